@@ -1,0 +1,273 @@
+"""The run folder: the only thing that `fencepost.bench` and `fencepost.analysis` share.
+
+A run folder is ``results/runs/<UTC time>-<machine>/`` and holds
+
+``run.json``
+    what was asked for and with what: plan, seed, command, versions, compiler, flags, hash of the engine (`RUN_SCHEMA`);
+``machine.json``
+    what it ran on (`MACHINE_SCHEMA`);
+``rounds/0001.parquet`` …
+    one file a round, one row a batch and thread (`COLUMNS`), and in the file's own key-value metadata, under
+    `ROUND_KEY`, one JSON record with what belongs to the process and to each case (`ROUND_SCHEMA`). A round is one file so
+    that it is there entirely or not at all.
+
+Everything is read through `read_run`, `read_machine` and `read_round_record`, which answer damage with one sentence that
+names the file and the field.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+SCHEMA_VERSION = 1
+RUN_FILE = "run.json"
+MACHINE_FILE = "machine.json"
+ROUNDS_FOLDER = "rounds"
+ROUND_KEY = b"fencepost"
+
+FLAGS = {"migrated": 1, "switched": 2, "faulted": 4, "low_overlap": 8, "short": 16}
+"""Names of the bits of the column ``flags`` (the FLAG_ constants of csrc/kernel.h)."""
+
+COLUMNS = {
+    "case": "dictionary",
+    "round": "int32",
+    "batch": "int32",
+    "thread": "int32",
+    "ticks": "int64",
+    "operations": "int64",
+    "overhead_ticks": "float64",
+    "begin_ticks": "int64",
+    "cpu_begin": "int32",
+    "cpu_end": "int32",
+    "voluntary": "int32",
+    "involuntary": "int32",
+    "minor_faults": "int32",
+    "major_faults": "int32",
+    "flags": "int32",
+    "overlap": "float32",
+}
+"""Columns of a round file and their Arrow types; ``dictionary`` is a dictionary of strings. The rows of one case follow each
+other. The value of a row is ``(ticks - overhead_ticks) / operations`` ticks per operation."""
+
+_STRING = {"type": "string"}
+_NUMBER = {"type": "number"}
+_INTEGER = {"type": "integer"}
+_NUMBER_OR_NULL = {"type": ["number", "null"]}
+_STRING_OR_NULL = {"type": ["string", "null"]}
+
+_CASE = {
+    "type": "object",
+    "required": ["case", "kernel", "parameters", "values", "cpus", "unit", "kind", "once", "twin_of"],
+    "properties": {
+        "case": _STRING,
+        "kernel": _STRING,
+        "parameters": {"type": "object"},
+        "values": {"type": "array", "items": _INTEGER},
+        "cpus": {"type": "array", "items": _INTEGER, "minItems": 1},
+        "relation": _STRING_OR_NULL,
+        "unit": _STRING,
+        "summary": _STRING,
+        "kind": {"enum": ["loop", "events"]},
+        "once": {"type": "boolean"},
+        "twin_of": _STRING_OR_NULL,
+        "metrics": {"type": "array", "items": {"type": "object", "required": ["name", "unit", "summary"]}},
+        "expected_ns": _NUMBER,
+    },
+}
+
+RUN_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["schema", "id", "created_utc", "command", "launcher", "plan", "versions", "engine", "machine_key"],
+    "properties": {
+        "schema": _INTEGER,
+        "id": _STRING,
+        "created_utc": _STRING,
+        "command": {"type": "array", "items": _STRING},
+        "launcher": {"enum": ["taskset", "sched_setaffinity"]},
+        "machine_key": _STRING,
+        "versions": {"type": "object", "additionalProperties": _STRING},
+        "engine": {
+            "type": "object",
+            "required": ["arch", "compiler", "flags", "sha256"],
+            "properties": {"arch": _STRING, "compiler": _STRING, "flags": _STRING, "sha256": _STRING},
+        },
+        "plan": {
+            "type": "object",
+            "required": ["profile", "seed", "rounds", "batches", "batch_ns", "cpus", "cases", "unmeasurable"],
+            "properties": {
+                "profile": _STRING,
+                "seed": _INTEGER,
+                "rounds": {"type": "integer", "minimum": 1},
+                "batches": {"type": "integer", "minimum": 1},
+                "batch_ns": {"type": "integer", "minimum": 1},
+                "cpus": {"type": "array", "items": _INTEGER, "minItems": 1},
+                "cases": {"type": "array", "items": _CASE},
+                "unmeasurable": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["case", "kernel", "parameters", "cpus", "unit", "reason"],
+                        "properties": {
+                            "case": _STRING,
+                            "kernel": _STRING,
+                            "parameters": {"type": "object"},
+                            "cpus": {"type": "array", "items": _INTEGER},
+                            "unit": _STRING,
+                            "reason": _STRING,
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+"""What run.json must hold (JSON Schema 2020-12). Further keys are allowed and kept."""
+
+MACHINE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["schema", "key", "cpu_model", "arch", "topology", "kernel"],
+    "properties": {
+        "schema": _INTEGER,
+        "key": _STRING,
+        "cpu_model": _STRING,
+        "arch": _STRING,
+        "topology": {"type": "object"},
+        "kernel": _STRING,
+    },
+}
+"""What machine.json must hold; most of its keys are optional, because machines differ in what they tell."""
+
+ROUND_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["schema", "run", "round", "started_utc", "order", "worker", "cases"],
+    "properties": {
+        "schema": _INTEGER,
+        "run": _STRING,
+        "round": {"type": "integer", "minimum": 1},
+        "started_utc": _STRING,
+        "order": {"type": "array", "items": _STRING},
+        "worker": {
+            "type": "object",
+            "required": ["tick_source", "tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms", "cpus"],
+            "properties": {
+                "tick_source": _STRING,
+                "tick_hz": _NUMBER,
+                "quantum_ticks": _NUMBER,
+                "overhead_ticks": _NUMBER,
+                "startup_ms": _NUMBER,
+                "elapsed_ms": _NUMBER,
+                "cpus": {"type": "array", "items": _INTEGER},
+            },
+        },
+        "cases": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["status", "reason", "overhead_ticks", "core_hz", "chain_ratio", "metrics", "elapsed_ns"],
+                "properties": {
+                    "status": {"enum": ["ok", "unsupported", "failed"]},
+                    "reason": _STRING_OR_NULL,
+                    "overhead_ticks": _NUMBER_OR_NULL,
+                    "core_hz": _NUMBER_OR_NULL,
+                    "core_hz_before": _NUMBER_OR_NULL,
+                    "core_hz_after": _NUMBER_OR_NULL,
+                    "chain_ratio": _NUMBER_OR_NULL,
+                    "metrics": {"type": "object", "additionalProperties": _NUMBER_OR_NULL},
+                    "elapsed_ns": _NUMBER,
+                    "events": _INTEGER,
+                    "histogram": {
+                        "type": ["object", "null"],
+                        "required": ["ticks", "count"],
+                        "properties": {
+                            "ticks": {"type": "array", "items": _INTEGER},
+                            "count": {"type": "array", "items": _INTEGER},
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+"""The record in a round file's metadata. ``worker.tick_hz`` converts every tick of that round. A case with status
+``unsupported`` or ``failed`` has no rows, and its reason is one sentence. ``histogram`` is there for event kernels: all
+events of the process, net of overhead, as ascending tick counts and how often each was seen."""
+
+
+class RunFolderError(ValueError):
+    """A run folder cannot be read: the message names the file, the field and the way out."""
+
+
+def round_file(folder: Path, number: int) -> Path:
+    """Path of the file of round `number` (counted from 1) in run folder `folder`."""
+    return folder / ROUNDS_FOLDER / f"{number:04d}.parquet"
+
+
+def round_files(folder: Path) -> dict[int, Path]:
+    """Complete rounds of a run folder, by number, ascending."""
+    return {int(path.stem): path for path in sorted((folder / ROUNDS_FOLDER).glob("[0-9][0-9][0-9][0-9]*.parquet")) if path.stem.isdigit()}
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read and check ``run.json``.
+
+    Raises
+    ------
+    RunFolderError
+        when it is missing, truncated, of a newer schema, or has a wrong or missing field.
+    """
+    return _read_json(folder / RUN_FILE, "run")
+
+
+def read_machine(folder: Path) -> dict[str, Any]:
+    """Read and check ``machine.json``; raises `RunFolderError` like `read_run`."""
+    return _read_json(folder / MACHINE_FILE, "machine")
+
+
+def parse_round_record(path: Path, text: bytes | None) -> dict[str, Any]:
+    """Check the JSON record found under `ROUND_KEY` in the metadata of the round file `path`."""
+    if text is None:
+        raise RunFolderError(f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; this is not a round written by fencepost")
+    return _parse(path, text, "round")
+
+
+def _read_json(path: Path, kind: str) -> dict[str, Any]:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise RunFolderError(f"{path}: not found; is {path.parent} a run folder?") from None
+    except OSError as error:
+        raise RunFolderError(f"{path}: {error.strerror}") from error
+    return _parse(path, text, kind)
+
+
+def _parse(path: Path, text: bytes, kind: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise RunFolderError(f"{path}: not valid JSON ({error}); the file is truncated or was edited by hand") from error
+    version = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RunFolderError(
+            f"{path}: field schema is {version}, newer than {SCHEMA_VERSION} which this fencepost reads; upgrade fencepost"
+        )
+    error = next(iter(_validator(kind).iter_errors(document)), None)
+    if error is not None:
+        field = error.json_path.removeprefix("$").removeprefix(".") or "(top level)"
+        raise RunFolderError(f"{path}: field {field}: {error.message:.200}")
+    if not isinstance(document, dict):  # the schema says so already; this line tells the type checker
+        raise RunFolderError(f"{path}: not a JSON object")
+    return document
+
+
+@functools.cache
+def _validator(kind: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # 60 ms to import: only readers of run folders pay it
+
+    schemas = {"run": RUN_SCHEMA, "machine": MACHINE_SCHEMA, "round": ROUND_SCHEMA}
+    return Draft202012Validator(schemas[kind])

@@ -1,0 +1,219 @@
+/*
+ * The kernel contract: all that a kernel file needs to include, and all that Python needs to know.
+ *
+ * A kernel answers one question. It is a loop (`run`: the sampler owns the clock) or a source of events (`events`: the
+ * kernel fills in one tick count per event: wake-ups, gaps, one-way trips). Either way it comes with a `check` that looks
+ * at what the work left behind, and ends in a KERNEL(...) line that puts it into the catalogue by itself: no list, no
+ * declaration elsewhere. csrc/build_kernels.py hands the part between the cffi marks to cffi as it stands, so that part is
+ * plain C without directives other than `#define NAME number`.
+ */
+#ifndef FENCEPOST_KERNEL_H
+#define FENCEPOST_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch.h"
+
+/* cffi: begin */
+#define ENGINE_ABI 1
+#define MAX_PARAMETERS 6
+#define MAX_METRICS 24
+#define MAX_TEAM 1024
+#define REASON_BYTES 256
+#define MAX_BUCKETS 4096
+
+/* What a kernel may need beyond CPUs. The engine tests them before setup; capability_text() names each for people. */
+#define NEED_TICKS 1         /* a tick counter that user code can read */
+#define NEED_X86_64 2
+#define NEED_SERIALIZE 4     /* the SERIALIZE instruction, CPUID.7.EDX[14] */
+#define NEED_AVX512 8        /* AVX-512 F, usable: the kernel saves its registers */
+#define NEED_FIFO 16         /* permission for SCHED_FIFO */
+#define NEED_HARDWARE_PMU 32 /* a hardware counter that opens and counts */
+#define NEED_PYTHON 64       /* a Python interpreter in this process */
+#define NEED_AARCH64 128
+#define NEED_RISCV64 256
+#define CAPABILITY_COUNT 9
+
+/* On which CPUs the cases of a kernel are placed; bench/placement.py turns this into CPU lists. */
+#define PLACE_ANY 0      /* the one best set of threads.min CPUs */
+#define PLACE_EACH_CPU 1 /* one case per usable CPU */
+#define PLACE_PAIRS 2    /* one case per pair of CPUs and direction, sampled by relation where there are many */
+#define PLACE_ALL 3      /* one case over all usable CPUs */
+
+#define KERNEL_ONCE 1 /* measured in the first round only: a picture of time, not an estimate */
+#define KERNEL_TWIN 2 /* its default case runs twice under two names in every round: the A/A row */
+
+/* What the engine saw during a batch. Flagged batches are kept and counted. */
+#define FLAG_MIGRATED 1    /* began and ended on different CPUs, or on one that was not asked for */
+#define FLAG_SWITCHED 2    /* a voluntary or involuntary context switch inside the window */
+#define FLAG_FAULTED 4     /* a minor or major page fault inside the window */
+#define FLAG_LOW_OVERLAP 8 /* the team's threads ran together for less than half of the window */
+#define FLAG_SHORT 16      /* shorter than 1000 quanta of the tick counter (or 20 us) for want of operations */
+
+/* Values are integers. With labels (one word each, separated by spaces) value i is shown and given as the i-th word. */
+struct parameter {
+    const char *name, *unit, *summary;
+    const char *labels;
+    int64_t initial;                          /* the default value, or the index of the default label */
+    const char *quick, *standard, *rigorous; /* swept values by profile, as users write them ("4KiB 2MiB 7", "*": all labels); NULL: the default only */
+};
+
+/* A named figure beside time, one per process. Its unit ends its name (…_ns, …_ticks, …_pct), ticks are converted later. */
+struct metric {
+    const char *name, *unit, *summary;
+};
+
+struct trial;
+struct worker;
+
+struct kernel {
+    const char *name; /* topic/variant: lower case, digits, underscores */
+    const char *summary, *unit;
+    struct {
+        unsigned min, max;
+    } threads;
+    unsigned place, flags, needs;
+    struct parameter parameters[MAX_PARAMETERS];
+    struct metric metrics[MAX_METRICS];
+    int (*setup)(struct trial *trial); /* optional; 0 or -errno. Runs on the first worker's CPU. */
+    void (*run)(struct worker *worker, uint64_t operations);
+    int64_t (*events)(struct worker *worker, int64_t *ticks, uint64_t count); /* how many it filled in, or -errno */
+    uint64_t events_per_batch;             /* with `events`: how many are asked for at once */
+    uint64_t batches;                      /* 0: as many as the profile says */
+    int (*check)(struct trial *trial);     /* mandatory; 0 or -errno. May also fill in metrics. */
+    void (*teardown)(struct trial *trial); /* optional. What trial_alloc gave is freed by the engine. */
+    uint64_t (*cost_ns)(const struct trial *trial); /* optional: expected time of a whole case beyond a plain loop's batches, for the plan */
+    const char *file;                      /* filled in by KERNEL */
+};
+
+/* One case being measured: a kernel, its parameter values, its CPUs. */
+struct trial {
+    const struct kernel *kernel;
+    unsigned team_size;
+    const int *cpus; /* one per worker */
+    int64_t value[MAX_PARAMETERS];
+    double metric[MAX_METRICS]; /* NaN until the kernel sets it */
+    void *state;                /* what trial_alloc returned first, or what setup put here */
+    /* Setup may put a specialised loop here, so that no parameter is looked up inside the window. */
+    void (*run)(struct worker *worker, uint64_t operations);
+    const char *need; /* with -ENOTSUP: what is missing, as the end of the sentence "needs …" */
+    double tick_hz;
+    double core_hz; /* estimate from before the case; 0 where unknown */
+    uint64_t quantum_ticks;
+    uint64_t overhead_ticks; /* median empty window */
+    uint64_t batch_ns;
+    void *allocations;
+    void *team;
+};
+
+struct worker {
+    struct trial *trial;
+    unsigned index, team_size;
+    int cpu;
+};
+
+/* One timed window of one thread. For event kernels: the median of one batch of events, as one operation. */
+struct sample {
+    int64_t ticks;       /* as read: the empty window is not yet subtracted */
+    int64_t operations;
+    int64_t begin_ticks; /* since the trial began */
+    int32_t batch, thread;
+    int32_t cpu_begin, cpu_end;
+    int32_t voluntary, involuntary, minor_faults, major_faults;
+    int32_t flags;
+    float overlap; /* share of the window in which the whole team ran; 1 for a single thread */
+};
+
+/* All events of one case in one process: exact values where they fit, otherwise rounded to 1/128 of their size. */
+struct bucket {
+    int64_t ticks;
+    int64_t count;
+};
+
+struct settings {
+    uint64_t batches, warmup_batches, batch_ns;
+};
+
+struct outcome {
+    int status; /* 0 measured, or -errno */
+    char reason[REASON_BYTES];
+    int64_t samples, buckets, events;
+    double overhead_ticks;          /* to be subtracted from each sample; 0 for event kernels, which do it themselves */
+    double tick_hz;
+    double core_hz, core_hz_before, core_hz_after; /* from the add chain; NaN where there is none */
+    double chain_ratio;             /* imul chain / add chain; 3 where cycles can be believed */
+    double metric[MAX_METRICS];
+    int64_t elapsed_ns;
+};
+
+/* The tick counter as measured in this process. */
+struct clock_facts {
+    const char *source; /* "tsc", "cntvct", "time", "clock_monotonic_raw" */
+    double tick_hz, tick_hz_error_ppm;
+    uint64_t quantum_ticks;
+    double overhead_ticks;
+};
+
+/* One perf event: whether it opens, and whether it counts a workload known to raise it. */
+struct perf_fact {
+    const char *name;
+    int hardware;
+    int error;      /* 0, or errno of perf_event_open */
+    int64_t count;  /* what it read after the known workload */
+    int64_t expect; /* at least this much is plausible; opened with count < expect: it reads zero */
+};
+
+int engine_abi(void);
+const char *arch_name(void);
+const char *compiler_name(void);
+const char *compiler_flags(void);
+/* The catalogue: NULL when all is well, otherwise one sentence about the first fault (a name used twice, no check …). */
+const char *registry_fault(void);
+unsigned registry_count(void);
+const struct kernel *registry_get(unsigned index);
+/* Capabilities of this process on this machine, as NEED_ bits; and what a missing one is called ("needs …"). */
+unsigned capabilities(void);
+const char *capability_text(unsigned bit);
+void clock_measure(struct clock_facts *facts);
+unsigned perf_probe(struct perf_fact *facts, unsigned capacity);
+/* Ask to be killed when the parent dies, so that no worker outlives its run. 0 or -errno. */
+int die_with_parent(void);
+/* Spin for a while so that the core is at its working frequency before the first case. */
+void spin_ns(uint64_t ns);
+uint64_t now_ns(void); /* CLOCK_MONOTONIC */
+/* Expected duration of one case in one process. */
+uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size, const struct settings *settings);
+/* Samples needed by one case. */
+uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const struct settings *settings);
+/* Measure one case in this process. Returns outcome->status. */
+int trial_measure(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
+                  const struct settings *settings, struct sample *samples, uint64_t sample_capacity,
+                  struct bucket *buckets, uint64_t bucket_capacity, struct outcome *outcome);
+/* cffi: end */
+
+/*
+ * Memory of a trial: zeroed, touched (no fault inside the window), aligned to 4096 bytes, fenced by canaries that the engine
+ * re-reads after the check. NULL when there is none. The first allocation also becomes trial->state.
+ */
+void *trial_alloc(struct trial *trial, size_t bytes);
+/* The same on pages of the asked size: huge or small by madvise. Aligned to 2 MiB. The caller sees with memory_huge_bytes() what it got. */
+void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge);
+/* How many bytes of this allocation are backed by huge pages now (from /proc/self/smaps), or -errno. */
+int64_t memory_huge_bytes(const void *start, size_t bytes);
+
+/* "Unsupported" with the need that is missing: `return trial_needs(trial, "a file system with O_DIRECT");` */
+int trial_needs(struct trial *trial, const char *need);
+
+/* In an event kernel with a team: all workers leave together; the returned tick is a common start a little later. */
+uint64_t team_start(struct worker *worker);
+
+/* The compiler can neither see through `x` nor drop it. */
+#define OPAQUE(x) __asm__ volatile("" : "+r"(x))
+
+#define KERNEL(id, ...)                                                                                                \
+    static const struct kernel kernel_##id = {.file = __FILE__, __VA_ARGS__};                                          \
+    /* The linker gathers these pointers into one array: registration without a list. */                              \
+    static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) = &kernel_##id
+
+#endif
