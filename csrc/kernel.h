@@ -103,8 +103,10 @@ struct trial {
     uint64_t quantum_ticks;
     uint64_t overhead_ticks; /* median empty window */
     uint64_t batch_ns;
+    uint64_t batches; /* setup of an event kernel may change it, up to what trial_samples() promised (2048 with KERNEL_ONCE) */
     void *allocations;
     void *team;
+    char explanation[REASON_BYTES];
 };
 
 struct worker {
@@ -204,6 +206,9 @@ int64_t memory_huge_bytes(const void *start, size_t bytes);
 
 /* "Unsupported" with the need that is missing: `return trial_needs(trial, "a file system with O_DIRECT");` */
 int trial_needs(struct trial *trial, const char *need);
+
+/* A failure in plain words: `return trial_fault(trial, "%d hops instead of %d", …);` Returns -EILSEQ. */
+int trial_fault(struct trial *trial, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* In an event kernel with a team: all workers leave together; the returned tick is a common start a little later. */
 uint64_t team_start(struct worker *worker);

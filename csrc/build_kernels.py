@@ -1,0 +1,76 @@
+"""The cffi script: all of csrc, kernels found by name, as one extension module.
+
+The declarations that Python sees are the part of kernel.h between the marks ``cffi: begin`` and ``cffi: end``, so that there
+is no second list of them. A new kernel is a new file in kernels/ and nothing else: the folder itself is a dependency, so that a
+deleted file rebuilds as well.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import sysconfig
+from pathlib import Path
+
+import cffi
+
+CSRC = Path(__file__).resolve().parent
+ROOT = CSRC.parent
+ENGINE = ("registry.c", "sampler.c", "team.c", "memory.c", "probe.c")
+
+FLAGS = [
+    "-std=gnu11",
+    "-O2",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    # Without a declaration gcc makes an external call out of a builtin that only clang has, and measures that.
+    "-Werror=implicit-function-declaration",
+    # Functions and loops at fixed alignment: a neighbour's size must not decide whether a loop straddles a fetch block.
+    "-falign-functions=64",
+    "-falign-loops=32",
+    "-fvisibility=hidden",
+    "-fno-strict-aliasing",
+    "-pthread",
+]
+
+
+def declarations() -> str:
+    """The part of kernel.h that cffi reads, comments removed."""
+    text = (CSRC / "kernel.h").read_text(encoding="utf-8")
+    match = re.search(r"/\* cffi: begin \*/(.*)/\* cffi: end \*/", text, re.DOTALL)
+    if match is None:
+        raise SystemExit("csrc/kernel.h: the marks 'cffi: begin' and 'cffi: end' are missing")
+    return re.sub(r"/\*.*?\*/", "", match.group(1), flags=re.DOTALL)
+
+
+def sources() -> list[str]:
+    """Engine and kernels, relative to the project's root (setuptools refuses absolute paths)."""
+    files = [CSRC / name for name in ENGINE] + sorted((CSRC / "kernels").glob("*.c"))
+    return [str(path.relative_to(ROOT)) for path in files]
+
+
+def dependencies() -> list[str]:
+    """What the extension is rebuilt for, beyond its sources."""
+    headers = [*CSRC.glob("*.h"), *(CSRC / "arch").glob("*.h"), CSRC / "build_kernels.py", CSRC / "kernels"]
+    return sorted(str(path.relative_to(ROOT)) for path in headers)
+
+
+ffibuilder = cffi.FFI()
+ffibuilder.cdef(declarations())
+ffibuilder.set_source(
+    "fencepost.bench._kernels",
+    '#include "kernel.h"\n',
+    sources=sources(),
+    depends=dependencies(),
+    include_dirs=["csrc"],
+    extra_compile_args=FLAGS,
+    extra_link_args=["-pthread"],
+    libraries=["m", "dl"],
+    # What run.json says about the compiler's flags: Python's own come first on the command line, ours override them.
+    define_macros=[("FENCEPOST_FLAGS", '"' + " ".join([sysconfig.get_config_var("CFLAGS") or "", *FLAGS]).strip() + '"')],
+    py_limited_api=platform.python_implementation() == "CPython",
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)

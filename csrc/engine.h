@@ -1,0 +1,51 @@
+/* What the files of the engine share with each other and with no kernel. */
+#ifndef FENCEPOST_ENGINE_H
+#define FENCEPOST_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "kernel.h"
+
+/* probe.c */
+
+/* The two chains, timed side by side. Rates are instructions per second; NaN where the architecture has no chains. */
+struct chains {
+    double add_hz, mul_hz;
+};
+void probe_chains(double tick_hz, struct chains *chains);
+/* Middle of `count` values, which it sorts; NaN for none. */
+double median_of(double *values, size_t count);
+int compare_int64(const void *left, const void *right);
+
+/* team.c */
+
+struct team {
+    struct trial *trial;
+    unsigned size;
+    /* A: counts arrivals. B: the generation that waiting threads watch. See team_meet. */
+    _Alignas(128) _Atomic unsigned arrived;
+    _Alignas(128) _Atomic unsigned generation;
+    /* First failure of any thread, 0 while all is well. Written before a meeting, read after it. */
+    _Alignas(128) _Atomic int status;
+    uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
+    void (*body)(struct worker *worker, void *context);
+    void *context;
+    char *reason;
+};
+
+/*
+ * Run body(worker, context) once on each CPU of the trial, in threads of their own, and wait for all. Returns 0 or -errno, with a
+ * reason; no thread outlives the call. A thread that cannot be pinned stops the whole team before the body.
+ */
+int team_run(struct team *team, void (*body)(struct worker *worker, void *context), void *context);
+/* All threads of the team meet; none goes on before the last has come. What one wrote before, all see after. */
+void team_meet(struct team *team);
+/* Note a failure; the first one stays. */
+void team_fail(struct team *team, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* memory.c */
+void allocations_free(struct trial *trial);
+/* NULL, or what was overwritten. */
+const char *allocations_fault(const struct trial *trial);
+
+#endif
