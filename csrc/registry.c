@@ -1,0 +1,152 @@
+/*
+ * The catalogue. Every KERNEL line leaves a pointer in the linker section fencepost_kernels; the linker names its two ends.
+ * Nothing is listed by hand, so the faults that a list would show (a name used twice, a row half filled in) are looked for here.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine.h"
+
+/* Hidden: a second object with kernels of its own in the same process has its own section, and its own ends. */
+extern const struct kernel *const __start_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
+extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
+
+#ifndef FENCEPOST_FLAGS
+#define FENCEPOST_FLAGS "unknown"
+#endif
+
+int engine_abi(void)
+{
+    return ENGINE_ABI;
+}
+
+const char *arch_name(void)
+{
+    return ARCH_NAME;
+}
+
+const char *compiler_name(void)
+{
+#if defined(__clang__)
+    return "clang " __clang_version__;
+#else
+    return "gcc " __VERSION__;
+#endif
+}
+
+const char *compiler_flags(void)
+{
+    return FENCEPOST_FLAGS;
+}
+
+unsigned registry_count(void)
+{
+    return (unsigned)(__stop_fencepost_kernels - __start_fencepost_kernels);
+}
+
+const struct kernel *registry_get(unsigned index)
+{
+    return index < registry_count() ? __start_fencepost_kernels[index] : NULL;
+}
+
+static int word(const char *text, const char *end)
+{
+    if (text == end || !islower((unsigned char)*text))
+        return 0;
+    for (; text < end; text++)
+        if (!islower((unsigned char)*text) && !isdigit((unsigned char)*text) && *text != '_')
+            return 0;
+    return 1;
+}
+
+/* topic/variant, both of [a-z][a-z0-9_]*: the name is part of file names, of commands and of case ids. */
+static int well_named(const char *name)
+{
+    const char *slash = name ? strchr(name, '/') : NULL;
+
+    return slash && word(name, slash) && word(slash + 1, name + strlen(name));
+}
+
+static int labels_in(const char *labels)
+{
+    int count = 0;
+
+    for (; *labels; labels++)
+        count += *labels != ' ' && (labels[1] == ' ' || labels[1] == '\0');
+    return count;
+}
+
+static const char *parameters_fault(const struct kernel *kernel)
+{
+    for (unsigned i = 0; i < MAX_PARAMETERS && kernel->parameters[i].name; i++) {
+        const struct parameter *parameter = &kernel->parameters[i];
+
+        if (!word(parameter->name, parameter->name + strlen(parameter->name)))
+            return "has a parameter whose name is not of the form [a-z][a-z0-9_]*";
+        if (!parameter->unit || !parameter->summary)
+            return "has a parameter without unit or summary";
+        if (parameter->labels && (parameter->initial < 0 || parameter->initial >= labels_in(parameter->labels)))
+            return "has a parameter whose default is not one of its labels";
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(kernel->parameters[j].name, parameter->name) == 0)
+                return "has two parameters of one name";
+    }
+    return NULL;
+}
+
+static const char *metrics_fault(const struct kernel *kernel)
+{
+    for (unsigned i = 0; i < MAX_METRICS && kernel->metrics[i].name; i++) {
+        if (!kernel->metrics[i].unit || !kernel->metrics[i].summary)
+            return "has a metric without unit or summary";
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(kernel->metrics[j].name, kernel->metrics[i].name) == 0)
+                return "has two metrics of one name";
+    }
+    return NULL;
+}
+
+static const char *descriptor_fault(const struct kernel *kernel)
+{
+    const char *fault;
+
+    if (!well_named(kernel->name))
+        return "is not named topic/variant in lower case, digits and underscores";
+    if (!kernel->summary || !kernel->unit)
+        return "has no summary or no unit";
+    if (!kernel->check)
+        return "has no check: what is not verified is not timed";
+    if (!kernel->run == !kernel->events)
+        return "needs exactly one of run and events";
+    if (kernel->events && kernel->events_per_batch == 0)
+        return "has events but no events_per_batch";
+    if (kernel->threads.min < 1 || kernel->threads.max < kernel->threads.min || kernel->threads.max > MAX_TEAM)
+        return "has an impossible range of threads";
+    if (kernel->place > PLACE_ALL)
+        return "has an unknown placement";
+    fault = parameters_fault(kernel);
+    return fault ? fault : metrics_fault(kernel);
+}
+
+const char *registry_fault(void)
+{
+    static char sentence[REASON_BYTES];
+
+    for (unsigned i = 0; i < registry_count(); i++) {
+        const struct kernel *kernel = registry_get(i);
+        const char *fault = descriptor_fault(kernel);
+
+        if (fault) {
+            snprintf(sentence, sizeof sentence, "kernel %s (%s) %s", kernel->name ? kernel->name : "without a name", kernel->file, fault);
+            return sentence;
+        }
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(registry_get(j)->name, kernel->name) == 0) {
+                snprintf(sentence, sizeof sentence, "two kernels are named %s: one in %s, one in %s", kernel->name,
+                         registry_get(j)->file, kernel->file);
+                return sentence;
+            }
+    }
+    return NULL;
+}

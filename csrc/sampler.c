@@ -1,0 +1,492 @@
+/*
+ * One case, measured: everything that opens and closes a timed window.
+ *
+ *   capabilities -> threads pinned -> setup -> core clock -> empty window -> operations per batch -> warm-up -> batches
+ *   -> core clock again -> check -> teardown
+ *
+ * A window holds nothing but one call of the kernel's loop. What surrounds it (context switches, faults, the CPU number) is read
+ * outside, and the empty window of the same shape is handed on for subtraction.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "engine.h"
+
+/* A batch is at least this many steps of the counter, so that reading it costs at most one part in a thousand ... */
+#define MIN_QUANTA 1000
+/* ... and at least this long (measurement rule: 20-200 us, short enough to dodge most gaps). */
+#define MIN_BATCH_NS 20000
+#define EMPTY_WINDOWS 101
+/* Windows tried at one number of operations: the shortest counts, the others may have met a gap. */
+#define CALIBRATION_TRIES 3
+#define MAX_OPERATIONS ((uint64_t)1 << 40)
+/* A team that ran together for less than half of the window measured something else. */
+#define LOW_OVERLAP 0.5f
+/* Threads, pinning, the two core-clock probes, the empty windows and the search for the operations per batch: seen 0.7-1.5 ms. */
+#define CASE_OVERHEAD_NS 1000000
+#define SERIES_BATCHES 2048
+
+struct window {
+    uint64_t begin, end;
+};
+
+struct session {
+    struct team team;
+    struct trial trial;
+    struct settings settings;
+    struct sample *samples;
+    struct bucket *buckets;
+    uint64_t bucket_capacity;
+    struct outcome *outcome;
+    struct window *windows; /* one per worker, of the batch under way */
+    int64_t *events;
+    uint64_t event_count;
+    uint64_t operations;
+    uint64_t began_ticks;
+    struct chains before, after;
+};
+
+int trial_needs(struct trial *trial, const char *need)
+{
+    trial->need = need;
+    return -ENOTSUP;
+}
+
+int trial_fault(struct trial *trial, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(trial->explanation, sizeof trial->explanation, format, arguments);
+    va_end(arguments);
+    return -EILSEQ;
+}
+
+static void run_empty(struct worker *worker, uint64_t operations)
+{
+    (void)worker;
+    (void)operations;
+}
+
+/* The window. Not inlined, so that the empty window and every kernel's have the same shape: one indirect call between two reads. */
+static __attribute__((noinline)) struct window timed(void (*run)(struct worker *, uint64_t), struct worker *worker, uint64_t operations)
+{
+    struct window window;
+
+    window.begin = tick_begin();
+    run(worker, operations);
+    window.end = tick_end();
+    return window;
+}
+
+static uint64_t measure_empty(struct worker *worker)
+{
+    void (*run)(struct worker *, uint64_t) = run_empty;
+    double windows[EMPTY_WINDOWS];
+
+    OPAQUE(run); /* a call through a pointer, like the kernel's */
+    for (int i = 0; i < EMPTY_WINDOWS; i++) {
+        const struct window window = timed(run, worker, 1);
+
+        windows[i] = (double)(window.end - window.begin);
+    }
+    return (uint64_t)median_of(windows, EMPTY_WINDOWS);
+}
+
+/* Worker 0 fails the team; the meeting lets everyone see it. Returns whether to go on. */
+static int all_well(struct session *session)
+{
+    team_meet(&session->team);
+    return atomic_load_explicit(&session->team.status, memory_order_relaxed) == 0; /* ordered by the meeting */
+}
+
+static void fail_from(struct session *session, int status, const char *stage)
+{
+    const struct trial *trial = &session->trial;
+
+    if (status == -ENOTSUP)
+        team_fail(&session->team, status, "needs %s", trial->need ? trial->need : "something this machine lacks");
+    else
+        team_fail(&session->team, status, "%s failed: %s", stage, trial->explanation[0] ? trial->explanation : strerror(-status));
+}
+
+/* One batch of the whole team; worker 0's window is returned. */
+static uint64_t team_window(struct session *session, struct worker *worker, uint64_t operations)
+{
+    struct window *window = &session->windows[worker->index];
+
+    team_start(worker);
+    *window = timed(session->trial.run, worker, operations);
+    team_meet(&session->team);
+    return session->windows[0].end - session->windows[0].begin;
+}
+
+/* Operations such that worker 0's window lasts the target. Every worker computes the same from the same windows. */
+static uint64_t calibrate(struct session *session, struct worker *worker)
+{
+    const struct trial *trial = &session->trial;
+    const double target = fmax((double)trial->batch_ns * trial->tick_hz / 1e9, 1.1 * MIN_QUANTA * (double)trial->quantum_ticks);
+    uint64_t operations = 1;
+
+    for (;;) {
+        double shortest = INFINITY, factor;
+
+        for (int i = 0; i < CALIBRATION_TRIES; i++) {
+            const double ticks = (double)team_window(session, worker, operations) - (double)trial->overhead_ticks;
+
+            team_meet(&session->team); /* the windows are read: the next batch may write them */
+            shortest = fmin(shortest, ticks);
+        }
+        /* Close enough when half of the target is reached: one more step in proportion. Below that the overhead still disturbs. */
+        factor = target / fmax(shortest, 1);
+        if (factor <= 2 || operations >= MAX_OPERATIONS) {
+            const double scaled = ceil((double)operations * factor);
+
+            return scaled < 1 ? 1 : (uint64_t)scaled;
+        }
+        operations = (uint64_t)ceil((double)operations * fmin(factor, 16));
+    }
+}
+
+static float team_overlap(const struct session *session)
+{
+    uint64_t first = UINT64_MAX, last = 0, latest_begin = 0, earliest_end = UINT64_MAX;
+
+    for (unsigned i = 0; i < session->team.size; i++) {
+        const struct window *w = &session->windows[i];
+
+        first = w->begin < first ? w->begin : first;
+        last = w->end > last ? w->end : last;
+        latest_begin = w->begin > latest_begin ? w->begin : latest_begin;
+        earliest_end = w->end < earliest_end ? w->end : earliest_end;
+    }
+    return earliest_end > latest_begin ? (float)(earliest_end - latest_begin) / (float)(last - first) : 0;
+}
+
+/* What is read around a window, never in it. */
+struct surroundings {
+    struct rusage usage;
+    int cpu;
+};
+
+static struct surroundings look_around(void)
+{
+    struct surroundings here;
+
+    getrusage(RUSAGE_THREAD, &here.usage);
+    here.cpu = sched_getcpu();
+    return here;
+}
+
+static struct sample make_sample(const struct worker *worker, uint64_t batch, const struct surroundings *before,
+                                 const struct surroundings *after)
+{
+    struct sample sample = {
+        .batch = (int32_t)batch,
+        .thread = (int32_t)worker->index,
+        .cpu_begin = before->cpu,
+        .cpu_end = after->cpu,
+        .voluntary = (int32_t)(after->usage.ru_nvcsw - before->usage.ru_nvcsw),
+        .involuntary = (int32_t)(after->usage.ru_nivcsw - before->usage.ru_nivcsw),
+        .minor_faults = (int32_t)(after->usage.ru_minflt - before->usage.ru_minflt),
+        .major_faults = (int32_t)(after->usage.ru_majflt - before->usage.ru_majflt),
+        .overlap = 1,
+    };
+
+    if (before->cpu != worker->cpu || after->cpu != worker->cpu)
+        sample.flags |= FLAG_MIGRATED;
+    if (sample.voluntary || sample.involuntary)
+        sample.flags |= FLAG_SWITCHED;
+    if (sample.minor_faults || sample.major_faults)
+        sample.flags |= FLAG_FAULTED;
+    return sample;
+}
+
+static void loop_batches(struct session *session, struct worker *worker)
+{
+    const struct trial *trial = &session->trial;
+    const unsigned size = session->team.size;
+    uint64_t operations;
+
+    operations = calibrate(session, worker);
+    if (worker->index == 0)
+        session->operations = operations;
+    for (uint64_t i = 0; i < session->settings.warmup_batches; i++)
+        team_window(session, worker, operations);
+    for (uint64_t batch = 0; batch < trial->batches; batch++) {
+        const struct surroundings before = look_around();
+        struct surroundings after;
+        struct sample sample;
+        const struct window *window = &session->windows[worker->index];
+        double net;
+
+        team_window(session, worker, operations);
+        after = look_around();
+        sample = make_sample(worker, batch, &before, &after);
+        sample.ticks = (int64_t)(window->end - window->begin);
+        sample.operations = (int64_t)operations;
+        sample.begin_ticks = (int64_t)(window->begin - session->began_ticks);
+        net = (double)sample.ticks - (double)trial->overhead_ticks;
+        if (net < MIN_QUANTA * (double)trial->quantum_ticks || net < MIN_BATCH_NS * trial->tick_hz / 1e9)
+            sample.flags |= FLAG_SHORT;
+        if (size > 1) {
+            sample.overlap = team_overlap(session);
+            if (sample.overlap < LOW_OVERLAP)
+                sample.flags |= FLAG_LOW_OVERLAP;
+        }
+        session->samples[batch * size + worker->index] = sample;
+        team_meet(&session->team); /* the windows are read: the next batch may write them */
+    }
+    if (worker->index == 0)
+        session->outcome->samples = (int64_t)(trial->batches * size);
+}
+
+static void event_batches(struct session *session, struct worker *worker)
+{
+    const struct kernel *kernel = session->trial.kernel;
+    const uint64_t per_batch = kernel->events_per_batch;
+    double *scratch = NULL;
+    int64_t filled = 0;
+
+    if (worker->index == 0) {
+        scratch = malloc(per_batch * sizeof *scratch);
+        session->events = malloc(session->trial.batches * per_batch * sizeof *session->events);
+        if (!scratch || !session->events)
+            team_fail(&session->team, -ENOMEM, "no memory for %llu events", (unsigned long long)(session->trial.batches * per_batch));
+    }
+    for (uint64_t batch = 0; all_well(session) && batch < session->trial.batches; batch++) {
+        /* Workers other than 0 take part, but their count is not kept: they get a buffer of length 0. */
+        int64_t *ticks = worker->index == 0 ? session->events + session->event_count : NULL;
+        const struct surroundings before = look_around();
+        const uint64_t begin = tick_now();
+        const int64_t got = kernel->events(worker, ticks, worker->index == 0 ? per_batch : 0);
+        const struct surroundings after = look_around();
+
+        if (got < 0) {
+            fail_from(session, (int)got, "measuring");
+        } else if (worker->index == 0 && got > 0) {
+            struct sample sample = make_sample(worker, batch, &before, &after);
+
+            /* A sleeping or waiting event switches context by its nature: no reason to flag it. */
+            sample.flags &= ~FLAG_SWITCHED;
+            for (int64_t i = 0; i < got; i++)
+                scratch[i] = (double)ticks[i];
+            sample.ticks = (int64_t)llround(median_of(scratch, (size_t)got));
+            sample.operations = 1;
+            sample.begin_ticks = (int64_t)(begin - session->began_ticks);
+            session->samples[filled++] = sample;
+            session->event_count += (uint64_t)got;
+        }
+    }
+    free(scratch);
+    if (worker->index == 0)
+        session->outcome->samples = filled;
+}
+
+/* Sort, count equal values; if there are more than fit, count them in steps of 1/128 of their size. */
+static void make_histogram(struct session *session)
+{
+    const uint64_t count = session->event_count;
+    int64_t *events = session->events;
+    struct outcome *outcome = session->outcome;
+
+    outcome->events = (int64_t)count;
+    qsort(events, count, sizeof *events, compare_int64);
+    for (int coarse = 0; coarse < 2; coarse++) {
+        uint64_t buckets = 0;
+
+        for (uint64_t i = 0; i < count && buckets <= session->bucket_capacity; i++) {
+            int64_t value = events[i];
+
+            if (coarse && value >= 256)
+                value &= ~(((int64_t)1 << (56 - __builtin_clzll((unsigned long long)value))) - 1); /* keep the leading 8 bits */
+            if (buckets && session->buckets[buckets - 1].ticks == value)
+                session->buckets[buckets - 1].count++;
+            else if (buckets++ < session->bucket_capacity)
+                session->buckets[buckets - 1] = (struct bucket){value, 1};
+        }
+        outcome->buckets = (int64_t)buckets;
+        if (buckets <= session->bucket_capacity)
+            return;
+    }
+    outcome->buckets = (int64_t)session->bucket_capacity;
+}
+
+static void prepare(struct session *session, struct worker *worker)
+{
+    struct trial *trial = &session->trial;
+    int status = 0;
+
+    probe_chains(trial->tick_hz, &session->before);
+    trial->core_hz = isnan(session->before.add_hz) ? 0 : session->before.add_hz;
+    trial->overhead_ticks = measure_empty(worker);
+    if (trial->kernel->setup)
+        status = trial->kernel->setup(trial);
+    if (status)
+        fail_from(session, status, "setup");
+    else if (trial->kernel->run && !trial->run)
+        trial->run = trial->kernel->run;
+}
+
+static void finish(struct session *session)
+{
+    struct trial *trial = &session->trial;
+    const char *overwritten;
+    int status;
+
+    probe_chains(trial->tick_hz, &session->after);
+    if (session->events)
+        make_histogram(session);
+    status = trial->kernel->check(trial);
+    overwritten = allocations_fault(trial);
+    if (overwritten)
+        team_fail(&session->team, -EFAULT, "the kernel %s", overwritten);
+    else if (status)
+        fail_from(session, status, "check");
+}
+
+static void body(struct worker *worker, void *context)
+{
+    struct session *session = context;
+    struct trial *trial = &session->trial;
+
+    if (worker->index == 0)
+        prepare(session, worker);
+    if (all_well(session)) {
+        if (trial->kernel->run)
+            loop_batches(session, worker);
+        else
+            event_batches(session, worker);
+        if (all_well(session) && worker->index == 0)
+            finish(session);
+    }
+    if (worker->index == 0 && trial->kernel->teardown)
+        trial->kernel->teardown(trial);
+}
+
+uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const struct settings *settings)
+{
+    const uint64_t batches = kernel->batches ? kernel->batches : settings->batches;
+
+    return (kernel->flags & KERNEL_ONCE && batches < SERIES_BATCHES ? SERIES_BATCHES : batches) * team_size;
+}
+
+uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size, const struct settings *settings)
+{
+    struct trial trial = {.kernel = kernel, .team_size = team_size, .batch_ns = settings->batch_ns};
+    uint64_t cost = CASE_OVERHEAD_NS + 20000 * (uint64_t)team_size;
+
+    memcpy(trial.value, values, sizeof trial.value);
+    trial.batches = kernel->batches ? kernel->batches : settings->batches;
+    if (kernel->run)
+        cost += (trial.batches + settings->warmup_batches + 2 * CALIBRATION_TRIES) * settings->batch_ns;
+    return cost + (kernel->cost_ns ? kernel->cost_ns(&trial) : 0);
+}
+
+/* One calibration a process: all its cases are converted by the same rate. */
+static const struct clock_facts *process_clock(void)
+{
+    static struct clock_facts facts;
+
+    if (facts.tick_hz == 0)
+        clock_measure(&facts);
+    return &facts;
+}
+
+static double mean_of_two(double a, double b)
+{
+    return (a + b) / 2;
+}
+
+static void conclude(struct session *session)
+{
+    struct outcome *outcome = session->outcome;
+    const double mul_hz = mean_of_two(session->before.mul_hz, session->after.mul_hz);
+
+    outcome->core_hz_before = session->before.add_hz;
+    outcome->core_hz_after = session->after.add_hz;
+    outcome->core_hz = mean_of_two(session->before.add_hz, session->after.add_hz);
+    outcome->chain_ratio = outcome->core_hz / mul_hz;
+    outcome->overhead_ticks = session->trial.kernel->run ? (double)session->trial.overhead_ticks : 0;
+    memcpy(outcome->metric, session->trial.metric, sizeof outcome->metric);
+}
+
+int trial_measure(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
+                  const struct settings *settings, struct sample *samples, uint64_t sample_capacity,
+                  struct bucket *buckets, uint64_t bucket_capacity, struct outcome *outcome)
+{
+    const unsigned missing = kernel->needs & ~capabilities();
+    const uint64_t began_ns = now_ns();
+    struct session session = {
+        .team = {.size = team_size, .reason = outcome->reason},
+        .trial = {.kernel = kernel, .team_size = team_size, .cpus = cpus, .batch_ns = settings->batch_ns},
+        .settings = *settings,
+        .samples = samples,
+        .buckets = buckets,
+        .bucket_capacity = bucket_capacity,
+        .outcome = outcome,
+    };
+    struct trial *trial = &session.trial;
+    int status;
+
+    memset(outcome, 0, sizeof *outcome);
+    outcome->tick_hz = outcome->core_hz = outcome->core_hz_before = outcome->core_hz_after = outcome->chain_ratio = NAN;
+    for (unsigned i = 0; i < MAX_METRICS; i++)
+        trial->metric[i] = outcome->metric[i] = NAN;
+    if (missing) {
+        snprintf(outcome->reason, REASON_BYTES, "needs %s", capability_text(missing & -missing));
+        return outcome->status = -ENOTSUP;
+    }
+    if (team_size < kernel->threads.min || team_size > kernel->threads.max) {
+        snprintf(outcome->reason, REASON_BYTES, "%u threads asked for, the kernel takes %u to %u", team_size, kernel->threads.min,
+                 kernel->threads.max);
+        return outcome->status = -EINVAL;
+    }
+    memcpy(trial->value, values, sizeof trial->value);
+    for (unsigned i = 0; i < MAX_PARAMETERS && kernel->parameters[i].name; i++) {
+        int labels = 0;
+
+        if (!kernel->parameters[i].labels)
+            continue;
+        for (const char *c = kernel->parameters[i].labels; *c; c++)
+            labels += *c != ' ' && (c[1] == ' ' || c[1] == '\0');
+        if (values[i] < 0 || values[i] >= labels) {
+            snprintf(outcome->reason, REASON_BYTES, "parameter %s has %d labels, there is no number %lld", kernel->parameters[i].name,
+                     labels, (long long)values[i]);
+            return outcome->status = -EINVAL;
+        }
+    }
+    trial->team = &session.team;
+    session.team.trial = trial;
+    trial->batches = kernel->batches ? kernel->batches : settings->batches;
+    if (sample_capacity < trial_samples(kernel, team_size, settings)) {
+        snprintf(outcome->reason, REASON_BYTES, "room for %llu samples, %llu are needed", (unsigned long long)sample_capacity,
+                 (unsigned long long)trial_samples(kernel, team_size, settings));
+        return outcome->status = -ENOSPC;
+    }
+    trial->tick_hz = outcome->tick_hz = process_clock()->tick_hz;
+    trial->quantum_ticks = process_clock()->quantum_ticks;
+    session.windows = calloc(team_size, sizeof *session.windows);
+    if (!session.windows) {
+        snprintf(outcome->reason, REASON_BYTES, "no memory for the windows of %u threads", team_size);
+        return outcome->status = -ENOMEM;
+    }
+    session.began_ticks = tick_now();
+    status = team_run(&session.team, body, &session);
+    if (status == 0)
+        conclude(&session);
+    else
+        outcome->samples = outcome->buckets = outcome->events = 0;
+    allocations_free(trial);
+    free(session.windows);
+    free(session.events);
+    outcome->elapsed_ns = (int64_t)(now_ns() - began_ns);
+    return outcome->status = status;
+}
