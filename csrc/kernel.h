@@ -218,7 +218,7 @@ uint64_t team_start(struct worker *worker);
 
 #define KERNEL(id, ...)                                                                                                \
     static const struct kernel kernel_##id = {.file = __FILE__, __VA_ARGS__};                                          \
-    /* The linker gathers these pointers into one array: registration without a list. */                              \
-    static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) = &kernel_##id
+    /* The linker gathers these pointers into one array: registration without a list. */                               \
+    static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) = &kernel_##id;
 
 #endif
