@@ -1,0 +1,70 @@
+# fencepost: `make` lists what there is. Recipes run from this folder with relative paths, so its name may hold spaces.
+# PYTHON and CC choose the interpreter and the compiler (make bench PYTHON=python3.12 CC=clang).
+
+PROFILE ?= standard
+RUN ?= latest
+PYTEST_ARGS ?=
+PYTHON ?=
+ifeq ($(origin CC),default)
+CC :=
+endif
+export PYTHON CC
+unexport PYTHONHOME PYTHONPATH
+
+VENV := .venv/bin
+C_FILES = csrc/*.[ch] csrc/*/*.[ch]
+SHELL_FILES := tools/*.sh .ci/run
+PYTHON_FILES := analysis bench cli csrc examples tests setup.py
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help bench test report lint format sanitize arch-check wheel clean install install-dev
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+bench: install ## measure this machine and write a report (PROFILE=quick, standard or rigorous)
+	@$(VENV)/fencepost run --profile $(PROFILE)
+	@$(VENV)/fencepost report latest
+
+test: install-dev ## run the tests (PYTEST_ARGS="-k clock")
+	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+
+report: install ## write the report of the latest run again (RUN=folder)
+	@$(VENV)/fencepost report "$(RUN)"
+
+lint: install-dev ## check style, types and warnings of all sources
+	@sh tools/preflight.sh tools clang-format shellcheck gcc clang
+	$(VENV)/ruff check $(PYTHON_FILES)
+	$(VENV)/ruff format --check $(PYTHON_FILES)
+	$(VENV)/mypy
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck $(SHELL_FILES)
+	sh tools/selftest.sh warnings
+
+format: install-dev ## bring all sources into the form that lint wants
+	@sh tools/preflight.sh tools clang-format
+	$(VENV)/ruff check --fix-only --quiet $(PYTHON_FILES)
+	$(VENV)/ruff format $(PYTHON_FILES)
+	clang-format -i $(C_FILES)
+
+sanitize: ## run the C self-test under the address, undefined behaviour and thread sanitizers
+	@sh tools/selftest.sh sanitize
+
+arch-check: ## build the C self-test for aarch64 and riscv64 and run it under qemu
+	@sh tools/selftest.sh architectures
+
+wheel: install ## build an installable wheel in dist/
+	@rm -rf build
+	@$(VENV)/python -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+clean: ## remove everything that make made, except runs and reports
+	rm -rf .venv build dist *.egg-info bench/_kernels* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install:
+	@sh tools/install.sh runtime
+
+install-dev:
+	@sh tools/install.sh dev

@@ -1,0 +1,15 @@
+"""Maps the rooms of the house to packages and names the cffi script; everything else is in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+ROOMS = ("bench", "analysis", "cli")
+
+setup(
+    packages=[f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))],
+    package_dir={f"fencepost.{room}": room for room in ROOMS},
+    package_data={"": ["py.typed", "*.pyi", "templates/*", "static/*"]},
+    include_package_data=False,
+    cffi_modules=["csrc/build_kernels.py:ffibuilder"],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    zip_safe=False,
+)
