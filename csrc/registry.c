@@ -84,7 +84,7 @@ static const char *parameters_fault(const struct kernel *kernel)
 
         if (!word(parameter->name, parameter->name + strlen(parameter->name)))
             return "has a parameter whose name is not of the form [a-z][a-z0-9_]*";
-        if (!parameter->unit || !parameter->summary)
+        if (!parameter->summary || (!parameter->unit && !parameter->labels)) /* words have no unit */
             return "has a parameter without unit or summary";
         if (parameter->labels && (parameter->initial < 0 || parameter->initial >= labels_in(parameter->labels)))
             return "has a parameter whose default is not one of its labels";
