@@ -143,8 +143,8 @@ struct outcome {
     int64_t samples, buckets, events;
     double overhead_ticks;          /* to be subtracted from each sample; 0 for event kernels, which do it themselves */
     double tick_hz;
-    double core_hz, core_hz_before, core_hz_after; /* from the add chain; NaN where there is none */
-    double chain_ratio;             /* imul chain / add chain; 3 where cycles can be believed */
+    double core_hz, core_hz_before, core_hz_after; /* 3 x the rate of the imul chain; NaN where there is none */
+    double chain_ratio;             /* time of an imul over time of an add; 3 where cycles can be believed */
     double metric[MAX_METRICS];
     int64_t elapsed_ns;
 };
