@@ -1,0 +1,504 @@
+"""From medians per process to estimates: median over processes, its order-statistic interval, floor, modes, cycles, noise floor.
+
+A process is the unit of replication: batches of one process share an address-space layout, allocations and a machine's mood, and
+tests between batches call identical code different in most trials. So n is always a number of processes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from fencepost.analysis.frame import Floats, Histogram, Reduced, map_runs, reduce_run
+
+COVERAGE = 0.95
+FEWEST_PROCESSES = 6
+"""The smallest n whose [min, max] covers the median with at least 95 %: 1 - 2 * 0.5**6 = 96.9 %."""
+NOISY_SHARE = 0.20
+"""A larger share of disturbed batches marks a row as noisy."""
+CHAIN_RATIO = 3.0
+CHAIN_TOLERANCE = 0.05
+"""Cycles are believed where a dependent imul (3 cycles) takes 3.0 +- 5 % of a dependent add (1 cycle)."""
+MODE_DISTANCE = 0.02
+"""Modes closer than 2 % are not told apart: the interval shows them well enough."""
+QUANTILES = (0.5, 0.9, 0.99, 0.999)
+
+
+class TooFewProcessesWarning(UserWarning):
+    """Fewer than six processes: no interval of the median reaches 95 %."""
+
+
+class Interval(NamedTuple):
+    """Median with the bounds of its interval (NaN where there is none), the coverage of these bounds and n."""
+
+    value: float
+    low: float
+    high: float
+    coverage: float
+    n: int
+
+
+class Mode(NamedTuple):
+    """One mode among process medians: the median of its members, their number and share of all."""
+
+    ns: float
+    processes: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Twin:
+    """An A/A pair: the same code under two names, and by how much per cent the two differ."""
+
+    case: str
+    original: str
+    effect_pct: Interval
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A run with everything that is derived from it. `rows`: see `estimate_cases`."""
+
+    reduced: Reduced
+    rows: pd.DataFrame
+    twins: list[Twin]
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.reduced.folder
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """run.json."""
+        return self.reduced.run
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """machine.json."""
+        return self.reduced.machine
+
+    @property
+    def processes(self) -> pd.DataFrame:
+        """Medians per process, see `fencepost.analysis.frame.process_medians`."""
+        return self.reduced.processes
+
+    @property
+    def rounds(self) -> int:
+        """Complete rounds."""
+        return len(self.reduced.workers)
+
+    @property
+    def planned_rounds(self) -> int:
+        """Rounds that the plan asked for."""
+        return int(self.run["plan"]["rounds"])
+
+    @property
+    def noise_floor_pct(self) -> float:
+        """Largest effect of an A/A row in per cent; NaN where the run has none."""
+        effects = [abs(twin.effect_pct.value) for twin in self.twins if not math.isnan(twin.effect_pct.value)]
+        return max(effects, default=math.nan)
+
+    def kernel(self, *names: str) -> pd.DataFrame:
+        """Rows of these kernels without twins."""
+        return self.rows[self.rows["kernel"].isin(names) & self.rows["twin_of"].isna()]
+
+
+def analyse(folder: Path | str) -> Analysis:
+    """Reduce and estimate one run folder. Raises `RunFolderError` where it is damaged."""
+    reduced = reduce_run(folder)
+    return Analysis(reduced, estimate_cases(reduced), noise_floor(reduced))
+
+
+@functools.cache
+def interval_ranks(n: int, coverage: float = COVERAGE) -> tuple[int, float]:
+    """Rank k such that [k-th smallest, k-th largest] of n values covers the median, and the coverage reached.
+
+    The number of values below the median is binomial (n, 1/2), whatever the distribution, so the coverage is
+    ``1 - 2 P(B <= k - 1)``: the largest k that keeps it at `coverage` or more gives the narrowest symmetric interval. k = 0 where even
+    [min, max] does not reach it (n < 6 for 95 %). Source: David and Nagaraja, Order Statistics, 3rd ed., section 7.1.
+    """
+    rank, reached = 0, 0.0
+    for k in range(1, n // 2 + 1):
+        covered = float(1 - 2 * stats.binom.cdf(k - 1, n, 0.5))
+        if covered < coverage:
+            break
+        rank, reached = k, covered
+    return rank, reached
+
+
+def median_interval(values: npt.ArrayLike, coverage: float = COVERAGE) -> Interval:
+    """Median and its order-statistic interval; needs no model of the distribution.
+
+    Parameters
+    ----------
+    values
+        shape (n,), one value a process, in any unit; NaN is left out.
+    coverage
+        least probability with which the interval holds the true median, between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        in the unit of `values`. Six values give [min, max] (96.9 %), twenty give [6th, 15th] (95.9 %).
+
+    Warns
+    -----
+    TooFewProcessesWarning
+        when n is too small for `coverage`: the bounds are NaN.
+    """
+    array = np.asarray(values, float).ravel()
+    result = _interval(array[~np.isnan(array)], coverage)
+    if math.isnan(result.low):
+        message = f"{result.n} processes give no {coverage:.0%} interval of the median; {FEWEST_PROCESSES} are needed for 95 %"
+        warnings.warn(message, TooFewProcessesWarning, stacklevel=2)
+    return result
+
+
+def _interval(values: Floats, coverage: float = COVERAGE) -> Interval:
+    n = len(values)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0.0, 0)
+    ordered = np.sort(values)
+    middle = float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+    rank, reached = interval_ranks(n, coverage)
+    if rank == 0:
+        return Interval(middle, math.nan, math.nan, 0.0, n)
+    return Interval(middle, float(ordered[rank - 1]), float(ordered[n - rank]), reached, n)
+
+
+def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
+    """Modes among process medians; a single one is an empty list.
+
+    Values are cut at their widest gaps into two or three groups. The groups are modes when
+
+    - each holds at least two processes and 15 % of all,
+    - the narrowest of these gaps is wider than the widest group, by a factor that falls with n (5 below 10 processes, 2.5 below 16, 1.5
+      below 30, then 1), because few values leave wide gaps by chance,
+    - neighbouring centres differ by more than 2 %, and by more than 1.5 times `resolution`, so that a coarse counter makes no modes.
+
+    With these factors samples of one normal, log-normal or heavy-tailed (t with 3 degrees of freedom) distribution were called modal in
+    less than 2 % of trials at n = 6, 20 and 40; tests/test_estimate.py repeats that.
+
+    Parameters
+    ----------
+    values
+        shape (n,); fewer than six have no modes.
+    resolution
+        one step of what measured the values, in their unit.
+    """
+    x = np.sort(np.asarray(values, float).ravel())
+    x = x[~np.isnan(x)]
+    n = len(x)
+    if n < FEWEST_PROCESSES or x[0] == x[-1]:
+        return []
+    least = max(2, math.ceil(0.15 * n))
+    factor = 5.0 if n < 10 else 2.5 if n < 16 else 1.5 if n < 30 else 1.0
+    gaps = np.diff(x)
+    inner = gaps[least - 1 : n - least]
+    cuts_tried = [[int(np.argmax(inner)) + least]]
+    if n >= 3 * least:
+        cuts_tried.append(sorted(int(i) + 1 for i in np.argsort(gaps)[-2:]))
+    for cuts in cuts_tried:
+        edges = [0, *cuts, n]
+        sizes = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+        if min(sizes) < least:
+            continue
+        widest = max(x[high - 1] - x[low] for low, high in zip(edges, edges[1:], strict=False))
+        if min(gaps[cut - 1] for cut in cuts) <= factor * widest:
+            continue
+        centres = [float(np.median(x[low:high])) for low, high in zip(edges, edges[1:], strict=False)]
+        if all(
+            b - a > max(MODE_DISTANCE * abs(a), 1.5 * resolution) for a, b in zip(centres, centres[1:], strict=False)
+        ):
+            return [Mode(centre, size, size / n) for centre, size in zip(centres, sizes, strict=True)]
+    return []
+
+
+def pooled_quantiles(histogram: Histogram) -> dict[str, float]:
+    """Quantiles of all events of a case, in ns: min, p50, p90, p99, p99_9, max; ``distinct`` values of the tick counter; ``events``.
+
+    A quantile q is the smallest value that at least the share q of events does not exceed. Events of all processes are pooled, so
+    these say what happens, not how sure it is: the interval of the row comes from medians per process.
+    """
+    ns, count = histogram.ns, histogram.count
+    total = int(count.sum())
+    if total == 0:
+        return {}
+    reached = np.cumsum(count)
+    names = ("p50", "p90", "p99", "p99_9")
+    where = [min(int(np.searchsorted(reached, math.ceil(q * total))), len(ns) - 1) for q in QUANTILES]
+    found = {name: float(ns[i]) for name, i in zip(names, where, strict=True)}
+    return {"min": float(ns[0]), **found, "max": float(ns[-1]), "distinct": len(ns), "events": total}
+
+
+def noise_floor(reduced: Reduced) -> list[Twin]:
+    """A/A rows: for each twin the median over rounds of ``twin / original - 1`` in per cent, with its interval.
+
+    Rounds in which either was not measured, or reads zero or less, are left out.
+    """
+    planned = {case["case"]: case for case in reduced.run["plan"]["cases"]}
+    pairs = {name: case["twin_of"] for name, case in planned.items() if case["twin_of"]}
+    frame = reduced.processes
+    wanted = frame[frame["case"].isin([*pairs, *pairs.values()]) & (frame["status"] == "ok")]
+    table = (
+        wanted.pivot_table(index="round", columns="case", values="ns", observed=True) if len(wanted) else pd.DataFrame()
+    )
+    twins = []
+    for twin, original in pairs.items():
+        ratios = np.empty(0)
+        if twin in table and original in table:
+            a, b = table[twin].to_numpy(float), table[original].to_numpy(float)
+            fine = (a > 0) & (b > 0)
+            ratios = (a[fine] / b[fine] - 1) * 100
+        twins.append(Twin(twin, original, _interval(ratios)))
+    return twins
+
+
+ROW_COLUMNS = (
+    "case",
+    "kernel",
+    "parameters",
+    "cpus",
+    "relation",
+    "unit",
+    "summary",
+    "kind",
+    "once",
+    "twin_of",
+    "reason",
+    "ns",
+    "ns_low",
+    "ns_high",
+    "coverage",
+    "cycles",
+    "cycles_low",
+    "cycles_high",
+    "floor_ns",
+    "core_hz",
+    "rounds",
+    "batches",
+    "disturbed_pct",
+    "resolution_ns",
+    "flags",
+    "modes",
+    "metrics",
+    "quantiles",
+)
+
+
+def estimate_cases(reduced: Reduced) -> pd.DataFrame:
+    """One row a case of the plan, in the plan's order, and one for each that could not be measured (``reason`` says why).
+
+    Columns: those of `ROW_COLUMNS`. ``ns``, ``ns_low``, ``ns_high``: median over processes and its interval; NaN bounds where fewer than six
+    processes or several modes (``modes``, list of `Mode`). ``cycles``: by the core clock that each process measured beside the case, only
+    where its chains read 3.0 +- 5 %. ``floor_ns``: the smallest batch. ``metrics``: name to dict of value, low, high, unit, summary and, for
+    ticks, the same in ns. ``quantiles``: of event kernels, see `pooled_quantiles`. ``flags``: sorted names, see `fencepost.analysis.warnings`.
+    """
+    plan = reduced.run["plan"]
+    frame = reduced.processes
+    groups = frame.groupby("case", observed=True).indices if len(frame) else {}
+    columns = {name: frame[name].to_numpy() for name in frame.columns}
+    rounds = len(reduced.workers)
+    rows = [
+        _estimate_case(
+            case,
+            columns,
+            np.asarray(groups.get(case["case"], []), np.int64),
+            rounds,
+            reduced.histograms.get(case["case"]),
+        )
+        for case in plan["cases"]
+    ]
+    for item in plan["unmeasurable"]:
+        described = {name: item.get(name) for name in ("case", "kernel", "parameters", "cpus", "unit", "reason")}
+        rows.append(_EMPTY_ROW | {"flags": ["not_measurable"], "modes": [], "metrics": {}} | described)
+    return pd.DataFrame(rows, columns=list(ROW_COLUMNS))
+
+
+_NUMBERS = (
+    "ns",
+    "ns_low",
+    "ns_high",
+    "coverage",
+    "cycles",
+    "cycles_low",
+    "cycles_high",
+    "floor_ns",
+    "core_hz",
+    "disturbed_pct",
+    "resolution_ns",
+)
+_EMPTY_ROW: dict[str, Any] = {
+    **dict.fromkeys(_NUMBERS, math.nan),
+    "rounds": 0,
+    "batches": 0,
+    "relation": None,
+    "summary": "",
+    "kind": "loop",
+    "once": False,
+    "twin_of": None,
+    "reason": None,
+    "quantiles": None,
+}
+
+
+def _estimate_case(
+    case: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    where: npt.NDArray[np.int64],
+    rounds: int,
+    histogram: Histogram | None,
+) -> dict[str, Any]:
+    row = _EMPTY_ROW | {"flags": [], "modes": [], "metrics": {}}
+    row |= {
+        name: case.get(name)
+        for name in ("case", "kernel", "parameters", "cpus", "relation", "unit", "kind", "once", "twin_of")
+    }
+    row["summary"] = case.get("summary") or ""
+    status = columns["status"][where]
+    failed = status == "failed"
+    good = where[status == "ok"]
+    expected = min(rounds, 1) if case["once"] else rounds
+    if failed.any():
+        # A kernel that did its work wrongly once may have done so unseen in other processes: none of its figures is published.
+        reason = columns["reason"][where[failed]][0]
+        return row | {"reason": f"failed in {int(failed.sum())} of {len(where)} rounds: {reason}", "flags": ["failed"]}
+    if not len(good):
+        if len(where):
+            return row | {"reason": str(columns["reason"][where[0]]), "flags": ["not_measurable"]}
+        return row | {"reason": "no complete round holds this case", "flags": ["not_measured"]}
+    ns = columns["ns"][good].astype(float)
+    resolution = float(np.median(columns["resolution_ns"][good]))
+    modes = find_modes(ns, resolution)
+    central = _interval(ns)
+    flags = set()
+    core, ratio = columns["core_hz"][good].astype(float), columns["chain_ratio"][good].astype(float)
+    believable = np.abs(ratio / CHAIN_RATIO - 1) <= CHAIN_TOLERANCE
+    cycles_values = (ns * core / 1e9)[believable & np.isfinite(core)]
+    cycles = _interval(cycles_values)
+    # Less than half of the processes is no longer a median over processes, but over those that happened to suit.
+    if len(cycles_values) * 2 <= len(ns):
+        cycles = _interval(np.empty(0))
+        flags.add("no_cycles")
+    cycles_bounds = (
+        (math.nan, math.nan)
+        if find_modes(cycles_values, resolution * _median(core) / 1e9)
+        else (cycles.low, cycles.high)
+    )
+    batches = columns["batches"][good].astype(float)
+    disturbed = (
+        float(np.average(columns["disturbed"][good].astype(float), weights=batches)) if batches.sum() else math.nan
+    )
+    bounds = (math.nan, math.nan) if modes else (central.low, central.high)
+    checks = {
+        "noisy": disturbed > NOISY_SHARE,
+        "migrated": bool((columns["migrated"][good] > 0).any()),
+        "low_overlap": float(np.mean(columns["low_overlap"][good])) > NOISY_SHARE,
+        "short": float(np.mean(columns["short"][good])) > NOISY_SHARE,
+        "modes": bool(modes),
+        "few_rounds": len(good) < FEWEST_PROCESSES and not case["once"],
+        "incomplete": len(good) < expected,
+        "once": bool(case["once"]),
+    }
+    flags |= {name for name, found in checks.items() if found}
+    return row | {
+        "ns": central.value,
+        "ns_low": bounds[0],
+        "ns_high": bounds[1],
+        "coverage": math.nan if modes or not central.coverage else central.coverage,
+        "cycles": cycles.value,
+        "cycles_low": cycles_bounds[0],
+        "cycles_high": cycles_bounds[1],
+        "floor_ns": float(np.min(columns["floor_ns"][good])),
+        "core_hz": _median(core),
+        "rounds": len(good),
+        "batches": int(batches.sum()),
+        "disturbed_pct": disturbed * 100,
+        "resolution_ns": resolution,
+        "flags": sorted(flags),
+        "modes": modes,
+        "metrics": _metrics(
+            case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float)
+        ),
+        "quantiles": pooled_quantiles(histogram) if histogram is not None else None,
+    }
+
+
+def _median(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else math.nan
+
+
+def _metrics(
+    described: Sequence[Mapping[str, Any]], values: Sequence[Mapping[str, float]], tick_hz: Floats
+) -> dict[str, dict[str, Any]]:
+    about = {item["name"]: item for item in described}
+    names = [*about, *sorted({name for process in values for name in process} - set(about))]
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        series = np.array([process.get(name, math.nan) for process in values], float)
+        known = np.isfinite(series)
+        if not known.any():
+            continue
+        interval = _interval(series[known])
+        entry = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+        entry |= (
+            {"unit": about[name]["unit"], "summary": about[name]["summary"]}
+            if name in about
+            else {"unit": "", "summary": ""}
+        )
+        if name.endswith("_ticks"):
+            ns = _interval(series[known] / tick_hz[known] * 1e9)
+            entry |= {"ns": ns.value, "ns_low": ns.low, "ns_high": ns.high}
+        found[name] = entry
+    return found
+
+
+def estimate_runs(folders: Iterable[Path | str], *, processes: int | None = None) -> pd.DataFrame:
+    """Estimates of many runs, reduced side by side; memory is bounded by the estimates, not by the batches.
+
+    Returns
+    -------
+    pandas.DataFrame
+        one row a run and case: ``run``, ``case``, ``kernel`` (categoricals), ``ns``, ``ns_low``, ``ns_high``, ``cycles``, ``floor_ns``, ``rounds``, ``batches``,
+        ``noise_floor_pct`` of its run.
+    """
+    frames = list(map_runs(_narrow, list(folders), processes=processes))
+    if not frames:
+        return pd.DataFrame(columns=list(_NARROW))
+    whole = pd.concat(frames, ignore_index=True)
+    for name in ("run", "case", "kernel"):
+        whole[name] = whole[name].astype("category")
+    return whole
+
+
+_NARROW = (
+    "run",
+    "case",
+    "kernel",
+    "ns",
+    "ns_low",
+    "ns_high",
+    "cycles",
+    "floor_ns",
+    "rounds",
+    "batches",
+    "noise_floor_pct",
+)
+
+
+def _narrow(folder: Path) -> pd.DataFrame:
+    analysis = analyse(folder)
+    frame = analysis.rows.assign(run=analysis.run["id"], noise_floor_pct=analysis.noise_floor_pct)
+    return frame[list(_NARROW)]

@@ -1,0 +1,372 @@
+"""Run folders made of numbers instead of measurements, so that the analysis can be tested against a known truth.
+
+`write_run` writes a folder that conforms to `fencepost.bench.schema`; every fault and oddity that a real machine has can be
+asked for: noise, gaps, modes, failed and unsupported cases, twins, migrations, incomplete runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fencepost.bench import schema
+
+TICK_HZ = 2_500_000_000.0
+CORE_HZ = 3_700_000_000.0
+QUANTUM = 1
+
+ARROW_TYPES = {
+    "dictionary": pa.dictionary(pa.int32(), pa.string()),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+}
+ARROW_SCHEMA = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in schema.COLUMNS.items()])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case and its truth: `ns` an operation, spread `process_noise` between processes and `noise` between batches."""
+
+    kernel: str
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
+    ns: float = 1.0
+    cpus: tuple[int, ...] = (1,)
+    unit: str = "operation"
+    kind: str = "loop"
+    once: bool = False
+    twin_of: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    noise: float = 0.003
+    process_noise: float = 0.004
+    modes: tuple[tuple[float, float], ...] = ()
+    """(factor, share) pairs: each process takes one of them."""
+    gap_share: float = 0.02
+    """Share of batches that a gap hits; they carry the flag `switched`."""
+    flags: int = 0
+    """Bits set in every row."""
+    status: str = "ok"
+    reason: str | None = None
+    core_hz: float | None = CORE_HZ
+    chain_ratio: float | None = 3.0
+    batches: int | None = None
+
+    @property
+    def id(self) -> str:
+        inside = ",".join(f"{name}={value}" for name, value in self.parameters.items())
+        place = ",".join(f"cpu{cpu}" for cpu in self.cpus)
+        return f"{self.kernel}{f'[{inside}]' if inside else ''}@{place}{'~twin' if self.twin_of else ''}"
+
+    def twin(self) -> Case:
+        return replace(self, twin_of=self.id)
+
+    def planned(self) -> dict[str, Any]:
+        return {
+            "case": self.id,
+            "kernel": self.kernel,
+            "parameters": dict(self.parameters),
+            "values": [value if isinstance(value, int) else 0 for value in self.parameters.values()],
+            "cpus": list(self.cpus),
+            "relation": None,
+            "unit": self.unit,
+            "summary": f"synthetic {self.kernel}",
+            "kind": self.kind,
+            "once": self.once,
+            "twin_of": self.twin_of,
+            "metrics": [{"name": name, "unit": name.rpartition("_")[2], "summary": name} for name in self.metrics],
+        }
+
+
+def plain_cases(count: int) -> list[Case]:
+    """`count` cases that differ in nothing but one parameter."""
+    return [Case("plain/loop", {"i": i}, ns=1 + i / 10) for i in range(count)]
+
+
+def suite_cases() -> list[Case]:
+    """What a whole run of the first suite looks like, in kind and in magnitude."""
+    cycle = 1e9 / CORE_HZ
+    cases = [Case("clock/empty", ns=0.0005, unit="window", noise=2.0, process_noise=1.0)]
+    reads = {
+        "rdtsc": 6,
+        "rdtscp": 9,
+        "lfence_rdtsc": 9,
+        "lfence_rdtsc_lfence": 12,
+        "rdtscp_lfence": 12,
+        "cpuid_rdtsc": 1500,
+    }
+    cases += [Case("clock/read", {"read": name}, ns=ns, unit="read") for name, ns in reads.items()]
+    cases += [Case("clock/delta", {"read": name}, ns=ns, unit="delta", kind="events") for name, ns in reads.items()]
+    for pair, intercept in {"lfence_both": 0, "rdtsc_plain": -12, "rdtscp_lfence": 3}.items():
+        metrics = {f"k{k}_ticks": max(0.0, 3 * k * TICK_HZ / CORE_HZ + intercept) for k in (0, 1, 2, 4, 8, 16, 32, 64)}
+        cases.append(Case("clock/bias", {"pair": pair}, ns=12, unit="window", kind="events", metrics=metrics))
+    cases += [
+        Case("clock/core", {"state": state}, ns=3 * cycle * factor, unit="imul")
+        for state, factor in {"cold": 1.08, "warm": 1}.items()
+    ]
+    cases.append(Case("clock/core_loaded", ns=3.2 * cycle, unit="imul", cpus=(0, 1), core_hz=CORE_HZ * 0.94))
+    cases.append(Case("clock/core_series", ns=3 * cycle, unit="imul", once=True, batches=500, noise=0.02))
+    for during in ("sleep", "spin"):
+        cases.append(
+            Case("clock/rate", {"during": during}, ns=1e6, kind="events", metrics={"tick_hz": TICK_HZ, "ppm": 1.5})
+        )
+    cases.append(
+        Case(
+            "clock/offset",
+            ns=90,
+            cpus=(0, 1),
+            unit="one-way trip",
+            kind="events",
+            metrics={"offset_low_ns": -60, "offset_high_ns": 85},
+        )
+    )
+    for clock, ns in {"monotonic": 21.7, "monotonic_raw": 22.1, "monotonic_coarse": 5.0}.items():
+        cases.append(Case("clock/call", {"clock": clock, "via": "libc"}, ns=ns, unit="call"))
+        cases.append(Case("clock/call", {"clock": clock, "via": "syscall"}, ns=ns + 140, unit="call"))
+    cases.append(Case("clock/python", ns=60, unit="call"))
+    cases.append(
+        Case("clock/resolution", {"clock": "monotonic"}, ns=22, unit="step", kind="events", metrics={"getres_ns": 1.0})
+    )
+    for policy, ns in {"other": 102e3, "slack1": 56e3, "fifo": 55e3}.items():
+        cases.append(
+            Case(
+                "clock/wakeup",
+                {"policy": policy, "period_us": 1000},
+                ns=ns,
+                unit="wake-up",
+                kind="events",
+                process_noise=0.05,
+            )
+        )
+    for op, (latency, throughput) in {"add": (1, 0.25), "imul": (3, 1), "fadd": (3, 0.5), "load": (4, 0.5)}.items():
+        for chains in range(1, 9):
+            cycles = max(latency / chains, throughput)
+            cases.append(Case("pipeline/chain", {"op": op, "chains": chains}, ns=cycles * cycle, unit=op))
+    cases.append(Case("pipeline/imul100", ns=300 * cycle, unit="100 imul"))
+    for fill in ("nop", "add"):
+        distances = {f"k{k}_ns": 90 + 0.05 * k + (85 if k >= 320 else 0) for k in range(32, 672, 32)}
+        cases.append(Case("pipeline/window", {"fill": fill}, ns=100, unit="iteration", metrics=distances))
+    ladder = {
+        "4KiB": 1.1,
+        "16KiB": 1.1,
+        "64KiB": 3.8,
+        "256KiB": 3.8,
+        "1MiB": 4.5,
+        "4MiB": 13,
+        "16MiB": 15,
+        "64MiB": 90,
+        "256MiB": 110,
+    }
+    for size, ns in ladder.items():
+        cases.append(Case("memory/chase", {"size": size, "pages": "small", "order": "random"}, ns=ns, unit="load"))
+        cases.append(Case("memory/chase", {"size": size, "pages": "huge", "order": "random"}, ns=ns * 0.9, unit="load"))
+    for cpu in (0, 1):
+        metrics = {"gaps_per_s": 410.0, "lost_pct": 1.8, "longest_us": 900.0}
+        cases.append(
+            Case("noise/gaps", cpus=(cpu,), ns=3000, unit="gap", kind="events", metrics=metrics, process_noise=0.1)
+        )
+    twins = [
+        case.twin() for case in cases if case.id in ("pipeline/imul100@cpu1", "pipeline/chain[op=imul,chains=1]@cpu1")
+    ]
+    return cases + twins
+
+
+UNMEASURABLE = [
+    {
+        "case": "clock/read[read=serialize_rdtsc]@cpu1",
+        "kernel": "clock/read",
+        "parameters": {"read": "serialize_rdtsc"},
+        "cpus": [1],
+        "unit": "read",
+        "reason": "needs the SERIALIZE instruction, which this CPU has not",
+    }
+]
+
+
+def machine_document(**changes: Any) -> dict[str, Any]:
+    """A machine.json; keyword arguments replace keys."""
+    document: dict[str, Any] = {
+        "schema": schema.SCHEMA_VERSION,
+        "key": "synthetic-0123abcd",
+        "cpu_model": "Synthetic CPU 9000",
+        "arch": "x86_64",
+        "kernel": "6.18.0",
+        "hypervisor": "kvm",
+        "governor": None,
+        "topology": {
+            "cpus": [0, 1],
+            "cores": [[0], [1]],
+            "packages": [[0, 1]],
+            "l2": [[0], [1]],
+            "l3": [[0, 1]],
+            "numa": {"0": [0, 1]},
+        },
+        "caches": [
+            {"level": 1, "type": "Data", "size_bytes": 32 << 10, "cpus": [0]},
+            {"level": 2, "type": "Unified", "size_bytes": 1 << 20, "cpus": [0]},
+            {"level": 3, "type": "Unified", "size_bytes": 32 << 20, "cpus": [0, 1]},
+        ],
+    }
+    return document | changes
+
+
+def write_run(
+    folder: Path,
+    cases: Sequence[Case] | None = None,
+    *,
+    rounds: int = 6,
+    planned_rounds: int | None = None,
+    batches: int = 12,
+    seed: int = 1,
+    tick_hz: float = TICK_HZ,
+    quantum: int = QUANTUM,
+    unmeasurable: Sequence[Mapping[str, Any]] = UNMEASURABLE,
+    machine: Mapping[str, Any] | None = None,
+    process_factor: npt.NDArray[np.float64] | None = None,
+    profile: str = "quick",
+    launcher: str = "taskset",
+) -> Path:
+    """Write a run folder of `rounds` complete rounds out of `planned_rounds`; returns `folder`.
+
+    `process_factor`, shape (rounds,), multiplies all cases of a round: a machine that was slower in that round.
+    """
+    cases = suite_cases() if cases is None else cases
+    generator = np.random.default_rng(seed)
+    (folder / schema.ROUNDS_FOLDER).mkdir(parents=True, exist_ok=True)
+    run = {
+        "schema": schema.SCHEMA_VERSION,
+        "id": folder.name,
+        "created_utc": "2026-01-02T03:04:05Z",
+        "command": ["fencepost", "run", "--profile", profile],
+        "launcher": launcher,
+        "machine_key": "synthetic-0123abcd",
+        "versions": {"fencepost": "0.1.0", "python": "3.11.2"},
+        "engine": {"arch": "x86_64", "compiler": "gcc 12.2.0", "flags": "-O2", "sha256": "0" * 64},
+        "plan": {
+            "profile": profile,
+            "seed": seed,
+            "rounds": planned_rounds or max(rounds, 1),
+            "batches": batches,
+            "batch_ns": 50_000,
+            "cpus": [0, 1],
+            "cases": [case.planned() for case in cases],
+            "unmeasurable": [dict(item) for item in unmeasurable],
+        },
+    }
+    (folder / schema.RUN_FILE).write_text(json.dumps(run, indent=1), encoding="utf-8")
+    (folder / schema.MACHINE_FILE).write_text(
+        json.dumps(machine_document(**(machine or {})), indent=1), encoding="utf-8"
+    )
+    for number in range(1, rounds + 1):
+        factor = 1.0 if process_factor is None else float(process_factor[number - 1])
+        table = round_table(cases, number, folder.name, batches, generator, tick_hz, quantum, factor)
+        pq.write_table(table, schema.round_file(folder, number), compression="zstd")
+    return folder
+
+
+def round_table(
+    cases: Sequence[Case],
+    number: int,
+    run: str,
+    batches: int,
+    generator: np.random.Generator,
+    tick_hz: float = TICK_HZ,
+    quantum: int = QUANTUM,
+    factor: float = 1.0,
+) -> pa.Table:
+    """One round as an Arrow table with its record in the metadata."""
+    overhead = 40.0
+    here = [case for case in cases if number == 1 or not case.once]
+    order = generator.permutation(len(here))
+    columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in schema.COLUMNS if name != "case"}
+    codes: list[npt.NDArray[np.int32]] = []
+    records: dict[str, Any] = {}
+    process_hz = tick_hz * (1 + generator.normal(0, 1e-6))
+    for position in order:
+        case = here[position]
+        metrics = {name: value * (1 + generator.normal(0, 0.002)) for name, value in case.metrics.items()}
+        record: dict[str, Any] = {
+            "status": case.status,
+            "reason": case.reason or (None if case.status == "ok" else "synthetic reason"),
+            "overhead_ticks": overhead if case.kind == "loop" else 0.0,
+            "core_hz": case.core_hz and case.core_hz * (1 + generator.normal(0, 0.002)),
+            "chain_ratio": case.chain_ratio and case.chain_ratio * (1 + generator.normal(0, 0.001)),
+            "metrics": metrics if case.status == "ok" else {},
+            "elapsed_ns": 2_000_000,
+        }
+        records[case.id] = record
+        if case.status != "ok":
+            continue
+        centre = case.ns * factor * (1 + generator.normal(0, case.process_noise))
+        if case.modes:
+            factors, shares = zip(*case.modes, strict=True)
+            centre *= generator.choice(factors, p=shares)
+        count = case.batches or batches
+        team = len(case.cpus)
+        rows = count * team
+        value = centre * (1 + np.abs(generator.normal(0, case.noise, rows)))
+        gap = generator.random(rows) < case.gap_share
+        value[gap] *= 1 + generator.exponential(0.2, int(gap.sum()))
+        if case.kind == "events":
+            spread = centre * (1 + generator.gamma(2.0, 0.05, 400))
+            ticks, counts = np.unique(
+                (spread * tick_hz / 1e9 // quantum * quantum).astype(np.int64), return_counts=True
+            )
+            record["histogram"] = {"ticks": ticks.tolist(), "count": counts.tolist()}
+            record["events"] = 400
+            operations = 1
+            case_overhead = 0.0
+        else:
+            operations = max(1, round(50_000 / max(case.ns, 0.01)))
+            case_overhead = overhead
+        ticks = np.rint((value * operations * tick_hz / 1e9 + case_overhead) / quantum).astype(np.int64) * quantum
+        codes.append(np.full(rows, position, np.int32))
+        columns["round"].append(np.full(rows, number, np.int32))
+        columns["batch"].append(np.repeat(np.arange(count, dtype=np.int32), team))
+        columns["thread"].append(np.tile(np.arange(team, dtype=np.int32), count))
+        columns["ticks"].append(ticks)
+        columns["operations"].append(np.full(rows, operations, np.int64))
+        columns["overhead_ticks"].append(np.full(rows, case_overhead))
+        columns["begin_ticks"].append(np.cumsum(ticks))
+        cpus = np.tile(np.asarray(case.cpus, np.int32), count)
+        columns["cpu_begin"].append(cpus)
+        columns["cpu_end"].append(cpus)
+        columns["voluntary"].append(np.zeros(rows, np.int32))
+        columns["involuntary"].append(gap.astype(np.int32))
+        columns["minor_faults"].append(np.zeros(rows, np.int32))
+        columns["major_faults"].append(np.zeros(rows, np.int32))
+        columns["flags"].append(np.where(gap, schema.FLAGS["switched"], 0).astype(np.int32) | np.int32(case.flags))
+        columns["overlap"].append(np.ones(rows, np.float32))
+    document = {
+        "schema": schema.SCHEMA_VERSION,
+        "run": run,
+        "round": number,
+        "started_utc": "2026-01-02T03:04:05Z",
+        "order": [here[position].id for position in order],
+        "worker": {
+            "tick_source": "tsc",
+            "tick_hz": process_hz,
+            "quantum_ticks": quantum,
+            "overhead_ticks": overhead,
+            "startup_ms": 25.0,
+            "elapsed_ms": 400.0,
+            "cpus": [0, 1],
+        },
+        "cases": records,
+    }
+    names = pa.array([case.id for case in here], pa.string())
+    indices = pa.array(np.concatenate(codes) if codes else np.empty(0, np.int32))
+    arrays = [pa.DictionaryArray.from_arrays(indices, names)]
+    for name, parts in columns.items():
+        arrays.append(pa.array(np.concatenate(parts) if parts else np.empty(0), ARROW_TYPES[schema.COLUMNS[name]]))
+    return pa.Table.from_arrays(
+        arrays, schema=ARROW_SCHEMA.with_metadata({schema.ROUND_KEY: json.dumps(document).encode()})
+    )
