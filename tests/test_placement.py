@@ -1,0 +1,295 @@
+"""Where kernels are placed: inside the mask, on distinct cores, named by what the CPUs share."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from machines import NAMES, build, cpuinfo, snapshot, write
+
+from fencepost.bench.placement import (
+    RELATIONS,
+    PlaceKind,
+    Placement,
+    Placements,
+    Relations,
+    Shortage,
+    allowed_cpus,
+    place,
+)
+from fencepost.bench.topology import Topology, read_topology
+
+CPU = "sys/devices/system/cpu"
+
+
+def smt_pair() -> Topology:
+    """Two packages of four cores with two threads each; two cores share an L2; a package is a node."""
+    low, high = tuple(range(8)), tuple(range(8, 16))
+    cores = tuple((cpu, cpu + 1) for cpu in range(0, 16, 2))
+    l2 = tuple(tuple(range(cpu, cpu + 4)) for cpu in range(0, 16, 4))
+    return Topology(
+        cpus=low + high,
+        cores=cores,
+        packages=(low, high),
+        l2=l2,
+        l3=(low, high),
+        numa={0: low, 1: high},
+        source="sysfs",
+    )
+
+
+@st.composite
+def topologies(draw: st.DrawFn) -> Topology:
+    """Regular machines of some shape, with CPUs numbered in an arbitrary order."""
+    threads, cores, l3s, packages = (draw(st.integers(1, most)) for most in (2, 3, 2, 3))
+    count = threads * cores * l3s * packages
+    numbers = draw(st.permutations(range(count)))
+
+    def split(size: int) -> tuple[tuple[int, ...], ...]:
+        return tuple(sorted(tuple(sorted(numbers[at : at + size])) for at in range(0, count, size)))
+
+    node_size = draw(st.sampled_from([threads * cores, threads * cores * l3s, count]))
+    nodes = split(node_size)
+    return Topology(
+        cpus=tuple(range(count)),
+        cores=split(threads),
+        packages=split(threads * cores * l3s),
+        l2=split(threads),
+        l3=split(threads * cores) if draw(st.booleans()) else (),
+        numa=dict(enumerate(nodes)),
+        isolated=tuple(sorted(draw(st.sets(st.integers(0, count - 1), max_size=2)))),
+        source="sysfs",
+    )
+
+
+def placed(*args: object, **options: object) -> Placements:
+    result = place(*args, **options)  # type: ignore[arg-type]
+    assert isinstance(result, Placements)
+    return result
+
+
+def test_kinds_are_those_of_the_kernel_contract() -> None:
+    header = (Path(__file__).parents[1] / "csrc" / "kernel.h").read_text()
+    values = {name: int(value) for name, value in re.findall(r"#define PLACE_(\w+) (\d+)", header)}
+    assert values == {kind.name: kind.value for kind in PlaceKind}
+
+
+@pytest.mark.parametrize(
+    ("pair", "relation"),
+    [((0, 1), "same_core"), ((1, 3), "same_l2"), ((0, 7), "same_l3"), ((0, 8), "cross_package")],
+)
+def test_relations(pair: tuple[int, int], relation: str) -> None:
+    assert Relations(smt_pair()).between(*pair) == relation
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs"),
+    [
+        # Two nodes in a package: a package is the wider one.
+        ("128arm-2pa2n8cluster4co", {(0, 1): "same_l3", (0, 32): "cross_numa", (0, 64): "cross_package"}),
+        # Four packages in a node: the node is the wider one.
+        (
+            "96em64t-4no4pa3ca2co",
+            {(0, 4): "same_l2", (0, 8): "same_l3", (0, 1): "cross_package", (0, 24): "cross_numa"},
+        ),
+        # No L3, both packages on one node.
+        ("8em64t-2s2ca2c", {(0, 4): "same_l2", (0, 2): "same_package", (0, 1): "cross_package"}),
+        ("16em64t-4s2c2t-offlines", {(0, 8): "same_core", (0, 4): "same_l3", (0, 1): "cross_package"}),
+        ("20em64t-hybrid-1p6c2t+2ca4co1t", {(0, 1): "same_core", (12, 13): "same_l2", (0, 12): "same_l3"}),
+    ],
+)
+def test_relations_of_real_machines(
+    name: str, pairs: dict[tuple[int, int], str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    relations = Relations(read_topology(snapshot(name, tmp_path_factory)))
+    assert {pair: relations.between(*pair) for pair in pairs} == pairs
+
+
+def test_one_thread_goes_to_the_last_cpu() -> None:
+    assert placed(smt_pair(), range(16), PlaceKind.ANY, 1).placements == (Placement((15,), None),)
+
+
+def test_isolated_cpus_come_first(tmp_path: Path) -> None:
+    topology = read_topology(build(tmp_path, [[0], [1], [2], [3]], more={f"{CPU}/isolated": "1-2"}))
+    assert placed(topology, range(4), PlaceKind.ANY, 1).placements[0].cpus == (2,)
+    assert set(placed(topology, range(4), PlaceKind.ANY, 2).placements[0].cpus) == {1, 2}
+
+
+def test_distinct_cores_before_an_isolated_sibling(tmp_path: Path) -> None:
+    topology = read_topology(build(tmp_path, [[0, 1], [2, 3]], more={f"{CPU}/isolated": "2-3"}))
+    assert placed(topology, range(4), PlaceKind.ANY, 2).placements[0].cpus == (3, 1)
+
+
+def test_p_cores_come_first(tmp_path_factory: pytest.TempPathFactory) -> None:
+    topology = read_topology(snapshot("20em64t-hybrid-1p6c2t+2ca4co1t", tmp_path_factory))
+    (single,) = placed(topology, topology.cpus, PlaceKind.ANY, 1)
+    assert single.cpus == (11,)
+    (six,) = placed(topology, topology.cpus, PlaceKind.ANY, 6)
+    assert {cpu // 2 for cpu in six.cpus} == set(range(6))
+
+
+def test_several_threads_take_distinct_near_cores() -> None:
+    (team,) = placed(smt_pair(), range(16), PlaceKind.ANY, 4)
+    assert {cpu // 2 for cpu in team.cpus} == {4, 5, 6, 7}
+    assert team.relation == "same_l3"
+    (two,) = placed(smt_pair(), range(16), PlaceKind.ANY, 2)
+    assert two == Placement((15, 13), "same_l2")
+
+
+def test_siblings_are_taken_when_cores_run_out() -> None:
+    (team,) = placed(smt_pair(), [0, 1], PlaceKind.ANY, 2)
+    assert team == Placement((1, 0), "same_core")
+
+
+def test_each_cpu_and_all() -> None:
+    each = placed(smt_pair(), [3, 1, 2], PlaceKind.EACH_CPU, 1)
+    assert [place.cpus for place in each] == [(1,), (2,), (3,)]
+    (team,) = placed(smt_pair(), [3, 1, 2], PlaceKind.ALL, 2)
+    assert sorted(team.cpus) == [1, 2, 3]
+    (team,) = placed(smt_pair(), range(16), PlaceKind.ALL, 2, most_threads=3)
+    assert len(team.cpus) == 3
+
+
+def test_pairs_in_both_directions() -> None:
+    pairs = placed(smt_pair(), [0, 1, 2], PlaceKind.PAIRS, 2)
+    assert [place.cpus for place in pairs] == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    assert (pairs.sampled, pairs.total, pairs.sentence) == (False, 6, None)
+
+
+@pytest.mark.parametrize("name", ["128arm-2pa2n8cluster4co", "96em64t-4no4pa3ca2co"])
+def test_many_cpus_are_sampled_and_say_so(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    topology = read_topology(snapshot(name, tmp_path_factory))
+    pairs = placed(topology, topology.cpus, PlaceKind.PAIRS, 2)
+    count = len(topology.cpus)
+    assert pairs.sampled
+    assert pairs.total == count * (count - 1)
+    assert len(pairs) <= 256
+    assert pairs.sentence == f"{len(pairs)} of {pairs.total} pairs of CPUs were sampled, some of each relation"
+
+
+def test_sampling_follows_the_seed() -> None:
+    def sample(seed: int) -> Placements:
+        return placed(smt_pair(), range(16), PlaceKind.PAIRS, 2, most_pairs=20, seed=seed)
+
+    assert sample(1) == sample(1)
+    assert sample(1) != sample(2)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "threads", "sentence"),
+    [
+        (range(16), 17, "needs 17 CPUs, this machine has 16"),
+        ([0, 1], 4, "needs 4 CPUs, this process may use 2 of 16"),
+        ([0, 1], 17, "needs 17 CPUs, this machine has 16 and this process may use 2"),
+        ([], 1, "needs 1 CPU, this process may use 0 of 16"),
+    ],
+)
+def test_shortage_says_what_is_missing(allowed: list[int], threads: int, sentence: str) -> None:
+    result = place(smt_pair(), allowed, PlaceKind.ANY, threads)
+    assert isinstance(result, Shortage)
+    assert str(result) == sentence
+
+
+def test_two_cpu_machine_without_sys(tmp_path: Path) -> None:
+    topology = read_topology(write(tmp_path, {"proc/cpuinfo": cpuinfo([0, 1])}))
+    assert {place.relation for place in placed(topology, [0, 1], PlaceKind.PAIRS, 2)} == {"unknown"}
+    assert str(place(topology, [0, 1], PlaceKind.ANY, 4)) == "needs 4 CPUs, this machine has 2"
+
+
+@pytest.mark.parametrize(("kind", "threads"), [(PlaceKind.ANY, 0), (PlaceKind.PAIRS, 3), (9, 1)])
+def test_wrong_use_is_refused(kind: int, threads: int) -> None:
+    with pytest.raises(ValueError, match=r"thread|PlaceKind"):
+        place(smt_pair(), range(16), kind, threads)
+
+
+def test_allowed_cpus_of_this_process_are_its_mask() -> None:
+    topology = read_topology(cpus=os.sched_getaffinity(0))
+    assert set(allowed_cpus(topology)) <= os.sched_getaffinity(0)
+
+
+def test_allowed_cpus_below_a_root(tmp_path: Path) -> None:
+    more = {
+        "proc/self/status": "Name:\tx\nCpus_allowed_list:\t0-2",
+        "proc/mounts": "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0",
+        "proc/self/cgroup": "0::/a/b",
+        "sys/fs/cgroup/a/b/cpu.stat": "usage_usec 1",
+        "sys/fs/cgroup/a/cpuset.cpus.effective": "1-3",
+    }
+    topology = read_topology(build(tmp_path, [[0], [1], [2], [3]], more=more))
+    assert allowed_cpus(topology, tmp_path) == (1, 2)
+    assert allowed_cpus(topology, tmp_path, mask=[2, 3, 9]) == (2, 3)
+
+
+def test_allowed_cpus_of_a_version_1_cpuset(tmp_path: Path) -> None:
+    more = {
+        "proc/mounts": "cgroup /sys/fs/cgroup/cpuset cgroup rw,cpuset 0 0",
+        "proc/self/cgroup": "3:cpuset:/job",
+        "sys/fs/cgroup/cpuset/job/cpuset.cpus": "1",
+    }
+    topology = read_topology(build(tmp_path, [[0], [1]], more=more))
+    assert allowed_cpus(topology, tmp_path) == (1,)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_can_be_placed_on_real_machines(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = snapshot(name, tmp_path_factory)
+    topology = read_topology(root)
+    allowed = allowed_cpus(topology, root)
+    assert allowed == topology.cpus
+    for kind in PlaceKind:
+        assert len(placed(topology, allowed, kind, 2)) > 0
+
+
+@given(topologies(), st.data())
+def test_every_placement_is_inside_and_distinct(topology: Topology, data: st.DataObject) -> None:
+    allowed = data.draw(st.sets(st.sampled_from([*topology.cpus, 999])))
+    kind = data.draw(st.sampled_from(PlaceKind))
+    threads = 2 if kind is PlaceKind.PAIRS else data.draw(st.integers(1, 6))
+    usable = allowed & set(topology.cpus)
+    result = place(topology, allowed, kind, threads)
+    if len(usable) < threads:
+        assert isinstance(result, Shortage)
+        return
+    assert isinstance(result, Placements)
+    assert len(result) == result.total
+    for placement in result:
+        assert set(placement.cpus) <= usable
+        assert len(set(placement.cpus)) == len(placement.cpus) >= threads
+        assert placement.relation in (RELATIONS if len(placement.cpus) > 1 else (None,))
+
+
+@given(topologies(), st.integers(1, 8))
+def test_cores_are_shared_only_when_they_run_out(topology: Topology, threads: int) -> None:
+    result = place(topology, topology.cpus, PlaceKind.ANY, threads)
+    if isinstance(result, Placements):
+        (team,) = result
+        used = {core for core in topology.cores for cpu in team.cpus if cpu in core}
+        assert len(used) == min(threads, len(topology.cores))
+
+
+@given(topologies(), st.integers(0, 2**32), st.integers(0, 60))
+def test_a_sample_covers_every_relation(topology: Topology, seed: int, most_pairs: int) -> None:
+    full = place(topology, topology.cpus, PlaceKind.PAIRS, 2)
+    if isinstance(full, Shortage):
+        return
+    some = placed(topology, topology.cpus, PlaceKind.PAIRS, 2, most_pairs=most_pairs, seed=seed)
+    relations = {placement.relation for placement in full}
+    assert {placement.relation for placement in some} == relations
+    assert set(some) <= set(full)
+    assert len(some) <= max(most_pairs, 2 * len(relations))
+    assert some.sampled == (len(some) < len(full))
+    assert some.total == len(full)
+    assert {placement.cpus[::-1] for placement in some} == {placement.cpus for placement in some}
+
+
+@given(topologies())
+def test_relation_is_symmetric(topology: Topology) -> None:
+    relations = Relations(topology)
+    for one in topology.cpus:
+        for other in topology.cpus:
+            if one != other:
+                assert relations.between(one, other) == relations.between(other, one)

@@ -1,0 +1,233 @@
+"""Topologies read from sysfs: real machines against hwloc's reading, small trees for what those do not show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from machines import NAMES, build, cpuinfo, expected, snapshot, write
+
+from fencepost.bench.sysfs import Tree, format_cpulist, parse_cpulist, parse_cpumask
+from fencepost.bench.topology import TopologyError, read_topology
+
+CPU = "sys/devices/system/cpu"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_snapshot_equals_what_hwloc_reads(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert read_topology(snapshot(name, tmp_path_factory)).as_dict() == expected(name)
+
+
+def test_offline_cpus_are_listed_apart(tmp_path_factory: pytest.TempPathFactory) -> None:
+    topology = read_topology(snapshot("16em64t-4s2c2t-offlines", tmp_path_factory))
+    assert topology.offline == (2, 5, 13, 14)
+    assert topology.siblings(6) == ()  # 14 is offline
+    assert topology.siblings(0) == (8,)
+    assert topology.smt_active is True
+
+
+def test_hybrid_kinds_and_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
+    topology = read_topology(snapshot("20em64t-hybrid-1p6c2t+2ca4co1t", tmp_path_factory))
+    assert [cpu for cpu, kind in topology.kinds.items() if kind == "P"] == list(range(12))
+    assert [cpu for cpu, kind in topology.kinds.items() if kind == "E"] == list(range(12, 20))
+    assert (topology.cache_bytes(1, 0), topology.cache_bytes(1, 19)) == (48 << 10, 32 << 10)
+    assert (16, 17, 18, 19) in topology.clusters
+    assert topology.line_bytes == 64
+    assert topology.identity.model_name == "13th Gen Intel(R) Core(TM) i7-1370P"
+
+
+def test_arm_names_its_core_and_nodes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    topology = read_topology(snapshot("128arm-2pa2n8cluster4co", tmp_path_factory))
+    identity = topology.identity
+    assert (identity.arch, identity.model_name, identity.stepping) == ("aarch64", "HiSilicon TSV110", "r1p0")
+    assert "atomics" in identity.flags
+    assert identity.hypervisor is None
+    assert topology.kinds == {}
+    assert topology.distances[0] == {0: 10, 1: 16, 2: 32, 3: 33}
+    assert len(topology.clusters) == 32
+
+
+def test_no_l3_is_no_group(tmp_path_factory: pytest.TempPathFactory) -> None:
+    topology = read_topology(snapshot("8em64t-2s2ca2c", tmp_path_factory))
+    assert topology.l3 == ()
+    assert topology.cache_bytes(3) is None
+    assert topology.cache_bytes(2) == 4 << 20
+
+
+def test_x86_identity(tmp_path: Path) -> None:
+    identity = read_topology(build(tmp_path, [[0]])).identity
+    assert (identity.arch, identity.vendor, identity.family, identity.model, identity.stepping, identity.microcode) == (
+        "x86_64",
+        "GenuineIntel",
+        "6",
+        "106",
+        "6",
+        "0xd0003a5",
+    )
+    assert identity.hypervisor is False
+
+
+def test_riscv_identity(tmp_path: Path) -> None:
+    text = (
+        "processor\t: 0\nhart\t\t: 1\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u74-mc\nmvendorid\t: 0x489"
+    )
+    identity = read_topology(write(tmp_path, {"proc/cpuinfo": text})).identity
+    assert (identity.arch, identity.model_name, identity.vendor) == ("riscv64", "sifive,u74-mc", "0x489")
+
+
+def test_isolated_and_nohz_full(tmp_path: Path) -> None:
+    more = {f"{CPU}/isolated": "2-3", f"{CPU}/nohz_full": "3"}
+    topology = read_topology(build(tmp_path, [[0], [1], [2], [3]], more=more))
+    assert (topology.isolated, topology.nohz_full) == ((2, 3), (3,))
+
+
+@pytest.mark.parametrize("text", ["(null)", ""])
+def test_nohz_full_of_old_kernels_means_none(text: str, tmp_path: Path) -> None:
+    assert read_topology(build(tmp_path, [[0]], more={f"{CPU}/nohz_full": text})).nohz_full == ()
+
+
+def test_one_cpu(tmp_path: Path) -> None:
+    topology = read_topology(build(tmp_path, [[0]]))
+    assert topology.as_dict() == {
+        "cpus": [0],
+        "cores": [[0]],
+        "packages": [[0]],
+        "l2": [[0]],
+        "l3": [[0]],
+        "numa": {"0": [0]},
+    }
+
+
+def test_no_sys_falls_back_to_cpuinfo(tmp_path: Path) -> None:
+    topology = read_topology(write(tmp_path, {"proc/cpuinfo": cpuinfo([0, 1, 2])}))
+    assert (topology.cpus, topology.cores, topology.numa, topology.source) == ((0, 1, 2), (), {}, "cpuinfo")
+
+
+def test_no_sys_and_a_mask_from_the_caller(tmp_path: Path) -> None:
+    topology = read_topology(write(tmp_path, {"proc/cpuinfo": cpuinfo([0, 1, 2])}), cpus={2, 1})
+    assert topology.cpus == (1, 2)
+
+
+def test_the_mask_from_the_caller_does_not_replace_what_sysfs_says(tmp_path: Path) -> None:
+    assert read_topology(build(tmp_path, [[0], [1]]), cpus={1}).cpus == (0, 1)
+
+
+def test_empty_root(tmp_path: Path) -> None:
+    topology = read_topology(tmp_path)
+    assert (topology.cpus, topology.source) == ((), "none")
+
+
+def test_kernel_without_numa_is_one_node(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0], [1]])
+    for node in (root / "sys/devices/system/node").iterdir():
+        (node / "cpulist").unlink()
+        node.rmdir()
+    assert read_topology(root).numa == {0: (0, 1)}
+
+
+def test_cpus_without_topology_files_have_no_groups(tmp_path: Path) -> None:
+    topology = read_topology(write(tmp_path, {f"{CPU}/online": "0-1", "proc/cpuinfo": cpuinfo([0, 1])}))
+    assert (topology.cpus, topology.cores, topology.packages, topology.numa) == ((0, 1), (), (), {})
+
+
+def test_memory_only_node_is_kept(tmp_path: Path) -> None:
+    more = {"sys/devices/system/node/node1/cpulist": ""}
+    assert read_topology(build(tmp_path, [[0]], more=more)).numa == {0: (0,), 1: ()}
+
+
+def test_instruction_caches_are_no_l2(tmp_path: Path) -> None:
+    at = f"{CPU}/cpu0/cache/index5"
+    more = {f"{at}/level": 2, f"{at}/type": "Instruction", f"{at}/shared_cpu_list": "0-1"}
+    assert read_topology(build(tmp_path, [[0], [1]], more=more)).l2 == ((0,), (1,))
+
+
+def test_hybrid_kinds_from_the_two_pmus_and_from_arm_capacity(tmp_path: Path) -> None:
+    more: dict[str, object] = {"sys/devices/cpu_core/cpus": "0", "sys/devices/cpu_atom/cpus": "1"}
+    assert read_topology(build(tmp_path / "intel", [[0], [1]], more=more)).kinds == {0: "P", 1: "E"}
+    more = {f"{CPU}/cpu{cpu}/cpu_capacity": value for cpu, value in enumerate([380, 1024, 1010])}
+    assert read_topology(build(tmp_path / "arm", [[0], [1], [2]], more=more)).kinds == {0: "E", 1: "P", 2: "P"}
+
+
+def test_favoured_cores_are_not_hybrid(tmp_path: Path) -> None:
+    more: dict[str, object] = {f"{CPU}/cpu{cpu}/cpu_capacity": value for cpu, value in enumerate([1024, 990])}
+    more |= {f"{CPU}/cpu{cpu}/cpufreq/base_frequency": value for cpu, value in enumerate([2700000, 2100000])}
+    assert read_topology(build(tmp_path, [[0], [1]], more=more)).kinds == {}
+
+
+def test_damaged_cpu_list_names_file_and_content(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0], [1]], more={f"{CPU}/online": "0-"})
+    with pytest.raises(TopologyError, match=r"/sys/devices/system/cpu/online: '0-' is not a list of CPUs"):
+        read_topology(root)
+
+
+def test_missing_root_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TopologyError, match="no such directory"):
+        read_topology(tmp_path / "nowhere")
+
+
+def test_a_link_out_of_the_snapshot_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("secret")
+    root = tmp_path / "snapshot"
+    (root / "proc").mkdir(parents=True)
+    (root / "proc/version").symlink_to(tmp_path / "outside")
+    (root / "proc/inside").symlink_to("file")
+    (root / "proc/file").write_text("seen\n")
+    tree = Tree(root)
+    assert (tree.text("proc/version"), tree.text("proc/inside")) == (None, "seen")
+
+
+def test_directories_and_pipes_read_as_absent(tmp_path: Path) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "pipe")
+    assert Tree(tmp_path).text("pipe") is None
+    assert Tree(tmp_path.parent).text(tmp_path.name) is None
+
+
+def test_numbers_in_names_sort_as_numbers(tmp_path: Path) -> None:
+    write(tmp_path, {f"cpu{number}/online": 1 for number in (10, 9, 0)})
+    assert Tree(tmp_path).entries("", r"cpu\d+") == ["cpu0", "cpu9", "cpu10"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"),
+    [
+        ("0-3,8\n", (0, 1, 2, 3, 8)),
+        ("", ()),
+        ("(null)\n", ()),
+        ("7", (7,)),
+        ("0-7:2/4", (0, 1, 4, 5)),
+        ("3,1-2", (1, 2, 3)),
+    ],
+)
+def test_cpulist(text: str, cpus: tuple[int, ...]) -> None:
+    assert parse_cpulist(text) == cpus
+
+
+@pytest.mark.parametrize("text", ["a", "3-1", "1,,2", "-1", "0-99999999999", "1;2", "0-7:0/4", "0x3"])
+def test_cpulist_faults(text: str) -> None:
+    with pytest.raises(TopologyError, match=r"somewhere: .* CPUs such as"):
+        parse_cpulist(text, "somewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"),
+    [("3", (0, 1)), ("00000000,00000101", (0, 8)), ("1,00000000", (32,)), ("f0000", (16, 17, 18, 19)), ("0", ())],
+)
+def test_cpumask(text: str, cpus: tuple[int, ...]) -> None:
+    assert parse_cpumask(text) == cpus
+
+
+@pytest.mark.parametrize("text", ["g", "1,,1", "", "-1", "123456789,00000000"])
+def test_cpumask_faults(text: str) -> None:
+    with pytest.raises(TopologyError, match="is not a mask"):
+        parse_cpumask(text)
+
+
+@given(st.sets(st.integers(0, 300)))
+def test_cpulist_and_mask_say_the_same(cpus: set[int]) -> None:
+    bits = sum(1 << cpu for cpu in cpus)
+    mask = ",".join(f"{bits >> shift & 0xFFFFFFFF:08x}" for shift in range(288, -1, -32))
+    assert parse_cpulist(format_cpulist(cpus)) == parse_cpumask(mask) == tuple(sorted(cpus))
