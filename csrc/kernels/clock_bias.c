@@ -1,0 +1,265 @@
+/*
+ * clock/bias: how far does a window's length depend on the way its two ends are read?
+ *
+ * One event is one window, read with the given pair of instructions, around nothing (k = 0). Beside it, k = 1 … 64 dependent
+ * multiplications are timed in windows of the same shape, one of each k in turn. A true window grows by the multiplication's
+ * latency (3 cycles on most cores) per step of k; where it meets k = 0 is the pair's bias, to be subtracted from every window.
+ * Excluded:  nothing: the raw windows are the result. Each stands alone: fences outside of it let the pipeline run empty.
+ * Metrics:   means, not medians. Where the counter moves in steps (quantum) of many ticks, a single window is off by up to a
+ *            step and a median of windows is a whole number of steps, however many they are. The start's phase within a step is
+ *            random (a pause of random length goes before each window), and under a random phase the mean is unbiased.
+ *            Gaps (timer interrupts, exits to the hypervisor) would rule the mean: windows longer than twice the median
+ *            plus two steps are left out and counted in gaps_pct. (Two: one for each end.)
+ * Expect:    slope 3 cycles per multiplication for all pairs, another intercept for each [hypothesis]; unfenced reads let the
+ *            chain float out of the window, so that small k cost nothing (a short or flat start).
+ * Hazards:   a step of the counter longer than the random pause (aarch64 below 10 MHz, riscv64) is smeared by chance only.
+ * Not shown: what loads or stores in the window do; they float further than register arithmetic.
+ */
+#include "clock_chain.h"
+#include "clock_reads.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Start, end. All but the last of each architecture are cautionary; the first of x86-64 is what most programs do. */
+#define X86_64_PAIRS(X)                                                                                                \
+    X(rdtsc, rdtsc)                                                                                                    \
+    X(rdtscp, rdtscp)                                                                                                  \
+    X(rdtsc, rdtscp)                                                                                                   \
+    X(lfence_rdtsc, lfence_rdtsc)                                                                                      \
+    X(lfence_rdtsc, rdtscp)                                                                                            \
+    X(lfence_rdtsc_lfence, lfence_rdtsc_lfence)                                                                        \
+    X(lfence_rdtsc_lfence, rdtscp_lfence)                                                                              \
+    X(mfence_lfence_rdtsc, mfence_lfence_rdtsc)
+#define AARCH64_PAIRS(X)                                                                                               \
+    X(cntvct, cntvct)                                                                                                  \
+    X(isb_cntvct, isb_cntvct)                                                                                          \
+    X(isb_cntvct_isb, isb_cntvct_isb)
+#define RISCV64_PAIRS(X)                                                                                               \
+    X(rdtime, rdtime)                                                                                                  \
+    X(fence_rdtime, fence_rdtime)
+#define ALL_PAIRS(X) X86_64_PAIRS(X) AARCH64_PAIRS(X) RISCV64_PAIRS(X)
+
+#if defined(HAS_X86_64)
+#define NATIVE_PAIRS X86_64_PAIRS
+#define DEFAULT_PAIR PAIR_lfence_rdtsc_lfence_to_rdtscp_lfence
+#elif defined(HAS_AARCH64)
+#define NATIVE_PAIRS AARCH64_PAIRS
+#define DEFAULT_PAIR PAIR_isb_cntvct_isb_to_isb_cntvct_isb
+#elif defined(HAS_RISCV64)
+#define NATIVE_PAIRS RISCV64_PAIRS
+#define DEFAULT_PAIR PAIR_fence_rdtime_to_fence_rdtime
+#else
+#define NATIVE_PAIRS(X)
+#define DEFAULT_PAIR 0
+#endif
+
+#define VALUE(start, end) PAIR_##start##_to_##end,
+#define WORD(start, end) " " #start "_to_" #end
+#define LABELS &ALL_PAIRS(WORD)[1]
+
+enum { ALL_PAIRS(VALUE) PAIR_COUNT };
+
+#define NEED_OF_X86_64(start, end) [PAIR_##start##_to_##end] = NEED_X86_64,
+#define NEED_OF_AARCH64(start, end) [PAIR_##start##_to_##end] = NEED_AARCH64,
+#define NEED_OF_RISCV64(start, end) [PAIR_##start##_to_##end] = NEED_RISCV64,
+
+static const unsigned need_of[PAIR_COUNT] = {
+    X86_64_PAIRS(NEED_OF_X86_64) AARCH64_PAIRS(NEED_OF_AARCH64) RISCV64_PAIRS(NEED_OF_RISCV64)};
+
+#define LENGTHS 11
+
+static const unsigned multiplications[LENGTHS] = {0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64};
+
+struct chain {
+    uint64_t product, factor;
+};
+
+/*
+ * One window. The chain does not depend on the first reading, nor the second on the chain, or an unfenced pair would be
+ * ordered by its operands. settle() keeps the neighbours out of it: the pause before, the bookkeeping after.
+ */
+#define WINDOW(start, end, k)                                                                                          \
+    static __attribute__((noinline)) int64_t window_##start##_to_##end##_##k(struct chain *chain)                      \
+    {                                                                                                                  \
+        uint64_t product = chain->product, factor = chain->factor, first, second;                                      \
+                                                                                                                       \
+        OPAQUE(factor);                                                                                                \
+        settle(&product);                                                                                              \
+        first = read_##start();                                                                                        \
+        MULTIPLY_TIMES(k, product, factor);                                                                            \
+        second = read_##end();                                                                                         \
+        settle(&product);                                                                                              \
+        chain->product = product;                                                                                      \
+        return (int64_t)(second - first);                                                                              \
+    }
+
+#define WINDOWS(start, end)                                                                                            \
+    WINDOW(start, end, 0)                                                                                              \
+    WINDOW(start, end, 1)                                                                                              \
+    WINDOW(start, end, 2)                                                                                              \
+    WINDOW(start, end, 4)                                                                                              \
+    WINDOW(start, end, 8)                                                                                              \
+    WINDOW(start, end, 12)                                                                                             \
+    WINDOW(start, end, 16)                                                                                             \
+    WINDOW(start, end, 24)                                                                                             \
+    WINDOW(start, end, 32)                                                                                             \
+    WINDOW(start, end, 48)                                                                                             \
+    WINDOW(start, end, 64)
+
+#ifdef HAS_CHAINS
+/* Wait until everything before has finished, `product` among it. */
+static inline __attribute__((always_inline)) void settle(uint64_t *product)
+{
+#if defined(HAS_X86_64)
+    __asm__ volatile("lfence" : "+r"(*product) : : "memory"); /* on Intel and AMD alike, nothing later starts before it */
+#elif defined(HAS_AARCH64)
+    __asm__ volatile("isb" : "+r"(*product) : : "memory");
+#else
+    __asm__ volatile("fence iorw, iorw" : "+r"(*product) : : "memory");
+#endif
+}
+#endif
+
+NATIVE_PAIRS(WINDOWS)
+
+typedef int64_t window(struct chain *chain);
+
+#define ROW(start, end)                                                                                                \
+    [PAIR_##start##_to_##end] = {window_##start##_to_##end##_0,  window_##start##_to_##end##_1,                        \
+                                 window_##start##_to_##end##_2,  window_##start##_to_##end##_4,                        \
+                                 window_##start##_to_##end##_8,  window_##start##_to_##end##_12,                       \
+                                 window_##start##_to_##end##_16, window_##start##_to_##end##_24,                       \
+                                 window_##start##_to_##end##_32, window_##start##_to_##end##_48,                       \
+                                 window_##start##_to_##end##_64},
+
+static window *const windows[PAIR_COUNT][LENGTHS] = {NATIVE_PAIRS(ROW)};
+
+#define WINDOWS_PER_BATCH 128
+#define BATCHES 4
+#define CAPACITY 1024 /* with room for batches of warm-up */
+#define PAUSE_TURNS 64 /* a random pause of up to so many turns, 3 cycles each: longer than steps of up to 50 ns */
+
+struct bias {
+    struct chain chain;
+    uint64_t made; /* multiplications */
+    uint64_t random;
+    uint64_t count;
+    int64_t ticks[LENGTHS][CAPACITY];
+};
+
+static int setup(struct trial *trial)
+{
+    struct bias *bias;
+
+    if (!windows[trial->value[0]][0])
+        return trial_needs(trial, capability_text(need_of[trial->value[0]]));
+    bias = trial_alloc(trial, sizeof *bias);
+    if (!bias)
+        return -ENOMEM;
+    bias->chain = (struct chain){.product = 1, .factor = FACTOR};
+    bias->random = tick_now() | 1;
+    return 0;
+}
+
+/* A pause of random length moves the window's start across the counter's step. Marsaglia's xorshift64: any generator would do. */
+static void pause_randomly(struct bias *bias)
+{
+    bias->random ^= bias->random << 13;
+    bias->random ^= bias->random >> 7;
+    bias->random ^= bias->random << 17;
+    for (uint64_t turns = bias->random >> 32 & (PAUSE_TURNS - 1), x = FACTOR; turns; turns--) {
+        x *= FACTOR;
+        OPAQUE(x);
+    }
+}
+
+static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    struct trial *trial = worker->trial;
+    struct bias *bias = trial->state;
+    window *const *row = windows[trial->value[0]];
+
+    for (uint64_t i = 0; i < count; i++) {
+        for (unsigned length = 0; length < LENGTHS; length++) {
+            int64_t window_ticks;
+
+            pause_randomly(bias);
+            window_ticks = row[length](&bias->chain);
+            bias->made += multiplications[length];
+            if (bias->count < CAPACITY)
+                bias->ticks[length][bias->count] = window_ticks;
+            if (length == 0)
+                ticks[i] = window_ticks;
+        }
+        if (bias->count < CAPACITY)
+            bias->count++;
+    }
+    return (int64_t)count;
+}
+
+static int ascending(const void *left, const void *right)
+{
+    const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* Of a pair whose end waits for nothing, windows that do not grow are a result. */
+static int unfenced(int64_t pair)
+{
+    return pair == PAIR_rdtsc_to_rdtsc || pair == PAIR_cntvct_to_cntvct || pair == PAIR_rdtime_to_rdtime;
+}
+
+/* The chain holds exactly as many factors as were asked for; a window around 64 of them is longer than one around none. */
+static int check(struct trial *trial)
+{
+    struct bias *bias = trial->state;
+    uint64_t kept = 0;
+
+    if (bias->count == 0 || bias->chain.product != chain_product(bias->made))
+        return trial_fault(trial, "the chain does not hold the %llu multiplications asked for", (unsigned long long)bias->made);
+    for (unsigned length = 0; length < LENGTHS; length++) {
+        int64_t *ticks = bias->ticks[length], limit;
+        uint64_t n = 0;
+        double sum = 0;
+
+        qsort(ticks, bias->count, sizeof *ticks, ascending);
+        limit = ticks[bias->count / 2] + llabs(ticks[bias->count / 2]) + 2 * (int64_t)trial->quantum_ticks;
+        for (; n < bias->count && ticks[n] <= limit; n++)
+            sum += (double)ticks[n];
+        trial->metric[length] = sum / (double)n;
+        kept += n;
+    }
+    trial->metric[LENGTHS] = 100 - 100.0 * (double)kept / (double)(LENGTHS * bias->count);
+    if (!unfenced(trial->value[0]) && trial->metric[LENGTHS - 1] <= trial->metric[0])
+        return trial_fault(trial, "a window around 64 multiplications is no longer than an empty one (%.1f and %.1f ticks)",
+                           trial->metric[LENGTHS - 1], trial->metric[0]);
+    return 0;
+}
+
+static uint64_t cost_ns(const struct trial *trial)
+{
+    (void)trial;
+    return 2500000;
+}
+
+#define MEAN_OF(k) { "k" #k "_mean_ticks", "ticks", "mean window around " #k " multiplications, gaps left out" }
+
+KERNEL(bias,
+    .name             = "clock/bias",
+    .summary          = "windows around 0 to 64 dependent multiplications, for each pair of readings: which pair is true",
+    .unit             = "empty window",
+    .threads          = { .min = 1, .max = 1 },
+    .needs            = NEED_TICKS,
+    .parameters       = { { .name = "pair", .unit = "readings", .summary = "how start and end of the window are read",
+                            .labels = LABELS, .initial = DEFAULT_PAIR, .quick = "*", .standard = "*", .rigorous = "*" } },
+    .metrics          = { MEAN_OF(0), MEAN_OF(1), MEAN_OF(2), MEAN_OF(4), MEAN_OF(8), MEAN_OF(12), MEAN_OF(16), MEAN_OF(24),
+                          MEAN_OF(32), MEAN_OF(48), MEAN_OF(64),
+                          { "gaps_pct", "pct", "windows left out because something else ran in them" } },
+    .setup            = setup,
+    .events           = events,
+    .events_per_batch = WINDOWS_PER_BATCH,
+    .batches          = BATCHES,
+    .check            = check,
+    .cost_ns          = cost_ns)
