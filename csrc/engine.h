@@ -13,8 +13,6 @@ struct chains {
     double add_hz, mul_hz;
 };
 void probe_chains(double tick_hz, struct chains *chains);
-/* Middle of `count` values, which it sorts; NaN for none. */
-double median_of(double *values, size_t count);
 int compare_int64(const void *left, const void *right);
 
 /* team.c */

@@ -210,6 +210,9 @@ int trial_needs(struct trial *trial, const char *need);
 /* A failure in plain words: `return trial_fault(trial, "%d hops instead of %d", …);` Returns -EILSEQ. */
 int trial_fault(struct trial *trial, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Middle of `count` values, which it sorts; NaN for none. For metrics, after timing. */
+double median_of(double *values, size_t count);
+
 /* In an event kernel with a team: all workers leave together; the returned tick is a common start a little later. */
 uint64_t team_start(struct worker *worker);
 
