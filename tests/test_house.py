@@ -1,0 +1,172 @@
+"""The walls of the house: which room may know which, and what every C file owes its reader."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("bench", "analysis", "cli")
+KERNELS = sorted((ROOT / "csrc" / "kernels").glob("*.c"))
+C_FILES = sorted((ROOT / "csrc").glob("*.c")) + KERNELS
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """All modules that a file names in import statements, wherever they stand, with their lines."""
+    package = "fencepost." + ".".join(path.relative_to(ROOT).parent.parts)
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *([base] if base else [])])
+            # `from fencepost.bench import schema` names fencepost.bench.schema
+            found += [(node.lineno, f"{base}.{alias.name}") for alias in node.names]
+    return found
+
+
+def python_files(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def violations(room: str, forbidden: str, allowed: str = r"(?!)") -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in python_files(room)
+        for line, name in imports(path)
+        if re.match(forbidden, name) and not re.match(allowed, name)
+    ]
+
+
+def test_bench_knows_neither_pandas_nor_the_other_rooms() -> None:
+    assert violations("bench", r"(pandas|scipy|matplotlib|fencepost\.(analysis|cli))\b") == []
+
+
+def test_analysis_knows_only_the_schema_of_bench() -> None:
+    assert violations("analysis", r"fencepost\.(bench|cli)\b", r"fencepost\.bench\.schema\b") == []
+
+
+def test_the_scan_sees_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "bad.py").write_text(
+        "def f():\n    import pandas as pd\n    from ..analysis import frame\n    from fencepost import analysis\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    assert [text.split()[-1] for text in violations("bench", r"(pandas|fencepost\.analysis)\b")] == [
+        "pandas",
+        "fencepost.analysis.frame",
+        "fencepost.analysis",
+    ]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_refuse_their_plain_name(room: str) -> None:
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {room}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert f"import fencepost.{room}, not {room}" in run.stderr
+
+
+def code_of(path: Path) -> str:
+    """A C file without comments and strings, its lines kept."""
+    pattern = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
+    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", [path for path in C_FILES if path.name != "selftest.c"], ids=lambda path: path.name)
+def test_c_prints_nothing_and_exits_nowhere(path: Path) -> None:
+    talks = re.compile(
+        r"\b(v?f?printf|v?dprintf|f?puts|f?putc|putchar|perror|warnx?|errx?|exit|_Exit|quick_exit|abort|assert)\s*\("
+    )
+    found = [
+        f"{path.name}:{number}: {line.strip()}"
+        for number, line in enumerate(code_of(path).splitlines(), 1)
+        if talks.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.name)
+def test_a_kernel_file_opens_with_its_question(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    header = re.match(r"/\*\n(.*?)\*/", text, re.DOTALL)
+    assert header is not None, "the first thing in the file is its header comment"
+    names = re.findall(r'\.name\s*=\s*"([a-z0-9_]+/[a-z0-9_]+)"', text)
+    assert names, "no KERNEL line with a name"
+    body = header.group(1)
+    for name in names:
+        assert re.search(rf"^ \* {re.escape(name)}:\s+\S", body, re.MULTILINE), (
+            f"the header does not put the question of {name}"
+        )
+    assert "?" in body.split("\n *\n")[0], "the header starts with a question"
+    assert re.search(r"\bOne (operation|event)\b", body), "what one operation (or event) is"
+    for part in ("Excluded:", "Expect:", "Not shown:"):
+        assert re.search(rf"^ \* {part} +\S", body, re.MULTILINE), f"{part} is missing"
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.name)
+def test_a_kernel_file_is_named_after_its_topic(path: Path) -> None:
+    names = re.findall(r'\.name\s*=\s*"([a-z0-9_]+)/', path.read_text(encoding="utf-8"))
+    assert {path.stem.split("_")[0]} == set(names)
+
+
+def test_every_topic_of_the_catalogue_has_its_page() -> None:
+    for topic in {path.stem.split("_")[0] for path in KERNELS}:
+        page = ROOT / "docs" / f"{topic}.md"
+        assert page.exists(), f"docs/{topic}.md is missing"
+        text = page.read_text(encoding="utf-8")
+        for path in KERNELS:
+            for name in re.findall(rf'\.name\s*=\s*"({topic}/[a-z0-9_]+)"', path.read_text(encoding="utf-8")):
+                assert f"`{name}`" in text, f"docs/{topic}.md does not mention {name}"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_readme_names_every_target_it_needs() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in ("make bench", "make test", "make lint"):
+        assert command in text
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a source distribution would hold: setuptools lists it without packing it."""
+    folder = tmp_path_factory.mktemp("sdist")
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", str(folder)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return (folder / "fencepost.egg-info" / "SOURCES.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_sdist_holds_all_that_a_build_needs(sdist: list[str]) -> None:
+    files = [
+        path for folder in ("csrc", *ROOMS) for path in (ROOT / folder).rglob("*") if path.suffix in {".c", ".h", ".py"}
+    ]
+    wanted = {path.relative_to(ROOT).as_posix() for path in files} - {"bench/_kernels.c"}
+    assert sorted(wanted - set(sdist)) == []
+    assert {"setup.py", "pyproject.toml", "Makefile", "tools/install.sh", "README.md", "LICENSE"} <= set(sdist)
+
+
+def test_sdist_holds_nothing_built(sdist: list[str]) -> None:
+    assert [name for name in sdist if re.search(r"\.(so|o|pyc)$|_kernels\.c$", name)] == []
+
+
+def test_dependencies_have_a_lower_bound() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+(,<[0-9]+)?", requirement), requirement

@@ -1,0 +1,94 @@
+#!/bin/sh
+# The C sources without Python: every kernel is built into the self-test, a plain program that runs and checks it.
+#
+#   selftest.sh warnings        compile everything with gcc and with clang, each warning an error
+#   selftest.sh sanitize        run it under the address and undefined behaviour sanitizers, then under the thread sanitizer
+#   selftest.sh architectures   cross-compile it for aarch64 and riscv64, run it under qemu's user emulation
+#
+# A missing tool skips a part and says which package has it; where CI=true it is an error (exit status 2). Exit status 1: a check
+# failed.
+set -u
+
+flags="-std=gnu11 -O2 -g -Wall -Wextra -Werror -pthread -Icsrc"
+out=build/selftest
+mkdir -p "$out" || exit 2
+failed=0
+
+say() {
+    printf 'fencepost: %s\n' "$*" >&2
+}
+
+# have TOOL…: 0 when all are here; otherwise says which is not and what to install
+have() {
+    sh tools/preflight.sh tools "$@" && return
+    [ "${CI:-}" = true ] && exit 2
+    say "skipped: this part needs $*"
+    return 1
+}
+
+# build NAME COMPILER OPTION…
+build() {
+    name=$1
+    shift
+    # shellcheck disable=SC2086
+    "$@" $flags -o "$out/$name" csrc/*.c csrc/kernels/*.c -lm -ldl
+}
+
+# run_quietly NAME COMMAND…: the whole output only on failure, otherwise its last line (the plan: how many cases ran)
+run_quietly() {
+    name=$1
+    shift
+    if timeout 600 "$@" >"$out/$name.log" 2>&1; then
+        say "$name: $(grep -c '^ok' "$out/$name.log") cases ok, $(grep -c '^ok.*# SKIP' "$out/$name.log") of them not possible here"
+    else
+        status=$?
+        cat "$out/$name.log"
+        say "$name: the self-test failed (exit status $status; 124: it did not end within 600 s)"
+        failed=1
+    fi
+}
+
+case ${1-} in
+warnings)
+    for compiler in gcc clang; do
+        have "$compiler" || continue
+        # -O2 and not only a syntax check: some warnings come out of the optimizer.
+        printf '%s\0' csrc/*.c csrc/kernels/*.c | xargs -0 -P 2 -n 1 sh "$0" compile "$compiler" || failed=1
+    done
+    ;;
+compile)
+    # shellcheck disable=SC2086
+    "$2" $flags -c -o "$out/$(basename "$3" .c).$2.o" "$3" || exit 1
+    ;;
+sanitize)
+    compiler=${CC:-gcc}
+    have "$compiler" || exit 0
+    if build address "$compiler" -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer; then
+        run_quietly address "$out/address"
+    else
+        failed=1
+    fi
+    # With much randomness in the address-space layout the thread sanitizer finds its shadow memory taken.
+    have setarch || exit "$failed"
+    if build thread "$compiler" -fsanitize=thread; then
+        run_quietly thread setarch -R "$out/thread"
+    else
+        failed=1
+    fi
+    ;;
+architectures)
+    for arch in aarch64 riscv64; do
+        have "$arch-linux-gnu-gcc" "qemu-$arch" || continue
+        if build "$arch" "$arch-linux-gnu-gcc" -static; then
+            run_quietly "$arch" "qemu-$arch" "$out/$arch"
+        else
+            failed=1
+        fi
+    done
+    ;;
+*)
+    say "usage: selftest.sh warnings | sanitize | architectures"
+    exit 2
+    ;;
+esac
+exit "$failed"
