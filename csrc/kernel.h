@@ -104,6 +104,7 @@ struct trial {
     uint64_t overhead_ticks; /* median empty window */
     uint64_t batch_ns;
     uint64_t batches; /* setup of an event kernel may change it, up to what trial_samples() promised (2048 with KERNEL_ONCE) */
+    uint64_t granule; /* operations are asked for in multiples of this; 1 unless setup says otherwise */
     void *allocations;
     void *team;
     char explanation[REASON_BYTES];

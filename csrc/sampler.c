@@ -138,12 +138,18 @@ static uint64_t team_window(struct session *session, struct worker *worker, uint
     return session->windows[0].end - session->windows[0].begin;
 }
 
+/* At least so many operations, in whole granules. */
+static uint64_t granules(const struct trial *trial, double operations)
+{
+    return trial->granule * (uint64_t)fmax(1, ceil(operations / (double)trial->granule));
+}
+
 /* Operations such that worker 0's window lasts the target. Every worker computes the same from the same windows. */
 static uint64_t calibrate(struct session *session, struct worker *worker)
 {
     const struct trial *trial = &session->trial;
     const double target = fmax((double)trial->batch_ns * trial->tick_hz / 1e9, 1.1 * MIN_QUANTA * (double)trial->quantum_ticks);
-    uint64_t operations = 1;
+    uint64_t operations = trial->granule;
 
     for (;;) {
         double shortest = INFINITY, factor;
@@ -156,12 +162,9 @@ static uint64_t calibrate(struct session *session, struct worker *worker)
         }
         /* Close enough when half of the target is reached: one more step in proportion. Below that the overhead still disturbs. */
         factor = target / fmax(shortest, 1);
-        if (factor <= 2 || operations >= MAX_OPERATIONS) {
-            const double scaled = ceil((double)operations * factor);
-
-            return scaled < 1 ? 1 : (uint64_t)scaled;
-        }
-        operations = (uint64_t)ceil((double)operations * fmin(factor, 16));
+        if (factor <= 2 || operations >= MAX_OPERATIONS)
+            return granules(trial, (double)operations * factor);
+        operations = granules(trial, (double)operations * fmin(factor, 16));
     }
 }
 
@@ -436,7 +439,7 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
     const uint64_t began_ns = now_ns();
     struct session session = {
         .team = {.size = team_size, .reason = outcome->reason},
-        .trial = {.kernel = kernel, .team_size = team_size, .cpus = cpus, .batch_ns = settings->batch_ns},
+        .trial = {.kernel = kernel, .team_size = team_size, .cpus = cpus, .batch_ns = settings->batch_ns, .granule = 1},
         .settings = *settings,
         .samples = samples,
         .buckets = buckets,
