@@ -54,10 +54,8 @@ sanitize: ## run the C self-test under the address, undefined behaviour and thre
 arch-check: ## build the C self-test for aarch64 and riscv64 and run it under qemu
 	@sh tools/selftest.sh architectures
 
-wheel: install ## build an installable wheel in dist/
-	@rm -rf build
-	@$(VENV)/python -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir dist .
-	@ls dist/*.whl
+wheel: ## build an installable wheel in dist/
+	@sh tools/install.sh wheel
 
 clean: ## remove everything that make made, except runs and reports
 	rm -rf .venv build dist *.egg-info bench/_kernels* .mypy_cache .ruff_cache .pytest_cache .hypothesis

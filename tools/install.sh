@@ -3,12 +3,15 @@
 #
 #   install.sh runtime   what measuring and reporting need
 #   install.sh dev       the same, and what tests and lint need
+#   install.sh wheel     the same as runtime, then dist/fencepost-….whl
 #
 # What is done is remembered as a checksum of all that it was made from, taken before the work and stored after it. So an
 # interrupted or failed installation is never taken for a finished one, and a deleted kernel file counts as a change.
 set -u
 
-level=${1:-runtime}
+goal=${1:-runtime}
+level=${goal#wheel}
+level=${level:-runtime}
 root=$(pwd)
 venv=.venv
 state=$venv/.fencepost
@@ -66,7 +69,7 @@ current() {
     right_place && is_current "$level" "$packages" && is_current extension "$extension" && has_extension
 }
 
-current && exit 0
+current && [ "$goal" = "$level" ] && exit 0
 
 found=$(sh tools/preflight.sh build) || exit 2
 python=$(printf '%s\n' "$found" | sed -n 1p)
@@ -77,7 +80,7 @@ trap 'say "interrupted; the next make goes on from here"; exit 130' INT TERM
 if [ -d "$venv" ] && command -v flock >/dev/null 2>&1; then
     exec 9<"$venv"
     flock 9 # another make may be at it
-    current && exit 0
+    current && [ "$goal" = "$level" ] && exit 0
 fi
 
 if [ -d "$state" ] && ! right_place; then
@@ -140,4 +143,13 @@ if ! is_current extension "$extension" || ! has_extension; then
         exit 2
     }
     printf '%s\n' "$extension" >"$state/extension"
+fi
+
+if [ "$goal" = wheel ]; then
+    rm -rf build/lib* build/temp* build/bdist* # setuptools packs what an earlier build left there
+    logged "$venv/bin/python" -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir dist . || {
+        say "the wheel could not be built with $CC, see above"
+        exit 2
+    }
+    ls dist/*.whl
 fi
