@@ -11,7 +11,9 @@
  *            cpuid_rdtsc 19120 (an exit to the hypervisor; about 100-200 on bare metal). clock/read: rdtsc 22.3, rdtscp 36.1,
  *            lfence_rdtsc_lfence 47.6. aarch64 and riscv64: unknown here; steps of 10-40 ns and up to 1 us are usual.
  * Hazards:   a counter that moves in steps (quantum_ticks) larger than a reading takes: its deltas are 0 or a whole step, the
- *            median says nothing, and the mean is what to look at. Deltas hold every gap in which something else ran.
+ *            median says nothing, and the mean is what to look at. Deltas hold every gap in which something else ran. Some
+            cores never give the same value twice (seen on Zen 4, steps of 26 ticks: a second plain rdtsc within a step
+            reads 1 more, so deltas are 1, 25 and 26): quantum_ticks of rdtsc is then 1, of the slower variants the step.
  * Not shown: how far an unfenced reading strays from where it stands in the program (clock/bias).
  */
 #include "clock_reads.h"
@@ -21,7 +23,7 @@
 
 #define DELTAS_PER_BATCH 1024
 #define DELTA_BATCHES 10 /* 10 240 in a process, 204 800 in the 20 of the standard profile */
-/* Of a reading that leaves the guest, 2000 in a standard run are enough, and cost 20 ms of each second they are spread over. */
+/* A reading that leaves the guest takes microseconds: 2000 in a standard run are enough. */
 #define SLOW_DELTAS_PER_BATCH 10
 #define SLOT_BITS 14 /* more slots than deltas in a process, so that every one could be distinct */
 #define SLOTS (1 << SLOT_BITS)
@@ -181,20 +183,14 @@ static void account(struct deltas *deltas, int64_t delta)
     deltas->slots[slot].delta = delta;
 }
 
-/*
- * The greatest common divisor of all deltas seen at least `seen` times; 0 if there are none. A gap in which the hypervisor moved
- * this CPU to another may shift the grid on which the counter lies, once: seen, 1 delta of 10 240 that is no multiple of
- * the other 10 239's step. Such a delta is hardly ever seen twice.
- */
-static uint64_t quantum_of(const struct deltas *deltas, int64_t seen)
+/* The greatest common divisor of all deltas: each different one need only be looked at once. */
+static uint64_t quantum_of(const struct deltas *deltas)
 {
     uint64_t quantum = 0;
 
     for (unsigned slot = 0; slot < SLOTS; slot++) {
         uint64_t rest = (uint64_t)llabs(deltas->slots[slot].delta);
 
-        if (deltas->slots[slot].seen < seen)
-            continue;
         while (rest) {
             const uint64_t next = quantum % rest;
 
@@ -241,7 +237,7 @@ static int delta_check(struct trial *trial)
     const struct deltas *deltas = trial->state;
     /* Of CLOCK_MONOTONIC_RAW the gcd is in nanoseconds. */
     const double ticks = trial->value[0] == READ_monotonic_raw ? trial->tick_hz / 1e9 : 1;
-    const uint64_t quantum = quantum_of(deltas, 2) ? quantum_of(deltas, 2) : quantum_of(deltas, 1);
+    const uint64_t quantum = quantum_of(deltas);
 
     trial->metric[0] = (double)quantum * ticks;
     trial->metric[1] = (double)deltas->distinct;
@@ -281,7 +277,7 @@ KERNEL(delta,
     .unit             = "difference",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = { READ_PARAMETER },
-    .metrics          = { { "quantum_ticks", "ticks", "greatest common divisor of the differences seen more than once: the counter's step" },
+    .metrics          = { { "quantum_ticks", "ticks", "greatest common divisor of all differences: the counter's step" },
                           { "distinct", "values", "number of different differences" },
                           { "negative", "differences", "differences below zero" } },
     .setup            = delta_setup,
