@@ -19,7 +19,8 @@
 
 #define GAP_SECONDS 1e-6 /* more than a cache miss with a page walk, less than the cheapest interrupt of a guest */
 #define STEPS 1001       /* odd, for the median: how far apart two reads usually are */
-#define CAPACITY 4096    /* gaps with a length of their own: 20 a millisecond at 200 ms; later ones still count in the metrics */
+/* Gaps with a length of their own: 20 a millisecond at 200 ms; later ones still count in the metrics. */
+#define CAPACITY 4096
 
 enum { GAPS_PER_S, LOST_PCT, LONGEST_US };
 
@@ -32,8 +33,10 @@ struct gaps {
 
 static int setup(struct trial *trial)
 {
-    if (trial->value[0] < 1 || trial->value[0] > 10000)
+    if (trial->value[0] < 1 || trial->value[0] > 10000) {
+        trial_fault(trial, "duration_ms=%" PRId64 " is not 1 to 10000", trial->value[0]);
         return -EINVAL;
+    }
     return trial_alloc(trial, sizeof(struct gaps)) ? 0 : -ENOMEM;
 }
 
@@ -109,11 +112,11 @@ static int check(struct trial *trial)
     const double seconds = (double)gaps->elapsed / trial->tick_hz;
 
     if (gaps->between + gaps->inside != gaps->elapsed || gaps->lost > gaps->inside || gaps->longest > gaps->lost)
-        return trial_fault(trial, "steps of %" PRIu64 " and gaps of %" PRIu64 " ticks do not make the %" PRIu64 " that passed",
+        return trial_fault(trial, "steps of %" PRIu64 " and gaps of %" PRIu64 " ticks do not add up to %" PRIu64,
                            gaps->between, gaps->inside, gaps->elapsed);
     if (seconds < 0.99e-3 * (double)trial->value[0] || seconds > 1.01e-9 * (double)gaps->wall_ns)
-        return trial_fault(trial, "%.6f s by the tick counter were asked for %" PRId64 " ms and took %" PRIu64 " ns of CLOCK_MONOTONIC",
-                           seconds, trial->value[0], gaps->wall_ns);
+        return trial_fault(trial, "%.6f s of ticks, %.6f s by CLOCK_MONOTONIC, where %" PRId64 " ms were asked for",
+                           seconds, 1e-9 * (double)gaps->wall_ns, trial->value[0]);
     trial->metric[GAPS_PER_S] = (double)gaps->count / seconds;
     trial->metric[LOST_PCT] = 100.0 * (double)gaps->lost / (double)gaps->elapsed;
     trial->metric[LONGEST_US] = 1e6 * (double)gaps->longest / trial->tick_hz;
@@ -145,4 +148,4 @@ KERNEL(gaps,
     .events_per_batch = CAPACITY,
     .batches          = 1,
     .check            = check,
-    .cost_ns          = cost_ns)
+    .cost_ns          = cost_ns);

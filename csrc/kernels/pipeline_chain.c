@@ -16,6 +16,7 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #define MAX_CHAINS 8
 /* Rounds per turn of the loop: its two instructions are lost among 64, and 512 instructions of 4 bytes fit in any uop cache. */
@@ -111,7 +112,7 @@ static unsigned next_row(unsigned row)
     CHAIN(op, 7, type, kind, factor)                                                                                   \
     CHAIN(op, 8, type, kind, factor)
 
-#define ROW(op) {op##_1, op##_2, op##_3, op##_4, op##_5, op##_6, op##_7, op##_8}
+#define ROW(op) op##_1, op##_2, op##_3, op##_4, op##_5, op##_6, op##_7, op##_8
 
 #if HAS_CHAINS
 CHAINS(imul, uint64_t, INTEGER, BY_INTEGER)
@@ -120,7 +121,7 @@ CHAINS(fadd, double, REAL, BY_REAL)
 CHAINS(load, uint64_t, INTEGER, 0)
 
 static void (*const loops[OPS][MAX_CHAINS])(struct worker *, uint64_t) = {
-    [IMUL] = ROW(imul), [ADD] = ROW(add), [FADD] = ROW(fadd), [LOAD] = ROW(load)};
+    [IMUL] = {ROW(imul)}, [ADD] = {ROW(add)}, [FADD] = {ROW(fadd)}, [LOAD] = {ROW(load)}};
 #endif
 
 static int setup(struct trial *trial)
@@ -128,8 +129,10 @@ static int setup(struct trial *trial)
 #if HAS_CHAINS
     struct chains *chains;
 
-    if (trial->value[1] < 1 || trial->value[1] > MAX_CHAINS)
+    if (trial->value[1] < 1 || trial->value[1] > MAX_CHAINS) {
+        trial_fault(trial, "chains=%" PRId64 " is not 1 to %d", trial->value[1], MAX_CHAINS);
         return -EINVAL;
+    }
     chains = trial_alloc(trial, sizeof *chains);
     if (!chains)
         return -ENOMEM;
@@ -178,9 +181,9 @@ static int check(struct trial *trial)
 
         for (uint64_t step = 0; step < mine; step++)
             row = next_row(row);
-        if (chains->imul[i] != (2 * i + 1) * factor || chains->add[i] != 2 * i + 1 + summand || chains->fadd[i] != i + sum ||
-            chains->load[i] != (uint64_t)(uintptr_t)&chains->ring[row][i])
-            return -EILSEQ;
+        if (chains->imul[i] != (2 * i + 1) * factor || chains->add[i] != 2 * i + 1 + summand ||
+            chains->fadd[i] != i + sum || chains->load[i] != (uint64_t)(uintptr_t)&chains->ring[row][i])
+            return trial_fault(trial, "chain %u does not hold what %" PRIu64 " steps make of it", i, steps);
     }
     return 0;
 }
@@ -198,4 +201,4 @@ KERNEL(chain,
     },
     .setup      = setup,
     .run        = run,
-    .check      = check)
+    .check      = check);

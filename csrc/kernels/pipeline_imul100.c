@@ -12,6 +12,7 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #define FACTOR UINT64_C(0x9e3779b97f4a7c15) /* odd: the product never dies out in zeros */
 
@@ -59,7 +60,9 @@ static int check(struct trial *trial)
     for (uint64_t exponent = 100 * product->blocks; exponent; exponent >>= 1, base *= base)
         if (exponent & 1)
             expected *= base;
-    return product->value == expected ? 0 : -EILSEQ;
+    if (product->value != expected)
+        return trial_fault(trial, "the product is not that of %" PRIu64 " blocks", product->blocks);
+    return 0;
 }
 
 KERNEL(imul100,
@@ -70,4 +73,4 @@ KERNEL(imul100,
     .flags   = KERNEL_TWIN,
     .setup   = setup,
     .run     = run,
-    .check   = check)
+    .check   = check);

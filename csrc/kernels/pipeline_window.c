@@ -19,19 +19,21 @@
 #include "kernel.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <inttypes.h>
 
-#define LINE_BYTES 64      /* coherence granule of x86-64 and most Arm; where lines are longer two nodes share one, out of order */
-#define NODES 16384        /* in each chase: 2 x 16384 x 64 bytes are one huge page */
-#define ITERATIONS 128     /* in one walk: 256 of 32768 lines, so hardly any is brought in by its neighbour's prefetcher */
-#define WALKS_PER_BATCH 16 /* x BATCHES x ITERATIONS = 8192 iterations at each distance in a process, 160 000 in 20 */
+/* Granule of coherence on x86-64 and most Arm; where lines are longer two nodes share one, out of order. */
+#define LINE_BYTES 64
+#define NODES 16384    /* in each chase: 2 x 16384 x 64 bytes are one huge page */
+#define ITERATIONS 128 /* in one walk: 256 of 32768 lines, so hardly any is brought in by its neighbour's prefetcher */
+/* x BATCHES x ITERATIONS = 8192 iterations at each distance in a process, 160 000 in 20. */
+#define WALKS_PER_BATCH 16
 #define BATCHES 4
-#define WALK_NS 35000      /* expected: 256 flushes, and as many misses of some 100 ns, partly overlapping (seen 21-41 us) */
+#define WALK_NS 35000 /* expected: 256 flushes, and as many misses of some 100 ns, partly overlapping (seen 21-41 us) */
 
 /* Distances: multiples of 4, close together where reorder buffers end. */
 #define DISTANCES(each)                                                                                                \
     each(16) each(64) each(96) each(128) each(160) each(192) each(208) each(224) each(240) each(256) each(288)         \
-    each(320) each(352) each(384) each(448) each(512) each(576) each(640) each(704) each(768)
+        each(320) each(352) each(384) each(448) each(512) each(576) each(640) each(704) each(768)
 
 #define COUNT(k) +1
 enum { NOP, ADD, MIX, FILLS, DISTANCE_COUNT = DISTANCES(COUNT) };
@@ -128,7 +130,8 @@ static int setup(struct trial *trial)
 {
 #if HAS_WINDOW
     struct window *window = trial_alloc(trial, sizeof *window);
-    uint64_t random = UINT64_C(0x9e3779b97f4a7c15); /* fixed: the order is part of the kernel, the pages differ by process anyway */
+    /* Fixed: the order is part of the kernel, the pages differ by process anyway. */
+    uint64_t random = UINT64_C(0x9e3779b97f4a7c15);
 
     if (!window)
         return -ENOMEM;
@@ -185,27 +188,20 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 #endif
 }
 
-static int compare_doubles(const void *left, const void *right)
-{
-    const double l = *(const double *)left, r = *(const double *)right;
-
-    return (l > r) - (l < r);
-}
-
 /* Both chases stand where that many iterations lead. The figures of each distance become its metric. */
 static int check(struct trial *trial)
 {
     struct window *window = trial->state;
     const unsigned n = window->walks < WALKS_PER_BATCH * BATCHES ? window->walks : WALKS_PER_BATCH * BATCHES;
 
-    if (window->iterations != (uint64_t)window->walks * DISTANCE_COUNT * ITERATIONS ||
-        window->a != (uint64_t)(uintptr_t)node(window, 0, window->iterations) ||
+    if (window->iterations != (uint64_t)window->walks * DISTANCE_COUNT * ITERATIONS)
+        return trial_fault(trial, "%" PRIu64 " iterations in %u walks at each distance", window->iterations,
+                           window->walks);
+    if (window->a != (uint64_t)(uintptr_t)node(window, 0, window->iterations) ||
         window->b != (uint64_t)(uintptr_t)node(window, 1, window->iterations))
-        return -EILSEQ;
-    for (unsigned d = 0; n > 0 && d < DISTANCE_COUNT; d++) {
-        qsort(window->ticks[d], n, sizeof window->ticks[d][0], compare_doubles);
-        trial->metric[d] = (window->ticks[d][(n - 1) / 2] + window->ticks[d][n / 2]) / 2;
-    }
+        return trial_fault(trial, "after %" PRIu64 " iterations a chase is not where they lead", window->iterations);
+    for (unsigned d = 0; d < DISTANCE_COUNT; d++)
+        trial->metric[d] = median_of(window->ticks[d], n);
     return 0;
 }
 
@@ -215,7 +211,7 @@ static uint64_t cost_ns(const struct trial *trial)
     return (uint64_t)WALKS_PER_BATCH * BATCHES * DISTANCE_COUNT * WALK_NS;
 }
 
-#define METRIC(k) { "k" #k "_ticks", "tick", "an iteration with " #k " fillers after each load, median" },
+#define METRIC(k) {"k" #k "_ticks", "tick", "an iteration with " #k " fillers after each load, median"},
 
 KERNEL(window,
     .name             = "pipeline/window",
@@ -232,4 +228,4 @@ KERNEL(window,
     .events_per_batch = WALKS_PER_BATCH,
     .batches          = BATCHES,
     .check            = check,
-    .cost_ns          = cost_ns)
+    .cost_ns          = cost_ns);
