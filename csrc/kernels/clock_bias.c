@@ -1,18 +1,21 @@
 /*
  * clock/bias: how far does a window's length depend on the way its two ends are read?
  *
- * One event is one window, read with the given pair of instructions, around nothing (k = 0). Beside it, k = 1 … 64 dependent
- * multiplications are timed in windows of the same shape, one of each k in turn. A true window grows by the multiplication's
- * latency (3 cycles on most cores) per step of k; where it meets k = 0 is the pair's bias, to be subtracted from every window.
- * Excluded:  nothing: the raw windows are the result. Each stands alone: fences outside of it let the pipeline run empty.
- * Metrics:   means, not medians. Where the counter moves in steps (quantum) of many ticks, a single window is off by up to a
- *            step and a median of windows is a whole number of steps, however many they are. The start's phase within a step is
- *            random (a pause of random length goes before each window), and under a random phase the mean is unbiased.
- *            Gaps (timer interrupts, exits to the hypervisor) would rule the mean: windows longer than twice the median
- *            plus two steps are left out and counted in gaps_pct. (Two: one for each end.)
- * Expect:    slope 3 cycles per multiplication for all pairs, another intercept for each [hypothesis]; unfenced reads let the
- *            chain float out of the window, so that small k cost nothing (a short or flat start).
- * Hazards:   a step of the counter longer than the random pause (aarch64 below 10 MHz, riscv64) is smeared by chance only.
+ * One event is one window, read with the given pair of instructions, around nothing (k = 0). Beside it, k = 1 … 64
+ * dependent multiplications are timed in windows of the same shape, one of each k in turn. A true window grows by the
+ * multiplication's latency (3 cycles on most cores) per step of k; where it meets k = 0 is the pair's bias, to be
+ * subtracted from every window.
+ * Excluded:  nothing: the raw windows are the result. Each stands alone: fences outside of it let the pipeline run
+ *            empty.
+ * Metrics:   means, not medians. Where the counter moves in steps (quantum) of many ticks, a single window is off by up
+ *            to a step and a median of windows is a whole number of steps, however many they are. The start's phase
+ *            within a step is random (a pause of random length goes before each window), and under a random phase the
+ *            mean is unbiased. Gaps (timer interrupts, exits to the hypervisor) would rule the mean: windows longer
+ *            than twice the median plus two steps are left out and counted in gaps_pct. (Two: one for each end.)
+ * Expect:    slope 3 cycles per multiplication for all pairs, another intercept for each [hypothesis]; unfenced reads
+ *            let the chain float out of the window, so that small k cost nothing (a short or flat start).
+ * Hazards:   a step of the counter longer than the random pause (aarch64 below 10 MHz, riscv64) is smeared by chance
+ *            only.
  * Not shown: what loads or stores in the window do; they float further than register arithmetic.
  */
 #include "clock_chain.h"
@@ -64,8 +67,8 @@ enum { ALL_PAIRS(VALUE) PAIR_COUNT };
 #define NEED_OF_AARCH64(start, end) [PAIR_##start##_to_##end] = NEED_AARCH64,
 #define NEED_OF_RISCV64(start, end) [PAIR_##start##_to_##end] = NEED_RISCV64,
 
-static const unsigned need_of[PAIR_COUNT] = {
-    X86_64_PAIRS(NEED_OF_X86_64) AARCH64_PAIRS(NEED_OF_AARCH64) RISCV64_PAIRS(NEED_OF_RISCV64)};
+static const unsigned need_of[PAIR_COUNT] = {X86_64_PAIRS(NEED_OF_X86_64) AARCH64_PAIRS(NEED_OF_AARCH64)
+                                                 RISCV64_PAIRS(NEED_OF_RISCV64)};
 
 #define LENGTHS 11
 
@@ -112,7 +115,8 @@ struct chain {
 static inline __attribute__((always_inline)) void settle(uint64_t *product)
 {
 #if defined(HAS_X86_64)
-    __asm__ volatile("lfence" : "+r"(*product) : : "memory"); /* on Intel and AMD alike, nothing later starts before it */
+    /* On Intel and AMD alike, nothing later starts before it. */
+    __asm__ volatile("lfence" : "+r"(*product) : : "memory");
 #elif defined(HAS_AARCH64)
     __asm__ volatile("isb" : "+r"(*product) : : "memory");
 #else
@@ -125,19 +129,15 @@ NATIVE_PAIRS(WINDOWS)
 
 typedef int64_t window(struct chain *chain);
 
-#define ROW(start, end)                                                                                                \
-    [PAIR_##start##_to_##end] = {window_##start##_to_##end##_0,  window_##start##_to_##end##_1,                        \
-                                 window_##start##_to_##end##_2,  window_##start##_to_##end##_4,                        \
-                                 window_##start##_to_##end##_8,  window_##start##_to_##end##_12,                       \
-                                 window_##start##_to_##end##_16, window_##start##_to_##end##_24,                       \
-                                 window_##start##_to_##end##_32, window_##start##_to_##end##_48,                       \
-                                 window_##start##_to_##end##_64},
+#define LENGTHS_OF(name)                                                                                               \
+    name##_0, name##_1, name##_2, name##_4, name##_8, name##_12, name##_16, name##_24, name##_32, name##_48, name##_64
+#define ROW(start, end) [PAIR_##start##_to_##end] = {LENGTHS_OF(window_##start##_to_##end)},
 
 static window *const windows[PAIR_COUNT][LENGTHS] = {NATIVE_PAIRS(ROW)};
 
 #define WINDOWS_PER_BATCH 128
 #define BATCHES 4
-#define CAPACITY 1024 /* with room for batches of warm-up */
+#define CAPACITY (WINDOWS_PER_BATCH * BATCHES)
 #define PAUSE_TURNS 64 /* a random pause of up to so many turns, 3 cycles each: longer than steps of up to 50 ns */
 
 struct bias {
@@ -162,7 +162,7 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* A pause of random length moves the window's start across the counter's step. Marsaglia's xorshift64: any generator would do. */
+/* A pause of random length moves the window's start across the counter's step. (Marsaglia's xorshift64; any would do.) */
 static void pause_randomly(struct bias *bias)
 {
     bias->random ^= bias->random << 13;
@@ -211,14 +211,15 @@ static int unfenced(int64_t pair)
     return pair == PAIR_rdtsc_to_rdtsc || pair == PAIR_cntvct_to_cntvct || pair == PAIR_rdtime_to_rdtime;
 }
 
-/* The chain holds exactly as many factors as were asked for; a window around 64 of them is longer than one around none. */
+/* The chain holds exactly as many factors as were asked for; a window around 64 is longer than one around none. */
 static int check(struct trial *trial)
 {
     struct bias *bias = trial->state;
     uint64_t kept = 0;
 
     if (bias->count == 0 || bias->chain.product != chain_product(bias->made))
-        return trial_fault(trial, "the chain does not hold the %llu multiplications asked for", (unsigned long long)bias->made);
+        return trial_fault(trial, "the chain does not hold the %llu multiplications asked for",
+                           (unsigned long long)bias->made);
     for (unsigned length = 0; length < LENGTHS; length++) {
         int64_t *ticks = bias->ticks[length], limit;
         uint64_t n = 0;
@@ -233,7 +234,8 @@ static int check(struct trial *trial)
     }
     trial->metric[LENGTHS] = 100 - 100.0 * (double)kept / (double)(LENGTHS * bias->count);
     if (!unfenced(trial->value[0]) && trial->metric[LENGTHS - 1] <= trial->metric[0])
-        return trial_fault(trial, "a window around 64 multiplications is no longer than an empty one (%.1f and %.1f ticks)",
+        return trial_fault(trial,
+                           "a window around 64 multiplications is no longer than an empty one (%.1f and %.1f ticks)",
                            trial->metric[LENGTHS - 1], trial->metric[0]);
     return 0;
 }
@@ -244,22 +246,26 @@ static uint64_t cost_ns(const struct trial *trial)
     return 2500000;
 }
 
-#define MEAN_OF(k) { "k" #k "_mean_ticks", "ticks", "mean window around " #k " multiplications, gaps left out" }
+#define MEAN_OF(k)                                                                                                     \
+    {                                                                                                                  \
+        "k" #k "_mean_ticks", "ticks", "mean window around " #k " multiplications, gaps left out"                      \
+    }
 
 KERNEL(bias,
     .name             = "clock/bias",
-    .summary          = "windows around 0 to 64 dependent multiplications, for each pair of readings: which pair is true",
+    .summary          = "windows around 0 to 64 dependent multiplications, by pair of readings: which pair is true",
     .unit             = "empty window",
     .threads          = { .min = 1, .max = 1 },
     .needs            = NEED_TICKS,
     .parameters       = { { .name = "pair", .unit = "readings", .summary = "how start and end of the window are read",
-                            .labels = LABELS, .initial = DEFAULT_PAIR, .quick = "*", .standard = "*", .rigorous = "*" } },
-    .metrics          = { MEAN_OF(0), MEAN_OF(1), MEAN_OF(2), MEAN_OF(4), MEAN_OF(8), MEAN_OF(12), MEAN_OF(16), MEAN_OF(24),
-                          MEAN_OF(32), MEAN_OF(48), MEAN_OF(64),
+                            .labels = LABELS, .initial = DEFAULT_PAIR,
+                            .quick = "*", .standard = "*", .rigorous = "*" } },
+    .metrics          = { MEAN_OF(0), MEAN_OF(1), MEAN_OF(2), MEAN_OF(4), MEAN_OF(8), MEAN_OF(12), MEAN_OF(16),
+                          MEAN_OF(24), MEAN_OF(32), MEAN_OF(48), MEAN_OF(64),
                           { "gaps_pct", "pct", "windows left out because something else ran in them" } },
     .setup            = setup,
     .events           = events,
     .events_per_batch = WINDOWS_PER_BATCH,
     .batches          = BATCHES,
     .check            = check,
-    .cost_ns          = cost_ns)
+    .cost_ns          = cost_ns);

@@ -1,20 +1,24 @@
 /*
- * clock/call:         what does it cost to ask the system for the time, for each clock, through libc and through the kernel's door?
+ * clock/call:         what does it cost to ask the system for the time, for each clock, through libc and through the
+ *                     kernel's door?
  * clock/null_syscall: and how much of that is the door itself?
  * clock/resolution:   what is the smallest step that each clock really makes?
  * clock/python:       what does time.perf_counter_ns() cost, called through CPython's own API?
  *
- * One operation of clock/call is one call that fills in a struct timespec (timeval for gettimeofday). Through libc, the vDSO
- * answers most clocks without entering the kernel, where the machine's clocksource allows it; through syscall(2) all enter it.
- * One operation of clock/null_syscall is syscall(SYS_getppid), which does next to nothing inside.
+ * One operation of clock/call is one call that fills in a struct timespec (timeval for gettimeofday). Through libc, the
+ * vDSO answers most clocks without entering the kernel, where the machine's clocksource allows it; through syscall(2)
+ * all enter it. One operation of clock/null_syscall is syscall(SYS_getppid), which does next to nothing inside.
  * One event of clock/resolution is one step: the difference between two different readings in a row, in ticks.
- * One operation of clock/python is one call without arguments, its result dropped: it includes the making of an int object.
- * Excluded:  clock/python: bytecode dispatch and the look-up of the name (a call in a Python loop costs 15-30 ns more); taking the
- *            interpreter's lock, once a batch, is some 100 ns in 50 us.
- * Expect:    reference guest, through libc: monotonic 21.7, monotonic_raw 22.1, monotonic_coarse 5.0, boottime 21.7, gettimeofday
- *            22.7 ns; thread_cputime 242.6 (no vDSO for it); through the kernel 162.9, getpid 101-122 ns with mitigations.
- *            Resolution: getres says 1 ns, the smallest step is the cost of a call; coarse 1/HZ (4 ms at HZ=250) in both.
- * Hazards:   with clocksource xen, hpet or acpi_pm the vDSO enters the kernel, and libc costs as much as syscall: see the machine facts.
+ * One operation of clock/python is one call without arguments, its result dropped: it includes the making of an int
+ * object.
+ * Excluded:  clock/python: bytecode dispatch and the look-up of the name (a call in a Python loop costs 15-30 ns more);
+ *            taking the interpreter's lock, once a batch, is some 100 ns in 50 us.
+ * Expect:    reference guest, through libc: monotonic 21.7, monotonic_raw 22.1, monotonic_coarse 5.0, boottime 21.7,
+ *            gettimeofday 22.7 ns; thread_cputime 242.6 (no vDSO for it); through the kernel 162.9, getpid 101-122 ns
+ *            with mitigations. Resolution: getres says 1 ns, the smallest step is the cost of a call; coarse 1/HZ (4 ms
+ *            at HZ=250) in both.
+ * Hazards:   with clocksource xen, hpet or acpi_pm the vDSO enters the kernel, and libc costs as much as syscall: see
+ *            the machine facts.
  * Not shown: the cost of cold code. A program that asks for the time once a millisecond pays cache misses on top.
  */
 #define _GNU_SOURCE
@@ -144,11 +148,11 @@ KERNEL(call,
     .unit       = "call",
     .threads    = { .min = 1, .max = 1 },
     .parameters = { CLOCK_PARAMETER,
-                    { .name = "via", .unit = "way", .summary = "through libc, or always into the kernel", .labels = "libc syscall",
-                      .initial = VIA_LIBC, .quick = "*", .standard = "*", .rigorous = "*" } },
+                    { .name = "via", .unit = "way", .summary = "through libc, or always into the kernel",
+                      .labels = "libc syscall", .initial = VIA_LIBC, .quick = "*", .standard = "*", .rigorous = "*" } },
     .setup      = call_setup,
     .run        = loop_monotonic_libc,
-    .check      = call_check)
+    .check      = call_check);
 
 /* ---- clock/null_syscall ---- */
 
@@ -190,12 +194,12 @@ KERNEL(null_syscall,
     .flags   = KERNEL_TWIN,
     .setup   = null_setup,
     .run     = null_run,
-    .check   = null_check)
+    .check   = null_check);
 
 /* ---- clock/resolution ---- */
 
 #define STEPS 1000
-#define ENOUGH_NS 2000000    /* as many steps as fit in here, but one at least */
+#define ENOUGH_NS 2000000     /* as many steps as fit in here, but one at least */
 #define TOO_LONG_NS 100000000 /* ten steps of the coarsest timer interrupt, 100 Hz */
 
 struct steps {
@@ -292,11 +296,11 @@ KERNEL(resolution,
     .events_per_batch = STEPS,
     .batches          = 1,
     .check            = resolution_check,
-    .cost_ns          = resolution_cost_ns)
+    .cost_ns          = resolution_cost_ns);
 
 /* ---- clock/python ---- */
 
-/* CPython's stable API, found at run time: the same object serves a process without an interpreter, where this kernel refuses. */
+/* CPython's stable API, found at run time: in a process without an interpreter the same object loads, and refuses this. */
 struct python {
     int (*gil_ensure)(void);
     void (*gil_release)(int state);
@@ -334,8 +338,9 @@ static int python_setup(struct trial *trial)
     *(void **)&python->as_long_long = dlsym(RTLD_DEFAULT, "PyLong_AsLongLong");
     *(void **)&python->drop = dlsym(RTLD_DEFAULT, "Py_DecRef");
     *(void **)&python->clear_error = dlsym(RTLD_DEFAULT, "PyErr_Clear");
-    if (!python->gil_ensure || !python->gil_release || !python->save_thread || !python->restore_thread || !python->import_module ||
-        !python->get_attribute || !python->call || !python->as_long_long || !python->drop || !python->clear_error)
+    if (!python->gil_ensure || !python->gil_release || !python->save_thread || !python->restore_thread ||
+        !python->import_module || !python->get_attribute || !python->call || !python->as_long_long || !python->drop ||
+        !python->clear_error)
         return trial_needs(trial, "an interpreter with CPython's API");
 
     python->gil_state = python->gil_ensure();
@@ -405,4 +410,4 @@ KERNEL(python,
     .setup    = python_setup,
     .run      = python_run,
     .check    = python_check,
-    .teardown = python_teardown)
+    .teardown = python_teardown);

@@ -1,6 +1,7 @@
 /*
- * A chain of dependent multiplications in a register, by an odd factor: it lasts the multiplication's latency times its length,
- * and its product tells how many factors it holds (an odd factor has an order of 2^62 or so: no product repeats in practice).
+ * A chain of dependent multiplications in a register, by an odd factor: it lasts the multiplication's latency times its
+ * length, and its product tells how many factors it holds (an odd factor has an order of 2^62 or so: no product repeats
+ * in practice).
  */
 #ifndef FENCEPOST_CLOCK_CHAIN_H
 #define FENCEPOST_CLOCK_CHAIN_H
@@ -18,7 +19,8 @@
 #define FACTOR UINT64_C(0x9e3779b97f4a7c15)
 
 /* product = product * factor, `k` times over (k is written out: no loop, no counter). "cc": imul writes the flags. */
-#define MULTIPLY_TIMES(k, product, factor) __asm__ volatile(".rept " #k "\n\t" MULTIPLY ".endr" : "+r"(product) : "r"(factor) : "cc")
+#define MULTIPLY_TIMES(k, product, factor)                                                                             \
+    __asm__ volatile(".rept " #k "\n\t" MULTIPLY ".endr" : "+r"(product) : "r"(factor) : "cc")
 
 /* FACTOR to the n-th, for checks. */
 static inline uint64_t chain_product(uint64_t n)

@@ -3,14 +3,15 @@
  * clock/core_loaded: and while all other CPUs run as well?
  * clock/core_series: and in the course of time?
  *
- * One event is a chain of 16 384 dependent multiplications in a register, which nothing but the core's clock can make faster or
- * slower. Its cycles are known (3 each on x86-64; elsewhere measured in setup, against a chain of additions of 1 cycle), so
- * core_hz = cycles / time. In the series one event is the shortest of four such chains in a row, 10 ms after the last:
- * a gap makes a chain longer, never shorter, and must not look like a slow clock.
+ * One event is a chain of 16 384 dependent multiplications in a register, which nothing but the core's clock can make
+ * faster or slower. Its cycles are known (3 each on x86-64; elsewhere measured in setup, against a chain of additions
+ * of 1 cycle), so core_hz = cycles / time. In the series one event is the shortest of four such chains in a row, 10 ms
+ * after the last: a gap makes a chain longer, never shorter, and must not look like a slow clock.
  * Excluded:  the empty window; the sleep, spin or burst before. Between the samples of the series the core stays busy.
- * Expect:    the turbo clock, not the tick counter's: reference guest 2.992 GHz warm, TSC 2.300 (x 1.301), wandering between 2.70 and
- *            3.15 GHz within 30 s. Cold: the same or less [hypothesis: guests rarely see the ramp]. After AVX-512: less on
- *            Intel server cores up to Ice Lake (licences), the same on Zen 4 and 5. Loaded: the all-core turbo.
+ * Expect:    the turbo clock, not the tick counter's: reference guest 2.992 GHz warm, TSC 2.300 (x 1.301), wandering
+ *            between 2.70 and 3.15 GHz within 30 s. Cold: the same or less [hypothesis: guests rarely see the ramp].
+ *            After AVX-512: less on Intel server cores up to Ice Lake (licences), the same on Zen 4 and 5. Loaded: the
+ *            all-core turbo.
  * Hazards:   a sibling hardware thread does not slow a latency-bound chain: core_loaded shows clocks, not sharing.
  * Not shown: what limits the clock (power, heat, a hypervisor's cap). The governor is in the run's machine facts.
  */
@@ -65,28 +66,39 @@ static __attribute__((noinline)) int64_t timed_chain(struct lane *lane)
     end = tick_end();
     lane->product = product;
     /* A: relaxed: a plain count that tells nothing about other data; only its own worker writes it. */
-    atomic_store_explicit(&lane->chains, atomic_load_explicit(&lane->chains, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&lane->chains, atomic_load_explicit(&lane->chains, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     return (int64_t)(end - begin);
 }
 
-/* Cycles of one multiplication: the chain against the rate of additions that the engine has just measured (1 cycle each). */
-static double multiplication_cycles(struct trial *trial, struct lane *lane)
+#if defined(HAS_X86_64)
+/* 64-bit IMUL r, r: 3 on every Intel core since Nehalem and every AMD core since Zen (uops.info). */
+static double multiplication_cycles(struct lane *lane)
 {
-#ifdef HAS_X86_64
-    (void)trial;
     (void)lane;
-    return 3; /* 64-bit IMUL r, r: on every Intel core since Nehalem and AMD core since Zen (uops.info) */
-#else
-    int64_t shortest = INT64_MAX;
-
-    for (int i = 0; i < 5; i++) {
-        const int64_t ticks = timed_chain(lane);
-
-        shortest = ticks < shortest ? ticks : shortest;
-    }
-    return fmax(1, round((double)shortest / trial->tick_hz * trial->core_hz / CHAIN_LENGTH)); /* a latency is whole */
-#endif
+    return 3;
 }
+#elif defined(HAS_CHAINS)
+/* As long a chain of additions, which take 1 cycle each: the multiplication's latency is the ratio, a whole number. */
+static double multiplication_cycles(struct lane *lane)
+{
+    int64_t addition = INT64_MAX, multiplication = INT64_MAX;
+
+    for (int attempt = 0; attempt < 5; attempt++) {
+        const uint64_t begin = tick_begin();
+        uint64_t sum = 3;
+        int64_t ticks;
+
+        for (unsigned i = 0; i < CHAIN_LENGTH / BLOCK; i++)
+            __asm__ volatile(".rept 64\n\t" ARCH_ADD ".endr" : "+r"(sum));
+        ticks = (int64_t)(tick_end() - begin);
+        addition = ticks < addition ? ticks : addition;
+        ticks = timed_chain(lane);
+        multiplication = ticks < multiplication ? ticks : multiplication;
+    }
+    return fmax(1, round((double)multiplication / (double)addition));
+}
+#endif
 
 static int prepare(struct trial *trial)
 {
@@ -97,7 +109,7 @@ static int prepare(struct trial *trial)
         return -ENOMEM;
     for (unsigned i = 0; i < trial->team_size; i++)
         core->lanes[i].product = 1;
-    core->cycles_per_chain = CHAIN_LENGTH * multiplication_cycles(trial, &core->lanes[0]);
+    core->cycles_per_chain = CHAIN_LENGTH * multiplication_cycles(&core->lanes[0]);
     return 0;
 #else
     return trial_needs(trial, "an architecture whose register chains are known");
@@ -132,10 +144,12 @@ static int chains_check(struct trial *trial)
     if (core->count == 0)
         return trial_fault(trial, "no chain was measured");
     for (unsigned i = 0; i < trial->team_size; i++) {
-        const uint64_t chains = atomic_load_explicit(&core->lanes[i].chains, memory_order_relaxed); /* the team has met */
+        /* Relaxed: the team has met since. */
+        const uint64_t chains = atomic_load_explicit(&core->lanes[i].chains, memory_order_relaxed);
 
         if (core->lanes[i].product != chain_product(chains * CHAIN_LENGTH))
-            return trial_fault(trial, "worker %u's chain does not hold %llu multiplications", i, (unsigned long long)chains * CHAIN_LENGTH);
+            return trial_fault(trial, "worker %u's chain does not hold %llu multiplications", i,
+                               (unsigned long long)chains * CHAIN_LENGTH);
     }
     return 0;
 }
@@ -165,8 +179,8 @@ static void burst_avx512(uint64_t until_ns)
 {
 #ifdef HAS_X86_64
     while (now_ns() < until_ns)
-        /* Eight independent fused multiply-adds a turn, on zeros (no slow denormals): the widest and hottest there are. The
-           clobbers name the halves that every compiler knows; VZEROUPPER leaves no dirty upper half to slow later code. */
+        /* Eight independent fused multiply-adds a turn, on zeros (no slow denormals): the widest and hottest there are.
+           The clobbers name the parts that every compiler knows; VZEROUPPER leaves no dirty upper half behind. */
         __asm__ volatile("vpxor %%xmm0, %%xmm0, %%xmm0\n\tvpxor %%xmm1, %%xmm1, %%xmm1\n\t"
                          "vpxor %%xmm2, %%xmm2, %%xmm2\n\tvpxor %%xmm3, %%xmm3, %%xmm3\n\t"
                          "vpxor %%xmm4, %%xmm4, %%xmm4\n\tvpxor %%xmm5, %%xmm5, %%xmm5\n\t"
@@ -226,9 +240,10 @@ KERNEL(core,
     .unit             = "chain of 16384 multiplications",
     .threads          = { .min = 1, .max = 1 },
     .needs            = NEED_TICKS,
-    .parameters       = { { .name = "state", .unit = "state", .summary = "what the core did just before", .labels = "cold warm avx512",
-                            .initial = STATE_WARM, .quick = "*", .standard = "*", .rigorous = "*" },
-                          { .name = "spin_ms", .unit = "ms", .summary = "length of the spin (warm) or burst (avx512); cold sleeps 20 ms",
+    .parameters       = { { .name = "state", .unit = "state", .summary = "what the core did just before",
+                            .labels = "cold warm avx512", .initial = STATE_WARM, .quick = "*", .standard = "*", .rigorous = "*" },
+                          { .name = "spin_ms", .unit = "ms",
+                            .summary = "length of the spin (warm) or burst (avx512); cold sleeps 20 ms",
                             .initial = 20, .quick = "20", .standard = "50", .rigorous = "1000" } },
     .metrics          = { { "core_hz", "Hz", "clock by the median chain" },
                           { "first_hz", "Hz", "clock by the first chain after the sleep, spin or burst" } },
@@ -237,7 +252,7 @@ KERNEL(core,
     .events_per_batch = CHAINS_PER_BATCH,
     .batches          = 1,
     .check            = core_check,
-    .cost_ns          = core_cost_ns)
+    .cost_ns          = core_cost_ns);
 
 /* ---- clock/core_loaded ---- */
 
@@ -260,7 +275,7 @@ static int64_t loaded_events(struct worker *worker, int64_t *ticks, uint64_t cou
 
     team_start(worker);
     if (worker->index != 0) {
-        /* B: relaxed, pairs with worker 0's store: the flag passes on no data; the team meets before anyone reads the lanes. */
+        /* B: relaxed, pairs with worker 0's store: it passes on no data; the team meets before anyone reads the lanes. */
         while (atomic_load_explicit(&core->finished, memory_order_relaxed) == batch)
             timed_chain(lane);
         return 0;
@@ -303,13 +318,13 @@ KERNEL(core_loaded,
     .place            = PLACE_ALL,
     .needs            = NEED_TICKS,
     .metrics          = { { "core_hz", "Hz", "clock by the median chain" },
-                          { "others_share", "1", "chains made by another worker per chain of the measuring one: 1 if all ran all the time" } },
+                          { "others_share", "1", "chains of another worker per chain of the measuring one: 1 if all ran on" } },
     .setup            = prepare,
     .events           = loaded_events,
     .events_per_batch = CHAINS_PER_BATCH,
     .batches          = LOADED_BATCHES,
     .check            = loaded_check,
-    .cost_ns          = loaded_cost_ns)
+    .cost_ns          = loaded_cost_ns);
 
 /* ---- clock/core_series ---- */
 
@@ -386,4 +401,4 @@ KERNEL(core_series,
     .events_per_batch = 1,
     .batches          = 1, /* setup makes it one per step */
     .check            = series_check,
-    .cost_ns          = series_cost_ns)
+    .cost_ns          = series_cost_ns);

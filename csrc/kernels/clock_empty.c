@@ -1,13 +1,14 @@
 /*
  * clock/empty: what is left of a window with nothing in it, once the empty window has been subtracted?
  *
- * One event is one window of the sampler's own shape (first reading, a call through a pointer to a function that does nothing,
- * second reading), less the trial's overhead, which is the median of such windows measured just before.
+ * One event is one window of the sampler's own shape (first reading, a call through a pointer to a function that does
+ * nothing, second reading), less the trial's overhead, which is the median of such windows measured just before.
  * Excluded:  that overhead. This is the test of the subtraction that every other figure relies on.
  * Expect:    0 ± 1 cycle [figure asked of the suite].
- * Metrics:   mean_ticks, because the median is a whole number of the counter's steps: where a step is many ticks, overhead
- *            and window can agree in the median and be off by part of a step in the mean. What it shows is the systematic error of a
- *            batch of 1000 steps or more, so divide by 1000. Windows longer than twice the median plus two steps are gaps, left out.
+ * Metrics:   mean_ticks, because the median is a whole number of the counter's steps: where a step is many ticks,
+ *            overhead and window can agree in the median and be off by part of a step in the mean. What it shows is the
+ *            systematic error of a batch of 1000 steps or more, so divide by 1000. Windows longer than twice the median
+ *            plus two steps are gaps, left out.
  * Hazards:   none known.
  * Not shown: the cost of a reading (clock/read, clock/delta).
  */
@@ -121,4 +122,4 @@ KERNEL(empty,
     .events_per_batch = WINDOWS_PER_BATCH,
     .batches          = BATCHES,
     .check            = check,
-    .cost_ns          = cost_ns)
+    .cost_ns          = cost_ns);

@@ -1,15 +1,17 @@
 /*
  * clock/offset: do the tick counters of two CPUs agree?
  *
- * One event is a round trip: worker 0 notes its counter and sends the value through a cache line; worker 1 notes its own counter
- * on arrival, and again before it answers. A message that is sent at t0 (first CPU's counter) and arrives at t1 (second's)
- * reads t1 - t0 = way + offset, the answer t3 - t2 = way - offset. No way takes less than nothing, so
+ * One event is a round trip: worker 0 notes its counter and sends the value through a cache line; worker 1 notes its
+ *                            own counter
+ * on arrival, and again before it answers. A message that is sent at t0 (first CPU's counter) and arrives at t1
+ * (second's) reads t1 - t0 = way + offset, the answer t3 - t2 = way - offset. No way takes less than nothing, so
  *     -(smallest t3 - t2) <= offset <= smallest t1 - t0:
- * an interval, which is all that can be known. It is widened by one step of the counter at each end, for each reading may be up
- * to a step behind.
+ * an interval, which is all that can be known. It is widened by one step of the counter at each end, for each reading
+ * may be up to a step behind.
  * Excluded:  the first trip, which meets a cold line. Nothing is subtracted: the readings are part of the way.
- * Expect:    reference guest, CPUs 0 and 1: smallest way there 186, back 398 ticks, so -106 ± 292: no different from 0. A line
- *            goes from core to core in 25-100 ns (clock ticks at 2-3 GHz: 50-300), plus a fenced reading on each side.
+ * Expect:    reference guest, CPUs 0 and 1: smallest way there 186, back 398 ticks, so -106 ± 292: no different from 0.
+ *            A line goes from core to core in 25-100 ns (clock ticks at 2-3 GHz: 50-300), plus a fenced reading on each
+ *            side.
  * Hazards:   an unequal way is not an offset, and only the interval says so. The middle of the interval is no estimate.
  * Not shown: drift between the counters; a process is too short for that.
  */
@@ -51,8 +53,8 @@ static uint64_t send(struct letter *letter, uint64_t number)
     const uint64_t now = tick_now();
 
     letter->stamp = now;
-    /* A: release, pairs with B in the other worker: whoever sees the number sees the stamp. Without it the stamp of the letter
-       before could be read, and a way would come out too long or below nothing. */
+    /* A: release, pairs with B in the other worker: whoever sees the number sees the stamp. Without it the stamp of the
+       letter before could be read, and a way would come out too long. */
     atomic_store_explicit(&letter->number, number, memory_order_release);
     return now;
 }
@@ -113,17 +115,18 @@ static int check(struct trial *trial)
     const struct offset *offset = trial->state;
     const double step = (double)trial->quantum_ticks;
 
-    if (offset->side[0].disorder || offset->side[1].disorder || offset->side[0].trips != offset->side[1].trips || !offset->side[0].trips)
-        return trial_fault(trial, "of %llu letters there and %llu back, %llu came out of order", (unsigned long long)offset->side[1].trips,
-                           (unsigned long long)offset->side[0].trips,
+    if (offset->side[0].disorder || offset->side[1].disorder || offset->side[0].trips != offset->side[1].trips ||
+        !offset->side[0].trips)
+        return trial_fault(trial, "of %llu letters there and %llu back, %llu came out of order",
+                           (unsigned long long)offset->side[1].trips, (unsigned long long)offset->side[0].trips,
                            (unsigned long long)(offset->side[0].disorder + offset->side[1].disorder));
     trial->metric[0] = -(double)offset->side[0].shortest - step;
     trial->metric[1] = (double)offset->side[1].shortest + step;
     trial->metric[2] = (double)offset->side[1].shortest;
     trial->metric[3] = (double)offset->side[0].shortest;
     if (trial->metric[0] > trial->metric[1])
-        return trial_fault(trial, "the shortest ways there and back (%.0f and %.0f ticks) leave no offset possible", trial->metric[2],
-                           trial->metric[3]);
+        return trial_fault(trial, "the shortest ways there and back (%.0f and %.0f ticks) leave no offset possible",
+                           trial->metric[2], trial->metric[3]);
     return 0;
 }
 
@@ -149,4 +152,4 @@ KERNEL(offset,
     .events_per_batch = TRIPS_PER_BATCH,
     .batches          = BATCHES,
     .check            = check,
-    .cost_ns          = cost_ns)
+    .cost_ns          = cost_ns);

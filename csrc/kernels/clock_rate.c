@@ -1,14 +1,16 @@
 /*
  * clock/rate: does the tick counter run at one rate, whether the CPU sleeps or works?
  *
- * One event is one interval: ticks gone by against CLOCK_MONOTONIC_RAW, which no daemon steers, given as ticks in one millisecond
+ * One event is one interval: ticks gone by against CLOCK_MONOTONIC_RAW, which no daemon steers, given as ticks in one
+ *                            millisecond
  * of that clock. ppm is the deviation from the rate that this process has calibrated at its start, over 8 ms.
  * Excluded:  reading the two clocks: both ends are the tightest of several brackets tick - clock - tick.
- * Expect:    the same rate asleep and spinning, to within the error of the shorter of the two intervals: the flags constant_tsc
- *            and nonstop_tsc are present on all x86-64 cores of the last fifteen years. Brackets of about 50 ns at each end:
- *            10 ms are good to 5-10 ppm, 1 s to 0.1.
- * Hazards:   many kernels derive CLOCK_MONOTONIC_RAW from the same counter: then this compares the counter with the kernel's
- *            figure for its rate, and agreement means that the counter does not stop, not that the rate is true.
+ * Expect:    the same rate asleep and spinning, to within the error of the shorter of the two intervals: the flags
+ *            constant_tsc and nonstop_tsc are present on all x86-64 cores of the last fifteen years. Brackets of about
+ *            50 ns at each end: 10 ms are good to 5-10 ppm, 1 s to 0.1.
+ * Hazards:   many kernels derive CLOCK_MONOTONIC_RAW from the same counter: then this compares the counter with the
+ *            kernel's figure for its rate, and agreement means that the counter does not stop, not that the rate is
+ *            true.
  * Not shown: drift against true time; that needs a network or a reference clock.
  */
 #define _GNU_SOURCE
@@ -46,7 +48,8 @@ static struct moment take_moment(void)
         after = tick_now();
         if (after - before < tightest) {
             tightest = after - before;
-            best = (struct moment){(double)before + (double)tightest / 2, (double)raw.tv_sec * 1e9 + (double)raw.tv_nsec};
+            best =
+                (struct moment){(double)before + (double)tightest / 2, (double)raw.tv_sec * 1e9 + (double)raw.tv_nsec};
         }
     }
     return best;
@@ -87,13 +90,14 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     return (int64_t)count;
 }
 
-/* Both clocks went on, the reference for about as long as asked (CLOCK_MONOTONIC, which timed the interval, is steered by up to 500 ppm). */
+/* Both clocks went on, the reference for as long as CLOCK_MONOTONIC timed (which is steered, by up to 500 ppm). */
 static int check(struct trial *trial)
 {
     const struct rate *rate = trial->state;
 
     if (rate->elapsed_ns < 0.999 * 1e6 * (double)trial->value[1])
-        return trial_fault(trial, "CLOCK_MONOTONIC_RAW went on by %.0f ns in %lld ms", rate->elapsed_ns, (long long)trial->value[1]);
+        return trial_fault(trial, "CLOCK_MONOTONIC_RAW went on by %.0f ns in %lld ms", rate->elapsed_ns,
+                           (long long)trial->value[1]);
     if (!(rate->hz > 0))
         return trial_fault(trial, "the tick counter did not go forward in %lld ms", (long long)trial->value[1]);
     trial->metric[0] = rate->hz;
@@ -112,8 +116,8 @@ KERNEL(rate,
     .unit             = "millisecond of CLOCK_MONOTONIC_RAW",
     .threads          = { .min = 1, .max = 1 },
     .needs            = NEED_TICKS,
-    .parameters       = { { .name = "during", .unit = "state", .summary = "what the CPU does in the interval", .labels = "sleep spin",
-                            .initial = DURING_SLEEP, .quick = "*", .standard = "*", .rigorous = "*" },
+    .parameters       = { { .name = "during", .unit = "state", .summary = "what the CPU does in the interval",
+                            .labels = "sleep spin", .initial = DURING_SLEEP, .quick = "*", .standard = "*", .rigorous = "*" },
                           { .name = "duration_ms", .unit = "ms", .summary = "length of the interval",
                             .initial = 10, .quick = "10", .standard = "50", .rigorous = "1000" } },
     .metrics          = { { "tick_hz", "Hz", "the counter's rate over the interval" },
@@ -123,4 +127,4 @@ KERNEL(rate,
     .events_per_batch = 1,
     .batches          = 1,
     .check            = check,
-    .cost_ns          = cost_ns)
+    .cost_ns          = cost_ns);

@@ -5,15 +5,18 @@
  * One operation of clock/read is one reading, as a 64-bit value in a register, in a loop of nothing else: throughput.
  * One event of clock/delta is the difference of two readings in a row: what an empty interval looks like through this
  * clock. It is not less the empty window, because it is one.
- * Excluded:  the sampler's window (clock/read); nothing (clock/delta), the store of each difference runs beside the reading.
+ * Excluded:  the sampler's window (clock/read); nothing (clock/delta), the store of each difference runs beside the
+ *            reading.
  * Expect:    reference guest (Intel family 6 model 207, TSC 2.3 GHz), clock/delta p50 in ticks: rdtsc 22, rdtscp 36,
  *            lfence_rdtsc 36, lfence_rdtsc_lfence 46, rdtscp_lfence 46, mfence_lfence_rdtsc 60, serialize_rdtsc 104,
- *            cpuid_rdtsc 19120 (an exit to the hypervisor; about 100-200 on bare metal). clock/read: rdtsc 22.3, rdtscp 36.1,
- *            lfence_rdtsc_lfence 47.6. aarch64 and riscv64: unknown here; steps of 10-40 ns and up to 1 us are usual.
- * Hazards:   a counter that moves in steps (quantum_ticks) larger than a reading takes: its deltas are 0 or a whole step, the
- *            median says nothing, and the mean is what to look at. Deltas hold every gap in which something else ran. Some
+ *            cpuid_rdtsc 19120 (an exit to the hypervisor; about 100-200 on bare metal). clock/read: rdtsc 22.3, rdtscp
+ *            36.1, lfence_rdtsc_lfence 47.6. aarch64 and riscv64: unknown here; steps of 10-40 ns and up to 1 us are
+ *            usual.
+ * Hazards:   a counter that moves in steps (quantum_ticks) larger than a reading takes: its deltas are 0 or a whole
+ *            step, the median says nothing, and the mean is what to look at. Deltas hold every gap in which something
+ *            else ran. Some
             cores never give the same value twice (seen on Zen 4, steps of 26 ticks: a second plain rdtsc within a step
-            reads 1 more, so deltas are 1, 25 and 26): quantum_ticks of rdtsc is then 1, of the slower variants the step.
+            reads 1 more, so deltas are 1, 25 and 26): quantum_ticks of rdtsc is then 1, of slower variants the step.
  * Not shown: how far an unfenced reading strays from where it stands in the program (clock/bias).
  */
 #include "clock_reads.h"
@@ -27,7 +30,6 @@
 #define SLOW_DELTAS_PER_BATCH 10
 #define SLOT_BITS 14 /* more slots than deltas in a process, so that every one could be distinct */
 #define SLOTS (1 << SLOT_BITS)
-
 
 /* One list for all architectures, as an enumeration and as words ("rdtsc rdtscp …"; the first space is skipped). */
 #define ALL_READS(X) X86_64_READS(X) AARCH64_READS(X) RISCV64_READS(X) ANYWHERE_READS(X)
@@ -45,8 +47,8 @@ enum { ALL_READS(VALUE) READ_COUNT };
 #define NEED_OF_AARCH64(name) [READ_##name] = NEED_AARCH64,
 #define NEED_OF_RISCV64(name) [READ_##name] = NEED_RISCV64,
 
-static const unsigned need_of[READ_COUNT] = {
-    X86_64_READS(NEED_OF_X86_64) AARCH64_READS(NEED_OF_AARCH64) RISCV64_READS(NEED_OF_RISCV64)};
+static const unsigned need_of[READ_COUNT] = {X86_64_READS(NEED_OF_X86_64) AARCH64_READS(NEED_OF_AARCH64)
+                                                 RISCV64_READS(NEED_OF_RISCV64)};
 
 struct readings {
     uint64_t first, last; /* ends of all batches so far */
@@ -133,7 +135,7 @@ static int read_setup(struct trial *trial)
     return trial_alloc(trial, sizeof(struct readings)) ? 0 : -ENOMEM;
 }
 
-/* The clock went on from batch to batch, and the value is the counter's: it lies between two ordered readings around it. */
+/* The clock went on from batch to batch, and the value is the counter's: between two ordered readings around it. */
 static int read_check(struct trial *trial)
 {
     const struct readings *readings = trial->state;
@@ -269,7 +271,7 @@ KERNEL(read,
     .parameters = { READ_PARAMETER },
     .setup      = read_setup,
     .run        = LOOP_OF(NATIVE_BEST),
-    .check      = read_check)
+    .check      = read_check);
 
 KERNEL(delta,
     .name             = "clock/delta",
@@ -277,7 +279,7 @@ KERNEL(delta,
     .unit             = "difference",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = { READ_PARAMETER },
-    .metrics          = { { "quantum_ticks", "ticks", "greatest common divisor of all differences: the counter's step" },
+    .metrics          = { { "quantum_ticks", "ticks", "greatest common divisor of all differences: the step" },
                           { "distinct", "values", "number of different differences" },
                           { "negative", "differences", "differences below zero" } },
     .setup            = delta_setup,
@@ -285,4 +287,4 @@ KERNEL(delta,
     .events_per_batch = DELTAS_PER_BATCH,
     .batches          = DELTA_BATCHES,
     .check            = delta_check,
-    .cost_ns          = delta_cost_ns)
+    .cost_ns          = delta_cost_ns);

@@ -2,8 +2,8 @@
  * The ways of reading the clock that clock_read.c and clock_bias.c compare, one function each: read_NAME() holds the
  * instructions of its name, in that order, and nothing else. tests/kernels/test_clock.py looks at the disassembly.
  *
- * "memory" in every clobber list: the compiler moves no load or store from one side of a read to the other. What the CPU
- * moves is what is being measured.
+ * "memory" in every clobber list: the compiler moves no load or store from one side of a read to the other. What the
+ * CPU moves is what is being measured.
  */
 #ifndef FENCEPOST_CLOCK_READS_H
 #define FENCEPOST_CLOCK_READS_H
@@ -13,7 +13,7 @@
 
 #include "kernel.h"
 
-/* Names by architecture. A list of all keeps parameter values the same everywhere: value 3 is lfence_rdtsc_lfence on any machine. */
+/* Names by architecture. All together they keep parameter values the same everywhere: 3 is always lfence_rdtsc_lfence. */
 #define X86_64_READS(X)                                                                                                \
     X(rdtsc)                                                                                                           \
     X(rdtscp)                                                                                                          \
@@ -45,7 +45,7 @@
     {                                                                                                                  \
         uint32_t low, high;                                                                                            \
                                                                                                                        \
-        __asm__ volatile(instructions : "=a"(low), "=d"(high) : : __VA_ARGS__);                                       \
+        __asm__ volatile(instructions : "=a"(low), "=d"(high) : : __VA_ARGS__);                                        \
         return (uint64_t)high << 32 | low;                                                                             \
     }
 

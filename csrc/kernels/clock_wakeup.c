@@ -1,16 +1,18 @@
 /*
  * clock/wakeup: how late does a thread wake that asked to be woken at a given time?
  *
- * One event is one clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME): the time read after it returns, less the deadline. Deadlines are
- * absolute, one period apart from each other: a late wake-up does not move the next. A deadline that has already passed
- * is skipped and counted (missed). Latencies are taken in nanoseconds and stored as ticks by the process's own rate.
+ * One event is one clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME): the time read after it returns, less the deadline.
+ * Deadlines are absolute, one period apart from each other: a late wake-up does not move the next. A deadline that has
+ * already passed is skipped and counted (missed). Latencies are taken in nanoseconds and stored as ticks by the
+ * process's own rate.
  * Excluded:  the first wake-up of all (cold code and timer); reading the clock (some 20 ns).
  * Variants:  other is SCHED_OTHER with the usual timer slack of 50 us, other_slack1 the same with 1 ns: the kernel may
- *            put off a timer by the slack to serve several at once. fifo is SCHED_FIFO at priority 50, for which there is no slack.
- * Expect:    reference guest, period 1 ms, p50 (min, p99, max) in us: other 102 (73, 340, 4003), fifo 55.8 (23.5, 146, 292); the
- *            slack of 50 us is the difference. On bare metal 3-5 and, with slack, 53-55.
- * Hazards:   the idle CPU has to leave its C-state first, and in a guest the hypervisor has to run the vCPU again: a long period
- *            reads longer than a short one.
+ *            put off a timer by the slack to serve several at once. fifo is SCHED_FIFO at priority 50, for which there
+ *            is no slack.
+ * Expect:    reference guest, period 1 ms, p50 (min, p99, max) in us: other 102 (73, 340, 4003), fifo 55.8 (23.5, 146,
+ *            292); the slack of 50 us is the difference. On bare metal 3-5 and, with slack, 53-55.
+ * Hazards:   the idle CPU has to leave its C-state first, and in a guest the hypervisor has to run the vCPU again: a
+ *            long period reads longer than a short one.
  * Not shown: latency under load on the same CPU; the deadline scheduler.
  */
 #define _GNU_SOURCE
@@ -23,7 +25,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#define WAKEUPS_PER_BATCH 2 /* the profile's batches then make 24 wake-ups a process in quick, 40 in standard, 80 in rigorous */
+/* The profile's batches then make 24 wake-ups a process in quick, 40 in standard, 80 in rigorous. */
+#define WAKEUPS_PER_BATCH 2
 #define DEFAULT_SLACK_NS 50000 /* the kernel's default; set anew, since ours may have been inherited otherwise */
 #define FIFO_PRIORITY 50       /* above timer threads of ordinary programs, below the kernel's own interrupt threads */
 
@@ -131,7 +134,8 @@ static int check(struct trial *trial)
     const struct wakeups *wakeups = trial->state;
 
     if (wakeups->count == 0 || wakeups->early)
-        return trial_fault(trial, "%lld of %lld wake-ups came before their deadline", (long long)wakeups->early, (long long)wakeups->count);
+        return trial_fault(trial, "%lld of %lld wake-ups came before their deadline", (long long)wakeups->early,
+                           (long long)wakeups->count);
     trial->metric[0] = (double)wakeups->missed;
     return 0;
 }
@@ -156,4 +160,4 @@ KERNEL(wakeup,
     .events           = events,
     .events_per_batch = WAKEUPS_PER_BATCH,
     .check            = check,
-    .cost_ns          = cost_ns)
+    .cost_ns          = cost_ns);
