@@ -28,6 +28,8 @@
 /* The granule of coherence on x86-64 and on most Arm cores. A constant, so that sizes mean the same number of loads everywhere. */
 #define LINE_BYTES 64
 #define MAX_WARM_LINES ((uint64_t)1 << 19)
+/* In a turn of the loop. */
+#define LOADS 16
 /* Up to here check can afford to walk the whole ring: 4 MiB, 1-2 ms. */
 #define MAX_WALKED_LINES ((uint64_t)1 << 16)
 #define MAX_SIZE ((int64_t)1 << 40)
@@ -149,14 +151,12 @@ static void run(struct worker *worker, uint64_t operations)
     struct chase *chase = worker->trial->state;
     const struct line *at = chase->at;
 
-    for (uint64_t i = operations / 16; i > 0; i--) {
+    for (uint64_t i = operations / LOADS; i > 0; i--) {
         at = at->next->next->next->next->next->next->next->next;
         at = at->next->next->next->next->next->next->next->next;
     }
-    for (uint64_t i = operations % 16; i > 0; i--)
-        at = at->next;
     chase->at = at;
-    chase->loads += operations;
+    chase->loads += operations / LOADS * LOADS;
 }
 
 /* The first number in a file, or the one after `key` at the start of a line; -1 where there is none ("max" of a cgroup). */
@@ -216,9 +216,8 @@ static int setup(struct trial *trial)
     const int64_t wanted = size + size / 4;
     struct chase *chase;
 
-    if (size < 2 * LINE_BYTES || size > MAX_SIZE || size % LINE_BYTES) {
-        trial_fault(trial, "size=%" PRId64 " is not a multiple of %d bytes from %d up to 1 TiB", size, LINE_BYTES,
-                    2 * LINE_BYTES);
+    if (size <= 0 || size > MAX_SIZE || size % (LOADS * LINE_BYTES)) {
+        trial_fault(trial, "size=%" PRId64 " is not a multiple of %d bytes up to 1 TiB", size, LOADS * LINE_BYTES);
         return -EINVAL;
     }
     if (available_bytes() < wanted) {
@@ -234,6 +233,7 @@ static int setup(struct trial *trial)
                  (size >> 20) + 1);
         return trial_needs(trial, trial->explanation);
     }
+    trial->granule = LOADS;
     chase->at = chase->lines;
     chase->line_count = (uint64_t)size / LINE_BYTES;
     chase->forward = trial->value[ORDER] == FORWARD;
@@ -247,7 +247,7 @@ static int setup(struct trial *trial)
             return -ENOMEM;
         /* One load per 4 KiB. Seen without it, on small pages: the first 10 ms at 300 ns a load, the rest at 180, because the page tables
            were as cold as the ring. A long walk keeps them warm: one line of them stands for 512 lines of the ring. */
-        chase->before = chase->line_count * LINE_BYTES / 4096;
+        chase->before = chase->line_count * LINE_BYTES / 4096 / LOADS * LOADS;
     } else {
         for (uint64_t i = 0; i < chase->line_count; i++)
             chase->lines[i].next = &chase->lines[successor(chase, i)];

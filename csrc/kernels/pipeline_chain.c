@@ -31,8 +31,7 @@ struct chains {
     uint64_t ring[64][MAX_CHAINS];
     uint64_t imul[MAX_CHAINS], add[MAX_CHAINS], load[MAX_CHAINS];
     double fadd[MAX_CHAINS];
-    /* Done so far, in all batches: rounds of all chains, and steps of chain 0 alone. */
-    uint64_t rounds, singles;
+    uint64_t rounds; /* done so far, in all batches */
 };
 
 /* Rows in an order of full period (37 = 1 mod 4, 11 is odd) without a constant stride. */
@@ -81,25 +80,19 @@ static unsigned next_row(unsigned row)
                      : [by] kind(by)                                                                                   \
                      : "memory")
 
-/* Any number of operations, exactly: turns of ROUNDS rounds, then rounds, then what is left on chain 0. */
+/* Operations come in whole turns of the loop: that is the granule which setup asks for. */
 #define CHAIN(op, n, type, kind, factor)                                                                               \
     static void op##_##n(struct worker *worker, uint64_t operations)                                                   \
     {                                                                                                                  \
         struct chains *chains = worker->trial->state;                                                                  \
-        const uint64_t rounds = operations / n, singles = operations % n;                                              \
         const type by = factor;                                                                                        \
         type *c = chains->op;                                                                                          \
         type c0 = c[0], c1 = c[1], c2 = c[2], c3 = c[3], c4 = c[4], c5 = c[5], c6 = c[6], c7 = c[7];                   \
                                                                                                                        \
-        for (uint64_t i = rounds / ROUNDS; i > 0; i--)                                                                 \
+        for (uint64_t i = operations / (n * ROUNDS); i > 0; i--)                                                       \
             REPEAT(".rept 64\n\t" ROUND_##n(STEP_##op) ".endr", kind);                                                 \
-        for (uint64_t i = rounds % ROUNDS; i > 0; i--)                                                                 \
-            REPEAT(ROUND_##n(STEP_##op), kind);                                                                        \
-        for (uint64_t i = singles; i > 0; i--)                                                                         \
-            REPEAT(STEP_##op(c0), kind);                                                                               \
         c[0] = c0, c[1] = c1, c[2] = c2, c[3] = c3, c[4] = c4, c[5] = c5, c[6] = c6, c[7] = c7;                        \
-        chains->rounds += rounds;                                                                                      \
-        chains->singles += singles;                                                                                    \
+        chains->rounds += operations / (n * ROUNDS) * ROUNDS;                                                          \
     }
 
 #define CHAINS(op, type, kind, factor)                                                                                 \
@@ -144,6 +137,7 @@ static int setup(struct trial *trial)
         chains->load[i] = (uint64_t)(uintptr_t)&chains->ring[0][i];
     }
     trial->run = loops[trial->value[0]][trial->value[1] - 1];
+    trial->granule = (uint64_t)trial->value[1] * ROUNDS;
     return 0;
 #else
     return trial_needs(trial, "x86-64, aarch64 or riscv64 (these chains are written in assembly)");
@@ -172,7 +166,7 @@ static int check(struct trial *trial)
     const struct chains *chains = trial->state;
 
     for (unsigned i = 0; i < MAX_CHAINS; i++) {
-        const uint64_t steps = i < trial->value[1] ? chains->rounds + (i == 0 ? chains->singles : 0) : 0;
+        const uint64_t steps = i < trial->value[1] ? chains->rounds : 0;
         const uint64_t mine = trial->value[0] == LOAD ? steps % 64 : 0;
         const uint64_t factor = trial->value[0] == IMUL ? power(BY_INTEGER, steps) : 1;
         const uint64_t summand = trial->value[0] == ADD ? BY_INTEGER * steps : 0;
