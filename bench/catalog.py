@@ -1,0 +1,273 @@
+"""The catalogue: every kernel of the engine, as C describes it, in Python's terms."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from fencepost.bench.engine import Engine
+from fencepost.bench.errors import EngineError, UsageError
+
+PROFILE_NAMES = ("quick", "standard", "rigorous")
+
+Place = Literal["any", "each_cpu", "pairs", "all"]
+_PLACES: tuple[Place, ...] = ("any", "each_cpu", "pairs", "all")
+
+_NUMBER = re.compile(r"([+-]?[0-9]+(?:_[0-9]+)*|0[xX][0-9a-fA-F]+)\s*([A-Za-z]*)")
+_SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "B": 1}
+_TIMES_IN_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a kernel. Values are integers; with labels, the index of a label."""
+
+    name: str
+    unit: str
+    summary: str
+    labels: tuple[str, ...]
+    initial: int
+    sweeps: Mapping[str, tuple[int, ...]]
+
+    def parse(self, text: str) -> int:
+        """The value that a user wrote: a label, ``4096``, ``4KiB``, ``250us`` (with a unit of time).
+
+        Raises
+        ------
+        UsageError
+            when it is none of these; for a label, with the nearest one.
+        """
+        word = text.strip()
+        if self.labels:
+            if word in self.labels:
+                return self.labels.index(word)
+            raise UsageError(f"parameter {self.name}: no value {word!r}{_nearest(word, self.labels)}")
+        match = _NUMBER.fullmatch(word)
+        scale = None if match is None else self._scale(match[2])
+        if match is None or scale is None:
+            raise UsageError(f"parameter {self.name}: {word!r} is not a number; write 4096, 4KiB, 2MiB or 10k")
+        value = int(match[1], 0 if match[1].lower().startswith("0x") else 10) * scale
+        if value not in _INT64:
+            raise UsageError(f"parameter {self.name}: {word} is beyond 64 bits")
+        return value
+
+    def parse_list(self, text: str) -> tuple[int, ...]:
+        """Values separated by commas or spaces, in that order, each once; ``*`` is every label."""
+        values: list[int] = []
+        for word in re.split(r"[,\s]+", text.strip()):
+            if word == "*" and self.labels:
+                values.extend(range(len(self.labels)))
+            elif word:
+                values.append(self.parse(word))
+        if not values:
+            raise UsageError(f"parameter {self.name}: no value given")
+        return tuple(dict.fromkeys(values))
+
+    def show(self, value: int) -> str | int:
+        """What stands for `value` in a case id and in a table: its label, or the number itself."""
+        return self.labels[value] if self.labels and 0 <= value < len(self.labels) else value
+
+    def sweep(self, profile: str) -> tuple[int, ...]:
+        """Values that `profile` runs through; the default value alone where the kernel names none."""
+        return self.sweeps.get(profile, (self.initial,))
+
+    def _scale(self, suffix: str) -> int | None:
+        if suffix in _SIZES:
+            return _SIZES[suffix]
+        # A time is scaled to the unit the parameter is in; other units take none of these suffixes.
+        if self.unit in _TIMES_IN_NS and suffix in _TIMES_IN_NS:
+            scale, rest = divmod(_TIMES_IN_NS[suffix], _TIMES_IN_NS[self.unit])
+            return scale if rest == 0 else None
+        return None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named figure beside time, one per process."""
+
+    name: str
+    unit: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class KernelInfo:
+    """One row of the catalogue."""
+
+    name: str
+    summary: str
+    unit: str
+    kind: Literal["loop", "events"]
+    threads_min: int
+    threads_max: int
+    place: Place
+    once: bool
+    twin: bool
+    needs: int
+    batches: int
+    parameters: tuple[Parameter, ...]
+    metrics: tuple[Metric, ...]
+    file: str
+    index: int
+
+    @property
+    def topic(self) -> str:
+        """The part of the name before the slash."""
+        return self.name.partition("/")[0]
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter called `name`; raises `UsageError` with the nearest name."""
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        names = [parameter.name for parameter in self.parameters]
+        if not names:
+            raise UsageError(f"kernel {self.name}: it has no parameters, so none called {name!r}")
+        raise UsageError(f"kernel {self.name}: no parameter {name!r}{_nearest(name, names)}")
+
+    def source(self) -> Path | None:
+        """Path of the C file, where the sources are at hand (a checkout, or an installation that carries them)."""
+        recorded = Path(self.file)
+        beside = Path(__file__).resolve().parent.parent / "csrc" / "kernels" / recorded.name
+        for path in (recorded, beside):
+            if path.is_absolute() and path.is_file():
+                return path
+        return None
+
+
+class Catalog:
+    """All kernels of an engine, by name, in the order of their names."""
+
+    def __init__(self, kernels: Iterable[KernelInfo]) -> None:
+        self.kernels: Mapping[str, KernelInfo] = MappingProxyType(
+            {kernel.name: kernel for kernel in sorted(kernels, key=lambda kernel: kernel.name)}
+        )
+
+    def get(self, name: str) -> KernelInfo:
+        """The kernel called `name`; raises `UsageError` with the nearest name."""
+        if name in self.kernels:
+            return self.kernels[name]
+        raise UsageError(f"no kernel {name!r}{self._nearest(name)}")
+
+    def select(self, patterns: Sequence[str]) -> list[KernelInfo]:
+        """Kernels matched by any of `patterns` (names, or globs such as ``clock/*``), in the catalogue's order.
+
+        No pattern at all selects every kernel. A pattern without a slash and without a wildcard also means a
+        topic: ``clock`` is ``clock/*``.
+        """
+        if not patterns:
+            return list(self.kernels.values())
+        chosen: set[str] = set()
+        for pattern in patterns:
+            names = fnmatch.filter(self.kernels, pattern) or fnmatch.filter(self.kernels, f"{pattern}/*")
+            if not names:
+                raise UsageError(f"no kernel {pattern!r}{self._nearest(pattern)}")
+            chosen.update(names)
+        return [kernel for name, kernel in self.kernels.items() if name in chosen]
+
+    def _nearest(self, name: str) -> str:
+        topics = sorted({kernel.topic for kernel in self.kernels.values()})
+        # A variant given without its topic ("chase") is as likely as a slip of the finger.
+        variants = {kernel.name.partition("/")[2]: kernel.name for kernel in self.kernels.values()}
+        if "/" not in name:
+            close = difflib.get_close_matches(name, [*topics, *variants], n=1)
+            if close:
+                return f"; did you mean {variants.get(close[0], close[0])}?"
+        return _nearest(name, list(self.kernels), "see `fencepost list`")
+
+
+def read_catalog(engine: Engine) -> Catalog:
+    """Read every descriptor of `engine`.
+
+    Raises
+    ------
+    EngineError
+        when a kernel's sweep cannot be read: a mistake in that C file.
+    """
+    kernels = []
+    for index in range(engine.lib.registry_count()):
+        descriptor = engine.lib.registry_get(index)
+        try:
+            kernels.append(_kernel(engine, descriptor, index))
+        except UsageError as error:
+            raise EngineError(f"{engine.text(descriptor.file)}: {error}") from error
+    return Catalog(kernels)
+
+
+def missing_needs(engine: Engine, needs: int) -> list[str]:
+    """What of `needs` (NEED_ bits) this process does not have here, each as the end of the sentence "needs …"."""
+    missing = needs & ~int(engine.lib.capabilities())
+    return need_texts(engine, missing)
+
+
+def need_texts(engine: Engine, needs: int) -> list[str]:
+    """Each of `needs` (NEED_ bits) in words."""
+    bits = [1 << position for position in range(engine.lib.CAPABILITY_COUNT) if needs & (1 << position)]
+    return [engine.text(engine.lib.capability_text(bit)) or f"capability {bit}" for bit in bits]
+
+
+def _kernel(engine: Engine, descriptor: Any, index: int) -> KernelInfo:
+    lib, text = engine.lib, engine.text
+    return KernelInfo(
+        name=text(descriptor.name) or "",
+        summary=text(descriptor.summary) or "",
+        unit=text(descriptor.unit) or "operation",
+        kind="events" if descriptor.events else "loop",
+        threads_min=max(1, descriptor.threads.min),
+        threads_max=max(1, descriptor.threads.min, descriptor.threads.max),
+        place=_PLACES[descriptor.place],
+        once=bool(descriptor.flags & lib.KERNEL_ONCE),
+        twin=bool(descriptor.flags & lib.KERNEL_TWIN),
+        needs=int(descriptor.needs),
+        batches=int(descriptor.batches),
+        parameters=tuple(
+            _parameter(engine, descriptor.parameters[i])
+            for i in range(lib.MAX_PARAMETERS)
+            if descriptor.parameters[i].name
+        ),
+        metrics=tuple(
+            Metric(
+                text(descriptor.metrics[i].name) or "",
+                text(descriptor.metrics[i].unit) or "",
+                text(descriptor.metrics[i].summary) or "",
+            )
+            for i in range(lib.MAX_METRICS)
+            if descriptor.metrics[i].name
+        ),
+        file=text(descriptor.file) or "",
+        index=index,
+    )
+
+
+def _parameter(engine: Engine, descriptor: Any) -> Parameter:
+    text = engine.text
+    bare = Parameter(
+        name=text(descriptor.name) or "",
+        unit=text(descriptor.unit) or "",
+        summary=text(descriptor.summary) or "",
+        labels=tuple((text(descriptor.labels) or "").split()),
+        initial=int(descriptor.initial),
+        sweeps={},
+    )
+    sweeps = {}
+    for profile in PROFILE_NAMES:
+        written = text(getattr(descriptor, profile))
+        if written:
+            sweeps[profile] = bare.parse_list(written)
+    return Parameter(bare.name, bare.unit, bare.summary, bare.labels, bare.initial, MappingProxyType(sweeps))
+
+
+def _nearest(word: str, words: Sequence[str], otherwise: str = "") -> str:
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]}?"
+    if otherwise:
+        return f"; {otherwise}"
+    return f"; it takes {', '.join(words)}"

@@ -1,0 +1,381 @@
+"""From kernels to a plan: which cases, on which CPUs, in which order, and how long it will take."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fencepost.bench.catalog import Catalog, KernelInfo, Parameter, missing_needs
+from fencepost.bench.engine import Engine
+from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.placement import PlaceKind, Placement, Placements, Shortage, place
+from fencepost.bench.topology import Topology
+
+TWIN_SUFFIX = "~twin"
+STARTUP_NS = 60_000_000
+"""What a worker costs beside its cases: process, imports, its clock, the spin before the first case."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is measured: rounds (processes), and batches in each case of a round."""
+
+    name: str
+    rounds: int
+    batches: int
+    warmup_batches: int
+    batch_ns: int
+
+
+PROFILES: Mapping[str, Profile] = {
+    "quick": Profile("quick", rounds=6, batches=12, warmup_batches=2, batch_ns=25_000),
+    "standard": Profile("standard", rounds=20, batches=20, warmup_batches=3, batch_ns=50_000),
+    "rigorous": Profile("rigorous", rounds=40, batches=40, warmup_batches=3, batch_ns=50_000),
+}
+
+
+Placer = Callable[[KernelInfo], Placements | Shortage]
+"""Where a kernel's cases run, or why they cannot."""
+
+
+def placer_on(topology: Topology, allowed: Iterable[int]) -> Placer:
+    """Places kernels on the CPUs `allowed` of `topology`; which pairs are sampled does not depend on the run's seed."""
+    usable = tuple(allowed)
+
+    def place_kernel(kernel: KernelInfo) -> Placements | Shortage:
+        kind = PlaceKind[kernel.place.upper()]
+        return place(topology, usable, kind, kernel.threads_min, most_threads=kernel.threads_max)
+
+    return place_kernel
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel with parameter values on given CPUs."""
+
+    case: str
+    kernel: str
+    parameters: Mapping[str, str | int]
+    values: tuple[int, ...]
+    cpus: tuple[int, ...]
+    relation: str | None
+    unit: str
+    summary: str
+    kind: str
+    once: bool
+    twin_of: str | None
+    metrics: tuple[Mapping[str, str], ...]
+    expected_ns: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        return {
+            "case": self.case,
+            "kernel": self.kernel,
+            "parameters": dict(self.parameters),
+            "values": list(self.values),
+            "cpus": list(self.cpus),
+            "relation": self.relation,
+            "unit": self.unit,
+            "summary": self.summary,
+            "kind": self.kind,
+            "once": self.once,
+            "twin_of": self.twin_of,
+            "metrics": [dict(metric) for metric in self.metrics],
+            "expected_ns": self.expected_ns,
+        }
+
+
+@dataclass(frozen=True)
+class Unmeasurable:
+    """A case that cannot be measured here, and why."""
+
+    case: str
+    kernel: str
+    parameters: Mapping[str, str | int]
+    unit: str
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        return {
+            "case": self.case,
+            "kernel": self.kernel,
+            "parameters": dict(self.parameters),
+            "cpus": [],
+            "unit": self.unit,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run will do. `cases` are in readable order; each round shuffles them by the seed."""
+
+    profile: str
+    seed: int
+    rounds: int
+    batches: int
+    warmup_batches: int
+    batch_ns: int
+    cpus: tuple[int, ...]
+    cases: tuple[Case, ...]
+    unmeasurable: tuple[Unmeasurable, ...]
+    notes: tuple[str, ...] = ()
+    """What was left out of the plan in a way that its cases do not show (sampled pairs)."""
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """The members of C's ``struct settings``."""
+        return {"batches": self.batches, "warmup_batches": self.warmup_batches, "batch_ns": self.batch_ns}
+
+    def order(self, round_number: int) -> list[Case]:
+        """Cases of round `round_number` (from 1) in the order they run: the same for the same seed and plan."""
+        cases = [case for case in self.cases if round_number == 1 or not case.once]
+        random.Random(f"{self.seed}:{round_number}").shuffle(cases)
+        return cases
+
+    def round_ns(self, round_number: int) -> int:
+        """Expected duration of a round, in ns."""
+        return STARTUP_NS + sum(case.expected_ns for case in self.cases if round_number == 1 or not case.once)
+
+    @property
+    def expected_ns(self) -> int:
+        """Expected duration of all rounds, in ns."""
+        return self.round_ns(1) + (self.rounds - 1) * self.round_ns(2)
+
+    def as_json(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        return {
+            "profile": self.profile,
+            "seed": self.seed,
+            "rounds": self.rounds,
+            "batches": self.batches,
+            "warmup_batches": self.warmup_batches,
+            "batch_ns": self.batch_ns,
+            "cpus": list(self.cpus),
+            "cases": [case.as_json() for case in self.cases],
+            "unmeasurable": [item.as_json() for item in self.unmeasurable],
+            "notes": list(self.notes),
+        }
+
+    def sha256(self) -> str:
+        """A digest of `as_json`, by which a resumed run knows that its plan was not edited."""
+        return digest(self.as_json())
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON document, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def plan_from_json(document: Mapping[str, Any]) -> Plan:
+    """The plan that a (checked) run.json holds under ``plan``."""
+    return Plan(
+        profile=document["profile"],
+        seed=document["seed"],
+        rounds=document["rounds"],
+        batches=document["batches"],
+        warmup_batches=document.get("warmup_batches", 0),
+        batch_ns=document["batch_ns"],
+        cpus=tuple(document["cpus"]),
+        cases=tuple(
+            Case(
+                case=case["case"],
+                kernel=case["kernel"],
+                parameters=case["parameters"],
+                values=tuple(case["values"]),
+                cpus=tuple(case["cpus"]),
+                relation=case.get("relation"),
+                unit=case["unit"],
+                summary=case.get("summary", ""),
+                kind=case["kind"],
+                once=case["once"],
+                twin_of=case["twin_of"],
+                metrics=tuple(case.get("metrics", ())),
+                expected_ns=int(case.get("expected_ns", 0)),
+            )
+            for case in document["cases"]
+        ),
+        unmeasurable=tuple(
+            Unmeasurable(item["case"], item["kernel"], item["parameters"], item["unit"], item["reason"])
+            for item in document["unmeasurable"]
+        ),
+        notes=tuple(document.get("notes", ())),
+    )
+
+
+def case_id(kernel: str, parameters: Mapping[str, str | int], cpus: Sequence[int]) -> str:
+    """The id of a case: ``clock/delta[read=rdtscp]@cpu1``; without ``@`` where there are no CPUs."""
+    brackets = "[" + ",".join(f"{name}={value}" for name, value in parameters.items()) + "]" if parameters else ""
+    where = "@" + ",".join(f"cpu{cpu}" for cpu in cpus) if cpus else ""
+    return f"{kernel}{brackets}{where}"
+
+
+@dataclass(frozen=True)
+class Override:
+    """Values given by the user for one parameter, of the kernels that `pattern` matches."""
+
+    pattern: str
+    parameter: str
+    values: str
+
+
+def parse_overrides(texts: Sequence[str]) -> list[Override]:
+    """Read ``kernel.parameter=v1,v2`` or, for every selected kernel that has it, ``parameter=v1,v2``.
+
+    Raises
+    ------
+    UsageError
+        when a text has another form.
+    """
+    overrides = []
+    for text in texts:
+        left, equals, values = text.partition("=")
+        pattern, _, name = left.strip().rpartition(".")
+        if not equals or not name or not values.strip():
+            raise UsageError(f"--set {text}: write kernel.parameter=value[,value…] or parameter=value[,value…]")
+        overrides.append(Override(pattern or "*", name, values))
+    return overrides
+
+
+def make_plan(
+    engine: Engine,
+    catalog: Catalog,
+    profile: Profile,
+    placer: Placer,
+    *,
+    patterns: Sequence[str] = (),
+    overrides: Sequence[Override] = (),
+    rounds: int | None = None,
+    seed: int,
+) -> Plan:
+    """Make the plan of a run.
+
+    Parameters
+    ----------
+    placer
+        says on which CPUs a kernel's cases run, or why they cannot.
+    patterns
+        kernels to measure (names, globs, topics); none means all.
+    overrides
+        parameter values in place of the profile's sweeps.
+    rounds
+        in place of the profile's number of rounds.
+    seed
+        decides the order of cases in every round.
+
+    Raises
+    ------
+    UsageError
+        for an unknown kernel, parameter or value.
+    MeasureError
+        when none of what was asked for can be measured here.
+    """
+    chosen = catalog.select(patterns)
+    values_of = _resolve(catalog, chosen, overrides, profile.name)
+    settings = engine.ffi.new(
+        "struct settings *",
+        {"batches": profile.batches, "warmup_batches": profile.warmup_batches, "batch_ns": profile.batch_ns},
+    )
+    cases: list[Case] = []
+    unmeasurable: list[Unmeasurable] = []
+    notes: list[str] = []
+    for kernel in chosen:
+        combinations = list(itertools.product(*values_of[kernel.name]))
+        lacking = missing_needs(engine, kernel.needs)
+        placed = placer(kernel)
+        reason = f"needs {' and '.join(lacking)}" if lacking else str(placed) if isinstance(placed, Shortage) else None
+        if reason is not None or isinstance(placed, Shortage):
+            for values in combinations:
+                shown = _shown(kernel, values)
+                where = case_id(kernel.name, shown, ())
+                unmeasurable.append(Unmeasurable(where, kernel.name, shown, kernel.unit, reason or ""))
+            continue
+        if placed.sentence:
+            notes.append(f"{kernel.name}: {placed.sentence}")
+        own = [_case(engine, kernel, values, placement, settings) for values in combinations for placement in placed]
+        cases.extend(own)
+        if kernel.twin and own:
+            initial = tuple(parameter.initial for parameter in kernel.parameters)
+            original = next((case for case in own if case.values == initial), own[0])
+            cases.append(replace(original, case=original.case + TWIN_SUFFIX, twin_of=original.case))
+    if not cases:
+        reasons = "; ".join(dict.fromkeys(f"{item.kernel} {item.reason}" for item in unmeasurable))
+        raise MeasureError(f"nothing of this can be measured here: {reasons}")
+    return Plan(
+        profile=profile.name,
+        seed=seed,
+        rounds=profile.rounds if rounds is None else rounds,
+        batches=profile.batches,
+        warmup_batches=profile.warmup_batches,
+        batch_ns=profile.batch_ns,
+        cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
+        cases=tuple(cases),
+        unmeasurable=tuple(unmeasurable),
+        notes=tuple(notes),
+    )
+
+
+def _resolve(
+    catalog: Catalog, chosen: Sequence[KernelInfo], overrides: Sequence[Override], profile: str
+) -> dict[str, list[tuple[int, ...]]]:
+    """Values of each parameter of each chosen kernel, the user's before the profile's."""
+    values_of = {kernel.name: [parameter.sweep(profile) for parameter in kernel.parameters] for kernel in chosen}
+    for override in overrides:
+        if override.pattern == "*":
+            kernels = [kernel for kernel in chosen if any(p.name == override.parameter for p in kernel.parameters)]
+            if not kernels:
+                _refuse_parameter(chosen, override.parameter)
+        else:
+            matched = {kernel.name for kernel in catalog.select([override.pattern])}
+            kernels = [kernel for kernel in chosen if kernel.name in matched]
+            if not kernels:
+                left = f"{override.pattern}.{override.parameter}"
+                raise UsageError(f"--set {left}: kernel {override.pattern} is not among those selected")
+        for kernel in kernels:
+            parameter: Parameter = kernel.parameter(override.parameter)
+            try:
+                values_of[kernel.name][kernel.parameters.index(parameter)] = parameter.parse_list(override.values)
+            except UsageError as error:
+                raise UsageError(f"kernel {kernel.name}: {error}") from error
+    return values_of
+
+
+def _refuse_parameter(chosen: Sequence[KernelInfo], name: str) -> None:
+    names = sorted({parameter.name for kernel in chosen for parameter in kernel.parameters})
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]}?" if close else "; see `fencepost show KERNEL`"
+    raise UsageError(f"none of the selected kernels has a parameter {name!r}{hint}")
+
+
+def _shown(kernel: KernelInfo, values: Sequence[int]) -> dict[str, str | int]:
+    return {p.name: p.show(value) for p, value in zip(kernel.parameters, values, strict=True)}
+
+
+def _case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], placement: Placement, settings: Any) -> Case:
+    parameters = _shown(kernel, values)
+    descriptor = engine.lib.registry_get(kernel.index)
+    array = engine.ffi.new(f"int64_t[{engine.lib.MAX_PARAMETERS}]", list(values))
+    expected = engine.lib.trial_cost_ns(descriptor, array, len(placement.cpus), settings)
+    return Case(
+        case=case_id(kernel.name, parameters, placement.cpus),
+        kernel=kernel.name,
+        parameters=parameters,
+        values=values,
+        cpus=placement.cpus,
+        relation=placement.relation,
+        unit=kernel.unit,
+        summary=kernel.summary,
+        kind=kernel.kind,
+        once=kernel.once,
+        twin_of=None,
+        metrics=tuple({"name": m.name, "unit": m.unit, "summary": m.summary} for m in kernel.metrics),
+        expected_ns=int(expected),
+    )

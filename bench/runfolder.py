@@ -1,0 +1,308 @@
+"""Writing a run folder so that a kill at any moment loses at most the round under way.
+
+Every file is written under a temporary name, fsynced and renamed, and the folder is fsynced. One process at a time may
+write a folder. What the files hold is said in `fencepost.bench.schema`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from fencepost.bench import schema
+from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.plan import Plan, plan_from_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DEFAULT_BASE = Path("results") / "runs"
+LATEST = "latest"
+_TEMPORARY = ".tmp-"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_ROUND_COLUMNS = ("case", "round", "overhead_ticks")
+_SAMPLE_COLUMNS = {name: kind for name, kind in schema.COLUMNS.items() if name not in _ROUND_COLUMNS}
+
+
+@dataclass(frozen=True)
+class CaseRows:
+    """The samples of one case in one round: an array with the fields of C's ``struct sample``."""
+
+    case: str
+    overhead_ticks: float
+    samples: np.ndarray
+
+
+class RunFolder:
+    """A run folder open for writing, locked against other writers. Use it as a context manager."""
+
+    def __init__(self, path: Path, run: Mapping[str, Any], lock: int) -> None:
+        self.path = path
+        self.run = run
+        self._lock = lock
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is also in every round file."""
+        return str(self.run["id"])
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in run.json."""
+        return plan_from_json(self.run["plan"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up the lock."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def complete_rounds(self) -> list[int]:
+        """Numbers of the rounds that are there, after checking that each belongs to this run and plan.
+
+        Raises
+        ------
+        fencepost.bench.schema.RunFolderError
+            when a round file is damaged or of another run or plan; the message names the file.
+        """
+        plan = self.plan
+        numbers = []
+        for number, path in schema.round_files(self.path).items():
+            record = read_round_record(path)
+            if record["run"] != self.id:
+                raise schema.RunFolderError(f"{path}: field run: it is of run {record['run']}, not of {self.id}")
+            if record["round"] != number or not 1 <= number <= plan.rounds:
+                raise schema.RunFolderError(f"{path}: field round: {record['round']} does not fit its name and plan")
+            if record["order"] != [case.case for case in plan.order(number)]:
+                raise schema.RunFolderError(f"{path}: field order: not the order that the plan in run.json gives")
+            numbers.append(number)
+        return numbers
+
+    def missing_rounds(self) -> list[int]:
+        """Numbers of the rounds still to be measured, ascending."""
+        there = set(self.complete_rounds())
+        return [number for number in range(1, self.plan.rounds + 1) if number not in there]
+
+    def write_round(self, record: Mapping[str, Any], rows: Sequence[CaseRows]) -> Path:
+        """Write one complete round."""
+        path = schema.round_file(self.path, record["round"])
+        atomic_write(path, encode_round(record, rows))
+        return path
+
+
+def create(base: Path, machine: Mapping[str, Any], run: Mapping[str, Any], now: datetime | None = None) -> RunFolder:
+    """Create a run folder in `base`, with run.json and machine.json, and lock it.
+
+    Parameters
+    ----------
+    run
+        what run.json is to hold, without the keys ``schema``, ``id``, ``created_utc`` and ``machine_key``.
+
+    Raises
+    ------
+    MeasureError
+        when it cannot be written there.
+    """
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    key = re.sub(r"[^A-Za-z0-9._-]+", "-", str(machine["key"])).strip("-.") or "machine"
+    stem = f"{moment:%Y%m%dT%H%M%SZ}-{key}"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        path = _new_folder(base, stem)
+        (path / schema.ROUNDS_FOLDER).mkdir()
+    except OSError as error:
+        raise storage_fault(base, error) from error
+    document = {
+        "schema": schema.SCHEMA_VERSION,
+        "id": path.name,
+        "created_utc": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        "machine_key": machine["key"],
+        **run,
+    }
+    folder = RunFolder(path, document, _lock(path))
+    try:
+        # run.json comes last: a folder that has it is complete enough to be resumed.
+        atomic_write(path / schema.MACHINE_FILE, _json_bytes({**machine, "schema": schema.SCHEMA_VERSION}))
+        atomic_write(path / schema.RUN_FILE, _json_bytes(document))
+    except BaseException:
+        folder.close()
+        raise
+    return folder
+
+
+def resume(path: Path) -> RunFolder:
+    """Open an existing run folder to complete it: lock it, check it, and remove what a killed writer left.
+
+    Raises
+    ------
+    fencepost.bench.schema.RunFolderError
+        when run.json or machine.json is damaged.
+    UsageError
+        when there is no such folder, or another process is writing it.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such run folder; see the folders in {DEFAULT_BASE}")
+    run = schema.read_run(path)
+    schema.read_machine(path)
+    recorded = run.get("plan_sha256")
+    if recorded is not None and recorded != plan_from_json(run["plan"]).sha256():
+        raise schema.RunFolderError(
+            f"{path / schema.RUN_FILE}: field plan: not the plan this run was started with (plan_sha256 differs); "
+            "the file was edited by hand, start a new run"
+        )
+    folder = RunFolder(path, run, _lock(path))
+    try:
+        (path / schema.ROUNDS_FOLDER).mkdir(exist_ok=True)
+        for place in (path, path / schema.ROUNDS_FOLDER):
+            for left in place.glob(f"{_TEMPORARY}*"):
+                left.unlink()
+    except OSError as error:
+        folder.close()
+        raise storage_fault(path, error) from error
+    return folder
+
+
+def find(name: str | Path, base: Path = DEFAULT_BASE) -> Path:
+    """The run folder that a user means by a path, by an id in `base`, or by ``latest``.
+
+    Raises
+    ------
+    UsageError
+        when there is none.
+    """
+    if str(name) == LATEST and not Path(name).is_dir():
+        runs = [path.parent for path in base.glob(f"*/{schema.RUN_FILE}")]
+        folders = sorted(runs, key=lambda path: (path.name[:16], path.stat().st_mtime_ns))
+        if not folders:
+            raise UsageError(f"no run yet in {base}; start one with `fencepost run`")
+        return folders[-1]
+    for path in (Path(name), base / name):
+        if path.is_dir():
+            return path
+    if Path(name).exists():
+        raise UsageError(f"{name}: not a folder; a run is the folder that holds {schema.RUN_FILE}")
+    raise UsageError(f"{name}: no such run folder, here or in {base}; `latest` names the newest")
+
+
+def read_round_record(path: Path) -> dict[str, Any]:
+    """Read and check the JSON record of a round file; raises `RunFolderError` when the file is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(path).metadata
+    except (OSError, pa.ArrowException) as error:
+        first = str(error).splitlines()[0]
+        raise schema.RunFolderError(
+            f"{path}: not a whole parquet file ({first:.120}); delete it and complete the run with --resume"
+        ) from error
+    return schema.parse_round_record(path, (metadata or {}).get(schema.ROUND_KEY))
+
+
+def encode_round(record: Mapping[str, Any], rows: Sequence[CaseRows]) -> bytes:
+    """A round as the bytes of its parquet file."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lengths = [len(case.samples) for case in rows]
+    codes = pa.array(np.repeat(np.arange(len(rows), dtype=np.int32), lengths))
+    types = {"int32": pa.int32(), "int64": pa.int64(), "float32": pa.float32(), "float64": pa.float64()}
+    columns: dict[str, Any] = {
+        "case": pa.DictionaryArray.from_arrays(codes, pa.array([case.case for case in rows], pa.string())),
+        "round": pa.array(np.full(sum(lengths), record["round"], np.int32)),
+        "overhead_ticks": pa.array(np.repeat(np.array([case.overhead_ticks for case in rows], np.float64), lengths)),
+    }
+    for name, kind in _SAMPLE_COLUMNS.items():
+        parts = [case.samples[name] for case in rows]
+        columns[name] = pa.array(np.concatenate(parts) if parts else np.empty(0), types[kind])
+    table = pa.table({name: columns[name] for name in schema.COLUMNS})
+    text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({schema.ROUND_KEY: text}), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` is there entirely or not at all, also after a crash of the machine.
+
+    Raises
+    ------
+    MeasureError
+        when it cannot be stored; nothing is left behind then.
+    """
+    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise storage_fault(path, error) from error
+
+
+def storage_fault(path: Path, error: OSError) -> MeasureError:
+    """The sentence for a failure to store something at `path`."""
+    if error.errno in _FULL:
+        return MeasureError(f"{path}: no space left on its disk; free some, or choose another place with --out")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return MeasureError(f"{path}: cannot be written ({_words(error)}); choose another place with --out")
+    if error.errno == errno.EFBIG:
+        return MeasureError(f"{path}: larger than this process may write; raise the limit (`ulimit -f`)")
+    return MeasureError(f"{path}: cannot be written ({_words(error)})")
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _json_bytes(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _new_folder(base: Path, stem: str) -> Path:
+    # Two runs may start within one second.
+    for suffix in ("", *(f"-{count}" for count in range(2, 100))):
+        path = base / f"{stem}{suffix}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise MeasureError(f"{base / stem}: a hundred runs of the same second are there already")
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(f"{path}: another fencepost is writing this run; wait until it has ended") from None
+    except OSError:
+        # A file system without locks: the run goes on without that protection.
+        pass
+    return descriptor

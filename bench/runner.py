@@ -1,0 +1,486 @@
+"""Rounds: one fresh, pinned process after the other, until the run folder holds all that its plan asks for.
+
+While a worker measures, this process sleeps: the worker writes into a file in memory, and nobody is woken by that. It
+wakes a few times a second at most (progress), on a signal, and when the worker ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any
+
+from fencepost.bench import schema
+from fencepost.bench.engine import Engine, backend_path
+from fencepost.bench.errors import MeasureError, RunInterruptedError
+from fencepost.bench.plan import Case, Plan
+from fencepost.bench.runfolder import CaseRows, RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WORKER = Path(__file__).resolve().with_name("worker.py")
+WAKE_MS = 500
+PATIENCE_S = 30.0
+"""Beyond ten times its expected duration, how long a round may take before its worker is taken for hung."""
+ATTEMPTS = 12
+"""How often one round is started at most, when its workers die."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Progress:
+    """What a run tells about itself. The base class keeps silent."""
+
+    def begin(self, plan: Plan, missing: list[int]) -> None:
+        """The rounds `missing` are about to be measured."""
+
+    def update(self, round_number: int, done_ns: int) -> None:
+        """Cases worth `done_ns` of expected time have been measured in this round."""
+
+    def round_done(self, round_number: int) -> None:
+        """The round is stored."""
+
+    def note(self, sentence: str) -> None:
+        """Something worth telling happened, and the run goes on."""
+
+    def end(self) -> None:
+        """No more rounds."""
+
+
+def launcher_name() -> str:
+    """How workers are pinned here: ``taskset``, or ``sched_setaffinity`` where that command is missing."""
+    return "taskset" if shutil.which("taskset") else "sched_setaffinity"
+
+
+def online_cpus() -> set[int] | None:
+    """CPUs that are online, or None where sysfs does not say."""
+    try:
+        text = Path("/sys/devices/system/cpu/online").read_text().strip()
+        ranges = [part.partition("-") for part in text.split(",") if part]
+        return {cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)}
+    except (OSError, ValueError):
+        return None
+
+
+def usable_cpus() -> set[int]:
+    """CPUs that this process may use now: its mask, without those that are offline."""
+    mask = os.sched_getaffinity(0)
+    online = online_cpus()
+    return mask if online is None else mask & online
+
+
+class FrameReader:
+    """Reads the frames of worker.py from a file as it grows."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._offset = 0
+        self._pending = b""
+
+    def read(self) -> Iterator[tuple[dict[str, Any], bytes, bytes]]:
+        """Complete frames that have come since the last call: record, samples, buckets.
+
+        Raises
+        ------
+        ValueError
+            when what stands there is not a frame.
+        """
+        while piece := os.pread(self._descriptor, 1 << 20, self._offset):
+            self._offset += len(piece)
+            self._pending += piece
+        while True:
+            line, newline, rest = self._pending.partition(b"\n")
+            if not newline:
+                return
+            record = json.loads(line)
+            samples = int(record.get("samples_bytes", 0))
+            total = samples + int(record.get("buckets_bytes", 0))
+            if len(rest) < total:
+                return
+            self._pending = rest[total:]
+            yield record, rest[:samples], rest[samples:total]
+
+
+@dataclass
+class _Attempt:
+    """What came of one worker process."""
+
+    hello: dict[str, Any] = field(default_factory=dict)
+    cases: dict[str, tuple[dict[str, Any], bytes, bytes]] = field(default_factory=dict)
+    under_way: str | None = None
+    end: dict[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+    """Why the round is incomplete, as the end of a sentence on the worker."""
+    blame: bool = False
+    """Whether the case under way brought it about, and not somebody outside."""
+
+
+class Runner:
+    """Completes the run in `folder`.
+
+    Parameters
+    ----------
+    usable
+        tells which CPUs may be used now; asked before and after each round.
+    patience_s
+        see `PATIENCE_S`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: RunFolder,
+        progress: Progress | None = None,
+        *,
+        usable: Callable[[], set[int]] = usable_cpus,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.plan = folder.plan
+        self.progress = progress or Progress()
+        self._usable = usable
+        self._patience_s = patience_s
+        self._taskset = shutil.which("taskset")
+        self._backend = str(backend_path())
+        self._signal = 0
+        self._wakeup: int | None = None
+        # Cases that killed their worker: left out of the rounds that follow, with the reason.
+        self._left_out: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Measure every missing round.
+
+        Raises
+        ------
+        RunInterruptedError
+            after SIGINT, SIGTERM or SIGHUP.
+        MeasureError
+            when rounds cannot go on (CPUs gone, worker does not start, disk full). Complete rounds are kept.
+        """
+        missing = self.folder.missing_rounds()
+        self.progress.begin(self.plan, missing)
+        try:
+            with self._signals():
+                for number in missing:
+                    self._one_round(number)
+                    self.progress.round_done(number)
+        finally:
+            self.progress.end()
+
+    def _one_round(self, number: int) -> None:
+        order = self.plan.order(number)
+        self._check_cpus(number)
+        started = datetime.now(UTC)
+        excluded = dict(self._left_out)
+        outside = 0
+        for _ in range(ATTEMPTS):
+            attempt = self._attempt(number, [case for case in order if case.case not in excluded])
+            if self._signal:
+                raise RunInterruptedError(self._kept(f"interrupted by {signal.Signals(self._signal).name}"))
+            self._check_cpus(number)
+            if attempt.fault is None:
+                break
+            if attempt.under_way is None:
+                raise MeasureError(self._kept(f"the worker of round {number} {attempt.fault}"))
+            # Somebody outside (the OOM killer, an operator) may have killed it: try again before a case is blamed.
+            if not attempt.blame and outside < 2:
+                outside += 1
+                self.progress.note(f"round {number}: the worker {attempt.fault}; trying again")
+                continue
+            reason = f"the worker {attempt.fault} while measuring this case in round {number}"
+            excluded[attempt.under_way] = self._left_out[attempt.under_way] = reason
+            self.progress.note(f"round {number}: the worker {attempt.fault} in {attempt.under_way}; leaving it out")
+        else:
+            died = f"the workers of round {number} died {ATTEMPTS} times, the last one {attempt.fault}"
+            raise MeasureError(self._kept(died))
+        record, rows = self._round(number, started, order, attempt, excluded)
+        try:
+            self.folder.write_round(record, rows)
+        except MeasureError as error:
+            raise MeasureError(self._kept(str(error))) from error
+
+    def _attempt(self, number: int, cases: list[Case]) -> _Attempt:
+        attempt = _Attempt()
+        expected = {case.case: case.expected_ns for case in cases}
+        limit_s = 10 * (sum(expected.values()) / 1e9) + self._patience_s
+        with _memory_file("spec") as spec, _memory_file("frames") as output, _memory_file("errors") as errors:
+            process = self._launch(number, cases, spec, output, errors)
+            reader = FrameReader(output.fileno())
+            done_ns = 0
+            try:
+                deadline = time.monotonic() + limit_s
+                while not self._signal and not self._ended(process) and time.monotonic() < deadline:
+                    done_ns += self._take(attempt, reader, expected)
+                    self.progress.update(number, done_ns)
+                timed_out = process.poll() is None and not self._signal
+            finally:
+                _kill_group(process)
+            self._take(attempt, reader, expected)
+            errors.seek(0)
+            said = " ".join(errors.read().decode("utf-8", "replace").split())
+        self._judge(attempt, process.returncode, said, f"took longer than {limit_s:.0f} s" if timed_out else None)
+        return attempt
+
+    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Mapping[str, int]) -> int:
+        """Sort new frames into `attempt`; returns the expected time of the cases among them."""
+        done_ns = 0
+        try:
+            for record, samples, buckets in reader.read():
+                kind = record["kind"]
+                if kind == "hello":
+                    attempt.hello = record
+                elif kind == "begin":
+                    attempt.under_way = record["case"]
+                elif kind == "case":
+                    attempt.under_way = None
+                    attempt.cases[record["case"]] = (record, samples, buckets)
+                    done_ns += expected.get(record["case"], 0)
+                elif kind == "end":
+                    attempt.end = record
+        except (ValueError, KeyError, TypeError) as error:
+            raise MeasureError(self._kept(f"the worker wrote something that is not a frame ({error})")) from error
+        return done_ns
+
+    @staticmethod
+    def _judge(attempt: _Attempt, status: int, said: str, hung: str | None) -> None:
+        if attempt.end and status == 0:
+            return
+        if hung is not None:
+            attempt.fault, attempt.blame = hung, True
+        elif status < 0:
+            name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+            attempt.fault = f"was killed by {name}"
+            attempt.blame = -status not in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        else:
+            attempt.fault = f"ended with status {status}" + (f" ({said:.300})" if said else "")
+            attempt.blame = True
+            if said:
+                # A worker that says why it stops names a fault of the machine (no memory, no space), not of the case.
+                attempt.under_way = None
+
+    def _launch(
+        self, number: int, cases: list[Case], spec: IO[bytes], output: IO[bytes], errors: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-I", "-S", "-B", str(WORKER)]
+        if self._taskset:
+            command = [self._taskset, "-c", ",".join(map(str, self.plan.cpus)), *command]
+        document = {
+            "parent": os.getpid(),
+            "spawn_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
+            "engine": str(self.engine.path),
+            "backend": self._backend,
+            "settings": self.plan.settings,
+            "cases": [
+                {"case": case.case, "kernel": case.kernel, "values": case.values, "cpus": case.cpus} for case in cases
+            ],
+        }
+        try:
+            spec.write(json.dumps(document).encode())
+            spec.seek(0)
+            with contextlib.nullcontext() if self._taskset else _affinity(self.plan.cpus):
+                # A session of its own, so that Ctrl-C reaches this process only.
+                return subprocess.Popen(command, stdin=spec, stdout=output, stderr=errors, start_new_session=True)
+        except OSError as error:
+            raise MeasureError(self._kept(f"the worker of round {number} did not start ({error})")) from error
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> bool:
+        """Sleep until the worker ends, a signal comes, or it is time to show progress; whether it ended."""
+        if process.poll() is not None:
+            return True
+        try:
+            pidfd = os.pidfd_open(process.pid)
+        except OSError:
+            # An old kernel or a strict sandbox: subprocess looks at it twenty times a second instead.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(WAKE_MS / 1000)
+            return process.poll() is not None
+        try:
+            poller = select.poll()
+            poller.register(pidfd, select.POLLIN)
+            if self._wakeup is not None:
+                poller.register(self._wakeup, select.POLLIN)
+            poller.poll(WAKE_MS)
+        finally:
+            os.close(pidfd)
+        return process.poll() is not None
+
+    def _round(
+        self, number: int, started: datetime, order: list[Case], attempt: _Attempt, excluded: Mapping[str, str]
+    ) -> tuple[dict[str, Any], list[CaseRows]]:
+        """The record of a complete round, and its rows."""
+        cases: dict[str, Any] = {}
+        rows: list[CaseRows] = []
+        by_id = {case.case: case for case in order}
+        for case in self.plan.cases:
+            if case.case not in by_id:
+                continue
+            if case.case in excluded:
+                cases[case.case] = _failed(excluded[case.case])
+                continue
+            if case.case not in attempt.cases:
+                cases[case.case] = _failed("the worker did not report it")
+                continue
+            record, samples, buckets = attempt.cases[case.case]
+            histogram = None
+            if record["status"] == "ok":
+                array = decode_samples(self.engine, samples)
+                rows.append(CaseRows(case.case, record["overhead_ticks"] or 0.0, array))
+                if case.kind == "events":
+                    histogram = decode_buckets(self.engine, buckets)
+            metrics = record.get("metrics") or []
+            cases[case.case] = {
+                "status": record["status"],
+                "reason": record["reason"],
+                **{
+                    key: record.get(key)
+                    for key in ("overhead_ticks", "core_hz", "core_hz_before", "core_hz_after", "chain_ratio")
+                },
+                "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)},
+                "elapsed_ns": record.get("elapsed_ns", 0),
+                "events": record.get("events", 0),
+                "histogram": histogram,
+            }
+        worker = {key: value for key, value in attempt.hello.items() if key != "kind"}
+        worker["elapsed_ms"] = attempt.end["elapsed_ms"]
+        worker["launcher"] = "taskset" if self._taskset else "sched_setaffinity"
+        record = {
+            "schema": schema.SCHEMA_VERSION,
+            "run": self.folder.id,
+            "round": number,
+            "started_utc": f"{started:%Y-%m-%dT%H:%M:%SZ}",
+            "order": [case.case for case in order],
+            "worker": worker,
+            "cases": cases,
+        }
+        return record, rows
+
+    def _check_cpus(self, number: int) -> None:
+        gone = sorted(set(self.plan.cpus) - (usable := self._usable()))
+        if gone:
+            raise MeasureError(
+                self._kept(
+                    f"round {number} needs CPU {_list(gone)}, which went offline or out of this process's mask "
+                    f"(usable now: {_list(usable) or 'none of them'})"
+                )
+            )
+
+    def _kept(self, sentence: str) -> str:
+        there = len(schema.round_files(self.folder.path))
+        return (
+            f"{sentence}; {there} of {self.plan.rounds} rounds are complete and kept, "
+            f"go on with: fencepost run --resume {self.folder.path}"
+        )
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Turn signals into a flag that is looked at between two steps, and that ends the wait for a worker."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        wakeup_before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self._wakeup = reading
+        try:
+            for number in _SIGNALS:
+                # A signal that was ignored from the start (nohup) stays ignored.
+                if before[number] != signal.SIG_IGN:
+                    signal.signal(number, self._remember)
+            yield
+            if self._signal and self.folder.missing_rounds():
+                raise RunInterruptedError(self._kept(f"interrupted by {signal.Signals(self._signal).name}"))
+        finally:
+            for number, handler in before.items():
+                if handler is not None:
+                    signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup_before)
+            self._wakeup = None
+            os.close(reading)
+            os.close(writing)
+
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
+        self._signal = number
+
+
+def decode_samples(engine: Engine, data: bytes) -> np.ndarray:
+    """The worker's bytes as an array with the fields of ``struct sample``."""
+    import numpy as np
+
+    return np.frombuffer(data, dtype=_dtype(engine, "struct sample"))
+
+
+def decode_buckets(engine: Engine, data: bytes) -> dict[str, list[int]]:
+    """The worker's bytes as the histogram of a round record, ascending."""
+    import numpy as np
+
+    buckets = np.sort(np.frombuffer(data, dtype=_dtype(engine, "struct bucket")), order="ticks")
+    return {"ticks": buckets["ticks"].tolist(), "count": buckets["count"].tolist()}
+
+
+def _dtype(engine: Engine, struct: str) -> np.dtype[Any]:
+    """The numpy type of a C struct of plain numbers, laid out as the compiler did."""
+    import numpy as np
+
+    kinds = {"int64_t": "i8", "int32_t": "i4", "float": "f4", "double": "f8"}
+    fields = engine.ffi.typeof(struct).fields
+    return np.dtype(
+        {
+            "names": [name for name, _ in fields],
+            "formats": [kinds[member.type.cname] for _, member in fields],
+            "offsets": [member.offset for _, member in fields],
+            "itemsize": engine.ffi.sizeof(struct),
+        }
+    )
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    empty = dict.fromkeys(("overhead_ticks", "core_hz", "core_hz_before", "core_hz_after", "chain_ratio"))
+    nothing = {"metrics": {}, "elapsed_ns": 0, "events": 0, "histogram": None}
+    return {"status": "failed", "reason": reason, **empty, **nothing}
+
+
+def _list(cpus: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(cpus)))
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        # Until it has made its session, the group does not exist: then the process itself is meant.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+
+
+def _memory_file(name: str) -> IO[bytes]:
+    try:
+        return os.fdopen(os.memfd_create(f"fencepost-{name}", os.MFD_CLOEXEC), "w+b", buffering=0)
+    except (OSError, AttributeError):
+        return tempfile.TemporaryFile(buffering=0)
+
+
+@contextlib.contextmanager
+def _affinity(cpus: Iterable[int]) -> Iterator[None]:
+    """Give this thread another mask for a moment: a process started meanwhile inherits it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,184 @@
+"""The worker: one round in one fresh process. Run as a script, it imports the C engine and the standard library only.
+
+It reads one JSON spec from standard input and writes frames to standard output. A frame is one line of JSON, followed
+by as many raw bytes as its keys ``samples_bytes`` and ``buckets_bytes`` say (both 0 where absent):
+
+``{"kind": "hello", ...}``
+    what this process is: its clock, its CPUs, how long it took to start;
+``{"kind": "begin", "case": id}``
+    before each case, so that whoever finds this process dead knows what it was doing;
+``{"kind": "case", "case": id, ...}``
+    how the case went, then its array of ``struct sample`` and its array of ``struct bucket``;
+``{"kind": "end", ...}``
+    all cases were run. Without this frame the round is incomplete.
+
+Every time is taken in C. The parent makes standard output a file in memory, not a pipe: nobody is woken by a write, so
+the parent does not run on the measured CPUs between two cases.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
+from typing import Any
+
+SPIN_NS = 5_000_000
+EXIT_ORPHAN = 4
+EXIT_OUTPUT = 5
+EXIT_ENGINE = 6
+
+
+def load_extension(name: str, path: str) -> ModuleType:
+    """Load the extension module `name` from the file `path`, without any search."""
+    spec = spec_from_file_location(name, path, loader=ExtensionFileLoader(name, path))
+    if spec is None:
+        raise ImportError(f"{path}: not an extension module")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    loader = spec.loader
+    assert loader is not None
+    loader.exec_module(module)
+    return module
+
+
+def write_frame(descriptor: int, record: dict[str, Any], *arrays: memoryview) -> None:
+    """Write one frame whole, however little a single write takes."""
+    pieces = [memoryview(json.dumps(record, allow_nan=False).encode() + b"\n"), *arrays]
+    for piece in pieces:
+        rest = piece.cast("B") if piece.nbytes else piece
+        while rest.nbytes:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def finite(value: float) -> float | None:
+    """A number that JSON has, or None."""
+    return value if value - value == 0 else None
+
+
+class Round:
+    """The cases of one spec, measured one after the other."""
+
+    def __init__(self, ffi: Any, lib: Any, spec: dict[str, Any], output: int) -> None:
+        self.ffi, self.lib, self.spec, self.output = ffi, lib, spec, output
+        self.settings = ffi.new("struct settings *", spec["settings"])
+        self.kernels = {}
+        for index in range(lib.registry_count()):
+            kernel = lib.registry_get(index)
+            self.kernels[ffi.string(kernel.name).decode()] = kernel
+        # One buffer for all cases, as large as the largest needs and touched before the first.
+        self.capacity = max((self._samples_of(case) for case in spec["cases"]), default=1)
+        self.samples = ffi.new("struct sample[]", self.capacity)
+        self.buckets = ffi.new("struct bucket[]", lib.MAX_BUCKETS)
+
+    def hello(self, started_ns: int) -> None:
+        """Say what this process is; measures its clock and brings the core to its working frequency."""
+        lib, ffi = self.lib, self.ffi
+        facts = ffi.new("struct clock_facts *")
+        lib.clock_measure(facts)
+        lib.spin_ns(SPIN_NS)
+        record = {
+            "kind": "hello",
+            "tick_source": ffi.string(facts.source).decode() if facts.source else "unknown",
+            "tick_hz": facts.tick_hz,
+            "tick_hz_error_ppm": finite(facts.tick_hz_error_ppm),
+            "quantum_ticks": facts.quantum_ticks,
+            "overhead_ticks": facts.overhead_ticks,
+            "startup_ms": round((started_ns - self.spec["spawn_ns"]) / 1e6, 3),
+            "cpus": sorted(os.sched_getaffinity(0)),
+            "pid": os.getpid(),
+        }
+        write_frame(self.output, record)
+
+    def run(self) -> None:
+        """Measure every case in the order of the spec."""
+        for case in self.spec["cases"]:
+            write_frame(self.output, {"kind": "begin", "case": case["case"]})
+            self._measure(case)
+        elapsed_ms = round((self.lib.now_ns() - self.spec["spawn_ns"]) / 1e6, 3)
+        write_frame(self.output, {"kind": "end", "elapsed_ms": elapsed_ms})
+
+    def _samples_of(self, case: dict[str, Any]) -> int:
+        kernel = self.kernels.get(case["kernel"])
+        return 1 if kernel is None else max(1, self.lib.trial_samples(kernel, len(case["cpus"]), self.settings))
+
+    def _measure(self, case: dict[str, Any]) -> None:
+        ffi, lib = self.ffi, self.lib
+        record: dict[str, Any] = {"kind": "case", "case": case["case"], "status": "failed", "reason": None}
+        kernel = self.kernels.get(case["kernel"])
+        if kernel is None:
+            record["reason"] = f"kernel {case['kernel']} is not in this engine"
+            write_frame(self.output, record)
+            return
+        values = ffi.new(f"int64_t[{lib.MAX_PARAMETERS}]", case["values"])
+        cpus = ffi.new("int[]", case["cpus"])
+        outcome = ffi.new("struct outcome *")
+        status = lib.trial_measure(
+            kernel,
+            values,
+            cpus,
+            len(case["cpus"]),
+            self.settings,
+            self.samples,
+            self.capacity,
+            self.buckets,
+            lib.MAX_BUCKETS,
+            outcome,
+        )
+        reason = ffi.string(outcome.reason).decode("utf-8", "replace") or None
+        samples = buckets = memoryview(b"")
+        if status < 0:
+            if status == -95:  # ENOTSUP; the module errno would be one import more
+                record["status"] = "unsupported"
+            record["reason"] = reason or os.strerror(-status)
+        else:
+            record["status"] = "ok"
+            samples = memoryview(ffi.buffer(self.samples, outcome.samples * ffi.sizeof("struct sample")))
+            buckets = memoryview(ffi.buffer(self.buckets, outcome.buckets * ffi.sizeof("struct bucket")))
+        record |= {
+            "samples_bytes": samples.nbytes,
+            "buckets_bytes": buckets.nbytes,
+            "events": outcome.events,
+            "overhead_ticks": finite(outcome.overhead_ticks),
+            "tick_hz": finite(outcome.tick_hz),
+            "core_hz": finite(outcome.core_hz),
+            "core_hz_before": finite(outcome.core_hz_before),
+            "core_hz_after": finite(outcome.core_hz_after),
+            "chain_ratio": finite(outcome.chain_ratio),
+            "metrics": [finite(outcome.metric[i]) for i in range(lib.MAX_METRICS)],
+            "elapsed_ns": outcome.elapsed_ns,
+        }
+        write_frame(self.output, record, samples, buckets)
+
+
+def main() -> int:
+    """Run the round that standard input describes; the exit status is 0 when every frame was written."""
+    gc.disable()
+    spec = json.load(sys.stdin.buffer)
+    try:
+        load_extension("_cffi_backend", spec["backend"])
+        engine: Any = load_extension("_kernels", spec["engine"])
+    except ImportError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_ENGINE
+    started_ns = engine.lib.now_ns()
+    engine.lib.die_with_parent()
+    # The parent may have died before that request: then nobody will read this.
+    if os.getppid() != spec["parent"]:
+        return EXIT_ORPHAN
+    try:
+        measured_round = Round(engine.ffi, engine.lib, spec, sys.stdout.fileno())
+        measured_round.hello(started_ns)
+        measured_round.run()
+    except (OSError, MemoryError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_OUTPUT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

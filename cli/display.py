@@ -1,0 +1,86 @@
+"""What all commands print with: rich tables on a terminal, text from outside always escaped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PIPE_WIDTH = 160
+"""Columns where no terminal says how wide it is: a table in a file must not be cut to 80."""
+
+
+def console(*, err: bool = False) -> Console:
+    """A console that neither guesses markup nor colours numbers in text from outside."""
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    return Console(stderr=err, highlight=False, markup=False, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def table(
+    title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()
+) -> Table:
+    """A table of plain text: every cell is shown as it is, never read as markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        result.add_row(*(Text(printable(str(cell))) for cell in row))
+    return result
+
+
+def unmeasurable_table(rows: Iterable[Sequence[object]]) -> Table:
+    """Cases that could not be measured, each with its reason."""
+    return table("not measurable here", ("case", "reason"), rows)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters, which could drive the reader's terminal."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
+def print_json(document: Any) -> None:
+    """Print `document` as JSON: keys in their order, no NaN (null), UTF-8."""
+    sys.stdout.write(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def duration(nanoseconds: float) -> str:
+    """A duration as people say it: ``840 ms``, ``12.3 s``, ``4 min 10 s``."""
+    seconds = nanoseconds / 1e9
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+def short_path(path: Path) -> str:
+    """`path` from the working directory where it lies below it, otherwise whole."""
+    absolute = path.resolve()
+    try:
+        return str(absolute.relative_to(Path.cwd()))
+    except ValueError:
+        return str(absolute)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

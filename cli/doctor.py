@@ -1,0 +1,84 @@
+"""`fencepost doctor`: every knob of this machine that bends figures. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+
+if TYPE_CHECKING:
+    from fencepost.bench.doctor import Diagnosis
+
+_STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
+
+
+@click.command(name="doctor", short_help="Examine this machine: what would bend figures, and how to change it.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default=Path("/"),
+    metavar="DIR",
+    help="A folder with a snapshot of sys and proc, in place of the live machine.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "standard", "rigorous"]),
+    default="standard",
+    help="How much is at stake: rigorous is stricter.  [default: standard]",
+)
+@click.option("--check", is_flag=True, help="Exit with 1 where the machine is not fit for the profile.")
+@json_option
+@verbose_option
+def doctor_command(root: Path, profile: str, check: bool, as_json: bool) -> int:
+    """Examine this machine, or a snapshot of one. Nothing is written, nothing is changed."""
+    from fencepost.bench.doctor import examine
+    from fencepost.cli import display
+
+    live = root.resolve() == Path("/")
+    diagnosis = examine(root, profile=profile, live=_live_facts() if live else None)
+    if as_json:
+        display.print_json(diagnosis.as_dict())
+    else:
+        _show(diagnosis)
+    return 1 if check and not diagnosis.fit else 0
+
+
+def _live_facts() -> dict[str, Any] | None:
+    """What only a running process finds out; None where the engine is not built, which must not stop the doctor."""
+    from fencepost.bench.engine import load
+    from fencepost.bench.errors import EngineError
+
+    try:
+        return {"perf_events": load().perf_events()}
+    except EngineError:
+        return None
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    from rich.text import Text
+
+    from fencepost.cli import display
+
+    out = display.console()
+    machine = diagnosis.machine
+    out.print(
+        display.printable(f"{machine.get('cpu_model', 'unknown CPU')}, {len(diagnosis.topology.cpus)} CPUs"),
+        style="bold",
+    )
+    table = display.table(None, ("", "knob", "here", "what it does to figures", "how to change it"), ())
+    for found in diagnosis.findings:
+        value = found.value if found.value is not None else found.state
+        change = (found.change or "") + (" (takes a reboot)" if found.change and found.reboot else "")
+        table.add_row(
+            Text(found.severity, style=_STYLES.get(found.severity, "")),
+            *(Text(display.printable(text)) for text in (f"{found.knob}\n{found.path}", value, found.effect, change)),
+        )
+    out.print(table)
+    best = diagnosis.best_change()
+    if best is not None:
+        out.print(display.printable(f"what would help most: {best.knob}: {best.change}"), soft_wrap=True)
+    verdict = "fit" if diagnosis.fit else "not fit"
+    out.print(f"this machine is {verdict} for profile {diagnosis.profile}", style="bold")

@@ -1,0 +1,108 @@
+"""The command `fencepost`. Nothing heavy is imported before a command that needs it runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+# Where each command lives: its module below fencepost.cli, which imports click and the standard library only.
+COMMANDS = {
+    "run": "run",
+    "list": "kernels",
+    "show": "kernels",
+    "doctor": "doctor",
+    "report": "report",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Names of all commands, in the order in which one uses them."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called `cmd_name`, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"fencepost.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest command where there is none of that name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]}?" if close else "; see `fencepost --help`"
+            ctx.fail(f"no command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    click.echo(f"fencepost {package_version()}")
+    ctx.exit()
+
+
+def package_version() -> str:
+    """Version of the installed distribution; ``unknown`` in a tree that was never installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("fencepost")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 fine, 1 a gate failed, 2 wrong use or unreadable input, 3 could not measure "
+    "(also after Ctrl-C: complete rounds are kept). Start with `fencepost doctor`, then `fencepost run`.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a fault (also: FENCEPOST_DEBUG=1).")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool) -> None:
+    """Measure what this machine charges for the primitives of systems code, and how far to trust the figures."""
+    ctx.obj = {"verbose": verbose}
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Entry point of the console script: runs the command and exits with its code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line `arguments` (without the program's name); returns the exit code."""
+    from fencepost.cli import faults
+
+    verbose = bool({"-v", "--verbose"} & set(arguments[:1]))
+    try:
+        result = cli.main(arguments, prog_name="fencepost", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return faults.exit_code_of(error)
+    except BrokenPipeError:
+        faults.silence_broken_pipe()
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        return faults.report(error, verbose=verbose)
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Progress of a run on standard error: a bar with the time left on a terminal, a plain line a round elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from fencepost.bench.runner import Progress
+from fencepost.cli import display
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from fencepost.bench.plan import Plan
+
+
+class PlainProgress(Progress):
+    """One line a round."""
+
+    def __init__(self) -> None:
+        self._rounds = 0
+        self._left: list[int] = []
+        self._expected_ns: dict[int, int] = {}
+        self._began = 0.0
+
+    def begin(self, plan: Plan, missing: list[int]) -> None:
+        """Say what is about to be measured."""
+        self._rounds, self._left = plan.rounds, list(missing)
+        self._expected_ns = {number: plan.round_ns(number) for number in missing}
+        self._began = time.monotonic()
+        if len(missing) < plan.rounds:
+            self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are there already")
+        expected = display.duration(self.expected_total_ns)
+        self.say(f"{len(plan.cases)} cases, {len(missing)} rounds, seed {plan.seed}: about {expected}")
+
+    @property
+    def expected_total_ns(self) -> int:
+        """Expected time of all rounds that were missing at the start."""
+        return sum(self._expected_ns.values())
+
+    def left_ns(self, done_ns: int = 0) -> float:
+        """Time left: what the plan expects, corrected by how long it has really taken so far."""
+        over = sum(self._expected_ns[n] for n in self._expected_ns if n not in self._left) + done_ns
+        left = max(0, self.expected_total_ns - over)
+        elapsed = (time.monotonic() - self._began) * 1e9
+        # Until some of it is over, the plan's expectation is the better guess.
+        return left * (elapsed / over if over > 0.05 * self.expected_total_ns else 1.0)
+
+    def round_done(self, round_number: int) -> None:
+        """Say that the round is stored, and how long the rest will take."""
+        self._left.remove(round_number)
+        left = f", {display.duration(self.left_ns())} left" if self._left else ""
+        self.say(f"round {round_number} of {self._rounds}{left}")
+
+    def note(self, sentence: str) -> None:
+        """Print it at once."""
+        self.say(sentence)
+
+    def say(self, sentence: str) -> None:
+        """Print one line."""
+        sys.stderr.write(f"{display.printable(sentence)}\n")
+        sys.stderr.flush()
+
+
+class BarProgress(PlainProgress):
+    """A bar that is drawn only when the runner is awake anyway: no thread of its own beside the measurement."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: RichProgress | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, plan: Plan, missing: list[int]) -> None:
+        """Say what is about to be measured."""
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        super().begin(plan, missing)
+        self._bar = RichProgress(
+            TextColumn("round {task.fields[number]} of {task.fields[rounds]}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[left]} left"),
+            console=display.console(err=True),
+            auto_refresh=False,
+            transient=True,
+        )
+        first = missing[0] if missing else plan.rounds
+        self._task = self._bar.add_task("", total=1.0, number=first, rounds=plan.rounds, left="?")
+        self._bar.start()
+
+    def update(self, round_number: int, done_ns: int) -> None:
+        """Redraw the bar."""
+        if self._bar is None or self._task is None:
+            return
+        over = self.expected_total_ns - sum(self._expected_ns[n] for n in self._left) + done_ns
+        share = over / max(1, self.expected_total_ns)
+        left = display.duration(self.left_ns(done_ns))
+        self._bar.update(self._task, completed=share, number=round_number, left=left)
+        self._bar.refresh()
+
+    def round_done(self, round_number: int) -> None:
+        """Say that the round is stored, and how long the rest will take."""
+        self._left.remove(round_number)
+        self.update(round_number, 0)
+
+    def say(self, sentence: str) -> None:
+        """Print one line above the bar."""
+        if self._bar is None:
+            super().say(sentence)
+        else:
+            self._bar.console.print(display.printable(sentence))
+
+    def end(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def progress_on() -> Progress:
+    """The progress that suits where standard error goes."""
+    return BarProgress() if sys.stderr.isatty() else PlainProgress()

@@ -1,0 +1,44 @@
+"""`fencepost report`: from a run folder to a page that can be read, published, or parsed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+
+
+@click.command(name="report", short_help="Turn a run into a report: HTML, Markdown or JSON.")
+@click.argument("run", default="latest")
+@click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write the HTML report here.")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the Markdown report here.")
+@json_option
+@verbose_option
+def report_command(run: str, html: Path | None, markdown: Path | None, as_json: bool) -> None:
+    """Report on RUN: a run folder, a run's id, or `latest` (the default).
+
+    Without a path, report.html and report.md are written into the run folder.
+    """
+    from fencepost.bench import runfolder
+    from fencepost.cli import display
+
+    folder = runfolder.find(run)
+    if as_json and html is None and markdown is None:
+        from fencepost.analysis.report import as_json as document_of
+
+        display.print_json(document_of(folder))
+        return
+    if html is None and markdown is None:
+        html, markdown = folder / "report.html", folder / "report.md"
+    from fencepost.analysis.report import write_report
+
+    write_report(folder, html=html, markdown=markdown)
+    if as_json:
+        from fencepost.analysis.report import as_json as document_of
+
+        display.print_json(document_of(folder))
+        return
+    for path in (html, markdown):
+        if path is not None:
+            click.echo(display.short_path(path))

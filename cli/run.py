@@ -1,0 +1,302 @@
+"""`fencepost run`: make a plan, measure it, keep it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+
+if TYPE_CHECKING:
+    from fencepost.bench.engine import Engine
+    from fencepost.bench.plan import Plan
+    from fencepost.bench.runfolder import RunFolder
+
+
+@click.command(name="run", short_help="Measure, and keep the samples in a run folder.")
+@click.argument("patterns", nargs=-1, metavar="[KERNEL]...")
+@click.option("--kernels", multiple=True, metavar="KERNEL", help="Same as the argument; may be given several times.")
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "standard", "rigorous"]),
+    help="How much to measure: 6, 20 or 40 rounds.  [default: standard]",
+)
+@click.option(
+    "--set",
+    "-p",
+    "settings",
+    multiple=True,
+    metavar="[KERNEL.]PARAMETER=V,V",
+    help="Values of a parameter in place of the profile's, e.g. memory/chase.bytes=4KiB,2MiB.",
+)
+@click.option("--rounds", type=click.IntRange(1, 100_000), help="Rounds (processes), in place of the profile's.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of cases.  [default: random]")
+@click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the run's folder goes.  [default: results/runs]")
+@click.option("--resume", metavar="RUN", help="Complete an interrupted run: its folder, its id, or `latest`.")
+@click.option("--dry-run", is_flag=True, help="Print the plan with its expected duration, and measure nothing.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no summary.")
+@json_option
+@verbose_option
+def run_command(
+    patterns: tuple[str, ...],
+    kernels: tuple[str, ...],
+    profile: str | None,
+    settings: tuple[str, ...],
+    rounds: int | None,
+    seed: int | None,
+    cpus: str | None,
+    out: Path | None,
+    resume: str | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure KERNELs (names, globs such as 'clock/*', topics such as clock; default: all).
+
+    Each round is a fresh process, pinned by taskset, that runs every case once in shuffled order. Ctrl-C keeps the
+    complete rounds and says how to go on.
+    """
+    from fencepost.bench import engine as engines
+    from fencepost.bench import runfolder
+
+    engine = engines.load()
+    base = out or runfolder.DEFAULT_BASE
+    if resume is not None:
+        given = {"KERNEL": patterns or kernels, "--set": settings, "--cpus": cpus, "--out": out, "--dry-run": dry_run}
+        folder = _resume(engine, runfolder.find(resume), given, profile, rounds, seed)
+    else:
+        plan, machine = _plan(engine, patterns + kernels, profile or "standard", settings, rounds, seed, cpus)
+        if dry_run:
+            _show_plan(plan, as_json=as_json)
+            return
+        folder = runfolder.create(base, machine(), _run_record(engine, plan))
+    with folder:
+        _measure(engine, folder, quiet=quiet or as_json)
+    if as_json:
+        from fencepost.cli import display
+
+        display.print_json(_summary(folder))
+    elif not quiet:
+        _show_summary(folder)
+
+
+def _plan(
+    engine: Engine,
+    patterns: tuple[str, ...],
+    profile: str,
+    settings: tuple[str, ...],
+    rounds: int | None,
+    seed: int | None,
+    cpus: str | None,
+) -> tuple[Plan, Any]:
+    import os
+    import secrets
+
+    from fencepost.bench import plan as plans
+    from fencepost.bench.catalog import read_catalog
+    from fencepost.bench.placement import allowed_cpus
+    from fencepost.bench.topology import read_topology
+
+    topology = read_topology(cpus=os.sched_getaffinity(0))
+    allowed = allowed_cpus(topology)
+    if cpus is not None:
+        allowed = _chosen_cpus(cpus, allowed)
+    plan = plans.make_plan(
+        engine,
+        read_catalog(engine),
+        plans.PROFILES[profile],
+        plans.placer_on(topology, allowed),
+        patterns=patterns,
+        overrides=plans.parse_overrides(settings),
+        rounds=rounds,
+        seed=secrets.randbits(32) if seed is None else seed,
+    )
+
+    def machine() -> dict[str, Any]:
+        from fencepost.bench.machine import describe_machine
+
+        return describe_machine(
+            topology=topology,
+            cpus=allowed,
+            capabilities=engine.capabilities(),
+            perf_events=engine.perf_events(),
+            tick=engine.tick(),
+        )
+
+    return plan, machine
+
+
+def _chosen_cpus(text: str, allowed: tuple[int, ...]) -> tuple[int, ...]:
+    from fencepost.bench.errors import UsageError
+    from fencepost.bench.sysfs import parse_cpulist
+
+    try:
+        wanted = tuple(parse_cpulist(text, "--cpus"))
+    except ValueError as error:
+        raise UsageError(f"--cpus {text}: not a list of CPUs; write 1,3-5") from error
+    usable = ", ".join(map(str, allowed))
+    if not wanted:
+        raise UsageError(f"--cpus {text!r}: names no CPU; this process may use {usable}")
+    beyond = sorted(set(wanted) - set(allowed))
+    if beyond:
+        raise UsageError(
+            f"--cpus {text}: CPU {', '.join(map(str, beyond))} may not be used here; this process has {usable}"
+        )
+    return tuple(sorted(set(wanted)))
+
+
+def _run_record(engine: Engine, plan: Plan) -> dict[str, Any]:
+    import platform
+    import sys
+    from importlib import metadata
+
+    from fencepost.bench.runner import launcher_name
+    from fencepost.cli.main import package_version
+
+    versions = {"fencepost": package_version(), "python": platform.python_version()}
+    for name in ("cffi", "numpy", "pyarrow"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "unknown"
+    return {
+        "command": ["fencepost", *sys.argv[1:]],
+        "launcher": launcher_name(),
+        "versions": versions,
+        "engine": {
+            "arch": engine.arch,
+            "compiler": engine.compiler,
+            "flags": engine.flags,
+            "sha256": engine.sha256,
+        },
+        "plan": plan.as_json(),
+        "plan_sha256": plan.sha256(),
+    }
+
+
+def _resume(
+    engine: Engine,
+    path: Path,
+    given: dict[str, Any],
+    profile: str | None,
+    rounds: int | None,
+    seed: int | None,
+) -> RunFolder:
+    """Open a run to complete it, after making sure that the rest would be measured like its beginning."""
+    from fencepost.bench import runfolder, schema
+    from fencepost.bench.errors import UsageError
+    from fencepost.bench.machine import describe_machine
+
+    for option, value in given.items():
+        if value:
+            raise UsageError(f"{option} with --resume: the plan is the one in {path / schema.RUN_FILE}; leave it out")
+    folder = runfolder.resume(path)
+    try:
+        plan, run = folder.plan, folder.run
+        for option, wanted, recorded in (
+            ("--profile", profile, plan.profile),
+            ("--rounds", rounds, plan.rounds),
+            ("--seed", seed, plan.seed),
+        ):
+            if wanted is not None and wanted != recorded:
+                raise UsageError(f"{option} {wanted}: the run in {path} was started with {recorded}; start a new run")
+        recorded_hash = run["engine"]["sha256"]
+        if recorded_hash != engine.sha256:
+            raise UsageError(
+                f"{path}: was measured with another engine (sha256 {recorded_hash[:12]}…, the one here is "
+                f"{engine.sha256[:12]}…), so its rounds cannot be mixed with new ones; start a new run"
+            )
+        here = describe_machine()["key"]
+        if run["machine_key"] != here:
+            raise UsageError(f"{path}: was measured on {run['machine_key']}, this is {here}; start a new run")
+    except BaseException:
+        folder.close()
+        raise
+    return folder
+
+
+def _measure(engine: Engine, folder: RunFolder, *, quiet: bool) -> None:
+    from fencepost.bench.runner import Progress, Runner
+
+    progress = Progress()
+    if not quiet:
+        from fencepost.cli.progress import progress_on
+
+        progress = progress_on()
+    Runner(engine, folder, progress).run()
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> None:
+    from fencepost.cli import display
+
+    if as_json:
+        display.print_json({**plan.as_json(), "expected_ns": plan.expected_ns})
+        return
+    out = display.console()
+    rows = []
+    for case in plan.cases:
+        times = 1 if case.once else plan.rounds
+        rows.append(
+            (
+                case.case,
+                case.relation or "",
+                times,
+                display.duration(case.expected_ns),
+                display.duration(case.expected_ns * times),
+            )
+        )
+    out.print(
+        display.table(
+            None, ("case", "relation", "rounds", "a round", "in all"), rows, right=("rounds", "a round", "in all")
+        )
+    )
+    if plan.unmeasurable:
+        out.print(display.unmeasurable_table([(item.case, item.reason) for item in plan.unmeasurable]))
+    for note in plan.notes:
+        out.print(note)
+    out.print(
+        f"profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds on CPU {', '.join(map(str, plan.cpus))}, "
+        f"seed {plan.seed}; expected {display.duration(plan.expected_ns)}"
+    )
+
+
+def _summary(folder: RunFolder) -> dict[str, Any]:
+    from fencepost.analysis.report import as_json
+
+    report = as_json(folder.path)
+    return {
+        "run": folder.id,
+        "folder": str(folder.path.resolve()),
+        "rounds": folder.plan.rounds,
+        "cases": len(folder.plan.cases),
+        "noise_floor_pct": report.get("noise_floor_pct"),
+        "unmeasurable": [{"case": case, "reason": reason} for case, reason in _without_figures(report)],
+    }
+
+
+def _without_figures(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(str(row["case"]), str(row["reason"])) for row in report["rows"] if row.get("reason")]
+
+
+def _show_summary(folder: RunFolder) -> None:
+    from fencepost.analysis.report import as_json
+    from fencepost.cli import display
+
+    out = display.console()
+    plan = folder.plan
+    report = as_json(folder.path)
+    without = _without_figures(report)
+    if without:
+        out.print(display.unmeasurable_table(without))
+    sentence = f"{len(plan.cases)} cases in {plan.rounds} rounds"
+    if without:
+        sentence += f", {len(without)} rows without figures (above)"
+    floor = report.get("noise_floor_pct")
+    if floor is not None:
+        sentence += f"; noise floor {floor:.2g} %, the largest difference seen between two runs of the same code"
+    path = display.short_path(folder.path)
+    for line in (sentence, f"samples: {path}", f"report:  fencepost report {path}"):
+        out.print(line, soft_wrap=True)
