@@ -273,6 +273,8 @@ static void event_batches(struct session *session, struct worker *worker)
         session->events = malloc(session->trial.batches * per_batch * sizeof *session->events);
         if (!scratch || !session->events)
             team_fail(&session->team, -ENOMEM, "no memory for %llu events", (unsigned long long)(session->trial.batches * per_batch));
+        else /* touched now: the page fault of a first store would be an event of our own making (not zeros: gcc makes calloc of that) */
+            memset(session->events, 0xff, session->trial.batches * per_batch * sizeof *session->events);
     }
     for (uint64_t batch = 0; all_well(session) && batch < session->trial.batches; batch++) {
         /* Workers other than 0 take part, but their count is not kept: they get a buffer of length 0. */
