@@ -5,7 +5,9 @@ from setuptools import find_packages, setup
 ROOMS = ("bench", "analysis", "cli")
 
 setup(
-    packages=[f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))],
+    packages=[
+        f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))
+    ],
     package_dir={f"fencepost.{room}": room for room in ROOMS},
     package_data={"": ["py.typed", "*.pyi", "templates/*", "static/*"]},
     include_package_data=False,
