@@ -11,11 +11,13 @@ from fencepost.bench.sysfs import Tree
 class Cgroup:
     """What the groups of a process allow. None: not limited, or not readable.
 
-    `version` is "1", "2" or "1+2" (both mounted); `quota_cpus` is the tightest quota on the way to the root group, in
-    CPUs; `quota_path` and `stat_path` name the files as they are called on that machine.
+    `version` is "1", "2" or "1+2" (both mounted); `readable` says whether the group's folder is there, so that no quota
+    means none; `quota_cpus` is the tightest quota on the way to the root group, in CPUs; `quota_path`, `stat_path` and
+    `cpuset_path` name the files as they are called on that machine.
     """
 
     version: str | None = None
+    readable: bool = False
     quota_cpus: float | None = None
     quota_path: str | None = None
     stat_path: str | None = None
@@ -36,14 +38,24 @@ def read_cgroup(tree: Tree) -> Cgroup:
     set_mount, set_group = legacy.get("cpuset"), own.get("cpuset")
     if set_mount is None or set_group is None:
         set_mount, set_group = unified, own.get("")
-    quota, quota_path = _quota(tree, _way_up(tree, cpu_mount, cpu_group))
-    stat_path, statistics = _statistics(tree, _way_up(tree, cpu_mount, cpu_group))
+    way_up = _way_up(tree, cpu_mount, cpu_group)
+    readable = any(tree.exists(folder) for folder in way_up)
+    quota, quota_path = _quota(tree, way_up)
+    stat_path, statistics = _statistics(tree, way_up)
     throttled_us = statistics.get("throttled_usec")
     if throttled_us is None and "throttled_time" in statistics:
         throttled_us = statistics["throttled_time"] // 1000
     cpuset, cpuset_path = _cpuset(tree, _way_up(tree, set_mount, set_group))
     return Cgroup(
-        version, quota, quota_path, stat_path, statistics.get("nr_throttled"), throttled_us, cpuset, cpuset_path
+        version,
+        readable,
+        quota,
+        quota_path,
+        stat_path,
+        statistics.get("nr_throttled"),
+        throttled_us,
+        cpuset,
+        cpuset_path,
     )
 
 

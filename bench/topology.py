@@ -148,14 +148,14 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
     tree = Tree(root)
     blocks = _cpuinfo_blocks(tree)
     present, online = _listed_cpus(tree)
-    source = "sysfs"
     if not online:
-        source = "cpuinfo"
-        online = tuple(sorted(set(cpus if cpus is not None else ()))) or tuple(
-            sorted({int(block["processor"]) for block in blocks if block.get("processor", "").isdecimal()})
-        )
+        listed = {int(block["processor"]) for block in blocks if block.get("processor", "").isdecimal()}
+        online = tuple(sorted(set(cpus if cpus is not None else ()) or listed))
         return Topology(
-            cpus=online, present=online, identity=_identity(tree, blocks), source=source if online else "none"
+            cpus=online,
+            present=tuple(sorted(listed | set(online))),
+            identity=_identity(tree, blocks),
+            source="cpuinfo" if online else "none",
         )
 
     def siblings(*names: str) -> Groups:
@@ -185,7 +185,7 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
         nohz_full=_within(_nohz_full(tree), online),
         smt_active=bool(smt) if smt is not None else (any(len(core) > 1 for core in cores) if cores else None),
         identity=_identity(tree, blocks),
-        source=source,
+        source="sysfs",
     )
 
 

@@ -79,7 +79,7 @@ def build(
     more: Mapping[str, object] | None = None,
 ) -> Path:
     """A machine with these cores (each a group of SMT siblings), below `root`."""
-    cores = [list(core) for core in cores]
+    cores = [sorted(core) for core in cores]
     cpus = sorted(cpu for core in cores for cpu in core)
     groups = {
         "topology/core_cpus_list": cores,
@@ -109,6 +109,6 @@ def build(
                         files[f"{at}/cache/index{level}/level"] = level
                         files[f"{at}/cache/index{level}/type"] = "Unified"
                         files[f"{at}/cache/index{level}/size"] = f"{level}M"
-    for node, group in enumerate(numa or [cpus]):
-        files[f"{system}/node/node{node}/cpulist"] = ",".join(map(str, group))
+    for node, members in enumerate(numa or [cpus]):
+        files[f"{system}/node/node{node}/cpulist"] = ",".join(map(str, members))
     return write(root, {**files, **(more or {})})

@@ -1,0 +1,306 @@
+"""The doctor: each knob's good and bad value, snapshots of real machines, and roots with little or nothing in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import NAMES, build, cpuinfo, expected, snapshot, write
+
+from fencepost.bench.doctor import IMPACT, SEVERITIES, Diagnosis, Finding, examine
+from fencepost.bench.sysfs import TopologyError
+from fencepost.bench.topology import Topology
+
+SYSTEM = "sys/devices/system"
+CPU = f"{SYSTEM}/cpu"
+CLOCK = f"{SYSTEM}/clocksource/clocksource0"
+V2 = {"proc/mounts": "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0", "proc/self/cgroup": "0::/job"}
+
+
+def finding(diagnosis: Diagnosis, knob: str) -> Finding:
+    (found,) = (found for found in diagnosis.findings if found.knob == knob)
+    return found
+
+
+CASES: list[tuple[str, dict[str, object], str, str | None]] = [
+    # knob, files, severity, what the change has to contain (None: no change)
+    ("turbo", {f"{CPU}/intel_pstate/no_turbo": 0}, "hurts", "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate"),
+    ("turbo", {f"{CPU}/intel_pstate/no_turbo": 1}, "ok", None),
+    ("turbo", {f"{CPU}/cpufreq/boost": 1}, "hurts", "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost"),
+    ("turbo", {f"{CPU}/cpufreq/policy0/boost": 1}, "hurts", "echo 0 | sudo tee"),
+    ("governor", {f"{CPU}/cpu0/cpufreq/scaling_governor": "powersave"}, "hurts", "echo performance | sudo tee"),
+    ("governor", {f"{CPU}/cpu0/cpufreq/scaling_governor": "performance"}, "ok", None),
+    ("governor", {f"{CPU}/cpufreq/policy0/scaling_governor": "performance"}, "ok", None),
+    ("energy_preference", {f"{CPU}/cpu0/cpufreq/energy_performance_preference": "power"}, "hurts", "echo performance"),
+    ("energy_preference", {f"{CPU}/cpu0/cpufreq/energy_performance_preference": "performance"}, "ok", None),
+    (
+        "cstates",
+        {
+            f"{CPU}/cpu0/cpuidle/state3/{name}": value
+            for name, value in (("latency", 890), ("disable", 0), ("name", "C10"))
+        },
+        "hurts",
+        "echo 1 | sudo tee /sys/devices/system/cpu/cpu[0-9]*/cpuidle/state3/disable",
+    ),
+    ("cstates", {f"{CPU}/cpu0/cpuidle/state1/latency": 2, f"{CPU}/cpu0/cpuidle/state1/disable": 0}, "ok", None),
+    ("isolation", {"proc/cmdline": "quiet"}, "note", "isolcpus=1 nohz_full=1 rcu_nocbs=1"),
+    ("isolation", {"proc/cmdline": "isolcpus=1 nohz_full=1 rcu_nocbs=1", f"{CPU}/isolated": 1}, "ok", None),
+    ("isolation", {"proc/cmdline": "isolcpus=1", f"{CPU}/isolated": 1}, "note", "add nohz_full=1 rcu_nocbs=1"),
+    ("interrupts", {"proc/irq/24/smp_affinity_list": "0-1"}, "note", None),
+    ("thp", {"sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never"}, "hurts", "echo madvise"),
+    ("thp", {"sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never"}, "ok", None),
+    ("thp", {"sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]"}, "note", "echo madvise"),
+    ("aslr", {"proc/sys/kernel/randomize_va_space": 0}, "hurts", "sysctl kernel.randomize_va_space=2"),
+    ("aslr", {"proc/sys/kernel/randomize_va_space": 2}, "ok", None),
+    ("numa_balancing", {"proc/sys/kernel/numa_balancing": 1}, "ok", None),  # one node
+    (
+        "numa_balancing",
+        {"proc/sys/kernel/numa_balancing": 1, f"{SYSTEM}/node/node1/cpulist": "1"},
+        "hurts",
+        "sysctl kernel.numa_balancing=0",
+    ),
+    ("ksm", {"sys/kernel/mm/ksm/run": 1}, "hurts", "echo 0 | sudo tee /sys/kernel/mm/ksm/run"),
+    ("ksm", {"sys/kernel/mm/ksm/run": 0}, "ok", None),
+    ("mitigations", {f"{CPU}/vulnerabilities/meltdown": "Mitigation: PTI"}, "note", "mitigations=off"),
+    ("mitigations", {f"{CPU}/vulnerabilities/meltdown": "Not affected"}, "ok", None),
+    ("clocksource", {f"{CLOCK}/current_clocksource": "tsc"}, "ok", None),
+    ("clocksource", {f"{CLOCK}/current_clocksource": "arch_sys_counter"}, "ok", None),
+    (
+        "clocksource",
+        {f"{CLOCK}/current_clocksource": "hpet", f"{CLOCK}/available_clocksource": "tsc hpet"},
+        "hurts",
+        "echo tsc | sudo tee",
+    ),
+    ("clocksource", {f"{CLOCK}/current_clocksource": "hpet"}, "hurts", "clocksource=tsc"),
+    ("clocksource", {f"{CLOCK}/current_clocksource": "kvm-clock"}, "note", "clocksource=tsc"),
+    ("perf_permission", {"proc/sys/kernel/perf_event_paranoid": 4}, "note", "perf_event_paranoid=1"),
+    ("perf_permission", {"proc/sys/kernel/perf_event_paranoid": -1}, "ok", None),
+    ("hypervisor", {"proc/cpuinfo": cpuinfo([0, 1], flags=" hypervisor")}, "note", None),
+    ("hypervisor", {}, "ok", None),
+    ("steal", {"proc/stat": "cpu0 90 0 0 0 0 0 0 10 0 0\ncpu1 100 0 0 0 0 0 0 0 0 0"}, "hurts", "dedicated"),
+    ("steal", {"proc/stat": "cpu0 90 0 0 900 0 0 0 0 0 0"}, "ok", None),
+    ("cgroup_quota", {**V2, "sys/fs/cgroup/job/cpu.max": "50000 100000"}, "unfit", "echo max | sudo tee"),
+    ("cgroup_quota", {**V2, "sys/fs/cgroup/job/cpu.max": "150000 100000"}, "hurts", "echo max | sudo tee"),
+    ("cgroup_quota", {**V2, "sys/fs/cgroup/job/cpu.max": "200000 100000"}, "ok", None),
+    ("cgroup_quota", {**V2, "sys/fs/cgroup/job/cpu.max": "max 100000"}, "ok", None),
+    (
+        "throttled",
+        {
+            **V2,
+            "sys/fs/cgroup/job/cpu.max": "200000 100000",
+            "sys/fs/cgroup/job/cpu.stat": "nr_throttled 7\nthrottled_usec 90000",
+        },
+        "hurts",
+        "quota",
+    ),
+    ("throttled", {**V2, "sys/fs/cgroup/job/cpu.stat": "nr_throttled 0\nthrottled_usec 0"}, "ok", None),
+    ("swap", {"proc/meminfo": "SwapTotal: 2048 kB\nSwapFree: 1024 kB"}, "hurts", "swapoff"),
+    ("swap", {"proc/meminfo": "SwapTotal: 2048 kB\nSwapFree: 2048 kB"}, "ok", None),
+    ("load", {"proc/loadavg": "0.10 0.2 0.3 1/90 7"}, "ok", None),
+    ("load", {"proc/loadavg": "1.00 0.2 0.3 1/90 7"}, "hurts", "stop other work"),
+    ("load", {"proc/loadavg": "3.10 0.2 0.3 1/90 7"}, "unfit", "stop other work"),
+    (
+        "temperature",
+        {"sys/class/thermal/thermal_zone0/type": "x86_pkg_temp", "sys/class/thermal/thermal_zone0/temp": 92000},
+        "hurts",
+        "cool",
+    ),
+    (
+        "temperature",
+        {
+            "sys/class/hwmon/hwmon1/name": "coretemp",
+            "sys/class/hwmon/hwmon1/temp1_input": 45000,
+            "sys/class/hwmon/hwmon1/temp1_crit": 100000,
+        },
+        "ok",
+        None,
+    ),
+    (
+        "power_supply",
+        {
+            "sys/class/power_supply/BAT0/type": "Battery",
+            "sys/class/power_supply/BAT0/status": "Discharging",
+            "sys/class/power_supply/AC/type": "Mains",
+            "sys/class/power_supply/AC/online": 0,
+        },
+        "hurts",
+        "mains",
+    ),
+    (
+        "power_supply",
+        {"sys/class/power_supply/AC/type": "Mains", "sys/class/power_supply/AC/online": 1},
+        "ok",
+        None,
+    ),
+    ("affinity", {f"{CPU}/isolated": 1, "proc/self/status": "Cpus_allowed_list:\t0"}, "hurts", "taskset -c 0-1 "),
+    ("affinity", {"proc/self/status": "Cpus_allowed_list:\t0"}, "note", None),
+    ("affinity", {}, "ok", None),
+    ("smt", {}, "ok", None),
+]
+
+
+@pytest.mark.parametrize(("knob", "files", "severity", "change"), CASES)
+def test_knob(knob: str, files: dict[str, object], severity: str, change: str | None, tmp_path: Path) -> None:
+    found = finding(examine(build(tmp_path, [[0], [1]], more=files)), knob)
+    assert (found.severity, found.state) == (severity, "read"), found
+    assert found.value is not None
+    assert found.path.startswith("/")
+    assert "\n" not in found.effect
+    if change is None:
+        assert found.change is None
+    else:
+        assert found.change is not None
+        assert change in found.change
+
+
+def test_smt_names_the_siblings_outside_of_the_run(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0, 2], [1, 3]], more={f"{CPU}/smt/active": 1, f"{CPU}/smt/control": "on"})
+    found = finding(examine(root, cpus=[0, 1]), "smt")
+    assert found.value == "on, siblings outside of the run: 2-3"
+    assert found.change == "echo off | sudo tee /sys/devices/system/cpu/smt/control"
+    assert finding(examine(root, cpus=[0, 2]), "smt").severity == "hurts"
+
+
+def test_smt_of_kernels_without_the_switch_takes_siblings_offline(tmp_path: Path) -> None:
+    found = finding(examine(build(tmp_path, [[0, 2], [1, 3]])), "smt")
+    assert found.change == ("echo 0 | sudo tee /sys/devices/system/cpu/cpu2/online /sys/devices/system/cpu/cpu3/online")
+
+
+def test_interrupts_can_be_moved_away_from_chosen_cpus(tmp_path: Path) -> None:
+    more = {
+        "proc/irq/24/smp_affinity_list": "0-1",
+        "proc/irq/24/effective_affinity_list": "1",
+        "proc/irq/25/smp_affinity_list": "0-1",
+        "proc/irq/25/effective_affinity_list": "0",
+        "proc/irq/default_smp_affinity": "3",
+    }
+    found = finding(examine(build(tmp_path, [[0], [1]], more=more), cpus=[1]), "interrupts")
+    assert (found.value, found.severity) == ("1 of 2 interrupts arrive on 1", "hurts")
+    assert found.change is not None
+    assert "echo 0 > $irq/smp_affinity_list" in found.change
+    assert finding(examine(tmp_path, cpus=[0]), "interrupts").severity == "hurts"
+
+
+@pytest.mark.parametrize(
+    ("events", "severity", "words"),
+    [
+        ([{"name": "cycles", "hardware": 1, "error": 2, "count": 0, "expect": 1000}], "note", "none opens"),
+        ([{"name": "cycles", "hardware": 1, "error": 0, "count": 0, "expect": 1000}], "hurts", "count nothing: cycles"),
+        ([{"name": "cycles", "hardware": 1, "error": 0, "count": 5000, "expect": 1000}], "ok", "1 of 1"),
+        ([{"name": "page-faults", "hardware": 0, "error": 0, "count": 5, "expect": 1}], "note", "none opens"),
+    ],
+)
+def test_hardware_counters(events: list[dict[str, Any]], severity: str, words: str, tmp_path: Path) -> None:
+    found = finding(examine(build(tmp_path, [[0]]), live={"perf_events": events}), "hardware_counters")
+    assert found.severity == severity
+    assert words in (found.value or "")
+
+
+def test_without_a_live_process_counters_are_unreadable(tmp_path: Path) -> None:
+    assert finding(examine(build(tmp_path, [[0]])), "hardware_counters").state == "unreadable"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_snapshots(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    diagnosis = examine(snapshot(name, tmp_path_factory))
+    facts = diagnosis.as_dict()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["topology"] == expected(name)
+    assert {"schema", "topology", "machine", "findings", "fit", "profile"} <= set(facts)
+    assert facts["fit"] is True
+    assert all(f["severity"] in SEVERITIES and f["state"] in ("read", "unreadable") for f in facts["findings"])
+    assert all((f["value"] is None) == (f["state"] == "unreadable") for f in facts["findings"])
+
+
+def test_hybrid_laptop_is_told_to_change_its_governor(tmp_path_factory: pytest.TempPathFactory) -> None:
+    diagnosis = examine(snapshot("20em64t-hybrid-1p6c2t+2ca4co1t", tmp_path_factory))
+    best = diagnosis.best_change()
+    assert best is not None
+    assert (best.knob, best.value) == ("governor", "powersave")
+    assert diagnosis.as_dict()["best_change"] == "governor"
+
+
+def test_every_knob_has_a_rank_and_is_examined_once(tmp_path: Path) -> None:
+    knobs = [found.knob for found in examine(build(tmp_path, [[0]])).findings]
+    assert len(knobs) == len(set(knobs))
+    assert {*knobs, "root", "topology"} == set(IMPACT)
+
+
+def test_empty_folder_is_one_clear_state(tmp_path: Path) -> None:
+    diagnosis = examine(tmp_path)
+    (only,) = diagnosis.findings
+    assert (only.state, only.severity, diagnosis.fit) == ("unreadable", "unfit", False)
+    assert "neither sys nor proc" in only.effect
+    assert diagnosis.best_change() is None
+    assert diagnosis.as_dict()["topology"]["cpus"] == []
+
+
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TopologyError, match="no such directory"):
+        examine(tmp_path / "nowhere")
+
+
+def test_unknown_profile_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="profile 'fast': choose one of quick, standard, rigorous"):
+        examine(tmp_path, profile="fast")
+
+
+def test_no_sys_at_all(tmp_path: Path) -> None:
+    diagnosis = examine(write(tmp_path, {"proc/cpuinfo": cpuinfo([0, 1])}))
+    assert finding(diagnosis, "cpus").value == "0-1 of 0-1"
+    assert finding(diagnosis, "smt").state == "unreadable"
+    assert diagnosis.fit
+
+
+def test_no_cpu_listed_is_unfit(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    diagnosis = examine(tmp_path)
+    assert finding(diagnosis, "cpus").severity == "unfit"
+    assert not diagnosis.fit
+
+
+def test_chosen_cpus_must_be_online(tmp_path: Path) -> None:
+    found = finding(examine(build(tmp_path, [[0], [1]]), cpus=[1, 7]), "cpus")
+    assert (found.severity, found.value) == ("unfit", "7 not online")
+
+
+def test_damaged_topology_is_a_finding(tmp_path: Path) -> None:
+    diagnosis = examine(build(tmp_path, [[0]], more={f"{CPU}/online": "zero"}))
+    (only,) = diagnosis.findings
+    assert (only.knob, only.path, only.severity) == ("topology", "/sys/devices/system/cpu/online", "unfit")
+    assert "'zero' is not a list of CPUs" in only.effect
+
+
+def test_damage_elsewhere_leaves_the_other_findings(tmp_path: Path) -> None:
+    diagnosis = examine(build(tmp_path, [[0]], more={"proc/irq/5/smp_affinity_list": "x"}))
+    found = finding(diagnosis, "interrupts")
+    assert (found.path, found.state) == ("/proc/irq/5/smp_affinity_list", "unreadable")
+    assert finding(diagnosis, "cpus").severity == "note"  # one CPU only
+
+
+def test_rigorous_does_not_accept_competition(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0], [1]], more={"proc/loadavg": "1.00 0.2 0.3 1/90 7"})
+    assert examine(root).fit
+    assert not examine(root, profile="rigorous").fit
+
+
+def test_best_change_prefers_gravity_then_no_reboot_then_impact() -> None:
+    def made(knob: str, severity: str, reboot: bool = False, change: str | None = "do") -> Finding:
+        return Finding(knob, "/x", "1", "bad", change, reboot, severity)
+
+    def best(*findings: Finding) -> str | None:
+        found = Diagnosis(Topology(), {}, findings, "standard", ()).best_change()
+        return found.knob if found else None
+
+    assert best(made("governor", "hurts"), made("load", "unfit")) == "load"
+    assert best(made("governor", "hurts", reboot=True), made("ksm", "hurts")) == "ksm"
+    assert best(made("ksm", "hurts"), made("governor", "hurts")) == "governor"
+    assert best(made("ksm", "hurts", change=None), made("isolation", "note")) is None
+
+
+def test_live_machine_is_examined_without_a_fault() -> None:
+    diagnosis = examine()
+    assert diagnosis.topology.cpus
+    json.dumps(diagnosis.as_dict())
