@@ -300,7 +300,7 @@ KERNEL(resolution,
 
 /* ---- clock/python ---- */
 
-/* CPython's stable API, found at run time: in a process without an interpreter the same object loads, and refuses this. */
+/* CPython's stable API, found at run time: without an interpreter the same object loads, and refuses. */
 struct python {
     int (*gil_ensure)(void);
     void (*gil_release)(int state);

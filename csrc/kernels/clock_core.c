@@ -241,7 +241,8 @@ KERNEL(core,
     .threads          = { .min = 1, .max = 1 },
     .needs            = NEED_TICKS,
     .parameters       = { { .name = "state", .unit = "state", .summary = "what the core did just before",
-                            .labels = "cold warm avx512", .initial = STATE_WARM, .quick = "*", .standard = "*", .rigorous = "*" },
+                            .labels = "cold warm avx512", .initial = STATE_WARM,
+                            .quick = "*", .standard = "*", .rigorous = "*" },
                           { .name = "spin_ms", .unit = "ms",
                             .summary = "length of the spin (warm) or burst (avx512); cold sleeps 20 ms",
                             .initial = 20, .quick = "20", .standard = "50", .rigorous = "1000" } },
@@ -275,7 +276,7 @@ static int64_t loaded_events(struct worker *worker, int64_t *ticks, uint64_t cou
 
     team_start(worker);
     if (worker->index != 0) {
-        /* B: relaxed, pairs with worker 0's store: it passes on no data; the team meets before anyone reads the lanes. */
+        /* B: relaxed, pairs with worker 0's store: it passes on no data; lanes are read after the team has met. */
         while (atomic_load_explicit(&core->finished, memory_order_relaxed) == batch)
             timed_chain(lane);
         return 0;
@@ -318,7 +319,7 @@ KERNEL(core_loaded,
     .place            = PLACE_ALL,
     .needs            = NEED_TICKS,
     .metrics          = { { "core_hz", "Hz", "clock by the median chain" },
-                          { "others_share", "1", "chains of another worker per chain of the measuring one: 1 if all ran on" } },
+                          { "others_share", "1", "chains of another worker per chain of worker 0: 1 if all ran on" } },
     .setup            = prepare,
     .events           = loaded_events,
     .events_per_batch = CHAINS_PER_BATCH,

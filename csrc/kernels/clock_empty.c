@@ -1,31 +1,31 @@
 /*
  * clock/empty: what is left of a window with nothing in it, once the empty window has been subtracted?
  *
- * One event is one window of the sampler's own shape (first reading, a call through a pointer to a function that does
- * nothing, second reading), less the trial's overhead, which is the median of such windows measured just before.
- * Excluded:  that overhead. This is the test of the subtraction that every other figure relies on.
- * Expect:    0 ± 1 cycle [figure asked of the suite].
- * Metrics:   mean_ticks, because the median is a whole number of the counter's steps: where a step is many ticks,
- *            overhead and window can agree in the median and be off by part of a step in the mean. What it shows is the
- *            systematic error of a batch of 1000 steps or more, so divide by 1000. Windows longer than twice the median
- *            plus two steps are gaps, left out.
- * Hazards:   none known.
+ * One event is the mean of 128 windows of the sampler's own shape (first reading, a call through a pointer to a function
+ * that does nothing, second reading), less the trial's overhead, which the engine took from such windows just before. A
+ * mean, because where the counter moves in steps of many ticks a single window, and a median of any number of windows,
+ * is a whole number of steps (clock_mean.h); a pause of random length goes before each window.
+ * Excluded:  that overhead, and gaps. This is the test of the subtraction that every other figure relies on.
+ * Expect:    0 ± 1 cycle [figure asked of the suite]. What is left is the systematic error of every batch; a batch is 1000
+ *            steps or more, so divide by 1000.
+ * Metrics:   mean_ticks over all windows of the process, finer than a tick.
+ * Hazards:   an overhead that is a whole number of steps cannot be the mean: half a step stays.
  * Not shown: the cost of a reading (clock/read, clock/delta).
  */
-#include "kernel.h"
+#include "clock_mean.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <math.h>
 
-#define WINDOWS_PER_BATCH 128
+#define WINDOWS_PER_EVENT 128
+#define EVENTS_PER_BATCH 4
 #define BATCHES 8
-#define CAPACITY (WINDOWS_PER_BATCH * BATCHES)
-#define PAUSE_TURNS 64 /* of up to 3 cycles: moves the window across steps of the counter of up to 50 ns */
 
 struct empty {
     void (*body)(struct worker *worker, uint64_t operations);
-    uint64_t random, count;
-    int64_t ticks[CAPACITY]; /* as read, before the subtraction */
+    uint64_t random;
+    uint64_t events, windows, kept, negative;
+    double sum_ticks; /* of the events' means, before the subtraction */
 };
 
 static void nothing(struct worker *worker, uint64_t operations)
@@ -61,53 +61,42 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     struct empty *empty = trial->state;
 
     for (uint64_t i = 0; i < count; i++) {
-        int64_t length;
+        int64_t windows[WINDOWS_PER_EVENT];
+        uint64_t kept;
+        double mean;
 
-        empty->random ^= empty->random << 13; /* Marsaglia's xorshift64: any generator would do */
-        empty->random ^= empty->random >> 7;
-        empty->random ^= empty->random << 17;
-        for (uint64_t turns = empty->random >> 32 & (PAUSE_TURNS - 1); turns; turns--)
-            OPAQUE(turns);
-        length = window(empty->body, worker);
-        if (empty->count < CAPACITY)
-            empty->ticks[empty->count++] = length;
-        ticks[i] = length - (int64_t)trial->overhead_ticks;
+        for (unsigned j = 0; j < WINDOWS_PER_EVENT; j++) {
+            random_pause(&empty->random);
+            windows[j] = window(empty->body, worker);
+        }
+        mean = mean_without_gaps(windows, WINDOWS_PER_EVENT, trial->quantum_ticks, &kept);
+        empty->negative += windows[0] < 0; /* sorted: the shortest */
+        empty->events++;
+        empty->windows += WINDOWS_PER_EVENT;
+        empty->kept += kept;
+        empty->sum_ticks += mean;
+        ticks[i] = (int64_t)llround(mean - (double)trial->overhead_ticks);
     }
     return (int64_t)count;
 }
 
-static int ascending(const void *left, const void *right)
-{
-    const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
-
-    return (a > b) - (a < b);
-}
-
-/* No window ran backwards, and the windows that were kept are most of them. */
+/* No window ran backwards. */
 static int check(struct trial *trial)
 {
-    struct empty *empty = trial->state;
-    uint64_t kept = 0;
-    int64_t limit;
-    double sum = 0;
+    const struct empty *empty = trial->state;
 
-    if (empty->count == 0)
-        return trial_fault(trial, "no window was measured");
-    qsort(empty->ticks, empty->count, sizeof *empty->ticks, ascending);
-    if (empty->ticks[0] < 0)
-        return trial_fault(trial, "an empty window of %lld ticks", (long long)empty->ticks[0]);
-    limit = 2 * empty->ticks[empty->count / 2] + 2 * (int64_t)trial->quantum_ticks;
-    for (; kept < empty->count && empty->ticks[kept] <= limit; kept++)
-        sum += (double)empty->ticks[kept];
-    trial->metric[0] = sum / (double)kept - (double)trial->overhead_ticks;
-    trial->metric[1] = 100 - 100.0 * (double)kept / (double)empty->count;
+    if (empty->events == 0 || empty->negative)
+        return trial_fault(trial, "windows of less than 0 ticks in %llu of %llu events",
+                           (unsigned long long)empty->negative, (unsigned long long)empty->events);
+    trial->metric[0] = empty->sum_ticks / (double)empty->events - (double)trial->overhead_ticks;
+    trial->metric[1] = 100 - 100.0 * (double)empty->kept / (double)empty->windows;
     return 0;
 }
 
 static uint64_t cost_ns(const struct trial *trial)
 {
     (void)trial;
-    return 300000;
+    return 500000;
 }
 
 KERNEL(empty,
@@ -119,7 +108,7 @@ KERNEL(empty,
                           { "gaps_pct", "pct", "windows left out because something else ran in them" } },
     .setup            = setup,
     .events           = events,
-    .events_per_batch = WINDOWS_PER_BATCH,
+    .events_per_batch = EVENTS_PER_BATCH,
     .batches          = BATCHES,
     .check            = check,
     .cost_ns          = cost_ns);

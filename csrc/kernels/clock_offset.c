@@ -69,7 +69,7 @@ static uint64_t receive(struct offset *offset, unsigned side, struct letter *let
         cpu_relax();
     now = tick_now();
     stamp = letter->stamp;
-    if (seen != number || stamp <= offset->side[side].last_stamp)
+    if (seen != number || stamp < offset->side[side].last_stamp)
         offset->side[side].disorder++;
     offset->side[side].last_stamp = stamp;
     *way = (int64_t)(now - stamp);

@@ -13,7 +13,7 @@
 
 #include "kernel.h"
 
-/* Names by architecture. All together they keep parameter values the same everywhere: 3 is always lfence_rdtsc_lfence. */
+/* Names by architecture. All together keep parameter values the same everywhere: 3 is always lfence_rdtsc_lfence. */
 #define X86_64_READS(X)                                                                                                \
     X(rdtsc)                                                                                                           \
     X(rdtscp)                                                                                                          \
