@@ -323,7 +323,13 @@ def estimate_cases(reduced: Reduced) -> pd.DataFrame:
     for item in plan["unmeasurable"]:
         described = {name: item.get(name) for name in ("case", "kernel", "parameters", "cpus", "unit", "reason")}
         rows.append(_EMPTY_ROW | {"flags": ["not_measurable"], "modes": [], "metrics": {}} | described)
-    return pd.DataFrame(rows, columns=list(ROW_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(ROW_COLUMNS))
+    for name in _NAMES_OR_NONE:  # pandas would turn None into NaN
+        frame[name] = pd.Series([row[name] for row in rows], dtype=object)
+    return frame
+
+
+_NAMES_OR_NONE = ("reason", "relation", "twin_of", "quantiles")
 
 
 _NUMBERS = (

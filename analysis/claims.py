@@ -1,0 +1,261 @@
+"""Sentences of a lecture made testable: what was said, what this run says to it.
+
+A claim is a function with the decorator `claim`, found by `verdicts`. Each verdict carries its figure with an interval, the condition where
+it depends on one, or the need where this machine cannot tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from fencepost.analysis import derive
+from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, with_bounds
+
+SAME = 0.01
+"""Margin within which two clock rates count as equal."""
+AGREE_PPM = 100.0
+
+
+class Outcome(StrEnum):
+    """The four verdicts."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    DEPENDS = "depends"
+    NOT_MEASURABLE = "not measurable here"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What this run says to a claim. `figure` is the number with its interval as text, `because` one or two sentences."""
+
+    outcome: Outcome
+    figure: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The sentence as it stands in the notes, in English, and the kernels that test it."""
+
+    id: str
+    topic: str
+    quote: str
+    english: str
+    kernels: tuple[str, ...]
+    test: Callable[[Analysis], Verdict]
+
+
+_CLAIMS: list[Claim] = []
+
+
+def claim(
+    id: str, quote: str, english: str, kernels: Sequence[str]
+) -> Callable[[Callable[[Analysis], Verdict]], Callable[[Analysis], Verdict]]:
+    """Register the function under it as the test of one sentence. Its topic is the first part of `id`, before the slash."""
+
+    def register(test: Callable[[Analysis], Verdict]) -> Callable[[Analysis], Verdict]:
+        if any(other.id == id for other in _CLAIMS):
+            raise ValueError(f"claim {id} is there twice")
+        _CLAIMS.append(Claim(id, id.partition("/")[0], quote, english, tuple(kernels), test))
+        return test
+
+    return register
+
+
+def claims() -> tuple[Claim, ...]:
+    """All claims, in the order of the file."""
+    return tuple(_CLAIMS)
+
+
+def verdicts(analysis: Analysis) -> list[tuple[Claim, Verdict]]:
+    """Each claim with what this run says to it; a claim whose kernels are not in the run is not measurable here, and says why."""
+    return [(item, _missing(analysis, item) or item.test(analysis)) for item in _CLAIMS]
+
+
+def _missing(analysis: Analysis, item: Claim) -> Verdict | None:
+    for kernel in item.kernels:
+        rows = analysis.kernel(kernel)
+        if not len(rows):
+            return Verdict(
+                Outcome.NOT_MEASURABLE, "", f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`."
+            )
+        if rows["ns"].isna().all():
+            return Verdict(Outcome.NOT_MEASURABLE, "", f"{kernel}: {rows['reason'].iloc[0]}.")
+    return None
+
+
+@claim(
+    "clock/turbo",
+    "intel turbo mode 會讓運算速度浮動",
+    "Intel's turbo mode makes the speed of computation fluctuate",
+    ["clock/core"],
+)
+def turbo(analysis: Analysis) -> Verdict:
+    """The core clock against the tick counter's constant rate, and its spread over states and time."""
+    clocks = [item for item in derive.core_clocks(analysis) if item.ghz.n]
+    if not clocks:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "The core clock could not be measured beside clock/core.")
+    ticks = derive.tick_hz(analysis).value / 1e9
+    usual = next((item for item in clocks if item.label == "warm"), clocks[0])
+    quotient = Interval(*(value / ticks for value in usual.ghz[:3]), usual.ghz.coverage, usual.ghz.n)
+    figure = f"core clock / tick rate = {with_bounds(quotient.value, quotient.low, quotient.high)}"
+    said = ", ".join(f"{item.label} {plain(item.ghz.value, 3)} GHz" for item in clocks)
+    values = [item.ghz.value for item in clocks]
+    spread = max(values) / min(values) - 1
+    for series in derive.core_series(analysis):
+        low, high = np.quantile(series.ghz, [0.01, 0.99])
+        spread = max(spread, float(high / low - 1))
+        said += f", {plain(float(low), 3)} to {plain(float(high), 3)} GHz within {plain(float(series.seconds[-1]), 2)} s (1st to 99th percentile)"
+    if spread > 2 * SAME:
+        because = (
+            f"The core's clock moves: {said}. So a tick is not a cycle, and ns and cycles are both given everywhere."
+        )
+        return Verdict(Outcome.CONFIRMED, figure, because)
+    if abs(quotient.value - 1) > SAME:
+        because = (
+            f"The core's clock is not the counter's ({plain(ticks, 4)} GHz), but it stayed within {plain(spread * 100, 2)} % during this run: {said}. "
+            "Fluctuation needs a load or a temperature that this run did not meet."
+        )
+        return Verdict(Outcome.DEPENDS, figure, because)
+    return Verdict(
+        Outcome.REFUTED,
+        figure,
+        f"On this machine, in this run, the core ran at the counter's own rate, steadily: {said}.",
+    )
+
+
+@claim(
+    "clock/rdtsc",
+    "rdtsc: intel 指令 timestamp counter",
+    "rdtsc: an Intel instruction, the time-stamp counter",
+    ["clock/read", "clock/rate"],
+)
+def rdtsc(analysis: Analysis) -> Verdict:
+    """Does it count time, asleep or not, and what does reading it cost."""
+    reads = analysis.kernel("clock/read")
+    reads = reads[reads["ns"].notna()]
+    plain_read = reads[[parameters.get("read") == "rdtsc" for parameters in reads["parameters"]]]
+    if not len(plain_read):
+        return Verdict(
+            Outcome.NOT_MEASURABLE, "", f"needs an x86-64 processor, this one is {analysis.machine['arch']}."
+        )
+    row = plain_read.iloc[0]
+    figure = f"{ns_with_bounds(row['ns'], row['ns_low'], row['ns_high'])} a reading"
+    rates = {}
+    for item in analysis.kernel("clock/rate").itertuples():
+        metrics: dict[str, dict[str, float]] = item.metrics  # type: ignore[assignment]
+        parameters: dict[str, str] = item.parameters  # type: ignore[assignment]
+        if "tick_hz" in metrics:
+            rates[str(parameters.get("during"))] = metrics["tick_hz"]["value"]
+    if not {"sleep", "spin"} <= set(rates):
+        return Verdict(
+            Outcome.DEPENDS,
+            figure,
+            "It is there and can be read; whether it counts on while the CPU sleeps was not measured in this run.",
+        )
+    apart = (rates["sleep"] / rates["spin"] - 1) * 1e6
+    said = f"asleep it runs at {rates['sleep'] / 1e9:.6f} GHz, spinning at {rates['spin'] / 1e9:.6f} GHz ({plain(apart, 2)} ppm apart)"
+    if abs(apart) <= AGREE_PPM:
+        return Verdict(
+            Outcome.CONFIRMED, figure, f"It stamps time, not work: {said}. It is not a count of cycles of the core."
+        )
+    return Verdict(Outcome.REFUTED, figure, f"It does not keep time across sleep: {said}.")
+
+
+@claim(
+    "clock/hrtimer",
+    "hrt: high resolution timer 是額外的硬體，精準度可以高很多",
+    "hrt, the high-resolution timer, is extra hardware and can be much more precise",
+    ["clock/wakeup"],
+)
+def hrtimer(analysis: Analysis) -> Verdict:
+    """How late a thread wakes, against the scheduler's tick that timers had before."""
+    rows = analysis.kernel("clock/wakeup")
+    late = {}
+    for item in rows[rows["ns"].notna()].itertuples():
+        parameters: dict[str, object] = item.parameters  # type: ignore[assignment]
+        late.setdefault(str(parameters.get("policy", item.case)), []).append(item)
+    best = {policy: min(items, key=lambda item: float(item.ns)) for policy, items in late.items()}
+    step = _coarse_step(analysis)
+    said = ", ".join(
+        f"{policy} {ns_with_bounds(float(item.ns), float(item.ns_low), float(item.ns_high))}"
+        for policy, item in best.items()
+    )
+    fastest = min(best.values(), key=lambda item: float(item.ns))
+    figure = (
+        f"woken {ns_with_bounds(float(fastest.ns), float(fastest.ns_low), float(fastest.ns_high))} after the deadline"
+    )
+    if math.isnan(step):
+        return Verdict(
+            Outcome.DEPENDS,
+            figure,
+            f"By policy: {said}. The tick to compare with (clock/resolution of a coarse clock) is not in this run.",
+        )
+    worst = max(float(item.ns) for item in best.values())
+    tail = f"The timer's tick would be {nanoseconds(step, 3)}. Latency is that of waking a thread, not of the timer: clocks resolve about a ns."
+    if worst < step / 4:
+        return Verdict(
+            Outcome.CONFIRMED,
+            figure,
+            f"By policy: {said}; {plain(step / worst, 2)} to {plain(step / float(fastest.ns), 2)} times finer. {tail}",
+        )
+    if float(fastest.ns) < step / 4:
+        return Verdict(Outcome.DEPENDS, figure, f"It depends on the policy: {said}. {tail}")
+    return Verdict(Outcome.REFUTED, figure, f"By policy: {said}. {tail}")
+
+
+def _coarse_step(analysis: Analysis) -> float:
+    rows = analysis.kernel("clock/resolution")
+    for item in rows[rows["ns"].notna()].itertuples():
+        parameters: dict[str, object] = item.parameters  # type: ignore[assignment]
+        if "coarse" in str(parameters.get("clock", "")):
+            return float(str(item.ns))
+    return math.nan
+
+
+@claim(
+    "pipeline/dependence",
+    "假如某條指令需要依賴前面一條指令的執行結果數據，那麼 pipeline 便失去作用，因為第二條指令必須等待第一條指令完成。",
+    "If an instruction depends on the result of the one before it, the pipeline loses its effect, because the second must wait for the first to finish.",
+    ["pipeline/chain"],
+)
+def dependence(analysis: Analysis) -> Verdict:
+    """One chain against several independent ones: the same instructions, with and without waiting."""
+    rows = analysis.kernel("pipeline/chain")
+    rows = rows[rows["ns"].notna()]
+    factors: dict[str, Interval] = {}
+    by_op: dict[str, dict[int, str]] = {}
+    ns = dict(zip(rows["case"], rows["ns"], strict=True))
+    for case, parameters in zip(rows["case"], rows["parameters"], strict=True):
+        by_op.setdefault(str(parameters.get("op")), {})[int(parameters.get("chains", 0))] = case
+    for op, cases in by_op.items():
+        several = [case for chains, case in cases.items() if chains > 1]
+        if 1 in cases and several:
+            factors[op] = derive.ratio(analysis, cases[1], min(several, key=lambda case: ns[case]))
+    if not factors:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs one chain and several of the same instruction in one run.")
+    figure = "; ".join(f"{op} ×{with_bounds(value.value, value.low, value.high)}" for op, value in factors.items())
+    # Without an interval (fewer than six rounds) the median has to do; the figure shows that it has none.
+    slower = {
+        op for op, value in factors.items() if (value.value if math.isnan(value.low) else value.low) > 1 + 5 * SAME
+    }
+    if slower == set(factors):
+        because = (
+            "Each instruction that waits for the one before it takes its full latency; independent ones overlap. Only the dependent chain "
+            "stands still: other chains run on beside it, out of order."
+        )
+        return Verdict(Outcome.CONFIRMED, figure, because)
+    if slower:
+        return Verdict(
+            Outcome.DEPENDS,
+            figure,
+            f"It depends on the instruction: waiting costs for {', '.join(sorted(slower))}, not for {', '.join(sorted(set(factors) - slower))}.",
+        )
+    return Verdict(Outcome.REFUTED, figure, "Dependent instructions took no longer than independent ones.")

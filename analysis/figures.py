@@ -1,0 +1,312 @@
+"""Figures as SVG: drawn by matplotlib without its global state, readable at 360 pixels, for light and dark pages.
+
+Text and axes take the colour of the text around them, series take ``--c0`` to ``--c7`` of the page, with colours that colour-blind
+readers can tell apart as a fallback. Each figure comes with a title, a description in words, and the table of what it shows.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fencepost.analysis.tables import Table, plain, size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), less yellow and black, which vanish on light or dark paper.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f")
+_INK = "#010203"
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_STYLE: Mapping[str, Any] = {
+    "svg.fonttype": "none",
+    # Names of CPUs and kernels come from outside: a dollar sign in one must not start a formula.
+    "text.parse_math": False,
+    "font.size": 11,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": _INK,
+    "grid.alpha": 0.15,
+    "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+}
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, what it says in words, and its table.
+
+    ``name`` is a word for ids and file names; ``svg`` is for putting into an HTML page.
+    """
+
+    name: str
+    title: str
+    description: str
+    svg: str
+    table: Table
+
+    def standalone(self) -> str:
+        """The same picture as a file of its own, dark on white."""
+        opening, rest = self.svg.split(">", 1)
+        head = opening.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        style = "<style>svg{background:#fff;color:#1b1b1b;font-family:system-ui,sans-serif}</style>"
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>{style}{rest}\n'
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line or one set of points: its label, x, y, and bounds of y (NaN where there are none)."""
+
+    label: str
+    x: Array
+    y: Array
+    low: Array | None = None
+    high: Array | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of a forest plot."""
+
+    label: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+@contextmanager
+def _canvas(name: str, height: float = 3.5) -> Iterator[tuple[Canvas, Axes]]:
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        canvas = Canvas(figsize=(5.2, height), layout="constrained")
+        canvas.patch.set_alpha(0)
+        axes = canvas.add_subplot()
+        axes.patch.set_alpha(0)
+        yield canvas, axes
+
+
+def _svg(canvas: Canvas, name: str, title: str, description: str) -> str:
+    buffer = io.StringIO()
+    canvas.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg ") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', lambda match: f'id="{name}-{match[1]}"', text)
+    text = re.sub(r"url\(#([^)]+)\)", lambda match: f"url(#{name}-{match[1]})", text)
+    text = re.sub(r'xlink:href="#([^"]+)"', lambda match: f'href="#{name}-{match[1]}"', text)
+    # matplotlib names a font of its own for every text; the page's font is the one that fits.
+    text = re.sub(r"font: ([\d.]+)px [^;\"]*", lambda match: f"font-size: {match[1]}px", text)
+    text = text.replace(_INK, "currentColor")
+    for index, colour in enumerate(PALETTE):
+        text = text.replace(colour, f"var(--c{index}, {colour})")
+    opening, rest = text.split(">", 1)
+    view = re.search(r'viewBox="[^"]+"', opening)
+    head = (
+        f'<svg {view[0] if view else ""} class="figure" role="img" aria-labelledby="{name}-title {name}-desc">'
+        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+    )
+    return head + re.sub(r"\n\s*", "\n", rest)
+
+
+def _decade(value: float) -> str:
+    return plain(value, 1) if value < 1 else plain(round(value), 9)
+
+
+def _log_axis(axis: Any, label: Callable[[float], str] = _decade) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: label(float(value))))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _linear_axis(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+
+
+def _spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Positions at least `gap` apart that stay close to the wanted ones, in the order given."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    placed = [wanted[i] for i in order]
+    for _ in range(100):
+        moved = False
+        for a in range(len(placed) - 1):
+            overlap = gap - (placed[a + 1] - placed[a])
+            if overlap > 1e-9:
+                placed[a] -= overlap / 2
+                placed[a + 1] += overlap / 2
+                moved = True
+        if not moved:
+            break
+    result = [0.0] * len(wanted)
+    for i, value in zip(order, placed, strict=True):
+        result[i] = value
+    return result
+
+
+def _end_labels(axes: Axes, series: Sequence[Series]) -> None:
+    """Name each line at its right end, moved up or down where names would overlap."""
+    transform = axes.transData
+    inverse = axes.transAxes.inverted()
+    ends = []
+    for item in series:
+        known = np.flatnonzero(np.isfinite(item.y))
+        last = int(known[-1])
+        ends.append(inverse.transform(transform.transform((item.x[last], item.y[last])))[1])
+    for index, (item, y) in enumerate(zip(series, _spread(ends, 0.075), strict=True)):
+        axes.text(1.02, y, item.label, transform=axes.transAxes, color=PALETTE[index % 8], va="center", clip_on=False)
+
+
+def lines(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    x_scale: str = "linear",
+    y_scale: str = "linear",
+    x_format: Callable[[float], str] | None = None,
+    x_ticks: Sequence[float] | None = None,
+    y_from_zero: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+    markers: bool = True,
+) -> Figure:
+    """Lines with their names at the right end, bounds as a band, and vertical marks with a word at the top."""
+    shown = [item for item in series if np.isfinite(item.y).any()]
+    with _canvas(name) as (canvas, axes):
+        for index, item in enumerate(shown):
+            colour, dash = PALETTE[index % 8], _DASHES[(index // 8 + index) % 4 if markers else 0]
+            axes.plot(
+                item.x,
+                item.y,
+                color=colour,
+                linestyle=dash,
+                linewidth=1.8,
+                marker="o" if markers else None,
+                markersize=3.5,
+            )
+            if item.low is not None and item.high is not None:
+                axes.fill_between(item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0)
+        axes.set_xscale(x_scale, **({"base": 2} if x_format is size else {}))
+        axes.set_yscale(y_scale)
+        for axis, scale, label in ((axes.xaxis, x_scale, x_format), (axes.yaxis, y_scale, None)):
+            if scale == "log":
+                _log_axis(axis, label or _decade)
+            else:
+                _linear_axis(axis)
+        if x_ticks is not None:
+            axes.set_xticks(list(x_ticks))
+            axes.minorticks_off()
+        if y_from_zero:
+            axes.set_ylim(bottom=0)
+        axes.margins(y=0.12)
+        for position, word in marks:
+            axes.axvline(position, color=_INK, linewidth=0.8, linestyle=(0, (2, 2)), alpha=0.6)
+            axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        if len(shown) > 1 or (shown and shown[0].label):
+            canvas.draw_without_rendering()
+            _end_labels(axes, shown)
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def forest(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    points: Sequence[Point],
+    *,
+    x_label: str,
+    x_scale: str = "linear",
+    from_zero: bool = False,
+    groups: Sequence[int] | None = None,
+) -> Figure:
+    """One row a point with its interval, first on top; the value stands beside it."""
+    with _canvas(name, 1.1 + 0.27 * len(points)) as (canvas, axes):
+        axes.set_xscale(x_scale)
+        for row, point in enumerate(points):
+            colour = PALETTE[(groups[row] if groups else 0) % 8]
+            if math.isfinite(point.low) and math.isfinite(point.high):
+                axes.plot(
+                    [point.low, point.high], [row, row], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt"
+                )
+            axes.plot([point.value], [row], marker="o", markersize=5, color=colour, linestyle="none")
+            axes.annotate(
+                plain(point.value, 3),
+                (point.value, row),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=10,
+            )
+        axes.set_yticks(range(len(points)), [point.label for point in points])
+        axes.set_ylim(len(points) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.16)
+        if from_zero:
+            axes.set_xlim(left=0)
+        (_log_axis if x_scale == "log" else _linear_axis)(axes.xaxis)
+        axes.set_xlabel(x_label)
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def ecdf(name: str, title: str, description: str, table: Table, series: Sequence[Series], *, x_label: str) -> Figure:
+    """Share of events at or below x, on a logarithmic x; each curve is named beside its own steep part."""
+    with _canvas(name, 4.0) as (canvas, axes):
+        axes.set_xscale("log")
+        heights = np.linspace(0.94, 0.1, len(series)) if len(series) > 1 else np.array([0.5])
+        order = sorted(range(len(series)), key=lambda i: _at(series[i], 0.5))
+        for place, index in enumerate(order):
+            item, colour = series[index], PALETTE[index % 8]
+            axes.step(
+                item.x, item.y, where="post", color=colour, linewidth=1.8, linestyle=_DASHES[(index // 8 + index) % 4]
+            )
+            height = float(heights[::-1][place])
+            axes.annotate(
+                item.label,
+                (_at(item, height), height),
+                xytext=(5, -1),
+                textcoords="offset points",
+                color=colour,
+                va="center",
+                fontsize=10,
+            )
+        high = max(float(_at(item, 0.999)) for item in series)
+        low = min(float(item.x[0]) for item in series)
+        axes.set_xlim(low * 0.7, max(high, low * 10) * 4)
+        axes.set_ylim(0, 1.02)
+        _log_axis(axes.xaxis)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel("share of events")
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def _at(item: Series, share: float) -> float:
+    return float(item.x[min(int(np.searchsorted(item.y, share - 1e-12)), len(item.x) - 1)])

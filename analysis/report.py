@@ -1,0 +1,663 @@
+"""The report of a run: one self-contained HTML file, the same in Markdown, and its rows as JSON.
+
+Whatever comes from outside (names of CPUs, labels, kernels) is text: jinja escapes it for HTML, matplotlib for SVG, `_markdown` for Markdown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fencepost.analysis import claims, topics, warnings
+from fencepost.analysis.derive import core_clock_of_rounds, tick_hz
+from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, analyse
+from fencepost.analysis.figures import Figure
+from fencepost.analysis.tables import (
+    Table,
+    bounds,
+    ns_with_bounds,
+    plain,
+    size,
+    size_bytes,
+    table,
+    with_bounds,
+)
+from fencepost.bench.schema import SCHEMA_VERSION
+
+TEMPLATES = Path(__file__).parent / "templates"
+TRUSTED_FLOOR_PCT = 1.0
+DOUBTFUL_FLOOR_PCT = 5.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The trust panel's one verdict: a word and a sentence."""
+
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """All that HTML and Markdown say."""
+
+    title: str
+    machine_name: str
+    verdict: Verdict
+    ladder: Table | None
+    trust: Table
+    warnings: Sequence[warnings.Warning]
+    unmeasurable: Table | None
+    machine: Table
+    sections: Sequence[topics.Section]
+    claims: Mapping[str, Sequence[tuple[claims.Claim, claims.Verdict]]]
+    data: Table
+    twins: Table | None
+
+
+# ---- JSON ----
+
+_JSON_ROW = (
+    "case",
+    "kernel",
+    "parameters",
+    "cpus",
+    "relation",
+    "unit",
+    "kind",
+    "once",
+    "twin_of",
+    "reason",
+    "ns",
+    "ns_low",
+    "ns_high",
+    "coverage",
+    "cycles",
+    "cycles_low",
+    "cycles_high",
+    "floor_ns",
+    "core_hz",
+    "rounds",
+    "batches",
+    "disturbed_pct",
+    "flags",
+    "modes",
+    "metrics",
+    "quantiles",
+)
+
+
+def as_json(folder: Path | str) -> dict[str, Any]:
+    """A run's estimates as plain data.
+
+    Returns
+    -------
+    dict
+        ``schema``, ``run``, ``machine`` (machine.json), ``rounds``, ``planned_rounds``, ``noise_floor_pct`` and ``twins`` (A/A rows), ``rows`` (one a case;
+        ``reason`` says why where figures are null), ``warnings``, ``claims``. NaN and infinities are None throughout.
+
+    Raises
+    ------
+    RunFolderError
+        where the folder is damaged.
+    """
+    analysis = analyse(folder)
+    records = analysis.rows.to_dict("records")
+    rows = [{name: record[name] for name in _JSON_ROW} for record in records]
+    for row in rows:
+        row["modes"] = [mode._asdict() for mode in row["modes"]]
+    document = {
+        "schema": SCHEMA_VERSION,
+        "run": analysis.run["id"],
+        "machine": analysis.machine,
+        "rounds": analysis.rounds,
+        "planned_rounds": analysis.planned_rounds,
+        "noise_floor_pct": analysis.noise_floor_pct,
+        "twins": [
+            {"case": twin.case, "twin_of": twin.original, "effect_pct": twin.effect_pct._asdict()}
+            for twin in analysis.twins
+        ],
+        "rows": rows,
+        "warnings": [
+            {
+                "kind": str(item.kind),
+                "seen": item.seen,
+                "cause": item.cause,
+                "next_step": item.next_step,
+                "cases": list(item.cases),
+            }
+            for item in warnings.collect(analysis)
+        ],
+        "claims": [
+            {
+                "id": item.id,
+                "quote": item.quote,
+                "english": item.english,
+                "verdict": str(said.outcome),
+                "figure": said.figure,
+                "because": said.because,
+            }
+            for item, said in claims.verdicts(analysis)
+        ],
+    }
+    clean = _plain_data(document)
+    assert isinstance(clean, dict)
+    return clean
+
+
+def _plain_data(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain_data(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_data(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# ---- the document ----
+
+
+def write_report(folder: Path | str, html: Path | str | None = None, markdown: Path | str | None = None) -> list[Path]:
+    """Write the report of a run folder; returns the files written.
+
+    Parameters
+    ----------
+    folder
+        a run folder, complete or not.
+    html
+        file to write: one HTML file with everything in it.
+    markdown
+        file to write; its pictures go into a folder beside it, named like the file with ``_figures`` at the end.
+
+    Raises
+    ------
+    RunFolderError
+        where the folder is damaged.
+    OSError
+        where a file cannot be written.
+    """
+    document = build_document(analyse(folder))
+    written = []
+    if html is not None:
+        path = Path(html)
+        path.write_text(as_html(document), encoding="utf-8")
+        written.append(path)
+    if markdown is not None:
+        path = Path(markdown)
+        pictures = path.with_name(f"{path.stem}_figures")
+        figures = [figure for section in document.sections for figure in section.figures]
+        if figures:
+            pictures.mkdir(exist_ok=True)
+        for figure in figures:
+            target = pictures / f"{figure.name}.svg"
+            target.write_text(figure.standalone(), encoding="utf-8")
+            written.append(target)
+        path.write_text(as_markdown(document, pictures.name), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def build_document(analysis: Analysis) -> Document:
+    """Everything that a report says about a run."""
+    name = str(analysis.machine["cpu_model"])
+    said = claims.verdicts(analysis) if analysis.rounds else []
+    by_topic: dict[str, list[tuple[claims.Claim, claims.Verdict]]] = {}
+    for item, verdict in said:
+        by_topic.setdefault(item.topic, []).append((item, verdict))
+    return Document(
+        title=f"What {name} really charges",
+        machine_name=name,
+        verdict=trust_verdict(analysis),
+        ladder=ladder(analysis),
+        trust=trust_table(analysis),
+        warnings=warnings.collect(analysis),
+        unmeasurable=_unmeasurable(analysis),
+        machine=machine_table(analysis.machine),
+        sections=topics.sections(analysis) if analysis.rounds else [],
+        claims=by_topic,
+        data=_data_table(analysis),
+        twins=_twins_table(analysis),
+    )
+
+
+def trust_verdict(analysis: Analysis) -> Verdict:
+    """One verdict in words on how far the figures of a run can be trusted."""
+    rounds, planned, floor = analysis.rounds, analysis.planned_rounds, analysis.noise_floor_pct
+    if rounds == 0:
+        return Verdict(
+            "Nothing to trust yet",
+            f"No round of this run is complete ({planned} are planned), so there are no figures; `fencepost run --resume` goes on.",
+        )
+    if rounds < FEWEST_PROCESSES:
+        return Verdict(
+            "Not yet",
+            f"{_count(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than {FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
+        )
+    measured = analysis.rows[analysis.rows["ns"].notna()]
+    noisy = sum("noisy" in flags for flags in measured["flags"])
+    share = noisy / len(measured) if len(measured) else 0.0
+    so_many = f"{_count(noisy, 'row')} of {len(measured)} noisy"
+    if math.isnan(floor):
+        return Verdict(
+            "In part",
+            f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine is not known.",
+        )
+    said = f"the same code run twice differs by at most {plain(floor, 2)} %, with {so_many}"
+    if floor <= TRUSTED_FLOOR_PCT and share <= 0.2:
+        return Verdict(
+            "Yes", f"Differences of more than {plain(max(floor, 0.1), 2)} % between rows mean something: {said}."
+        )
+    if floor <= DOUBTFUL_FLOOR_PCT:
+        return Verdict("With care", f"Believe differences of more than {plain(floor, 2)} % only: {said}.")
+    return Verdict("Hardly", f"Orders of magnitude hold, small differences do not: {said}.")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+_Picker = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any] | None]
+
+
+def _with(**wanted: object) -> _Picker:
+    """The first row whose parameters have these values."""
+
+    def pick(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        fits = (
+            row for row in rows if all(str(row["parameters"].get(name)) == str(value) for name, value in wanted.items())
+        )
+        return next(fits, None)
+
+    return pick
+
+
+def _by_size(largest: bool) -> _Picker:
+    def pick(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        known = [
+            row
+            for row in rows
+            if math.isfinite(size_bytes(row["parameters"].get("size")))
+            and row["parameters"].get("order", "random") == "random"
+        ]
+        key = lambda row: size_bytes(row["parameters"].get("size"))  # noqa: E731
+        return (max if largest else min)(known, key=key, default=None)
+
+    return pick
+
+
+def _first(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return rows[0] if rows else None
+
+
+LADDER: tuple[tuple[str, str, _Picker], ...] = (
+    ("add, waiting for the one before", "pipeline/chain", _with(op="add", chains=1)),
+    ("multiply, waiting for the one before", "pipeline/chain", _with(op="imul", chains=1)),
+    ("load from the first-level cache", "memory/chase", _by_size(largest=False)),
+    ("read the tick counter, unfenced", "clock/read", _with(read="rdtsc")),
+    ("read the tick counter, fenced", "clock/read", _with(read="lfence_rdtsc_lfence")),
+    ("read the tick counter", "clock/read", _with(read="isb_cntvct_isb")),
+    ("ask libc for the time (vDSO)", "clock/call", _with(clock="monotonic", via="libc")),
+    ("load from the largest ring", "memory/chase", _by_size(largest=True)),
+    ("enter the kernel and come back", "clock/null_syscall", _first),
+    ("ask the kernel for the time", "clock/call", _with(clock="monotonic", via="syscall")),
+    ("how late a sleeping thread wakes", "clock/wakeup", _with(policy="other", period_us=1000)),
+)
+
+
+def ladder(analysis: Analysis) -> Table | None:
+    """This machine's headline numbers, cheapest first; None where none of them was measured."""
+    rows = [row for row in analysis.rows.to_dict("records") if math.isfinite(row["ns"]) and row["twin_of"] is None]
+    steps = []
+    for label, kernel, pick in LADDER:
+        row = pick([row for row in rows if row["kernel"] == kernel])
+        if row is not None:
+            if kernel == "memory/chase":
+                label += f" ({size(size_bytes(row['parameters'].get('size')))})"
+            steps.append((row["ns"], label, row))
+    steps.sort(key=lambda step: step[0])
+    cells = [
+        (
+            label,
+            ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+            with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
+            row["case"],
+        )
+        for _, label, row in steps
+    ]
+    caption = "What things cost here: median over processes [95 % interval]"
+    return table(caption, ("what", "time", "core cycles", "measured as"), cells) if cells else None
+
+
+def trust_table(analysis: Analysis) -> Table:
+    """The facts behind the verdict."""
+    run, plan, machine = analysis.run, analysis.run["plan"], analysis.machine
+    rows = analysis.rows
+    facts: list[tuple[str, str]] = [
+        ("complete rounds", f"{analysis.rounds} of {analysis.planned_rounds} planned; each is a fresh process")
+    ]
+    if analysis.rounds:
+        floor = analysis.noise_floor_pct
+        facts.append(
+            (
+                "noise floor (A/A)",
+                "not measured: no A/A row in this run"
+                if math.isnan(floor)
+                else f"{plain(floor, 2)} %: the largest effect among {_count(len(analysis.twins), 'pair')} of the same code under two names",
+            )
+        )
+        lost = [
+            f"CPU {row['cpus'][0]}: {with_bounds(*(row['metrics']['lost_pct'][part] for part in ('value', 'low', 'high')), '%')}"
+            for row in analysis.kernel("noise/gaps").to_dict("records")
+            if "lost_pct" in row["metrics"]
+        ]
+        facts.append(("time lost in gaps", "; ".join(lost) or "not measured: no noise/gaps in this run"))
+        middle, low, high = core_clock_of_rounds(analysis)
+        facts.append(
+            (
+                "core clock over the run",
+                f"{plain(middle.value)} GHz, from {plain(low)} to {plain(high)} over rounds"
+                if middle.n
+                else "not known: the chains that show it were not believable",
+            )
+        )
+        ticks = tick_hz(analysis)
+        worker = analysis.reduced.workers
+        facts.append(
+            (
+                "tick counter",
+                f"{worker['tick_source'].iloc[0]} at {plain(ticks.value / 1e6, 7)} MHz, in steps of {plain(float(worker['quantum_ticks'].median()))} ticks",
+            )
+        )
+        measured = rows[rows["ns"].notna()]
+        flagged = sum(bool(set(flags) - {"once"}) for flags in measured["flags"])
+        facts.append(("rows with a remark", f"{flagged} of {len(measured)}"))
+    facts.append(("pinning", f"{run['launcher']}, CPU {', '.join(map(str, plan['cpus']))}"))
+    facts.append(("virtualisation", _virtual(machine.get("hypervisor"))))
+    missing = int(rows["reason"].notna().sum())
+    facts.append(
+        (
+            "not measurable here",
+            f"{_count(missing, 'row')}, each with its reason below"
+            if missing
+            else "nothing: every row of the plan was measured",
+        )
+    )
+    return table("Can I trust this?", ("what", "seen"), facts)
+
+
+def _virtual(value: object) -> str:
+    if isinstance(value, Mapping):
+        guest, kind = value.get("guest"), value.get("kind")
+        if guest:
+            return f"guest of {kind or 'an unnamed hypervisor'}: the hypervisor can take the CPU away unseen"
+        return "not known" if guest is None else "none seen"
+    return f"guest of {value}" if value else "not known"
+
+
+def _unmeasurable(analysis: Analysis) -> Table | None:
+    rows = analysis.rows[analysis.rows["reason"].notna()] if analysis.rounds else analysis.rows[:0]
+    cells = [(row["case"], row["reason"]) for row in rows.to_dict("records")]
+    return table("Not measurable here, and why", ("case", "reason"), cells) if cells else None
+
+
+def _twins_table(analysis: Analysis) -> Table | None:
+    cells = [
+        (twin.original, with_bounds(*twin.effect_pct[:3], "%"), str(twin.effect_pct.n))
+        for twin in analysis.twins
+        if twin.effect_pct.n
+    ]
+    return (
+        table(
+            "A/A rows: the same code under two names, and how far they differ",
+            ("case", "difference [95 % interval]", "rounds"),
+            cells,
+        )
+        if cells
+        else None
+    )
+
+
+_MACHINE_FACTS: tuple[tuple[str, str], ...] = (
+    ("cpu_model", "processor"),
+    ("arch", "architecture"),
+    ("cpu_vendor", "vendor"),
+    ("cpu_family", "family"),
+    ("cpu_model_number", "model"),
+    ("stepping", "stepping"),
+    ("microcode", "microcode"),
+    ("kernel", "kernel"),
+    ("kernel_version", "kernel build"),
+    ("libc", "C library"),
+    ("clocksource", "clock source"),
+    ("frequency_driver", "frequency driver"),
+    ("governor", "governor"),
+    ("turbo", "turbo"),
+    ("smt", "sibling threads (SMT)"),
+    ("thp", "transparent huge pages"),
+    ("aslr", "address-space randomisation"),
+)
+
+
+def machine_table(machine: Mapping[str, Any]) -> Table:
+    """What machine.json says, in words; what it does not know is said to be not known."""
+    facts = [(word, _fact(machine[name])) for name, word in _MACHINE_FACTS if name in machine]
+    topology = machine["topology"]
+    if isinstance(topology, Mapping):
+        counts = [
+            (len(topology.get(name) or ()), one, several)
+            for name, one, several in (
+                ("cpus", "CPU", "CPUs"),
+                ("cores", "core", "cores"),
+                ("packages", "package", "packages"),
+                ("numa", "NUMA node", "NUMA nodes"),
+            )
+        ]
+        facts.append(
+            (
+                "topology",
+                ", ".join(f"{count} {one if count == 1 else several}" for count, one, several in counts if count)
+                or "not known",
+            )
+        )
+    known = topics.caches(machine)
+    if known:
+        facts.append(("caches", ", ".join(f"{name} {size(value)}" for name, value in known)))
+    memory = machine.get("memory_bytes")
+    if isinstance(memory, int | float):
+        facts.append(("memory", size(memory)))
+    facts.append(("virtualisation", _virtual(machine.get("hypervisor"))))
+    mitigations = machine.get("mitigations")
+    if isinstance(mitigations, Mapping):
+        active = [f"{name}: {text}" for name, text in mitigations.items() if text != "Not affected"]
+        facts.append(("mitigations", "; ".join(active) or "not affected by any that the kernel knows"))
+    return table("The machine", ("what", "value"), facts)
+
+
+def _fact(value: object) -> str:
+    if value is None or value == "" or value == []:
+        return "not known"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _data_table(analysis: Analysis) -> Table:
+    run, plan = analysis.run, analysis.run["plan"]
+    engine = run["engine"]
+    facts = [
+        ("run", run["id"]),
+        ("made", run["created_utc"]),
+        ("command", shlex.join(run["command"])),
+        (
+            "profile",
+            f"{plan['profile']}: {plan['rounds']} rounds, {plan['batches']} batches of {plan['batch_ns'] // 1000} µs a case, seed {plan['seed']}",
+        ),
+        ("launcher", run["launcher"]),
+        ("engine", f"{engine['arch']}, {engine['compiler']}, {engine['flags']}"),
+        ("sha256 of the engine", engine["sha256"]),
+        ("versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items())),
+        ("batches", plain(float(analysis.rows["batches"].sum()), 12)),
+    ]
+    return table("Data and versions", ("what", "value"), facts)
+
+
+# ---- HTML ----
+
+
+def as_html(document: Document) -> str:
+    """One self-contained page: no network, no script."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["svg"] = Markup  # made by figures.py, which escapes
+    environment.filters["code"] = _code_spans
+    return environment.get_template("report.html.j2").render(document=document)
+
+
+def _code_spans(text: str) -> str:
+    """`like this` in a sentence as <code>, everything escaped."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)
+    )
+
+
+# ---- Markdown ----
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!$])")
+
+
+def _markdown(text: str) -> str:
+    """Text as text: nothing in it is markup, a table cell or a line of its own."""
+    return (
+        _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;"))
+        .replace("\\<", "&lt;")
+        .replace("\\>", "&gt;")
+        .replace("\r", " ")
+        .replace("\n", " ")
+    )
+
+
+def _spans(text: str) -> str:
+    parts = text.split("`")
+    return "".join(f"`{part}`" if index % 2 else _markdown(part) for index, part in enumerate(parts))
+
+
+def _markdown_table(item: Table) -> list[str]:
+    lines = [
+        f"*{_markdown(item.caption)}*",
+        "",
+        "| " + " | ".join(map(_markdown, item.header)) + " |",
+        "|" + " --- |" * len(item.header),
+    ]
+    lines += ["| " + " | ".join(_markdown(cell) or " " for cell in row) + " |" for row in item.rows]
+    return [*lines, ""]
+
+
+def _markdown_figure(figure: Figure, folder: str) -> list[str]:
+    return [
+        f"![{_markdown(figure.title)}. {_markdown(figure.description)}]({folder}/{figure.name}.svg)",
+        "",
+        _markdown(figure.description),
+        "",
+        *_markdown_table(figure.table),
+    ]
+
+
+def as_markdown(document: Document, pictures: str) -> str:
+    """The same as `as_html` for a repository's page; pictures are looked for in the folder `pictures` beside it."""
+    lines: list[str] = [f"# {_markdown(document.title)}", ""]
+    if document.ladder:
+        lines += _markdown_table(document.ladder)
+    lines += [
+        "## Can I trust this?",
+        "",
+        f"**{_markdown(document.verdict.word)}.** {_spans(document.verdict.sentence)}",
+        "",
+        *_markdown_table(document.trust),
+    ]
+    if document.twins:
+        lines += _markdown_table(document.twins)
+    if document.warnings:
+        lines += [
+            "### What to know before reading on",
+            "",
+            *(f"- {_spans(item.sentence)}" for item in document.warnings),
+            "",
+        ]
+    if document.unmeasurable:
+        lines += ["### Not measurable here", "", *_markdown_table(document.unmeasurable)]
+    lines += ["## The machine", "", *_markdown_table(document.machine)]
+    for section in document.sections:
+        topic = section.topic
+        lines += [f"## {_markdown(topic.title)}", "", _markdown(topic.question), ""]
+        for figure in section.figures:
+            lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures)]
+        lines += [
+            *_claims_markdown(document.claims.get(topic.name, ())),
+            "### How to read this",
+            "",
+            _spans(topic.how_to_read),
+            "",
+        ]
+        lines += [
+            "### What it does not show",
+            "",
+            _spans(topic.not_shown),
+            "",
+            f"Again, only this: `{topic.command}`",
+            "",
+        ]
+        if section.tables:
+            lines += ["### All rows", ""]
+            for item in section.tables:
+                lines += _markdown_table(item)
+    lines += ["## Data and versions", "", *_markdown_table(document.data)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _claims_markdown(said: Iterable[tuple[claims.Claim, claims.Verdict]]) -> list[str]:
+    lines: list[str] = []
+    for item, verdict in said:
+        lines += [
+            f"- “{_markdown(item.quote)}” ({_markdown(item.english)}): **{verdict.outcome}**",
+            f"  {_markdown(verdict.figure)} {_spans(verdict.because)}".rstrip(),
+        ]
+    return ["### What the lecture said", "", *lines, ""] if lines else []
+
+
+__all__ = [
+    "Document",
+    "Verdict",
+    "as_html",
+    "as_json",
+    "as_markdown",
+    "bounds",
+    "build_document",
+    "ladder",
+    "machine_table",
+    "trust_table",
+    "trust_verdict",
+    "write_report",
+]

@@ -1,0 +1,71 @@
+"""The summary table at the end of a run: for people (rich) and for programs (pandas)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from fencepost.analysis.estimate import Analysis, analyse
+from fencepost.analysis.tables import bounds, nanoseconds, plain
+from fencepost.analysis.topics import remarks
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+COLUMNS = (
+    "case",
+    "unit",
+    "ns",
+    "ns_low",
+    "ns_high",
+    "cycles",
+    "floor_ns",
+    "rounds",
+    "batches",
+    "disturbed_pct",
+    "remarks",
+)
+
+
+def summary_frame(analysis: Analysis) -> pd.DataFrame:
+    """One row a measured case, in the plan's order: the columns of `COLUMNS`, times in ns, ``remarks`` in words."""
+    rows = analysis.rows[analysis.rows["ns"].notna()]
+    frame = rows[[name for name in COLUMNS if name != "remarks"]].copy()
+    frame["remarks"] = [remarks(row) for row in rows.to_dict("records")]
+    return frame.reset_index(drop=True)
+
+
+def summary_table(analysis: Analysis) -> RichTable:
+    """The same as a rich table; texts from the run folder are shown as they are, without markup."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(f"{analysis.run['id']}: {analysis.rounds} of {analysis.planned_rounds} rounds"), title_justify="left"
+    )
+    table.add_column("case", overflow="fold")
+    for name in ("time", "95 % interval", "cycles", "floor"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("remarks")
+    for row in analysis.rows[analysis.rows["ns"].notna()].to_dict("records"):
+        # The bounds in the unit of the value beside them.
+        unit = nanoseconds(row["ns"]).rsplit(" ", 1)[-1]
+        scale = {"ns": 1.0, "µs": 1e3, "ms": 1e6, "s": 1e9}[unit]
+        cells = (
+            nanoseconds(row["ns"]),
+            bounds(row["ns_low"], row["ns_high"], scale),
+            plain(row["cycles"]),
+            nanoseconds(row["floor_ns"]),
+            remarks(row),
+        )
+        table.add_row(Text(row["case"]), *(Text(cell) for cell in cells))
+    return table
+
+
+def print_summary(folder: Path | str) -> None:
+    """Print the summary of a run folder to standard output. Raises `RunFolderError` where it is damaged."""
+    from rich.console import Console
+
+    Console().print(summary_table(analyse(folder)))

@@ -1,0 +1,92 @@
+"""Tables and numbers as text: one way of writing them, for the terminal, HTML and Markdown alike."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts; the first cell of each row is its heading. Nothing in it is escaped yet."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A `Table` from any sequences."""
+    return Table(caption, tuple(header), tuple(tuple(row) for row in rows))
+
+
+def plain(value: float | None, digits: int = 4) -> str:
+    """A number with `digits` significant digits and never an exponent: ``0.2501``, ``12.34``, ``1 234``; a dash for NaN and None."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-12))
+    text = f"{value:,.{min(decimals, 9)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+_NS_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+
+
+def _ns_scale(value: float) -> tuple[float, str]:
+    return next(((scale, unit) for scale, unit in _NS_UNITS if abs(value) >= scale), (1.0, "ns"))
+
+
+def nanoseconds(value: float | None, digits: int = 4) -> str:
+    """A time given in ns, in the unit that suits it: ``0.2706 ns``, ``1.503 µs``. Below a thousandth of a ns it is 0."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    scale, unit = _ns_scale(value)
+    return f"{plain(0.0 if abs(value) < 5e-4 else value / scale, digits)} {unit}"
+
+
+def bounds(low: float | None, high: float | None, scale: float = 1.0, digits: int = 4) -> str:
+    """An interval as ``[low, high]``, or a dash where there is none."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return DASH
+    return f"[{plain(low / scale, digits)}, {plain(high / scale, digits)}]"
+
+
+def ns_with_bounds(value: float, low: float, high: float) -> str:
+    """``12.03 ns [12.01, 12.05]``: all three in one unit; without the brackets where there is no interval."""
+    text = bounds(low, high, _ns_scale(value)[0])
+    return nanoseconds(value) if text == DASH else f"{nanoseconds(value)} {text}"
+
+
+def with_bounds(value: float, low: float, high: float, unit: str = "") -> str:
+    """``3.004 [3.001, 3.010] unit``, without the brackets where there is no interval."""
+    number, interval = plain(value), bounds(low, high)
+    return " ".join(part for part in (number, "" if interval == DASH else interval, unit) if part)
+
+
+def size(value: float) -> str:
+    """Bytes as ``32 KiB``, ``1 MiB``; rounded to three digits where it is not a whole number of them."""
+    for scale, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value:.0f} B"
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+
+def size_bytes(value: object) -> float:
+    """Bytes from ``4096``, ``"4096"``, ``"4KiB"``, ``"1 MiB"``; NaN for anything else."""
+    match = _SIZE.fullmatch(str(value).strip())
+    return float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else math.nan
+
+
+def case_label(parameters: Mapping[str, Any], *leave_out: str) -> str:
+    """Parameters as ``read=rdtsc, via=libc``; names in `leave_out` are not said."""
+    return ", ".join(f"{name}={value}" for name, value in parameters.items() if name not in leave_out)
