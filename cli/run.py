@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -258,8 +259,8 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     for note in plan.notes:
         out.print(note)
     out.print(
-        f"profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds on CPU {', '.join(map(str, plan.cpus))}, "
-        f"seed {plan.seed}; expected {display.duration(plan.expected_ns)}"
+        f"profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds "
+        f"on CPU {', '.join(map(str, plan.cpus))}, seed {plan.seed}; expected {display.duration(plan.expected_ns)}"
     )
 
 
@@ -272,31 +273,50 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
         "folder": str(folder.path.resolve()),
         "rounds": folder.plan.rounds,
         "cases": len(folder.plan.cases),
-        "noise_floor_pct": report.get("noise_floor_pct"),
-        "unmeasurable": [{"case": case, "reason": reason} for case, reason in _without_figures(report)],
+        "noise_floor_pct": report["noise_floor_pct"],
+        "unmeasurable": [{"case": row["case"], "reason": row["reason"]} for row in report["rows"] if row["reason"]],
     }
 
 
-def _without_figures(report: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(str(row["case"]), str(row["reason"])) for row in report["rows"] if row.get("reason")]
-
-
 def _show_summary(folder: RunFolder) -> None:
-    from fencepost.analysis.report import as_json
+    from rich import box
+
+    from fencepost.analysis.estimate import analyse
+    from fencepost.analysis.summary import summary_table
     from fencepost.cli import display
 
     out = display.console()
     plan = folder.plan
-    report = as_json(folder.path)
-    without = _without_figures(report)
-    if without:
-        out.print(display.unmeasurable_table(without))
+    analysis = analyse(folder.path)
+    table = summary_table(analysis)
+    table.box = box.SIMPLE_HEAD
+    out.print(table)
+    reasons: dict[str, list[str]] = {}
+    for case, reason in zip(analysis.rows["case"], analysis.rows["reason"], strict=True):
+        if isinstance(reason, str) and reason:
+            reasons.setdefault(reason, []).append(case)
+    if reasons:
+        out.print(display.unmeasurable_table([(_briefly(cases), reason) for reason, cases in reasons.items()]))
+    without = sum(map(len, reasons.values()))
     sentence = f"{len(plan.cases)} cases in {plan.rounds} rounds"
     if without:
-        sentence += f", {len(without)} rows without figures (above)"
-    floor = report.get("noise_floor_pct")
-    if floor is not None:
-        sentence += f"; noise floor {floor:.2g} %, the largest difference seen between two runs of the same code"
+        sentence += f", {without} not measurable here"
+    if math.isfinite(analysis.noise_floor_pct):
+        sentence += (
+            f"; noise floor {analysis.noise_floor_pct:.2g} %: "
+            "the same code under two names differs by that much, so believe no smaller difference"
+        )
     path = display.short_path(folder.path)
     for line in (sentence, f"samples: {path}", f"report:  fencepost report {path}"):
         out.print(line, soft_wrap=True)
+
+
+def _briefly(cases: list[str]) -> str:
+    """Cases that share a reason: all of a few, otherwise their kernels and how many."""
+    if len(cases) <= 3:
+        return "\n".join(cases)
+    kernels: dict[str, int] = {}
+    for case in cases:
+        name = case.partition("[")[0].partition("@")[0]
+        kernels[name] = kernels.get(name, 0) + 1
+    return "\n".join(f"{name} ({count} cases)" if count > 1 else name for name, count in kernels.items())

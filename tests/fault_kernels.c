@@ -1,0 +1,149 @@
+/*
+ * Kernels for the tests of the runtime: one that works in each way there is, and one for each way in which a case can go wrong.
+ * Linked with the real engine into an extension of its own, never into the suite's.
+ */
+#include "kernel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void spin(struct worker *worker, uint64_t operations)
+{
+    (void)worker;
+    for (uint64_t i = 0; i < operations; i++)
+        OPAQUE(i);
+}
+
+static int fine(struct trial *trial)
+{
+    trial->metric[0] = (double)trial->value[0];
+    return 0;
+}
+
+KERNEL(steady,
+    .name       = "good/steady",
+    .summary    = "a loop of nothing",
+    .unit       = "turn",
+    .threads    = { .min = 1, .max = 1 },
+    .flags      = KERNEL_TWIN,
+    .parameters = {
+        { .name = "size", .unit = "bytes", .summary = "only echoed", .initial = 4096, .quick = "4KiB 2MiB" },
+        { .name = "mode", .unit = "", .summary = "which way", .labels = "plain fancy", .rigorous = "*" },
+    },
+    .metrics    = { { .name = "echo_bytes", .unit = "bytes", .summary = "the parameter size" } },
+    .run        = spin,
+    .check      = fine)
+
+static int64_t count_up(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    (void)worker;
+    for (uint64_t i = 0; i < count; i++)
+        ticks[i] = 100 + (int64_t)(i % 3);
+    return (int64_t)count;
+}
+
+KERNEL(events,
+    .name             = "good/events",
+    .summary          = "events of known length",
+    .unit             = "event",
+    .threads          = { .min = 1, .max = 1 },
+    .events           = count_up,
+    .events_per_batch = 30,
+    .check            = fine)
+
+KERNEL(once,
+    .name    = "good/once",
+    .summary = "measured in the first round only",
+    .unit    = "turn",
+    .threads = { .min = 1, .max = 1 },
+    .flags   = KERNEL_ONCE,
+    .run     = spin,
+    .check   = fine)
+
+KERNEL(pair,
+    .name    = "good/pair",
+    .summary = "two threads beside each other",
+    .unit    = "turn",
+    .threads = { .min = 2, .max = 2 },
+    .place   = PLACE_PAIRS,
+    .run     = spin,
+    .check   = fine)
+
+static void crash(struct worker *worker, uint64_t operations)
+{
+    (void)worker;
+    (void)operations;
+    abort();
+}
+
+KERNEL(crash,
+    .name    = "bad/crash",
+    .summary = "dies of SIGABRT",
+    .unit    = "turn",
+    .threads = { .min = 1, .max = 1 },
+    .run     = crash,
+    .check   = fine)
+
+static void hang(struct worker *worker, uint64_t operations)
+{
+    (void)operations;
+    for (;;)
+        OPAQUE(worker);
+}
+
+KERNEL(hang,
+    .name    = "bad/hang",
+    .summary = "never returns",
+    .unit    = "turn",
+    .threads = { .min = 1, .max = 1 },
+    .run     = hang,
+    .check   = fine)
+
+static int wrong(struct trial *trial)
+{
+    (void)trial;
+    return -EILSEQ;
+}
+
+KERNEL(wrong,
+    .name    = "bad/wrong",
+    .summary = "fails its own check",
+    .unit    = "turn",
+    .threads = { .min = 1, .max = 1 },
+    .run     = spin,
+    .check   = wrong)
+
+static int lacking(struct trial *trial)
+{
+    return trial_needs(trial, "a unicorn");
+}
+
+KERNEL(lacking,
+    .name    = "bad/lacking",
+    .summary = "finds out in setup that it cannot run",
+    .unit    = "turn",
+    .threads = { .min = 1, .max = 1 },
+    .setup   = lacking,
+    .run     = spin,
+    .check   = fine)
+
+KERNEL(foreign,
+    .name    = "bad/foreign",
+    .summary = "needs another architecture",
+    .unit    = "turn",
+    .threads = { .min = 1, .max = 1 },
+#if HAS_RISCV64
+    .needs   = NEED_X86_64,
+#else
+    .needs   = NEED_RISCV64,
+#endif
+    .run     = spin,
+    .check   = fine)
+
+KERNEL(crowd,
+    .name    = "bad/crowd",
+    .summary = "needs more CPUs than there are",
+    .unit    = "turn",
+    .threads = { .min = MAX_TEAM, .max = MAX_TEAM },
+    .run     = spin,
+    .check   = fine)

@@ -1,0 +1,143 @@
+"""What the tests of the runtime share: an engine made of tests/fault_kernels.c, and commands that use it."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fencepost.bench import plan as plans
+from fencepost.bench.catalog import KernelInfo, read_catalog
+from fencepost.bench.engine import Engine, load_from
+from fencepost.bench.placement import Placement, Placements, Shortage
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000)
+MACHINE = {"key": "test-1cpu-00000000", "cpu_model": "test", "arch": "test", "topology": {}, "kernel": "0"}
+
+
+@functools.cache
+def engine_path() -> Path:
+    """The extension with the kernels of tests/fault_kernels.c; built once for all processes of this checkout."""
+    spec = importlib.util.spec_from_file_location("fencepost_build", ROOT / "csrc" / "build_kernels.py")
+    assert spec is not None and spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    import cffi
+
+    sources = [ROOT / "csrc" / name for name in build.ENGINE]
+    inputs = [*sources, *(ROOT / "csrc").glob("**/*.h"), ROOT / "tests" / "fault_kernels.c", Path(build.__file__)]
+    folder = ROOT / "build" / "fault_engine"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "_kernels.abi3.so"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists() or target.stat().st_mtime < max(path.stat().st_mtime for path in inputs):
+            with tempfile.TemporaryDirectory() as scratch:
+                ffi = cffi.FFI()
+                ffi.cdef(build.declarations())
+                ffi.set_source(
+                    "_kernels",
+                    '#include "kernel.h"\n',
+                    sources=[*map(str, sources), str(ROOT / "tests" / "fault_kernels.c")],
+                    include_dirs=[str(ROOT / "csrc")],
+                    extra_compile_args=build.FLAGS,
+                    libraries=["m", "dl"],
+                    extra_link_args=["-pthread"],
+                    py_limited_api=True,
+                )
+                Path(ffi.compile(tmpdir=scratch)).replace(folder / "new.so")
+            (folder / "new.so").replace(target)
+    return target
+
+
+@functools.cache
+def fault_engine() -> Engine:
+    """That extension, loaded into this process."""
+    return load_from(engine_path())
+
+
+def any_cpu() -> int:
+    """A CPU that this process may use."""
+    return max(os.sched_getaffinity(0))
+
+
+def one_cpu(kernel: KernelInfo) -> Placements | Shortage:
+    """Places every kernel of one thread on one CPU, whatever the machine has."""
+    if kernel.threads_min > 1:
+        return Shortage(kernel.threads_min, 1, 1)
+    return Placements((Placement((any_cpu(),), None),), False, 1)
+
+
+def tiny_plan(patterns: Sequence[str], **options: Any) -> plans.Plan:
+    """A plan of two rounds of next to nothing."""
+    engine = fault_engine()
+    placer: Callable[[KernelInfo], Placements | Shortage] = options.pop("placer", one_cpu)
+    return plans.make_plan(
+        engine, read_catalog(engine), options.pop("profile", TINY), placer, patterns=patterns, **{"seed": 1, **options}
+    )
+
+
+def run_record(plan: plans.Plan) -> dict[str, Any]:
+    """What run.json holds for `plan`."""
+    engine = fault_engine()
+    return {
+        "command": ["fencepost", "run"],
+        "launcher": "taskset",
+        "versions": {},
+        "engine": {"arch": "test", "compiler": "test", "flags": "", "sha256": engine.sha256},
+        "plan": plan.as_json(),
+        "plan_sha256": plan.sha256(),
+    }
+
+
+def command(*arguments: str) -> list[str]:
+    """`fencepost` with these arguments, as a process of its own."""
+    return [sys.executable, "-c", "from fencepost.cli.main import main; main()", *arguments]
+
+
+def environment(**changes: str | None) -> dict[str, str]:
+    """Environment in which `command` uses the engine of fault_kernels.c."""
+    merged = {**os.environ, "FENCEPOST_ENGINE": str(engine_path()), **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def fencepost(
+    *arguments: str, cwd: Path, timeout: float = 60, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run `fencepost` to its end."""
+    return subprocess.run(
+        [*prefix, *command(*arguments)],
+        cwd=cwd,
+        env=environment() if env is None else env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float = 30) -> Any:
+    """The first true answer of `condition`."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+def children(pid: int) -> list[int]:
+    """Processes that `pid` has started and that still run."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

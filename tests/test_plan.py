@@ -1,0 +1,164 @@
+"""From kernels to a plan: ids, sweeps, twins, order, and reasons for what cannot be measured."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+import runtime
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runtime import TINY, any_cpu, tiny_plan
+
+from fencepost.bench import plan as plans
+from fencepost.bench import schema
+from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.topology import Topology
+
+CPU = any_cpu()
+
+
+def ids(plan: plans.Plan) -> list[str]:
+    return [case.case for case in plan.cases]
+
+
+def test_ids_name_parameters_in_order_and_cpus() -> None:
+    plan = tiny_plan(["good/steady", "good/once"])
+    assert ids(plan) == [
+        f"good/once@cpu{CPU}",
+        f"good/steady[size=4096,mode=plain]@cpu{CPU}",
+        f"good/steady[size=2097152,mode=plain]@cpu{CPU}",
+        f"good/steady[size=4096,mode=plain]@cpu{CPU}~twin",
+    ]
+    assert plan.cases[1].values == (4096, 0)
+    assert plan.cases[1].parameters == {"size": 4096, "mode": "plain"}
+
+
+def test_case_ids_of_the_contract() -> None:
+    assert plans.case_id("clock/delta", {"read": "rdtscp"}, (1,)) == "clock/delta[read=rdtscp]@cpu1"
+    assert plans.case_id("line/pingpong", {}, (0, 1)) == "line/pingpong@cpu0,cpu1"
+    assert plans.case_id("a/b", {"x": 1, "y": "z"}, ()) == "a/b[x=1,y=z]"
+
+
+def test_the_profile_decides_the_sweep() -> None:
+    rigorous = plans.PROFILES["rigorous"]
+    assert len(tiny_plan(["good/steady"], profile=rigorous).cases) == 2 + 1
+    assert (rigorous.rounds, rigorous.batches, rigorous.batch_ns) == (40, 40, 50_000)
+    assert plans.PROFILES["standard"].rounds == 20
+    assert plans.PROFILES["quick"].rounds == 6
+
+
+def test_the_twin_is_the_default_case_under_another_name() -> None:
+    *others, twin = tiny_plan(["good/steady"]).cases
+    assert twin.twin_of == others[0].case
+    assert twin.case == others[0].case + "~twin"
+    assert (twin.values, twin.cpus) == (others[0].values, others[0].cpus)
+    assert all(case.twin_of is None for case in others)
+
+
+def test_the_twin_where_the_default_is_not_among_the_values() -> None:
+    plan = tiny_plan(["good/steady"], overrides=plans.parse_overrides(["size=1,2"]))
+    assert plan.cases[-1].twin_of == plan.cases[0].case
+
+
+def test_overrides_by_kernel_and_by_name() -> None:
+    plan = tiny_plan(["good"], overrides=plans.parse_overrides(["good/steady.size=1KiB,2KiB", "mode=*"]))
+    values = [case.values for case in plan.cases if case.kernel == "good/steady" and not case.twin_of]
+    assert values == [(1024, 0), (1024, 1), (2048, 0), (2048, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("size", "write kernel.parameter=value"),
+        ("=3", "write kernel.parameter=value"),
+        ("size=", "write kernel.parameter=value"),
+        ("sise=3", "did you mean size"),
+        ("good/steady.sise=3", "did you mean size"),
+        ("good/stedy.size=3", "did you mean good/steady"),
+        ("good/steady.mode=fency", "did you mean fancy"),
+        ("size=many", "is not a number"),
+        ("bad/crash.size=3", "not among those selected"),
+    ],
+)
+def test_faulty_overrides_say_what_is_wrong(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        tiny_plan(["good"], overrides=plans.parse_overrides([text]))
+
+
+def test_what_cannot_be_measured_has_its_reason() -> None:
+    plan = tiny_plan(["bad/crowd", "bad/foreign", "good/once"])
+    reasons = {item.case: item.reason for item in plan.unmeasurable}
+    assert reasons["bad/crowd"] == "needs 1024 CPUs, this machine has 1"
+    assert reasons["bad/foreign"].startswith("needs ")
+    assert ids(plan) == [f"good/once@cpu{CPU}"]
+
+
+def test_nothing_measurable_at_all_is_said_with_the_reason() -> None:
+    with pytest.raises(MeasureError, match="needs 1024 CPUs"):
+        tiny_plan(["bad/crowd"])
+
+
+def test_placement_follows_the_topology() -> None:
+    placer = plans.placer_on(Topology(cpus=(0, 1, 2)), (0, 2))
+    plan = tiny_plan(["good/pair", "good/once"], placer=placer)
+    assert [case.cpus for case in plan.cases] == [(2,), (0, 2), (2, 0)]
+    assert plan.cases[1].relation is not None
+    assert plan.cpus == (0, 2)
+
+
+def test_a_sample_of_pairs_is_noted() -> None:
+    placer = plans.placer_on(Topology(cpus=tuple(range(100))), range(100))
+    plan = tiny_plan(["good/pair"], placer=placer)
+    assert len(plan.notes) == 1
+    assert "of 9900 pairs" in plan.notes[0]
+
+
+def test_once_is_in_the_first_round_only() -> None:
+    plan = tiny_plan(["good"], rounds=3)
+    once = f"good/once@cpu{CPU}"
+    assert [once in [case.case for case in plan.order(n)] for n in (1, 2, 3)] == [True, False, False]
+    assert plan.round_ns(1) > plan.round_ns(2)
+    assert plan.expected_ns == plan.round_ns(1) + 2 * plan.round_ns(2)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**63 - 1), st.integers(1, 100_000))
+def test_the_order_of_a_round_depends_on_seed_and_number_only(seed: int, number: int) -> None:
+    plan = tiny_plan(["good"], seed=seed)
+    again = plans.plan_from_json(json.loads(json.dumps(plan.as_json())))
+    assert plan.order(number) == again.order(number)
+    assert Counter(case.case for case in plan.order(number)) <= Counter(ids(plan))
+
+
+def test_orders_differ_between_rounds_and_seeds() -> None:
+    plan = tiny_plan(["good/steady"], overrides=plans.parse_overrides(["size=1,2,3,4,5,6,7,8,9"]))
+    assert len({tuple(c.case for c in plan.order(n)) for n in range(2, 8)}) > 1
+    other = tiny_plan(["good/steady"], overrides=plans.parse_overrides(["size=1,2,3,4,5,6,7,8,9"]), seed=2)
+    assert any(plan.order(n) != other.order(n) for n in range(2, 8))
+
+
+def test_a_plan_survives_json_and_knows_its_digest() -> None:
+    plan = tiny_plan(["good", "bad/crowd"])
+    again = plans.plan_from_json(json.loads(json.dumps(plan.as_json())))
+    assert again == plan
+    assert again.sha256() == plan.sha256()
+    assert tiny_plan(["good", "bad/crowd"], seed=2).sha256() != plan.sha256()
+
+
+def test_a_plan_passes_the_schema() -> None:
+    import jsonschema
+
+    jsonschema.validate(tiny_plan(["good", "bad/crowd"]).as_json(), schema.RUN_SCHEMA["properties"]["plan"])
+
+
+def test_rounds_may_be_given() -> None:
+    assert tiny_plan(["good"], rounds=11).rounds == 11
+    assert tiny_plan(["good"]).rounds == TINY.rounds
+
+
+def test_every_case_has_an_expected_duration() -> None:
+    plan = tiny_plan(["good"])
+    assert all(case.expected_ns > 0 for case in plan.cases)
+    assert runtime.fault_engine() is runtime.fault_engine()

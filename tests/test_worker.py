@@ -1,0 +1,189 @@
+"""The worker as a process: frames, failing cases, and its end when the parent dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runtime
+from runtime import any_cpu, tiny_plan, wait_for
+
+from fencepost.bench import runner, worker
+from fencepost.bench.engine import backend_path
+from fencepost.bench.plan import Plan
+
+CPU = any_cpu()
+
+
+def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
+    return {
+        "parent": os.getpid(),
+        "spawn_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
+        "engine": str(runtime.engine_path()),
+        "backend": str(backend_path()),
+        "settings": plan.settings,
+        "cases": [{"case": c.case, "kernel": c.kernel, "values": c.values, "cpus": c.cpus} for c in plan.cases],
+        **changes,
+    }
+
+
+def start(spec: dict[str, Any], output: Path) -> subprocess.Popen[bytes]:
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(runner.WORKER)], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.PIPE
+        )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(spec).encode())
+    process.stdin.close()
+    return process
+
+
+def frames(output: Path) -> list[tuple[dict[str, Any], bytes, bytes]]:
+    with output.open("rb") as file:
+        return list(runner.FrameReader(file.fileno()).read())
+
+
+def run(patterns: list[str], tmp_path: Path, **changes: Any) -> list[tuple[dict[str, Any], bytes, bytes]]:
+    process = start(spec_of(tiny_plan(patterns), **changes), tmp_path / "frames")
+    assert process.wait(60) == 0
+    return frames(tmp_path / "frames")
+
+
+def test_the_worker_imports_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['worker']; import runpy; runpy.run_path(%r)\n"
+        "names = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(names - set(sys.stdlib_module_names) - {'__main__'}))" % str(runner.WORKER)
+    )
+    run = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_frames_of_a_round(tmp_path: Path) -> None:
+    got = run(["good/steady", "good/events"], tmp_path)
+    kinds = [record["kind"] for record, _, _ in got]
+    assert kinds == ["hello", *["begin", "case"] * 4, "end"]
+    hello = got[0][0]
+    assert hello["tick_hz"] > 0
+    assert hello["startup_ms"] > 0
+    assert set(hello["cpus"]) == os.sched_getaffinity(0)
+    by_case = {
+        record["case"]: (record, samples, buckets) for record, samples, buckets in got if record["kind"] == "case"
+    }
+    record, samples, buckets = by_case[f"good/steady[size=2097152,mode=plain]@cpu{CPU}"]
+    assert record["status"] == "ok"
+    assert record["metrics"][0] == 2097152
+    array = runner.decode_samples(runtime.fault_engine(), samples)
+    assert list(array["batch"]) == [0, 1]
+    assert set(array["cpu_begin"]) == {CPU}
+    assert all(array["operations"] > 0)
+    assert buckets == b""
+
+
+def test_events_come_with_their_histogram(tmp_path: Path) -> None:
+    record, samples, buckets = next(frame for frame in run(["good/events"], tmp_path) if frame[0]["kind"] == "case")
+    histogram = runner.decode_buckets(runtime.fault_engine(), buckets)
+    assert histogram["ticks"] == [100, 101, 102]
+    assert sum(histogram["count"]) == record["events"]
+    assert set(runner.decode_samples(runtime.fault_engine(), samples)["ticks"]) == {101}
+
+
+def test_failing_cases_have_reasons_and_the_others_go_on(tmp_path: Path) -> None:
+    got = run(["bad/wrong", "bad/lacking", "good/once"], tmp_path)
+    by_kernel = {r["case"].partition("@")[0]: r for r, _, _ in got if r["kind"] == "case"}
+    assert by_kernel["bad/wrong"]["status"] == "failed"
+    assert "check" in by_kernel["bad/wrong"]["reason"]
+    assert by_kernel["bad/lacking"]["status"] == "unsupported"
+    assert "a unicorn" in by_kernel["bad/lacking"]["reason"]
+    assert by_kernel["good/once"]["status"] == "ok"
+    assert got[-1][0]["kind"] == "end"
+
+
+def test_an_unknown_kernel_is_a_failed_case(tmp_path: Path) -> None:
+    case = {"case": "gone", "kernel": "no/such", "values": [], "cpus": [CPU]}
+    got = run(["good/once"], tmp_path, cases=[case])
+    assert got[2][0]["status"] == "failed"
+    assert "not in this engine" in got[2][0]["reason"]
+
+
+def test_an_engine_that_does_not_load_is_said(tmp_path: Path) -> None:
+    (tmp_path / "broken.so").write_bytes(b"nonsense")
+    process = start(spec_of(tiny_plan(["good/once"]), engine=str(tmp_path / "broken.so")), tmp_path / "frames")
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    assert process.wait(60) == worker.EXIT_ENGINE
+    assert b"broken.so" in errors
+    assert b"Traceback" not in errors
+
+
+def test_a_worker_whose_parent_has_gone_does_nothing(tmp_path: Path) -> None:
+    process = start(spec_of(tiny_plan(["bad/hang"]), parent=1), tmp_path / "frames")
+    assert process.wait(60) == worker.EXIT_ORPHAN
+    assert frames(tmp_path / "frames") == []
+
+
+def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
+    spec = json.dumps(spec_of(tiny_plan(["bad/hang"])))
+    code = (
+        "import json, os, subprocess, sys\n"
+        "spec = json.loads(sys.stdin.read()); spec['parent'] = os.getpid()\n"
+        "child = subprocess.Popen([sys.executable, '-I', '-S', sys.argv[1]], stdin=subprocess.PIPE,"
+        " stdout=open(sys.argv[2], 'wb'))\n"
+        "child.stdin.write(json.dumps(spec).encode()); child.stdin.close()\n"
+        "print(child.pid, flush=True); child.wait()"
+    )
+    output = tmp_path / "frames"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(runner.WORKER), str(output)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdin is not None and parent.stdout is not None
+    parent.stdin.write(spec)
+    parent.stdin.close()
+    child = int(parent.stdout.readline())
+    wait_for(lambda: any(record["kind"] == "begin" for record, _, _ in frames(output)))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    wait_for(lambda: not alive(child))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 60])
+def test_a_truncated_stream_gives_its_whole_frames_only(tmp_path: Path, cut: int) -> None:
+    run(["good/steady"], tmp_path)
+    data = (tmp_path / "frames").read_bytes()
+    whole = frames(tmp_path / "frames")
+    (tmp_path / "cut").write_bytes(data[: len(data) - cut])
+    got = frames(tmp_path / "cut")
+    assert got == whole[: len(got)]
+    assert (len(got) == len(whole)) == (cut == 0)
+
+
+def test_frames_are_read_as_they_grow(tmp_path: Path) -> None:
+    run(["good/steady", "good/events"], tmp_path)
+    data = (tmp_path / "frames").read_bytes()
+    growing = tmp_path / "growing"
+    with growing.open("wb") as writing, growing.open("rb") as reading:
+        reader = runner.FrameReader(reading.fileno())
+        got = []
+        for start_at in range(0, len(data), 97):
+            writing.write(data[start_at : start_at + 97])
+            writing.flush()
+            got += list(reader.read())
+    assert got == frames(tmp_path / "frames")
