@@ -16,7 +16,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the shell scripts use; a PATH of only these has no Python and no compiler.
-ORDINARY = ["sh", "cat", "cksum", "dirname", "flock", "grep", "mkdir", "mktemp", "rm", "sed", "sleep", "touch", "uname"]
+ORDINARY = [
+    "sh",
+    "cat",
+    "cksum",
+    "dirname",
+    "flock",
+    "grep",
+    "mkdir",
+    "mktemp",
+    "rm",
+    "sed",
+    "sleep",
+    "tail",
+    "touch",
+    "uname",
+]
 
 
 def script(path: Path, text: str) -> Path:

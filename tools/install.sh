@@ -21,11 +21,11 @@ say() {
     printf 'fencepost: %s\n' "$*" >&2
 }
 
-# logged COMMAND…: quiet unless it fails
+# logged COMMAND…: quiet unless it fails; then its end, less the warnings with which pip buries the cause
 logged() {
     "$@" >"$log" 2>&1 && return
     status=$?
-    cat "$log" >&2
+    grep -v '^WARNING: ' "$log" | tail -n 80 >&2
     return "$status"
 }
 
@@ -47,6 +47,7 @@ digest() {
 }
 unset PYTHONHOME PYTHONPATH
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+export PIP_RETRIES="${PIP_RETRIES:-2}" # of each request: without a network the default of 5 takes minutes to give up
 
 # A virtual environment holds absolute paths, so one that was moved is a stranger. PYTHON counts only where it was given.
 place=$root
@@ -108,7 +109,11 @@ fi
 printf '%s\n' "$place" >"$state/place"
 
 if ! is_current "$level" "$packages"; then
-    say "installing Python packages into .venv (first time, about 1 minute) …"
+    if [ -f "$state/requirements.txt" ]; then
+        say "updating Python packages in .venv …"
+    else
+        say "installing Python packages into .venv (first time, about 1 minute) …"
+    fi
     rm -f "$state/runtime" "$state/dev" "$state/extension"
     "$venv/bin/python" - "$level" >"$state/requirements.txt" <<'PYTHON' || exit 2
 import sys
