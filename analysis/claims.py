@@ -1,7 +1,7 @@
 """Sentences of a lecture made testable: what was said, what this run says to it.
 
-A claim is a function with the decorator `claim`, found by `verdicts`. Each verdict carries its figure with an interval, the condition where
-it depends on one, or the need where this machine cannot tell.
+A claim is a function with the decorator `claim`, found by `verdicts`. Each verdict carries its figure with an interval,
+the condition where it depends on one, or the need where this machine cannot tell.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What this run says to a claim. `figure` is the number with its interval as text, `because` one or two sentences."""
+    """What this run says to a claim. `figure` is the number with its interval as text, `because` one or two
+    sentences.
+    """
 
     outcome: Outcome
     figure: str
@@ -56,14 +59,16 @@ _CLAIMS: list[Claim] = []
 
 
 def claim(
-    id: str, quote: str, english: str, kernels: Sequence[str]
+    name: str, quote: str, english: str, kernels: Sequence[str]
 ) -> Callable[[Callable[[Analysis], Verdict]], Callable[[Analysis], Verdict]]:
-    """Register the function under it as the test of one sentence. Its topic is the first part of `id`, before the slash."""
+    """Register the function under it as the test of one sentence. Its topic is the first part of `name`, before the
+    slash.
+    """
 
     def register(test: Callable[[Analysis], Verdict]) -> Callable[[Analysis], Verdict]:
-        if any(other.id == id for other in _CLAIMS):
-            raise ValueError(f"claim {id} is there twice")
-        _CLAIMS.append(Claim(id, id.partition("/")[0], quote, english, tuple(kernels), test))
+        if any(other.id == name for other in _CLAIMS):
+            raise ValueError(f"claim {name} is there twice")
+        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test))
         return test
 
     return register
@@ -75,7 +80,9 @@ def claims() -> tuple[Claim, ...]:
 
 
 def verdicts(analysis: Analysis) -> list[tuple[Claim, Verdict]]:
-    """Each claim with what this run says to it; a claim whose kernels are not in the run is not measurable here, and says why."""
+    """Each claim with what this run says to it; a claim whose kernels are not in the run is not measurable here, and
+    says why.
+    """
     return [(item, _missing(analysis, item) or item.test(analysis)) for item in _CLAIMS]
 
 
@@ -104,23 +111,27 @@ def turbo(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.NOT_MEASURABLE, "", "The core clock could not be measured beside clock/core.")
     ticks = derive.tick_hz(analysis).value / 1e9
     usual = next((item for item in clocks if item.label == "warm"), clocks[0])
-    quotient = Interval(*(value / ticks for value in usual.ghz[:3]), usual.ghz.coverage, usual.ghz.n)
-    figure = f"core clock / tick rate = {with_bounds(quotient.value, quotient.low, quotient.high)}"
+    value, low, high = (number / ticks for number in usual.ghz[:3])
+    figure = f"core clock / tick rate = {with_bounds(value, low, high)}"
     said = ", ".join(f"{item.label} {plain(item.ghz.value, 3)} GHz" for item in clocks)
     values = [item.ghz.value for item in clocks]
     spread = max(values) / min(values) - 1
     for series in derive.core_series(analysis):
         low, high = np.quantile(series.ghz, [0.01, 0.99])
         spread = max(spread, float(high / low - 1))
-        said += f", {plain(float(low), 3)} to {plain(float(high), 3)} GHz within {plain(float(series.seconds[-1]), 2)} s (1st to 99th percentile)"
+        said += (
+            f", {plain(float(low), 3)} to {plain(float(high), 3)} GHz within "
+            f"{plain(float(series.seconds[-1]), 2)} s (1st to 99th percentile)"
+        )
     if spread > 2 * SAME:
         because = (
             f"The core's clock moves: {said}. So a tick is not a cycle, and ns and cycles are both given everywhere."
         )
         return Verdict(Outcome.CONFIRMED, figure, because)
-    if abs(quotient.value - 1) > SAME:
+    if abs(value - 1) > SAME:
         because = (
-            f"The core's clock is not the counter's ({plain(ticks, 4)} GHz), but it stayed within {plain(spread * 100, 2)} % during this run: {said}. "
+            f"The core's clock is not the counter's ({plain(ticks, 4)} GHz), but it stayed within "
+            f"{plain(spread * 100, 2)} % during this run: {said}. "
             "Fluctuation needs a load or a temperature that this run did not meet."
         )
         return Verdict(Outcome.DEPENDS, figure, because)
@@ -161,7 +172,10 @@ def rdtsc(analysis: Analysis) -> Verdict:
             "It is there and can be read; whether it counts on while the CPU sleeps was not measured in this run.",
         )
     apart = (rates["sleep"] / rates["spin"] - 1) * 1e6
-    said = f"asleep it runs at {rates['sleep'] / 1e9:.6f} GHz, spinning at {rates['spin'] / 1e9:.6f} GHz ({plain(apart, 2)} ppm apart)"
+    said = (
+        f"asleep it runs at {rates['sleep'] / 1e9:.6f} GHz, spinning at {rates['spin'] / 1e9:.6f} GHz "
+        f"({plain(apart, 2)} ppm apart)"
+    )
     if abs(apart) <= AGREE_PPM:
         return Verdict(
             Outcome.CONFIRMED, figure, f"It stamps time, not work: {said}. It is not a count of cycles of the core."
@@ -178,7 +192,7 @@ def rdtsc(analysis: Analysis) -> Verdict:
 def hrtimer(analysis: Analysis) -> Verdict:
     """How late a thread wakes, against the scheduler's tick that timers had before."""
     rows = analysis.kernel("clock/wakeup")
-    late = {}
+    late: dict[str, list[Any]] = {}
     for item in rows[rows["ns"].notna()].itertuples():
         parameters: dict[str, object] = item.parameters  # type: ignore[assignment]
         late.setdefault(str(parameters.get("policy", item.case)), []).append(item)
@@ -199,7 +213,10 @@ def hrtimer(analysis: Analysis) -> Verdict:
             f"By policy: {said}. The tick to compare with (clock/resolution of a coarse clock) is not in this run.",
         )
     worst = max(float(item.ns) for item in best.values())
-    tail = f"The timer's tick would be {nanoseconds(step, 3)}. Latency is that of waking a thread, not of the timer: clocks resolve about a ns."
+    tail = (
+        f"The timer's tick would be {nanoseconds(step, 3)}. Latency is that of waking a thread, not of the "
+        "timer: clocks resolve about a ns."
+    )
     if worst < step / 4:
         return Verdict(
             Outcome.CONFIRMED,
@@ -223,7 +240,8 @@ def _coarse_step(analysis: Analysis) -> float:
 @claim(
     "pipeline/dependence",
     "假如某條指令需要依賴前面一條指令的執行結果數據，那麼 pipeline 便失去作用，因為第二條指令必須等待第一條指令完成。",
-    "If an instruction depends on the result of the one before it, the pipeline loses its effect, because the second must wait for the first to finish.",
+    "If an instruction depends on the result of the one before it, the pipeline loses its effect, because the "
+    "second must wait for the first to finish.",
     ["pipeline/chain"],
 )
 def dependence(analysis: Analysis) -> Verdict:
@@ -248,7 +266,8 @@ def dependence(analysis: Analysis) -> Verdict:
     }
     if slower == set(factors):
         because = (
-            "Each instruction that waits for the one before it takes its full latency; independent ones overlap. Only the dependent chain "
+            "Each instruction that waits for the one before it takes its full latency; independent ones overlap. "
+            "Only the dependent chain "
             "stands still: other chains run on beside it, out of order."
         )
         return Verdict(Outcome.CONFIRMED, figure, because)
@@ -256,6 +275,7 @@ def dependence(analysis: Analysis) -> Verdict:
         return Verdict(
             Outcome.DEPENDS,
             figure,
-            f"It depends on the instruction: waiting costs for {', '.join(sorted(slower))}, not for {', '.join(sorted(set(factors) - slower))}.",
+            f"It depends on the instruction: waiting costs for {', '.join(sorted(slower))}, not for "
+            f"{', '.join(sorted(set(factors) - slower))}.",
         )
     return Verdict(Outcome.REFUTED, figure, "Dependent instructions took no longer than independent ones.")

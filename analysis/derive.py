@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from fencepost.analysis.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis, Interval, _interval, interval_ranks
+from fencepost.analysis.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis, Interval, interval_of, interval_ranks
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,7 +27,9 @@ _AT_K = re.compile(r"k(\d+)_(?:.*_)?(ticks|ns)")
 
 @dataclass(frozen=True)
 class AtDistance:
-    """Metrics ``k0…``, ``k1…`` of a case as a matrix: `ns` has shape (processes, len(k)), `core_hz` shape (processes,), NaN where unknown."""
+    """Metrics ``k0…``, ``k1…`` of a case as a matrix: `ns` has shape (processes, len(k)), `core_hz` shape
+    (processes,), NaN where unknown.
+    """
 
     k: Floats
     ns: Floats
@@ -37,7 +39,9 @@ class AtDistance:
 
 @dataclass(frozen=True)
 class Bias:
-    """One pair of readings: slope in cycles per multiplication and intercept in ns, by least squares over k in each process."""
+    """One pair of readings: slope in cycles per multiplication and intercept in ns, by least squares over k in each
+    process.
+    """
 
     pair: str
     k: Floats
@@ -50,7 +54,9 @@ class Bias:
 
 @dataclass(frozen=True)
 class Window:
-    """Time of an iteration against the distance of its two misses, and where the second one shows (NaN: nowhere up to the last k)."""
+    """Time of an iteration against the distance of its two misses, and where the second one shows (NaN: nowhere up
+    to the last k).
+    """
 
     fill: str
     k: Floats
@@ -80,7 +86,9 @@ class CoreClock:
 
 
 def at_distances(analysis: Analysis, case: str) -> AtDistance | None:
-    """Metrics named by a distance k (``k16_ticks``, ``k16_mean_ticks``, ``k16_ns``) of all processes of a case; None where there are none."""
+    """Metrics named by a distance k (``k16_ticks``, ``k16_mean_ticks``, ``k16_ns``) of all processes of a case; None
+    where there are none.
+    """
     frame = analysis.processes
     rows = frame[(frame["case"] == case) & (frame["status"] == "ok")]
     names = sorted({name for metrics in rows["metrics"] for name in metrics if _AT_K.fullmatch(name)}, key=_distance)
@@ -108,7 +116,9 @@ def _distance(name: str) -> int:
 
 
 def bias(analysis: Analysis) -> list[Bias]:
-    """Slope and intercept of each pair of ``clock/bias``, see `scipy.stats.linregress`; processes with fewer than three points are left out."""
+    """Slope and intercept of each pair of ``clock/bias``, see `scipy.stats.linregress`; processes with fewer than
+    three points are left out.
+    """
     found = []
     for row in analysis.kernel("clock/bias").itertuples():
         data = at_distances(analysis, str(row.case))
@@ -137,7 +147,9 @@ def bias(analysis: Analysis) -> list[Bias]:
 
 
 def windows(analysis: Analysis) -> list[Window]:
-    """The out-of-order window by filler: in each process the k at which 1.5 times the time of the nearest loads is passed for good."""
+    """The out-of-order window by filler: in each process the k at which 1.5 times the time of the nearest loads is
+    passed for good.
+    """
     found = []
     for row in analysis.kernel("pipeline/window").itertuples():
         data = at_distances(analysis, str(row.case))
@@ -182,7 +194,9 @@ def _knee(k: Floats, ns: Floats) -> float:
 
 
 def core_series(analysis: Analysis) -> list[CoreSeries]:
-    """GHz over time of each ``clock/core_series``: a chain of fixed length, scaled by the clock that its process found in the median."""
+    """GHz over time of each ``clock/core_series``: a chain of fixed length, scaled by the clock that its process
+    found in the median.
+    """
     found = []
     for row in analysis.kernel("clock/core_series").itertuples():
         series = analysis.reduced.series.get(str(row.case))
@@ -205,7 +219,9 @@ def core_series(analysis: Analysis) -> list[CoreSeries]:
 
 
 def core_clocks(analysis: Analysis) -> list[CoreClock]:
-    """Core clock by state: ``clock/core`` and ``clock/core_loaded``, from the metric core_hz where there is one, else from the chains beside the case."""
+    """Core clock by state: ``clock/core`` and ``clock/core_loaded``, from the metric core_hz where there is one,
+    else from the chains beside the case.
+    """
     found = []
     for row in analysis.kernel("clock/core", "clock/core_loaded").itertuples():
         if row.reason:
@@ -225,26 +241,30 @@ def core_clocks(analysis: Analysis) -> list[CoreClock]:
 
 
 def core_clock_of_rounds(analysis: Analysis) -> tuple[Interval, float, float]:
-    """The core clock over the run, in GHz: median over rounds of the median beside all cases, smallest and largest round."""
+    """The core clock over the run, in GHz: median over rounds of the median beside all cases, smallest and largest
+    round.
+    """
     frame = analysis.processes
     known = frame[(frame["status"] == "ok") & frame["core_hz"].notna()]
     if not len(known):
         return Interval(math.nan, math.nan, math.nan, 0.0, 0), math.nan, math.nan
     per_round = known.groupby("round")["core_hz"].median().to_numpy(float) / 1e9
-    return _interval(per_round), float(per_round.min()), float(per_round.max())
+    return interval_of(per_round), float(per_round.min()), float(per_round.max())
 
 
 def tick_hz(analysis: Analysis) -> Interval:
     """Rate of the tick counter over processes, in Hz."""
     return (
-        _interval(analysis.reduced.workers["tick_hz"].to_numpy(float))
+        interval_of(analysis.reduced.workers["tick_hz"].to_numpy(float))
         if analysis.rounds
         else Interval(math.nan, math.nan, math.nan, 0.0, 0)
     )
 
 
 def ratio(analysis: Analysis, above: str, below: str) -> Interval:
-    """Ratio of the ns of two cases: per round, then median and interval over rounds. Rounds that lack one of them are left out."""
+    """Ratio of the ns of two cases: per round, then median and interval over rounds. Rounds that lack one of them
+    are left out.
+    """
     frame = analysis.processes
     good = frame[frame["status"] == "ok"]
     a = good[good["case"] == above].set_index("round")["ns"]
@@ -257,7 +277,7 @@ def ratio(analysis: Analysis, above: str, below: str) -> Interval:
 
 
 def _known(values: Floats) -> Interval:
-    return _interval(values[np.isfinite(values)])
+    return interval_of(values[np.isfinite(values)])
 
 
 def _column_medians(values: Floats) -> Floats:

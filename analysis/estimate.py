@@ -1,12 +1,14 @@
-"""From medians per process to estimates: median over processes, its order-statistic interval, floor, modes, cycles, noise floor.
+"""From medians per process to estimates: median over processes, its order-statistic interval, floor, modes, cycles,
+noise floor.
 
-A process is the unit of replication: batches of one process share an address-space layout, allocations and a machine's mood, and
-tests between batches call identical code different in most trials. So n is always a number of processes.
+A process is the unit of replication: batches of one process share an address-space layout, allocations and a machine's
+mood, and tests between batches call identical code different in most trials. So n is always a number of processes.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -120,13 +122,19 @@ def analyse(folder: Path | str) -> Analysis:
     return Analysis(reduced, estimate_cases(reduced), noise_floor(reduced))
 
 
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a frame as dicts by column name."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
 @functools.cache
 def interval_ranks(n: int, coverage: float = COVERAGE) -> tuple[int, float]:
     """Rank k such that [k-th smallest, k-th largest] of n values covers the median, and the coverage reached.
 
     The number of values below the median is binomial (n, 1/2), whatever the distribution, so the coverage is
-    ``1 - 2 P(B <= k - 1)``: the largest k that keeps it at `coverage` or more gives the narrowest symmetric interval. k = 0 where even
-    [min, max] does not reach it (n < 6 for 95 %). Source: David and Nagaraja, Order Statistics, 3rd ed., section 7.1.
+    ``1 - 2 P(B <= k - 1)``: the largest k that keeps it at `coverage` or more gives the narrowest symmetric interval. k
+    = 0 where even [min, max] does not reach it (n < 6 for 95 %). Source: David and Nagaraja, Order Statistics, 3rd ed.,
+    section 7.1.
     """
     rank, reached = 0, 0.0
     for k in range(1, n // 2 + 1):
@@ -158,14 +166,18 @@ def median_interval(values: npt.ArrayLike, coverage: float = COVERAGE) -> Interv
         when n is too small for `coverage`: the bounds are NaN.
     """
     array = np.asarray(values, float).ravel()
-    result = _interval(array[~np.isnan(array)], coverage)
+    result = interval_of(array[~np.isnan(array)], coverage)
     if math.isnan(result.low):
-        message = f"{result.n} processes give no {coverage:.0%} interval of the median; {FEWEST_PROCESSES} are needed for 95 %"
+        message = (
+            f"{result.n} processes give no {coverage:.0%} interval of the median; {FEWEST_PROCESSES} are "
+            "needed for 95 %"
+        )
         warnings.warn(message, TooFewProcessesWarning, stacklevel=2)
     return result
 
 
-def _interval(values: Floats, coverage: float = COVERAGE) -> Interval:
+def interval_of(values: Floats, coverage: float = COVERAGE) -> Interval:
+    """`median_interval` of values that hold no NaN, without its warning."""
     n = len(values)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0.0, 0)
@@ -183,12 +195,14 @@ def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
     Values are cut at their widest gaps into two or three groups. The groups are modes when
 
     - each holds at least two processes and 15 % of all,
-    - the narrowest of these gaps is wider than the widest group, by a factor that falls with n (5 below 10 processes, 2.5 below 16, 1.5
+    - the narrowest of these gaps is wider than the widest group, by a factor that falls with n (5 below 10 processes,
+      2.5 below 16, 1.5
       below 30, then 1), because few values leave wide gaps by chance,
-    - neighbouring centres differ by more than 2 %, and by more than 1.5 times `resolution`, so that a coarse counter makes no modes.
+    - neighbouring centres differ by more than 2 %, and by more than 1.5 times `resolution`, so that a coarse counter
+      makes no modes.
 
-    With these factors samples of one normal, log-normal or heavy-tailed (t with 3 degrees of freedom) distribution were called modal in
-    less than 2 % of trials at n = 6, 20 and 40; tests/test_estimate.py repeats that.
+    With these factors samples of one normal, log-normal or heavy-tailed (t with 3 degrees of freedom) distribution were
+    called modal in less than 2 % of trials at n = 6, 20 and 40; tests/test_estimate.py repeats that.
 
     Parameters
     ----------
@@ -211,25 +225,24 @@ def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
         cuts_tried.append(sorted(int(i) + 1 for i in np.argsort(gaps)[-2:]))
     for cuts in cuts_tried:
         edges = [0, *cuts, n]
-        sizes = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+        sizes = [high - low for low, high in itertools.pairwise(edges)]
         if min(sizes) < least:
             continue
-        widest = max(x[high - 1] - x[low] for low, high in zip(edges, edges[1:], strict=False))
+        widest = max(x[high - 1] - x[low] for low, high in itertools.pairwise(edges))
         if min(gaps[cut - 1] for cut in cuts) <= factor * widest:
             continue
-        centres = [float(np.median(x[low:high])) for low, high in zip(edges, edges[1:], strict=False)]
-        if all(
-            b - a > max(MODE_DISTANCE * abs(a), 1.5 * resolution) for a, b in zip(centres, centres[1:], strict=False)
-        ):
+        centres = [float(np.median(x[low:high])) for low, high in itertools.pairwise(edges)]
+        if all(b - a > max(MODE_DISTANCE * abs(a), 1.5 * resolution) for a, b in itertools.pairwise(centres)):
             return [Mode(centre, size, size / n) for centre, size in zip(centres, sizes, strict=True)]
     return []
 
 
 def pooled_quantiles(histogram: Histogram) -> dict[str, float]:
-    """Quantiles of all events of a case, in ns: min, p50, p90, p99, p99_9, max; ``distinct`` values of the tick counter; ``events``.
+    """Quantiles of all events of a case, in ns: min, p50, p90, p99, p99_9, max; ``distinct`` values of the tick
+    counter; ``events``.
 
-    A quantile q is the smallest value that at least the share q of events does not exceed. Events of all processes are pooled, so
-    these say what happens, not how sure it is: the interval of the row comes from medians per process.
+    A quantile q is the smallest value that at least the share q of events does not exceed. Events of all processes are
+    pooled, so these say what happens, not how sure it is: the interval of the row comes from medians per process.
     """
     ns, count = histogram.ns, histogram.count
     total = int(count.sum())
@@ -261,7 +274,7 @@ def noise_floor(reduced: Reduced) -> list[Twin]:
             a, b = table[twin].to_numpy(float), table[original].to_numpy(float)
             fine = (a > 0) & (b > 0)
             ratios = (a[fine] / b[fine] - 1) * 100
-        twins.append(Twin(twin, original, _interval(ratios)))
+        twins.append(Twin(twin, original, interval_of(ratios)))
     return twins
 
 
@@ -298,12 +311,14 @@ ROW_COLUMNS = (
 
 
 def estimate_cases(reduced: Reduced) -> pd.DataFrame:
-    """One row a case of the plan, in the plan's order, and one for each that could not be measured (``reason`` says why).
+    """One row a case of the plan, in the plan's order, and one for each that could not be measured (``reason`` says
+    why).
 
-    Columns: those of `ROW_COLUMNS`. ``ns``, ``ns_low``, ``ns_high``: median over processes and its interval; NaN bounds where fewer than six
-    processes or several modes (``modes``, list of `Mode`). ``cycles``: by the core clock that each process measured beside the case, only
-    where its chains read 3.0 +- 5 %. ``floor_ns``: the smallest batch. ``metrics``: name to dict of value, low, high, unit, summary and, for
-    ticks, the same in ns. ``quantiles``: of event kernels, see `pooled_quantiles`. ``flags``: sorted names, see `fencepost.analysis.warnings`.
+    Columns: those of `ROW_COLUMNS`. ``ns``, ``ns_low``, ``ns_high``: median over processes and its interval; NaN bounds
+    where fewer than six processes or several modes (``modes``, list of `Mode`). ``cycles``: by the core clock that each
+    process measured beside the case, only where its chains read 3.0 +- 5 %. ``floor_ns``: the smallest batch.
+    ``metrics``: name to dict of value, low, high, unit, summary and, for ticks, the same in ns. ``quantiles``: of event
+    kernels, see `pooled_quantiles`. ``flags``: sorted names, see `fencepost.analysis.warnings`.
     """
     plan = reduced.run["plan"]
     frame = reduced.processes
@@ -377,7 +392,8 @@ def _estimate_case(
     good = where[status == "ok"]
     expected = min(rounds, 1) if case["once"] else rounds
     if failed.any():
-        # A kernel that did its work wrongly once may have done so unseen in other processes: none of its figures is published.
+        # A kernel that did its work wrongly once may have done so unseen in other processes: none of its figures is
+        # published.
         reason = columns["reason"][where[failed]][0]
         return row | {"reason": f"failed in {int(failed.sum())} of {len(where)} rounds: {reason}", "flags": ["failed"]}
     if not len(good):
@@ -387,15 +403,15 @@ def _estimate_case(
     ns = columns["ns"][good].astype(float)
     resolution = float(np.median(columns["resolution_ns"][good]))
     modes = find_modes(ns, resolution)
-    central = _interval(ns)
+    central = interval_of(ns)
     flags = set()
     core, ratio = columns["core_hz"][good].astype(float), columns["chain_ratio"][good].astype(float)
     believable = np.abs(ratio / CHAIN_RATIO - 1) <= CHAIN_TOLERANCE
     cycles_values = (ns * core / 1e9)[believable & np.isfinite(core)]
-    cycles = _interval(cycles_values)
+    cycles = interval_of(cycles_values)
     # Less than half of the processes is no longer a median over processes, but over those that happened to suit.
     if len(cycles_values) * 2 <= len(ns):
-        cycles = _interval(np.empty(0))
+        cycles = interval_of(np.empty(0))
         flags.add("no_cycles")
     cycles_bounds = (
         (math.nan, math.nan)
@@ -457,15 +473,12 @@ def _metrics(
         known = np.isfinite(series)
         if not known.any():
             continue
-        interval = _interval(series[known])
-        entry = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
-        entry |= (
-            {"unit": about[name]["unit"], "summary": about[name]["summary"]}
-            if name in about
-            else {"unit": "", "summary": ""}
-        )
+        interval = interval_of(series[known])
+        words = about.get(name, {})
+        entry: dict[str, Any] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+        entry |= {"unit": words.get("unit", ""), "summary": words.get("summary", "")}
         if name.endswith("_ticks"):
-            ns = _interval(series[known] / tick_hz[known] * 1e9)
+            ns = interval_of(series[known] / tick_hz[known] * 1e9)
             entry |= {"ns": ns.value, "ns_low": ns.low, "ns_high": ns.high}
         found[name] = entry
     return found
@@ -477,13 +490,14 @@ def estimate_runs(folders: Iterable[Path | str], *, processes: int | None = None
     Returns
     -------
     pandas.DataFrame
-        one row a run and case: ``run``, ``case``, ``kernel`` (categoricals), ``ns``, ``ns_low``, ``ns_high``, ``cycles``, ``floor_ns``, ``rounds``, ``batches``,
+        one row a run and case: ``run``, ``case``, ``kernel`` (categoricals), ``ns``, ``ns_low``, ``ns_high``,
+        ``cycles``, ``floor_ns``, ``rounds``, ``batches``,
         ``noise_floor_pct`` of its run.
     """
     frames = list(map_runs(_narrow, list(folders), processes=processes))
     if not frames:
         return pd.DataFrame(columns=list(_NARROW))
-    whole = pd.concat(frames, ignore_index=True)
+    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
     for name in ("run", "case", "kernel"):
         whole[name] = whole[name].astype("category")
     return whole
@@ -507,4 +521,5 @@ _NARROW = (
 def _narrow(folder: Path) -> pd.DataFrame:
     analysis = analyse(folder)
     frame = analysis.rows.assign(run=analysis.run["id"], noise_floor_pct=analysis.noise_floor_pct)
-    return frame[list(_NARROW)]
+    narrow: pd.DataFrame = frame[list(_NARROW)]
+    return narrow

@@ -1,7 +1,8 @@
 """Figures as SVG: drawn by matplotlib without its global state, readable at 360 pixels, for light and dark pages.
 
-Text and axes take the colour of the text around them, series take ``--c0`` to ``--c7`` of the page, with colours that colour-blind
-readers can tell apart as a fallback. Each figure comes with a title, a description in words, and the table of what it shows.
+Text and axes take the colour of the text around them, series take ``--c0`` to ``--c7`` of the page, with colours that
+colour-blind readers can tell apart as a fallback. Each figure comes with a title, a description in words, and the table
+of what it shows.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.tables import Table, plain, size
+from fencepost.analysis.tables import Table, count, plain, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f")
 _INK = "#010203"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-_STYLE: Mapping[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     # Names of CPUs and kernels come from outside: a dollar sign in one must not start a formula.
     "text.parse_math": False,
@@ -67,7 +68,10 @@ class Figure:
         """The same picture as a file of its own, dark on white."""
         opening, rest = self.svg.split(">", 1)
         head = opening.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        style = "<style>svg{background:#fff;color:#1b1b1b;font-family:system-ui,sans-serif}</style>"
+        style = (
+            "<style>svg{background:#fff;color:#1b1b1b;font-family:system-ui,sans-serif}"
+            "text{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}</style>"
+        )
         return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>{style}{rest}\n'
 
 
@@ -97,7 +101,7 @@ def _canvas(name: str, height: float = 3.5) -> Iterator[tuple[Canvas, Axes]]:
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
         canvas = Canvas(figsize=(5.2, height), layout="constrained")
         canvas.patch.set_alpha(0)
         axes = canvas.add_subplot()
@@ -130,7 +134,7 @@ def _svg(canvas: Canvas, name: str, title: str, description: str) -> str:
 
 
 def _decade(value: float) -> str:
-    return plain(value, 1) if value < 1 else plain(round(value), 9)
+    return plain(value, 1) if value < 1 else count(round(value))
 
 
 def _log_axis(axis: Any, label: Callable[[float], str] = _decade) -> None:
@@ -286,7 +290,12 @@ def ecdf(name: str, title: str, description: str, table: Table, series: Sequence
         for place, index in enumerate(order):
             item, colour = series[index], PALETTE[index % 8]
             axes.step(
-                item.x, item.y, where="post", color=colour, linewidth=1.8, linestyle=_DASHES[(index // 8 + index) % 4]
+                np.append(item.x[:1], item.x),
+                np.append(0.0, item.y),
+                where="post",
+                color=colour,
+                linewidth=1.8,
+                linestyle=_DASHES[(index // 8 + index) % 4],
             )
             height = float(heights[::-1][place])
             axes.annotate(

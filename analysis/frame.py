@@ -1,7 +1,7 @@
 """Run folders into frames: batches, medians per process, histograms and time series.
 
-A run folder may be large and a thousand of them larger still, so everything is read round by round, and only the columns that are
-asked for. What leaves this module is small: one row a case and process.
+A run folder may be large and a thousand of them larger still, so everything is read round by round, and only the
+columns that are asked for. What leaves this module is small: one row a case and process.
 
 Units: ``*_ticks`` are ticks of the machine's counter, ``*_ns`` nanoseconds by the rate that the same process measured.
 """
@@ -66,7 +66,9 @@ class Round:
 
 @dataclass(frozen=True)
 class Histogram:
-    """All events of a case over all processes of a run: ascending `ticks`, how often each was seen, and the tick rate."""
+    """All events of a case over all processes of a run: ascending `ticks`, how often each was seen, and the tick
+    rate.
+    """
 
     ticks: Integers
     count: Integers
@@ -74,7 +76,9 @@ class Histogram:
 
     @property
     def ns(self) -> Floats:
-        """The values in nanoseconds, by the median rate of the processes (rates of one machine differ by parts per million)."""
+        """The values in nanoseconds, by the median rate of the processes (rates of one machine differ by parts per
+        million).
+        """
         return self.ticks / self.tick_hz * 1e9
 
 
@@ -104,14 +108,16 @@ def iter_rounds(folder: Path | str, columns: Sequence[str] | None = None) -> Ite
     Raises
     ------
     RunFolderError
-        naming file and field: a file is truncated, lacks a column, has one of the wrong type, or a record edited by hand.
+        naming file and field: a file is truncated, lacks a column, has one of the wrong type, or a record edited by
+        hand.
     """
     for number, path in schema.round_files(Path(folder)).items():
         yield _read_round(path, number, tuple(columns or schema.COLUMNS))
 
 
 def load_batches(folder: Path | str) -> pd.DataFrame:
-    """All batches of one run: every column of the schema, and ``value_ticks``, ``value_ns`` per operation net of overhead.
+    """All batches of one run: every column of the schema, and ``value_ticks``, ``value_ns`` per operation net of
+    overhead.
 
     ``case`` is a categorical. For runs that fit into memory; `process_medians` has no such limit.
     """
@@ -127,7 +133,8 @@ def load_batches(folder: Path | str) -> pd.DataFrame:
     categories = pd.api.types.union_categoricals([frame["case"] for frame in frames]).categories
     for frame in frames:
         frame["case"] = frame["case"].cat.set_categories(categories)
-    return pd.concat(frames, ignore_index=True)
+    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return whole
 
 
 def process_medians(folders: Path | str | Iterable[Path | str], *, processes: int | None = None) -> pd.DataFrame:
@@ -143,11 +150,14 @@ def process_medians(folders: Path | str | Iterable[Path | str], *, processes: in
     Returns
     -------
     pandas.DataFrame
-        one row a run, round and case: ``run``, ``case`` (categoricals), ``round``, ``status``, ``reason``, ``ticks`` and
-        ``floor_ticks`` (median and smallest batch per operation, net of the empty window), the same as ``ns`` and ``floor_ns``
-        by that process's own tick rate, ``batches``, shares of rows between 0 and 1 with a flag set (``flagged`` for any,
-        ``disturbed`` for those that point at noise, and one column a flag), ``tick_hz``, ``resolution_ns`` (one quantum of the counter, per
-        operation), ``core_hz``, ``chain_ratio``, ``metrics`` (dict of floats, NaN where the kernel set none), ``elapsed_ns``.
+        one row a run, round and case: ``run``, ``case`` (categoricals), ``round``, ``status``, ``reason``, ``ticks``
+        and
+        ``floor_ticks`` (median and smallest batch per operation, net of the empty window), the same as ``ns`` and
+        ``floor_ns`` by that process's own tick rate, ``batches``, shares of rows between 0 and 1 with a flag set
+        (``flagged`` for any,
+        ``disturbed`` for those that point at noise, and one column a flag), ``tick_hz``, ``resolution_ns`` (one quantum
+        of the counter, per operation), ``core_hz``, ``chain_ratio``, ``metrics`` (dict of floats, NaN where the kernel
+        set none), ``elapsed_ns``.
     """
     several = [folders] if isinstance(folders, str | Path) else list(folders)
     frames = [frame for frame in map_runs(_processes_only, several, processes=processes) if len(frame)]
@@ -157,13 +167,15 @@ def process_medians(folders: Path | str | Iterable[Path | str], *, processes: in
         categories = pd.api.types.union_categoricals([frame[name] for frame in frames]).categories
         for frame in frames:
             frame[name] = frame[name].cat.set_categories(categories)
-    return pd.concat(frames, ignore_index=True)
+    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return whole
 
 
 def map_runs(function: Any, folders: Sequence[Path | str], *, processes: int | None = None) -> Iterator[Any]:
     """``function(folder)`` for each folder, in order; side by side in worker processes where there are more than eight.
 
-    `function` must be importable by name. Only its results are held, so that memory does not grow with the size of a run.
+    `function` must be importable by name. Only its results are held, so that memory does not grow with the size of a
+    run.
     """
     paths = [Path(folder) for folder in folders]
     count = processes or (min(len(os.sched_getaffinity(0)), 8) if len(paths) > 8 else 1)
@@ -181,8 +193,9 @@ def reduce_run(folder: Path | str) -> Reduced:
     Returns
     -------
     Reduced
-        ``processes`` as in `process_medians`; ``workers``: one row a round with its tick rate, quantum and overhead; ``series``: per case that
-        was measured once, one row a batch with ``seconds`` since the case began, ``ns``, ``cpu``, ``flags``.
+        ``processes`` as in `process_medians`; ``workers``: one row a round with its tick rate, quantum and overhead;
+        ``series``: per case that was measured once, one row a batch with ``seconds`` since the case began, ``ns``,
+        ``cpu``, ``flags``.
     """
     folder = Path(folder)
     run = schema.read_run(folder)
@@ -254,7 +267,8 @@ def _read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
         raise RunFolderError(f"{path}: {error.strerror or error}") from error
     except pa.ArrowException as error:
         raise RunFolderError(
-            f"{path}: not a complete Parquet file ({_first_line(error)}); delete this round and run `fencepost run --resume`"
+            f"{path}: not a complete Parquet file ({_first_line(error)}); delete this round and run `fencepost run "
+            "--resume`"
         ) from error
     kinds = {field.name: field.type for field in file.schema_arrow}
     for name in columns:
@@ -286,8 +300,8 @@ def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
 
 
 def _record(path: Path, text: bytes | None) -> dict[str, Any]:
-    # The validator costs more than reading the rows. A record whose every field is plainly right passes a short check; anything else
-    # goes to the validator, which has the words for what is wrong.
+    # The validator costs more than reading the rows. A record whose every field is plainly right passes a short check;
+    # anything else goes to the validator, which has the words for what is wrong.
     try:
         document = json.loads(text) if text is not None else None
     except ValueError:
@@ -353,7 +367,8 @@ _CASE_NUMBERS = ("overhead_ticks", "core_hz", "core_hz_before", "core_hz_after",
 def _check_belongs(item: Round, run: dict[str, Any], planned: dict[str, Any]) -> None:
     if item.record["run"] != run["id"]:
         raise RunFolderError(
-            f"{item.path}: field run: {item.record['run']!r}, but run.json has id {run['id']!r}; the round is of another run"
+            f"{item.path}: field run: {item.record['run']!r}, but run.json has id {run['id']!r}; the round is of "
+            "another run"
         )
     stranger = next((name for name in item.record["cases"] if name not in planned), None)
     if stranger is not None:

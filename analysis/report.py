@@ -1,6 +1,7 @@
 """The report of a run: one self-contained HTML file, the same in Markdown, and its rows as JSON.
 
-Whatever comes from outside (names of CPUs, labels, kernels) is text: jinja escapes it for HTML, matplotlib for SVG, `_markdown` for Markdown.
+Whatever comes from outside (names of CPUs, labels, kernels) is text: jinja escapes it for HTML, matplotlib for SVG,
+`_markdown` for Markdown.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 
 from fencepost.analysis import claims, topics, warnings
 from fencepost.analysis.derive import core_clock_of_rounds, tick_hz
-from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, analyse
+from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, analyse, records
 from fencepost.analysis.figures import Figure
 from fencepost.analysis.tables import (
     Table,
     bounds,
+    count,
     ns_with_bounds,
     plain,
     size,
@@ -53,7 +55,7 @@ class Document:
     verdict: Verdict
     ladder: Table | None
     trust: Table
-    warnings: Sequence[warnings.Warning]
+    warnings: Sequence[warnings.RunWarning]
     unmeasurable: Table | None
     machine: Table
     sections: Sequence[topics.Section]
@@ -100,7 +102,8 @@ def as_json(folder: Path | str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``schema``, ``run``, ``machine`` (machine.json), ``rounds``, ``planned_rounds``, ``noise_floor_pct`` and ``twins`` (A/A rows), ``rows`` (one a case;
+        ``schema``, ``run``, ``machine`` (machine.json), ``rounds``, ``planned_rounds``, ``noise_floor_pct`` and
+        ``twins`` (A/A rows), ``rows`` (one a case;
         ``reason`` says why where figures are null), ``warnings``, ``claims``. NaN and infinities are None throughout.
 
     Raises
@@ -109,8 +112,7 @@ def as_json(folder: Path | str) -> dict[str, Any]:
         where the folder is damaged.
     """
     analysis = analyse(folder)
-    records = analysis.rows.to_dict("records")
-    rows = [{name: record[name] for name in _JSON_ROW} for record in records]
+    rows = [{name: record[name] for name in _JSON_ROW} for record in records(analysis.rows)]
     for row in rows:
         row["modes"] = [mode._asdict() for mode in row["modes"]]
     document = {
@@ -236,12 +238,14 @@ def trust_verdict(analysis: Analysis) -> Verdict:
     if rounds == 0:
         return Verdict(
             "Nothing to trust yet",
-            f"No round of this run is complete ({planned} are planned), so there are no figures; `fencepost run --resume` goes on.",
+            f"No round of this run is complete ({planned} are planned), so there are no figures; `fencepost run "
+            "--resume` goes on.",
         )
     if rounds < FEWEST_PROCESSES:
         return Verdict(
             "Not yet",
-            f"{_count(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than {FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
+            f"{_count(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
+            f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
         )
     measured = analysis.rows[analysis.rows["ns"].notna()]
     noisy = sum("noisy" in flags for flags in measured["flags"])
@@ -250,7 +254,8 @@ def trust_verdict(analysis: Analysis) -> Verdict:
     if math.isnan(floor):
         return Verdict(
             "In part",
-            f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine is not known.",
+            f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine "
+            "is not known.",
         )
     said = f"the same code run twice differs by at most {plain(floor, 2)} %, with {so_many}"
     if floor <= TRUSTED_FLOOR_PCT and share <= 0.2:
@@ -315,8 +320,8 @@ LADDER: tuple[tuple[str, str, _Picker], ...] = (
 
 
 def ladder(analysis: Analysis) -> Table | None:
-    """This machine's headline numbers, cheapest first; None where none of them was measured."""
-    rows = [row for row in analysis.rows.to_dict("records") if math.isfinite(row["ns"]) and row["twin_of"] is None]
+    """The machine's headline numbers, cheapest first; None where none of them was measured."""
+    rows = [row for row in records(analysis.rows) if math.isfinite(row["ns"]) and row["twin_of"] is None]
     steps = []
     for label, kernel, pick in LADDER:
         row = pick([row for row in rows if row["kernel"] == kernel])
@@ -352,12 +357,13 @@ def trust_table(analysis: Analysis) -> Table:
                 "noise floor (A/A)",
                 "not measured: no A/A row in this run"
                 if math.isnan(floor)
-                else f"{plain(floor, 2)} %: the largest effect among {_count(len(analysis.twins), 'pair')} of the same code under two names",
+                else f"{plain(floor, 2)} %: the largest effect among {_count(len(analysis.twins), 'pair')} of the "
+                "same code under two names",
             )
         )
         lost = [
-            f"CPU {row['cpus'][0]}: {with_bounds(*(row['metrics']['lost_pct'][part] for part in ('value', 'low', 'high')), '%')}"
-            for row in analysis.kernel("noise/gaps").to_dict("records")
+            f"CPU {row['cpus'][0]}: {_with_percent(row['metrics']['lost_pct'])}"
+            for row in records(analysis.kernel("noise/gaps"))
             if "lost_pct" in row["metrics"]
         ]
         facts.append(("time lost in gaps", "; ".join(lost) or "not measured: no noise/gaps in this run"))
@@ -375,7 +381,10 @@ def trust_table(analysis: Analysis) -> Table:
         facts.append(
             (
                 "tick counter",
-                f"{worker['tick_source'].iloc[0]} at {plain(ticks.value / 1e6, 7)} MHz, in steps of {plain(float(worker['quantum_ticks'].median()))} ticks",
+                (
+                    f"{worker['tick_source'].iloc[0]} at {plain(ticks.value / 1e6, 7)} MHz, in steps of "
+                    f"{count(float(worker['quantum_ticks'].median()))} ticks"
+                ),
             )
         )
         measured = rows[rows["ns"].notna()]
@@ -392,7 +401,11 @@ def trust_table(analysis: Analysis) -> Table:
             else "nothing: every row of the plan was measured",
         )
     )
-    return table("Can I trust this?", ("what", "seen"), facts)
+    return table("The facts behind the verdict", ("what", "seen"), facts)
+
+
+def _with_percent(item: Mapping[str, float]) -> str:
+    return with_bounds(item["value"], item["low"], item["high"], "%")
 
 
 def _virtual(value: object) -> str:
@@ -406,7 +419,7 @@ def _virtual(value: object) -> str:
 
 def _unmeasurable(analysis: Analysis) -> Table | None:
     rows = analysis.rows[analysis.rows["reason"].notna()] if analysis.rounds else analysis.rows[:0]
-    cells = [(row["case"], row["reason"]) for row in rows.to_dict("records")]
+    cells = [(row["case"], row["reason"]) for row in records(rows)]
     return table("Not measurable here, and why", ("case", "reason"), cells) if cells else None
 
 
@@ -480,7 +493,7 @@ def machine_table(machine: Mapping[str, Any]) -> Table:
     if isinstance(mitigations, Mapping):
         active = [f"{name}: {text}" for name, text in mitigations.items() if text != "Not affected"]
         facts.append(("mitigations", "; ".join(active) or "not affected by any that the kernel knows"))
-    return table("The machine", ("what", "value"), facts)
+    return table("What the machine says about itself", ("what", "value"), facts)
 
 
 def _fact(value: object) -> str:
@@ -502,15 +515,18 @@ def _data_table(analysis: Analysis) -> Table:
         ("command", shlex.join(run["command"])),
         (
             "profile",
-            f"{plan['profile']}: {plan['rounds']} rounds, {plan['batches']} batches of {plan['batch_ns'] // 1000} µs a case, seed {plan['seed']}",
+            (
+                f"{plan['profile']}: {plan['rounds']} rounds, {plan['batches']} batches of {plan['batch_ns'] // 1000} "
+                f"µs a case, seed {plan['seed']}"
+            ),
         ),
         ("launcher", run["launcher"]),
         ("engine", f"{engine['arch']}, {engine['compiler']}, {engine['flags']}"),
         ("sha256 of the engine", engine["sha256"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items())),
-        ("batches", plain(float(analysis.rows["batches"].sum()), 12)),
+        ("batches", count(float(analysis.rows["batches"].sum()))),
     ]
-    return table("Data and versions", ("what", "value"), facts)
+    return table("What was run, and with what", ("what", "value"), facts)
 
 
 # ---- HTML ----

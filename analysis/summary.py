@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fencepost.analysis.estimate import Analysis, analyse
-from fencepost.analysis.tables import bounds, nanoseconds, plain
+from fencepost.analysis.estimate import Analysis, analyse, records
+from fencepost.analysis.tables import nanoseconds, ns_bounds, plain
 from fencepost.analysis.topics import remarks
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def summary_frame(analysis: Analysis) -> pd.DataFrame:
     """One row a measured case, in the plan's order: the columns of `COLUMNS`, times in ns, ``remarks`` in words."""
     rows = analysis.rows[analysis.rows["ns"].notna()]
     frame = rows[[name for name in COLUMNS if name != "remarks"]].copy()
-    frame["remarks"] = [remarks(row) for row in rows.to_dict("records")]
+    frame["remarks"] = [remarks(row) for row in records(rows)]
     return frame.reset_index(drop=True)
 
 
@@ -49,13 +49,10 @@ def summary_table(analysis: Analysis) -> RichTable:
     for name in ("time", "95 % interval", "cycles", "floor"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("remarks")
-    for row in analysis.rows[analysis.rows["ns"].notna()].to_dict("records"):
-        # The bounds in the unit of the value beside them.
-        unit = nanoseconds(row["ns"]).rsplit(" ", 1)[-1]
-        scale = {"ns": 1.0, "µs": 1e3, "ms": 1e6, "s": 1e9}[unit]
+    for row in records(analysis.rows[analysis.rows["ns"].notna()]):
         cells = (
             nanoseconds(row["ns"]),
-            bounds(row["ns_low"], row["ns_high"], scale),
+            ns_bounds(row["ns"], row["ns_low"], row["ns_high"]),
             plain(row["cycles"]),
             nanoseconds(row["floor_ns"]),
             remarks(row),

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 DASH = "–"
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+SPACE = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit, and inside of brackets: a narrow table breaks before the bracket only."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,23 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def plain(value: float | None, digits: int = 4) -> str:
-    """A number with `digits` significant digits and never an exponent: ``0.2501``, ``12.34``, ``1 234``; a dash for NaN and None."""
+    """A number with `digits` significant digits and never an exponent: ``0.2501``, ``12.34``, ``1 234``; a dash for
+    NaN and None.
+    """
     if value is None or not math.isfinite(value):
         return DASH
     if value == 0:
         return "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-12))
-    text = f"{value:,.{min(decimals, 9)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    text = f"{value:,.{min(decimals, 9)}f}".replace(",", THIN_SPACE)
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def count(value: float | None) -> str:
+    """A whole number: ``1 604``; other numbers as `plain` writes them."""
+    if value is None or not math.isfinite(value) or value != round(value):
+        return plain(value)
+    return f"{int(value):,}".replace(",", THIN_SPACE).replace("-", "\N{MINUS SIGN}")
 
 
 _NS_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
@@ -44,23 +56,30 @@ def _ns_scale(value: float) -> tuple[float, str]:
 
 
 def nanoseconds(value: float | None, digits: int = 4) -> str:
-    """A time given in ns, in the unit that suits it: ``0.2706 ns``, ``1.503 µs``. Below a thousandth of a ns it is 0."""
+    """A time given in ns, in the unit that suits it: ``0.2706 ns``, ``1.503 µs``. Below a thousandth of a ns it is
+    0.
+    """
     if value is None or not math.isfinite(value):
         return DASH
     scale, unit = _ns_scale(value)
-    return f"{plain(0.0 if abs(value) < 5e-4 else value / scale, digits)} {unit}"
+    return f"{plain(0.0 if abs(value) < 5e-4 else value / scale, digits)}{SPACE}{unit}"
 
 
 def bounds(low: float | None, high: float | None, scale: float = 1.0, digits: int = 4) -> str:
     """An interval as ``[low, high]``, or a dash where there is none."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return DASH
-    return f"[{plain(low / scale, digits)}, {plain(high / scale, digits)}]"
+    return f"[{plain(low / scale, digits)},{SPACE}{plain(high / scale, digits)}]"
+
+
+def ns_bounds(value: float, low: float, high: float) -> str:
+    """``[12.01, 12.05]`` in the unit in which `nanoseconds` writes `value`."""
+    return bounds(low, high, _ns_scale(value)[0])
 
 
 def ns_with_bounds(value: float, low: float, high: float) -> str:
     """``12.03 ns [12.01, 12.05]``: all three in one unit; without the brackets where there is no interval."""
-    text = bounds(low, high, _ns_scale(value)[0])
+    text = ns_bounds(value, low, high)
     return nanoseconds(value) if text == DASH else f"{nanoseconds(value)} {text}"
 
 

@@ -1,6 +1,7 @@
 """One entry a topic: its question, how to read its figures, what they do not show, and which figures to draw.
 
-A topic is the part of a kernel's name before the slash. A topic without an entry here, a user's own, gets a section in general terms.
+A topic is the part of a kernel's name before the slash. A topic without an entry here, a user's own, gets a section in
+general terms.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import numpy as np
 import pandas as pd
 
 from fencepost.analysis import derive, figures
-from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.estimate import Analysis, records
 from fencepost.analysis.figures import Figure, Point, Series
 from fencepost.analysis.tables import (
     DASH,
     Table,
     bounds,
     case_label,
+    count,
     nanoseconds,
+    ns_bounds,
     ns_with_bounds,
     plain,
     size,
@@ -77,9 +80,11 @@ def generic_topic(name: str) -> Topic:
         name,
         name.capitalize(),
         f"What do the kernels of the topic {name} cost on this machine?",
-        "Each row is the median over processes, each process's value being the median of its batches; the brackets hold the true median with "
+        "Each row is the median over processes, each process's value being the median of its batches; the brackets "
+        "hold the true median with "
         "95 % confidence. The floor is the smallest batch of all.",
-        "What these kernels leave out is said in the comment at the top of each kernel's file: `fencepost show KERNEL` prints it.",
+        "What these kernels leave out is said in the comment at the top of each kernel's file: `fencepost show "
+        "KERNEL` prints it.",
     )
 
 
@@ -95,11 +100,12 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
         found.append(
             estimates_table(f"Estimates of the topic {topic}: median over processes with its 95 % interval", measured)
         )
-    events = [row for row in measured.to_dict("records") if row["quantiles"]]
+    events = [row for row in records(measured) if row["quantiles"]]
     if events:
         found.append(
             table(
-                "Single events, those of all processes together: how they are distributed (no interval: these are not estimates)",
+                "Single events, those of all processes together: how they are distributed (no interval: these are "
+                "not estimates)",
                 ("case", "min", "p50", "p90", "p99", "p99.9", "max", "distinct values", "events"),
                 [
                     (
@@ -108,8 +114,8 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
                             nanoseconds(row["quantiles"].get(name), 3)
                             for name in ("min", "p50", "p90", "p99", "p99_9", "max")
                         ),
-                        plain(row["quantiles"].get("distinct")),
-                        plain(row["quantiles"].get("events"), 9),
+                        count(row["quantiles"].get("distinct")),
+                        count(row["quantiles"].get("events")),
                     )
                     for row in events
                 ],
@@ -117,7 +123,7 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
         )
     metrics = [
         (row["case"], item["summary"] or name, _metric(item))
-        for row in measured.to_dict("records")
+        for row in records(measured)
         for name, item in row["metrics"].items()
         if not derive.is_distance(name)
     ]
@@ -141,21 +147,16 @@ def estimates_table(caption: str, rows: pd.DataFrame) -> Table:
             (
                 row["case"],
                 nanoseconds(row["ns"]),
-                *_interval_of(row),
+                ns_bounds(row["ns"], row["ns_low"], row["ns_high"]),
                 plain(row["cycles"]),
                 bounds(row["cycles_low"], row["cycles_high"]),
                 nanoseconds(row["floor_ns"]),
                 str(row["rounds"]),
                 remarks(row),
             )
-            for row in rows.to_dict("records")
+            for row in records(rows)
         ],
     )
-
-
-def _interval_of(row: Mapping[str, Any]) -> tuple[str]:
-    whole = ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"])
-    return (whole[whole.index("[") :] if "[" in whole else DASH,)
 
 
 def remarks(row: Mapping[str, Any]) -> str:
@@ -184,9 +185,7 @@ def _metric(item: Mapping[str, Any]) -> str:
 
 def delta_figure(analysis: Analysis) -> Figure | None:
     """ECDF of differences of two readings in a row, one curve a way of reading."""
-    rows = [
-        row for row in analysis.kernel("clock/delta").to_dict("records") if row["case"] in analysis.reduced.histograms
-    ]
+    rows = [row for row in records(analysis.kernel("clock/delta")) if row["case"] in analysis.reduced.histograms]
     series, cells = [], []
     for row in sorted(rows, key=lambda row: row["ns"]):
         histogram = analysis.reduced.histograms[row["case"]]
@@ -205,7 +204,7 @@ def delta_figure(analysis: Analysis) -> Figure | None:
             (
                 label,
                 *(nanoseconds(quantiles[name], 3) for name in ("min", "p50", "p99", "p99_9", "max")),
-                plain(quantiles["distinct"]),
+                count(quantiles["distinct"]),
             )
         )
     if not series:
@@ -213,9 +212,8 @@ def delta_figure(analysis: Analysis) -> Figure | None:
     return figures.ecdf(
         "clock-delta",
         "How far apart two readings of the clock in a row are",
-        f"Share of differences at or below a time, for {len(series)} ways of reading; the further to the right, the dearer the way. "
-        + _steps_remark(analysis)
-        + "The long tails are gaps in which something else ran.",
+        f"Share of differences at or below a time, for {len(series)} ways of reading; the further to the right, "
+        "the dearer the way. " + _steps_remark(analysis) + "The long tails are gaps in which something else ran.",
         table(
             "Differences of two readings in a row",
             ("reading", "min", "p50", "p99", "p99.9", "max", "distinct values"),
@@ -230,7 +228,7 @@ def _steps_remark(analysis: Analysis) -> str:
     quantum = float(analysis.reduced.workers["quantum_ticks"].median())
     step = quantum / derive.tick_hz(analysis).value * 1e9
     return (
-        f"The counter moves in steps of {plain(quantum)} ticks ({plain(step, 3)} ns), so the curves are stairs. "
+        f"The counter moves in steps of {count(quantum)} ticks ({plain(step, 3)} ns), so the curves are stairs. "
         if quantum > 4
         else ""
     )
@@ -254,7 +252,8 @@ def core_figure(analysis: Analysis) -> Figure | None:
     return figures.lines(
         "clock-core",
         "The core's clock in the course of time",
-        f"Clock of the busy core every few milliseconds during {plain(float(item.seconds[-1]), 2)} s: median {plain(middle)} GHz, between {plain(low)} "
+        f"Clock of the busy core every few milliseconds during {plain(float(item.seconds[-1]), 2)} s: median "
+        f"{plain(middle)} GHz, between {plain(low)} "
         f"(1st percentile) and {plain(high)} GHz (99th). The tick counter runs at {plain(ticks)} GHz throughout.",
         table("The core's clock in the course of time", ("what", "value"), cells),
         [Series("", item.seconds, item.ghz)],
@@ -297,7 +296,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
         return None
     kinds = {"clock/read": 0, "clock/call": 1, "clock/python": 2, "clock/null_syscall": 4}
     points, groups, cells = [], [], []
-    for row in rows.to_dict("records"):
+    for row in records(rows):
         values = [str(value) for value in row["parameters"].values()]
         name = {"clock/python": "perf_counter_ns (Python)", "clock/null_syscall": "getppid (no clock at all)"}.get(
             row["kernel"]
@@ -316,8 +315,10 @@ def cost_figure(analysis: Analysis) -> Figure | None:
     return figures.forest(
         "clock-cost",
         "What it costs to ask for the time",
-        f"From {points[0].label} at {nanoseconds(points[0].value, 3)} to {points[-1].label} at {nanoseconds(points[-1].value, 3)}, cheapest first. "
-        "Clocks through libc are answered without entering the kernel where they cost less than the same clock through syscall.",
+        f"From {points[0].label} at {nanoseconds(points[0].value, 3)} to {points[-1].label} at "
+        f"{nanoseconds(points[-1].value, 3)}, cheapest first. "
+        "Clocks through libc are answered without entering the kernel where they cost less than the same clock "
+        "through syscall.",
         table("What it costs to ask for the time", ("clock", "kernel", "time", "cycles"), cells),
         points,
         x_label="ns per call (log)",
@@ -350,7 +351,8 @@ def bias_figure(analysis: Analysis) -> Figure | None:
     return figures.lines(
         "clock-bias",
         "How a window grows with the work in it, by the way its ends are read",
-        f"Mean window around 0 to {int(found[0].k[-1])} dependent multiplications for {len(found)} pairs of readings. {said}"
+        f"Mean window around 0 to {int(found[0].k[-1])} dependent multiplications for {len(found)} pairs of "
+        f"readings. {said}"
         "Parallel lines differ by a bias only; a line that starts flat lets work float out of the window.",
         table(
             "Slope and intercept of each pair of readings",
@@ -378,13 +380,14 @@ def chain_figure(analysis: Analysis) -> Figure | None:
         chains = np.array([int(parameters.get("chains", 0)) for parameters in order["parameters"]], float)
         numbers = [order[name].to_numpy(float) for name in (value, f"{value}_low", f"{value}_high")]
         series.append(Series(str(op), chains, *numbers))
-        first, best = order.iloc[0], order.loc[order["ns"].idxmin()]
+        ordered = records(order)
+        first, best = ordered[0], min(ordered, key=lambda row: float(row["ns"]))
         cells.append(
             (
                 str(op),
                 with_bounds(first[value], first[f"{value}_low"], first[f"{value}_high"]) if chains[0] == 1 else DASH,
                 with_bounds(best[value], best[f"{value}_low"], best[f"{value}_high"]),
-                plain(float(best["parameters"].get("chains", 0))),
+                count(float(best["parameters"].get("chains", 0))),
                 plain(1 / best[value] if best[value] else math.nan, 3),
             )
         )
@@ -397,7 +400,8 @@ def chain_figure(analysis: Analysis) -> Figure | None:
     return figures.lines(
         "pipeline-chain",
         "Latency and throughput: the same instruction in one to eight independent chains",
-        f"{value.capitalize()} per instruction: {said}. One chain shows the latency; where the line stops falling, the units are full.",
+        f"{value.capitalize()} per instruction: {said}. One chain shows the latency; where the line stops falling, "
+        "the units are full.",
         table(
             f"Latency (one chain) and throughput (the best number of chains), {value} per instruction",
             (
@@ -426,9 +430,9 @@ def window_figure(analysis: Analysis) -> Figure | None:
     for item in found:
         knee = with_bounds(item.knee.value, item.knee.low, item.knee.high) if item.knee.n else DASH
         between = (
-            f"{plain(item.last_fit)} to {plain(item.first_miss)}"
+            f"{count(item.last_fit)} to {count(item.first_miss)}"
             if math.isfinite(item.first_miss)
-            else f"beyond {plain(item.k[-1])}, or none"
+            else f"beyond {count(item.k[-1])}, or none"
         )
         cells.append((item.fill, knee, between, nanoseconds(item.ns[0]), nanoseconds(item.ns[-1])))
         said.append(
@@ -460,7 +464,7 @@ def chase_figure(analysis: Analysis) -> Figure | None:
     rows = analysis.kernel("memory/chase")
     rows = rows[rows["ns"].notna()]
     groups: dict[str, list[tuple[float, dict[str, Any]]]] = {}
-    for row in rows.to_dict("records"):
+    for row in records(rows):
         parameters = row["parameters"]
         label = f"{parameters.get('pages', '')} pages" + (
             f", {parameters['order']}" if parameters.get("order", "random") != "random" else ""
@@ -495,7 +499,8 @@ def chase_figure(analysis: Analysis) -> Figure | None:
     return figures.lines(
         "memory-chase",
         "A dependent load, by the size of what it walks through",
-        f"From {nanoseconds(float(first.y[0]), 3)} at {size(float(first.x[0]))} to {nanoseconds(float(last.y[-1]), 3)} at {size(float(last.x[-1]))}; "
+        f"From {nanoseconds(float(first.y[0]), 3)} at {size(float(first.x[0]))} to "
+        f"{nanoseconds(float(last.y[-1]), 3)} at {size(float(last.x[-1]))}; "
         "each step up is a level of the hierarchy left behind. "
         + (
             "Dashed: cache sizes that the machine states, "
@@ -517,7 +522,9 @@ def chase_figure(analysis: Analysis) -> Figure | None:
 
 
 def caches(machine: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Data and unified caches that machine.json states, as (``L1d``, bytes), smallest level first; nothing where it states none."""
+    """Data and unified caches that machine.json states, as (``L1d``, bytes), smallest level first; nothing where it
+    states none.
+    """
     found: dict[str, float] = {}
     entries = machine.get("caches")
     for entry in entries if isinstance(entries, Sequence) else ():
@@ -539,7 +546,7 @@ def caches(machine: Mapping[str, Any]) -> list[tuple[str, float]]:
 def gaps_figure(analysis: Analysis) -> Figure | None:
     """Share of time lost, by CPU."""
     points, cells = [], []
-    for row in analysis.kernel("noise/gaps").to_dict("records"):
+    for row in records(analysis.kernel("noise/gaps")):
         metrics = row["metrics"]
         if "lost_pct" not in metrics:
             continue
@@ -557,7 +564,8 @@ def gaps_figure(analysis: Analysis) -> Figure | None:
     return figures.forest(
         "noise-gaps",
         "Share of its time that a busy thread loses, by CPU",
-        f"A thread that does nothing but look at the clock loses up to {plain(worst.value, 3)} % of its time ({worst.label}) in pieces of more than 1 µs.",
+        f"A thread that does nothing but look at the clock loses up to {plain(worst.value, 3)} % of its time "
+        f"({worst.label}) in pieces of more than 1 µs.",
         table("Gaps by CPU", ("CPU", "time lost, %", "gaps a second", "longest in a process, µs", "median gap"), cells),
         points,
         x_label="time lost, %",
@@ -570,19 +578,26 @@ TOPICS = (
         "clock",
         "Reading the clock",
         "What does it cost to read the time, how fine is the answer, and how fast does the core really run?",
-        "A tick is a step of the counter, a cycle one of the core; they are different clocks, so both ns and cycles are given. "
-        "clock/read is throughput: one reading after another, as a loop would do it. clock/delta is what an empty interval looks like. "
-        "Two ways of reading with the same slope in clock/bias measure the same work; their intercepts are what has to be subtracted.",
-        "How far a reading drifts among loads and stores (only register arithmetic was in the window), and what the first reading "
+        "A tick is a step of the counter, a cycle one of the core; they are different clocks, so both ns and "
+        "cycles are given. "
+        "clock/read is throughput: one reading after another, as a loop would do it. clock/delta is what an empty "
+        "interval looks like. "
+        "Two ways of reading with the same slope in clock/bias measure the same work; their intercepts are what "
+        "has to be subtracted.",
+        "How far a reading drifts among loads and stores (only register arithmetic was in the window), and what "
+        "the first reading "
         "after a pause costs, with cold code.",
         (cost_figure, delta_figure, bias_figure, states_figure, core_figure),
     ),
     Topic(
         "pipeline",
         "Doing several things at once",
-        "How long must an instruction wait for the one before it, how many run at once, and how far does the core look ahead?",
-        "The left end of each line is latency: every instruction waits for the one before. The right end is throughput: chains that do not "
-        "depend on each other share the units. The window is the number of instructions between two misses up to which they still overlap.",
+        "How long must an instruction wait for the one before it, how many run at once, and how far does the core "
+        "look ahead?",
+        "The left end of each line is latency: every instruction waits for the one before. The right end is "
+        "throughput: chains that do not "
+        "depend on each other share the units. The window is the number of instructions between two misses up to "
+        "which they still overlap.",
         "Front-end limits (decoding, code alignment), and what a sibling hardware thread would take away.",
         (chain_figure, window_figure),
     ),
@@ -590,7 +605,8 @@ TOPICS = (
         "memory",
         "How far away data is",
         "What does a load cost that depends on the one before it, by the size of what is walked through?",
-        "Each plateau is a level: first cache, second, last, memory. With small pages the steps lie earlier and higher, because "
+        "Each plateau is a level: first cache, second, last, memory. With small pages the steps lie earlier and "
+        "higher, because "
         "address translations run out of room too; the difference of the two lines is the price of the page walks.",
         "Bandwidth, loads that do not depend on each other (they overlap), stores, and other nodes' memory.",
         (chase_figure,),
@@ -599,7 +615,8 @@ TOPICS = (
         "noise",
         "What this machine takes away",
         "How much of its time does a thread lose that never sleeps, and in pieces of what length?",
-        "A gap is a stretch of more than 1 µs in which the spinning thread did not run: interrupts, other threads, the hypervisor. "
+        "A gap is a stretch of more than 1 µs in which the spinning thread did not run: interrupts, other threads, "
+        "the hypervisor. "
         "Short batches dodge most of them; what they hit is kept, counted, and stood up to by medians.",
         "Who took the time: counters of interrupts and of the hypervisor see only part of it.",
         (gaps_figure,),
@@ -608,7 +625,8 @@ TOPICS = (
         "branch",
         "Guessing where the code goes on",
         "What does a wrongly predicted branch cost, and how much of a pattern can the predictor learn?",
-        "Compare each row with its control of the same outcomes that are learnt or need no branch; the difference is the price of the misses.",
+        "Compare each row with its control of the same outcomes that are learnt or need no branch; the difference "
+        "is the price of the misses.",
         "Layout effects of other code, and predictors shared with a sibling thread.",
     ),
     Topic(

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from fencepost.analysis.derive import core_clock_of_rounds
 from fencepost.analysis.estimate import FEWEST_PROCESSES, NOISY_SHARE, Analysis
-from fencepost.analysis.tables import plain
+from fencepost.analysis.tables import count, plain
 
 NOISE_FLOOR_PCT = 1.0
 LOST_PCT = 1.0
@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Warning:
+class RunWarning:
     """What was seen, the likely cause, the next step, and the cases concerned (none: the whole run)."""
 
     kind: Kind
@@ -61,7 +61,7 @@ class Warning:
         return f"{self.seen} {self.cause} {self.next_step}"
 
 
-def collect(analysis: Analysis) -> list[Warning]:
+def collect(analysis: Analysis) -> list[RunWarning]:
     """All warnings about a run, in the order of `Kind`; one of a kind, which names all its cases."""
     found = [*_of_rows(analysis), *_of_run(analysis)]
     order = list(Kind)
@@ -83,32 +83,53 @@ _ROW_WARNINGS: dict[Kind, _Worded] = {
     ),
     Kind.MODES: lambda _, n: (
         f"{_rows_word(n)} with more than one mode among the medians of processes: no common interval is given.",
-        "Something differs from process to process: address-space layout, page colouring, which thread keeps a lock, the core clock.",
+        (
+            "Something differs from process to process: address-space layout, page colouring, which thread keeps a "
+            "lock, the core clock."
+        ),
         "Read the modes as separate figures; more rounds (`--profile rigorous`) show their shares better.",
     ),
     Kind.NOISY: lambda analysis, n: (
-        f"{_rows_word(n)} with more than {NOISY_SHARE:.0%} of batches disturbed (at most {_most(analysis, 'noisy'):.0f} %).",
+        (
+            f"{_rows_word(n)} with more than {NOISY_SHARE:.0%} of batches disturbed (at most "
+            f"{_most(analysis, 'noisy'):.0f} %)."
+        ),
         "Other work on these CPUs, interrupts, or a hypervisor that takes the CPU away.",
-        "Run `fencepost doctor`, stop what else runs, and repeat these cases; medians stand up to less than half of disturbed batches.",
+        (
+            "Run `fencepost doctor`, stop what else runs, and repeat these cases; medians stand up to less than half "
+            "of disturbed batches."
+        ),
     ),
     Kind.MIGRATED: lambda _, n: (
-        f"{_rows_word(n)} with batches that began on one CPU and ended on another, or ran on one that was not asked for.",
+        (
+            f"{_rows_word(n)} with batches that began on one CPU and ended on another, or ran on one that was not "
+            "asked for."
+        ),
         "The CPU was taken offline or the process's mask was changed while it ran.",
         "Look at cpusets and at tools that move threads; repeat the run.",
     ),
     Kind.LOW_OVERLAP: lambda _, n: (
-        f"{_rows_word(n)} whose threads ran together for less than half of the window in more than {NOISY_SHARE:.0%} of batches.",
+        (
+            f"{_rows_word(n)} whose threads ran together for less than half of the window in more than "
+            f"{NOISY_SHARE:.0%} of batches."
+        ),
         "More threads than free CPUs, or a hypervisor that does not run the virtual CPUs together.",
         "Read these rows as a mixture of contended and uncontended; run on CPUs with nothing else to do.",
     ),
     Kind.SHORT: lambda _, n: (
-        f"{_rows_word(n)} whose window was shorter than 1000 steps of the counter in more than {NOISY_SHARE:.0%} of batches.",
+        (
+            f"{_rows_word(n)} whose window was shorter than 1000 steps of the counter in more than {NOISY_SHARE:.0%} "
+            "of batches."
+        ),
         "The kernel could not be given more operations, or the counter moves in large steps.",
         "Do not trust digits beyond one step of the counter divided by the number of operations.",
     ),
     Kind.NO_CYCLES: lambda _, n: (
         f"{_rows_word(n)} without cycles: imul and add chains did not read 3.0 ± 5 % beside them in most processes.",
-        "The clock changed during the case, the CPU was shared with a busy sibling, or this core's multiply is not 3 cycles long.",
+        (
+            "The clock changed during the case, the CPU was shared with a busy sibling, or this core's multiply is not "
+            "3 cycles long."
+        ),
         "Use the ns, which are not affected; repeat on a quiet machine with the governor fixed.",
     ),
     Kind.FEW_ROUNDS: lambda _, n: (
@@ -139,21 +160,21 @@ _ROW_WARNINGS: dict[Kind, _Worded] = {
 }
 
 
-def _of_rows(analysis: Analysis) -> Iterator[Warning]:
+def _of_rows(analysis: Analysis) -> Iterator[RunWarning]:
     rows = analysis.rows
     for kind, words in _ROW_WARNINGS.items():
         cases = tuple(case for case, flags in zip(rows["case"], rows["flags"], strict=True) if kind in flags)
         if cases:
-            yield Warning(kind, *words(analysis, len(cases)), cases)
+            yield RunWarning(kind, *words(analysis, len(cases)), cases)
 
 
 def _most(analysis: Analysis, kind: str) -> float:
     return float(analysis.rows.loc[[kind in flags for flags in analysis.rows["flags"]], "disturbed_pct"].max())
 
 
-def _of_run(analysis: Analysis) -> Iterator[Warning]:
+def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
     if analysis.rounds < analysis.planned_rounds:
-        yield Warning(
+        yield RunWarning(
             Kind.INCOMPLETE_RUN,
             f"{analysis.rounds} of {analysis.planned_rounds} rounds are complete.",
             "The run was stopped or is still under way.",
@@ -163,14 +184,14 @@ def _of_run(analysis: Analysis) -> Iterator[Warning]:
         return
     floor = analysis.noise_floor_pct
     if math.isnan(floor):
-        yield Warning(
+        yield RunWarning(
             Kind.NO_TWIN,
             "No A/A row was measured, so this run has no noise floor.",
             "None of the chosen kernels has a twin.",
             "Add one that has: `fencepost run 'pipeline/imul100' ...`.",
         )
     elif floor > NOISE_FLOOR_PCT:
-        yield Warning(
+        yield RunWarning(
             Kind.NOISE_FLOOR,
             f"The same code run twice under two names differs by {plain(floor, 2)} %.",
             "Noise or regimes of this machine that medians over rounds do not remove.",
@@ -178,15 +199,16 @@ def _of_run(analysis: Analysis) -> Iterator[Warning]:
         )
     lost = _lost(analysis)
     if lost and max(lost) > LOST_PCT:
-        yield Warning(
+        yield RunWarning(
             Kind.GAPS,
             f"A spinning thread loses up to {plain(max(lost), 2)} % of its time in pieces of more than 1 µs.",
             "Timer interrupts, other work, or a hypervisor that takes the CPU away.",
-            "Compare medians and floors; look at tails (p99 and beyond) as properties of this machine, not of the code.",
+            "Compare medians and floors; look at tails (p99 and beyond) as properties of this machine, not of the "
+            "code.",
         )
     middle, low, high = core_clock_of_rounds(analysis)
     if middle.n > 1 and (high / low - 1) * 100 > CLOCK_SPREAD_PCT:
-        yield Warning(
+        yield RunWarning(
             Kind.CLOCK_WANDERS,
             f"The core clock went from {plain(low, 3)} to {plain(high, 3)} GHz between rounds.",
             "Turbo, heat, power limits, or neighbours on the same package.",
@@ -196,7 +218,7 @@ def _of_run(analysis: Analysis) -> Iterator[Warning]:
     rates = workers["tick_hz"].to_numpy(float)
     spread = (rates.max() / rates.min() - 1) * 1e6
     if spread > TICK_SPREAD_PPM:
-        yield Warning(
+        yield RunWarning(
             Kind.TICKS_WANDER,
             f"Processes disagree by {plain(float(spread), 3)} ppm on the rate of the tick counter.",
             "The counter is not constant, or the clock it is calibrated against was adjusted.",
@@ -205,15 +227,16 @@ def _of_run(analysis: Analysis) -> Iterator[Warning]:
     quantum = float(workers["quantum_ticks"].max())
     step_ns = quantum / float(rates.min()) * 1e9
     if step_ns > 5:
-        yield Warning(
+        yield RunWarning(
             Kind.COARSE_TICKS,
-            f"The tick counter moves in steps of {plain(quantum)} ticks ({plain(step_ns, 3)} ns).",
+            f"The tick counter moves in steps of {count(quantum)} ticks ({plain(step_ns, 3)} ns).",
             "A property of this CPU or hypervisor.",
-            "Single events (clock/delta and other event rows) are whole numbers of steps; rows of loops are not affected.",
+            "Single events (clock/delta and other event rows) are whole numbers of steps; rows of loops are not "
+            "affected.",
         )
     source = str(workers["tick_source"].iloc[0])
     if source == "clock_monotonic_raw":
-        yield Warning(
+        yield RunWarning(
             Kind.NO_TICK_COUNTER,
             "There is no tick counter that user code can read; time is CLOCK_MONOTONIC_RAW.",
             "This architecture has none, or the kernel does not let user code read it.",

@@ -1,4 +1,5 @@
-"""How long do many runs take to reduce? Makes run folders with made-up rows, reduces them to estimates, and reports time and memory.
+"""How long do many runs take to reduce? Makes run folders with made-up rows, reduces them to estimates, and reports
+time and memory.
 
     python benchmarks/reduce.py --runs 1000 --rounds 20 --rows 5000 --folder /some/where
 

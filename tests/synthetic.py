@@ -1,7 +1,7 @@
 """Run folders made of numbers instead of measurements, so that the analysis can be tested against a known truth.
 
-`write_run` writes a folder that conforms to `fencepost.bench.schema`; every fault and oddity that a real machine has can be
-asked for: noise, gaps, modes, failed and unsupported cases, twins, migrations, incomplete runs.
+`write_run` writes a folder that conforms to `fencepost.bench.schema`; every fault and oddity that a real machine has
+can be asked for: noise, gaps, modes, failed and unsupported cases, twins, migrations, incomplete runs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ ARROW_SCHEMA = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in schema.COL
 
 @dataclass(frozen=True)
 class Case:
-    """One case and its truth: `ns` an operation, spread `process_noise` between processes and `noise` between batches."""
+    """One case and its truth: `ns` an operation, spread `process_noise` between processes and `noise` between
+    batches."""
 
     kernel: str
     parameters: Mapping[str, str | int] = field(default_factory=dict)
