@@ -1,0 +1,557 @@
+"""clock/*: a variant is measured or says what it needs, holds the instructions of its name, and notices faults."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from engines import CSRC, Engine, Measured, compile_files
+from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions
+
+KERNELS = CSRC / "kernels"
+FILES = sorted(KERNELS.glob("clock_*.c"))
+ENOTSUP, EINVAL, EILSEQ = -95, -22, -84
+LENGTHS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+NATIVE = {"x86_64": "an x86-64 CPU", "aarch64": "an AArch64 CPU", "riscv64": "a 64-bit RISC-V CPU"}
+
+x86_64_only = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the instructions looked for are those of x86-64"
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The engine with the clock kernels alone, as they are."""
+    return compile_files(tmp_path_factory.mktemp("clock"), FILES)
+
+
+def text(engine: Engine, pointer: Any) -> str:
+    found = engine.ffi.string(pointer)
+    return found.decode() if isinstance(found, bytes) else str(found)
+
+
+def parameters(engine: Engine, name: str) -> dict[str, list[str]]:
+    """Labels of each parameter of a kernel, in order; an empty list for a number."""
+    found = {}
+    for parameter in engine.kernel(name).parameters:
+        if parameter.name:
+            found[text(engine, parameter.name)] = text(engine, parameter.labels).split() if parameter.labels else []
+    return found
+
+
+def measure(engine: Engine, name: str, values: Mapping[str, str | int] | None = None, batches: int = 2) -> Measured:
+    """One case; parameters that are not named keep their defaults."""
+    kernel = engine.kernel(name)
+    if kernel.threads.min > len(os.sched_getaffinity(0)):
+        pytest.skip(f"{name} needs {kernel.threads.min} CPUs")
+    row, given = [], dict(values or {})
+    for index, (parameter, labels) in enumerate(parameters(engine, name).items()):
+        value = given.pop(parameter, int(kernel.parameters[index].initial))
+        row.append(labels.index(value) if isinstance(value, str) else value)
+    assert not given, f"{name} has no parameter {given}"
+    return engine.measure(name, tuple(row), batches=batches)
+
+
+def metrics(engine: Engine, name: str, measured: Measured) -> dict[str, float]:
+    """Metrics by name."""
+    rows = [metric for metric in engine.kernel(name).metrics if metric.name]
+    return {text(engine, row.name): float(measured.outcome.metric[index]) for index, row in enumerate(rows)}
+
+
+def labels_of(file: str, macro: str) -> list[str]:
+    """First arguments of an X-macro in a C source: so that cases can be named before anything is compiled."""
+    match = re.search(rf"#define {macro}\(X\)((?:.*\\\n)*.*\n)", (KERNELS / file).read_text(encoding="utf-8"))
+    assert match is not None, macro
+    return ["_to_".join(re.split(r",\s*", words)) for words in re.findall(r"X\(([a-z0-9_, ]+)\)", match[1])]
+
+
+X86_64_READS = labels_of("clock_reads.h", "X86_64_READS")
+READS = [
+    *X86_64_READS,
+    *labels_of("clock_reads.h", "AARCH64_READS"),
+    *labels_of("clock_reads.h", "RISCV64_READS"),
+    "monotonic_raw",
+]
+X86_64_PAIRS = labels_of("clock_bias.c", "X86_64_PAIRS")
+PAIRS = [*X86_64_PAIRS, *labels_of("clock_bias.c", "AARCH64_PAIRS"), *labels_of("clock_bias.c", "RISCV64_PAIRS")]
+CLOCKS = {
+    "monotonic": time.CLOCK_MONOTONIC,
+    "monotonic_raw": time.CLOCK_MONOTONIC_RAW,
+    "monotonic_coarse": 6,  # CLOCK_MONOTONIC_COARSE, which Python does not name
+    "boottime": time.CLOCK_BOOTTIME,
+    "realtime": time.CLOCK_REALTIME,
+    "thread_cputime": time.CLOCK_THREAD_CPUTIME_ID,
+    "process_cputime": time.CLOCK_PROCESS_CPUTIME_ID,
+}
+
+
+def architecture_of(label: str) -> str | None:
+    """Which machine has the instruction that a read, or the first of a pair, is named for."""
+    if "cntvct" in label:
+        return "aarch64"
+    if "rdtime" in label:
+        return "riscv64"
+    return None if label == "monotonic_raw" else "x86_64"
+
+
+def expect_measured(measured: Measured, label: str) -> bool:
+    """Whether it was measured; otherwise it must have said that it is foreign, or which instruction is missing."""
+    needed = architecture_of(label)
+    if needed not in (None, platform.machine()):
+        assert measured.status == ENOTSUP
+        assert measured.reason == f"needs {NATIVE[str(needed)]}"
+        return False
+    if label == "serialize_rdtsc" and measured.status == ENOTSUP:
+        assert "SERIALIZE" in measured.reason
+        return False
+    assert measured.status == 0, measured.reason
+    return True
+
+
+def test_the_family_is_complete(engine: Engine) -> None:
+    assert engine.fault() is None
+    names = {text(engine, engine.lib.registry_get(i).name) for i in range(engine.lib.registry_count())}
+    assert names == {
+        *(f"clock/{name}" for name in ("read", "delta", "bias", "empty", "core", "core_loaded", "core_series", "rate")),
+        *(f"clock/{name}" for name in ("offset", "call", "null_syscall", "resolution", "python", "wakeup")),
+    }
+
+
+def test_values_mean_the_same_on_every_architecture(engine: Engine) -> None:
+    assert parameters(engine, "clock/read")["read"] == READS
+    assert parameters(engine, "clock/delta")["read"] == READS
+    assert parameters(engine, "clock/bias")["pair"] == PAIRS
+
+
+@x86_64_only
+def test_the_default_is_the_architectures_best(engine: Engine) -> None:
+    for name, best in {
+        "clock/read": "lfence_rdtsc_lfence",
+        "clock/delta": "lfence_rdtsc_lfence",
+        "clock/bias": "lfence_rdtsc_lfence_to_rdtscp_lfence",
+    }.items():
+        parameter = engine.kernel(name).parameters[0]
+        assert text(engine, parameter.labels).split()[parameter.initial] == best
+
+
+@pytest.mark.parametrize("read", READS)
+def test_read_is_measured_or_foreign(engine: Engine, read: str) -> None:
+    measured = measure(engine, "clock/read", {"read": read})
+    if expect_measured(measured, read):
+        assert all(sample.ticks > 0 and sample.operations >= 1 for sample in measured.samples)
+
+
+@pytest.mark.parametrize("read", READS)
+def test_delta_tells_step_and_order(engine: Engine, read: str) -> None:
+    measured = measure(engine, "clock/delta", {"read": read})
+    if not expect_measured(measured, read):
+        return
+    found = metrics(engine, "clock/delta", measured)
+    slow = read == "cpuid_rdtsc"
+    # 20 processes of the standard profile: at least 200 000 of each, of the slow one at most 2000
+    assert measured.outcome.events == (100 if slow else 10240)
+    assert found["negative"] == 0
+    assert 1 <= found["distinct"] <= measured.outcome.events
+    assert found["quantum_ticks"] > 0
+    if read != "monotonic_raw" and found["distinct"] < 200:  # then the histogram holds exact values
+        assert all(ticks % int(found["quantum_ticks"]) == 0 for ticks, count in measured.buckets if ticks < 256)
+        assert math.gcd(*(ticks for ticks, _ in measured.buckets if ticks < 256)) % int(found["quantum_ticks"]) == 0
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_bias_has_a_mean_for_each_length(engine: Engine, pair: str) -> None:
+    measured = measure(engine, "clock/bias", {"pair": pair})
+    if not expect_measured(measured, pair):
+        return
+    found = metrics(engine, "clock/bias", measured)
+    assert list(found) == [*(f"k{k}_mean_ticks" for k in LENGTHS), "gaps_pct"]
+    assert all(math.isfinite(value) for value in found.values())
+    assert measured.outcome.events >= 200
+    assert 0 <= found["gaps_pct"] < 100
+
+
+def test_empty_window_is_told_finer_than_the_counters_step(engine: Engine) -> None:
+    measured = measure(engine, "clock/empty")
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "clock/empty", measured)
+    assert found["mean_ticks"] == pytest.approx(
+        sum(t * n for t, n in measured.buckets) / measured.outcome.events, abs=0.5
+    )
+    assert 0 <= found["gaps_pct"] < 100
+
+
+@pytest.mark.parametrize("state", ["cold", "warm", "avx512"])
+def test_core_clock_follows_from_its_chain(engine: Engine, state: str) -> None:
+    measured = measure(engine, "clock/core", {"state": state, "spin_ms": 1})
+    if measured.status == ENOTSUP and state == "avx512":
+        assert "AVX-512" in measured.reason
+        return
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "clock/core", measured)
+    if platform.machine() == "x86_64":
+        by_hand = 3 * 16384 / measured.samples[0].ticks * measured.outcome.tick_hz
+        assert found["core_hz"] == pytest.approx(by_hand, rel=0.2)  # medians of 16: upper, and mean of the middle two
+    assert found["first_hz"] > 0
+
+
+def test_cold_core_has_slept(engine: Engine) -> None:
+    assert measure(engine, "clock/core", {"state": "cold"}).outcome.elapsed_ns >= 20_000_000
+
+
+def test_loaded_core_says_how_far_the_others_ran(engine: Engine) -> None:
+    measured = measure(engine, "clock/core_loaded")
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "clock/core_loaded", measured)
+    assert found["core_hz"] > 0
+    assert found["others_share"] >= 0
+
+
+def test_core_series_is_a_time_axis(engine: Engine) -> None:
+    measured = measure(engine, "clock/core_series", {"duration_ms": 120})
+    assert measured.status == 0, measured.reason
+    assert engine.kernel("clock/core_series").flags & engine.lib.KERNEL_ONCE
+    begins = [sample.begin_ticks / measured.outcome.tick_hz for sample in measured.samples]
+    assert len(begins) == 12
+    assert begins == sorted(begins)
+    assert begins[-1] - begins[0] >= 0.1  # eleven steps of 10 ms, the first of which may be cut short
+    found = metrics(engine, "clock/core_series", measured)
+    assert 0 < found["low_hz"] <= found["core_hz"] <= found["high_hz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("clock/core_series", {"duration_ms": 9}),
+        ("clock/core_series", {"duration_ms": 20_481}),
+        ("clock/core", {"spin_ms": 0}),
+        ("clock/rate", {"duration_ms": 0}),
+        ("clock/rate", {"duration_ms": 60_001}),
+        ("clock/wakeup", {"period_us": 9}),
+        ("clock/wakeup", {"period_us": -1000}),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(engine: Engine, name: str, values: dict[str, str | int]) -> None:
+    measured = measure(engine, name, values)
+    assert measured.status == EINVAL
+    assert f"{next(iter(values))} must be" in measured.reason
+
+
+@pytest.mark.parametrize("during", ["sleep", "spin"])
+def test_rate_covers_its_interval(engine: Engine, during: str) -> None:
+    measured = measure(engine, "clock/rate", {"during": during, "duration_ms": 5})
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "clock/rate", measured)
+    assert measured.outcome.elapsed_ns >= 5_000_000
+    assert found["ppm"] == pytest.approx((found["tick_hz"] / measured.outcome.tick_hz - 1) * 1e6, abs=1e-3)
+    assert measured.samples[0].ticks == pytest.approx(found["tick_hz"] / 1000, abs=1)
+
+
+def test_offset_is_an_interval(engine: Engine) -> None:
+    measured = measure(engine, "clock/offset")
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "clock/offset", measured)
+    assert found["offset_low_ticks"] <= found["offset_high_ticks"]
+    assert found["offset_low_ticks"] < -found["one_way_back_min_ticks"]  # widened by one step of the counter
+    assert found["offset_high_ticks"] > found["one_way_there_min_ticks"]
+    assert measured.outcome.events == 2000
+    # No round trip is shorter than the shortest ways there and back.
+    assert measured.buckets[0][0] >= found["one_way_there_min_ticks"] + found["one_way_back_min_ticks"]
+
+
+@pytest.mark.parametrize("via", ["libc", "syscall"])
+@pytest.mark.parametrize("clock", [*CLOCKS, "gettimeofday"])
+def test_every_clock_can_be_asked(engine: Engine, clock: str, via: str) -> None:
+    measured = measure(engine, "clock/call", {"clock": clock, "via": via})
+    assert measured.status == 0, measured.reason
+
+
+def test_null_syscall_is_the_control_with_a_twin(engine: Engine) -> None:
+    assert measure(engine, "clock/null_syscall").status == 0
+    assert engine.kernel("clock/null_syscall").flags & engine.lib.KERNEL_TWIN
+
+
+@pytest.mark.parametrize("clock", [*CLOCKS, "gettimeofday"])
+def test_resolution_tells_promise_and_step(engine: Engine, clock: str) -> None:
+    measured = measure(engine, "clock/resolution", {"clock": clock})
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "clock/resolution", measured)
+    promise = time.clock_getres(CLOCKS[clock]) if clock in CLOCKS else 1e-6
+    assert found["getres_ns"] == pytest.approx(promise * 1e9, abs=0.5)
+    assert found["min_step_ns"] > 0
+    if clock == "gettimeofday":
+        assert found["min_step_ns"] % 1000 == 0
+
+
+def test_python_is_called_in_a_process_that_has_it(engine: Engine) -> None:
+    measured = measure(engine, "clock/python")
+    assert measured.status == 0, measured.reason
+    assert time.perf_counter_ns() > 0  # the interpreter is none the worse for it
+
+
+@pytest.mark.parametrize("policy", ["other", "other_slack1", "fifo"])
+def test_wakeups_come_after_their_deadlines(engine: Engine, policy: str) -> None:
+    measured = measure(engine, "clock/wakeup", {"policy": policy}, batches=5)
+    if policy == "fifo" and measured.status == ENOTSUP:
+        assert "SCHED_FIFO" in measured.reason
+        return
+    assert measured.status == 0, measured.reason
+    assert measured.outcome.events == 10
+    assert measured.buckets[0][0] >= 0
+    assert measured.outcome.elapsed_ns >= 11 * 1_000_000
+    assert metrics(engine, "clock/wakeup", measured)["missed"] >= 0
+
+
+def test_wakeup_leaves_the_thread_as_it_was_found(tmp_path: Path) -> None:
+    # Policy and slack belong to the thread: look at them from the check, which runs in the same one.
+    source = (KERNELS / "clock_wakeup.c").read_text(encoding="utf-8")
+    mutant = tmp_path / "clock_wakeup.c"
+    mutant.write_text(
+        source.replace(
+            "    const struct wakeups *wakeups = trial->state;\n\n",
+            "    const struct wakeups *wakeups = trial->state;\n\n"
+            "    if (sched_getscheduler(0) != SCHED_OTHER || prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) != 12345)\n"
+            '        return trial_fault(trial, "policy %d, slack %d", sched_getscheduler(0),\n'
+            "                           prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0));\n",
+            1,
+        ).replace(
+            "{\n    if (trial->value[1] < 10",
+            "{\n    prctl(PR_SET_TIMERSLACK, 12345, 0, 0, 0);\n    if (trial->value[1] < 10",
+            1,
+        ),
+        encoding="utf-8",
+    )
+    engine = compile_files(tmp_path, [mutant])
+    for policy in ("other", "other_slack1", "fifo"):
+        measured = measure(engine, "clock/wakeup", {"policy": policy}, batches=1)
+        assert measured.status in (0, ENOTSUP), measured.reason
+
+
+def test_costs_are_what_the_plan_can_afford(engine: Engine) -> None:
+    """The family's own estimate of a round in the standard profile, sweeps included, series apart: at most 700 ms."""
+    settings = engine.ffi.new("struct settings *", {"batches": 20, "warmup_batches": 3, "batch_ns": 50_000})
+    total_ns = 0
+    for index in range(engine.lib.registry_count()):
+        kernel = engine.lib.registry_get(index)
+        if kernel.flags & engine.lib.KERNEL_ONCE:
+            continue
+        cases: list[tuple[int, ...]] = [()]
+        for parameter in kernel.parameters:
+            if parameter.name:
+                sweep = text(engine, parameter.standard) if parameter.standard else str(parameter.initial)
+                row = range(len(text(engine, parameter.labels).split())) if sweep == "*" else map(int, sweep.split())
+                values = list(row)
+                cases = [(*case, value) for case in cases for value in values]
+        for case in cases:
+            padded = [*case, *([0] * (engine.lib.MAX_PARAMETERS - len(case)))]
+            total_ns += engine.lib.trial_cost_ns(kernel, padded, kernel.threads.min, settings)
+    assert total_ns <= 700e6
+
+
+# ---- checks notice what they are there for ----
+
+
+class Fault(NamedTuple):
+    """What stands in a file, what a fault would make of it, the case it spoils, what the check must say."""
+
+    whole: str
+    broken: str
+    kernel: str
+    values: dict[str, str | int]
+    says: str
+
+
+FAULTS = {
+    "clock_bias.c": Fault(
+        "MULTIPLY_TIMES(k, product, factor);",
+        "MULTIPLY_TIMES(k - (k == 64), product, factor);",
+        "clock/bias",
+        {},
+        "does not hold",
+    ),
+    "clock_call.c": Fault(
+        "syscall(SYS_clock_gettime, id, &now.spec)",
+        "syscall(SYS_clock_gettime, 9999, &now.spec)",
+        "clock/call",
+        {"via": "syscall"},
+        "could not be read",
+    ),
+    "clock_core.c": Fault(
+        "i < CHAIN_LENGTH / BLOCK; i++)\n        MULTIPLY",
+        "i < CHAIN_LENGTH / BLOCK - 1; i++)\n        MULTIPLY",
+        "clock/core",
+        {"spin_ms": 1},
+        "does not hold",
+    ),
+    "clock_empty.c": Fault("(int64_t)(end - begin)", "(int64_t)(begin - end)", "clock/empty", {}, "less than 0 ticks"),
+    "clock_offset.c": Fault(
+        "atomic_store_explicit(&letter->number, number,",
+        "atomic_store_explicit(&letter->number, number == 7 ? 9 : number,",
+        "clock/offset",
+        {},
+        "out of order",
+    ),
+    "clock_rate.c": Fault(
+        "spin_ns((uint64_t)duration_ns)", "spin_ns(1000)", "clock/rate", {"during": "spin"}, "went on by"
+    ),
+    "clock_read.c": Fault("before = now;", "before = now + 1000000;", "clock/delta", {}, "negative"),
+    "clock_wakeup.c": Fault(
+        "clock_ns() - wakeups",
+        "clock_ns() - 900000000 - wakeups",
+        "clock/wakeup",
+        {},
+        "before their deadline",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The same kernels, each with one fault."""
+    folder = tmp_path_factory.mktemp("faulty")
+    for header in KERNELS.glob("*.h"):
+        shutil.copy(header, folder)
+    for name, fault in FAULTS.items():
+        source = (KERNELS / name).read_text(encoding="utf-8")
+        assert source.count(fault.whole) == 1, f"{name} no longer has the line that this test breaks: {fault.whole}"
+        (folder / name).write_text(source.replace(fault.whole, fault.broken), encoding="utf-8")
+    return compile_files(folder, sorted(folder.glob("clock_*.c")))
+
+
+@pytest.mark.parametrize("file", sorted(FAULTS))
+def test_check_notices_a_fault(faulty: Engine, file: str) -> None:
+    fault = FAULTS[file]
+    measured = measure(faulty, fault.kernel, fault.values)
+    assert measured.status == EILSEQ, measured.reason
+    assert fault.says in measured.reason
+
+
+# ---- what the compiler made of it ----
+
+# The words of a variant's name as instructions, the multiplication, and what keeps the neighbours out of a window.
+WORDS = {
+    "x86_64": {"rdtsc", "rdtscp", "lfence", "mfence", "serialize", "cpuid"},
+    "aarch64": {"isb", "mrs"},
+    "riscv64": {"fence", "rdtime"},
+}
+MULTIPLY = {"x86_64": "imul", "aarch64": "mul", "riscv64": "mul"}
+SETTLE = {"x86_64": "lfence", "aarch64": "isb", "riscv64": "fence"}
+TICK_NOW = {
+    "x86_64": ["lfence", "rdtsc", "lfence"],
+    "aarch64": ["isb", "mrs", "isb"],
+    "riscv64": ["fence", "rdtime", "fence"],
+}
+TICK_END = {**TICK_NOW, "x86_64": ["rdtscp", "lfence"]}
+
+
+def each_toolchain(*archs: str) -> pytest.MarkDecorator:
+    """All compilers, or those for some architectures."""
+    chosen = [toolchain for toolchain in TOOLCHAINS if not archs or toolchain.arch in archs]
+    return pytest.mark.parametrize("toolchain", chosen, ids=lambda toolchain: str(toolchain.name))
+
+
+def instructions_of(name: str) -> list[str]:
+    """What a variant's name promises, in order."""
+    return name.replace("cntvct", "mrs").split("_")
+
+
+def native(labels: list[str], toolchain: Toolchain) -> list[str]:
+    found = [label for label in labels if architecture_of(label) == toolchain.arch]
+    assert found
+    return found
+
+
+def mnemonics(instructions: list[Instruction], wanted: set[str]) -> list[str]:
+    return [instruction.mnemonic for instruction in instructions if instruction.mnemonic in wanted]
+
+
+def between(instructions: list[Instruction], wanted: set[str]) -> list[Instruction]:
+    """From the first to the last instruction of a kind."""
+    places = [index for index, instruction in enumerate(instructions) if instruction.mnemonic in wanted]
+    return instructions[places[0] : places[-1] + 1]
+
+
+def memory_accesses(instructions: list[Instruction]) -> list[str]:
+    """Loads and stores; padding looks like one on x86-64."""
+    return [
+        str(line)
+        for line in instructions
+        if line.has_memory_operand and "nop" not in f"{line.mnemonic} {line.operands}"
+    ]
+
+
+def is_repetition(found: list[str], of: list[str]) -> bool:
+    """Compilers may unroll a loop: then its body stands there several times."""
+    return bool(found) and found == of * (len(found) // len(of))
+
+
+@each_toolchain()
+def test_read_holds_the_instructions_of_its_name(toolchain: Toolchain) -> None:
+    listing = functions("clock_read.c", toolchain)
+    for read in native(READS, toolchain):
+        for function in (f"loop_{read}", f"deltas_{read}", f"once_{read}"):
+            found = mnemonics(listing[function], WORDS[toolchain.arch])
+            assert is_repetition(found, instructions_of(read)), function
+
+
+@each_toolchain("x86_64")
+def test_cpuid_asks_for_leaf_zero(toolchain: Toolchain) -> None:
+    loop = functions("clock_read.c", toolchain)["loop_cpuid_rdtsc"]
+    before = loop[[instruction.mnemonic for instruction in loop].index("cpuid") - 1]
+    assert (before.mnemonic, before.registers) == ("xor", ["eax", "eax"])
+
+
+@each_toolchain()
+def test_window_holds_its_multiplications_and_no_memory_access(toolchain: Toolchain) -> None:
+    listing = functions("clock_bias.c", toolchain)
+    multiply, settle, words = MULTIPLY[toolchain.arch], SETTLE[toolchain.arch], WORDS[toolchain.arch]
+    for pair in native(PAIRS, toolchain):
+        start, end = map(instructions_of, pair.split("_to_"))
+        for k in LENGTHS:
+            window = listing[f"window_{pair}_{k}"]
+            assert mnemonics(window, {*words, multiply}) == [settle, *start, *[multiply] * k, *end, settle], (pair, k)
+            inside = between(window, words)
+            assert memory_accesses(inside) == [], (pair, k)
+            assert all(line.target is None and not line.mnemonic.startswith("call") for line in inside), (pair, k)
+
+
+@each_toolchain()
+def test_chain_is_carried_through_one_register(toolchain: Toolchain) -> None:
+    chain = functions("clock_core.c", toolchain)["timed_chain"]
+    multiply, words = MULTIPLY[toolchain.arch], WORDS[toolchain.arch]
+    found = mnemonics(chain, {*words, multiply})
+    blocks = found.count(multiply)
+    assert blocks % 64 == 0
+    assert found == [*TICK_NOW[toolchain.arch], *[multiply] * blocks, *TICK_END[toolchain.arch]]
+    multiplications = [line for line in chain if line.mnemonic == multiply]
+    assert len({line.operands for line in multiplications}) == 1
+    factor, product = multiplications[0].registers[-1], multiplications[0].registers[0]
+    if toolchain.arch == "x86_64":
+        factor, product = product, factor
+    assert factor != product
+    assert memory_accesses(between(chain, words)) == []
+
+
+@each_toolchain("x86_64")
+def test_burst_is_512_bits_wide(toolchain: Toolchain) -> None:
+    listing = functions("clock_core.c", toolchain)
+    burst = next(body for body in listing.values() if any("zmm" in line.operands for line in body))
+    assert sum(line.mnemonic == "vfmadd231pd" and "zmm" in line.operands for line in burst) == 1024
+    assert any(line.mnemonic == "vzeroupper" for line in burst)
+
+
+@each_toolchain()
+def test_empty_window_holds_one_indirect_call(toolchain: Toolchain) -> None:
+    window = functions("clock_empty.c", toolchain)["window"]
+    call = {"x86_64": "call", "aarch64": "blr", "riscv64": "jalr"}[toolchain.arch]
+    found = mnemonics(window, {*WORDS[toolchain.arch], call, "bl", "jal"})
+    assert found == [*TICK_NOW[toolchain.arch], call, *TICK_END[toolchain.arch]]
+    if call == "call":
+        assert any(line.mnemonic == call and line.operands.startswith("*") for line in window)
