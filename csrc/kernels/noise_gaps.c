@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #define GAP_SECONDS 1e-6 /* more than a cache miss with a page walk, less than the cheapest interrupt of a guest */
 #define STEPS 1001       /* odd, for the median: how far apart two reads usually are */
@@ -66,8 +65,6 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     const struct trial *trial = worker->trial;
     struct gaps *gaps = trial->state;
-    /* Touched beforehand: the fault of a first store would be a gap of this kernel's own making. */
-    memset(ticks, 0, count * sizeof *ticks);
     const uint64_t usual = usual_step(gaps->steps);
     const uint64_t limit = usual + (uint64_t)(trial->tick_hz * GAP_SECONDS);
     const uint64_t wall_begin_ns = now_ns();

@@ -31,7 +31,7 @@ struct chains {
     uint64_t ring[64][MAX_CHAINS];
     uint64_t imul[MAX_CHAINS], add[MAX_CHAINS], load[MAX_CHAINS];
     double fadd[MAX_CHAINS];
-    uint64_t rounds; /* done so far, in all batches */
+    uint64_t operations; /* done so far, in all batches */
 };
 
 /* Rows in an order of full period (37 = 1 mod 4, 11 is odd) without a constant stride. */
@@ -80,19 +80,21 @@ static unsigned next_row(unsigned row)
                      : [by] kind(by)                                                                                   \
                      : "memory")
 
-/* Operations come in whole turns of the loop: that is the granule which setup asks for. */
+/* Operations come in whole turns of the loop: that is the granule which setup asks for. They are counted down and not divided: with
+   the quotient of a division by 3 gcc 12 runs out of ideas and copies registers in each turn. */
 #define CHAIN(op, n, type, kind, factor)                                                                               \
     static void op##_##n(struct worker *worker, uint64_t operations)                                                   \
     {                                                                                                                  \
         struct chains *chains = worker->trial->state;                                                                  \
         const type by = factor;                                                                                        \
+        uint64_t left = operations;                                                                                    \
         type *c = chains->op;                                                                                          \
         type c0 = c[0], c1 = c[1], c2 = c[2], c3 = c[3], c4 = c[4], c5 = c[5], c6 = c[6], c7 = c[7];                   \
                                                                                                                        \
-        for (uint64_t i = operations / (n * ROUNDS); i > 0; i--)                                                       \
+        for (; left >= n * ROUNDS; left -= n * ROUNDS)                                                                 \
             REPEAT(".rept 64\n\t" ROUND_##n(STEP_##op) ".endr", kind);                                                 \
         c[0] = c0, c[1] = c1, c[2] = c2, c[3] = c3, c[4] = c4, c[5] = c5, c[6] = c6, c[7] = c7;                        \
-        chains->rounds += operations / (n * ROUNDS) * ROUNDS;                                                          \
+        chains->operations += operations - left;                                                                       \
     }
 
 #define CHAINS(op, type, kind, factor)                                                                                 \
@@ -166,7 +168,7 @@ static int check(struct trial *trial)
     const struct chains *chains = trial->state;
 
     for (unsigned i = 0; i < MAX_CHAINS; i++) {
-        const uint64_t steps = i < trial->value[1] ? chains->rounds : 0;
+        const uint64_t steps = i < trial->value[1] ? chains->operations / (uint64_t)trial->value[1] : 0;
         const uint64_t mine = trial->value[0] == LOAD ? steps % 64 : 0;
         const uint64_t factor = trial->value[0] == IMUL ? power(BY_INTEGER, steps) : 1;
         const uint64_t summand = trial->value[0] == ADD ? BY_INTEGER * steps : 0;
