@@ -14,6 +14,8 @@
  *            than twice the median plus two steps are left out and counted in gaps_pct.
  * Expect:    slope 3 cycles per multiplication for all pairs, another intercept for each [hypothesis]; unfenced reads
  *            let the chain float out of the window, so that small k cost nothing (a short or flat start).
+ *            Seen on a Zen 4 guest: from k = 24 on, 3.00 cycles for every pair but rdtsc/rdtsc; over all k (2.99) only
+ *            where a fence follows the first reading. Without it, up to 12 multiplications hide behind that reading.
  * Hazards:   a step of the counter longer than the random pause (aarch64 below 10 MHz, riscv64) is smeared by chance
  *            only.
  * Not shown: what loads or stores in the window do; they float further than register arithmetic.
