@@ -23,8 +23,9 @@ struct team {
     /* A: counts arrivals. B: the generation that waiting threads watch. See team_meet. */
     _Alignas(128) _Atomic unsigned arrived;
     _Alignas(128) _Atomic unsigned generation;
-    /* First failure of any thread, 0 while all is well. Written before a meeting, read after it. */
+    /* First failure of any thread, 0 while all is well. */
     _Alignas(128) _Atomic int status;
+    int agreed; /* the status at the last meeting: see team_meet */
     uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);
     void *context;
@@ -36,8 +37,11 @@ struct team {
  * reason; no thread outlives the call. A thread that cannot be pinned stops the whole team before the body.
  */
 int team_run(struct team *team, void (*body)(struct worker *worker, void *context), void *context);
-/* All threads of the team meet; none goes on before the last has come. What one wrote before, all see after. */
-void team_meet(struct team *team);
+/*
+ * All threads of the team meet; none goes on before the last has come. What one wrote before, all see after. Returns the team's status
+ * as of this meeting, the same to all: whoever goes on first may fail before the others have looked, and they must not leave for it.
+ */
+int team_meet(struct team *team);
 /* Note a failure; the first one stays. */
 void team_fail(struct team *team, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -110,11 +110,10 @@ static double core_hz(const struct chains *chains)
     return 3 * chains->mul_hz;
 }
 
-/* Worker 0 fails the team; the meeting lets everyone see it. Returns whether to go on. */
+/* Whether nobody has failed: the same answer to the whole team. */
 static int all_well(struct session *session)
 {
-    team_meet(&session->team);
-    return atomic_load_explicit(&session->team.status, memory_order_relaxed) == 0; /* ordered by the meeting */
+    return team_meet(&session->team) == 0;
 }
 
 static void fail_from(struct session *session, int status, const char *stage)

@@ -40,7 +40,7 @@ void team_fail(struct team *team, int status, const char *format, ...)
     va_end(arguments);
 }
 
-void team_meet(struct team *team)
+int team_meet(struct team *team)
 {
     /* Acquire, pairs with B: a thread that is one generation ahead must have been released by it. */
     const unsigned generation = atomic_load_explicit(&team->generation, memory_order_acquire);
@@ -49,9 +49,11 @@ void team_meet(struct team *team)
     /* A: acquire and release, with itself: the last to arrive has seen everything that the others wrote before they came. */
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == team->size) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed); /* published by B */
+        /* Relaxed: A ordered the failures before it. Not overwritten before all have read it: the next meeting needs them all. */
+        team->agreed = atomic_load_explicit(&team->status, memory_order_relaxed);
         /* B: release, pairs with C: passes on all that A gathered; without it a thread could leave and not see the start tick. */
         atomic_store_explicit(&team->generation, generation + 1, memory_order_release);
-        return;
+        return team->agreed;
     }
     /* C: acquire, pairs with B. */
     while (atomic_load_explicit(&team->generation, memory_order_acquire) == generation) {
@@ -60,6 +62,7 @@ void team_meet(struct team *team)
         else
             sched_yield();
     }
+    return team->agreed;
 }
 
 uint64_t team_start(struct worker *worker)
@@ -102,9 +105,7 @@ static void *member_main(void *argument)
     if (error)
         team_fail(team, error, "cannot run on CPU %d (%s): it went offline or left this process's CPU set", member->worker.cpu,
                   strerror(-error));
-    team_meet(team);
-    /* Relaxed: the meeting has ordered it; every member reads the same answer, so all go or none. */
-    if (atomic_load_explicit(&team->status, memory_order_relaxed) == 0)
+    if (team_meet(team) == 0)
         team->body(&member->worker, team->context);
     return NULL;
 }

@@ -1,0 +1,128 @@
+"""Engines with kernels of a test's own: the C engine and some source text, compiled together, in one shared object."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cffi
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = ROOT / "csrc"
+
+
+def build_script() -> ModuleType:
+    """csrc/build_kernels.py as a module: the one place that knows sources, flags and declarations."""
+    spec = importlib.util.spec_from_file_location("build_kernels", CSRC / "build_kernels.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Engine:
+    """A loaded engine: `lib` and `ffi` as cffi gives them, and a way to measure one kernel."""
+
+    def __init__(self, library: Path, extra: str = "") -> None:
+        self.ffi = cffi.FFI()
+        self.ffi.cdef(build_script().declarations() + extra)
+        self.lib: Any = self.ffi.dlopen(str(library))
+
+    def fault(self) -> str | None:
+        """The sentence of registry_fault(), or None."""
+        text = self.lib.registry_fault()
+        return self.ffi.string(text).decode() if text else None
+
+    def kernel(self, name: str) -> Any:
+        """Descriptor of the kernel called `name`."""
+        for index in range(self.lib.registry_count()):
+            kernel = self.lib.registry_get(index)
+            if self.ffi.string(kernel.name).decode() == name:
+                return kernel
+        raise KeyError(name)
+
+    def measure(
+        self,
+        name: str,
+        values: tuple[int, ...] = (),
+        cpus: list[int] | None = None,
+        batches: int = 3,
+        batch_ns: int = 20_000,
+    ) -> Measured:
+        """Measure one case as a worker process does; on the first allowed CPU unless told otherwise."""
+        kernel = self.kernel(name)
+        cpus = cpus if cpus is not None else sorted(os.sched_getaffinity(0))[: kernel.threads.min]
+        settings = self.ffi.new("struct settings *", {"batches": batches, "warmup_batches": 1, "batch_ns": batch_ns})
+        capacity = self.lib.trial_samples(kernel, len(cpus), settings)
+        samples = self.ffi.new("struct sample[]", max(1, capacity))
+        buckets = self.ffi.new("struct bucket[]", self.lib.MAX_BUCKETS)
+        outcome = self.ffi.new("struct outcome *")
+        padded = [*values, *([0] * (self.lib.MAX_PARAMETERS - len(values)))]
+        status = self.lib.trial_measure(
+            kernel, padded, cpus, len(cpus), settings, samples, capacity, buckets, self.lib.MAX_BUCKETS, outcome
+        )
+        assert status == outcome.status
+        return Measured(
+            status,
+            self.ffi.string(outcome.reason).decode(),
+            [samples[i] for i in range(outcome.samples)],
+            [(buckets[i].ticks, buckets[i].count) for i in range(outcome.buckets)],
+            outcome,
+            (samples, buckets),
+        )
+
+
+class Measured:
+    """What came of one case; keeps the C arrays alive as long as it lives."""
+
+    def __init__(
+        self, status: int, reason: str, samples: list[Any], buckets: list[tuple[int, int]], outcome: Any, owned: Any
+    ) -> None:
+        self.status, self.reason, self.samples, self.buckets, self.outcome, self._owned = (
+            status,
+            reason,
+            samples,
+            buckets,
+            outcome,
+            owned,
+        )
+
+
+def compile_engine(folder: Path, source: str, extra_declarations: str = "") -> Engine:
+    """Compile the engine with the kernels in `source` (C text after `#include "kernel.h"`) and load it."""
+    kernel_file = folder / "kernels_under_test.c"
+    kernel_file.write_text('#include "kernel.h"\n#include <errno.h>\n#include <stdatomic.h>\n' + source)
+    return compile_files(folder, [kernel_file], extra_declarations)
+
+
+def compile_files(folder: Path, files: list[Path], extra_declarations: str = "") -> Engine:
+    """Compile the engine with kernel files and load it. Symbols are visible, which they are not in the product: cffi looks them up by name."""
+    library = folder / "engine.so"
+    _compile(["-shared", "-o", str(library), *engine_objects(), *map(str, files), "-lm", "-ldl"])
+    return Engine(library, extra_declarations)
+
+
+@functools.cache
+def engine_objects() -> tuple[str, ...]:
+    """The engine's own files, compiled once for all tests of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="fencepost-engine-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    objects = []
+    for name in build_script().ENGINE:
+        objects.append(str(folder / f"{name}.o"))
+        _compile(["-c", "-o", objects[-1], str(CSRC / name)])
+    return tuple(objects)
+
+
+def _compile(arguments: list[str]) -> None:
+    flags = [flag for flag in build_script().FLAGS if not flag.startswith("-fvisibility")]
+    command = [os.environ.get("CC") or "cc", *flags, "-fPIC", f"-I{CSRC}", *arguments]
+    subprocess.run(command, check=True, capture_output=True, text=True)

@@ -1,0 +1,396 @@
+"""The C engine: registry, sampler, team, memory and probes, seen through kernels that misbehave on purpose."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from engines import Engine, compile_engine, compile_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+EXEMPLAR = Path(__file__).resolve().parent.parent.parent / "shared" / "exemplar.c"
+
+GOOD = """
+static int fine(struct trial *trial) { (void)trial; return 0; }
+static void spin(struct worker *worker, uint64_t n) { (void)worker; for (uint64_t i = 0; i < n; i++) __asm__ volatile(""); }
+"""
+
+KERNELS = (
+    GOOD
+    + r"""
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+KERNEL(good, .name = "test/good", .summary = "s", .unit = "u", .threads = { 1, 2 }, .run = spin, .check = fine)
+
+static int wrong(struct trial *trial) { return trial_fault(trial, "two and two are %d", 5); }
+KERNEL(wrong, .name = "test/wrong", .summary = "s", .unit = "u", .threads = { 1, 1 }, .run = spin, .check = wrong)
+
+static int error(struct trial *trial) { (void)trial; return -EIO; }
+KERNEL(error, .name = "test/error", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = error, .run = spin, .check = fine)
+
+static int lacking(struct trial *trial) { return trial_needs(trial, "a unicorn"); }
+KERNEL(lacking, .name = "test/lacking", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = lacking, .run = spin, .check = fine)
+
+KERNEL(arch, .name = "test/foreign", .summary = "s", .unit = "u", .threads = { 1, 1 }, .run = spin, .check = fine,
+       .needs = NEED_X86_64 | NEED_AARCH64)
+
+static int buffer(struct trial *trial) { return trial_alloc(trial, 100) ? 0 : -ENOMEM; }
+static void past(struct worker *worker, uint64_t n) { spin(worker, n); ((volatile char *)worker->trial->state)[100] = 1; }
+static void before(struct worker *worker, uint64_t n) { spin(worker, n); ((volatile char *)worker->trial->state)[-1] = 1; }
+static void within(struct worker *worker, uint64_t n) { spin(worker, n); ((volatile char *)worker->trial->state)[99] = 1; }
+KERNEL(past, .name = "test/past", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = buffer, .run = past, .check = fine)
+KERNEL(before, .name = "test/before", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = buffer, .run = before, .check = fine)
+KERNEL(within, .name = "test/within", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = buffer, .run = within, .check = fine)
+
+static int untouched(struct trial *trial)
+{
+    const unsigned char *bytes = trial_alloc(trial, 10000), *huge = trial_alloc_pages(trial, 3 << 20, 1);
+    if (!bytes || !huge || trial->state != bytes || (uintptr_t)bytes % 4096 || (uintptr_t)huge % (2 << 20))
+        return trial_fault(trial, "badly placed");
+    for (int i = 0; i < 10000; i++)
+        if (bytes[i] || huge[300 * i])
+            return trial_fault(trial, "not zeroed");
+    return 0;
+}
+KERNEL(memory, .name = "test/memory", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = untouched, .run = spin, .check = fine)
+
+static void fault(struct worker *worker, uint64_t n)
+{
+    volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page[0] = 1;
+    munmap((void *)page, 4096);
+    spin(worker, n);
+}
+KERNEL(fault, .name = "test/fault", .summary = "s", .unit = "u", .threads = { 1, 1 }, .run = fault, .check = fine)
+
+static void nap(struct worker *worker, uint64_t n)
+{
+    const struct timespec moment = { 0, 100000 };
+    nanosleep(&moment, NULL);
+    spin(worker, n);
+}
+KERNEL(nap, .name = "test/nap", .summary = "s", .unit = "u", .threads = { 1, 1 }, .run = nap, .check = fine)
+
+static int thirteen(struct trial *trial) { trial->granule = 13; return 0; }
+static int total_seen(struct trial *trial) { trial->metric[0] = 42; return 0; }
+KERNEL(granule, .name = "test/granule", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = thirteen, .run = spin,
+       .check = total_seen, .metrics = { { "answer", "1", "s" }, { "unset", "1", "s" } })
+
+static int special(struct trial *trial) { trial->run = spin; return 0; }
+static void never(struct worker *worker, uint64_t n) { (void)worker; (void)n; abort(); }
+KERNEL(special, .name = "test/special", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = special, .run = never, .check = fine)
+
+struct pair { _Atomic uint64_t count; };
+static int pair_setup(struct trial *trial) { return trial_alloc(trial, sizeof(struct pair)) ? 0 : -ENOMEM; }
+static void pair_run(struct worker *worker, uint64_t n)
+{
+    struct pair *pair = worker->trial->state;
+    for (uint64_t i = 0; i < n; i++)
+        atomic_fetch_add(&pair->count, 1);
+}
+static int pair_check(struct trial *trial) { trial->metric[0] = (double)((struct pair *)trial->state)->count; return 0; }
+KERNEL(pair, .name = "test/pair", .summary = "s", .unit = "u", .threads = { 1, 2 }, .setup = pair_setup, .run = pair_run,
+       .check = pair_check, .metrics = { { "count", "1", "s" } })
+
+/* Events with given values: the test fills test_values. */
+int64_t test_values[20000];
+uint64_t test_count;
+static uint64_t given_so_far;
+static int64_t given(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    uint64_t n = 0;
+    (void)worker;
+    while (n < count && given_so_far < test_count)
+        ticks[n++] = test_values[given_so_far++];
+    return (int64_t)n;
+}
+static int rewind_values(struct trial *trial) { (void)trial; given_so_far = 0; return 0; }
+KERNEL(given, .name = "test/given", .summary = "s", .unit = "u", .threads = { 1, 1 }, .setup = rewind_values, .events = given,
+       .events_per_batch = 1000, .batches = 20, .check = fine)
+
+static int64_t broken(struct worker *worker, int64_t *ticks, uint64_t count) { (void)worker; (void)ticks; (void)count; return -EDOM; }
+KERNEL(broken, .name = "test/broken", .summary = "s", .unit = "u", .threads = { 1, 2 }, .events = broken, .events_per_batch = 1, .check = fine)
+
+KERNEL(labels, .name = "test/labels", .summary = "s", .unit = "u", .threads = { 1, 1 }, .run = spin, .check = fine,
+       .parameters = { { "kind", "", "s", "one two", 0, "*", "*", "*" } })
+"""
+)
+
+EXTRA = "extern int64_t test_values[20000]; extern uint64_t test_count;"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_engine(tmp_path_factory.mktemp("engine"), KERNELS, EXTRA)
+
+
+def threads_alive() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def row(**changes: str) -> str:
+    """A KERNEL line that is complete but for the changes; a change to the empty string leaves the field out."""
+    fields = {
+        "name": '"test/one"',
+        "summary": '"s"',
+        "unit": '"u"',
+        "threads": "{ 1, 1 }",
+        "run": "spin",
+        "check": "fine",
+    } | changes
+    return "KERNEL(one, " + ", ".join(f".{field} = {value}" for field, value in fields.items() if value) + ")\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (row() + row().replace("KERNEL(one", "KERNEL(two"), "two kernels are named test/one: one in "),
+        (row(check=""), "has no check: what is not verified is not timed"),
+        (row(run=""), "needs exactly one of run and events"),
+        (row(name='"Test/One"'), "is not named topic/variant"),
+        (row(name='"test"'), "is not named topic/variant"),
+        (row(unit=""), "has no summary or no unit"),
+        (row(threads="{ 2, 1 }"), "impossible range of threads"),
+        (row(threads=""), "impossible range of threads"),
+        (row(place="99"), "unknown placement"),
+        (row(parameters='{ { "a", "u", "s", .initial = 1 }, { "a", "u", "s" } }'), "two parameters of one name"),
+        (row(parameters='{ { "a", "u", "s", "x y", 2 } }'), "default is not one of its labels"),
+        (row(parameters='{ { "a" } }'), "parameter without unit or summary"),
+        (row(metrics='{ { "m", "u", "s" }, { "m", "u", "s" } }'), "two metrics of one name"),
+        (row(metrics='{ { "m" } }'), "metric without unit or summary"),
+    ],
+)
+def test_registry_names_the_fault(tmp_path: Path, source: str, sentence: str) -> None:
+    fault = compile_engine(tmp_path, GOOD + source).fault()
+    assert fault is not None and sentence in fault
+    assert "kernels_under_test.c" in fault
+
+
+def test_registry_finds_all_kernels_of_all_files(engine: Engine) -> None:
+    assert engine.fault() is None
+    assert engine.lib.registry_count() == KERNELS.count("KERNEL(")
+    assert engine.lib.registry_get(engine.lib.registry_count()) == engine.ffi.NULL
+
+
+def test_no_kernels_is_an_empty_catalogue(tmp_path: Path) -> None:
+    empty = compile_engine(tmp_path, "")
+    assert empty.lib.registry_count() == 0
+    assert empty.fault() is None
+
+
+def test_loop_gives_a_row_per_batch_and_thread(engine: Engine) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    got = engine.measure("test/good", cpus=[cpu], batches=5)
+    assert got.status == 0, got.reason
+    assert [(s.batch, s.thread) for s in got.samples] == [(i, 0) for i in range(5)]
+    assert {s.operations for s in got.samples} == {got.samples[0].operations}
+    assert all(s.ticks > got.outcome.overhead_ticks for s in got.samples)
+    assert all(s.overlap == 1 for s in got.samples)
+    assert {(s.cpu_begin, s.cpu_end) for s in got.samples} == {(cpu, cpu)}
+    begins = [s.begin_ticks for s in got.samples]
+    assert begins == sorted(begins) and begins[0] > 0
+
+
+def test_operations_grow_with_the_batch(engine: Engine) -> None:
+    short = engine.measure("test/good", batch_ns=30_000).samples[0].operations
+    long = engine.measure("test/good", batch_ns=900_000).samples[0].operations
+    assert long > 3 * short
+
+
+def test_a_batch_comes_in_whole_granules(engine: Engine) -> None:
+    got = engine.measure("test/granule")
+    assert all(s.operations % 13 == 0 for s in got.samples)
+
+
+def test_setup_may_specialise_the_loop(engine: Engine) -> None:
+    assert engine.measure("test/special").status == 0
+
+
+def test_metrics_are_nan_until_set(engine: Engine) -> None:
+    got = engine.measure("test/granule")
+    assert got.outcome.metric[0] == 42
+    assert math.isnan(got.outcome.metric[1])
+
+
+def test_failed_check_fails_the_case_with_its_words(engine: Engine) -> None:
+    got = engine.measure("test/wrong")
+    assert got.status < 0
+    assert got.reason == "check failed: two and two are 5"
+    assert got.samples == []
+
+
+def test_failed_setup_names_the_error(engine: Engine) -> None:
+    got = engine.measure("test/error")
+    assert got.status < 0
+    assert got.reason.startswith("setup failed: ") and os.strerror(5) in got.reason
+
+
+@pytest.mark.parametrize(("name", "need"), [("test/lacking", "needs a unicorn"), ("test/foreign", "CPU")])
+def test_unsupported_names_the_need(engine: Engine, name: str, need: str) -> None:
+    got = engine.measure(name)
+    assert got.status == -95  # ENOTSUP
+    assert got.reason.startswith("needs ") and need in got.reason
+
+
+@pytest.mark.parametrize(("name", "reason"), [("test/past", "past the end"), ("test/before", "before the start")])
+def test_canaries_catch_a_write_outside_the_buffer(engine: Engine, name: str, reason: str) -> None:
+    got = engine.measure(name)
+    assert got.status == -14  # EFAULT
+    assert reason in got.reason
+
+
+def test_canaries_let_the_whole_buffer_be_used(engine: Engine) -> None:
+    assert engine.measure("test/within").status == 0
+
+
+def test_memory_is_zeroed_aligned_and_the_first_is_the_state(engine: Engine) -> None:
+    got = engine.measure("test/memory")
+    assert got.status == 0, got.reason
+
+
+def test_page_faults_in_the_window_are_flagged(engine: Engine) -> None:
+    got = engine.measure("test/fault")
+    assert all(s.minor_faults >= 1 and s.flags & engine.lib.FLAG_FAULTED for s in got.samples)
+
+
+def test_sleep_in_the_window_is_flagged(engine: Engine) -> None:
+    got = engine.measure("test/nap")
+    assert all(s.voluntary >= 1 and s.flags & engine.lib.FLAG_SWITCHED for s in got.samples)
+
+
+def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:
+    """With one CPU in the mask two threads share it: the engine does not mind, and nothing is lost."""
+    allowed = sorted(os.sched_getaffinity(0))
+    cpus = [allowed[0], allowed[-1]]
+    before = threads_alive()
+    got = engine.measure("test/pair", cpus=cpus, batches=4)
+    assert got.status == 0, got.reason
+    assert [(s.batch, s.thread) for s in got.samples] == [(b, t) for b in range(4) for t in range(2)]
+    assert [s.cpu_begin for s in got.samples] == cpus * 4
+    assert all(0 <= s.overlap <= 1 for s in got.samples)
+    assert got.outcome.metric[0] >= sum(s.operations for s in got.samples)
+    low = {bool(s.flags & engine.lib.FLAG_LOW_OVERLAP) == (s.overlap < 0.5) for s in got.samples}
+    assert low == {True}
+    assert threads_alive() == before
+
+
+def test_cpu_outside_the_mask_is_refused_and_no_thread_stays(engine: Engine) -> None:
+    before = threads_alive()
+    outside = max(os.sched_getaffinity(0)) + 1
+    got = engine.measure("test/good", cpus=[outside])
+    assert got.status < 0
+    assert got.reason == f"CPU {outside} is outside this process's CPU mask"
+    assert threads_alive() == before
+
+
+def test_mask_is_honoured_even_where_the_system_would_allow_more(engine: Engine) -> None:
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("needs 2 CPUs, this process may use 1")
+    one, other = sorted(allowed)[:2]
+    os.sched_setaffinity(0, {one})
+    try:
+        got = engine.measure("test/good", cpus=[other])
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert got.status < 0 and "outside this process's CPU mask" in got.reason
+
+
+def test_wrong_number_of_threads_is_refused(engine: Engine) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    got = engine.measure("test/good", cpus=[cpu] * 3)
+    assert got.status < 0 and "3 threads asked for, the kernel takes 1 to 2" in got.reason
+
+
+@pytest.mark.parametrize("value", [-1, 2, 1 << 40])
+def test_label_out_of_range_is_refused(engine: Engine, value: int) -> None:
+    got = engine.measure("test/labels", (value,))
+    assert got.status < 0 and "parameter kind has 2 labels" in got.reason
+
+
+def test_error_in_events_stops_the_whole_team(engine: Engine) -> None:
+    before = threads_alive()
+    cpu = min(os.sched_getaffinity(0))
+    got = engine.measure("test/broken", cpus=[cpu, cpu])
+    assert got.status == -33  # EDOM
+    assert got.reason.startswith("measuring failed: ")
+    assert threads_alive() == before
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-1000, 2000), min_size=1, max_size=5000))
+def test_histogram_of_few_values_is_exact(engine: Engine, values: list[int]) -> None:
+    engine.lib.test_count = len(values)
+    engine.lib.test_values[0 : len(values)] = values
+    got = engine.measure("test/given")
+    assert got.status == 0, got.reason
+    assert got.buckets == sorted(Counter(values).items())
+    assert got.outcome.events == len(values)
+    first = sorted(values[:1000])
+    middle = (first[(len(first) - 1) // 2] + first[len(first) // 2]) / 2
+    assert abs(got.samples[0].ticks - middle) <= 0.5 and got.samples[0].operations == 1
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32))
+def test_histogram_of_many_values_is_rounded_but_complete(engine: Engine, seed: int) -> None:
+    values = [(i * 2654435761 + seed) % (1 << 40) for i in range(20000)]
+    engine.lib.test_count = len(values)
+    engine.lib.test_values[0 : len(values)] = values
+    got = engine.measure("test/given")
+    assert len(got.buckets) <= engine.lib.MAX_BUCKETS
+    assert sum(count for _, count in got.buckets) == len(values)
+    expanded = [ticks for ticks, count in got.buckets for _ in range(count)]
+    for exact, rounded in zip(sorted(values), expanded, strict=True):
+        assert rounded <= exact and exact - rounded <= exact / 128
+
+
+def test_no_events_is_no_row(engine: Engine) -> None:
+    engine.lib.test_count = 0
+    got = engine.measure("test/given")
+    assert got.status == 0
+    assert got.samples == [] and got.buckets == [] and got.outcome.events == 0
+
+
+def test_clock_facts_are_consistent(engine: Engine) -> None:
+    facts = engine.ffi.new("struct clock_facts *")
+    engine.lib.clock_measure(facts)
+    assert facts.tick_hz > 0 and facts.quantum_ticks >= 1
+    assert facts.overhead_ticks >= 0 and facts.tick_hz_error_ppm > 0
+    # Every difference of two readings is a multiple of the quantum.
+    assert (facts.overhead_ticks * 2) % facts.quantum_ticks == 0
+
+
+def test_perf_events_are_named_and_judged_by_a_known_workload(engine: Engine) -> None:
+    facts = engine.ffi.new("struct perf_fact[16]")
+    count = engine.lib.perf_probe(facts, 16)
+    found = {engine.ffi.string(facts[i].name).decode(): facts[i] for i in range(count)}
+    assert {"cycles", "branch-misses", "page-faults", "context-switches"} <= set(found)
+    faults = found["page-faults"]
+    if faults.error == 0:  # software events count wherever they open
+        assert faults.count >= faults.expect > 0
+
+
+def test_every_capability_has_a_name(engine: Engine) -> None:
+    names = {engine.ffi.string(engine.lib.capability_text(1 << i)).decode() for i in range(engine.lib.CAPABILITY_COUNT)}
+    assert len(names) == engine.lib.CAPABILITY_COUNT
+    assert not any("unknown" in name for name in names)
+
+
+def test_the_example_of_the_house_is_a_kernel(tmp_path: Path) -> None:
+    if not EXEMPLAR.exists():
+        pytest.skip("the design's example kernel is not here: it is no part of the project")
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs 2 CPUs, this process may use 1")
+    engine = compile_files(tmp_path, [EXEMPLAR])
+    assert engine.fault() is None
+    got = engine.measure("line/token", cpus=sorted(os.sched_getaffinity(0))[:2])
+    assert got.status == 0, got.reason
