@@ -1,15 +1,16 @@
 /*
  * noise/gaps: how much of its time does a pinned thread lose, in how many pieces, and how long is the longest?
  *
- * The thread does nothing but read the tick counter. Two reads that lie more than 1 us further apart than usual enclose a gap:
- * an interrupt, another task, a hypervisor that ran somebody else. One event is one gap; its value is its length, less the
- * usual step between two reads. No gap at all is a result too.
+ * The thread does nothing but read the tick counter. Two reads that lie more than 1 us further apart than usual enclose
+ * a gap: an interrupt, another task, a hypervisor that ran somebody else. One event is one gap; its value is its
+ * length, less the usual step between two reads. No gap at all is a result too.
  * Excluded:  what is shorter than 1 us (an SMT sibling, memory refresh, frequency changes on some cores).
- * Expect:    a quiet desktop: the timer tick, 100-1000 a second of 2-10 us, 0.1-0.5 % lost; isolated and tickless (nohz_full): none
- *            for seconds. Seen on an Intel guest: 330-1200 a second, mostly 2-100 us, up to 18 ms, 1.4-3.9 % lost, while
- *            /proc/stat's steal saw almost nothing.
+ * Expect:    a quiet desktop: the timer tick, 100-1000 a second of 2-10 us, 0.1-0.5 % lost; isolated and tickless
+ *            (nohz_full): none for seconds. Seen on an Intel guest: 330-1200 a second, mostly 2-100 us, up to 18 ms,
+ *            1.4-3.9 % lost, while /proc/stat's steal saw almost nothing.
  * Hazards:   a short look sees few long gaps: the longest is that of this process, not of the machine.
- * Not shown: whose fault it was. Context switches of the sample tell a task from an interrupt; a hypervisor leaves no trace inside.
+ * Not shown: whose fault it was. Context switches of the sample tell a task from an interrupt; a hypervisor leaves no
+ *            trace inside.
  */
 #include "kernel.h"
 
@@ -100,8 +101,9 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 }
 
 /*
- * All time is accounted for: steps and gaps add up to what passed, which is what was asked for, and another clock saw no less pass (with
- * 1 % for the rate of the tick counter; it may have seen more, when a gap fell between the two clocks' reads).
+ * All time is accounted for: steps and gaps add up to what passed, which is what was asked for, and another clock saw
+ * no less pass (with 1 % for the rate of the tick counter; it may have seen more, when a gap fell between the two
+ * clocks' reads).
  */
 static int check(struct trial *trial)
 {
@@ -132,8 +134,8 @@ KERNEL(gaps,
     .threads          = { .min = 1, .max = 1 },
     .place            = PLACE_EACH_CPU,
     .parameters       = {
-        { .name = "duration_ms", .unit = "ms", .summary = "how long to look", .initial = 50, .quick = "20", .standard = "50",
-          .rigorous = "200" },
+        { .name = "duration_ms", .unit = "ms", .summary = "how long to look", .initial = 50,
+          .quick = "20", .standard = "50", .rigorous = "200" },
     },
     .metrics          = {
         [GAPS_PER_S] = { "gaps_per_s", "1/s", "gaps in a second" },

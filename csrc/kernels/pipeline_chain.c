@@ -1,17 +1,21 @@
 /*
  * pipeline/chain: how long until the next instruction may use a result (latency), and how many are under way at once?
  *
- * One operation is one instruction, whatever the number of chains. With one chain each instruction waits for the one before it:
- * the figure is the latency. With n independent chains up to n are under way: the figure falls to 1/n of it, until the core has
- * no more units for the operation: that is the throughput. Where the two meet is how much independent work a program has to offer.
- * Excluded:  the loop around the 64 rounds (its counter is a chain of its own; at 8 chains one instruction in 512).
- * Expect:    cycles at 1 chain and at 8: imul 3 and 1; add 1 and 1/3 to 1/6 (one per ALU); fadd 2-4 and 1/2 (1/4 on wide Arm cores);
- *            load, from L1 and through an address, 4-5 and 1/2 to 5/8: eight chains are too few for cores that load three a cycle
- *            (uops.info; Dougall Johnson's tables for Arm). Seen on an Intel guest: imul 3.004, 1.502, 1.001 at 1-3 chains, add 1.006
- *            and .292 at 4; on a Zen 4 guest: imul 3.00 and 1.00, add 1.00 and .250, fadd 3.00 and .499, load 3.99 and .499.
- * Hazards:   `add $imm`, `inc` and `lea` chains are folded at rename by recent cores, so add takes two registers. Rings of self-
- *            pointers would be answered by a value predictor (Apple M3) without loading: each ring is 64 pointers out of order.
- * Not shown: the other units of a core (division, vectors); what a mix of instructions costs; stores, and loads that follow them.
+ * One operation is one instruction, whatever the number of chains. With one chain each instruction waits for the one
+ * before it: the figure is the latency. With n independent chains up to n are under way: the figure falls to 1/n of it,
+ * until the core has no more units for the operation: that is the throughput. Where the two meet is how much
+ * independent work a program has to offer.
+ * Excluded:  the loop around the 64 rounds (its counter is a chain of its own; at 8 chains 3 instructions in 515).
+ * Expect:    cycles at 1 chain and at 8: imul 3 and 1; add 1 and 1/3 to 1/6 (one per ALU); fadd 2-4 and 1/2 (1/4 on
+ *            wide Arm cores); load, from L1 and through an address, 4-5 and 1/2 to 5/8: eight chains are too few for
+ *            cores that load three a cycle (uops.info; Dougall Johnson's tables for Arm). Seen on an Intel guest: imul
+ *            3.004, 1.502, 1.001 at 1-3 chains, add 1.006 and .292 at 4; on a Zen 4 guest: imul 3.00 and 1.00, add 1.00
+ *            and .250, fadd 3.00 and .499, load 3.99 and .499.
+ * Hazards:   `add $imm`, `inc` and `lea` chains are folded at rename by recent cores, so add takes two registers. Rings
+ *            of self- pointers would be answered by a value predictor (Apple M3) without loading: each ring is 64
+ *            pointers out of order.
+ * Not shown: the other units of a core (division, vectors); what a mix of instructions costs; stores, and loads that
+ *            follow them.
  */
 #include "kernel.h"
 
@@ -19,7 +23,8 @@
 #include <inttypes.h>
 
 #define MAX_CHAINS 8
-/* Rounds per turn of the loop: its two instructions are lost among 64, and 512 instructions of 4 bytes fit in any uop cache. */
+/* Rounds per turn of the loop: its three instructions run beside 64 steps of a chain, and 512 of 4 bytes fit in any uop
+   cache. */
 #define ROUNDS 64
 #define BY_INTEGER UINT64_C(0x9e3779b97f4a7c15) /* odd: a product of odd numbers never dies out in zeros */
 #define BY_REAL 1.0                             /* sums of small whole numbers are exact */
@@ -27,7 +32,8 @@
 enum { IMUL, ADD, FADD, LOAD, OPS };
 
 struct chains {
-    /* ring[row][i]: chains walk side by side, each in its own eight bytes of a line, so that no two meet in one bank of the L1. */
+    /* ring[row][i]: chains walk side by side, each in its own eight bytes of a line, so that no two meet in one bank of
+       the L1. */
     uint64_t ring[64][MAX_CHAINS];
     uint64_t imul[MAX_CHAINS], add[MAX_CHAINS], load[MAX_CHAINS];
     double fadd[MAX_CHAINS];
@@ -71,8 +77,9 @@ static unsigned next_row(unsigned row)
 #define ROUND_7(step) ROUND_6(step) step(c6)
 #define ROUND_8(step) ROUND_7(step) step(c7)
 
-/* All eight chains are operands whatever the number in use, so that each has a register of its own and the compiler knows nothing of
-   any; "memory", because loads read the rings. x86 also writes the flags, which gcc and clang assume of every asm there. */
+/* All eight chains are operands whatever the number in use, so that each has a register of its own and the compiler
+   knows nothing of any; "memory", because loads read the rings. x86 also writes the flags, which gcc and clang assume
+   of every asm there. */
 #define REPEAT(text, kind)                                                                                             \
     __asm__ volatile(text                                                                                              \
                      : [c0] "+" kind(c0), [c1] "+" kind(c1), [c2] "+" kind(c2), [c3] "+" kind(c3), [c4] "+" kind(c4),  \
@@ -80,8 +87,8 @@ static unsigned next_row(unsigned row)
                      : [by] kind(by)                                                                                   \
                      : "memory")
 
-/* Operations come in whole turns of the loop: that is the granule which setup asks for. They are counted down and not divided: with
-   the quotient of a division by 3 gcc 12 runs out of ideas and copies registers in each turn. */
+/* Operations come in whole turns of the loop: that is the granule which setup asks for. They are counted down and not
+   divided: with the quotient of a division by 3 gcc 12 runs out of ideas and copies registers in each turn. */
 #define CHAIN(op, n, type, kind, factor)                                                                               \
     static void op##_##n(struct worker *worker, uint64_t operations)                                                   \
     {                                                                                                                  \
@@ -192,8 +199,8 @@ KERNEL(chain,
     .parameters = {
         { .name = "op", .summary = "what each chain is made of; load reads the L1", .labels = "imul add fadd load",
           .initial = IMUL, .quick = "*", .standard = "*", .rigorous = "*" },
-        { .name = "chains", .unit = "chains", .summary = "independent of each other, 1 to 8", .initial = 1, .quick = "1 4 8",
-          .standard = "1 2 3 4 5 6 7 8", .rigorous = "1 2 3 4 5 6 7 8" },
+        { .name = "chains", .unit = "chains", .summary = "independent of each other, 1 to 8", .initial = 1,
+          .quick = "1 4 8", .standard = "1 2 3 4 5 6 7 8", .rigorous = "1 2 3 4 5 6 7 8" },
     },
     .setup      = setup,
     .run        = run,

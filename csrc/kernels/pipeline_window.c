@@ -1,20 +1,25 @@
 /*
  * pipeline/window: how far ahead of an unfinished load does the core look for more work?
  *
- * H. Wong's method ("Measuring Reorder Buffer Capacity", blog.stuffedcow.net, 2013): two independent pointer chases that miss every
- * cache take turns, with k fillers after each load. While both loads fit into the reorder buffer the misses overlap and an iteration
- * costs one of them; from the k on at which the second load no longer fits, it costs two. The knee is the size of the window.
- * One event is one iteration (two loads, 2k fillers) at the smallest k, the mean of 128; metrics hold the median at each distance.
- * Excluded:  making the lines miss. Both chases live on one huge page (where there are huge pages), and the lines of the next 128
- *            iterations are flushed before the window: no buffer larger than the last cache, hence little to build (2 MiB).
- * Expect:    one trip to memory (60-150 ns) at k = 16, two at k = 768; the knee with mix at the reorder buffer: 192 Haswell, 224
- *            Skylake, 256 Zen 3 and Neoverse V1, 320 Zen 4, 352 Sunny Cove, 448 Zen 5, 512 Golden Cove (vendors' and LLVM's figures).
- *            Seen on a Zen 4 guest: mix between 288 and 320, add between 192 and 208, nop beyond 768.
- * Hazards:   each add needs a physical register, so its knee is at the smaller of buffer and free registers; some cores keep several
- *            nops in one entry (Zen 4), so that their knee comes late or never. mix spreads over both register files and x87's FNOP,
- *            which needs none and is not dropped; on Arm its other half are nops. A busy SMT sibling takes part of all of them, a
- *            hypervisor does not say so. Beyond the knee the fillers' own time shows (k = 768: some 400 cycles an iteration).
- * Not shown: where between two distances the knee is; the scheduler, the load and the store queue, which have sizes of their own.
+ * H. Wong's method ("Measuring Reorder Buffer Capacity", blog.stuffedcow.net, 2013): two independent pointer chases
+ * that miss every cache take turns, with k fillers after each load. While both loads fit into the reorder buffer the
+ * misses overlap and an iteration costs one of them; from the k on at which the second load no longer fits, it costs
+ * two. The knee is the size of the window. One event is one iteration (two loads, 2k fillers) at the smallest k, the
+ * mean of 128; metrics hold the median at each distance.
+ * Excluded:  making the lines miss. Both chases live on one huge page (where there are huge pages), and the lines of
+ *            the next 128 iterations are flushed before the window: no buffer larger than the last cache, hence little
+ *            to build (2 MiB).
+ * Expect:    one trip to memory (60-150 ns) at k = 16, two at k = 768; the knee with mix at the reorder buffer: 192
+ *            Haswell, 224 Skylake, 256 Zen 3 and Neoverse V1, 320 Zen 4, 352 Sunny Cove, 448 Zen 5, 512 Golden Cove
+ *            (vendors' and LLVM's figures). Seen on a Zen 4 guest: mix between 288 and 320, add between 192 and 208,
+ *            nop beyond 768.
+ * Hazards:   each add needs a physical register, so its knee is at the smaller of buffer and free registers; some cores
+ *            keep several nops in one entry (Zen 4), so that their knee comes late or never. mix spreads over both
+ *            register files and x87's FNOP, which needs none and is not dropped; on Arm its other half are nops. A busy
+ *            SMT sibling takes part of all of them, a hypervisor does not say so. Beyond the knee the fillers' own time
+ *            shows (k = 768: some 400 cycles an iteration).
+ * Not shown: where between two distances the knee is; the scheduler, the load and the store queue, which have sizes of
+ *            their own.
  */
 #include "kernel.h"
 
@@ -55,7 +60,8 @@ struct window {
 #define INCREASE_VECTOR(v) "paddq %[by_vector], %[" #v "]\n\t"
 #define VECTOR "x"
 
-/* Invalidates in every cache of the machine. The fence after the last: CLFLUSH is ordered by MFENCE only (SDM vol. 2). */
+/* Invalidates in every cache of the machine. The fence after the last: CLFLUSH is ordered by MFENCE only (SDM vol. 2).
+   */
 static inline void flush(const void *line)
 {
     __asm__ volatile("clflush (%0)" : : "r"(line) : "memory");
@@ -86,7 +92,8 @@ static inline void flush_done(void)
 #endif
 
 #if HAS_WINDOW
-/* Chains that no load feeds: they are done long before the miss, and keep their places and registers until it retires. */
+/* Chains that no load feeds: they are done long before the miss, and keep their places and registers until it retires.
+   */
 #define FILL_nop(k) ".rept " #k "\n\tnop\n\t.endr\n\t"
 #define FILL_add(k) ".rept " #k " / 4\n\t" INCREASE(f0) INCREASE(f1) INCREASE(f2) INCREASE(f3) ".endr\n\t"
 #define FILL_mix(k) ".rept " #k " / 4\n\t" INCREASE(f0) INCREASE_VECTOR(v0) REGISTERLESS REGISTERLESS ".endr\n\t"
@@ -139,7 +146,8 @@ static int setup(struct trial *trial)
     if (!window->lines)
         return -ENOMEM;
     for (unsigned i = 0; i < 2 * NODES; i++) {
-        /* Fisher and Yates, on the way: a uniform permutation of all lines, cut in half. Random numbers: xorshift64 (Marsaglia 2003). */
+        /* Fisher and Yates, on the way: a uniform permutation of all lines, cut in half. Random numbers: xorshift64
+           (Marsaglia 2003). */
         random ^= random << 13, random ^= random >> 7, random ^= random << 17;
         const unsigned j = (unsigned)((random >> 32) % (i + 1));
         window->order[i] = window->order[j];
@@ -219,7 +227,7 @@ KERNEL(window,
     .unit             = "iteration",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = {
-        { .name = "fill", .summary = "between the loads: nop takes at most a place in the buffer, add a register too, mix spreads its needs",
+        { .name = "fill", .summary = "nop takes at most a place in the buffer, add a register too, mix less of each",
           .labels = "nop add mix", .initial = MIX, .standard = "*", .rigorous = "*" },
     },
     .metrics          = { DISTANCES(METRIC) },

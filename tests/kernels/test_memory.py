@@ -69,6 +69,24 @@ def test_ring_larger_than_free_memory_is_not_tried() -> None:
     assert outcome.reason.startswith("needs ") and outcome.reason.endswith("MiB of free memory")
 
 
+def test_address_space_that_is_limited_is_a_need(tmp_path: Path) -> None:
+    lines = program(
+        tmp_path,
+        "memory_chase.c",
+        """
+    struct rlimit limit = {64 << 20, 64 << 20};
+    int64_t values[] = {128 << 20, HUGE, RANDOM};
+    setrlimit(RLIMIT_AS, &limit);
+    printf("%d\\n", trial_begin(&trial, &kernel_chase, values, sizeof values));
+    puts(trial.need ? trial.need : "nothing");
+""",
+        before="#include <sys/resource.h>",
+    )
+    assert int(lines[0]) == UNSUPPORTED
+    # Or, on a machine with as little memory as that, the memory.
+    assert "a limit of address space above 129 MiB" in lines[1] or "free memory" in lines[1]
+
+
 def test_every_row_of_a_sweep_is_a_size_that_setup_takes() -> None:
     size = kernel("memory/chase").parameter("size")
     assert kernel("memory/chase").twin
