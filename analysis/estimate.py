@@ -111,6 +111,14 @@ class Analysis:
         effects = [abs(twin.effect_pct.value) for twin in self.twins if not math.isnan(twin.effect_pct.value)]
         return max(effects, default=math.nan)
 
+    @property
+    def noise_reach_pct(self) -> float:
+        """The largest effect that the intervals of the A/A rows still allow, in per cent; NaN where none has an
+        interval.
+        """
+        ends = [abs(end) for twin in self.twins for end in twin.effect_pct[1:3] if not math.isnan(end)]
+        return max(ends, default=math.nan)
+
     def kernel(self, *names: str) -> pd.DataFrame:
         """Rows of these kernels without twins."""
         return self.rows[self.rows["kernel"].isin(names) & self.rows["twin_of"].isna()]
@@ -430,6 +438,7 @@ def _estimate_case(
         "short": float(np.mean(columns["short"][good])) > NOISY_SHARE,
         "modes": bool(modes),
         "few_rounds": len(good) < FEWEST_PROCESSES and not case["once"],
+        "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(good) >= FEWEST_PROCESSES,
         "incomplete": len(good) < expected,
         "once": bool(case["once"]),
     }

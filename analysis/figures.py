@@ -202,7 +202,9 @@ def lines(
 ) -> Figure:
     """Lines with their names at the right end, bounds as a band, and vertical marks with a word at the top."""
     shown = [item for item in series if np.isfinite(item.y).any()]
-    with _canvas(name) as (canvas, axes):
+    # Names that would take the room of the lines stand below them.
+    below = max((len(item.label) for item in shown), default=0) > 16
+    with _canvas(name, 3.7 + 0.21 * len(shown) if below else 3.5) as (canvas, axes):
         for index, item in enumerate(shown):
             colour, dash = PALETTE[index % 8], _DASHES[(index // 8 + index) % 4 if markers else 0]
             axes.plot(
@@ -213,6 +215,7 @@ def lines(
                 linewidth=1.8,
                 marker="o" if markers else None,
                 markersize=3.5,
+                label=item.label,
             )
             if item.low is not None and item.high is not None:
                 axes.fill_between(item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0)
@@ -234,7 +237,12 @@ def lines(
             axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        if len(shown) > 1 or (shown and shown[0].label):
+        if below:
+            handles, labels = axes.get_legend_handles_labels()
+            canvas.legend(
+                handles[::-1], labels[::-1], loc="outside lower left", frameon=False, fontsize=10, handlelength=2.5
+            )
+        elif len(shown) > 1 or (shown and shown[0].label):
             canvas.draw_without_rendering()
             _end_labels(axes, shown)
         return Figure(name, title, description, _svg(canvas, name, title, description), table)

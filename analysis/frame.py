@@ -79,7 +79,7 @@ class Histogram:
         """The values in nanoseconds, by the median rate of the processes (rates of one machine differ by parts per
         million).
         """
-        return self.ticks / self.tick_hz * 1e9
+        return self.ticks * (1e9 / self.tick_hz)
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def _series(item: Round, once: set[str]) -> dict[str, pd.DataFrame]:
 def _read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
     try:
         # A buffer rather than a memory map: a file that shrinks while mapped would end the process with SIGBUS.
-        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), read_dictionary=["case"])
+        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), read_dictionary=["case"], page_checksum_verification=True)
     except OSError as error:
         raise RunFolderError(f"{path}: {error.strerror or error}") from error
     except pa.ArrowException as error:
@@ -280,6 +280,8 @@ def _read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
         raise RunFolderError(f"{path}: field round: {record['round']} in the record, {number} in the name of the file")
     try:
         rows = file.read(columns=list(columns), use_threads=False)
+        if "case" in columns:  # names that are no UTF-8, indices beyond the dictionary
+            rows.column("case").validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise RunFolderError(f"{path}: rows cannot be read ({_first_line(error)}); the file is damaged") from error
     for name in columns:

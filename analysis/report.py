@@ -21,6 +21,7 @@ from fencepost.analysis.derive import core_clock_of_rounds, tick_hz
 from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, analyse, records
 from fencepost.analysis.figures import Figure
 from fencepost.analysis.tables import (
+    DASH,
     Table,
     bounds,
     count,
@@ -36,6 +37,8 @@ from fencepost.bench.schema import SCHEMA_VERSION
 TEMPLATES = Path(__file__).parent / "templates"
 TRUSTED_FLOOR_PCT = 1.0
 DOUBTFUL_FLOOR_PCT = 5.0
+GAPS_PCT = 10.0
+"""A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
 
 
 @dataclass(frozen=True)
@@ -257,13 +260,19 @@ def trust_verdict(analysis: Analysis) -> Verdict:
             f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine "
             "is not known.",
         )
-    said = f"the same code run twice differs by at most {plain(floor, 2)} %, with {so_many}"
-    if floor <= TRUSTED_FLOOR_PCT and share <= 0.2:
+    # The median effect alone would flatter a run whose rounds scatter: what counts is what its interval still allows.
+    reach = max(floor, analysis.noise_reach_pct)
+    said = (
+        f"the same code run twice differs by {plain(floor, 2)} %, with 95 % confidence by at most {plain(reach, 2)} %"
+    )
+    lost = max(_lost_pct(analysis), default=0.0)
+    said += f"; {so_many}" + (f"; a CPU loses {plain(lost, 2)} % of its time" if lost > GAPS_PCT else "")
+    if reach <= TRUSTED_FLOOR_PCT and share <= 0.2 and lost <= GAPS_PCT:
         return Verdict(
-            "Yes", f"Differences of more than {plain(max(floor, 0.1), 2)} % between rows mean something: {said}."
+            "Yes", f"Differences of more than {plain(max(reach, 0.1), 2)} % between rows mean something: {said}."
         )
-    if floor <= DOUBTFUL_FLOOR_PCT:
-        return Verdict("With care", f"Believe differences of more than {plain(floor, 2)} % only: {said}.")
+    if reach <= DOUBTFUL_FLOOR_PCT:
+        return Verdict("With care", f"Believe differences of more than {plain(reach, 2)} % only: {said}.")
     return Verdict("Hardly", f"Orders of magnitude hold, small differences do not: {said}.")
 
 
@@ -334,7 +343,10 @@ def ladder(analysis: Analysis) -> Table | None:
         (
             label,
             ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-            with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
+            # A thread that sleeps spends no cycles.
+            DASH
+            if row["kernel"] == "clock/wakeup"
+            else with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
             row["case"],
         )
         for _, label, row in steps
@@ -404,6 +416,11 @@ def trust_table(analysis: Analysis) -> Table:
     return table("The facts behind the verdict", ("what", "seen"), facts)
 
 
+def _lost_pct(analysis: Analysis) -> list[float]:
+    rows = analysis.kernel("noise/gaps")["metrics"]
+    return [float(metrics["lost_pct"]["value"]) for metrics in rows if "lost_pct" in metrics]
+
+
 def _with_percent(item: Mapping[str, float]) -> str:
     return with_bounds(item["value"], item["low"], item["high"], "%")
 
@@ -419,8 +436,11 @@ def _virtual(value: object) -> str:
 
 def _unmeasurable(analysis: Analysis) -> Table | None:
     rows = analysis.rows[analysis.rows["reason"].notna()] if analysis.rounds else analysis.rows[:0]
-    cells = [(row["case"], row["reason"]) for row in records(rows)]
-    return table("Not measurable here, and why", ("case", "reason"), cells) if cells else None
+    by_reason: dict[str, list[str]] = {}
+    for row in records(rows):
+        by_reason.setdefault(row["reason"], []).append(row["case"])
+    cells = [(reason, str(len(cases)), ", ".join(cases)) for reason, cases in by_reason.items()]
+    return table("What could not be measured here, and why", ("reason", "rows", "cases"), cells) if cells else None
 
 
 def _twins_table(analysis: Analysis) -> Table | None:

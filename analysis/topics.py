@@ -332,9 +332,13 @@ def bias_figure(analysis: Analysis) -> Figure | None:
     found = derive.bias(analysis)
     if not found:
         return None
+    # By what they end at, so that names and lines come in the same order.
+    found.sort(key=lambda item: float(item.ns[-1]))
+    steepest = max(item.slope_ns.value for item in found)
     cells = [
         (
             item.pair,
+            "yes" if item.slope_ns.value >= 0.95 * steepest else "no",
             with_bounds(*item.slope_cycles[:3]),
             with_bounds(*item.slope_ns[:3]),
             with_bounds(*item.intercept_ns[:3]),
@@ -353,10 +357,18 @@ def bias_figure(analysis: Analysis) -> Figure | None:
         "How a window grows with the work in it, by the way its ends are read",
         f"Mean window around 0 to {int(found[0].k[-1])} dependent multiplications for {len(found)} pairs of "
         f"readings. {said}"
-        "Parallel lines differ by a bias only; a line that starts flat lets work float out of the window.",
+        "Parallel lines differ by a bias only; a line that starts flat, and so has a smaller slope, lets work "
+        "float out of the window.",
         table(
             "Slope and intercept of each pair of readings",
-            ("pair", "cycles per multiplication", "ns per multiplication", "intercept, ns", "intercept, ticks"),
+            (
+                "pair",
+                "keeps work inside",
+                "cycles per multiplication",
+                "ns per multiplication",
+                "intercept, ns",
+                ("intercept, ticks"),
+            ),
             cells,
         ),
         [Series(item.pair.replace("_to_", " → "), item.k, item.ns) for item in found],

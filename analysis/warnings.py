@@ -30,6 +30,7 @@ class Kind(StrEnum):
     LOW_OVERLAP = "low_overlap"
     SHORT = "short"
     NO_CYCLES = "no_cycles"
+    FEW_CYCLES = "few_cycles"
     FEW_ROUNDS = "few_rounds"
     INCOMPLETE = "incomplete"
     ONCE = "once"
@@ -131,6 +132,14 @@ _ROW_WARNINGS: dict[Kind, _Worded] = {
             "3 cycles long."
         ),
         "Use the ns, which are not affected; repeat on a quiet machine with the governor fixed.",
+    ),
+    Kind.FEW_CYCLES: lambda _, n: (
+        (
+            f"{_rows_word(n)} whose cycles have no interval: the chains beside them were believable in fewer than"
+            f" {FEWEST_PROCESSES} processes."
+        ),
+        "The clock changed, or the CPU was shared, while they were measured.",
+        "Use the ns; repeat with more rounds on a quiet machine.",
     ),
     Kind.FEW_ROUNDS: lambda _, n: (
         f"{_rows_word(n)} measured in fewer than {FEWEST_PROCESSES} processes: no interval of the median reaches 95 %.",

@@ -92,6 +92,13 @@ def plain_cases(count: int) -> list[Case]:
     return [Case("plain/loop", {"i": i}, ns=1 + i / 10) for i in range(count)]
 
 
+def _core(kernel: str, factor: float, **changes: Any) -> Case:
+    """A chain of 16384 multiplications at `factor` times the usual clock."""
+    hz = CORE_HZ * factor
+    usual = Case(kernel, ns=3 * 16384e9 / hz, unit="chain", kind="events", core_hz=hz, metrics={"core_hz": hz})
+    return replace(usual, **changes)
+
+
 def suite_cases() -> list[Case]:
     """What a whole run of the first suite looks like, in kind and in magnitude."""
     cycle = 1e9 / CORE_HZ
@@ -106,15 +113,21 @@ def suite_cases() -> list[Case]:
     }
     cases += [Case("clock/read", {"read": name}, ns=ns, unit="read") for name, ns in reads.items()]
     cases += [Case("clock/delta", {"read": name}, ns=ns, unit="delta", kind="events") for name, ns in reads.items()]
-    for pair, intercept in {"lfence_both": 0, "rdtsc_plain": -12, "rdtscp_lfence": 3}.items():
-        metrics = {f"k{k}_ticks": max(0.0, 3 * k * TICK_HZ / CORE_HZ + intercept) for k in (0, 1, 2, 4, 8, 16, 32, 64)}
+    for pair, intercept in {
+        "lfence_rdtsc_lfence_to_rdtscp_lfence": 0,
+        "rdtsc_to_rdtsc": -12,
+        "rdtscp_to_rdtscp": 3,
+    }.items():
+        metrics = {
+            f"k{k}_mean_ticks": max(0.0, 3 * k * TICK_HZ / CORE_HZ + intercept) for k in (0, 1, 2, 4, 8, 16, 32, 64)
+        }
         cases.append(Case("clock/bias", {"pair": pair}, ns=12, unit="window", kind="events", metrics=metrics))
     cases += [
-        Case("clock/core", {"state": state}, ns=3 * cycle * factor, unit="imul")
+        _core("clock/core", 1 / factor, parameters={"state": state})
         for state, factor in {"cold": 1.08, "warm": 1}.items()
     ]
-    cases.append(Case("clock/core_loaded", ns=3.2 * cycle, unit="imul", cpus=(0, 1), core_hz=CORE_HZ * 0.94))
-    cases.append(Case("clock/core_series", ns=3 * cycle, unit="imul", once=True, batches=500, noise=0.02))
+    cases.append(_core("clock/core_loaded", 0.94, cpus=(0, 1)))
+    cases.append(_core("clock/core_series", 1.0, parameters={"duration_ms": 300}, once=True, batches=300, noise=0.02))
     for during in ("sleep", "spin"):
         cases.append(
             Case("clock/rate", {"during": during}, ns=1e6, kind="events", metrics={"tick_hz": TICK_HZ, "ppm": 1.5})
@@ -126,7 +139,7 @@ def suite_cases() -> list[Case]:
             cpus=(0, 1),
             unit="one-way trip",
             kind="events",
-            metrics={"offset_low_ns": -60, "offset_high_ns": 85},
+            metrics={"offset_low_ticks": -150, "offset_high_ticks": 210},
         )
     )
     for clock, ns in {"monotonic": 21.7, "monotonic_raw": 22.1, "monotonic_coarse": 5.0}.items():
@@ -155,20 +168,12 @@ def suite_cases() -> list[Case]:
     for fill in ("nop", "add"):
         distances = {f"k{k}_ns": 90 + 0.05 * k + (85 if k >= 320 else 0) for k in range(32, 672, 32)}
         cases.append(Case("pipeline/window", {"fill": fill}, ns=100, unit="iteration", metrics=distances))
-    ladder = {
-        "4KiB": 1.1,
-        "16KiB": 1.1,
-        "64KiB": 3.8,
-        "256KiB": 3.8,
-        "1MiB": 4.5,
-        "4MiB": 13,
-        "16MiB": 15,
-        "64MiB": 90,
-        "256MiB": 110,
-    }
-    for size, ns in ladder.items():
-        cases.append(Case("memory/chase", {"size": size, "pages": "small", "order": "random"}, ns=ns, unit="load"))
-        cases.append(Case("memory/chase", {"size": size, "pages": "huge", "order": "random"}, ns=ns * 0.9, unit="load"))
+    ladder = {4: 1.1, 16: 1.1, 64: 3.8, 256: 3.8, 1024: 4.5, 4096: 13, 16384: 15, 65536: 90, 262144: 110}
+    for kib, ns in ladder.items():
+        cases.append(Case("memory/chase", {"size": kib << 10, "pages": "small", "order": "random"}, ns=ns, unit="load"))
+        cases.append(
+            Case("memory/chase", {"size": kib << 10, "pages": "huge", "order": "random"}, ns=ns * 0.9, unit="load")
+        )
     for cpu in (0, 1):
         metrics = {"gaps_per_s": 410.0, "lost_pct": 1.8, "longest_us": 900.0}
         cases.append(
@@ -211,9 +216,9 @@ def machine_document(**changes: Any) -> dict[str, Any]:
             "numa": {"0": [0, 1]},
         },
         "caches": [
-            {"level": 1, "type": "Data", "size_bytes": 32 << 10, "cpus": [0]},
-            {"level": 2, "type": "Unified", "size_bytes": 1 << 20, "cpus": [0]},
-            {"level": 3, "type": "Unified", "size_bytes": 32 << 20, "cpus": [0, 1]},
+            {"level": 1, "kind": "data", "size_bytes": 32 << 10, "cpus": [0]},
+            {"level": 2, "kind": "unified", "size_bytes": 1 << 20, "cpus": [0]},
+            {"level": 3, "kind": "unified", "size_bytes": 32 << 20, "cpus": [0, 1]},
         ],
     }
     return document | changes
@@ -269,7 +274,7 @@ def write_run(
     for number in range(1, rounds + 1):
         factor = 1.0 if process_factor is None else float(process_factor[number - 1])
         table = round_table(cases, number, folder.name, batches, generator, tick_hz, quantum, factor)
-        pq.write_table(table, schema.round_file(folder, number), compression="zstd")
+        pq.write_table(table, schema.round_file(folder, number), compression="zstd", write_page_checksum=True)
     return folder
 
 

@@ -1,0 +1,267 @@
+"""Estimates: intervals that cover, modes that do not cry wolf, and figures withheld where they would mislead."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import Case
+
+from fencepost.analysis import estimate
+from fencepost.analysis.estimate import find_modes, interval_ranks, median_interval
+from fencepost.analysis.frame import Histogram
+from fencepost.bench import schema
+
+Sample = Callable[[np.random.Generator, int], np.ndarray]
+
+DISTRIBUTIONS: dict[str, Sample] = {
+    "normal": lambda generator, n: 100 + 3 * generator.normal(size=n),
+    "log-normal": lambda generator, n: 100 * np.exp(0.5 * generator.normal(size=n)),
+    "heavy tail": lambda generator, n: 100 + 3 * generator.standard_t(3, size=n),
+}
+
+
+def one(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> estimate.Analysis:
+    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
+
+
+@pytest.mark.parametrize(
+    ("n", "rank", "coverage"),
+    [(5, 0, 0.0), (6, 1, 0.96875), (8, 1, 0.9921875), (9, 2, 0.9609375), (20, 6, 0.9586), (40, 14, 0.9615)],
+)
+def test_ranks_of_the_interval(n: int, rank: int, coverage: float) -> None:
+    found, reached = interval_ranks(n)
+    assert found == rank
+    assert reached == pytest.approx(coverage, abs=1e-4)
+
+
+def test_twenty_values_give_the_sixth_and_the_fifteenth() -> None:
+    interval = median_interval(np.random.default_rng(1).permutation(np.arange(1, 21)))
+    assert (interval.value, interval.low, interval.high, interval.n) == (10.5, 6, 15, 20)
+
+
+def test_too_few_processes_give_no_bounds_and_a_typed_warning() -> None:
+    with pytest.warns(estimate.TooFewProcessesWarning, match="5 processes give no 95%"):
+        interval = median_interval([1, 2, 3, 4, 5])
+    assert interval.value == 3
+    assert math.isnan(interval.low) and math.isnan(interval.high)
+    with pytest.warns(estimate.TooFewProcessesWarning):
+        assert math.isnan(median_interval([]).value)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=50))
+def test_the_interval_holds_the_median_of_the_sample(values: list[float]) -> None:
+    interval = median_interval(values)
+    assert interval.low <= interval.value <= interval.high
+    assert interval.value == pytest.approx(float(np.median(values)), rel=1e-9, abs=1e-9)
+    assert interval.coverage >= 0.95
+
+
+@pytest.mark.parametrize("n", [6, 9, 20, 40])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_intervals_cover_the_true_median(name: str, n: int) -> None:
+    generator = np.random.default_rng([n, len(name)])
+    hits = 0
+    for _ in range(2000):
+        interval = median_interval(DISTRIBUTIONS[name](generator, n))
+        hits += interval.low <= 100 <= interval.high
+    assert hits / 2000 >= 0.93
+
+
+@pytest.mark.parametrize("n", [6, 12, 20, 40])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_one_mode_is_rarely_called_several(name: str, n: int) -> None:
+    generator = np.random.default_rng([n, len(name)])
+    false = sum(bool(find_modes(DISTRIBUTIONS[name](generator, n))) for _ in range(3000))
+    assert false / 3000 <= 0.02
+
+
+@pytest.mark.parametrize("n", [12, 20, 40])
+def test_two_clear_modes_are_found(n: int) -> None:
+    generator = np.random.default_rng(n)
+    found = 0
+    for _ in range(200):
+        values = np.where(np.arange(n) < n // 3, 100.0, 130.0) * (1 + 0.003 * generator.normal(size=n))
+        found += [mode.processes for mode in find_modes(values)] == [n // 3, n - n // 3]
+    assert found / 200 > 0.95
+
+
+def test_three_clear_modes_are_found() -> None:
+    values = np.concatenate([np.full(7, centre) for centre in (10.0, 20.0, 30.0)]) + np.linspace(0, 0.1, 21)
+    modes = find_modes(values)
+    assert [round(mode.ns) for mode in modes] == [10, 20, 30]
+    assert sum(mode.share for mode in modes) == pytest.approx(1)
+
+
+def test_neighbouring_steps_of_a_coarse_counter_are_no_modes() -> None:
+    values = [10.0] * 9 + [20.0] * 11
+    assert find_modes(values)
+    assert not find_modes(values, resolution=10.0)
+
+
+def test_modes_closer_than_two_per_cent_are_left_together() -> None:
+    assert not find_modes([100.0] * 10 + [101.5] * 10)
+
+
+def test_an_estimate_recovers_the_truth(tmp_path: Path) -> None:
+    row = one(tmp_path, Case("plain/loop", ns=25.0)).rows.iloc[0]
+    assert row["ns_low"] <= row["ns"] <= row["ns_high"]
+    assert row["ns"] == pytest.approx(25, rel=0.01)
+    assert row["floor_ns"] < row["ns"]
+    assert row["cycles"] == pytest.approx(25 * synthetic.CORE_HZ / 1e9, rel=0.01)
+    assert row["cycles_low"] <= row["cycles"] <= row["cycles_high"]
+    assert (row["rounds"], row["batches"], row["flags"], row["modes"]) == (20, 240, [], [])
+
+
+def test_ticks_become_ns_by_the_rate_of_their_own_round(tmp_path: Path) -> None:
+    slow = one(tmp_path / "a", Case("plain/loop", ns=25.0), tick_hz=24e6).rows.iloc[0]
+    fast = one(tmp_path / "b", Case("plain/loop", ns=25.0), tick_hz=5e9).rows.iloc[0]
+    assert slow["ns"] == pytest.approx(fast["ns"], rel=0.01)
+
+
+def test_several_modes_have_no_pooled_interval(tmp_path: Path) -> None:
+    row = one(tmp_path, Case("lock/spin", ns=50, modes=((1.0, 0.5), (2.0, 0.5)))).rows.iloc[0]
+    assert row["flags"] == ["modes"]
+    assert math.isnan(row["ns_low"]) and math.isnan(row["ns_high"]) and math.isnan(row["cycles_low"])
+    assert [round(mode.ns / 50) for mode in row["modes"]] == [1, 2]
+    assert sum(mode.processes for mode in row["modes"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("ratio", "core", "flags"),
+    [
+        (3.0, 3e9, []),
+        (3.149, 3e9, []),
+        (3.2, 3e9, ["no_cycles"]),
+        (None, 3e9, ["no_cycles"]),
+        (3.0, None, ["no_cycles"]),
+    ],
+)
+def test_cycles_only_where_the_chains_can_be_believed(
+    tmp_path: Path, ratio: float | None, core: float | None, flags: list[str]
+) -> None:
+    row = one(tmp_path, Case("plain/loop", chain_ratio=ratio, core_hz=core)).rows.iloc[0]
+    assert row["flags"] == flags
+    assert math.isnan(row["cycles"]) == bool(flags)
+    assert math.isfinite(row["ns"])
+
+
+@pytest.mark.parametrize(
+    ("case", "flag"),
+    [
+        (Case("plain/loop", gap_share=0.3), "noisy"),
+        (Case("plain/loop", flags=schema.FLAGS["migrated"]), "migrated"),
+        (Case("plain/loop", flags=schema.FLAGS["low_overlap"]), "low_overlap"),
+        (Case("plain/loop", flags=schema.FLAGS["short"]), "short"),
+    ],
+)
+def test_flags_of_batches_mark_the_row(tmp_path: Path, case: Case, flag: str) -> None:
+    assert flag in one(tmp_path, case).rows.iloc[0]["flags"]
+
+
+def test_short_windows_are_not_noise(tmp_path: Path) -> None:
+    row = one(tmp_path, Case("plain/loop", flags=schema.FLAGS["short"], gap_share=0.0)).rows.iloc[0]
+    assert row["flags"] == ["short"]
+
+
+def test_few_rounds_give_figures_without_interval(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        row = one(tmp_path, Case("plain/loop", ns=7), rounds=5).rows.iloc[0]
+    assert row["flags"] == ["few_rounds"]
+    assert row["ns"] == pytest.approx(7, rel=0.02)
+    assert math.isnan(row["ns_low"])
+
+
+def test_a_case_measured_once_is_not_called_short_of_rounds(tmp_path: Path) -> None:
+    row = one(tmp_path, Case("clock/core_series", once=True)).rows.iloc[0]
+    assert row["flags"] == ["once"]
+    assert row["rounds"] == 1
+
+
+def test_a_failed_check_withholds_every_figure(tmp_path: Path) -> None:
+    analysis = one(tmp_path, Case("plain/bad", status="failed", reason="the sum is wrong"), Case("plain/loop"))
+    bad = analysis.rows.iloc[0]
+    assert bad["flags"] == ["failed"]
+    assert bad["reason"] == "failed in 20 of 20 rounds: the sum is wrong"
+    assert math.isnan(bad["ns"]) and math.isnan(bad["cycles"]) and not bad["metrics"]
+
+
+def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
+    analysis = one(tmp_path, Case("plain/no", status="unsupported", reason="needs 4 CPUs, this machine has 2"))
+    assert analysis.rows["reason"].tolist() == ["needs 4 CPUs, this machine has 2", synthetic.UNMEASURABLE[0]["reason"]]
+    assert list(analysis.rows["flags"]) == [["not_measurable"], ["not_measurable"]]
+    assert analysis.rows["ns"].isna().all()
+
+
+def test_a_run_without_rounds(tmp_path: Path) -> None:
+    analysis = one(tmp_path, Case("plain/loop"), rounds=0, unmeasurable=[])
+    assert analysis.rows.iloc[0]["reason"] == "no complete round holds this case"
+    assert analysis.rounds == 0
+    assert math.isnan(analysis.noise_floor_pct)
+
+
+def test_metrics_get_the_same_interval_and_ticks_become_ns(tmp_path: Path) -> None:
+    case = Case("clock/offset", kind="events", metrics={"low_ticks": -250.0, "share_pct": 40.0})
+    metrics = one(tmp_path, case).rows.iloc[0]["metrics"]
+    assert metrics["low_ticks"]["value"] == pytest.approx(-250, rel=0.01)
+    assert metrics["low_ticks"]["ns"] == pytest.approx(-100, rel=0.01)
+    assert metrics["low_ticks"]["low"] <= metrics["low_ticks"]["value"] <= metrics["low_ticks"]["high"]
+    assert metrics["share_pct"]["unit"] == "pct"
+    assert "ns" not in metrics["share_pct"]
+
+
+def test_pooled_quantiles_by_hand() -> None:
+    histogram = Histogram(np.array([10, 20, 30]), np.array([50, 49, 1]), 1e9)
+    found = estimate.pooled_quantiles(histogram)
+    assert found == {"min": 10, "p50": 10, "p90": 20, "p99": 20, "p99_9": 30, "max": 30, "distinct": 3, "events": 100}
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=300))
+def test_pooled_quantiles_are_those_of_the_events(events: list[int]) -> None:
+    ticks, count = np.unique(np.array(events), return_counts=True)
+    found = estimate.pooled_quantiles(Histogram(ticks.astype(np.int64), count.astype(np.int64), 1e9))
+    for name, share in {"p50": 0.5, "p90": 0.9, "p99": 0.99}.items():
+        assert found[name] == pytest.approx(float(np.quantile(events, share, method="inverted_cdf")))
+    assert (found["min"], found["max"], found["events"]) == (min(events), max(events), len(events))
+
+
+def test_noise_floor_is_the_largest_effect_of_a_twin(tmp_path: Path) -> None:
+    quiet, loud = Case("plain/quiet", ns=10, process_noise=0.0), Case("plain/loud", ns=10, process_noise=0.0)
+    shifted = Case("plain/loud", ns=10.5, process_noise=0.0, twin_of=loud.id)
+    analysis = one(tmp_path, quiet, loud, quiet.twin(), shifted)
+    assert analysis.noise_floor_pct == pytest.approx(5, abs=0.2)
+    effects = {twin.original: twin.effect_pct for twin in analysis.twins}
+    assert abs(effects[quiet.id].value) < 0.2
+    assert effects[loud.id].low <= effects[loud.id].value <= effects[loud.id].high
+    assert effects[loud.id].n == 20
+    assert analysis.noise_reach_pct >= analysis.noise_floor_pct
+
+
+def test_a_slower_round_leaves_the_noise_floor_alone(tmp_path: Path) -> None:
+    case = Case("plain/loop", ns=10, process_noise=0.0)
+    factor = np.where(np.arange(20) % 2, 1.0, 1.5)
+    assert one(tmp_path, case, case.twin(), process_factor=factor).noise_floor_pct < 0.3
+
+
+def test_twins_at_zero_have_no_ratio(tmp_path: Path) -> None:
+    case = Case("clock/empty", ns=0.0)
+    analysis = one(tmp_path, case, case.twin())
+    assert math.isnan(analysis.noise_floor_pct) or analysis.twins[0].effect_pct.n < 20
+
+
+def test_many_runs_reduce_to_their_estimates(tmp_path: Path) -> None:
+    folders = [synthetic.write_run(tmp_path / f"run{i}", synthetic.plain_cases(3), rounds=6, seed=i) for i in range(3)]
+    together = estimate.estimate_runs(folders, processes=2)
+    assert together.groupby("run", observed=True).size().tolist() == [4, 4, 4]
+    alone = estimate.analyse(folders[1]).rows
+    mine = together[together["run"] == "run1"]
+    np.testing.assert_array_equal(mine["ns"].to_numpy(), alone["ns"].to_numpy(float))
