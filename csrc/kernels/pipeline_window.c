@@ -60,8 +60,7 @@ struct window {
 #define INCREASE_VECTOR(v) "paddq %[by_vector], %[" #v "]\n\t"
 #define VECTOR "x"
 
-/* Invalidates in every cache of the machine. The fence after the last: CLFLUSH is ordered by MFENCE only (SDM vol. 2).
-   */
+/* Invalidates in every cache of the machine. Complete at the MFENCE: loads may pass a CLFLUSH (SDM vol. 2). */
 static inline void flush(const void *line)
 {
     __asm__ volatile("clflush (%0)" : : "r"(line) : "memory");
@@ -92,8 +91,7 @@ static inline void flush_done(void)
 #endif
 
 #if HAS_WINDOW
-/* Chains that no load feeds: they are done long before the miss, and keep their places and registers until it retires.
-   */
+/* Chains that no load feeds: done long before the miss, they keep their places and registers until it retires. */
 #define FILL_nop(k) ".rept " #k "\n\tnop\n\t.endr\n\t"
 #define FILL_add(k) ".rept " #k " / 4\n\t" INCREASE(f0) INCREASE(f1) INCREASE(f2) INCREASE(f3) ".endr\n\t"
 #define FILL_mix(k) ".rept " #k " / 4\n\t" INCREASE(f0) INCREASE_VECTOR(v0) REGISTERLESS REGISTERLESS ".endr\n\t"
@@ -183,7 +181,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
             begin = tick_begin();
             walks[trial->value[0]][d](window);
             end = tick_end();
-            const double net = ((double)(end - begin) - (double)trial->overhead_ticks) / ITERATIONS;
+            const double net = ((double)(end - begin) - trial->overhead_ticks) / ITERATIONS;
 
             window->ticks[d][window->walks % (WALKS_PER_BATCH * BATCHES)] = net;
             if (d == 0)
