@@ -173,6 +173,10 @@ class Runner:
             when rounds cannot go on (CPUs gone, worker does not start, disk full). Complete rounds are kept.
         """
         missing = self.folder.missing_rounds()
+        # What stores a round takes half a second to import: not while the time left is being learnt from the first.
+        import numpy as np  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
+
         self.progress.begin(self.plan, missing)
         try:
             with self._signals():
@@ -195,13 +199,13 @@ class Runner:
             self._check_cpus(number)
             if attempt.fault is None:
                 break
-            if attempt.under_way is None:
-                raise MeasureError(self._kept(f"the worker of round {number} {attempt.fault}"))
             # Somebody outside (the OOM killer, an operator) may have killed it: try again before a case is blamed.
             if not attempt.blame and outside < 2:
                 outside += 1
                 self.progress.note(f"round {number}: the worker {attempt.fault}; trying again")
                 continue
+            if attempt.under_way is None:
+                raise MeasureError(self._kept(f"the worker of round {number} {attempt.fault}"))
             reason = f"the worker {attempt.fault} while measuring this case in round {number}"
             excluded[attempt.under_way] = self._left_out[attempt.under_way] = reason
             self.progress.note(f"round {number}: the worker {attempt.fault} in {attempt.under_way}; leaving it out")

@@ -20,8 +20,13 @@ def console(*, err: bool = False) -> Console:
     """A console that neither guesses markup nor colours numbers in text from outside."""
     from rich.console import Console
 
+    class PlainConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to the entry point: rich would exit with 1, as if `| head` were a fault."""
+            raise BrokenPipeError
+
     stream = sys.stderr if err else sys.stdout
-    return Console(stderr=err, highlight=False, markup=False, width=None if stream.isatty() else PIPE_WIDTH)
+    return PlainConsole(stderr=err, highlight=False, markup=False, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def table(

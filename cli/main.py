@@ -87,7 +87,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line `arguments` (without the program's name); returns the exit code."""
     from fencepost.cli import faults
 
-    verbose = bool({"-v", "--verbose"} & set(arguments[:1]))
+    verbose = bool({"-v", "--verbose"} & set(arguments))
     try:
         result = cli.main(arguments, prog_name="fencepost", standalone_mode=False)
         sys.stdout.flush()

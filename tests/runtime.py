@@ -34,7 +34,12 @@ def engine_path() -> Path:
     import cffi
 
     sources = [ROOT / "csrc" / name for name in build.ENGINE]
-    inputs = [*sources, *(ROOT / "csrc").glob("**/*.h"), ROOT / "tests" / "fault_kernels.c", Path(build.__file__)]
+    inputs = [
+        *sources,
+        *(ROOT / "csrc").glob("**/*.h"),
+        ROOT / "tests" / "fault_kernels.c",
+        ROOT / "csrc" / "build_kernels.py",
+    ]
     folder = ROOT / "build" / "fault_engine"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "_kernels.abi3.so"

@@ -58,9 +58,9 @@ def run(patterns: list[str], tmp_path: Path, **changes: Any) -> list[tuple[dict[
 
 def test_the_worker_imports_nothing_but_the_standard_library(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.argv = ['worker']; import runpy; runpy.run_path(%r)\n"
+        f"import sys, runpy; runpy.run_path({str(runner.WORKER)!r})\n"
         "names = {name.partition('.')[0] for name in sys.modules}\n"
-        "print(sorted(names - set(sys.stdlib_module_names) - {'__main__'}))" % str(runner.WORKER)
+        "print(sorted(names - set(sys.stdlib_module_names) - {'__main__'}))"
     )
     run = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

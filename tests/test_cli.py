@@ -1,0 +1,421 @@
+"""The command: what it prints, its exit codes, and that no expected fault shows a traceback."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runtime
+from runtime import any_cpu, fault_engine, fencepost, tiny_plan
+
+from fencepost.bench import schema
+from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.cli import disassembly, display, faults, kernels, main, progress
+
+CPU = any_cpu()
+QUICK = ("--profile", "quick", "--rounds", "2")
+
+
+def ok(*arguments: str, cwd: Path, **options: Any) -> str:
+    done = fencepost(*arguments, cwd=cwd, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refused(code: int, *arguments: str, cwd: Path, **options: Any) -> str:
+    """Standard error of a command that ends with `code`: one sentence, no traceback."""
+    done = fencepost(*arguments, cwd=cwd, **options)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `fencepost run` has measured once."""
+    cwd = tmp_path_factory.mktemp("measured")
+    ok("run", "good/steady", "good/events", "bad/crowd", *QUICK, "--seed", "7", "--quiet", cwd=cwd)
+    return cwd
+
+
+def only_run(cwd: Path) -> Path:
+    (folder,) = (cwd / "results" / "runs").iterdir()
+    return folder
+
+
+def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
+    out = ok("--help", cwd=tmp_path)
+    for name in main.COMMANDS:
+        assert f"  {name} " in out
+        assert "Usage: fencepost" in ok(name, "--help", cwd=tmp_path)
+    assert "Exit codes: 0 fine, 1 a gate failed, 2 wrong use" in " ".join(out.split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom fencepost.cli.main import run\nrun(['--help'])\n"
+        "heavy = {'numpy', 'pandas', 'pyarrow', 'rich', 'scipy', 'matplotlib', 'cffi', '_cffi_backend', 'jsonschema'}\n"
+        "sys.exit(repr(sorted(heavy & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "[]"
+
+
+def test_version(tmp_path: Path) -> None:
+    assert ok("--version", cwd=tmp_path).startswith("fencepost ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("rnu",), "did you mean run"),
+        (("run", "good/stedy"), "did you mean good/steady"),
+        (("show", "good/stedy"), "did you mean good/steady"),
+        (("list", "goood/*"), "did you mean"),
+        (("run", "good/steady", "--set", "sise=3"), "did you mean size"),
+        (("run", "good/steady", "-p", "mode=fency"), "did you mean fancy"),
+        (("run", "good/steady", "--set", "size"), "write kernel.parameter=value"),
+        (("run", "--cpus", "banana"), "not a list of CPUs"),
+        (("run", "--cpus", "99999"), "may not be used here"),
+        (("run", "--profile", "quck"), "quick"),
+        (("run", "--rounds", "0"), "--rounds"),
+        (("run", "--resume", "nowhere"), "no such run folder"),
+        (("report",), "no run yet"),
+        (("report", "nowhere"), "no such run folder"),
+        (("doctor", "--root", "nowhere"), "no such directory"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_2(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    assert sentence in refused(2, *arguments, cwd=tmp_path)
+
+
+def test_what_cannot_be_measured_is_3(tmp_path: Path) -> None:
+    assert "needs 1024 CPUs" in refused(3, "run", "bad/crowd", cwd=tmp_path)
+
+
+def test_a_missing_engine_is_3_and_says_what_to_run(tmp_path: Path) -> None:
+    env = runtime.environment(FENCEPOST_ENGINE=str(tmp_path / "absent.so"))
+    assert "no such file" in refused(3, "list", cwd=tmp_path, env=env)
+
+
+@pytest.mark.parametrize("verbose", [("-v",), ()])
+def test_the_traceback_is_there_on_demand(tmp_path: Path, verbose: tuple[str, ...]) -> None:
+    env = runtime.environment(FENCEPOST_DEBUG="1" if not verbose else None)
+    done = fencepost("show", "nothing", *verbose, cwd=tmp_path, env=env)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("fencepost: no kernel 'nothing'")
+
+
+def test_list(tmp_path: Path) -> None:
+    out = ok("list", cwd=tmp_path)
+    assert "good/steady" in out and "a loop of nothing" in out
+    rows = json.loads(ok("list", "good", "--json", cwd=tmp_path))
+    assert [row["kernel"] for row in rows] == ["good/events", "good/once", "good/pair", "good/steady"]
+    steady = rows[-1]
+    assert steady["parameters"][0]["sweeps"] == {"quick": [4096, 2097152]}
+    assert steady["parameters"][1]["labels"] == ["plain", "fancy"]
+    assert steady["threads"] == {"min": 1, "max": 1}
+
+
+def test_show_has_description_parameters_metrics_source_and_code(tmp_path: Path) -> None:
+    out = ok("show", "good/steady", cwd=tmp_path)
+    for part in (
+        "a loop of nothing",
+        "Kernels for the tests of the runtime",
+        "plain fancy",
+        "echo_bytes",
+        "source: ",
+        "static void spin(",
+        "spin (run)",
+        "A/A row",
+    ):
+        assert part in out
+    assert "static void spin(" not in ok("show", "good/steady", "--no-source", "--no-disassembly", cwd=tmp_path)
+
+
+def test_show_as_json(tmp_path: Path) -> None:
+    document = json.loads(ok("show", "bad/foreign", "--json", cwd=tmp_path))
+    assert document["needs"] == document["missing_here"] != []
+    assert document["description"].startswith("Kernels for the tests")
+    assert "KERNEL(steady" in document["source"]
+    assert document["disassembly"][0]["role"] == "run"
+
+
+def test_the_disassembly_is_of_that_kernel() -> None:
+    from fencepost.bench.catalog import read_catalog
+
+    catalog = read_catalog(fault_engine())
+    events = disassembly.hot_functions(fault_engine(), catalog.get("good/events"))
+    assert events.missing is None
+    first = events.functions[0]
+    assert (first.name, first.role) == ("count_up", "events")
+    assert "ret" in first.text
+    names = {function.name for function in events.functions}
+    # Neither what is not timed, nor loops of the other kernels of that file.
+    assert not names & {"fine", "wrong", "lacking", "spin", "crash", "hang"}
+
+
+def test_show_says_so_when_objdump_is_missing(tmp_path: Path) -> None:
+    env = runtime.environment(PATH=str(tmp_path))
+    assert "objdump is not installed" in ok("show", "good/steady", cwd=tmp_path, env=env)
+    document = json.loads(ok("show", "good/steady", "--json", cwd=tmp_path, env=env))
+    assert document["disassembly"] == []
+    assert "binutils" in document["disassembly_missing"]
+
+
+def test_a_header_comment_loses_its_stars() -> None:
+    assert kernels.header_comment("/*\n * one\n *\n *   two\n */\nint x;") == "one\n\n  two"
+    assert kernels.header_comment("int x; /* later */") is None
+
+
+def test_dry_run_prints_the_plan_and_measures_nothing(tmp_path: Path) -> None:
+    out = ok("run", "good", "bad/crowd", "--dry-run", *QUICK, cwd=tmp_path)
+    assert f"good/steady[size=4096,mode=plain]@cpu{CPU}~twin" in out
+    assert "needs 1024 CPUs" in out
+    assert "expected " in out
+    document = json.loads(ok("run", "good", "--dry-run", "--json", *QUICK, "--seed", "3", cwd=tmp_path))
+    assert document["seed"] == 3
+    assert document["rounds"] == 2
+    assert document["expected_ns"] > 0
+    assert {case["case"] for case in document["cases"]} >= {f"good/once@cpu{CPU}"}
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_leaves_a_folder_that_says_how_it_was_made(measured: Path) -> None:
+    folder = only_run(measured)
+    run = schema.read_run(folder)
+    assert run["command"][:2] == ["fencepost", "run"]
+    assert run["launcher"] in ("taskset", "sched_setaffinity")
+    assert run["plan"]["seed"] == 7
+    assert run["engine"]["sha256"] == fault_engine().sha256
+    assert {"fencepost", "python", "numpy", "pyarrow", "cffi"} <= set(run["versions"])
+    machine = schema.read_machine(folder)
+    assert machine["key"] == run["machine_key"]
+    assert machine["tick"]["hz"] > 0
+    assert machine["capabilities"]
+    assert sorted(schema.round_files(folder)) == [1, 2]
+
+
+def test_run_tells_progress_on_stderr_and_its_summary_on_stdout(tmp_path: Path) -> None:
+    done = fencepost("run", "good/steady", "bad/lacking", *QUICK, "--out", "here", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "round 2 of 2" in done.stderr
+    assert "round 1 of 2, " in done.stderr
+    assert "noise floor" in done.stdout
+    assert "a unicorn" in done.stdout
+    assert "1 not measurable here" in done.stdout
+    assert "fencepost report here/" in done.stdout
+
+
+def test_run_as_json(tmp_path: Path) -> None:
+    done = fencepost("run", "good/steady", "bad/crowd", *QUICK, "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert Path(document["folder"]) == only_run(tmp_path)
+    assert document["rounds"] == 2
+    assert [item["reason"].startswith("needs 1024 CPUs") for item in document["unmeasurable"]] == [True]
+
+
+def test_run_on_one_cpu_only(tmp_path: Path) -> None:
+    prefix = ("taskset", "-c", str(CPU))
+    document = json.loads(ok("run", "good", "--dry-run", "--json", *QUICK, cwd=tmp_path, prefix=prefix))
+    assert document["cpus"] == [CPU]
+    assert [item["kernel"] for item in document["unmeasurable"]] == ["good/pair"]
+    ok("run", "good", *QUICK, "--quiet", cwd=tmp_path, prefix=prefix)
+
+
+def test_run_without_taskset_says_so_in_run_json(tmp_path: Path) -> None:
+    ok("run", "good/once", *QUICK, "--quiet", cwd=tmp_path, env=runtime.environment(PATH=str(tmp_path)))
+    assert schema.read_run(only_run(tmp_path))["launcher"] == "sched_setaffinity"
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file in the way")
+    assert "cannot be written" in refused(3, "run", "good/once", *QUICK, "--quiet", cwd=tmp_path)
+
+
+def test_a_limit_on_file_size(tmp_path: Path) -> None:
+    done = subprocess.run(
+        runtime.command("run", "good/once", *QUICK, "--quiet"),
+        cwd=tmp_path,
+        env=runtime.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)),
+    )
+    assert done.returncode == 3
+    assert "ulimit -f" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_resume_of_a_complete_run_measures_nothing(measured: Path) -> None:
+    folder = only_run(measured)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "rounds").iterdir()}
+    ok("run", "--resume", "latest", "--quiet", cwd=measured)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "rounds").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--seed", "8"), "--seed 8: the run in .* was started with 7"),
+        (("--profile", "rigorous"), "--profile rigorous: .* started with quick"),
+        (("--rounds", "9"), "--rounds 9: .* started with 2"),
+        (("good/once",), "KERNEL with --resume"),
+        (("--set", "size=1"), "--set with --resume"),
+        (("--cpus", "0"), "--cpus with --resume"),
+    ],
+)
+def test_resume_refuses_another_plan(measured: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    import re
+
+    assert re.search(sentence, refused(2, "run", "--resume", "latest", *arguments, cwd=measured))
+
+
+def test_resume_accepts_the_same_plan(measured: Path) -> None:
+    ok("run", "--resume", only_run(measured).name, "--seed", "7", "--profile", "quick", "--quiet", cwd=measured)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda run: run["engine"].update(sha256="0" * 64), "another engine"),
+        (lambda run: run.update(machine_key="elsewhere"), "measured on elsewhere"),
+        (lambda run: run["plan"].update(seed=8), "field plan"),
+        (lambda run: run.update(schema=2), "newer"),
+    ],
+)
+def test_resume_refuses_another_engine_machine_or_hand(
+    tmp_path: Path, measured: Path, change: Any, sentence: str
+) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(only_run(measured), tmp_path / "copy"))
+    run = json.loads((folder / "run.json").read_text())
+    change(run)
+    (folder / "run.json").write_text(json.dumps(run))
+    assert sentence in refused(2, "run", "--resume", str(folder), cwd=tmp_path)
+
+
+def test_report_writes_into_the_run_folder(measured: Path) -> None:
+    out = ok("report", cwd=measured)
+    folder = only_run(measured)
+    assert (folder / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
+    assert (folder / "report.md").stat().st_size > 0
+    assert "report.html" in out and "report.md" in out
+
+
+def test_report_as_json_and_to_a_path(measured: Path, tmp_path: Path) -> None:
+    document = json.loads(ok("report", "latest", "--json", cwd=measured))
+    assert {"schema", "machine", "noise_floor_pct", "rows"} <= set(document)
+    names = "case kernel parameters cpus unit ns ns_low ns_high cycles floor_ns rounds batches flags metrics"
+    assert set(names.split()) <= set(document["rows"][0])
+    assert any(row["reason"] for row in document["rows"] if row["kernel"] == "bad/crowd")
+    ok("report", str(only_run(measured)), "--html", str(tmp_path / "x.html"), cwd=tmp_path)
+    assert (tmp_path / "x.html").exists()
+    assert not (tmp_path / "x.md").exists()
+
+
+def test_report_on_a_damaged_run_names_file_and_field(tmp_path: Path, measured: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(only_run(measured), tmp_path / "copy"))
+    run = json.loads((folder / "run.json").read_text())
+    del run["plan"]["cases"][0]["unit"]
+    (folder / "run.json").write_text(json.dumps(run))
+    assert "run.json: field plan.cases[0]" in refused(2, "report", str(folder), cwd=tmp_path)
+
+
+def test_doctor_on_this_machine_and_on_nothing(tmp_path: Path) -> None:
+    document = json.loads(ok("doctor", "--json", cwd=tmp_path))
+    assert {"cpus", "cores", "packages", "l2", "l3", "numa"} <= set(document["topology"])
+    assert document["findings"]
+    assert "this machine is " in ok("doctor", cwd=tmp_path)
+    nothing = fencepost("doctor", "--root", str(tmp_path), "--check", cwd=tmp_path)
+    assert nothing.returncode == 1
+    assert "not fit" in nothing.stdout
+
+
+def test_doctor_works_without_an_engine(tmp_path: Path) -> None:
+    ok("doctor", "--json", cwd=tmp_path, env=runtime.environment(FENCEPOST_ENGINE=str(tmp_path / "absent.so")))
+
+
+def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        runtime.command("show", "good/steady"),
+        cwd=tmp_path,
+        env=runtime.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 0
+    process.stderr.close()
+
+
+def test_text_from_outside_is_neither_markup_nor_control(capsys: pytest.CaptureFixture[str]) -> None:
+    display.console().print(display.table(None, ("a",), [("[red]x[/red] \x1b[2J",)]))
+    out = capsys.readouterr().out
+    assert "[red]x[/red] \N{REPLACEMENT CHARACTER}[2J" in out
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [(1500, "1.5 us"), (2_500_000, "2.5 ms"), (1.5e9, "1.5 s"), (250e9, "4 min 10 s")],
+)
+def test_durations(nanoseconds: float, text: str) -> None:
+    assert display.duration(nanoseconds) == text
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    display.print_json({"a": [float("nan"), 1.0, {"b": float("inf")}]})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.0, {"b": None}]}
+
+
+def test_exit_codes_of_exceptions() -> None:
+    assert faults.exit_code_of(UsageError("x")) == 2
+    assert faults.exit_code_of(MeasureError("x")) == 3
+    assert faults.exit_code_of(schema.RunFolderError("x")) == 2
+    assert faults.exit_code_of(OSError("x")) == 3
+    assert faults.exit_code_of(KeyboardInterrupt()) == 3
+
+
+def test_an_unexpected_fault_asks_for_a_report(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FENCEPOST_DEBUG", raising=False)
+    assert faults.report(ZeroDivisionError("oops")) == 3
+    assert "a fault in fencepost itself: ZeroDivisionError: oops" in capsys.readouterr().err
+
+
+def test_the_bar_is_drawn_and_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = tiny_plan(["good"])
+    bar = progress.BarProgress()
+    bar.begin(plan, [1, 2])
+    bar.update(1, 1000)
+    bar.note("something [red]odd[/red]")
+    bar.round_done(1)
+    bar.round_done(2)
+    bar.end()
+    assert "something [red]odd[/red]" in capsys.readouterr().err
+
+
+def test_time_left_falls_to_zero() -> None:
+    plain = progress.PlainProgress()
+    plain.begin(tiny_plan(["good"], rounds=3), [2, 3])
+    full = plain.left_ns()
+    plain.round_done(2)
+    plain.round_done(3)
+    assert full > 0
+    assert plain.left_ns() == 0
