@@ -52,7 +52,7 @@ def sources() -> list[str]:
 
 def dependencies() -> list[str]:
     """What the extension is rebuilt for, beyond its sources."""
-    headers = [*CSRC.glob("*.h"), *(CSRC / "arch").glob("*.h"), CSRC / "build_kernels.py", CSRC / "kernels"]
+    headers = [*CSRC.glob("*.h"), *CSRC.glob("*/*.h"), CSRC / "build_kernels.py", CSRC / "kernels"]
     return sorted(str(path.relative_to(ROOT)) for path in headers)
 
 

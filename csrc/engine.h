@@ -25,7 +25,7 @@ struct team {
     _Alignas(128) _Atomic unsigned generation;
     /* First failure of any thread, 0 while all is well. */
     _Alignas(128) _Atomic int status;
-    int agreed; /* the status at the last meeting: see team_meet */
+    int agreed;           /* the status at the last meeting: see team_meet */
     uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);
     void *context;

@@ -24,7 +24,7 @@
 #define MAX_BUCKETS 4096
 
 /* What a kernel may need beyond CPUs. The engine tests them before setup; capability_text() names each for people. */
-#define NEED_TICKS 1         /* a tick counter that user code can read */
+#define NEED_TICKS 1 /* a tick counter that user code can read */
 #define NEED_X86_64 2
 #define NEED_SERIALIZE 4     /* the SERIALIZE instruction, CPUID.7.EDX[14] */
 #define NEED_AVX512 8        /* AVX-512 F, usable: the kernel saves its registers */
@@ -55,8 +55,9 @@
 struct parameter {
     const char *name, *unit, *summary;
     const char *labels;
-    int64_t initial;                          /* the default value, or the index of the default label */
-    const char *quick, *standard, *rigorous; /* swept values by profile, as users write them ("4KiB 2MiB 7", "*": all labels); NULL: the default only */
+    int64_t initial; /* the default value, or the index of the default label */
+    const char *quick, *standard,
+        *rigorous; /* swept values by profile, as users write them ("4KiB 2MiB 7", "*": all labels); NULL: the default only */
 };
 
 /* A named figure beside time, one per process. Its unit ends its name (…_ns, …_ticks, …_pct), ticks are converted later. */
@@ -83,8 +84,10 @@ struct kernel {
     uint64_t batches;                      /* 0: as many as the profile says */
     int (*check)(struct trial *trial);     /* mandatory; 0 or -errno. May also fill in metrics. */
     void (*teardown)(struct trial *trial); /* optional. What trial_alloc gave is freed by the engine. */
-    uint64_t (*cost_ns)(const struct trial *trial); /* optional: expected time of a whole case beyond a plain loop's batches, for the plan */
-    const char *file;                      /* filled in by KERNEL */
+    uint64_t (*cost_ns)(
+        const struct trial
+            *trial);  /* optional: expected time of a whole case beyond a plain loop's batches, for the plan */
+    const char *file; /* filled in by KERNEL */
 };
 
 /* One case being measured: a kernel, its parameter values, its CPUs. */
@@ -101,9 +104,10 @@ struct trial {
     double tick_hz;
     double core_hz; /* estimate from before the case; 0 where unknown */
     uint64_t quantum_ticks;
-    uint64_t overhead_ticks; /* median empty window */
+    double overhead_ticks; /* mean empty window */
     uint64_t batch_ns;
-    uint64_t batches; /* setup of an event kernel may change it, up to what trial_samples() promised (2048 with KERNEL_ONCE) */
+    uint64_t
+        batches; /* setup of an event kernel may change it, up to what trial_samples() promised (2048 with KERNEL_ONCE) */
     uint64_t granule; /* operations are asked for in multiples of this; 1 unless setup says otherwise */
     void *allocations;
     void *team;
@@ -118,7 +122,7 @@ struct worker {
 
 /* One timed window of one thread. For event kernels: the median of one batch of events, as one operation. */
 struct sample {
-    int64_t ticks;       /* as read: the empty window is not yet subtracted */
+    int64_t ticks; /* as read: the empty window is not yet subtracted */
     int64_t operations;
     int64_t begin_ticks; /* since the trial began */
     int32_t batch, thread;
@@ -142,10 +146,10 @@ struct outcome {
     int status; /* 0 measured, or -errno */
     char reason[REASON_BYTES];
     int64_t samples, buckets, events;
-    double overhead_ticks;          /* to be subtracted from each sample; 0 for event kernels, which do it themselves */
+    double overhead_ticks; /* to be subtracted from each sample; 0 for event kernels, which do it themselves */
     double tick_hz;
     double core_hz, core_hz_before, core_hz_after; /* 3 x the rate of the imul chain; NaN where there is none */
-    double chain_ratio;             /* time of an imul over time of an add; 3 where cycles can be believed */
+    double chain_ratio; /* time of an imul over time of an add; 3 where cycles can be believed */
     double metric[MAX_METRICS];
     int64_t elapsed_ns;
 };
@@ -186,7 +190,8 @@ int die_with_parent(void);
 void spin_ns(uint64_t ns);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 /* Expected duration of one case in one process. */
-uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size, const struct settings *settings);
+uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size,
+                       const struct settings *settings);
 /* Samples needed by one case. */
 uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const struct settings *settings);
 /* Measure one case in this process. Returns outcome->status. */
@@ -223,6 +228,7 @@ uint64_t team_start(struct worker *worker);
 #define KERNEL(id, ...)                                                                                                \
     static const struct kernel kernel_##id = {.file = __FILE__, __VA_ARGS__};                                          \
     /* The linker gathers these pointers into one array: registration without a list. */                               \
-    static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) = &kernel_##id;
+    static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) =          \
+        &kernel_##id;
 
 #endif

@@ -106,7 +106,8 @@ static void measure_rate(struct clock_facts *facts)
     spin_ns(RATE_WINDOW_NS);
     second = take_moment();
     facts->tick_hz = (second.ticks - first.ticks) / (second.ns - first.ns) * 1e9;
-    facts->tick_hz_error_ppm = (first.uncertainty_ticks + second.uncertainty_ticks) / 2 / (second.ticks - first.ticks) * 1e6;
+    facts->tick_hz_error_ppm =
+        (first.uncertainty_ticks + second.uncertainty_ticks) / 2 / (second.ticks - first.ticks) * 1e6;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b)
@@ -309,7 +310,8 @@ const char *capability_text(unsigned bit)
 static void known_work(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    volatile unsigned char *pages = mmap(NULL, WORK_PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile unsigned char *pages =
+        mmap(NULL, WORK_PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const struct timespec nap = {0, 1000000};
     uint64_t x = 88172645463325252u, sum = 0;
 
@@ -360,13 +362,15 @@ unsigned perf_probe(struct perf_fact *facts, unsigned capacity)
             .size = sizeof attributes,
             .config = perf_events[count].config,
             .disabled = 1,
-            .exclude_kernel = perf_events[count].type == PERF_TYPE_HARDWARE, /* all that perf_event_paranoid = 2 grants */
+            .exclude_kernel =
+                perf_events[count].type == PERF_TYPE_HARDWARE, /* all that perf_event_paranoid = 2 grants */
             .exclude_hv = 1,
         };
         struct perf_fact *fact = &facts[count];
         long fd;
 
-        *fact = (struct perf_fact){perf_events[count].name, perf_events[count].type == PERF_TYPE_HARDWARE, 0, 0, perf_events[count].expect};
+        *fact = (struct perf_fact){perf_events[count].name, perf_events[count].type == PERF_TYPE_HARDWARE, 0, 0,
+                                   perf_events[count].expect};
         fd = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
         if (fd < 0) {
             fact->error = errno;

@@ -138,7 +138,8 @@ const char *registry_fault(void)
         const char *fault = descriptor_fault(kernel);
 
         if (fault) {
-            snprintf(sentence, sizeof sentence, "kernel %s (%s) %s", kernel->name ? kernel->name : "without a name", kernel->file, fault);
+            snprintf(sentence, sizeof sentence, "kernel %s (%s) %s", kernel->name ? kernel->name : "without a name",
+                     kernel->file, fault);
             return sentence;
         }
         for (unsigned j = 0; j < i; j++)

@@ -18,12 +18,14 @@
 #include <sys/resource.h>
 
 #include "engine.h"
+#include "window_mean.h"
 
 /* A batch is at least this many steps of the counter, so that reading it costs at most one part in a thousand ... */
 #define MIN_QUANTA 1000
 /* ... and at least this long (measurement rule: 20-200 us, short enough to dodge most gaps). */
 #define MIN_BATCH_NS 20000
-#define EMPTY_WINDOWS 101
+/* Seen with steps of 26 ticks: the mean of so many windows is good to half a tick. */
+#define EMPTY_WINDOWS 512
 /* Windows tried at one number of operations: the shortest counts, the others may have met a gap. */
 #define CALIBRATION_TRIES 3
 #define MAX_OPERATIONS ((uint64_t)1 << 40)
@@ -76,7 +78,8 @@ static void run_empty(struct worker *worker, uint64_t operations)
 }
 
 /* The window. Not inlined, so that the empty window and every kernel's have the same shape: one indirect call between two reads. */
-static __attribute__((noinline)) struct window timed(void (*run)(struct worker *, uint64_t), struct worker *worker, uint64_t operations)
+static __attribute__((noinline)) struct window timed(void (*run)(struct worker *, uint64_t), struct worker *worker,
+                                                     uint64_t operations)
 {
     struct window window;
 
@@ -86,18 +89,25 @@ static __attribute__((noinline)) struct window timed(void (*run)(struct worker *
     return window;
 }
 
-static uint64_t measure_empty(struct worker *worker)
+/*
+ * The mean of windows that begin at random within a step of the counter. Not the median: where the counter moves in steps of many
+ * ticks, that is a whole number of steps, and off by up to half of one (seen: 10 ticks of 26).
+ */
+static double measure_empty(struct worker *worker)
 {
     void (*run)(struct worker *, uint64_t) = run_empty;
-    double windows[EMPTY_WINDOWS];
+    int64_t windows[EMPTY_WINDOWS];
+    uint64_t random = tick_now() | 1, kept;
 
     OPAQUE(run); /* a call through a pointer, like the kernel's */
     for (int i = 0; i < EMPTY_WINDOWS; i++) {
-        const struct window window = timed(run, worker, 1);
+        struct window window;
 
-        windows[i] = (double)(window.end - window.begin);
+        random_pause(&random);
+        window = timed(run, worker, 1);
+        windows[i] = (int64_t)(window.end - window.begin);
     }
-    return (uint64_t)median_of(windows, EMPTY_WINDOWS);
+    return mean_without_gaps(windows, EMPTY_WINDOWS, worker->trial->quantum_ticks, &kept);
 }
 
 /*
@@ -123,7 +133,8 @@ static void fail_from(struct session *session, int status, const char *stage)
     if (status == -ENOTSUP)
         team_fail(&session->team, status, "needs %s", trial->need ? trial->need : "something this machine lacks");
     else
-        team_fail(&session->team, status, "%s failed: %s", stage, trial->explanation[0] ? trial->explanation : strerror(-status));
+        team_fail(&session->team, status, "%s failed: %s", stage,
+                  trial->explanation[0] ? trial->explanation : strerror(-status));
 }
 
 /* One batch of the whole team; worker 0's window is returned. */
@@ -147,14 +158,15 @@ static uint64_t granules(const struct trial *trial, double operations)
 static uint64_t calibrate(struct session *session, struct worker *worker)
 {
     const struct trial *trial = &session->trial;
-    const double target = fmax((double)trial->batch_ns * trial->tick_hz / 1e9, 1.1 * MIN_QUANTA * (double)trial->quantum_ticks);
+    const double target =
+        fmax((double)trial->batch_ns * trial->tick_hz / 1e9, 1.1 * MIN_QUANTA * (double)trial->quantum_ticks);
     uint64_t operations = trial->granule;
 
     for (;;) {
         double shortest = INFINITY, factor;
 
         for (int i = 0; i < CALIBRATION_TRIES; i++) {
-            const double ticks = (double)team_window(session, worker, operations) - (double)trial->overhead_ticks;
+            const double ticks = (double)team_window(session, worker, operations) - trial->overhead_ticks;
 
             team_meet(&session->team); /* the windows are read: the next batch may write them */
             shortest = fmin(shortest, ticks);
@@ -245,7 +257,7 @@ static void loop_batches(struct session *session, struct worker *worker)
         sample.ticks = (int64_t)(window->end - window->begin);
         sample.operations = (int64_t)operations;
         sample.begin_ticks = (int64_t)(window->begin - session->began_ticks);
-        net = (double)sample.ticks - (double)trial->overhead_ticks;
+        net = (double)sample.ticks - trial->overhead_ticks;
         if (net < MIN_QUANTA * (double)trial->quantum_ticks || net < MIN_BATCH_NS * trial->tick_hz / 1e9)
             sample.flags |= FLAG_SHORT;
         if (size > 1) {
@@ -271,7 +283,8 @@ static void event_batches(struct session *session, struct worker *worker)
         scratch = malloc(per_batch * sizeof *scratch);
         session->events = malloc(session->trial.batches * per_batch * sizeof *session->events);
         if (!scratch || !session->events)
-            team_fail(&session->team, -ENOMEM, "no memory for %llu events", (unsigned long long)(session->trial.batches * per_batch));
+            team_fail(&session->team, -ENOMEM, "no memory for %llu events",
+                      (unsigned long long)(session->trial.batches * per_batch));
         else /* touched now: the page fault of a first store would be an event of our own making (not zeros: gcc makes calloc of that) */
             memset(session->events, 0xff, session->trial.batches * per_batch * sizeof *session->events);
     }
@@ -320,7 +333,8 @@ static void make_histogram(struct session *session)
             int64_t value = events[i];
 
             if (coarse && value >= 256)
-                value &= ~(((int64_t)1 << (56 - __builtin_clzll((unsigned long long)value))) - 1); /* keep the leading 8 bits */
+                value &= ~(((int64_t)1 << (56 - __builtin_clzll((unsigned long long)value))) -
+                           1); /* keep the leading 8 bits */
             if (buckets && session->buckets[buckets - 1].ticks == value)
                 session->buckets[buckets - 1].count++;
             else if (buckets++ < session->bucket_capacity)
@@ -392,7 +406,8 @@ uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const st
     return (kernel->flags & KERNEL_ONCE && batches < SERIES_BATCHES ? SERIES_BATCHES : batches) * team_size;
 }
 
-uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size, const struct settings *settings)
+uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size,
+                       const struct settings *settings)
 {
     struct trial trial = {.kernel = kernel, .team_size = team_size, .batch_ns = settings->batch_ns};
     uint64_t cost = CASE_OVERHEAD_NS + 20000 * (uint64_t)team_size;
@@ -428,7 +443,7 @@ static void conclude(struct session *session)
     outcome->core_hz_after = core_hz(&session->after);
     outcome->core_hz = mean_of_two(outcome->core_hz_before, outcome->core_hz_after);
     outcome->chain_ratio = add_hz / mean_of_two(session->before.mul_hz, session->after.mul_hz);
-    outcome->overhead_ticks = session->trial.kernel->run ? (double)session->trial.overhead_ticks : 0;
+    outcome->overhead_ticks = session->trial.kernel->run ? session->trial.overhead_ticks : 0;
     memcpy(outcome->metric, session->trial.metric, sizeof outcome->metric);
 }
 
@@ -459,8 +474,8 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
         return outcome->status = -ENOTSUP;
     }
     if (team_size < kernel->threads.min || team_size > kernel->threads.max) {
-        snprintf(outcome->reason, REASON_BYTES, "%u threads asked for, the kernel takes %u to %u", team_size, kernel->threads.min,
-                 kernel->threads.max);
+        snprintf(outcome->reason, REASON_BYTES, "%u threads asked for, the kernel takes %u to %u", team_size,
+                 kernel->threads.min, kernel->threads.max);
         return outcome->status = -EINVAL;
     }
     memcpy(trial->value, values, sizeof trial->value);
@@ -472,8 +487,8 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
         for (const char *c = kernel->parameters[i].labels; *c; c++)
             labels += *c != ' ' && (c[1] == ' ' || c[1] == '\0');
         if (values[i] < 0 || values[i] >= labels) {
-            snprintf(outcome->reason, REASON_BYTES, "parameter %s has %d labels, there is no number %lld", kernel->parameters[i].name,
-                     labels, (long long)values[i]);
+            snprintf(outcome->reason, REASON_BYTES, "parameter %s has %d labels, there is no number %lld",
+                     kernel->parameters[i].name, labels, (long long)values[i]);
             return outcome->status = -EINVAL;
         }
     }
@@ -481,8 +496,8 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
     session.team.trial = trial;
     trial->batches = kernel->batches ? kernel->batches : settings->batches;
     if (sample_capacity < trial_samples(kernel, team_size, settings)) {
-        snprintf(outcome->reason, REASON_BYTES, "room for %llu samples, %llu are needed", (unsigned long long)sample_capacity,
-                 (unsigned long long)trial_samples(kernel, team_size, settings));
+        snprintf(outcome->reason, REASON_BYTES, "room for %llu samples, %llu are needed",
+                 (unsigned long long)sample_capacity, (unsigned long long)trial_samples(kernel, team_size, settings));
         return outcome->status = -ENOSPC;
     }
     trial->tick_hz = outcome->tick_hz = process_clock()->tick_hz;

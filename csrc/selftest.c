@@ -43,7 +43,8 @@ static int labels_in(const char *labels)
 }
 
 /* Prints the outcome; returns whether it is a failure. */
-static int try_case(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size, unsigned *number)
+static int try_case(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
+                    unsigned *number)
 {
     struct outcome outcome;
     const int status =

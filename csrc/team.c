@@ -33,7 +33,8 @@ void team_fail(struct team *team, int status, const char *format, ...)
     va_list arguments;
 
     /* Relaxed: the reason is read only after a meeting or a join, which order it. Only the winner writes it. */
-    if (!atomic_compare_exchange_strong_explicit(&team->status, &none, status, memory_order_relaxed, memory_order_relaxed))
+    if (!atomic_compare_exchange_strong_explicit(&team->status, &none, status, memory_order_relaxed,
+                                                 memory_order_relaxed))
         return;
     va_start(arguments, format);
     vsnprintf(team->reason, REASON_BYTES, format, arguments);
@@ -103,8 +104,8 @@ static void *member_main(void *argument)
     const int error = pin(member->worker.cpu);
 
     if (error)
-        team_fail(team, error, "cannot run on CPU %d (%s): it went offline or left this process's CPU set", member->worker.cpu,
-                  strerror(-error));
+        team_fail(team, error, "cannot run on CPU %d (%s): it went offline or left this process's CPU set",
+                  member->worker.cpu, strerror(-error));
     if (team_meet(team) == 0)
         team->body(&member->worker, team->context);
     return NULL;
@@ -151,7 +152,8 @@ int team_run(struct team *team, void (*body)(struct worker *worker, void *contex
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     for (; created < team->size && !error; created++) {
         members[created].team = team;
-        members[created].worker = (struct worker){.trial = team->trial, .index = created, .team_size = team->size, .cpu = team->trial->cpus[created]};
+        members[created].worker = (struct worker){
+            .trial = team->trial, .index = created, .team_size = team->size, .cpu = team->trial->cpus[created]};
         error = pthread_create(&members[created].thread, &attributes, member_main, &members[created]);
     }
     pthread_attr_destroy(&attributes);

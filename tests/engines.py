@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,20 +81,16 @@ class Engine:
         )
 
 
+@dataclass(frozen=True)
 class Measured:
-    """What came of one case; keeps the C arrays alive as long as it lives."""
+    """What came of one case. `owned` keeps the C arrays alive that the samples point into."""
 
-    def __init__(
-        self, status: int, reason: str, samples: list[Any], buckets: list[tuple[int, int]], outcome: Any, owned: Any
-    ) -> None:
-        self.status, self.reason, self.samples, self.buckets, self.outcome, self._owned = (
-            status,
-            reason,
-            samples,
-            buckets,
-            outcome,
-            owned,
-        )
+    status: int
+    reason: str
+    samples: list[Any]
+    buckets: list[tuple[int, int]]
+    outcome: Any
+    owned: Any
 
 
 def compile_engine(folder: Path, source: str, extra_declarations: str = "") -> Engine:
@@ -104,7 +101,7 @@ def compile_engine(folder: Path, source: str, extra_declarations: str = "") -> E
 
 
 def compile_files(folder: Path, files: list[Path], extra_declarations: str = "") -> Engine:
-    """Compile the engine with kernel files and load it. Symbols are visible, which they are not in the product: cffi looks them up by name."""
+    """Compile the engine with kernel files and load it. Unlike the product its symbols are visible, for cffi."""
     library = folder / "engine.so"
     _compile(["-shared", "-o", str(library), *engine_objects(), *map(str, files), "-lm", "-ldl"])
     return Engine(library, extra_declarations)

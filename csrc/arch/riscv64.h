@@ -32,7 +32,10 @@ static inline uint64_t tick_end(void)
 
 static inline void cpu_relax(void)
 {
-    __asm__ volatile(".4byte 0x0100000f" : : : "memory"); /* PAUSE (Zihintpause), a FENCE hint that older cores take for a no-op */
+    __asm__ volatile(".4byte 0x0100000f"
+                     :
+                     :
+                     : "memory"); /* PAUSE (Zihintpause), a FENCE hint that older cores take for a no-op */
 }
 
 static inline void fence_full(void)

@@ -21,7 +21,7 @@
  * Not shown: what loads or stores in the window do; they float further than register arithmetic.
  */
 #include "clock_chain.h"
-#include "clock_mean.h"
+#include "window_mean.h"
 #include "clock_reads.h"
 
 #include <errno.h>

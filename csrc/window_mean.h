@@ -5,8 +5,8 @@
  * however many there are; their mean is true, if windows begin at random within a step. What spoils a mean is gaps, in
  * which something else ran: windows longer than twice the median plus two steps (one for each end) are left out.
  */
-#ifndef FENCEPOST_CLOCK_MEAN_H
-#define FENCEPOST_CLOCK_MEAN_H
+#ifndef FENCEPOST_WINDOW_MEAN_H
+#define FENCEPOST_WINDOW_MEAN_H
 
 #include <stdlib.h>
 
