@@ -38,14 +38,14 @@ def read_cgroup(tree: Tree) -> Cgroup:
     set_mount, set_group = legacy.get("cpuset"), own.get("cpuset")
     if set_mount is None or set_group is None:
         set_mount, set_group = unified, own.get("")
-    way_up = _way_up(tree, cpu_mount, cpu_group)
+    way_up = _way_up(cpu_mount, cpu_group)
     readable = any(tree.exists(folder) for folder in way_up)
     quota, quota_path = _quota(tree, way_up)
     stat_path, statistics = _statistics(tree, way_up)
     throttled_us = statistics.get("throttled_usec")
     if throttled_us is None and "throttled_time" in statistics:
         throttled_us = statistics["throttled_time"] // 1000
-    cpuset, cpuset_path = _cpuset(tree, _way_up(tree, set_mount, set_group))
+    cpuset, cpuset_path = _cpuset(tree, _way_up(set_mount, set_group))
     return Cgroup(
         version,
         readable,
@@ -88,17 +88,15 @@ def _own_groups(tree: Tree) -> dict[str, str]:
     return own
 
 
-def _way_up(tree: Tree, mount: str | None, group: str | None) -> list[str]:
+def _way_up(mount: str | None, group: str | None) -> list[str]:
     """Folders from the process's group to the root of its hierarchy.
 
     In a container the group's path may be the host's, while the mount shows only the container's own part: then the
-    mount itself is the group.
+    last folder, the mount itself, is the only one that is there.
     """
     if mount is None or group is None:
         return []
     parts = [part for part in group.split("/") if part not in ("", ".", "..")]
-    if not tree.exists("/".join([mount, *parts])):
-        parts = []
     return ["/".join([mount, *parts[:count]]) for count in range(len(parts), -1, -1)]
 
 

@@ -144,7 +144,7 @@ def machine_key(description: Mapping[str, Any]) -> str:
     rate, host name or serial number. Two machines of the same make have the same key.
     """
     model = re.sub(r"@?\s*\d+(\.\d+)?\s*[GM]Hz", " ", str(description["cpu_model"]), flags=re.IGNORECASE)
-    count = len(description.get("cpus_present") or description["topology"].get("cpus", ()))
+    count = len(description.get("cpus_present") or ())
     hypervisor = description.get("hypervisor") or {}
     facts = [
         model.split(),

@@ -98,7 +98,7 @@ CASES: list[tuple[str, dict[str, object], str, str | None]] = [
     ("throttled", {**V2, "sys/fs/cgroup/job/cpu.stat": "nr_throttled 0\nthrottled_usec 0"}, "ok", None),
     ("swap", {"proc/meminfo": "SwapTotal: 2048 kB\nSwapFree: 1024 kB"}, "hurts", "swapoff"),
     ("swap", {"proc/meminfo": "SwapTotal: 2048 kB\nSwapFree: 2048 kB"}, "ok", None),
-    ("load", {"proc/loadavg": "0.10 0.2 0.3 1/90 7"}, "ok", None),
+    ("load", {"proc/loadavg": "0.50 0.2 0.3 1/90 7"}, "ok", None),
     ("load", {"proc/loadavg": "1.00 0.2 0.3 1/90 7"}, "hurts", "stop other work"),
     ("load", {"proc/loadavg": "3.10 0.2 0.3 1/90 7"}, "unfit", "stop other work"),
     (

@@ -214,7 +214,8 @@ def test_cgroup_2_takes_the_tightest_quota_on_the_way_up(tmp_path: Path) -> None
         {
             **V2,
             "sys/fs/cgroup/a/cpu.max": "150000 100000",
-            "sys/fs/cgroup/a/b/cpu.max": "max 100000",
+            "sys/fs/cgroup/a/b/cpu.max": "200000 100000",
+            "sys/fs/cgroup/cpu.max": "max 100000",
             "sys/fs/cgroup/a/b/cpu.stat": "usage_usec 5\nnr_periods 9\nnr_throttled 3\nthrottled_usec 2500",
         },
     )

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import NAMES, build, cpuinfo, snapshot, write
 
@@ -140,6 +140,13 @@ def test_several_threads_take_distinct_near_cores() -> None:
     assert two == Placement((15, 13), "same_l2")
 
 
+def test_near_counts_more_than_a_high_number(tmp_path: Path) -> None:
+    packages = [[0, 2], [1, 3]]
+    topology = read_topology(build(tmp_path, [[0], [1], [2], [3]], packages=packages, l3=packages))
+    (team,) = placed(topology, range(4), PlaceKind.ANY, 2)
+    assert team == Placement((3, 1), "same_l3")
+
+
 def test_siblings_are_taken_when_cores_run_out() -> None:
     (team,) = placed(smt_pair(), [0, 1], PlaceKind.ANY, 2)
     assert team == Placement((1, 0), "same_core")
@@ -244,6 +251,7 @@ def test_every_kind_can_be_placed_on_real_machines(name: str, tmp_path_factory: 
         assert len(placed(topology, allowed, kind, 2)) > 0
 
 
+@settings(deadline=None)
 @given(topologies(), st.data())
 def test_every_placement_is_inside_and_distinct(topology: Topology, data: st.DataObject) -> None:
     allowed = data.draw(st.sets(st.sampled_from([*topology.cpus, 999])))
@@ -262,6 +270,7 @@ def test_every_placement_is_inside_and_distinct(topology: Topology, data: st.Dat
         assert placement.relation in (RELATIONS if len(placement.cpus) > 1 else (None,))
 
 
+@settings(deadline=None)
 @given(topologies(), st.integers(1, 8))
 def test_cores_are_shared_only_when_they_run_out(topology: Topology, threads: int) -> None:
     result = place(topology, topology.cpus, PlaceKind.ANY, threads)
@@ -271,6 +280,7 @@ def test_cores_are_shared_only_when_they_run_out(topology: Topology, threads: in
         assert len(used) == min(threads, len(topology.cores))
 
 
+@settings(deadline=None)
 @given(topologies(), st.integers(0, 2**32), st.integers(0, 60))
 def test_a_sample_covers_every_relation(topology: Topology, seed: int, most_pairs: int) -> None:
     full = place(topology, topology.cpus, PlaceKind.PAIRS, 2)
@@ -286,6 +296,7 @@ def test_a_sample_covers_every_relation(topology: Topology, seed: int, most_pair
     assert {placement.cpus[::-1] for placement in some} == {placement.cpus for placement in some}
 
 
+@settings(deadline=None)
 @given(topologies())
 def test_relation_is_symmetric(topology: Topology) -> None:
     relations = Relations(topology)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
@@ -26,6 +26,12 @@ def test_offline_cpus_are_listed_apart(tmp_path_factory: pytest.TempPathFactory)
     assert topology.siblings(6) == ()  # 14 is offline
     assert topology.siblings(0) == (8,)
     assert topology.smt_active is True
+
+
+def test_masks_that_still_name_an_offline_cpu(tmp_path: Path) -> None:
+    more = {f"{CPU}/cpu1/topology/core_cpus_list": "1,5", f"{CPU}/present": "0-1,5"}
+    topology = read_topology(build(tmp_path, [[0], [1]], more=more))
+    assert (topology.cores, topology.offline) == (((0,), (1,)), (5,))
 
 
 def test_hybrid_kinds_and_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -226,6 +232,7 @@ def test_cpumask_faults(text: str) -> None:
         parse_cpumask(text)
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 300)))
 def test_cpulist_and_mask_say_the_same(cpus: set[int]) -> None:
     bits = sum(1 << cpu for cpu in cpus)
