@@ -69,7 +69,7 @@ def distances() -> list[int]:
 
 
 FILLERS = {
-    "x86_64": {"nop": ["nop"], "add": ["add"], "mix": ["add", "paddq", "fnop", "fnop"]},
+    "x86_64": {"nop": ["nop"], "add": ["add"], "mix": ["add", "paddq", "ffree", "ffree"]},
     "aarch64": {"nop": ["nop"], "add": ["add"], "mix": ["add", "add", "nop", "nop"]},
 }
 
