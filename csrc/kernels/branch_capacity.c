@@ -1,0 +1,128 @@
+/*
+ * branch/capacity: how long a pattern can the branch predictor remember?
+ *
+ * One operation is one element of branch/pattern's loop, over a random pattern of `period` outcomes that repeats for ever. As
+ * long as the predictor has learnt it, an element costs what the sorted array costs; beyond its capacity, what random costs.
+ * Excluded:  the learning: the loop has gone over the pattern many times before the first batch (branch/learning shows that part).
+ * Expect:    flat up to about 4096 outcomes, a knee at 8-16 thousand, random's full price from 65 536 on (Intel family 6 model 207).
+ * Hazards:   a fresh pattern in each process: capacity depends on the pattern too, hence the spread near the knee.
+ * Not shown: how many different branches it can remember (branch/footprint).
+ */
+#include "kernel.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "branch_outcomes.h"
+
+enum { PERIOD };
+
+/* Whole passes before the first batch; twenty are enough for what can be learnt at all ([n = 4000] was learnt by pass 20). */
+#define WARM_PASSES 20
+/* ... but no more elements than this, about 10 ms: what is not learnt by then is beyond capacity. */
+#define WARM_ELEMENTS ((uint64_t)1 << 21)
+
+struct walk {
+    uint64_t position, zeros, walked, size;
+    uint8_t outcomes[];
+};
+
+#if defined(HAS_BRANCH_LOOP)
+
+static void step(struct walk *walk, uint64_t elements)
+{
+    uint64_t position = walk->position, zeros = 0;
+
+    walk->walked += elements;
+    while (elements) {
+        const uint64_t rest = walk->size - position;
+        const uint64_t n = elements < rest ? elements : rest;
+
+        zeros += count_zeros_branch(walk->outcomes + position, n);
+        position = n == rest ? 0 : position + n;
+        elements -= n;
+    }
+    walk->position = position;
+    walk->zeros += zeros;
+}
+
+static void run(struct worker *worker, uint64_t elements)
+{
+    step(worker->trial->state, elements);
+}
+
+static int setup(struct trial *trial)
+{
+    const int64_t period = trial->value[PERIOD];
+    uint64_t seed = fresh_seed();
+    struct walk *walk;
+    uint64_t warm;
+
+    if (period < 2 || period > (int64_t)1 << 26) {
+        trial_fault(trial, "period is %" PRId64 ", it goes from 2 to 2^26", period);
+        return -EINVAL;
+    }
+    walk = trial_alloc(trial, sizeof *walk + (size_t)period);
+    if (!walk)
+        return -ENOMEM;
+    walk->size = (uint64_t)period;
+    for (uint64_t i = 0; i < walk->size; i++)
+        walk->outcomes[i] = next_random(&seed) >> 63;
+    warm = WARM_PASSES * walk->size;
+    /* Through the same code as the batches: a predictor keys what it learns by the address of the jump. */
+    step(walk, warm < WARM_ELEMENTS ? warm : WARM_ELEMENTS);
+    return 0;
+}
+
+#else
+
+static void run(struct worker *worker, uint64_t elements)
+{
+    (void)worker;
+    (void)elements;
+}
+
+static int setup(struct trial *trial)
+{
+    return trial_needs(trial, "an x86-64, AArch64 or 64-bit RISC-V CPU");
+}
+
+#endif
+
+/* Every element was counted once. */
+static int check(struct trial *trial)
+{
+    const struct walk *walk = trial->state;
+    uint64_t zeros_per_pass = 0, zeros = 0;
+
+    for (uint64_t i = 0; i < walk->size; i++) {
+        zeros_per_pass += !walk->outcomes[i];
+        zeros += i < walk->walked % walk->size && !walk->outcomes[i];
+    }
+    zeros += walk->walked / walk->size * zeros_per_pass;
+    return walk->zeros == zeros
+               ? 0
+               : trial_fault(trial, "counted %" PRIu64 " zeros where %" PRIu64 " are", walk->zeros, zeros);
+}
+
+static uint64_t cost_ns(const struct trial *trial)
+{
+    const uint64_t warm = WARM_PASSES * (uint64_t)trial->value[PERIOD];
+
+    return 5 * (warm < WARM_ELEMENTS ? warm : WARM_ELEMENTS); /* 15 cycles an element where nothing is learnt */
+}
+
+KERNEL(capacity,
+    .name       = "branch/capacity",
+    .summary    = "steady cost of a random pattern that repeats, by its period",
+    .unit       = "element",
+    .threads    = { 1, 1 },
+    .parameters = {
+        { "period", "outcomes", "length of the repeated random pattern", NULL, 1 << 10, "16 4096 65536",
+          "16 64 256 1024 2048 4096 8192 16384 32768 65536 262144 1048576",
+          "16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536 131072 262144 524288 1048576" },
+    },
+    .setup      = setup,
+    .run        = run,
+    .check      = check,
+    .cost_ns    = cost_ns);

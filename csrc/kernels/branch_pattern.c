@@ -1,0 +1,158 @@
+/*
+ * branch/pattern: what does a conditional jump cost, by how predictable it is?
+ *
+ * One operation is one element: load a byte, jump or not on it, count the zeros, and the loop's own three instructions. The
+ * same bytes go through a branch-free twin (cmov on x86-64), which does the same work and cannot be mispredicted.
+ *
+ * Patterns, all with taken_pct of their outcomes taken:
+ *   sorted       all not-taken first, then all taken: two surprises a pass
+ *   alternating  spread as evenly as can be; at 50 % strictly in turn
+ *   periodic     one random-looking block of 20, repeated
+ *   random       2^20 outcomes, never seen twice within a case
+ * Excluded:  building the array; the walk goes on where the last batch stopped.
+ * Expect:    random at 50 % about 14 cycles an element, the learnt patterns 1.5-3, the twin flat at about 1 (Intel family 6
+ *            model 207). In between the curve is concave: mispredictions are not min(p, 1-p), they come closer to 2p(1-p).
+ * Hazards:   an array below 2^16 random outcomes is learnt. A loop in C would become a cmov at the compiler's pleasure: this is assembly.
+ * Not shown: the penalty itself (branch/penalty knows how many mispredictions there are), nor a condition that comes late.
+ */
+#include "kernel.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "branch_outcomes.h"
+
+enum { PATTERN, TAKEN_PCT, FORM };
+enum { SORTED, ALTERNATING, PERIODIC, RANDOM };
+
+/* More than any predictor remembers, and more than a case walks through: 20 batches of 50 us are some 250 000 elements. */
+#define RANDOM_OUTCOMES ((uint64_t)1 << 20)
+/* The learnable patterns: several whole passes in each batch, so that each batch sees both halves of the sorted one. */
+#define LEARNT_OUTCOMES ((uint64_t)1 << 14)
+/* The shortest block in which every multiple of 5 % can be had exactly. */
+#define PERIOD 20
+
+struct walk {
+    uint64_t position, zeros, walked, size;
+    uint8_t outcomes[];
+};
+
+#if defined(HAS_BRANCH_LOOP)
+
+#define RUN(name, count_zeros)                                                                                         \
+    static void name(struct worker *worker, uint64_t elements)                                                         \
+    {                                                                                                                  \
+        struct walk *walk = worker->trial->state;                                                                      \
+        uint64_t position = walk->position, zeros = 0;                                                                 \
+        walk->walked += elements;                                                                                      \
+        while (elements) {                                                                                             \
+            const uint64_t rest = walk->size - position;                                                               \
+            const uint64_t n = elements < rest ? elements : rest;                                                      \
+            zeros += count_zeros(walk->outcomes + position, n);                                                        \
+            position = n == rest ? 0 : position + n;                                                                   \
+            elements -= n;                                                                                             \
+        }                                                                                                              \
+        walk->position = position;                                                                                     \
+        walk->zeros += zeros;                                                                                          \
+    }
+
+RUN(run_branch, count_zeros_branch)
+RUN(run_branch_free, count_zeros_branch_free)
+
+static void fill(struct walk *walk, int pattern, uint64_t taken_pct)
+{
+    uint64_t seed = fresh_seed();
+    uint8_t block[PERIOD];
+
+    for (uint64_t i = 0; i < PERIOD; i++)
+        block[i] = i * 100 < taken_pct * PERIOD;
+    for (uint64_t i = PERIOD - 1; i > 0; i--) { /* Fisher-Yates: some order that is not sorted */
+        const uint64_t j = next_random(&seed) % (i + 1);
+        const uint8_t swap = block[i];
+
+        block[i] = block[j];
+        block[j] = swap;
+    }
+    for (uint64_t i = 0; i < walk->size; i++)
+        switch (pattern) {
+        case SORTED:
+            walk->outcomes[i] = i * 100 >= (100 - taken_pct) * walk->size;
+            break;
+        case ALTERNATING:
+            walk->outcomes[i] = (i + 1) * taken_pct / 100 != i * taken_pct / 100;
+            break;
+        case PERIODIC:
+            walk->outcomes[i] = block[i % PERIOD];
+            break;
+        default:
+            walk->outcomes[i] = (next_random(&seed) >> 32) % 100 < taken_pct;
+        }
+}
+
+static int setup(struct trial *trial)
+{
+    const int pattern = (int)trial->value[PATTERN];
+    const uint64_t size = pattern == RANDOM ? RANDOM_OUTCOMES : LEARNT_OUTCOMES / PERIOD * PERIOD;
+    struct walk *walk;
+
+    if (trial->value[TAKEN_PCT] < 0 || trial->value[TAKEN_PCT] > 100) {
+        trial_fault(trial, "taken_pct is %" PRId64 ", it goes from 0 to 100", trial->value[TAKEN_PCT]);
+        return -EINVAL;
+    }
+    walk = trial_alloc(trial, sizeof *walk + size);
+    if (!walk)
+        return -ENOMEM;
+    walk->size = size;
+    fill(walk, pattern, (uint64_t)trial->value[TAKEN_PCT]);
+    trial->run = trial->value[FORM] ? run_branch_free : run_branch;
+    return 0;
+}
+
+#else
+
+static void run_branch(struct worker *worker, uint64_t elements)
+{
+    (void)worker;
+    (void)elements;
+}
+
+static int setup(struct trial *trial)
+{
+    return trial_needs(trial, "an x86-64, AArch64 or 64-bit RISC-V CPU");
+}
+
+#endif
+
+/* Every element was counted once: the loop's sum is that of a plain recount of the same stretch of the array. */
+static int check(struct trial *trial)
+{
+    const struct walk *walk = trial->state;
+    uint64_t zeros_per_pass = 0, zeros = 0;
+
+    for (uint64_t i = 0; i < walk->size; i++)
+        zeros_per_pass += !walk->outcomes[i];
+    for (uint64_t i = 0; i < walk->walked % walk->size; i++)
+        zeros += !walk->outcomes[i];
+    zeros += walk->walked / walk->size * zeros_per_pass;
+    if (walk->zeros != zeros)
+        return trial_fault(trial, "counted %" PRIu64 " zeros where %" PRIu64 " are", walk->zeros, zeros);
+    trial->metric[0] = 100 - 100.0 * (double)zeros_per_pass / (double)walk->size;
+    return 0;
+}
+
+KERNEL(pattern,
+    .name       = "branch/pattern",
+    .summary    = "one conditional jump over an array of outcomes, beside its branch-free twin",
+    .unit       = "element",
+    .threads    = { 1, 1 },
+    .parameters = {
+        { "pattern", "", "order of the outcomes", "sorted alternating periodic random", RANDOM, "*", "*", "*" },
+        { "taken_pct", "%", "share of outcomes that take the jump", NULL, 50, "50",
+          "0 5 10 15 20 25 30 35 40 45 50 55 60 65 70 75 80 85 90 95 100", "0 5 10 15 20 25 30 35 40 45 50 55 60 65 70 75 80 85 90 95 100" },
+        { "form", "", "a jump, or a conditional move on the same bytes", "branch cmov", 0, "*", "*", "*" },
+    },
+    .metrics    = { { "array_taken_pct", "%", "share of taken outcomes in the array as built" } },
+    .setup      = setup,
+    .run        = run_branch,
+    .check      = check);

@@ -1,0 +1,182 @@
+/*
+ * branch/penalty: how many cycles does one misprediction cost, when the condition is already in a register?
+ *
+ * An event is a block of 64 unrolled branches on the bits of one word. k of the bits are random coins, the others are forced to
+ * not-taken: a coin is mispredicted half of the time whatever the predictor does, so the number of mispredictions in a block is k / 2
+ * without any counter, and the penalty is twice the slope of cost on k. Which slots hold the coins changes from batch to batch, so that
+ * no layout of the unrolled code stands for all.
+ * Excluded:  building the words; the window's own cost cancels in the slope.
+ * Expect:    18-20 cycles (Intel family 6 model 207); published by CPU makers' scheduling models: 11-14 for recent cores, which count
+ *            from the branch's own execution. The notes say 10-20.
+ * Hazards:   with few coins their neighbours' history is thin; the fit (R squared, residuals) shows whether the line is one.
+ * Not shown: a condition that is still on its way from memory (branch/penalty_loaded): waiting for it is part of that penalty.
+ */
+#include "kernel.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "branch_outcomes.h"
+
+#define SLOTS 64
+#define LEVELS 9
+static const unsigned coins[LEVELS] = {0, 8, 16, 24, 32, 40, 48, 56, 64};
+
+/* Blocks in one window: about 20 us at k = 64. */
+#define BLOCKS 96
+#define BATCHES 40
+
+struct coins {
+    uint64_t seed, zeros, expected;
+    unsigned batch;
+    double block_ticks[LEVELS][BATCHES];
+    uint64_t words[BLOCKS];
+};
+
+#if defined(HAS_X86_64)
+#define HAS_COINS 1
+/* SHR moves the lowest bit into the carry flag: the condition is in a register and ready. */
+#define SLOT "shr $1, %[word]\n\tjc 1f\n\tadd $1, %[zeros]\n1:\n\t"
+#elif defined(HAS_AARCH64)
+#define HAS_COINS 1
+#define SLOT                                                                                                           \
+    "mov %[bit], %[word]\n\tlsr %[word], %[word], #1\n\ttbnz %[bit], #0, 1f\n\tadd %[zeros], %[zeros], #1\n1:\n\t"
+#elif defined(HAS_RISCV64)
+#define HAS_COINS 1
+#define SLOT                                                                                                           \
+    "andi %[bit], %[word], 1\n\tsrli %[word], %[word], 1\n\tbnez %[bit], 1f\n\taddi %[zeros], %[zeros], 1\n1:\n\t"
+#endif
+
+#if defined(HAS_COINS)
+
+/* Not inlined: one copy of the 64 jumps, so that every k is tried on the same addresses. */
+static __attribute__((noinline)) uint64_t toss(const uint64_t *words)
+{
+    uint64_t zeros = 0;
+
+    for (int i = 0; i < BLOCKS; i++) {
+        uint64_t word = words[i], bit = 0;
+
+        __asm__ volatile(".rept 64\n\t" SLOT ".endr"
+                         : [word] "+&r"(word), [zeros] "+&r"(zeros), [bit] "+&r"(bit)
+                         :
+                         : "cc");
+    }
+    return zeros;
+}
+
+static int setup(struct trial *trial)
+{
+    struct coins *state = trial_alloc(trial, sizeof *state);
+
+    if (!state)
+        return -ENOMEM;
+    state->seed = fresh_seed();
+    return 0;
+}
+
+/* k distinct slots, drawn anew (Floyd's algorithm). */
+static uint64_t draw_slots(uint64_t *seed, unsigned k)
+{
+    uint64_t mask = 0;
+
+    for (unsigned j = SLOTS - k; j < SLOTS; j++) {
+        const uint64_t slot = (uint64_t)1 << next_random(seed) % (j + 1);
+
+        mask |= mask & slot ? (uint64_t)1 << j : slot;
+    }
+    return mask;
+}
+
+static double toss_window(struct trial *trial, unsigned k)
+{
+    struct coins *state = trial->state;
+    const uint64_t mask = draw_slots(&state->seed, k);
+    uint64_t begin, counted;
+    double ticks;
+
+    for (int i = 0; i < BLOCKS; i++) {
+        state->words[i] = next_random(&state->seed) & mask;
+        state->expected += SLOTS - (uint64_t)__builtin_popcountll(state->words[i]);
+    }
+    begin = tick_begin();
+    counted = toss(state->words);
+    ticks = (double)(tick_end() - begin);
+    state->zeros += counted;
+    return (ticks - (double)trial->overhead_ticks) / BLOCKS;
+}
+
+/* One batch: every k once, up and down in turn so that a drift of the clock frequency tilts half of the batches each way. */
+static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    struct trial *trial = worker->trial;
+    struct coins *state = trial->state;
+
+    (void)count;
+    for (unsigned i = 0; i < LEVELS; i++) {
+        const unsigned level = state->batch % 2 ? LEVELS - 1 - i : i;
+
+        state->block_ticks[level][state->batch] = toss_window(trial, coins[level]);
+    }
+    ticks[0] = (int64_t)state->block_ticks[LEVELS - 1][state->batch];
+    state->batch++;
+    return 1;
+}
+
+#else
+
+static int setup(struct trial *trial)
+{
+    return trial_needs(trial, "an x86-64, AArch64 or 64-bit RISC-V CPU");
+}
+
+static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    (void)worker;
+    (void)ticks;
+    (void)count;
+    return -ENOTSUP;
+}
+
+#endif
+
+/* Each branch did what its bit said: the counted zeros are the zero bits of all words. */
+static int check(struct trial *trial)
+{
+    struct coins *state = trial->state;
+
+    if (state->zeros != state->expected)
+        return trial_fault(trial, "counted %" PRIu64 " zero bits where %" PRIu64 " are", state->zeros, state->expected);
+    for (unsigned level = 0; level < LEVELS; level++)
+        trial->metric[level] = median_of(state->block_ticks[level], state->batch);
+    return 0;
+}
+
+static uint64_t cost_ns(const struct trial *trial)
+{
+    (void)trial;
+    return (uint64_t)BATCHES * LEVELS * BLOCKS * 150;
+}
+
+KERNEL(penalty,
+    .name       = "branch/penalty",
+    .summary    = "64 branches of which k are coins: the slope on k is half a misprediction",
+    .unit       = "block of 64 coins",
+    .threads    = { 1, 1 },
+    .metrics    = {
+        { "k0_ticks", "ticks", "a block without coins" },
+        { "k8_ticks", "ticks", "a block with 8 coins" },
+        { "k16_ticks", "ticks", "a block with 16 coins" },
+        { "k24_ticks", "ticks", "a block with 24 coins" },
+        { "k32_ticks", "ticks", "a block with 32 coins" },
+        { "k40_ticks", "ticks", "a block with 40 coins" },
+        { "k48_ticks", "ticks", "a block with 48 coins" },
+        { "k56_ticks", "ticks", "a block with 56 coins" },
+        { "k64_ticks", "ticks", "a block of 64 coins" },
+    },
+    .setup      = setup,
+    .events     = events,
+    .events_per_batch = 1,
+    .batches    = BATCHES,
+    .check      = check,
+    .cost_ns    = cost_ns);
