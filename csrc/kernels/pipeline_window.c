@@ -15,7 +15,7 @@
  *            nop beyond 768.
  * Hazards:   each add needs a physical register, so its knee is at the smaller of buffer and free registers; some cores
  *            keep several nops in one entry (Zen 4), so that their knee comes late or never. mix spreads over both
- *            register files and x87's FFREE, which needs none and is not dropped; on Arm its other half are nops. A busy
+ *            register files and x87's FFREE, which needs none and is not dropped; on Arm half of it is nops. A busy
  *            SMT sibling takes part of all of them, a hypervisor does not say so. Beyond the knee the fillers' own time
  *            shows (k = 768: some 400 cycles an iteration).
  * Not shown: where between two distances the knee is; the scheduler, the load and the store queue, which have sizes of

@@ -71,7 +71,7 @@ class Instruction:
     @property
     def has_memory_operand(self) -> bool:
         """Whether it reads or writes memory through a register."""
-        return "(" in self.operands or "[" in self.operands
+        return re.search(r"\[|\((?!\d)", self.operands) is not None  # %st(7) is a register
 
     def __str__(self) -> str:
         return f"{self.address:x}: {self.mnemonic} {self.operands}"
