@@ -7,6 +7,7 @@ wakes a few times a second at most (progress), on a signal, and when the worker 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import select
@@ -189,6 +190,7 @@ class Runner:
     def _one_round(self, number: int) -> None:
         order = self.plan.order(number)
         self._check_cpus(number)
+        self._check_engine()
         started = datetime.now(UTC)
         excluded = dict(self._left_out)
         outside = 0
@@ -236,7 +238,8 @@ class Runner:
                 _kill_group(process)
             self._take(attempt, reader, expected)
             errors.seek(0)
-            said = " ".join(errors.read().decode("utf-8", "replace").split())
+            lines = errors.read().decode("utf-8", "replace").split("\n")
+            said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         self._judge(attempt, process.returncode, said, f"took longer than {limit_s:.0f} s" if timed_out else None)
         return attempt
 
@@ -381,6 +384,19 @@ class Runner:
                     f"round {number} needs CPU {_list(gone)}, which went offline or out of this process's mask "
                     f"(usable now: {_list(usable) or 'none of them'})"
                 )
+            )
+
+    def _check_engine(self) -> None:
+        """Workers load the engine from its file: one built anew during a run must not get into it."""
+        try:
+            now = hashlib.sha256(self.engine.path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise MeasureError(self._kept(f"{self.engine.path}: the engine is gone ({error.strerror})")) from error
+        if now != self.folder.run["engine"]["sha256"]:
+            there = len(schema.round_files(self.folder.path))
+            raise MeasureError(
+                f"{self.engine.path}: the engine was built anew during the run, whose {there} complete rounds are kept; "
+                "its other rounds would measure other code, so start a new run"
             )
 
     def _kept(self, sentence: str) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import importlib.util
+import io
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from fencepost.bench import plan as plans
 from fencepost.bench.catalog import KernelInfo, read_catalog
@@ -128,6 +133,28 @@ def fencepost(
         timeout=timeout,
         check=False,
     )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command answered."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def fencepost_inside(*arguments: str, cwd: Path) -> Answer:
+    """The same inside of this process, a tenth of a second faster."""
+    from fencepost.bench import engine
+    from fencepost.cli.main import run
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(engine, "load", fault_engine)
+        code = run(list(arguments))
+    return Answer(code, out.getvalue(), err.getvalue())
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float = 30) -> Any:

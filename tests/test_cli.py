@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import runtime
-from runtime import any_cpu, fault_engine, fencepost, tiny_plan
+from runtime import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_plan
 
 from fencepost.bench import schema
 from fencepost.bench.errors import MeasureError, UsageError
@@ -21,15 +21,20 @@ CPU = any_cpu()
 QUICK = ("--profile", "quick", "--rounds", "2")
 
 
+def command(*arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str] | runtime.Answer:
+    """A process of its own where environment or launching matter, otherwise the same code in this one."""
+    return fencepost(*arguments, cwd=cwd, **options) if options else fencepost_inside(*arguments, cwd=cwd)
+
+
 def ok(*arguments: str, cwd: Path, **options: Any) -> str:
-    done = fencepost(*arguments, cwd=cwd, **options)
+    done = command(*arguments, cwd=cwd, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused(code: int, *arguments: str, cwd: Path, **options: Any) -> str:
     """Standard error of a command that ends with `code`: one sentence, no traceback."""
-    done = fencepost(*arguments, cwd=cwd, **options)
+    done = command(*arguments, cwd=cwd, **options)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -40,7 +45,8 @@ def refused(code: int, *arguments: str, cwd: Path, **options: Any) -> str:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `fencepost run` has measured once."""
     cwd = tmp_path_factory.mktemp("measured")
-    ok("run", "good/steady", "good/events", "bad/crowd", *QUICK, "--seed", "7", "--quiet", cwd=cwd)
+    env = runtime.environment()
+    ok("run", "good/steady", "good/events", "bad/crowd", *QUICK, "--seed", "7", "--quiet", cwd=cwd, env=env)
     return cwd
 
 
@@ -204,7 +210,7 @@ def test_a_run_leaves_a_folder_that_says_how_it_was_made(measured: Path) -> None
 
 
 def test_run_tells_progress_on_stderr_and_its_summary_on_stdout(tmp_path: Path) -> None:
-    done = fencepost("run", "good/steady", "bad/lacking", *QUICK, "--out", "here", cwd=tmp_path)
+    done = fencepost_inside("run", "good/steady", "bad/lacking", *QUICK, "--out", "here", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "round 2 of 2" in done.stderr
     assert "round 1 of 2, " in done.stderr
@@ -215,7 +221,7 @@ def test_run_tells_progress_on_stderr_and_its_summary_on_stdout(tmp_path: Path) 
 
 
 def test_run_as_json(tmp_path: Path) -> None:
-    done = fencepost("run", "good/steady", "bad/crowd", *QUICK, "--json", cwd=tmp_path)
+    done = fencepost_inside("run", "good/steady", "bad/crowd", *QUICK, "--json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout)
     assert Path(document["folder"]) == only_run(tmp_path)

@@ -17,6 +17,7 @@ from runtime import MACHINE, any_cpu, children, run_record, tiny_plan, wait_for
 
 from fencepost.bench import plan as plans
 from fencepost.bench import runfolder, runner, schema
+from fencepost.bench.engine import load_from
 from fencepost.bench.errors import MeasureError, RunInterruptedError
 
 CPU = any_cpu()
@@ -219,6 +220,25 @@ def test_a_mask_narrowed_during_a_round_discards_that_round(tmp_path: Path) -> N
     with make(tmp_path, ["good/once"]) as folder, pytest.raises(MeasureError, match="round 2 needs CPU"):
         run(folder, usable=lambda: answers.pop(0))
     assert folder.complete_rounds() == [1]
+
+
+def test_an_engine_built_anew_during_a_run_stops_it(tmp_path: Path) -> None:
+    other = tmp_path / "_kernels.abi3.so"
+    other.write_bytes(runtime.engine_path().read_bytes())
+    engine = load_from(other)
+
+    class Builder(Recorder):
+        def round_done(self, round_number: int) -> None:
+            # As a linker does: a new file under the old name.
+            other.unlink()
+            other.write_bytes(runtime.engine_path().read_bytes() + b"\0")
+
+    with make(tmp_path, ["good/once"]) as folder:
+        with pytest.raises(MeasureError, match="built anew during the run, whose 1 complete rounds are kept"):
+            runner.Runner(engine, folder, Builder()).run()
+        other.unlink()
+        with pytest.raises(MeasureError, match="the engine is gone"):
+            runner.Runner(engine, folder).run()
 
 
 def test_a_full_disk_keeps_complete_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
