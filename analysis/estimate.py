@@ -222,7 +222,7 @@ def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
     x = np.sort(np.asarray(values, float).ravel())
     x = x[~np.isnan(x)]
     n = len(x)
-    if n < FEWEST_PROCESSES or x[0] == x[-1]:
+    if n < FEWEST_PROCESSES or x[-1] - x[0] <= MODE_DISTANCE * abs(x[0]):
         return []
     least = max(2, math.ceil(0.15 * n))
     factor = 5.0 if n < 10 else 2.5 if n < 16 else 1.5 if n < 30 else 1.0
@@ -409,7 +409,7 @@ def _estimate_case(
             return row | {"reason": str(columns["reason"][where[0]]), "flags": ["not_measurable"]}
         return row | {"reason": "no complete round holds this case", "flags": ["not_measured"]}
     ns = columns["ns"][good].astype(float)
-    resolution = float(np.median(columns["resolution_ns"][good]))
+    resolution = _median(columns["resolution_ns"][good].astype(float))
     modes = find_modes(ns, resolution)
     central = interval_of(ns)
     flags = set()
@@ -467,8 +467,7 @@ def _estimate_case(
 
 
 def _median(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else math.nan
+    return interval_of(values[np.isfinite(values)]).value
 
 
 def _metrics(

@@ -79,7 +79,7 @@ class Histogram:
         """The values in nanoseconds, by the median rate of the processes (rates of one machine differ by parts per
         million).
         """
-        return self.ticks * (1e9 / self.tick_hz)
+        return np.asarray(self.ticks * (1e9 / self.tick_hz), np.float64)
 
 
 @dataclass(frozen=True)
@@ -262,27 +262,30 @@ def _series(item: Round, once: set[str]) -> dict[str, pd.DataFrame]:
 def _read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
     try:
         # A buffer rather than a memory map: a file that shrinks while mapped would end the process with SIGBUS.
-        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), read_dictionary=["case"], page_checksum_verification=True)
+        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
+        kinds = {field.name: field.type for field in file.schema_arrow}
+        text = (file.metadata.metadata or {}).get(schema.ROUND_KEY)
     except OSError as error:
         raise RunFolderError(f"{path}: {error.strerror or error}") from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise RunFolderError(
             f"{path}: not a complete Parquet file ({_first_line(error)}); delete this round and run `fencepost run "
             "--resume`"
         ) from error
-    kinds = {field.name: field.type for field in file.schema_arrow}
     for name in columns:
         if name not in kinds:
             raise RunFolderError(f"{path}: column {name} is missing; this is not a round written by fencepost")
         _check_type(path, name, kinds[name])
-    record = _record(path, (file.metadata.metadata or {}).get(schema.ROUND_KEY))
+    record = _record(path, text)
     if record["round"] != number:
         raise RunFolderError(f"{path}: field round: {record['round']} in the record, {number} in the name of the file")
     try:
         rows = file.read(columns=list(columns), use_threads=False)
         if "case" in columns:  # names that are no UTF-8, indices beyond the dictionary
             rows.column("case").validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+            if not pa.types.is_dictionary(kinds["case"]):
+                rows = rows.set_column(rows.column_names.index("case"), "case", rows.column("case").dictionary_encode())
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RunFolderError(f"{path}: rows cannot be read ({_first_line(error)}); the file is damaged") from error
     for name in columns:
         if rows.column(name).null_count:
@@ -321,6 +324,7 @@ def _record(path: Path, text: bytes | None) -> dict[str, Any]:
 
 
 _NUMBERS = (int, float)
+_NUMBERS_OR_NONE = frozenset((int, float, type(None)))
 
 
 def _plainly_right(document: Any) -> bool:
@@ -344,12 +348,11 @@ def _plainly_right(document: Any) -> bool:
             reason = case["reason"]
             if case["status"] not in _STATUS or not (reason is None or type(reason) is str):
                 return False
-            if any(type(case[name]) not in _NUMBERS for name in ("elapsed_ns",)):
+            if type(case["elapsed_ns"]) not in _NUMBERS:
                 return False
-            if any(case.get(name) is not None and type(case[name]) not in _NUMBERS for name in _CASE_NUMBERS):
-                return False
-            case["overhead_ticks"], case["core_hz"], case["chain_ratio"]
-            if not set(map(type, case["metrics"].values())) <= {int, float, type(None)}:
+            numbers = [case["overhead_ticks"], case["core_hz"], case["chain_ratio"], *case["metrics"].values()]
+            numbers += [case.get("core_hz_before"), case.get("core_hz_after")]
+            if not set(map(type, numbers)) <= _NUMBERS_OR_NONE:
                 return False
             if "events" in case and type(case["events"]) is not int:
                 return False
@@ -363,7 +366,6 @@ def _plainly_right(document: Any) -> bool:
 
 _STATUS = frozenset(("ok", "unsupported", "failed"))
 _WORKER_NUMBERS = ("tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms")
-_CASE_NUMBERS = ("overhead_ticks", "core_hz", "core_hz_before", "core_hz_after", "chain_ratio")
 
 
 def _check_belongs(item: Round, run: dict[str, Any], planned: dict[str, Any]) -> None:
@@ -380,11 +382,9 @@ def _check_belongs(item: Round, run: dict[str, Any], planned: dict[str, Any]) ->
 def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[str, Any]]:
     record, worker = item.record, item.record["worker"]
     scale = 1e9 / worker["tick_hz"]
-    column = item.rows.column("case").combine_chunks()
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    names: list[str] = column.dictionary.to_pylist()
-    codes: npt.NDArray[np.int32] = column.indices.to_numpy().astype(np.int32, copy=False)
+    cases = item.rows.column("case").combine_chunks()
+    names: list[str] = cases.dictionary.to_pylist()
+    codes: npt.NDArray[np.int32] = cases.indices.to_numpy().astype(np.int32, copy=False)
     data = {name: item.rows.column(name).to_numpy() for name in REDUCE_COLUMNS if name != "case"}
     operations = data["operations"]
     if len(operations) and operations.min() < 1:
@@ -398,34 +398,30 @@ def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[s
     if order is not None:
         starts = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
 
-    def total(flags: npt.NDArray[Any]) -> Floats:
-        sorted_flags = flags if order is None else flags[order]
-        return np.add.reduceat(sorted_flags, starts).astype(float) / lengths if len(flags) else np.empty(0)
+    def mean(rows: npt.NDArray[Any]) -> Floats:
+        if not len(rows):
+            return np.empty(0)
+        return np.add.reduceat(rows if order is None else rows[order], starts, dtype=float) / lengths
 
     flags = data["flags"]
     # An event kernel that waits gives up its CPU on purpose; only a switch that it did not ask for disturbs it.
     is_event = np.array([name in planned and planned[name]["kind"] == "events" for name in names], bool)
     own_switch = is_event[codes] & (data["involuntary"] == 0) if len(codes) else np.empty(0, bool)
     disturbing = flags & _DISTURBED & ~np.where(own_switch, _SWITCHED, 0)
-    shares = {
-        "flagged": total(flags != 0),
-        "disturbed": total(disturbing != 0),
-        **{name: total((flags & bit) != 0) for name, bit in schema.FLAGS.items()},
+    nothing = np.zeros(len(present))
+    columns = {
+        "ticks": median,
+        "floor_ticks": floor,
+        "ns": median * scale,
+        "floor_ns": floor * scale,
+        "batches": np.rint(mean(data["thread"] == 0) * lengths).astype(int),
+        "resolution_ns": worker["quantum_ticks"] * scale / mean(operations.astype(float)),
+        "flagged": mean(flags != 0),
+        "disturbed": mean(disturbing != 0),
+        **{name: mean((flags & bit) != 0) if (flags & bit).any() else nothing for name, bit in schema.FLAGS.items()},
     }
-    batches = total(data["thread"] == 0) * lengths
-    coarse = total(operations.astype(float))
-    measured = {
-        names[code]: {
-            "ticks": float(median[i]),
-            "floor_ticks": float(floor[i]),
-            "ns": float(median[i] * scale),
-            "floor_ns": float(floor[i] * scale),
-            "batches": int(batches[i]),
-            "resolution_ns": float(worker["quantum_ticks"] * scale / coarse[i]),
-            **{name: float(share[i]) for name, share in shares.items()},
-        }
-        for i, code in enumerate(present)
-    }
+    values = zip(*(column.tolist() for column in columns.values()), strict=True)
+    measured = {names[code]: dict(zip(columns, row, strict=True)) for code, row in zip(present, values, strict=True)}
     stranger = next((name for name in measured if name not in record["cases"]), None)
     if stranger is not None:
         raise RunFolderError(
