@@ -395,7 +395,7 @@ class Runner:
         if now != self.folder.run["engine"]["sha256"]:
             there = len(schema.round_files(self.folder.path))
             raise MeasureError(
-        """Workers load the engine from its file: one that is built anew during a run must not get into it."""
+                f"{self.engine.path}: the engine was built anew during the run; its {there} complete rounds are kept, "
                 "its other rounds would measure other code, so start a new run"
             )
 

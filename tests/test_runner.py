@@ -234,7 +234,7 @@ def test_an_engine_built_anew_during_a_run_stops_it(tmp_path: Path) -> None:
             other.write_bytes(runtime.engine_path().read_bytes() + b"\0")
 
     with make(tmp_path, ["good/once"]) as folder:
-        with pytest.raises(MeasureError, match="built anew during the run, whose 1 complete rounds are kept"):
+        with pytest.raises(MeasureError, match="built anew during the run; its 1 complete rounds are kept"):
             runner.Runner(engine, folder, Builder()).run()
         other.unlink()
         with pytest.raises(MeasureError, match="the engine is gone"):
