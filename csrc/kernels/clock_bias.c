@@ -21,8 +21,8 @@
  * Not shown: what loads or stores in the window do; they float further than register arithmetic.
  */
 #include "clock_chain.h"
-#include "window_mean.h"
 #include "clock_reads.h"
+#include "window_mean.h"
 
 #include <errno.h>
 
@@ -56,12 +56,17 @@
 #define DEFAULT_PAIR PAIR_fence_rdtime_to_fence_rdtime
 #else
 #define NATIVE_PAIRS(X)
+#define NATIVE_LABELS NULL
 #define DEFAULT_PAIR 0
 #endif
 
 #define VALUE(start, end) PAIR_##start##_to_##end,
 #define WORD(start, end) " " #start "_to_" #end
 #define LABELS &ALL_PAIRS(WORD)[1]
+/* Swept are this architecture's own; another's can be named, and is refused with the reason. */
+#if !defined(NATIVE_LABELS)
+#define NATIVE_LABELS &NATIVE_PAIRS(WORD)[1]
+#endif
 
 enum { ALL_PAIRS(VALUE) PAIR_COUNT };
 
@@ -236,7 +241,7 @@ KERNEL(bias,
     .needs            = NEED_TICKS,
     .parameters       = { { .name = "pair", .unit = "readings", .summary = "how start and end of the window are read",
                             .labels = LABELS, .initial = DEFAULT_PAIR,
-                            .quick = "*", .standard = "*", .rigorous = "*" } },
+                            .quick = NATIVE_LABELS, .standard = NATIVE_LABELS, .rigorous = NATIVE_LABELS } },
     .metrics          = { MEAN_OF(0), MEAN_OF(1), MEAN_OF(2), MEAN_OF(4), MEAN_OF(8), MEAN_OF(12), MEAN_OF(16),
                           MEAN_OF(24), MEAN_OF(32), MEAN_OF(48), MEAN_OF(64),
                           { "gaps_pct", "pct", "windows left out because something else ran in them" } },

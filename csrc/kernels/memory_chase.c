@@ -331,7 +331,7 @@ KERNEL(chase,
                     .rigorous = "4KiB 8KiB 16KiB 32KiB 64KiB 128KiB 256KiB 512KiB 1MiB 2MiB 4MiB 8MiB 16MiB 32MiB "
                                 "64MiB 128MiB 256MiB 512MiB 1GiB" },
         [PAGES] = { .name = "pages", .summary = "asked of the kernel for the ring", .labels = "small huge",
-                    .initial = HUGE, .rigorous = "*" },
+                    .initial = HUGE, .quick = "*", .standard = "*", .rigorous = "*" },
         [ORDER] = { .name = "order", .summary = "in which the lines come", .labels = "random forward",
                     .initial = RANDOM, .rigorous = "*" },
     },
