@@ -9,6 +9,8 @@ ifeq ($(origin CC),default)
 CC :=
 endif
 export PYTHON CC
+# Not in the home directory, which may be read-only.
+export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH
 
 VENV := .venv/bin

@@ -109,7 +109,8 @@ def test_a_kernel_file_opens_with_its_question(path: Path) -> None:
             f"the header does not put the question of {name}"
         )
     assert "?" in body.split("\n *\n")[0], "the header starts with a question"
-    assert re.search(r"\bOne (operation|event)\b", body), "what one operation (or event) is"
+    flowing = re.sub(r"\s*\n \*\s*", " ", body)
+    assert re.search(r"\b(One|An) (operation|event)\b", flowing), "what one operation (or event) is"
     for part in ("Excluded:", "Expect:", "Not shown:"):
         assert re.search(rf"^ \* {part} +\S", body, re.MULTILINE), f"{part} is missing"
 
