@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,16 +30,24 @@ def console(*, err: bool = False) -> Console:
 
 
 def table(
-    title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()
+    title: str | None,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> Table:
-    """A table of plain text: every cell is shown as it is, never read as markup."""
+    """A table of plain text: every cell is shown as it is, never read as markup.
+
+    Columns named in `right` are aligned there; those in `whole` are never folded: they are copied, or are figures.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
-        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if column in right else "left"
+        result.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     for row in rows:
         result.add_row(*(Text(printable(str(cell))) for cell in row))
     return result

@@ -58,27 +58,33 @@ def _live_facts() -> dict[str, Any] | None:
 
 
 def _show(diagnosis: Diagnosis) -> None:
+    """Print the gravest first, one paragraph a knob: paths and commands stay whole, so that they can be copied."""
     from rich.text import Text
 
+    from fencepost.bench.doctor import SEVERITIES
     from fencepost.cli import display
 
     out = display.console()
-    machine = diagnosis.machine
-    out.print(
-        display.printable(f"{machine.get('cpu_model', 'unknown CPU')}, {len(diagnosis.topology.cpus)} CPUs"),
-        style="bold",
-    )
-    table = display.table(None, ("", "knob", "here", "what it does to figures", "how to change it"), ())
-    for found in diagnosis.findings:
+    count = len(diagnosis.topology.cpus)
+    title = f"{diagnosis.machine.get('cpu_model', 'unknown CPU')}, {count} CPU{'s' if count != 1 else ''}"
+    out.print(display.printable(title), style="bold", soft_wrap=True)
+    findings = sorted(diagnosis.findings, key=lambda found: -SEVERITIES.index(found.severity))
+    for found in findings:
         value = found.value if found.value is not None else found.state
-        change = (found.change or "") + (" (takes a reboot)" if found.change and found.reboot else "")
-        table.add_row(
-            Text(found.severity, style=_STYLES.get(found.severity, "")),
-            *(Text(display.printable(text)) for text in (f"{found.knob}\n{found.path}", value, found.effect, change)),
-        )
-    out.print(table)
+        head = Text(f"{found.severity:<6}", style=_STYLES.get(found.severity, ""))
+        head.append(display.printable(f" {found.knob}: {value}"), style="default not dim")
+        if found.severity == "ok":
+            head.append(display.printable(f"; {found.effect}"), style="default not dim")
+            out.print(head, soft_wrap=True)
+            continue
+        out.print(head, soft_wrap=True)
+        for label, text in (("", found.effect), ("read from ", found.path), ("to change: ", found.change or "")):
+            if text:
+                reboot = " (takes a reboot)" if text == found.change and found.reboot else ""
+                out.print(display.printable(f"       {label}{text}{reboot}"), soft_wrap=True)
     best = diagnosis.best_change()
+    out.print()
     if best is not None:
-        out.print(display.printable(f"what would help most: {best.knob}: {best.change}"), soft_wrap=True)
+        out.print(display.printable(f"what would help most: {best.knob}, {best.change}"), soft_wrap=True)
     verdict = "fit" if diagnosis.fit else "not fit"
     out.print(f"this machine is {verdict} for profile {diagnosis.profile}", style="bold")

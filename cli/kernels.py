@@ -28,10 +28,15 @@ def list_command(patterns: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         display.print_json([as_document(engine, kernel) for kernel in kernels])
         return
-    rows = [(k.name, k.summary, k.unit, _threads(k), " ".join(p.name for p in k.parameters)) for k in kernels]
-    display.console().print(
-        display.table(None, ("kernel", "what it measures", "unit", "threads", "parameters"), rows, right=("threads",))
-    )
+    out = display.console()
+    columns: tuple[str, ...] = ("kernel", "what it measures", "unit", "threads", "parameters")
+    rows: list[tuple[str, ...]] = [
+        (k.name, k.summary, k.unit, _threads(k), " ".join(p.name for p in k.parameters)) for k in kernels
+    ]
+    if out.width < 120:
+        # A narrow terminal: the catalogue row alone; `show` tells the rest.
+        columns, rows = columns[:2], [row[:2] for row in rows]
+    out.print(display.table(None, columns, rows, right=("threads",), whole=("kernel",)))
 
 
 @click.command(name="show", short_help="Show a kernel: description, parameters, source, machine code.")

@@ -33,7 +33,8 @@ class PlainProgress(Progress):
         if len(missing) < plan.rounds:
             self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are there already")
         expected = display.duration(self.expected_total_ns)
-        self.say(f"{len(plan.cases)} cases, {len(missing)} rounds, seed {plan.seed}: about {expected}")
+        rounds = "1 round" if len(missing) == 1 else f"{len(missing)} rounds"
+        self.say(f"{len(plan.cases)} cases, {rounds}, seed {plan.seed}: about {expected}")
 
     @property
     def expected_total_ns(self) -> int:

@@ -251,7 +251,11 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         )
     out.print(
         display.table(
-            None, ("case", "relation", "rounds", "a round", "in all"), rows, right=("rounds", "a round", "in all")
+            None,
+            ("case", "relation", "rounds", "a round", "in all"),
+            rows,
+            right=("rounds", "a round", "in all"),
+            whole=("relation", "rounds", "a round", "in all"),
         )
     )
     if plan.unmeasurable:
