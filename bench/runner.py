@@ -62,9 +62,22 @@ class Progress:
         """No more rounds."""
 
 
+def find_taskset() -> str | None:
+    """Path of a taskset that works here; None where there is none, or one without ``-c`` (some BusyBox builds)."""
+    path = shutil.which("taskset")
+    if path is None:
+        return None
+    trial = [path, "-c", str(min(os.sched_getaffinity(0))), "/bin/sh", "-c", ":"]
+    try:
+        done = subprocess.run(trial, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return path if done.returncode == 0 else None
+
+
 def launcher_name() -> str:
-    """How workers are pinned here: ``taskset``, or ``sched_setaffinity`` where that command is missing."""
-    return "taskset" if shutil.which("taskset") else "sched_setaffinity"
+    """How workers are pinned here: ``taskset``, or ``sched_setaffinity`` where that command does not work."""
+    return "taskset" if find_taskset() else "sched_setaffinity"
 
 
 def online_cpus() -> set[int] | None:
@@ -156,7 +169,7 @@ class Runner:
         self.progress = progress or Progress()
         self._usable = usable
         self._patience_s = patience_s
-        self._taskset = shutil.which("taskset")
+        self._taskset = find_taskset()
         self._backend = str(backend_path())
         self._signal = 0
         self._wakeup: int | None = None

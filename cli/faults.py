@@ -24,8 +24,8 @@ def exit_code_of(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, click.ClickException):
         return EXIT_USAGE
-    if isinstance(error, ValueError):
-        # Damaged or foreign input: RunFolderError, TopologyError and their like, which are told apart by name only.
+    if isinstance(error, ValueError) and expected(error):
+        # Damaged or foreign input: RunFolderError, TopologyError and their like, from rooms that know no exit codes.
         return EXIT_USAGE
     return EXIT_MEASURE
 

@@ -394,6 +394,7 @@ def test_exit_codes_of_exceptions() -> None:
     assert faults.exit_code_of(MeasureError("x")) == 3
     assert faults.exit_code_of(schema.RunFolderError("x")) == 2
     assert faults.exit_code_of(OSError("x")) == 3
+    assert faults.exit_code_of(ValueError("a bug")) == 3
     assert faults.exit_code_of(KeyboardInterrupt()) == 3
 
 

@@ -194,6 +194,16 @@ def test_without_taskset_the_mask_is_set_directly(tmp_path: Path, monkeypatch: p
     assert os.sched_getaffinity(0) == before
 
 
+def test_a_taskset_that_does_not_work_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "taskset").write_text("#!/bin/sh\necho 'invalid option -- c' >&2\nexit 1\n")
+    (tmp_path / "taskset").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert runner.launcher_name() == "sched_setaffinity"
+    with make(tmp_path, ["good/once"]) as folder:
+        run(folder)
+        assert record(folder, 1)["worker"]["launcher"] == "sched_setaffinity"
+
+
 def test_the_worker_is_launched_by_taskset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     tools = tmp_path / "tools"
