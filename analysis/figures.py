@@ -133,6 +133,10 @@ def _svg(canvas: Canvas, name: str, title: str, description: str) -> str:
     return head + re.sub(r"\n\s*", "\n", rest)
 
 
+def _short(label: str) -> str:
+    return label if len(label) <= 48 else label[:47] + "…"
+
+
 def _decade(value: float) -> str:
     return plain(value, 1) if value < 1 else count(round(value))
 
@@ -180,7 +184,9 @@ def _end_labels(axes: Axes, series: Sequence[Series]) -> None:
         last = int(known[-1])
         ends.append(inverse.transform(transform.transform((item.x[last], item.y[last])))[1])
     for index, (item, y) in enumerate(zip(series, _spread(ends, 0.075), strict=True)):
-        axes.text(1.02, y, item.label, transform=axes.transAxes, color=PALETTE[index % 8], va="center", clip_on=False)
+        axes.text(
+            1.02, y, _short(item.label), transform=axes.transAxes, color=PALETTE[index % 8], va="center", clip_on=False
+        )
 
 
 def lines(
@@ -215,7 +221,7 @@ def lines(
                 linewidth=1.8,
                 marker="o" if markers else None,
                 markersize=3.5,
-                label=item.label,
+                label=_short(item.label),
             )
             if item.low is not None and item.high is not None:
                 axes.fill_between(item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0)
@@ -278,7 +284,7 @@ def forest(
                 va="center",
                 fontsize=10,
             )
-        axes.set_yticks(range(len(points)), [point.label for point in points])
+        axes.set_yticks(range(len(points)), [_short(point.label) for point in points])
         axes.set_ylim(len(points) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.16)
@@ -307,7 +313,7 @@ def ecdf(name: str, title: str, description: str, table: Table, series: Sequence
             )
             height = float(heights[::-1][place])
             axes.annotate(
-                item.label,
+                _short(item.label),
                 (_at(item, height), height),
                 xytext=(5, -1),
                 textcoords="offset points",

@@ -573,7 +573,7 @@ def _code_spans(text: str) -> str:
     """`like this` in a sentence as <code>, everything escaped."""
     from markupsafe import Markup, escape
 
-    parts = text.split("`")
+    parts = _COMMAND.split(text)
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)
     )
@@ -595,8 +595,12 @@ def _markdown(text: str) -> str:
     )
 
 
+# Only what our own sentences put between backticks: a name from outside may hold backticks too.
+_COMMAND = re.compile(r"`([\w ./'*-]+)`")
+
+
 def _spans(text: str) -> str:
-    parts = text.split("`")
+    parts = _COMMAND.split(text)
     return "".join(f"`{part}`" if index % 2 else _markdown(part) for index, part in enumerate(parts))
 
 

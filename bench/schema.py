@@ -256,10 +256,10 @@ def _parse(path: Path, text: bytes, kind: str) -> dict[str, Any]:
         raise RunFolderError(
             f"{path}: field schema is {version}, newer than {SCHEMA_VERSION} which this fencepost reads; upgrade fencepost"
         )
-    error = next(iter(_validator(kind).iter_errors(document)), None)
-    if error is not None:
-        field = error.json_path.removeprefix("$").removeprefix(".") or "(top level)"
-        raise RunFolderError(f"{path}: field {field}: {error.message:.200}")
+    fault = next(iter(_validator(kind).iter_errors(document)), None)
+    if fault is not None:
+        field = fault.json_path.removeprefix("$").removeprefix(".") or "(top level)"
+        raise RunFolderError(f"{path}: field {field}: {fault.message:.200}")
     if not isinstance(document, dict):  # the schema says so already; this line tells the type checker
         raise RunFolderError(f"{path}: not a JSON object")
     return document

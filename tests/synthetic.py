@@ -49,6 +49,7 @@ class Case:
     metrics: Mapping[str, float] = field(default_factory=dict)
     noise: float = 0.003
     process_noise: float = 0.004
+    metric_noise: float = 0.002
     modes: tuple[tuple[float, float], ...] = ()
     """(factor, share) pairs: each process takes one of them."""
     gap_share: float = 0.02
@@ -92,7 +93,7 @@ def plain_cases(count: int) -> list[Case]:
     return [Case("plain/loop", {"i": i}, ns=1 + i / 10) for i in range(count)]
 
 
-def _core(kernel: str, factor: float, **changes: Any) -> Case:
+def core_case(kernel: str, factor: float, **changes: Any) -> Case:
     """A chain of 16384 multiplications at `factor` times the usual clock."""
     hz = CORE_HZ * factor
     usual = Case(kernel, ns=3 * 16384e9 / hz, unit="chain", kind="events", core_hz=hz, metrics={"core_hz": hz})
@@ -123,11 +124,13 @@ def suite_cases() -> list[Case]:
         }
         cases.append(Case("clock/bias", {"pair": pair}, ns=12, unit="window", kind="events", metrics=metrics))
     cases += [
-        _core("clock/core", 1 / factor, parameters={"state": state})
+        core_case("clock/core", 1 / factor, parameters={"state": state})
         for state, factor in {"cold": 1.08, "warm": 1}.items()
     ]
-    cases.append(_core("clock/core_loaded", 0.94, cpus=(0, 1)))
-    cases.append(_core("clock/core_series", 1.0, parameters={"duration_ms": 300}, once=True, batches=300, noise=0.02))
+    cases.append(core_case("clock/core_loaded", 0.94, cpus=(0, 1)))
+    cases.append(
+        core_case("clock/core_series", 1.0, parameters={"duration_ms": 300}, once=True, batches=300, noise=0.02)
+    )
     for during in ("sleep", "spin"):
         cases.append(
             Case("clock/rate", {"during": during}, ns=1e6, kind="events", metrics={"tick_hz": TICK_HZ, "ppm": 1.5})
@@ -298,7 +301,7 @@ def round_table(
     process_hz = tick_hz * (1 + generator.normal(0, 1e-6))
     for position in order:
         case = here[position]
-        metrics = {name: value * (1 + generator.normal(0, 0.002)) for name, value in case.metrics.items()}
+        metrics = {name: value * (1 + generator.normal(0, case.metric_noise)) for name, value in case.metrics.items()}
         record: dict[str, Any] = {
             "status": case.status,
             "reason": case.reason or (None if case.status == "ok" else "synthetic reason"),

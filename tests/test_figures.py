@@ -1,0 +1,159 @@
+"""Figures: complete for readers who see and who do not, and safe against what names may hold."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import synthetic
+from synthetic import Case
+
+from fencepost.analysis import estimate, figures, topics
+from fencepost.analysis.figures import Figure, Point, Series
+from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, size, size_bytes, table
+
+EVIL = '<script>alert(1)</script> $\\frac{1}{2}$ & "x"'
+TABLE = table("caption", ("x", "y"), [("1", "2")])
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Figure]:
+    folder = synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", rounds=6, quantum=26)
+    return [figure for section in topics.sections(estimate.analyse(folder)) for figure in section.figures]
+
+
+def test_every_figure_of_the_suite_is_drawn(drawn: list[Figure]) -> None:
+    assert [figure.name for figure in drawn] == [
+        "clock-cost",
+        "clock-delta",
+        "clock-bias",
+        "clock-states",
+        "clock-core",
+        "pipeline-chain",
+        "pipeline-window",
+        "memory-chase",
+        "noise-gaps",
+    ]
+
+
+def test_figures_have_title_description_and_table(drawn: list[Figure]) -> None:
+    for figure in drawn:
+        root = ElementTree.fromstring(figure.svg)
+        assert root.attrib["role"] == "img"
+        labels = root.attrib["aria-labelledby"].split()
+        assert [root.find(f"*[@id='{label}']").text for label in labels] == [figure.title, figure.description]  # type: ignore[union-attr]
+        assert figure.table.rows and figure.table.caption
+        assert all(len(row) == len(figure.table.header) for row in figure.table.rows)
+
+
+def test_ids_are_unique_over_all_figures_and_references_resolve(drawn: list[Figure]) -> None:
+    text = "".join(figure.svg for figure in drawn)
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
+
+
+def test_figures_take_the_colours_of_the_page(drawn: list[Figure]) -> None:
+    for figure in drawn:
+        assert "currentColor" in figure.svg and "var(--c0, #0072b2)" in figure.svg
+        assert "#000000" not in figure.svg
+        assert not re.search(r"(?<!, )#0072b2", figure.svg)
+
+
+def test_figures_ask_nothing_of_the_network(drawn: list[Figure]) -> None:
+    for figure in drawn:
+        assert "http" not in figure.svg
+        assert re.findall(r"https?://[^\"]+", figure.standalone()) == ["http://www.w3.org/2000/svg"]
+        ElementTree.fromstring(figure.standalone())
+
+
+def test_text_is_text(drawn: list[Figure]) -> None:
+    for figure in drawn:
+        texts = [element.text or "" for element in ElementTree.fromstring(figure.svg).iter("text")]
+        assert len(texts) >= 5
+        assert not any("mathdefault" in text or "e+" in text for text in texts)
+
+
+def test_drawing_leaves_matplotlibs_settings_alone() -> None:
+    before = dict(matplotlib.rcParams)
+    figures.forest("x", "t", "d", TABLE, [Point("a", 1.0)], x_label="x")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_names_from_outside_are_escaped_and_never_formulas() -> None:
+    series = [
+        Series(EVIL, np.array([1.0, 2.0]), np.array([1.0, 2.0])),
+        Series("b", np.array([1.0, 2.0]), np.array([2.0, 3.0])),
+    ]
+    for figure in (
+        figures.lines("lines", EVIL, EVIL, TABLE, series, x_label=EVIL, y_label="y"),
+        figures.forest("forest", EVIL, EVIL, TABLE, [Point(EVIL, 1.0, 0.5, 2.0)], x_label="x"),
+        figures.ecdf(
+            "ecdf", EVIL, EVIL, TABLE, [Series(EVIL, np.array([1.0, 2.0]), np.array([0.5, 1.0]))], x_label="x"
+        ),
+    ):
+        assert "<script" not in figure.svg
+        texts = [element.text for element in ElementTree.fromstring(figure.svg).iter()]
+        assert EVIL in texts
+
+
+def test_bounds_that_are_missing_are_not_drawn() -> None:
+    nothing = np.array([np.nan, np.nan])
+    series = Series("a", np.array([1.0, 2.0]), np.array([1.0, 2.0]), nothing, nothing)
+    figure = figures.lines("x", "t", "d", TABLE, [series], x_label="x", y_label="y")
+    assert "nan" not in figure.svg.lower().replace("nano", "")
+
+
+def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", rounds=1)
+    assert len([figure for section in topics.sections(estimate.analyse(folder)) for figure in section.figures]) == 9
+
+
+def test_an_unknown_topic_has_a_section(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", [Case("mine/loop", ns=3)], rounds=6)
+    (section,) = [item for item in topics.sections(estimate.analyse(folder)) if item.topic.name == "mine"]
+    assert "mine" in section.topic.question
+    assert section.topic.command == "fencepost run 'mine/*'"
+    assert section.tables[0].rows[0][0] == "mine/loop@cpu1"
+
+
+def test_cache_sizes_are_those_that_the_machine_states() -> None:
+    machine = synthetic.machine_document()
+    assert topics.caches(machine) == [("L1d", 32 << 10), ("L2", 1 << 20), ("L3", 32 << 20)]
+    assert topics.caches({}) == topics.caches({"caches": "none"}) == topics.caches({"caches": [{"level": 1}, 3]}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.27055, "0.2706 ns"),
+        (999.9, "999.9 ns"),
+        (1503.2, "1.503 µs"),
+        (4e6, "4.000 ms"),
+        (-10.0, "−10.00 ns"),
+        (1e-5, "0 ns"),
+    ],
+)
+def test_times_are_written_in_the_unit_that_suits(value: float, text: str) -> None:
+    assert nanoseconds(value).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_bounds_are_in_the_unit_of_their_value() -> None:
+    assert ns_with_bounds(1503, 990, 1600).replace("\N{NO-BREAK SPACE}", " ") == "1.503 µs [0.9900, 1.600]"
+    assert "[" not in ns_with_bounds(1503, float("nan"), float("nan"))
+
+
+def test_numbers_never_have_an_exponent() -> None:
+    for value in (1e-8, 0.5, 12345.678, 3.7e9):
+        assert "e" not in plain(value)
+    assert plain(float("nan")) == plain(None) == "–"
+
+
+@pytest.mark.parametrize(("text", "value"), [("4KiB", 4096), ("1 MiB", 1 << 20), (4096, 4096), ("2G", 2 << 30)])
+def test_sizes(text: object, value: int) -> None:
+    assert size_bytes(text) == value
+    assert size_bytes(size(value)) == value

@@ -1,0 +1,391 @@
+"""The report as a stranger, a screen reader, a program and an attacker see it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import synthetic
+from rich.console import Console
+from synthetic import Case
+
+from fencepost.analysis import estimate, report, summary
+from fencepost.bench import schema
+from fencepost.bench.schema import RunFolderError
+
+EVIL = "<script>alert(1)</script> | `x` [a](http://b) $c$ & <img src=x onerror=alert(1)>"
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Page(HTMLParser):
+    """Tags in order, with what is inside of them, and whether all are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[tuple[str, str]] = []
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.text.append((self.open[-1] if self.open else "", data.strip()))
+
+    def named(self, *tags: str) -> Iterator[dict[str, str | None]]:
+        return (attributes for tag, attributes in self.tags if tag in tags)
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", rounds=6)
+
+
+@pytest.fixture(scope="module")
+def html(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    target = tmp_path_factory.mktemp("html") / "report.html"
+    assert report.write_report(suite, html=target) == [target]
+    return target.read_text(encoding="utf-8")
+
+
+def evil_run(folder: Path) -> Path:
+    """A run in which everything that comes from outside is hostile."""
+    cases = [
+        Case("clock/read", {"read": EVIL}, ns=5),
+        Case("evil/k", {"a": EVIL}, metrics={"x_ns": 1.0}),
+        Case("noise/gaps", metrics={"lost_pct": 1.0}),
+    ]
+    cases += [Case("pipeline/chain", {"op": EVIL, "chains": n}, ns=4 / n) for n in (1, 2)]
+    cases += [
+        Case("clock/delta", {"read": EVIL}, kind="events", ns=20),
+        Case("plain/no", status="unsupported", reason=EVIL),
+    ]
+    cases += [Case("memory/chase", {"size": 4096, "pages": EVIL, "order": EVIL})]
+    machine = {
+        "cpu_model": EVIL,
+        "hypervisor": {"guest": True, "kind": EVIL},
+        "mitigations": {EVIL: EVIL},
+        "governor": EVIL,
+    }
+    synthetic.write_run(folder, cases, rounds=6, machine=machine)
+    run = json.loads((folder / schema.RUN_FILE).read_text())
+    run["command"] = ["fencepost", EVIL]
+    run["versions"] = {"python": EVIL}
+    (folder / schema.RUN_FILE).write_text(json.dumps(run))
+    return folder
+
+
+# ---- HTML ----
+
+
+def test_sections_stand_in_their_order(html: str) -> None:
+    page = Page(html)
+    headings = [text for tag, text in page.text if tag == "h2"]
+    assert headings == [
+        "Can I trust this?",
+        "The machine",
+        "Reading the clock",
+        "Doing several things at once",
+        "How far away data is",
+        "What this machine takes away",
+        "Data and versions",
+    ]
+    assert [text for tag, text in page.text if tag == "h1"] == ["What Synthetic CPU 9000 really charges"]
+    assert html.index("What things cost here") < html.index("Can I trust this?")
+
+
+def test_headings_skip_no_level(html: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(html).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_tables_have_captions_and_scopes(html: str) -> None:
+    page = Page(html)
+    names = [tag for tag, _ in page.tags]
+    tables = [i for i, name in enumerate(names) if name == "table"]
+    assert len(tables) >= 15
+    assert all(names[i + 1] == "caption" for i in tables)
+    assert all(attributes.get("scope") in ("col", "row") for attributes in page.named("th"))
+
+
+def test_every_figure_is_followed_by_its_table(html: str) -> None:
+    names = [tag for tag, _ in Page(html).tags]
+    figures = [i for i, name in enumerate(names) if name == "figure"]
+    assert len(figures) == 9
+    for start in figures:
+        assert "figcaption" in names[start:]
+        after = names[names.index("figcaption", start) :]
+        assert after.index("table") < (after.index("h3") if "h3" in after else len(after))
+
+
+def test_the_page_needs_nothing_else(html: str) -> None:
+    page = Page(html)
+    assert not list(page.named("script", "link", "img", "iframe", "object"))
+    assert not re.search(r"https?://|//[a-z]+\.|@import|url\((?!#)", html)
+    for attributes in (attributes for _, attributes in page.tags):
+        assert not any(name.startswith("on") for name in attributes)
+        assert (attributes.get("href") or "#").startswith("#")
+
+
+def test_the_page_suits_light_dark_paper_and_phones(html: str) -> None:
+    assert "prefers-color-scheme: dark" in html and "@media print" in html
+    assert 'name="viewport"' in html and '<html lang="en">' in html
+
+
+def test_ids_are_unique_and_labels_resolve(html: str) -> None:
+    page = Page(html)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.tags:
+        assert set((attributes.get("aria-labelledby") or "").split()) <= set(ids)
+
+
+def test_claims_are_quoted_in_their_language(html: str) -> None:
+    assert '<q lang="zh-Hant">intel turbo mode 會讓運算速度浮動</q>' in html
+
+
+def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
+    folder = evil_run(tmp_path / "run")
+    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert not list(page.named("script", "img"))
+    assert "<script" not in text and "onerror=alert(1)>" not in text
+    assert any(EVIL in said for _, said in page.text)
+    for path in (tmp_path / "r_figures").iterdir():
+        assert "<script" not in path.read_text(encoding="utf-8")
+    markdown = (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert "<script" not in markdown and "<img" not in markdown and not re.search(r"(?<!\\)\]\(http", markdown)
+
+
+# ---- Markdown ----
+
+
+def test_markdown_says_the_same_with_pictures_beside(suite: Path, tmp_path: Path) -> None:
+    written = report.write_report(suite, markdown=tmp_path / "README.md")
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert len(pictures) == 9
+    assert {tmp_path / picture for picture in pictures} | {tmp_path / "README.md"} == set(written)
+    assert all((tmp_path / picture).exists() for picture in pictures)
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")][:3] == [
+        "Can I trust this?",
+        "The machine",
+        "Reading the clock",
+    ]
+    for block in re.split(r"\n\n", text):
+        lines = block.splitlines()
+        if lines[0].startswith("|"):
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+
+
+# ---- JSON ----
+
+
+def no_constant(name: str) -> Any:
+    raise AssertionError(f"{name} in JSON")
+
+
+KEYS = {
+    "case",
+    "kernel",
+    "parameters",
+    "cpus",
+    "unit",
+    "ns",
+    "ns_low",
+    "ns_high",
+    "cycles",
+    "floor_ns",
+    "rounds",
+    "batches",
+    "flags",
+    "metrics",
+}
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 6])
+def test_json_has_every_key_and_never_nan(tmp_path: Path, rounds: int) -> None:
+    folder = synthetic.write_run(tmp_path / "run", rounds=rounds, planned_rounds=6)
+    text = json.dumps(report.as_json(folder), allow_nan=False)
+    document = json.loads(text, parse_constant=no_constant)
+    assert {"schema", "machine", "noise_floor_pct", "rows"} <= set(document)
+    assert document["machine"]["cpu_model"] == "Synthetic CPU 9000"
+    assert len(document["rows"]) == len(synthetic.suite_cases()) + 1
+    for row in document["rows"]:
+        assert set(row) >= KEYS
+        assert (row["ns"] is None) == (row["reason"] is not None)
+    if rounds == 6:
+        assert 0 <= document["noise_floor_pct"] < 2
+        twins = [row for row in document["rows"] if row["twin_of"]]
+        assert [row["case"] for row in twins] == [row["twin_of"] + "~twin" for row in twins]
+
+
+def test_json_of_what_cannot_be_measured_has_a_reason_and_nulls(suite: Path) -> None:
+    row = report.as_json(suite)["rows"][-1]
+    assert row["reason"] == synthetic.UNMEASURABLE[0]["reason"]
+    assert [row[name] for name in ("ns", "ns_low", "ns_high", "cycles", "floor_ns")] == [None] * 5
+
+
+# ---- trust ----
+
+
+@pytest.mark.parametrize(
+    ("cases", "rounds", "word"),
+    [
+        ([Case("a/b", ns=9, process_noise=0.0), Case("a/b", ns=9, process_noise=0.0, twin_of="a/b@cpu1")], 20, "Yes"),
+        (
+            [Case("a/b", ns=9, process_noise=0.0), Case("a/b", ns=9.3, process_noise=0.0, twin_of="a/b@cpu1")],
+            20,
+            "With care",
+        ),
+        (
+            [Case("a/b", ns=9, process_noise=0.0), Case("a/b", ns=12, process_noise=0.0, twin_of="a/b@cpu1")],
+            20,
+            "Hardly",
+        ),
+        (
+            [Case("a/b", ns=9, process_noise=0.3), Case("a/b", ns=9, process_noise=0.3, twin_of="a/b@cpu1")],
+            20,
+            "Hardly",
+        ),
+        ([Case("a/b")], 20, "In part"),
+        ([Case("a/b")], 3, "Not yet"),
+        ([Case("a/b")], 0, "Nothing to trust yet"),
+    ],
+)
+def test_one_verdict_in_words(tmp_path: Path, cases: list[Case], rounds: int, word: str) -> None:
+    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, planned_rounds=20))
+    assert report.trust_verdict(analysis).word == word
+
+
+def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
+    quiet = Case("a/b", ns=9, process_noise=0.0)
+    gaps = Case("noise/gaps", kind="events", metrics={"lost_pct": 40.0})
+    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", [quiet, quiet.twin(), gaps], rounds=20))
+    assert report.trust_verdict(analysis).word == "With care"
+    assert "loses 40 %" in report.trust_verdict(analysis).sentence
+
+
+def test_the_panel_names_what_it_rests_on(html: str) -> None:
+    panel = html[html.index("Can I trust this?") : html.index("The machine")]
+    for word in (
+        "noise floor",
+        "CPU 0: ",
+        "core clock over the run",
+        "taskset, CPU 0, 1",
+        "guest of",
+        "6 of 6 planned",
+        "SERIALIZE",
+    ):
+        assert word in panel
+
+
+def test_the_ladder_is_sorted_with_intervals(suite: Path) -> None:
+    analysis = estimate.analyse(suite)
+    found = report.ladder(analysis)
+    assert found is not None
+    values = dict(zip(analysis.rows["case"], analysis.rows["ns"], strict=True))
+    order = [values[row[3]] for row in found.rows]
+    assert order == sorted(order) and len(order) >= 8
+    assert all("[" in row[1] for row in found.rows)
+
+
+# ---- incomplete runs, damage, summary ----
+
+
+def test_a_run_without_rounds_is_one_sentence_and_no_section(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", rounds=0, planned_rounds=20)
+    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    said = " ".join(text for _, text in page.text)
+    assert "No round of this run is complete (20 are planned)" in said
+    assert "Reading the clock" not in said and not list(page.named("figure"))
+    assert not (tmp_path / "r_figures").exists()
+
+
+def test_a_run_of_one_round(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", rounds=1, planned_rounds=20)
+    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "1 round of 20 is complete" in text
+    assert len(list(Page(text).named("figure"))) == 9
+
+
+def test_every_case_failed(tmp_path: Path) -> None:
+    cases = [
+        Case("plain/x", status="failed", reason="wrong sum"),
+        Case("mine/y", status="unsupported", reason="needs root"),
+    ]
+    folder = synthetic.write_run(tmp_path / "run", cases, rounds=6)
+    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    assert "failed in 6 of 6 rounds: wrong sum" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_machine_that_tells_little(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", rounds=6)
+    few = {name: synthetic.machine_document()[name] for name in ("schema", "key", "cpu_model", "arch", "kernel")}
+    (folder / schema.MACHINE_FILE).write_text(json.dumps(few | {"topology": {}, "governor": None, "smt": True}))
+    report.write_report(folder, html=tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "not known" in text
+
+
+def test_damage_is_passed_on(suite: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(suite, tmp_path / "run")
+    (folder / schema.MACHINE_FILE).unlink()
+    for work in (report.as_json, report.write_report, summary.print_summary):
+        with pytest.raises(RunFolderError, match=r"machine\.json: not found"):
+            work(folder)
+
+
+def test_the_summary_lists_what_was_measured(suite: Path) -> None:
+    analysis = estimate.analyse(suite)
+    frame = summary.summary_frame(analysis)
+    assert len(frame) == len(synthetic.suite_cases())
+    assert tuple(frame.columns) == summary.COLUMNS
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(summary.summary_table(analysis))
+    text = console.export_text()
+    assert "clock/read[read=rdtscp]@cpu1" in text
+    assert "A/A twin" in text
+
+
+def test_the_analysis_starts_no_kernel() -> None:
+    folder = Path(report.__file__).parent
+    for path in folder.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "_kernels" not in text and "bench.engine" not in text
+        for module in re.findall(r"from fencepost\.bench\.?(\w*) import|import fencepost\.bench\.?(\w*)", text):
+            assert set(module) <= {"schema", ""}
+
+
+def test_no_global_state_of_pyplot_is_used(suite: Path, tmp_path: Path) -> None:
+    import sys
+
+    code = (
+        "import sys; from fencepost.analysis import report;"
+        f"report.write_report({str(suite)!r}, html={str(tmp_path / 'r.html')!r});"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,110 @@
+"""Warnings: a closed set, each with what was seen, its cause and the next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import synthetic
+from synthetic import Case
+
+from fencepost.analysis import estimate, warnings
+from fencepost.analysis.warnings import Kind
+from fencepost.bench import schema
+
+QUIET = Case("plain/loop", ns=10, process_noise=0.0)
+
+
+def collect(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> dict[Kind, warnings.RunWarning]:
+    options = {"unmeasurable": []} | options
+    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
+    return {item.kind: item for item in warnings.collect(analysis)}
+
+
+def test_a_quiet_complete_run_warns_of_nothing(tmp_path: Path) -> None:
+    assert collect(tmp_path, QUIET, QUIET.twin()) == {}
+
+
+ROWS: dict[Kind, Case] = {
+    Kind.FAILED: Case("plain/x", status="failed", reason="wrong sum"),
+    Kind.MODES: Case("plain/x", ns=50, modes=((1.0, 0.5), (2.0, 0.5))),
+    Kind.NOISY: Case("plain/x", gap_share=0.4),
+    Kind.MIGRATED: Case("plain/x", flags=schema.FLAGS["migrated"]),
+    Kind.LOW_OVERLAP: Case("plain/x", flags=schema.FLAGS["low_overlap"]),
+    Kind.SHORT: Case("plain/x", flags=schema.FLAGS["short"]),
+    Kind.NO_CYCLES: Case("plain/x", chain_ratio=2.0),
+    Kind.ONCE: Case("plain/x", once=True),
+    Kind.NOT_MEASURABLE: Case("plain/x", status="unsupported", reason="needs root"),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_rows_with_a_flag_are_named(tmp_path: Path, kind: Kind) -> None:
+    found = collect(tmp_path, QUIET, QUIET.twin(), ROWS[kind])
+    assert found[kind].cases == (ROWS[kind].id,)
+    assert "1 row" in found[kind].seen
+
+
+def test_a_run_that_was_cut_short(tmp_path: Path) -> None:
+    found = collect(tmp_path, QUIET, QUIET.twin(), rounds=2, planned_rounds=20)
+    assert "2 of 20 rounds" in found[Kind.INCOMPLETE_RUN].seen
+    assert "--resume" in found[Kind.INCOMPLETE_RUN].next_step
+    assert found[Kind.FEW_ROUNDS].cases == (QUIET.id, QUIET.id + "~twin")
+
+
+def test_no_round_is_one_thing_to_say(tmp_path: Path) -> None:
+    assert set(collect(tmp_path, QUIET, rounds=0, planned_rounds=20)) == {Kind.INCOMPLETE_RUN, Kind.NOT_MEASURED}
+
+
+def test_no_twin(tmp_path: Path) -> None:
+    assert Kind.NO_TWIN in collect(tmp_path, QUIET)
+
+
+def test_twins_that_differ(tmp_path: Path) -> None:
+    found = collect(tmp_path, QUIET, Case("plain/loop", ns=10.4, process_noise=0.0, twin_of=QUIET.id))
+    assert "4.0 %" in found[Kind.NOISE_FLOOR].seen
+
+
+def test_gaps(tmp_path: Path) -> None:
+    gaps = Case("noise/gaps", ns=3000, kind="events", metrics={"lost_pct": 7.0})
+    assert "7.0 %" in collect(tmp_path, QUIET, QUIET.twin(), gaps)[Kind.GAPS].seen
+
+
+def test_a_core_clock_that_wanders(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", [QUIET], rounds=3, unmeasurable=[])
+    generator = np.random.default_rng(9)
+    import pyarrow.parquet as pq
+
+    slow = synthetic.round_table([Case("plain/loop", ns=10, core_hz=3e9)], 2, "run", 12, generator)
+    pq.write_table(slow, schema.round_file(folder, 2))
+    found = {item.kind: item for item in warnings.collect(estimate.analyse(folder))}
+    assert "from 3.0" in found[Kind.CLOCK_WANDERS].seen
+
+
+def test_a_coarse_counter(tmp_path: Path) -> None:
+    found = collect(tmp_path, QUIET, QUIET.twin(), quantum=26)
+    assert "26 ticks (10.4" in found[Kind.COARSE_TICKS].seen
+
+
+def test_every_kind_of_row_has_words_and_every_warning_three_parts(tmp_path: Path) -> None:
+    cases = [Case(f"plain/{kind}", **_changes(case)) for kind, case in ROWS.items()]
+    for item in collect(tmp_path, *cases, rounds=5, planned_rounds=9, quantum=26).values():
+        assert item.seen and item.cause and item.next_step
+        for part in (item.seen, item.cause, item.next_step):
+            assert part.endswith(".")
+        assert item.sentence.startswith(item.seen)
+
+
+def _changes(case: Case) -> dict[str, Any]:
+    return {
+        name: getattr(case, name)
+        for name in ("ns", "modes", "gap_share", "flags", "status", "reason", "once", "chain_ratio")
+    }
+
+
+def test_flags_of_rows_are_kinds(tmp_path: Path) -> None:
+    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", [*ROWS.values()], rounds=3))
+    for flags in analysis.rows["flags"]:
+        assert set(flags) <= {str(kind) for kind in Kind}
