@@ -291,12 +291,12 @@ def make_plan(
         combinations = list(itertools.product(*values_of[kernel.name]))
         lacking = missing_needs(engine, kernel.needs)
         placed = placer(kernel)
-        reason = f"needs {' and '.join(lacking)}" if lacking else str(placed) if isinstance(placed, Shortage) else None
-        if reason is not None or isinstance(placed, Shortage):
+        if lacking or isinstance(placed, Shortage):
+            reason = f"needs {' and '.join(lacking)}" if lacking else str(placed)
             for values in combinations:
                 shown = _shown(kernel, values)
-                where = case_id(kernel.name, shown, ())
-                unmeasurable.append(Unmeasurable(where, kernel.name, shown, kernel.unit, reason or ""))
+                nowhere = case_id(kernel.name, shown, ())
+                unmeasurable.append(Unmeasurable(nowhere, kernel.name, shown, kernel.unit, reason))
             continue
         if placed.sentence:
             notes.append(f"{kernel.name}: {placed.sentence}")
