@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "settings",
     multiple=True,
     metavar="[KERNEL.]PARAMETER=V,V",
-    help="Values of a parameter in place of the profile's, e.g. memory/chase.bytes=4KiB,2MiB.",
+    help="Values of a parameter in place of the profile's, e.g. memory/chase.size=4KiB,2MiB.",
 )
 @click.option("--rounds", type=click.IntRange(1, 100_000), help="Rounds (processes), in place of the profile's.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of cases.  [default: random]")
