@@ -336,13 +336,14 @@ def ladder(analysis: Analysis) -> Table | None:
         row = pick([row for row in rows if row["kernel"] == kernel])
         if row is not None:
             if kernel == "memory/chase":
-                label += f" ({size(size_bytes(row['parameters'].get('size')))})"
+                label += f" ({size(size_bytes(row['parameters'].get('size')))}, {row['parameters'].get('pages')} pages)"
             steps.append((row["ns"], label, row))
     steps.sort(key=lambda step: step[0])
     cells = [
         (
             label,
-            ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+            ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"])
+            + (f" ({len(row['modes'])} modes)" if row["modes"] else ""),
             # A thread that sleeps spends no cycles.
             DASH
             if row["kernel"] == "clock/wakeup"
@@ -666,7 +667,7 @@ def as_markdown(document: Document, pictures: str) -> str:
             "",
             _spans(topic.not_shown),
             "",
-            f"Again, only this: `{topic.command}`",
+            "Again, only this: " + _spans(f"`{topic.command}`"),
             "",
         ]
         if section.tables:

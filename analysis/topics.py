@@ -6,7 +6,10 @@ general terms.
 
 from __future__ import annotations
 
+import functools
 import math
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,9 +49,14 @@ class Topic:
     figures: tuple[Callable[[Analysis], Figure | None], ...] = ()
 
     @property
+    def slug(self) -> str:
+        """The name for ids and file names: a run folder edited by hand may hold anything as a kernel's name."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "topic"
+
+    @property
     def command(self) -> str:
         """The command that repeats just this section."""
-        return f"fencepost run '{self.name}/*'"
+        return f"fencepost run {shlex.quote(self.name + '/*')}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ def sections(analysis: Analysis) -> list[Section]:
     strange = [generic_topic(name) for name in sorted(names - {topic.name for topic in TOPICS})]
     result = []
     for topic in [*known, *strange]:
-        drawn = [draw(analysis) for draw in topic.figures] if analysis.rounds else []
+        draws = topic.figures or (functools.partial(rows_figure, topic=topic),)
+        drawn = [draw(analysis) for draw in draws] if analysis.rounds else []
         result.append(
             Section(topic, tuple(item for item in drawn if item is not None), tuple(topic_tables(analysis, topic.name)))
         )
@@ -136,6 +145,44 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
             )
         )
     return found
+
+
+MOST_ROWS = 40
+
+
+def rows_figure(analysis: Analysis, topic: Topic) -> Figure | None:
+    """Forest plot of all rows of a topic that has no figures of its own; None for a single row, or for too many to
+    be read.
+    """
+    rows = analysis.rows[
+        (analysis.rows["kernel"].str.partition("/")[0] == topic.name) & analysis.rows["twin_of"].isna()
+    ]
+    rows = rows[rows["ns"].notna() & (rows["ns"] > 0)].sort_values("ns")
+    if not 2 <= len(rows) <= MOST_ROWS:
+        return None
+    variants = sorted({str(kernel) for kernel in rows["kernel"]})
+    places = len({tuple(cpus) for cpus in rows["cpus"]})
+    points, groups, cells = [], [], []
+    for row in records(rows):
+        words = [row["kernel"].partition("/")[2], *(f"{name}={value}" for name, value in row["parameters"].items())]
+        words += ["cpu" + ",".join(map(str, row["cpus"]))] if places > 1 else []
+        label = " ".join(words)
+        points.append(Point(label, row["ns"], row["ns_low"], row["ns_high"]))
+        groups.append(variants.index(row["kernel"]))
+        cells.append((label, ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]), remarks(row)))
+    wide = points[-1].value > 20 * points[0].value
+    return figures.forest(
+        f"{topic.slug}-rows",
+        "All rows, cheapest first",
+        f"From {points[0].label} at {nanoseconds(points[0].value, 3)} to {points[-1].label} at "
+        f"{nanoseconds(points[-1].value, 3)}, with 95 % intervals.",
+        table("All rows, cheapest first", ("row", "time per operation", "remarks"), cells),
+        points,
+        x_label="ns per operation" + (" (log)" if wide else ""),
+        x_scale="log" if wide else "linear",
+        from_zero=not wide,
+        groups=groups,
+    )
 
 
 def estimates_table(caption: str, rows: pd.DataFrame) -> Table:

@@ -72,6 +72,7 @@ def evil_run(folder: Path) -> Path:
     cases = [
         Case("clock/read", {"read": EVIL}, ns=5),
         Case("evil/k", {"a": EVIL}, metrics={"x_ns": 1.0}),
+        *(Case("\"><script>'../k/x", {"n": n}, ns=n) for n in (1, 2)),
         Case("noise/gaps", metrics={"lost_pct": 1.0}),
     ]
     cases += [Case("pipeline/chain", {"op": EVIL, "chains": n}, ns=4 / n) for n in (1, 2)]
