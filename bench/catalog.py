@@ -110,6 +110,7 @@ class KernelInfo:
     place: Place
     once: bool
     twin: bool
+    opt_in: bool
     needs: int
     batches: int
     parameters: tuple[Parameter, ...]
@@ -161,6 +162,11 @@ class Catalog:
 
         No pattern at all selects every kernel. A pattern without a slash and without a wildcard also means a
         topic: ``clock`` is ``clock/*``.
+
+        Raises
+        ------
+        UsageError
+            for a pattern that matches nothing, with the nearest name.
         """
         if not patterns:
             return list(self.kernels.values())
@@ -225,6 +231,7 @@ def _kernel(engine: Engine, descriptor: Any, index: int) -> KernelInfo:
         place=_PLACES[descriptor.place],
         once=bool(descriptor.flags & lib.KERNEL_ONCE),
         twin=bool(descriptor.flags & lib.KERNEL_TWIN),
+        opt_in=bool(descriptor.flags & getattr(lib, "KERNEL_OPT_IN", 0)),
         needs=int(descriptor.needs),
         batches=int(descriptor.batches),
         parameters=tuple(

@@ -278,7 +278,13 @@ def make_plan(
     MeasureError
         when none of what was asked for can be measured here.
     """
-    chosen = catalog.select(patterns)
+    selected = catalog.select(patterns)
+    # What disturbs others is not measured because of a wildcard.
+    left_out = [kernel for kernel in selected if kernel.opt_in and kernel.name not in patterns]
+    chosen = [kernel for kernel in selected if kernel not in left_out]
+    by_name = [f"{kernel.name} is left out: it is measured only when its full name is given" for kernel in left_out]
+    if not chosen:
+        raise UsageError("; ".join(by_name))
     values_of = _resolve(catalog, chosen, overrides, profile.name)
     settings = engine.ffi.new(
         "struct settings *",
@@ -286,7 +292,7 @@ def make_plan(
     )
     cases: list[Case] = []
     unmeasurable: list[Unmeasurable] = []
-    notes: list[str] = []
+    notes = by_name
     for kernel in chosen:
         combinations = list(itertools.product(*values_of[kernel.name]))
         lacking = missing_needs(engine, kernel.needs)

@@ -109,6 +109,7 @@ def as_document(engine: Engine, kernel: KernelInfo) -> dict[str, Any]:
         "threads": {"min": kernel.threads_min, "max": kernel.threads_max},
         "place": kernel.place,
         "once": kernel.once,
+        "opt_in": kernel.opt_in,
         "twin": kernel.twin,
         "needs": need_texts(engine, kernel.needs),
         "missing_here": missing_needs(engine, kernel.needs),
@@ -155,6 +156,8 @@ def _facts(engine: Engine, kernel: KernelInfo) -> list[str]:
         missing = missing_needs(engine, kernel.needs)
         here = f"; missing here: {', '.join(missing)}" if missing else ", which this machine has"
         facts.append(f"needs {', '.join(need_texts(engine, kernel.needs))}{here}")
+    if kernel.opt_in:
+        facts.append("measured only when its full name is given to `fencepost run`")
     if kernel.once:
         facts.append("measured in the first round only: a picture of time")
     if kernel.twin:

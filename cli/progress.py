@@ -30,6 +30,8 @@ class PlainProgress(Progress):
         self._rounds, self._left = plan.rounds, list(missing)
         self._expected_ns = {number: plan.round_ns(number) for number in missing}
         self._began = time.monotonic()
+        for sentence in plan.notes:
+            self.say(sentence)
         if len(missing) < plan.rounds:
             self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are there already")
         expected = display.duration(self.expected_total_ns)

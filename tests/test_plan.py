@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 
@@ -11,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import TINY, any_cpu, tiny_plan
 
+from fencepost.bench import catalog, schema
 from fencepost.bench import plan as plans
-from fencepost.bench import schema
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.topology import Topology
 
@@ -113,6 +114,27 @@ def test_a_sample_of_pairs_is_noted() -> None:
     plan = tiny_plan(["good/pair"], placer=placer)
     assert len(plan.notes) == 1
     assert "of 9900 pairs" in plan.notes[0]
+
+
+def with_opt_in(name: str) -> catalog.Catalog:
+    whole = catalog.read_catalog(runtime.fault_engine())
+    return catalog.Catalog(dataclasses.replace(k, opt_in=k.name == name) for k in whole.kernels.values())
+
+
+def test_an_opt_in_kernel_is_planned_by_its_full_name_only() -> None:
+    one = runtime.fault_engine()
+    kernels = with_opt_in("good/once")
+
+    def kernels_for(*patterns: str) -> set[str]:
+        plan = plans.make_plan(one, kernels, TINY, runtime.one_cpu, patterns=patterns, seed=1)
+        assert ("good/once is left out" in "".join(plan.notes)) == ("good/once" not in patterns)
+        return {case.kernel for case in plan.cases}
+
+    assert kernels_for("good") == {"good/steady", "good/events"}
+    assert "good/once" not in kernels_for()
+    assert kernels_for("good/once", "good/e*") == {"good/once", "good/events"}
+    with pytest.raises(UsageError, match="only when its full name is given"):
+        kernels_for("good/on*")
 
 
 def test_once_is_in_the_first_round_only() -> None:
