@@ -163,6 +163,62 @@ def test_no_round_at_all(tmp_path: Path) -> None:
     assert list(frame.iter_rounds(folder)) == []
 
 
+# ---- the short cut past the validator ----
+
+
+def changed_somewhere(document: Any) -> Any:
+    """Copies of a document with one value replaced or left out, for each place in it."""
+
+    def places(value: Any, path: tuple[Any, ...]) -> Any:
+        yield path
+        if isinstance(value, dict):
+            for name in value:
+                yield from places(value[name], (*path, name))
+        elif isinstance(value, list) and value:
+            yield from places(value[0], (*path, 0))
+
+    for path in places(document, ()):
+        if not path:
+            continue
+        for other in (None, "x", "", 0, -1, 1.5, True, [], {}, [None], {"a": None}, ["a"], "gone"):
+            copy = json.loads(json.dumps(document))
+            place = copy
+            for step in path[:-1]:
+                place = place[step]
+            if other == "gone":
+                del place[path[-1]]
+            else:
+                place[path[-1]] = other
+            yield copy
+
+
+SHORT_CASES = [
+    Case("plain/loop", metrics={"x_ns": 1.0}),
+    Case("clock/delta", {"read": "a"}, kind="events"),
+]
+
+
+@pytest.mark.parametrize("kind", ["run", "round"])
+def test_what_is_plainly_right_is_right_to_the_validator(tmp_path: Path, kind: str) -> None:
+    folder = synthetic.write_run(tmp_path / "run", SHORT_CASES, rounds=1)
+    path = schema.round_file(folder, 1)
+    record = json.loads(pq.read_table(path).schema.metadata[schema.ROUND_KEY])
+    for case in record["cases"].values():
+        if case.get("histogram"):
+            case["histogram"] = {"ticks": [1, 2], "count": [3, 4]}
+    document = record if kind == "round" else json.loads((folder / schema.RUN_FILE).read_text())
+    plainly_right = frame._plainly_right if kind == "round" else frame._run_plainly_right
+    validator = schema._validator(kind)
+    assert plainly_right(document)
+    refused = 0
+    for copy in changed_somewhere(document):
+        if plainly_right(copy):
+            assert validator.is_valid(copy), copy
+        else:
+            refused += 1
+    assert refused > 100
+
+
 # ---- damage ----
 
 
