@@ -14,6 +14,8 @@ struct chains {
 };
 void probe_chains(double tick_hz, struct chains *chains);
 int compare_int64(const void *left, const void *right);
+/* File descriptor of a running counter of this thread's mispredicted branches; 0 where there is none. */
+int branch_misses_open(void);
 
 /* team.c */
 

@@ -41,8 +41,10 @@
 #define PLACE_PAIRS 2    /* one case per pair of CPUs and direction, sampled by relation where there are many */
 #define PLACE_ALL 3      /* one case over all usable CPUs */
 
-#define KERNEL_ONCE 1 /* measured in the first round only: a picture of time, not an estimate */
-#define KERNEL_TWIN 2 /* its default case runs twice under two names in every round: the A/A row */
+#define KERNEL_ONCE 1   /* measured in the first round only: a picture of time, not an estimate */
+#define KERNEL_TWIN 2   /* its default case runs twice under two names in every round: the A/A row */
+#define KERNEL_OPT_IN 4 /* planned only when its full name is given: disturbs others, or needs a build of its own */
+#define KERNEL_MISSES 8 /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
 
 /* What the engine saw during a batch. Flagged batches are kept and counted. */
 #define FLAG_MIGRATED 1    /* began and ended on different CPUs, or on one that was not asked for */
@@ -108,7 +110,9 @@ struct trial {
     uint64_t batch_ns;
     uint64_t
         batches; /* setup of an event kernel may change it, up to what trial_samples() promised (2048 with KERNEL_ONCE) */
-    uint64_t granule; /* operations are asked for in multiples of this; 1 unless setup says otherwise */
+    uint64_t granule;            /* operations are asked for in multiples of this; 1 unless setup says otherwise */
+    int miss_counter;            /* see branch_misses(); 0: none */
+    double misses_per_operation; /* mispredictions of a loop kernel, over all batches; NaN where nothing counts */
     void *allocations;
     void *team;
     char explanation[REASON_BYTES];
@@ -221,6 +225,13 @@ double median_of(double *values, size_t count);
 
 /* In an event kernel with a team: all workers leave together; the returned tick is a common start a little later. */
 uint64_t team_start(struct worker *worker);
+
+/*
+ * Mispredicted branches of the trial's first thread so far, in user mode, as the hardware counts them for kernels with KERNEL_MISSES; NaN
+ * where it does not. What lies between two readings is their difference. A system call: outside of windows only. The check of a loop
+ * kernel finds the sum over its batches in trial->misses_per_operation.
+ */
+double branch_misses(const struct trial *trial);
 
 /* The compiler can neither see through `x` nor drop it. */
 #define OPAQUE(x) __asm__ volatile("" : "+r"(x))

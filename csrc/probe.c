@@ -222,13 +222,16 @@ static int may_use_fifo(void)
     return 1;
 }
 
-static int pmu_counts(void)
+/* Opened and raised by what should raise it: on some guests hardware counters open and then read 0. */
+static int event_counts(const char *name)
 {
-    struct perf_fact facts[16];
-    const unsigned count = perf_probe(facts, 16);
+    static struct perf_fact facts[16];
+    static unsigned count;
 
+    if (count == 0)
+        count = perf_probe(facts, 16);
     for (unsigned i = 0; i < count; i++)
-        if (strcmp(facts[i].name, "cycles") == 0)
+        if (strcmp(facts[i].name, name) == 0)
             return facts[i].error == 0 && facts[i].count >= facts[i].expect;
     return 0;
 }
@@ -256,7 +259,7 @@ static unsigned find_capabilities(void)
 #endif
     if (may_use_fifo())
         found |= NEED_FIFO;
-    if (pmu_counts())
+    if (event_counts("cycles"))
         found |= NEED_HARDWARE_PMU;
     if (dlsym(RTLD_DEFAULT, "PyGILState_Ensure"))
         found |= NEED_PYTHON;
@@ -352,36 +355,61 @@ static const struct {
     {"cpu-migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, 0},
 };
 
+/* A counter of the calling thread, stopped; -1 with errno where there is none. */
+static int event_open(uint32_t type, uint64_t config)
+{
+    struct perf_event_attr attributes = {
+        .type = type,
+        .size = sizeof attributes,
+        .config = config,
+        .disabled = 1,
+        .exclude_kernel = type == PERF_TYPE_HARDWARE, /* all that perf_event_paranoid = 2 grants */
+        .exclude_hv = 1,
+    };
+
+    return (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
 unsigned perf_probe(struct perf_fact *facts, unsigned capacity)
 {
     unsigned count = 0;
 
     for (; count < sizeof perf_events / sizeof *perf_events && count < capacity; count++) {
-        struct perf_event_attr attributes = {
-            .type = perf_events[count].type,
-            .size = sizeof attributes,
-            .config = perf_events[count].config,
-            .disabled = 1,
-            .exclude_kernel =
-                perf_events[count].type == PERF_TYPE_HARDWARE, /* all that perf_event_paranoid = 2 grants */
-            .exclude_hv = 1,
-        };
         struct perf_fact *fact = &facts[count];
-        long fd;
+        int fd;
 
         *fact = (struct perf_fact){perf_events[count].name, perf_events[count].type == PERF_TYPE_HARDWARE, 0, 0,
                                    perf_events[count].expect};
-        fd = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+        fd = event_open(perf_events[count].type, perf_events[count].config);
         if (fd < 0) {
             fact->error = errno;
             continue;
         }
-        ioctl((int)fd, PERF_EVENT_IOC_ENABLE, 0);
+        ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
         known_work();
-        ioctl((int)fd, PERF_EVENT_IOC_DISABLE, 0);
-        if (read((int)fd, &fact->count, sizeof fact->count) != (ssize_t)sizeof fact->count)
+        ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+        if (read(fd, &fact->count, sizeof fact->count) != (ssize_t)sizeof fact->count)
             fact->error = EIO;
-        close((int)fd);
+        close(fd);
     }
     return count;
+}
+
+int branch_misses_open(void)
+{
+    const int fd = event_counts("branch-misses") ? event_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES) : 0;
+
+    if (fd <= 0)
+        return 0;
+    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
+    return fd;
+}
+
+double branch_misses(const struct trial *trial)
+{
+    int64_t misses;
+
+    if (trial->miss_counter == 0 || read(trial->miss_counter, &misses, sizeof misses) != (ssize_t)sizeof misses)
+        return NAN;
+    return (double)misses;
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "engine.h"
 #include "window_mean.h"
@@ -235,15 +236,18 @@ static struct sample make_sample(const struct worker *worker, uint64_t batch, co
 
 static void loop_batches(struct session *session, struct worker *worker)
 {
-    const struct trial *trial = &session->trial;
+    struct trial *trial = &session->trial;
     const unsigned size = session->team.size;
     uint64_t operations;
+    double misses = NAN;
 
     operations = calibrate(session, worker);
     if (worker->index == 0)
         session->operations = operations;
     for (uint64_t i = 0; i < session->settings.warmup_batches; i++)
         team_window(session, worker, operations);
+    if (worker->index == 0)
+        misses = branch_misses(trial);
     for (uint64_t batch = 0; batch < trial->batches; batch++) {
         const struct surroundings before = look_around();
         struct surroundings after;
@@ -268,8 +272,10 @@ static void loop_batches(struct session *session, struct worker *worker)
         session->samples[batch * size + worker->index] = sample;
         team_meet(&session->team); /* the windows are read: the next batch may write them */
     }
-    if (worker->index == 0)
+    if (worker->index == 0) {
         session->outcome->samples = (int64_t)(trial->batches * size);
+        trial->misses_per_operation = (branch_misses(trial) - misses) / (double)(trial->batches * operations);
+    }
 }
 
 static void event_batches(struct session *session, struct worker *worker)
@@ -385,8 +391,11 @@ static void body(struct worker *worker, void *context)
     struct session *session = context;
     struct trial *trial = &session->trial;
 
-    if (worker->index == 0)
+    if (worker->index == 0) {
+        if (trial->kernel->flags & KERNEL_MISSES)
+            trial->miss_counter = branch_misses_open();
         prepare(session, worker);
+    }
     if (all_well(session)) {
         if (trial->kernel->run)
             loop_batches(session, worker);
@@ -397,6 +406,8 @@ static void body(struct worker *worker, void *context)
     }
     if (worker->index == 0 && trial->kernel->teardown)
         trial->kernel->teardown(trial);
+    if (worker->index == 0 && trial->miss_counter)
+        close(trial->miss_counter);
 }
 
 uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const struct settings *settings)
@@ -455,7 +466,12 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
     const uint64_t began_ns = now_ns();
     struct session session = {
         .team = {.size = team_size, .reason = outcome->reason},
-        .trial = {.kernel = kernel, .team_size = team_size, .cpus = cpus, .batch_ns = settings->batch_ns, .granule = 1},
+        .trial = {.kernel = kernel,
+                  .team_size = team_size,
+                  .cpus = cpus,
+                  .batch_ns = settings->batch_ns,
+                  .granule = 1,
+                  .misses_per_operation = NAN},
         .settings = *settings,
         .samples = samples,
         .buckets = buckets,

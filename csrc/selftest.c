@@ -1,6 +1,10 @@
 /*
  * Every kernel, run and checked by a plain C program: for sanitizers, for valgrind, and for architectures on which no Python is at
- * hand. Usage: selftest [NAME…]. Prints one line a kernel in the manner of TAP; the exit status is the number of failures.
+ * hand. Prints one line a case in the manner of TAP; the exit status is the number of failures.
+ *
+ *   selftest                 every kernel: its default case, and each label of each parameter in turn (opt-in kernels: the default only)
+ *   selftest NAME…           these kernels only
+ *   selftest NAME:A=1,B=2…   this one case: values as numbers (of labels, their place), the others as by default
  *
  * It judges no figure: under a sanitizer or an emulator there is none to judge.
  */
@@ -58,12 +62,39 @@ static int try_case(const struct kernel *kernel, const int64_t *values, const in
     return status != 0 && status != -ENOTSUP;
 }
 
-/* The default case, and each label of each parameter in turn. */
-static unsigned try_kernel(const struct kernel *kernel, const int *cpus, unsigned cpu_count, unsigned *number)
+/* Values from "a=1,b=2". 0, or -EINVAL where that names no parameter of the kernel. */
+static int read_values(const struct kernel *kernel, const char *text, int64_t *values)
 {
-    const unsigned team_size = kernel->place == PLACE_ALL && cpu_count > kernel->threads.min
-                                   ? (cpu_count < kernel->threads.max ? cpu_count : kernel->threads.max)
-                                   : kernel->threads.min;
+    while (*text) {
+        const size_t length = strcspn(text, "=");
+        unsigned i = 0;
+        char *end;
+
+        while (i < MAX_PARAMETERS && kernel->parameters[i].name &&
+               (strlen(kernel->parameters[i].name) != length || strncmp(text, kernel->parameters[i].name, length) != 0))
+            i++;
+        if (i == MAX_PARAMETERS || !kernel->parameters[i].name || text[length] != '=')
+            return -EINVAL;
+        values[i] = strtoll(text + length + 1, &end, 0);
+        text = *end == ',' ? end + 1 : end;
+        if (text == end && *end)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static unsigned team_size_of(const struct kernel *kernel, unsigned cpu_count)
+{
+    if (kernel->place != PLACE_ALL || cpu_count <= kernel->threads.min)
+        return kernel->threads.min;
+    return cpu_count < kernel->threads.max ? cpu_count : kernel->threads.max;
+}
+
+/* The default case, and each label of each parameter in turn; or the one case that `only` describes. */
+static unsigned try_kernel(const struct kernel *kernel, const char *only, const int *cpus, unsigned cpu_count,
+                           unsigned *number)
+{
+    const unsigned team_size = team_size_of(kernel, cpu_count);
     int64_t values[MAX_PARAMETERS] = {0};
     unsigned failures = 0;
 
@@ -73,7 +104,13 @@ static unsigned try_kernel(const struct kernel *kernel, const int *cpus, unsigne
     }
     for (unsigned i = 0; i < MAX_PARAMETERS && kernel->parameters[i].name; i++)
         values[i] = kernel->parameters[i].initial;
+    if (only && read_values(kernel, only, values)) {
+        printf("not ok %u - %s # cannot read the case %s\n", ++*number, kernel->name, only);
+        return 1;
+    }
     failures += (unsigned)try_case(kernel, values, cpus, team_size, number);
+    if (only || kernel->flags & KERNEL_OPT_IN)
+        return failures;
     for (unsigned i = 0; i < MAX_PARAMETERS && kernel->parameters[i].name; i++) {
         const struct parameter *parameter = &kernel->parameters[i];
 
@@ -102,12 +139,13 @@ int main(int argc, char **argv)
     printf("ok %u - registry of %u kernels on %s\n", ++number, registry_count(), arch_name());
     for (unsigned i = 0; i < registry_count(); i++) {
         const struct kernel *kernel = registry_get(i);
-        int wanted = argc < 2;
+        const size_t length = strlen(kernel->name);
 
+        if (argc < 2)
+            failures += try_kernel(kernel, NULL, cpus, cpu_count, &number);
         for (int j = 1; j < argc; j++)
-            wanted |= strcmp(argv[j], kernel->name) == 0;
-        if (wanted)
-            failures += try_kernel(kernel, cpus, cpu_count, &number);
+            if (strncmp(argv[j], kernel->name, length) == 0 && (argv[j][length] == '\0' || argv[j][length] == ':'))
+                failures += try_kernel(kernel, argv[j][length] ? argv[j] + length + 1 : NULL, cpus, cpu_count, &number);
     }
     printf("1..%u\n", number);
     return failures > 100 ? 100 : (int)failures;

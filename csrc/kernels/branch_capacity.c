@@ -22,29 +22,9 @@ enum { PERIOD };
 /* ... but no more elements than this, about 10 ms: what is not learnt by then is beyond capacity. */
 #define WARM_ELEMENTS ((uint64_t)1 << 21)
 
-struct walk {
-    uint64_t position, zeros, walked, size;
-    uint8_t outcomes[];
-};
-
 #if defined(HAS_BRANCH_LOOP)
 
-static void step(struct walk *walk, uint64_t elements)
-{
-    uint64_t position = walk->position, zeros = 0;
-
-    walk->walked += elements;
-    while (elements) {
-        const uint64_t rest = walk->size - position;
-        const uint64_t n = elements < rest ? elements : rest;
-
-        zeros += count_zeros_branch(walk->outcomes + position, n);
-        position = n == rest ? 0 : position + n;
-        elements -= n;
-    }
-    walk->position = position;
-    walk->zeros += zeros;
-}
+WALK(step, count_zeros_branch)
 
 static void run(struct worker *worker, uint64_t elements)
 {
@@ -69,7 +49,6 @@ static int setup(struct trial *trial)
     for (uint64_t i = 0; i < walk->size; i++)
         walk->outcomes[i] = next_random(&seed) >> 63;
     warm = WARM_PASSES * walk->size;
-    /* Through the same code as the batches: a predictor keys what it learns by the address of the jump. */
     step(walk, warm < WARM_ELEMENTS ? warm : WARM_ELEMENTS);
     return 0;
 }
@@ -89,20 +68,10 @@ static int setup(struct trial *trial)
 
 #endif
 
-/* Every element was counted once. */
 static int check(struct trial *trial)
 {
-    const struct walk *walk = trial->state;
-    uint64_t zeros_per_pass = 0, zeros = 0;
-
-    for (uint64_t i = 0; i < walk->size; i++) {
-        zeros_per_pass += !walk->outcomes[i];
-        zeros += i < walk->walked % walk->size && !walk->outcomes[i];
-    }
-    zeros += walk->walked / walk->size * zeros_per_pass;
-    return walk->zeros == zeros
-               ? 0
-               : trial_fault(trial, "counted %" PRIu64 " zeros where %" PRIu64 " are", walk->zeros, zeros);
+    trial->metric[0] = trial->misses_per_operation;
+    return check_walk(trial, trial->state);
 }
 
 static uint64_t cost_ns(const struct trial *trial)
@@ -117,11 +86,13 @@ KERNEL(capacity,
     .summary    = "steady cost of a random pattern that repeats, by its period",
     .unit       = "element",
     .threads    = { 1, 1 },
+    .flags      = KERNEL_MISSES,
     .parameters = {
         { "period", "outcomes", "length of the repeated random pattern", NULL, 1 << 10, "16 4096 65536",
           "16 64 256 1024 2048 4096 8192 16384 32768 65536 262144 1048576",
           "16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536 131072 262144 524288 1048576" },
     },
+    .metrics    = { MISSES_PER_BRANCH },
     .setup      = setup,
     .run        = run,
     .check      = check,

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "branch_outcomes.h"
+
 enum { JUMPS, KIND };
 
 #define MAX_JUMPS 16384
@@ -120,6 +122,7 @@ static int check(struct trial *trial)
     if (footprint->calls == 0 || footprint->calls * footprint->jumps != footprint->asked)
         return trial_fault(trial, "%" PRIu64 " runs of %" PRIu64 " jumps made, %" PRIu64 " jumps asked for",
                            footprint->calls, footprint->jumps, footprint->asked);
+    trial->metric[0] = trial->misses_per_operation;
     return 0;
 }
 
@@ -128,11 +131,13 @@ KERNEL(footprint,
     .summary    = "a run of many jumps, each met once a round: taken ones need a remembered target",
     .unit       = "jump",
     .threads    = { 1, 1 },
+    .flags      = KERNEL_MISSES,
     .parameters = {
         { "jumps", "jumps", "different jumps in the run", NULL, 1024, "64 4096", "64 256 1024 2048 4096 8192 16384",
           "64 128 256 512 1024 2048 4096 6144 8192 12288 16384" },
         { "kind", "", "never taken (the control), or always", "never taken", 1, "*", "*", "*" },
     },
+    .metrics    = { MISSES_PER_BRANCH },
     .setup      = setup,
     .run        = run,
     .check      = check);

@@ -28,7 +28,7 @@ static const int shown_pass[SHOWN] = {1, 2, 3, 5, 10, 20, 50, 100};
 struct lessons {
     uint64_t seed, zeros, expected;
     unsigned array;
-    double cost_ticks[SHOWN][ARRAYS];
+    double cost_ticks[SHOWN][ARRAYS], first_misses[ARRAYS];
     uint8_t outcomes[];
 };
 
@@ -66,15 +66,18 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     }
     lessons->expected += zeros * PASSES;
     for (int pass = 1; pass <= PASSES; pass++) {
+        const double misses = pass == 1 ? branch_misses(trial) : 0;
         const uint64_t begin = tick_begin();
         const uint64_t counted = count_zeros_branch(lessons->outcomes, n);
-        const double net = (double)(tick_end() - begin) - (double)trial->overhead_ticks;
+        const double net = (double)(tick_end() - begin) - trial->overhead_ticks;
 
         lessons->zeros += counted;
         if (pass == shown_pass[next])
             lessons->cost_ticks[next++][lessons->array] = net / (double)n;
-        if (pass == 1)
+        if (pass == 1) {
             ticks[0] = (int64_t)net;
+            lessons->first_misses[lessons->array] = (branch_misses(trial) - misses) / (double)n;
+        }
     }
     lessons->array++;
     return 1;
@@ -111,6 +114,7 @@ static int check(struct trial *trial)
             sorted[j] = lessons->cost_ticks[i][j];
         trial->metric[i] = median_of(sorted, lessons->array);
     }
+    trial->metric[SHOWN] = median_of(lessons->first_misses, lessons->array);
     return 0;
 }
 
@@ -124,6 +128,7 @@ KERNEL(learning,
     .summary    = "the same random array met again and again: cost by pass",
     .unit       = "first pass",
     .threads    = { 1, 1 },
+    .flags      = KERNEL_MISSES,
     .parameters = {
         { "n", "outcomes", "length of the array", NULL, 1000, "1000", "1000 4000 16000", "1000 2000 4000 8000 16000 32000" },
     },
@@ -136,6 +141,7 @@ KERNEL(learning,
         { "pass20_ticks", "ticks", "one element at pass 20" },
         { "pass50_ticks", "ticks", "one element at pass 50" },
         { "pass100_ticks", "ticks", "one element at pass 100" },
+        { "misses_per_branch", "1", "mispredictions per element of the first pass, as the hardware counted them" },
     },
     .setup      = setup,
     .events     = events,

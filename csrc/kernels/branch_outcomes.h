@@ -1,9 +1,14 @@
-/* Outcomes for the branch kernels: bytes 0 and 1 from a generator that no predictor knows. Shared by the files branch_*.c. */
+/*
+ * What the files branch_*.c share: random outcomes that no predictor knows, the loop under test in its two forms, and a walk of that loop
+ * over an array that goes on where the last batch stopped.
+ */
 #ifndef FENCEPOST_BRANCH_OUTCOMES_H
 #define FENCEPOST_BRANCH_OUTCOMES_H
 
-#include <stdint.h>
+#include <inttypes.h>
 #include <time.h>
+
+#include "kernel.h"
 
 /* Marsaglia's xorshift64*: passes for random with any branch predictor, and a byte costs a nanosecond. */
 static inline uint64_t next_random(uint64_t *state)
@@ -28,7 +33,8 @@ static inline uint64_t fresh_seed(void)
 
 /*
  * The loop under test, in assembly so that no compiler can if-convert it: one byte, one conditional jump, one count of the
- * outcomes that were 0. BRANCH: `taken` jumps over the count. BRANCH_FREE: the same bytes, the same sum, no jump but the loop's own.
+ * outcomes that were 0. `branch`: an outcome of 1 takes the jump over the count. `branch_free`: the same bytes, the same sum, no jump but
+ * the loop's own. Aligned, so that neither form straddles a fetch block that the other does not: compilers leave assembly where it falls.
  */
 #if defined(HAS_X86_64)
 #define HAS_BRANCH_LOOP 1
@@ -39,7 +45,7 @@ static inline uint64_t count_zeros_branch(const uint8_t *outcomes, uint64_t n)
     uint32_t outcome;
 
     if (n)
-        __asm__ volatile("1:\n\t"
+        __asm__ volatile(".p2align 5\n1:\n\t"
                          "movzbl (%[p]), %[outcome]\n\t"
                          "test %[outcome], %[outcome]\n\t"
                          "jnz 2f\n\t"
@@ -54,24 +60,26 @@ static inline uint64_t count_zeros_branch(const uint8_t *outcomes, uint64_t n)
     return zeros;
 }
 
+/* The increment is chosen first and added then: a cmov on the sum itself would be a chain of two cycles a turn, and cost what the chain does. */
 static inline uint64_t count_zeros_branch_free(const uint8_t *outcomes, uint64_t n)
 {
     const uint8_t *end = outcomes + n;
-    uint64_t zeros = 0, incremented;
+    uint64_t zeros = 0, increment;
     uint32_t outcome;
 
     if (n)
         __asm__ volatile(
-            "1:\n\t"
+            ".p2align 5\n1:\n\t"
             "movzbl (%[p]), %[outcome]\n\t"
-            "lea 1(%[zeros]), %[incremented]\n\t"
+            "xor %k[increment], %k[increment]\n\t"
             "test %[outcome], %[outcome]\n\t"
-            "cmovz %[incremented], %[zeros]\n\t"
+            "cmovz %[one], %[increment]\n\t"
+            "add %[increment], %[zeros]\n\t"
             "add $1, %[p]\n\t"
             "cmp %[end], %[p]\n\t"
             "jb 1b"
-            : [p] "+&r"(outcomes), [zeros] "+&r"(zeros), [outcome] "=&r"(outcome), [incremented] "=&r"(incremented)
-            : [end] "r"(end)
+            : [p] "+&r"(outcomes), [zeros] "+&r"(zeros), [outcome] "=&r"(outcome), [increment] "=&r"(increment)
+            : [end] "r"(end), [one] "r"((uint64_t)1)
             : "cc", "memory");
     return zeros;
 }
@@ -84,7 +92,7 @@ static inline uint64_t count_zeros_branch(const uint8_t *outcomes, uint64_t n)
     uint32_t outcome;
 
     if (n)
-        __asm__ volatile("1:\n\t"
+        __asm__ volatile(".p2align 5\n1:\n\t"
                          "ldrb %w[outcome], [%[p]], #1\n\t"
                          "cbnz %w[outcome], 2f\n\t"
                          "add %[zeros], %[zeros], #1\n"
@@ -104,7 +112,7 @@ static inline uint64_t count_zeros_branch_free(const uint8_t *outcomes, uint64_t
     uint32_t outcome;
 
     if (n)
-        __asm__ volatile("1:\n\t"
+        __asm__ volatile(".p2align 5\n1:\n\t"
                          "ldrb %w[outcome], [%[p]], #1\n\t"
                          "cmp %w[outcome], #0\n\t"
                          "cinc %[zeros], %[zeros], eq\n\t"
@@ -123,7 +131,7 @@ static inline uint64_t count_zeros_branch(const uint8_t *outcomes, uint64_t n)
     uint64_t zeros = 0, outcome;
 
     if (n)
-        __asm__ volatile("1:\n\t"
+        __asm__ volatile(".p2align 5\n1:\n\t"
                          "lbu %[outcome], 0(%[p])\n\t"
                          "addi %[p], %[p], 1\n\t"
                          "bnez %[outcome], 2f\n\t"
@@ -142,7 +150,7 @@ static inline uint64_t count_zeros_branch_free(const uint8_t *outcomes, uint64_t
     uint64_t zeros = 0, outcome;
 
     if (n)
-        __asm__ volatile("1:\n\t"
+        __asm__ volatile(".p2align 5\n1:\n\t"
                          "lbu %[outcome], 0(%[p])\n\t"
                          "addi %[p], %[p], 1\n\t"
                          "seqz %[outcome], %[outcome]\n\t"
@@ -154,5 +162,54 @@ static inline uint64_t count_zeros_branch_free(const uint8_t *outcomes, uint64_t
     return zeros;
 }
 #endif
+
+struct walk {
+    uint64_t position, zeros, walked, size;
+    uint8_t outcomes[];
+};
+
+/* Not inlined: a predictor keys what it learns by the address of the jump, so whoever walks must walk over the same one. */
+#define WALK(name, count_zeros)                                                                                        \
+    static __attribute__((noinline)) void name(struct walk *walk, uint64_t elements)                                   \
+    {                                                                                                                  \
+        uint64_t position = walk->position, zeros = 0;                                                                 \
+        walk->walked += elements;                                                                                      \
+        while (elements) {                                                                                             \
+            const uint64_t rest = walk->size - position;                                                               \
+            const uint64_t n = elements < rest ? elements : rest;                                                      \
+            zeros += count_zeros(walk->outcomes + position, n);                                                        \
+            position = n == rest ? 0 : position + n;                                                                   \
+            elements -= n;                                                                                             \
+        }                                                                                                              \
+        walk->position = position;                                                                                     \
+        walk->zeros += zeros;                                                                                          \
+    }
+
+/* Zeros among the first n outcomes, counted by other code than the loop under test. */
+static inline uint64_t recount_zeros(const struct walk *walk, uint64_t n)
+{
+    uint64_t zeros = 0;
+
+    for (uint64_t i = 0; i < n; i++)
+        zeros += !walk->outcomes[i];
+    return zeros;
+}
+
+/* Every element was counted once: the loop's sum is that of a recount of the same stretch of the array. */
+static inline int check_walk(struct trial *trial, const struct walk *walk)
+{
+    const uint64_t zeros =
+        walk->walked / walk->size * recount_zeros(walk, walk->size) + recount_zeros(walk, walk->walked % walk->size);
+
+    return walk->zeros == zeros
+               ? 0
+               : trial_fault(trial, "counted %" PRIu64 " zeros where %" PRIu64 " are", walk->zeros, zeros);
+}
+
+/* A metric of the branch kernels whose operation is one branch. Where nothing counts, it stays NaN. */
+#define MISSES_PER_BRANCH                                                                                              \
+    {                                                                                                                  \
+        "misses_per_branch", "1", "mispredictions per operation, as the hardware counted them"                         \
+    }
 
 #endif

@@ -3,9 +3,11 @@
  *
  * An event is a block of 64 unrolled branches on the bits of one word. k of the bits are random coins, the others are forced to
  * not-taken: a coin is mispredicted half of the time whatever the predictor does, so the number of mispredictions in a block is k / 2
- * without any counter, and the penalty is twice the slope of cost on k. Which slots hold the coins changes from batch to batch, so that
- * no layout of the unrolled code stands for all.
- * Excluded:  building the words; the window's own cost cancels in the slope.
+ * without any counter, and the penalty is twice the slope of cost on k. Where there is a counter, kN_misses says what it saw.
+ *
+ *   slots=shuffled   which slots hold the coins is drawn anew for every window: no layout of the unrolled code stands for all
+ *   slots=first      the first k, always: a replicate whose slope may differ only by what layout does
+ * Excluded:  building the words; learning which slots are forced (a warm-up on other words); the window's own cost cancels in the slope.
  * Expect:    18-20 cycles (Intel family 6 model 207); published by CPU makers' scheduling models: 11-14 for recent cores, which count
  *            from the branch's own execution. The notes say 10-20.
  * Hazards:   with few coins their neighbours' history is thin; the fit (R squared, residuals) shows whether the line is one.
@@ -18,18 +20,21 @@
 
 #include "branch_outcomes.h"
 
+enum { CHOICE };
+enum { SHUFFLED, FIRST };
+
 #define SLOTS 64
 #define LEVELS 9
 static const unsigned coins[LEVELS] = {0, 8, 16, 24, 32, 40, 48, 56, 64};
 
-/* Blocks in one window: about 20 us at k = 64. */
+/* Blocks in one window: about 20 us at k = 64. As many to warm up: a slot that was a coin a moment ago takes a few to be forgotten. */
 #define BLOCKS 96
 #define BATCHES 40
 
 struct coins {
     uint64_t seed, zeros, expected;
     unsigned batch;
-    double block_ticks[LEVELS][BATCHES];
+    double block_ticks[LEVELS][BATCHES], block_misses[LEVELS][BATCHES];
     uint64_t words[BLOCKS];
 };
 
@@ -88,22 +93,34 @@ static uint64_t draw_slots(uint64_t *seed, unsigned k)
     return mask;
 }
 
-static double toss_window(struct trial *trial, unsigned k)
+/* New words with coins in the slots of the mask. */
+static void draw_words(struct coins *state, uint64_t mask)
 {
-    struct coins *state = trial->state;
-    const uint64_t mask = draw_slots(&state->seed, k);
-    uint64_t begin, counted;
-    double ticks;
-
     for (int i = 0; i < BLOCKS; i++) {
         state->words[i] = next_random(&state->seed) & mask;
         state->expected += SLOTS - (uint64_t)__builtin_popcountll(state->words[i]);
     }
+}
+
+static void toss_window(struct trial *trial, unsigned level)
+{
+    struct coins *state = trial->state;
+    const unsigned k = coins[level];
+    const uint64_t first = k < SLOTS ? ((uint64_t)1 << k) - 1 : UINT64_MAX;
+    const uint64_t mask = trial->value[CHOICE] == FIRST ? first : draw_slots(&state->seed, k);
+    uint64_t begin, end, counted;
+    double misses;
+
+    draw_words(state, mask);
+    state->zeros += toss(state->words);
+    draw_words(state, mask);
+    misses = branch_misses(trial);
     begin = tick_begin();
     counted = toss(state->words);
-    ticks = (double)(tick_end() - begin);
+    end = tick_end();
+    state->block_misses[level][state->batch] = (branch_misses(trial) - misses) / BLOCKS;
+    state->block_ticks[level][state->batch] = ((double)(end - begin) - trial->overhead_ticks) / BLOCKS;
     state->zeros += counted;
-    return (ticks - (double)trial->overhead_ticks) / BLOCKS;
 }
 
 /* One batch: every k once, up and down in turn so that a drift of the clock frequency tilts half of the batches each way. */
@@ -116,7 +133,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     for (unsigned i = 0; i < LEVELS; i++) {
         const unsigned level = state->batch % 2 ? LEVELS - 1 - i : i;
 
-        state->block_ticks[level][state->batch] = toss_window(trial, coins[level]);
+        toss_window(trial, level);
     }
     ticks[0] = (int64_t)state->block_ticks[LEVELS - 1][state->batch];
     state->batch++;
@@ -147,15 +164,18 @@ static int check(struct trial *trial)
 
     if (state->zeros != state->expected)
         return trial_fault(trial, "counted %" PRIu64 " zero bits where %" PRIu64 " are", state->zeros, state->expected);
-    for (unsigned level = 0; level < LEVELS; level++)
+    for (unsigned level = 0; level < LEVELS; level++) {
         trial->metric[level] = median_of(state->block_ticks[level], state->batch);
+        trial->metric[LEVELS + level] = median_of(state->block_misses[level], state->batch);
+    }
+    trial->metric[2 * LEVELS] = trial->metric[2 * LEVELS - 1] / SLOTS;
     return 0;
 }
 
 static uint64_t cost_ns(const struct trial *trial)
 {
     (void)trial;
-    return (uint64_t)BATCHES * LEVELS * BLOCKS * 150;
+    return (uint64_t)BATCHES * LEVELS * BLOCKS * 2 * 150;
 }
 
 KERNEL(penalty,
@@ -163,6 +183,10 @@ KERNEL(penalty,
     .summary    = "64 branches of which k are coins: the slope on k is half a misprediction",
     .unit       = "block of 64 coins",
     .threads    = { 1, 1 },
+    .flags      = KERNEL_MISSES,
+    .parameters = {
+        { "slots", "", "which branches of the block are the coins", "shuffled first", SHUFFLED, NULL, "*", "*" },
+    },
     .metrics    = {
         { "k0_ticks", "ticks", "a block without coins" },
         { "k8_ticks", "ticks", "a block with 8 coins" },
@@ -173,6 +197,16 @@ KERNEL(penalty,
         { "k48_ticks", "ticks", "a block with 48 coins" },
         { "k56_ticks", "ticks", "a block with 56 coins" },
         { "k64_ticks", "ticks", "a block of 64 coins" },
+        { "k0_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k8_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k16_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k24_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k32_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k40_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k48_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k56_misses", "1", "mispredictions in it, as the hardware counted them" },
+        { "k64_misses", "1", "mispredictions in it, as the hardware counted them" },
+        MISSES_PER_BRANCH,
     },
     .setup      = setup,
     .events     = events,

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "branch_outcomes.h"
 
@@ -126,6 +125,7 @@ static int check(struct trial *trial)
     }
     trial->metric[0] =
         100.0 * (double)memory_huge_bytes(field->bytes, (size_t)trial->value[SIZE]) / (double)trial->value[SIZE];
+    trial->metric[1] = trial->misses_per_operation;
     return field->zeros == zeros
                ? 0
                : trial_fault(trial, "counted %" PRIu64 " zeros where %" PRIu64 " are", field->zeros, zeros);
@@ -141,12 +141,13 @@ KERNEL(penalty_loaded,
     .summary    = "a branch on a byte from a buffer of this size, all zero or random",
     .unit       = "branch",
     .threads    = { 1, 1 },
+    .flags      = KERNEL_MISSES,
     .parameters = {
         { "size", "bytes", "the buffer that the condition comes from", NULL, 16 << 10, "16KiB 1MiB", "16KiB 1MiB 16MiB 256MiB",
           "16KiB 64KiB 256KiB 1MiB 4MiB 16MiB 64MiB 256MiB" },
         { "contents", "", "all zero: learnt at once; random: half mispredicted", "zero random", 1, "*", "*", "*" },
     },
-    .metrics    = { { "huge_pct", "%", "share of the buffer on huge pages" } },
+    .metrics    = { { "huge_pct", "%", "share of the buffer on huge pages" }, MISSES_PER_BRANCH },
     .setup      = setup,
     .run        = run,
     .check      = check,

@@ -50,7 +50,8 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 #else
     (void)split;
     (void)ticks;
-    return (int64_t)(0 * count);
+    (void)count;
+    return -ENOTSUP;
 #endif
 }
 
@@ -71,6 +72,7 @@ KERNEL(split_lock,
     .summary    = "a locked addition across two cache lines (opt-in: it stalls the whole host)",
     .unit       = "addition",
     .threads    = { 1, 1 },
+    .flags      = KERNEL_OPT_IN,
     .needs      = NEED_X86_64,
     .parameters = { { "consent", "", "yes: I know that it disturbs every CPU of this host", "no yes", 0, NULL, NULL, NULL } },
     .setup      = setup,
