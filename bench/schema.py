@@ -31,7 +31,7 @@ MACHINE_FILE = "machine.json"
 ROUNDS_FOLDER = "rounds"
 ROUND_KEY = b"fencepost"
 
-FLAGS = {"migrated": 1, "switched": 2, "faulted": 4, "low_overlap": 8, "short": 16}
+FLAGS = {"migrated": 1, "switched": 2, "faulted": 4, "low_overlap": 8, "short": 16, "hand_over_drift": 32}
 """Names of the bits of the column ``flags`` (the FLAG_ constants of csrc/kernel.h)."""
 
 COLUMNS = {
@@ -178,6 +178,8 @@ ROUND_SCHEMA: dict[str, Any] = {
                     "core_hz_before": _NUMBER_OR_NULL,
                     "core_hz_after": _NUMBER_OR_NULL,
                     "chain_ratio": _NUMBER_OR_NULL,
+                    "raw_before_ticks": _NUMBER_OR_NULL,
+                    "raw_after_ticks": _NUMBER_OR_NULL,
                     "metrics": {"type": "object", "additionalProperties": _NUMBER_OR_NULL},
                     "elapsed_ns": _NUMBER,
                     "events": _INTEGER,

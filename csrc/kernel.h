@@ -47,11 +47,12 @@
 #define KERNEL_MISSES 8 /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
 
 /* What the engine saw during a batch. Flagged batches are kept and counted. */
-#define FLAG_MIGRATED 1    /* began and ended on different CPUs, or on one that was not asked for */
-#define FLAG_SWITCHED 2    /* a voluntary or involuntary context switch inside the window */
-#define FLAG_FAULTED 4     /* a minor or major page fault inside the window */
-#define FLAG_LOW_OVERLAP 8 /* the team's threads ran together for less than half of the window */
-#define FLAG_SHORT 16      /* shorter than 1000 quanta of the tick counter (or 20 us) for want of operations */
+#define FLAG_MIGRATED 1         /* began and ended on different CPUs, or on one that was not asked for */
+#define FLAG_SWITCHED 2         /* a voluntary or involuntary context switch inside the window */
+#define FLAG_FAULTED 4          /* a minor or major page fault inside the window */
+#define FLAG_LOW_OVERLAP 8      /* the team's threads ran together for less than half of the window */
+#define FLAG_SHORT 16           /* shorter than 1000 quanta of the tick counter (or 20 us) for want of operations */
+#define FLAG_HAND_OVER_DRIFT 32 /* the raw ping-pong before and after the case differ by more than 1.35 x */
 
 /* Values are integers. With labels (one word each, separated by spaces) value i is shown and given as the i-th word. */
 struct parameter {
@@ -154,6 +155,8 @@ struct outcome {
     double tick_hz;
     double core_hz, core_hz_before, core_hz_after; /* 3 x the rate of the imul chain; NaN where there is none */
     double chain_ratio; /* time of an imul over time of an add; 3 where cycles can be believed */
+    double raw_before_ticks,
+        raw_after_ticks; /* round trip of one line between workers 0 and 1; NaN for one thread or shared CPUs */
     double metric[MAX_METRICS];
     int64_t elapsed_ns;
 };

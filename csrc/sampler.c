@@ -36,6 +36,13 @@
 #define CASE_OVERHEAD_NS 1000000
 #define SERIES_BATCHES 2048
 
+/* The raw ping-pong beside each case of a team: 5 x 200 round trips, some 0.2 ms; the median of the five dodges gaps. */
+#define RAW_TRIPS 200
+#define RAW_COST_NS 300000
+#define RAW_REPEATS 5
+/* The machine's hand-over cost drifts (seen 115-450 ns within an hour). By more than this between before and after: flagged. */
+#define RAW_DRIFT 1.35
+
 struct window {
     uint64_t begin, end;
 };
@@ -54,6 +61,8 @@ struct session {
     uint64_t operations;
     uint64_t began_ticks;
     struct chains before, after;
+    double raw_before_ticks, raw_after_ticks;
+    _Alignas(128) _Atomic uint64_t raw_line; /* alone on its pair of lines */
 };
 
 int trial_needs(struct trial *trial, const char *need)
@@ -178,6 +187,54 @@ static uint64_t calibrate(struct session *session, struct worker *worker)
             return granules(trial, (double)operations * factor);
         operations = granules(trial, (double)operations * fmin(factor, 16));
     }
+}
+
+/* More threads than CPUs: a hand-over then waits for the scheduler, and says nothing about lines. */
+static int oversubscribed(const struct trial *trial)
+{
+    for (unsigned i = 0; i < trial->team_size; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (trial->cpus[i] == trial->cpus[j])
+                return 1;
+    return 0;
+}
+
+/*
+ * One line between workers 0 and 1, by load and store: what every figure with several CPUs is divided by, so that it can be compared
+ * with one taken in another hour. Round trip in ticks, for worker 0; NaN for a single thread and where CPUs are shared.
+ */
+static double raw_round_trip(struct session *session, struct worker *worker)
+{
+    _Atomic uint64_t *line = &session->raw_line;
+    double repeats[RAW_REPEATS];
+
+    if (session->team.size < 2 || oversubscribed(&session->trial))
+        return NAN;
+    for (int repeat = 0; repeat < RAW_REPEATS; repeat++) {
+        uint64_t begin;
+
+        if (worker->index == 0)
+            atomic_store_explicit(line, 0, memory_order_relaxed); /* published by the meeting in team_start */
+        team_start(worker);
+        begin = tick_begin();
+        if (worker->index == 0)
+            for (uint64_t i = 1; i < 2 * RAW_TRIPS; i += 2) {
+                atomic_store_explicit(line, i,
+                                      memory_order_release); /* A: pairs with B; nothing but the number is passed */
+                while (atomic_load_explicit(line, memory_order_acquire) != i + 1) /* D: pairs with C */
+                    ;
+            }
+        else if (worker->index == 1)
+            for (uint64_t i = 1; i < 2 * RAW_TRIPS; i += 2) {
+                while (atomic_load_explicit(line, memory_order_acquire) != i) /* B: pairs with A */
+                    ;
+                atomic_store_explicit(line, i + 1,
+                                      memory_order_release); /* C: pairs with D; without it both wait for ever */
+            }
+        repeats[repeat] = (double)(tick_end() - begin) / RAW_TRIPS;
+        team_meet(&session->team);
+    }
+    return median_of(repeats, RAW_REPEATS);
 }
 
 static float team_overlap(const struct session *session)
@@ -397,10 +454,18 @@ static void body(struct worker *worker, void *context)
         prepare(session, worker);
     }
     if (all_well(session)) {
+        const double before = raw_round_trip(session, worker);
+        double after;
+
         if (trial->kernel->run)
             loop_batches(session, worker);
         else
             event_batches(session, worker);
+        after = raw_round_trip(session, worker);
+        if (worker->index == 0) {
+            session->raw_before_ticks = before;
+            session->raw_after_ticks = after;
+        }
         if (all_well(session) && worker->index == 0)
             finish(session);
     }
@@ -421,7 +486,7 @@ uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsig
                        const struct settings *settings)
 {
     struct trial trial = {.kernel = kernel, .team_size = team_size, .batch_ns = settings->batch_ns};
-    uint64_t cost = CASE_OVERHEAD_NS + 20000 * (uint64_t)team_size;
+    uint64_t cost = CASE_OVERHEAD_NS + 20000 * (uint64_t)team_size + (team_size > 1 ? 2 * RAW_COST_NS : 0);
 
     memcpy(trial.value, values, sizeof trial.value);
     trial.batches = kernel->batches ? kernel->batches : settings->batches;
@@ -448,6 +513,7 @@ static double mean_of_two(double a, double b)
 static void conclude(struct session *session)
 {
     struct outcome *outcome = session->outcome;
+    const double raw_drift = session->raw_after_ticks / session->raw_before_ticks;
     const double add_hz = mean_of_two(session->before.add_hz, session->after.add_hz);
 
     outcome->core_hz_before = core_hz(&session->before);
@@ -456,6 +522,11 @@ static void conclude(struct session *session)
     outcome->chain_ratio = add_hz / mean_of_two(session->before.mul_hz, session->after.mul_hz);
     outcome->overhead_ticks = session->trial.kernel->run ? session->trial.overhead_ticks : 0;
     memcpy(outcome->metric, session->trial.metric, sizeof outcome->metric);
+    outcome->raw_before_ticks = session->raw_before_ticks;
+    outcome->raw_after_ticks = session->raw_after_ticks;
+    if (raw_drift > RAW_DRIFT || raw_drift < 1 / RAW_DRIFT) /* false for NaN */
+        for (int64_t i = 0; i < outcome->samples; i++)
+            session->samples[i].flags |= FLAG_HAND_OVER_DRIFT;
 }
 
 int trial_measure(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
@@ -483,6 +554,7 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
 
     memset(outcome, 0, sizeof *outcome);
     outcome->tick_hz = outcome->core_hz = outcome->core_hz_before = outcome->core_hz_after = outcome->chain_ratio = NAN;
+    outcome->raw_before_ticks = outcome->raw_after_ticks = NAN;
     for (unsigned i = 0; i < MAX_METRICS; i++)
         trial->metric[i] = outcome->metric[i] = NAN;
     if (missing) {

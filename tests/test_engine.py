@@ -184,6 +184,26 @@ def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:
     assert threads_alive() == before
 
 
+def test_raw_round_trip_stands_beside_every_team_on_cpus_of_its_own(engine: Engine) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("needs 2 CPUs, this process may use 1")
+    got = engine.measure("test/pair", cpus=allowed[:2])
+    before, after = got.outcome.raw_before_ticks, got.outcome.raw_after_ticks
+    assert before > 0 and after > 0
+    drifted = not 1 / 1.35 <= after / before <= 1.35
+    assert {bool(s.flags & engine.lib.FLAG_HAND_OVER_DRIFT) for s in got.samples} == {drifted}
+
+
+def test_no_raw_round_trip_where_there_is_none(engine: Engine) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    for cpus in ([cpu], [cpu, cpu]):
+        got = engine.measure("test/pair", cpus=cpus)
+        assert got.status == 0, got.reason
+        assert math.isnan(got.outcome.raw_before_ticks) and math.isnan(got.outcome.raw_after_ticks)
+        assert not any(s.flags & engine.lib.FLAG_HAND_OVER_DRIFT for s in got.samples)
+
+
 def test_cpu_outside_the_mask_is_refused_and_no_thread_stays(engine: Engine) -> None:
     before = threads_alive()
     outside = max(os.sched_getaffinity(0)) + 1
