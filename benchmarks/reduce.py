@@ -61,7 +61,7 @@ def resident_bytes() -> int:
 
 def watch(stop: threading.Event, peak: list[int]) -> None:
     """Keep the largest value of `resident_bytes` until `stop`."""
-    while not stop.wait(0.25):
+    while not stop.wait(1.0):
         peak[0] = max(peak[0], resident_bytes())
 
 
@@ -96,7 +96,7 @@ def main() -> None:
         "peak_mib": round(peak[0] / 2**20),
         "largest_process_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
-    print(json.dumps(result))
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":
