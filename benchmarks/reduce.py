@@ -61,8 +61,10 @@ def resident_bytes() -> int:
 
 def watch(stop: threading.Event, peak: list[int]) -> None:
     """Keep the largest value of `resident_bytes` until `stop`."""
-    while not stop.wait(1.0):
+    stopped = False
+    while not stopped:
         peak[0] = max(peak[0], resident_bytes())
+        stopped = stop.wait(1.0)
 
 
 def main() -> None:
