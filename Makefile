@@ -5,10 +5,13 @@ PROFILE ?= standard
 RUN ?= latest
 PYTEST_ARGS ?=
 PYTHON ?=
+export PYTHON
+# Only a CC of the user's is passed on: make's own default says nothing, and an empty one breaks those who read it.
 ifeq ($(origin CC),default)
-CC :=
+unexport CC
+else
+export CC
 endif
-export PYTHON CC
 # Not in the home directory, which may be read-only.
 export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH
