@@ -19,7 +19,7 @@ unexport PYTHONHOME PYTHONPATH
 VENV := .venv/bin
 C_FILES = csrc/*.[ch] csrc/*/*.[ch]
 SHELL_FILES := tools/*.sh .ci/run
-PYTHON_FILES := analysis bench cli csrc examples tests setup.py
+PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -8,11 +8,11 @@ A run folder is ``results/runs/<UTC time>-<machine>/`` and holds
     what it ran on (`MACHINE_SCHEMA`);
 ``rounds/0001.parquet`` …
     one file a round, one row a batch and thread (`COLUMNS`), and in the file's own key-value metadata, under
-    `ROUND_KEY`, one JSON record with what belongs to the process and to each case (`ROUND_SCHEMA`). A round is one file so
-    that it is there entirely or not at all.
+    `ROUND_KEY`, one JSON record with what belongs to the process and to each case (`ROUND_SCHEMA`). A round is one
+    file so that it is there entirely or not at all.
 
-Everything is read through `read_run`, `read_machine` and `read_round_record`, which answer damage with one sentence that
-names the file and the field.
+Everything is read through `read_run`, `read_machine` and `parse_round_record`, which answer damage with one sentence
+that names the file and the field.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ COLUMNS = {
     "flags": "int32",
     "overlap": "float32",
 }
-"""Columns of a round file and their Arrow types; ``dictionary`` is a dictionary of strings. The rows of one case follow each
-other. The value of a row is ``(ticks - overhead_ticks) / operations`` ticks per operation."""
+"""Columns of a round file and their Arrow types; ``dictionary`` is a dictionary of strings. The rows of one case follow
+each other. The value of a row is ``(ticks - overhead_ticks) / operations`` ticks per operation."""
 
 _STRING = {"type": "string"}
 _NUMBER = {"type": "number"}
@@ -154,7 +154,15 @@ ROUND_SCHEMA: dict[str, Any] = {
         "order": {"type": "array", "items": _STRING},
         "worker": {
             "type": "object",
-            "required": ["tick_source", "tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms", "cpus"],
+            "required": [
+                "tick_source",
+                "tick_hz",
+                "quantum_ticks",
+                "overhead_ticks",
+                "startup_ms",
+                "elapsed_ms",
+                "cpus",
+            ],
             "properties": {
                 "tick_source": _STRING,
                 "tick_hz": _NUMBER,
@@ -212,7 +220,8 @@ def round_file(folder: Path, number: int) -> Path:
 
 def round_files(folder: Path) -> dict[int, Path]:
     """Complete rounds of a run folder, by number, ascending."""
-    return {int(path.stem): path for path in sorted((folder / ROUNDS_FOLDER).glob("[0-9][0-9][0-9][0-9]*.parquet")) if path.stem.isdigit()}
+    paths = sorted((folder / ROUNDS_FOLDER).glob("[0-9][0-9][0-9][0-9]*.parquet"))
+    return {int(path.stem): path for path in paths if path.stem.isdigit()}
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -234,7 +243,9 @@ def read_machine(folder: Path) -> dict[str, Any]:
 def parse_round_record(path: Path, text: bytes | None) -> dict[str, Any]:
     """Check the JSON record found under `ROUND_KEY` in the metadata of the round file `path`."""
     if text is None:
-        raise RunFolderError(f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; this is not a round written by fencepost")
+        raise RunFolderError(
+            f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; this is not a round written by fencepost"
+        )
     return _parse(path, text, "round")
 
 
@@ -252,11 +263,14 @@ def _parse(path: Path, text: bytes, kind: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise RunFolderError(f"{path}: not valid JSON ({error}); the file is truncated or was edited by hand") from error
+        raise RunFolderError(
+            f"{path}: not valid JSON ({error}); the file is truncated or was edited by hand"
+        ) from error
     version = document.get("schema") if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise RunFolderError(
-            f"{path}: field schema is {version}, newer than {SCHEMA_VERSION} which this fencepost reads; upgrade fencepost"
+            f"{path}: field schema is {version}, newer than {SCHEMA_VERSION} which this fencepost reads; "
+            "upgrade fencepost"
         )
     fault = next(iter(_validator(kind).iter_errors(document)), None)
     if fault is not None:

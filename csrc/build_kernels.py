@@ -1,12 +1,13 @@
 """The cffi script: all of csrc, kernels found by name, as one extension module.
 
-The declarations that Python sees are the part of kernel.h between the marks ``cffi: begin`` and ``cffi: end``, so that there
-is no second list of them. A new kernel is a new file in kernels/ and nothing else: the folder itself is a dependency, so that a
-deleted file rebuilds as well.
+The declarations that Python sees are the part of kernel.h between the marks ``cffi: begin`` and ``cffi: end``, so that
+there is no second list of them. A new kernel is a new file in kernels/ and nothing else: the folder itself is a
+dependency, so that a deleted file rebuilds as well.
 """
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sysconfig
@@ -56,6 +57,11 @@ def dependencies() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in headers)
 
 
+def stated_flags() -> str:
+    """What run.json says about the compiler's flags: Python's own and the user's come first, ours override them."""
+    return " ".join([sysconfig.get_config_var("CFLAGS") or "", os.environ.get("CFLAGS", ""), *FLAGS]).strip()
+
+
 ffibuilder = cffi.FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
@@ -67,8 +73,7 @@ ffibuilder.set_source(
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],
     libraries=["m", "dl"],
-    # What run.json says about the compiler's flags: Python's own come first on the command line, ours override them.
-    define_macros=[("FENCEPOST_FLAGS", '"' + " ".join([sysconfig.get_config_var("CFLAGS") or "", *FLAGS]).strip() + '"')],
+    define_macros=[("FENCEPOST_FLAGS", f'"{stated_flags()}"')],
     py_limited_api=platform.python_implementation() == "CPython",
 )
 

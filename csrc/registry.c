@@ -12,6 +12,9 @@
 extern const struct kernel *const __start_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x) /* twice, so that a macro's value comes out, not its name */
+
 #ifndef FENCEPOST_FLAGS
 #define FENCEPOST_FLAGS "unknown"
 #endif
@@ -29,7 +32,7 @@ const char *arch_name(void)
 const char *compiler_name(void)
 {
 #if defined(__clang__)
-    return "clang " __clang_version__;
+    return "clang " TEXT(__clang_major__) "." TEXT(__clang_minor__) "." TEXT(__clang_patchlevel__);
 #else
     return "gcc " __VERSION__;
 #endif

@@ -33,14 +33,14 @@ class Engine:
     """A loaded engine: `lib` and `ffi` as cffi gives them, and a way to measure one kernel."""
 
     def __init__(self, library: Path, extra: str = "") -> None:
-        self.ffi = cffi.FFI()
+        self.ffi: Any = cffi.FFI()  # the stubs know nothing of what a cdef declares
         self.ffi.cdef(build_script().declarations() + extra)
         self.lib: Any = self.ffi.dlopen(str(library))
 
     def fault(self) -> str | None:
         """The sentence of registry_fault(), or None."""
         text = self.lib.registry_fault()
-        return self.ffi.string(text).decode() if text else None
+        return str(self.ffi.string(text).decode()) if text else None
 
     def kernel(self, name: str) -> Any:
         """Descriptor of the kernel called `name`."""
