@@ -16,8 +16,8 @@ from fencepost.bench.errors import EngineError, UsageError
 
 PROFILE_NAMES = ("quick", "standard", "rigorous")
 
-Place = Literal["any", "each_cpu", "pairs", "all"]
-_PLACES: tuple[Place, ...] = ("any", "each_cpu", "pairs", "all")
+Place = Literal["any", "each_cpu", "pairs", "all", "sweep"]
+_PLACES: tuple[Place, ...] = ("any", "each_cpu", "pairs", "all", "sweep")
 
 _NUMBER = re.compile(r"([+-]?[0-9]+(?:_[0-9]+)*|0[xX][0-9a-fA-F]+)\s*([A-Za-z]*)")
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "B": 1}
@@ -111,6 +111,7 @@ class KernelInfo:
     once: bool
     twin: bool
     opt_in: bool
+    oversubscribe: bool
     needs: int
     batches: int
     parameters: tuple[Parameter, ...]
@@ -232,6 +233,7 @@ def _kernel(engine: Engine, descriptor: Any, index: int) -> KernelInfo:
         once=bool(descriptor.flags & lib.KERNEL_ONCE),
         twin=bool(descriptor.flags & lib.KERNEL_TWIN),
         opt_in=bool(descriptor.flags & getattr(lib, "KERNEL_OPT_IN", 0)),
+        oversubscribe=bool(descriptor.flags & lib.KERNEL_OVERSUBSCRIBE),
         needs=int(descriptor.needs),
         batches=int(descriptor.batches),
         parameters=tuple(

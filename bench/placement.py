@@ -21,6 +21,12 @@ RELATIONS = ("same_core", "same_l2", "same_l3", "same_package", "cross_numa", "c
 MOST_PAIRED_CPUS = 64
 """With more CPUs than this, pairs are sampled even if nobody asked for a maximum."""
 
+OVERSUBSCRIBED = "oversubscribed"
+"""In place of a relation: more threads than CPUs, so that some take turns."""
+
+OVERSUBSCRIPTION = (2, 4)
+"""How many threads a CPU gets in the oversubscribed placements."""
+
 SAMPLED_PAIRS = 256
 """How many directed pairs are taken where nobody asked for a maximum."""
 
@@ -32,14 +38,23 @@ class PlaceKind(enum.IntEnum):
     EACH_CPU = 1
     PAIRS = 2
     ALL = 3
+    SWEEP = 4
 
 
 @dataclass(frozen=True)
 class Placement:
-    """The CPUs of one case in thread order, and their relation: the farthest of any two, None for a single one."""
+    """The CPUs of one case in thread order, and their relation: the farthest of any two, None for a single one.
+
+    A CPU that has several threads stands there several times, and the relation is `OVERSUBSCRIBED`.
+    """
 
     cpus: tuple[int, ...]
     relation: str | None
+
+    @property
+    def threads_per_cpu(self) -> int:
+        """How many threads the CPU with the most has; 1 unless the placement is oversubscribed."""
+        return max(self.cpus.count(cpu) for cpu in set(self.cpus))
 
 
 @dataclass(frozen=True)
@@ -168,6 +183,7 @@ def place(
     *,
     most_threads: int | None = None,
     most_pairs: int | None = None,
+    oversubscribe: bool = False,
     seed: int = 0,
 ) -> Placements | Shortage:
     """Place a kernel on the CPUs that it may use.
@@ -188,17 +204,20 @@ def place(
     threads : int
         how many CPUs the kernel needs (its ``threads.min``).
     most_threads : int, optional
-        how many it can use at most (its ``threads.max``), for `PlaceKind.ALL`.
+        how many it can use at most (its ``threads.max``), for `PlaceKind.ALL` and `PlaceKind.SWEEP`.
     most_pairs : int, optional
         how many directed pairs to take at most, for `PlaceKind.PAIRS`. Exceeded only where it is too small for each
         relation to be seen once in both directions.
+    oversubscribe : bool
+        for `PlaceKind.SWEEP`: also 2 and 4 times as many threads as CPUs, unless `most_threads` is less.
     seed : int
         for sampling pairs; the same seed gives the same pairs.
 
     Returns
     -------
     Placements or Shortage
-        `PlaceKind.PAIRS` takes both directions of each pair.
+        `PlaceKind.PAIRS` takes both directions of each pair. `PlaceKind.SWEEP` takes 1, 2, 4 … and all CPUs, as far as
+        the kernel's range of threads goes; each team holds the smaller ones, in the same order.
 
     Raises
     ------
@@ -216,10 +235,13 @@ def place(
     relations = Relations(topology)
     if kind is PlaceKind.PAIRS:
         return _pairs(relations, usable, most_pairs, seed)
+    most = max(threads, most_threads or len(usable))
+    if kind is PlaceKind.SWEEP:
+        return _sweep(topology, relations, usable, threads, most, oversubscribe)
     if kind is PlaceKind.EACH_CPU:
         teams = [_team(topology, relations, usable, threads, first) for first in usable]
     elif kind is PlaceKind.ALL:
-        teams = [_team(topology, relations, usable, min(len(usable), max(threads, most_threads or len(usable))))]
+        teams = [_team(topology, relations, usable, min(len(usable), most))]
     else:
         teams = [_team(topology, relations, usable, threads)]
     return Placements(tuple(Placement(team, relations.widest(team)) for team in teams), False, len(teams))
@@ -249,6 +271,23 @@ def _team(
         team.append(best)
         cores.add(relations.core(best))
     return tuple(team)
+
+
+def _sweep(
+    topology: Topology, relations: Relations, usable: list[int], least: int, most: int, oversubscribe: bool
+) -> Placements:
+    largest = min(len(usable), most)
+    # The order in which a team grows does not depend on its size: a larger one adds CPUs and takes none away.
+    team = _team(topology, relations, usable, largest)
+    doubled = itertools.takewhile(lambda size: size < largest, (2**power for power in itertools.count()))
+    sizes = sorted({least, largest, *(size for size in doubled if size >= least)})
+    placements = [Placement(team[:size], relations.widest(team[:size])) for size in sizes]
+    if oversubscribe and largest == len(usable):
+        # In turn, so that thread i + 1 is on another CPU than thread i where there are several.
+        placements += [
+            Placement(team * times, OVERSUBSCRIBED) for times in OVERSUBSCRIPTION if len(team) * times <= most
+        ]
+    return Placements(tuple(placements), False, len(placements))
 
 
 def _pairs(relations: Relations, usable: list[int], most_pairs: int | None, seed: int) -> Placements:

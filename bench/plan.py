@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,11 +32,13 @@ class Profile:
     batches: int
     warmup_batches: int
     batch_ns: int
+    most_threads_per_cpu: int = 4
+    """Placements with more threads on a CPU than this are for longer profiles."""
 
 
 PROFILES: Mapping[str, Profile] = {
-    "quick": Profile("quick", rounds=6, batches=12, warmup_batches=2, batch_ns=25_000),
-    "standard": Profile("standard", rounds=20, batches=20, warmup_batches=3, batch_ns=50_000),
+    "quick": Profile("quick", rounds=6, batches=12, warmup_batches=2, batch_ns=25_000, most_threads_per_cpu=1),
+    "standard": Profile("standard", rounds=20, batches=20, warmup_batches=3, batch_ns=50_000, most_threads_per_cpu=2),
     "rigorous": Profile("rigorous", rounds=40, batches=40, warmup_batches=3, batch_ns=50_000),
 }
 
@@ -50,7 +53,14 @@ def placer_on(topology: Topology, allowed: Iterable[int]) -> Placer:
 
     def place_kernel(kernel: KernelInfo) -> Placements | Shortage:
         kind = PlaceKind[kernel.place.upper()]
-        return place(topology, usable, kind, kernel.threads_min, most_threads=kernel.threads_max)
+        return place(
+            topology,
+            usable,
+            kind,
+            kernel.threads_min,
+            most_threads=kernel.threads_max,
+            oversubscribe=kernel.oversubscribe,
+        )
 
     return place_kernel
 
@@ -214,7 +224,10 @@ def plan_from_json(document: Mapping[str, Any]) -> Plan:
 def case_id(kernel: str, parameters: Mapping[str, str | int], cpus: Sequence[int]) -> str:
     """The id of a case: ``clock/delta[read=rdtscp]@cpu1``; without ``@`` where there are no CPUs."""
     brackets = "[" + ",".join(f"{name}={value}" for name, value in parameters.items()) + "]" if parameters else ""
-    where = "@" + ",".join(f"cpu{cpu}" for cpu in cpus) if cpus else ""
+    # A CPU with several threads is named once, with their number: cpu1x2.
+    threads = Counter(cpus)
+    names = [f"cpu{cpu}" if count == 1 else f"cpu{cpu}x{count}" for cpu, count in threads.items()]
+    where = "@" + ",".join(names) if cpus else ""
     return f"{kernel}{brackets}{where}"
 
 
@@ -306,7 +319,10 @@ def make_plan(
             continue
         if placed.sentence:
             notes.append(f"{kernel.name}: {placed.sentence}")
-        own = [_case(engine, kernel, values, placement, settings) for values in combinations for placement in placed]
+        placements = [placement for placement in placed if placement.threads_per_cpu <= profile.most_threads_per_cpu]
+        own = [
+            _case(engine, kernel, values, placement, settings) for values in combinations for placement in placements
+        ]
         cases.extend(own)
         if kernel.twin and own:
             initial = tuple(parameter.initial for parameter in kernel.parameters)

@@ -19,6 +19,9 @@ int branch_misses_open(void);
 
 /* team.c */
 
+/* NR_CPUS of the largest distribution kernels. */
+#define MAX_CPUS 8192
+
 struct team {
     struct trial *trial;
     unsigned size;
@@ -27,6 +30,9 @@ struct team {
     _Alignas(128) _Atomic unsigned generation;
     /* First failure of any thread, 0 while all is well. */
     _Alignas(128) _Atomic int status;
+    /* Not 0 once worker 0 has left the window under way; see leader_has_ended. Alone on its lines: the others poll it. */
+    _Alignas(128) unsigned leader_end;
+    _Alignas(128) unsigned spins_before_yield;
     int agreed;           /* the status at the last meeting: see team_meet */
     uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);

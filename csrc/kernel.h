@@ -40,11 +40,13 @@
 #define PLACE_EACH_CPU 1 /* one case per usable CPU */
 #define PLACE_PAIRS 2    /* one case per pair of CPUs and direction, sampled by relation where there are many */
 #define PLACE_ALL 3      /* one case over all usable CPUs */
+#define PLACE_SWEEP 4    /* one case over 1, 2, 4 ... and all usable CPUs each, within the range of threads */
 
 #define KERNEL_ONCE 1   /* measured in the first round only: a picture of time, not an estimate */
 #define KERNEL_TWIN 2   /* its default case runs twice under two names in every round: the A/A row */
 #define KERNEL_OPT_IN 4 /* planned only when its full name is given: disturbs others, or needs a build of its own */
 #define KERNEL_MISSES 8 /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
+#define KERNEL_OVERSUBSCRIBE 16 /* with PLACE_SWEEP: also 2 and 4 times as many threads as CPUs, labelled so */
 
 /* What the engine saw during a batch. Flagged batches are kept and counted. */
 #define FLAG_MIGRATED 1         /* began and ended on different CPUs, or on one that was not asked for */
@@ -114,6 +116,10 @@ struct trial {
     uint64_t granule;            /* operations are asked for in multiples of this; 1 unless setup says otherwise */
     int miss_counter;            /* see branch_misses(); 0: none */
     double misses_per_operation; /* mispredictions of a loop kernel, over all batches; NaN where nothing counts */
+    int oversubscribed;          /* some CPU has several of the threads: whoever waits for another must yield */
+    unsigned measured; /* the windows of the first so many workers become samples: all, unless setup says otherwise */
+    const struct sample *samples; /* for the check of a loop kernel: batch by batch, in it worker by worker */
+    uint64_t sample_count;
     void *allocations;
     void *team;
     char explanation[REASON_BYTES];
@@ -123,6 +129,8 @@ struct worker {
     struct trial *trial;
     unsigned index, team_size;
     int cpu;
+    uint64_t done;          /* operations of this window: as asked for, unless run sets it; see leader_has_ended() */
+    const void *leader_end; /* see there */
 };
 
 /* One timed window of one thread. For event kernels: the median of one batch of events, as one operation. */
@@ -235,6 +243,18 @@ uint64_t team_start(struct worker *worker);
  * kernel finds the sum over its batches in trial->misses_per_operation.
  */
 double branch_misses(const struct trial *trial);
+
+/*
+ * Contention is measured for a time, not for a number of operations: a thread that has made its share leaves the others alone. So worker
+ * 0 leads: it makes the operations that are asked for, and its window is the batch. The others go on until leader_has_ended() and
+ * say in worker->done how many operations they made, at least one. To be asked once in a block of operations, so that asking does
+ * not show: until worker 0 has left its window, nobody writes to the line of this flag.
+ */
+static inline int leader_has_ended(const struct worker *worker)
+{
+    /* Relaxed: only that it comes to be seen matters. What the threads wrote is ordered by the meeting after the window. */
+    return __atomic_load_n((const unsigned *)worker->leader_end, __ATOMIC_RELAXED) != 0;
+}
 
 /* The compiler can neither see through `x` nor drop it. */
 #define OPAQUE(x) __asm__ volatile("" : "+r"(x))

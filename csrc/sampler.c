@@ -35,6 +35,10 @@
 /* Threads, pinning, the two core-clock probes, the empty windows and the search for the operations per batch: seen 0.7-1.5 ms. */
 #define CASE_OVERHEAD_NS 1000000
 #define SERIES_BATCHES 2048
+/* With more threads than CPUs a window has to hold several turns of the scheduler (3-4 ms each): so much of worker 0's own time, in so
+   many batches. A case of this kind costs as much as ten others. */
+#define OVERSUBSCRIBED_NS UINT64_C(6000000)
+#define OVERSUBSCRIBED_BATCHES 2
 
 /* The raw ping-pong beside each case of a team: 5 x 200 round trips, some 0.2 ms; the median of the five dodges gaps. */
 #define RAW_TRIPS 200
@@ -152,8 +156,15 @@ static uint64_t team_window(struct session *session, struct worker *worker, uint
 {
     struct window *window = &session->windows[worker->index];
 
+    worker->done = operations;
+    if (worker->index == 0)
+        __atomic_store_n(&session->team.leader_end, 0,
+                         __ATOMIC_RELAXED); /* passed on by the meetings before the start */
     team_start(worker);
     *window = timed(session->trial.run, worker, operations);
+    if (worker->index == 0)
+        /* Relaxed, pairs with leader_has_ended(): it carries nothing but itself. */
+        __atomic_store_n(&session->team.leader_end, 1, __ATOMIC_RELAXED);
     team_meet(&session->team);
     return session->windows[0].end - session->windows[0].begin;
 }
@@ -189,7 +200,7 @@ static uint64_t calibrate(struct session *session, struct worker *worker)
     }
 }
 
-/* More threads than CPUs: a hand-over then waits for the scheduler, and says nothing about lines. */
+/* More threads than CPUs: whatever waits for another thread may wait for the scheduler, and a hand-over says nothing about lines. */
 static int oversubscribed(const struct trial *trial)
 {
     for (unsigned i = 0; i < trial->team_size; i++)
@@ -208,7 +219,7 @@ static double raw_round_trip(struct session *session, struct worker *worker)
     _Atomic uint64_t *line = &session->raw_line;
     double repeats[RAW_REPEATS];
 
-    if (session->team.size < 2 || oversubscribed(&session->trial))
+    if (session->team.size < 2 || session->trial.oversubscribed)
         return NAN;
     for (int repeat = 0; repeat < RAW_REPEATS; repeat++) {
         uint64_t begin;
@@ -294,7 +305,7 @@ static struct sample make_sample(const struct worker *worker, uint64_t batch, co
 static void loop_batches(struct session *session, struct worker *worker)
 {
     struct trial *trial = &session->trial;
-    const unsigned size = session->team.size;
+    const unsigned size = session->team.size, measured = trial->measured;
     uint64_t operations;
     double misses = NAN;
 
@@ -303,6 +314,8 @@ static void loop_batches(struct session *session, struct worker *worker)
         session->operations = operations;
     for (uint64_t i = 0; i < session->settings.warmup_batches; i++)
         team_window(session, worker, operations);
+    if (trial->oversubscribed)
+        operations = granules(trial, (double)operations * fmax(1, (double)OVERSUBSCRIBED_NS / (double)trial->batch_ns));
     if (worker->index == 0)
         misses = branch_misses(trial);
     for (uint64_t batch = 0; batch < trial->batches; batch++) {
@@ -316,7 +329,7 @@ static void loop_batches(struct session *session, struct worker *worker)
         after = look_around();
         sample = make_sample(worker, batch, &before, &after);
         sample.ticks = (int64_t)(window->end - window->begin);
-        sample.operations = (int64_t)operations;
+        sample.operations = (int64_t)worker->done;
         sample.begin_ticks = (int64_t)(window->begin - session->began_ticks);
         net = (double)sample.ticks - trial->overhead_ticks;
         if (net < MIN_QUANTA * (double)trial->quantum_ticks || net < MIN_BATCH_NS * trial->tick_hz / 1e9)
@@ -326,11 +339,16 @@ static void loop_batches(struct session *session, struct worker *worker)
             if (sample.overlap < LOW_OVERLAP)
                 sample.flags |= FLAG_LOW_OVERLAP;
         }
-        session->samples[batch * size + worker->index] = sample;
+        if (trial->oversubscribed) /* taking turns is what such a case is about */
+            sample.flags &= ~(FLAG_SWITCHED | FLAG_LOW_OVERLAP);
+        if (worker->index < measured)
+            session->samples[batch * measured + worker->index] = sample;
         team_meet(&session->team); /* the windows are read: the next batch may write them */
     }
     if (worker->index == 0) {
-        session->outcome->samples = (int64_t)(trial->batches * size);
+        session->outcome->samples = (int64_t)(trial->batches * measured);
+        trial->samples = session->samples;
+        trial->sample_count = trial->batches * measured;
         trial->misses_per_operation = (branch_misses(trial) - misses) / (double)(trial->batches * operations);
     }
 }
@@ -482,16 +500,31 @@ uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const st
     return (kernel->flags & KERNEL_ONCE && batches < SERIES_BATCHES ? SERIES_BATCHES : batches) * team_size;
 }
 
+/* How many CPUs this process may use; 1 where that cannot be read. */
+static unsigned mask_size(void)
+{
+    const size_t bytes = CPU_ALLOC_SIZE(MAX_CPUS);
+    cpu_set_t *mask = CPU_ALLOC(MAX_CPUS);
+    const int known = mask && sched_getaffinity(0, bytes, mask) == 0;
+    const unsigned count = known ? (unsigned)CPU_COUNT_S(bytes, mask) : 1;
+
+    CPU_FREE(mask);
+    return count;
+}
+
 uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size,
                        const struct settings *settings)
 {
     struct trial trial = {.kernel = kernel, .team_size = team_size, .batch_ns = settings->batch_ns};
+    const unsigned cpus = mask_size();
     uint64_t cost = CASE_OVERHEAD_NS + 20000 * (uint64_t)team_size + (team_size > 1 ? 2 * RAW_COST_NS : 0);
 
     memcpy(trial.value, values, sizeof trial.value);
     trial.batches = kernel->batches ? kernel->batches : settings->batches;
     if (kernel->run)
         cost += (trial.batches + settings->warmup_batches + 2 * CALIBRATION_TRIES) * settings->batch_ns;
+    if (kernel->run && kernel->flags & KERNEL_OVERSUBSCRIBE && team_size > cpus)
+        cost += OVERSUBSCRIBED_BATCHES * OVERSUBSCRIBED_NS * team_size / cpus;
     return cost + (kernel->cost_ns ? kernel->cost_ns(&trial) : 0);
 }
 
@@ -580,9 +613,13 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
             return outcome->status = -EINVAL;
         }
     }
+    trial->oversubscribed = oversubscribed(trial);
+    trial->measured = team_size;
     trial->team = &session.team;
     session.team.trial = trial;
     trial->batches = kernel->batches ? kernel->batches : settings->batches;
+    if (trial->oversubscribed && kernel->run && trial->batches > OVERSUBSCRIBED_BATCHES)
+        trial->batches = OVERSUBSCRIBED_BATCHES;
     if (sample_capacity < trial_samples(kernel, team_size, settings)) {
         snprintf(outcome->reason, REASON_BYTES, "room for %llu samples, %llu are needed",
                  (unsigned long long)sample_capacity, (unsigned long long)trial_samples(kernel, team_size, settings));

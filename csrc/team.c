@@ -58,7 +58,7 @@ int team_meet(struct team *team)
     }
     /* C: acquire, pairs with B. */
     while (atomic_load_explicit(&team->generation, memory_order_acquire) == generation) {
-        if (++spins < SPINS_BEFORE_YIELD)
+        if (++spins < team->spins_before_yield)
             cpu_relax();
         else
             sched_yield();
@@ -114,8 +114,8 @@ static void *member_main(void *argument)
 /* The inherited mask is a promise to whoever started us, though the system would let a thread leave it. */
 static int inside_mask(const int *cpus, unsigned count)
 {
-    const size_t bytes = CPU_ALLOC_SIZE(8192); /* NR_CPUS of the largest distribution kernels */
-    cpu_set_t *mask = CPU_ALLOC(8192);
+    const size_t bytes = CPU_ALLOC_SIZE(MAX_CPUS);
+    cpu_set_t *mask = CPU_ALLOC(MAX_CPUS);
     int outside = -1;
 
     if (!mask || sched_getaffinity(0, bytes, mask)) {
@@ -139,6 +139,8 @@ int team_run(struct team *team, void (*body)(struct worker *worker, void *contex
 
     team->body = body;
     team->context = context;
+    /* Whom we wait for may be waiting for our CPU. */
+    team->spins_before_yield = team->trial->oversubscribed ? 0 : SPINS_BEFORE_YIELD;
     if (!members) {
         team_fail(team, -ENOMEM, "no memory for %u threads", team->size);
         return -ENOMEM;
@@ -152,8 +154,11 @@ int team_run(struct team *team, void (*body)(struct worker *worker, void *contex
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     for (; created < team->size && !error; created++) {
         members[created].team = team;
-        members[created].worker = (struct worker){
-            .trial = team->trial, .index = created, .team_size = team->size, .cpu = team->trial->cpus[created]};
+        members[created].worker = (struct worker){.trial = team->trial,
+                                                  .index = created,
+                                                  .team_size = team->size,
+                                                  .cpu = team->trial->cpus[created],
+                                                  .leader_end = &team->leader_end};
         error = pthread_create(&members[created].thread, &attributes, member_main, &members[created]);
     }
     pthread_attr_destroy(&attributes);

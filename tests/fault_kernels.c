@@ -69,6 +69,16 @@ KERNEL(pair,
     .run     = spin,
     .check   = fine)
 
+KERNEL(sweep,
+    .name    = "many/sweep",
+    .summary = "any number of threads",
+    .unit    = "turn",
+    .threads = { .min = 1, .max = MAX_TEAM },
+    .place   = PLACE_SWEEP,
+    .flags   = KERNEL_OVERSUBSCRIBE,
+    .run     = spin,
+    .check   = fine)
+
 static void crash(struct worker *worker, uint64_t operations)
 {
     (void)worker;

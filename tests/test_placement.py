@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from machines import NAMES, build, cpuinfo, snapshot, write
 
 from fencepost.bench.placement import (
+    OVERSUBSCRIBED,
     RELATIONS,
     PlaceKind,
     Placement,
@@ -159,6 +160,82 @@ def test_each_cpu_and_all() -> None:
     assert sorted(team.cpus) == [1, 2, 3]
     (team,) = placed(smt_pair(), range(16), PlaceKind.ALL, 2, most_threads=3)
     assert len(team.cpus) == 3
+
+
+def sizes(placements: Placements) -> list[int]:
+    return [len(place.cpus) for place in placements]
+
+
+@pytest.mark.parametrize(
+    ("usable", "least", "most", "expected"),
+    [
+        (1, 1, None, [1]),
+        (2, 1, 1024, [1, 2]),
+        (6, 1, 1024, [1, 2, 4, 6]),
+        (16, 1, None, [1, 2, 4, 8, 16]),
+        (16, 2, 12, [2, 4, 8, 12]),
+        (16, 3, 16, [3, 4, 8, 16]),
+        (5, 5, 5, [5]),
+    ],
+)
+def test_sweep_doubles_up_to_all_cpus_or_what_the_kernel_takes(
+    usable: int, least: int, most: int | None, expected: list[int]
+) -> None:
+    sweep = placed(smt_pair(), range(usable), PlaceKind.SWEEP, least, most_threads=most)
+    assert sizes(sweep) == expected
+    assert (sweep.sampled, sweep.total, sweep.sentence) == (False, len(expected), None)
+
+
+def test_larger_teams_of_a_sweep_hold_the_smaller() -> None:
+    one, two, four, eight, all_of_them = placed(smt_pair(), range(16), PlaceKind.SWEEP, 1)
+    assert one == Placement((15,), None)
+    assert two == Placement((15, 13), "same_l2")
+    assert (four.relation, eight.relation) == ("same_l3", "cross_package")  # distinct cores first
+    assert all_of_them.relation == "cross_package"
+    for smaller, larger in ((one, two), (two, four), (four, eight), (eight, all_of_them)):
+        assert larger.cpus[: len(smaller.cpus)] == smaller.cpus
+
+
+def test_oversubscribed_placements_say_so_and_take_the_cpus_in_turn() -> None:
+    sweep = placed(smt_pair(), [3, 0], PlaceKind.SWEEP, 1, most_threads=1024, oversubscribe=True)
+    *within, double, fourfold = sweep.placements
+    assert [place.threads_per_cpu for place in sweep] == [1, 1, 2, 4]
+    assert OVERSUBSCRIBED not in {place.relation for place in within}
+    assert double == Placement((3, 0) * 2, OVERSUBSCRIBED)
+    assert fourfold == Placement((3, 0) * 4, OVERSUBSCRIBED)
+
+
+@pytest.mark.parametrize(("most", "expected"), [(3, [1, 2]), (4, [1, 2, 4]), (7, [1, 2, 4]), (8, [1, 2, 4, 8])])
+def test_oversubscription_stops_at_what_the_kernel_takes(most: int, expected: list[int]) -> None:
+    assert sizes(placed(smt_pair(), [0, 2], PlaceKind.SWEEP, 1, most_threads=most, oversubscribe=True)) == expected
+
+
+def test_a_kernel_that_cannot_fill_the_machine_is_not_oversubscribed() -> None:
+    assert sizes(placed(smt_pair(), range(16), PlaceKind.SWEEP, 1, most_threads=8, oversubscribe=True)) == [1, 2, 4, 8]
+
+
+def test_one_cpu_can_be_oversubscribed() -> None:
+    sweep = placed(smt_pair(), [5], PlaceKind.SWEEP, 1, most_threads=64, oversubscribe=True)
+    assert [(place.cpus, place.relation) for place in sweep] == [
+        ((5,), None),
+        ((5, 5), OVERSUBSCRIBED),
+        ((5,) * 4, OVERSUBSCRIBED),
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sweeps_of_real_machines(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    topology = read_topology(snapshot(name, tmp_path_factory))
+    count = len(topology.cpus)
+    sweep = placed(topology, topology.cpus, PlaceKind.SWEEP, 1, most_threads=1024, oversubscribe=True)
+    within = [place for place in sweep if place.threads_per_cpu == 1]
+    assert [len(place.cpus) for place in within] == sorted({count, *(2**n for n in range(20) if 2**n < count)})
+    assert set(within[-1].cpus) == set(topology.cpus)
+    ranks = [RELATIONS.index(place.relation) for place in within if place.relation]
+    assert ranks == sorted(ranks)  # a larger team never comes closer together
+    assert [len(place.cpus) for place in sweep if place.threads_per_cpu > 1] == [
+        count * times for times in (2, 4) if count * times <= 1024
+    ]
 
 
 def test_pairs_in_both_directions() -> None:

@@ -39,6 +39,7 @@ def test_ids_name_parameters_in_order_and_cpus() -> None:
 def test_case_ids_of_the_contract() -> None:
     assert plans.case_id("clock/delta", {"read": "rdtscp"}, (1,)) == "clock/delta[read=rdtscp]@cpu1"
     assert plans.case_id("line/pingpong", {}, (0, 1)) == "line/pingpong@cpu0,cpu1"
+    assert plans.case_id("line/contended", {}, (1, 0, 1, 0)) == "line/contended@cpu1x2,cpu0x2"
     assert plans.case_id("a/b", {"x": 1, "y": "z"}, ()) == "a/b[x=1,y=z]"
 
 
@@ -114,6 +115,25 @@ def test_a_sample_of_pairs_is_noted() -> None:
     plan = tiny_plan(["good/pair"], placer=placer)
     assert len(plan.notes) == 1
     assert "of 9900 pairs" in plan.notes[0]
+
+
+def swept(profile: str) -> plans.Plan:
+    engine = runtime.fault_engine()
+    placer = plans.placer_on(Topology(cpus=(0, 1, 5)), (1, 5))
+    return plans.make_plan(
+        engine, catalog.read_catalog(engine), plans.PROFILES[profile], placer, patterns=["many/sweep"], seed=1
+    )
+
+
+def test_threads_are_swept_and_oversubscribed_by_profile() -> None:
+    within = ["many/sweep@cpu5", "many/sweep@cpu5,cpu1"]
+    assert ids(swept("quick")) == within
+    assert ids(swept("standard")) == [*within, "many/sweep@cpu5x2,cpu1x2"]
+    assert ids(swept("rigorous")) == [*within, "many/sweep@cpu5x2,cpu1x2", "many/sweep@cpu5x4,cpu1x4"]
+    *_, fourfold = swept("rigorous").cases
+    assert fourfold.cpus == (5, 1) * 4
+    assert fourfold.relation == "oversubscribed"
+    assert swept("rigorous").cpus == (1, 5)
 
 
 def with_opt_in(name: str) -> catalog.Catalog:
