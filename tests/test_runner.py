@@ -59,6 +59,18 @@ def run(folder: runfolder.RunFolder, progress: runner.Progress | None = None, **
     runner.Runner(runtime.fault_engine(), folder, progress, **options).run()
 
 
+def workers() -> list[int]:
+    """Worker processes of this process; other tests may have left children of their own (a fork server, say)."""
+    return [child for child in children(os.getpid()) if b"worker.py" in command_line(child)]
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""
+
+
 def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
     with make(tmp_path, ["good/steady", "good/events", "good/once"]) as folder:
         progress = Recorder()
@@ -121,20 +133,19 @@ def test_a_hanging_case_is_left_out_after_the_watchdog(tmp_path: Path) -> None:
         cases = record(folder, 2)["cases"]
     assert "took longer than" in cases[f"bad/hang@cpu{CPU}"]["reason"]
     assert cases[f"good/steady[size=4096,mode=plain]@cpu{CPU}"]["status"] == "ok"
-    assert children(os.getpid()) == []
+    assert workers() == []
 
 
 def kill_workers(number: int) -> None:
-    for child in children(os.getpid()):
-        if b"worker.py" in Path(f"/proc/{child}/cmdline").read_bytes():
-            os.kill(child, number)
+    for worker in workers():
+        os.kill(worker, number)
 
 
 def test_a_worker_killed_from_outside_is_started_again(tmp_path: Path) -> None:
     left = [1]
 
     def kill_once() -> None:
-        if left and children(os.getpid()):
+        if left and workers():
             left.pop()
             kill_workers(signal.SIGKILL)
 
@@ -283,7 +294,7 @@ def test_a_signal_ends_the_run_and_keeps_complete_rounds(tmp_path: Path, number:
             run(folder, Stopper())
         assert folder.complete_rounds() == [1, 2]
     assert {n: signal.getsignal(n) for n in handlers} == handlers
-    assert children(os.getpid()) == []
+    assert workers() == []
 
 
 def test_a_signal_interrupts_a_worker_at_work(tmp_path: Path) -> None:
@@ -291,7 +302,7 @@ def test_a_signal_interrupts_a_worker_at_work(tmp_path: Path) -> None:
         progress = Recorder(lambda: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(RunInterruptedError, match="SIGTERM; 0 of 2"):
             run(folder, progress)
-    assert children(os.getpid()) == []
+    assert workers() == []
 
 
 def start(tmp_path: Path, *arguments: str) -> tuple[subprocess.Popen[str], Path]:

@@ -346,8 +346,9 @@ def test_costs_are_what_the_plan_can_afford(engine: Engine) -> None:
         for parameter in kernel.parameters:
             if parameter.name:
                 sweep = text(engine, parameter.standard) if parameter.standard else str(parameter.initial)
-                row = range(len(text(engine, parameter.labels).split())) if sweep == "*" else map(int, sweep.split())
-                values = list(row)
+                labels = text(engine, parameter.labels).split() if parameter.labels else []
+                words = labels if sweep == "*" else sweep.split()
+                values = [labels.index(word) if word in labels else int(word) for word in words]
                 cases = [(*case, value) for case in cases for value in values]
         for case in cases:
             padded = [*case, *([0] * (engine.lib.MAX_PARAMETERS - len(case)))]
