@@ -120,11 +120,11 @@ def loops(instructions: Sequence[Instruction]) -> list[list[Instruction]]:
         for jump in instructions
         if jump.target is not None
         and instructions[0].address <= jump.target <= jump.address
-        and jump.address in _reachable(instructions, jump.target)
+        and jump.address in reachable(instructions, jump.target)
     ]
 
 
-def _reachable(instructions: Sequence[Instruction], start: int) -> set[int]:
+def reachable(instructions: Sequence[Instruction], start: int) -> set[int]:
     """Addresses that control may get to from `start`, inside the function.
 
     A jump back need not be a loop: compilers move rare blocks to the end, from where they jump back to the rest.
