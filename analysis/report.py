@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,16 @@ from fencepost.analysis.derive import core_clock_of_rounds, tick_hz
 from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, analyse, records
 from fencepost.analysis.figures import Figure
 from fencepost.analysis.tables import (
-    DASH,
     Table,
     bounds,
     count,
     ns_with_bounds,
     plain,
     size,
-    size_bytes,
     table,
     with_bounds,
 )
+from fencepost.analysis.topics.memory import caches
 from fencepost.bench.schema import SCHEMA_VERSION
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -280,77 +279,20 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-_Picker = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any] | None]
-
-
-def _with(**wanted: object) -> _Picker:
-    """The first row whose parameters have these values."""
-
-    def pick(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-        fits = (
-            row for row in rows if all(str(row["parameters"].get(name)) == str(value) for name, value in wanted.items())
-        )
-        return next(fits, None)
-
-    return pick
-
-
-def _by_size(largest: bool) -> _Picker:
-    def pick(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-        known = [
-            row
-            for row in rows
-            if math.isfinite(size_bytes(row["parameters"].get("size")))
-            and row["parameters"].get("order", "random") == "random"
-        ]
-        key = lambda row: size_bytes(row["parameters"].get("size"))  # noqa: E731
-        return (max if largest else min)(known, key=key, default=None)
-
-    return pick
-
-
-def _first(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    return rows[0] if rows else None
-
-
-LADDER: tuple[tuple[str, str, _Picker], ...] = (
-    ("add, waiting for the one before", "pipeline/chain", _with(op="add", chains=1)),
-    ("multiply, waiting for the one before", "pipeline/chain", _with(op="imul", chains=1)),
-    ("load from the first-level cache", "memory/chase", _by_size(largest=False)),
-    ("read the tick counter, unfenced", "clock/read", _with(read="rdtsc")),
-    ("read the tick counter, fenced", "clock/read", _with(read="lfence_rdtsc_lfence")),
-    ("read the tick counter", "clock/read", _with(read="isb_cntvct_isb")),
-    ("ask libc for the time (vDSO)", "clock/call", _with(clock="monotonic", via="libc")),
-    ("load from the largest ring", "memory/chase", _by_size(largest=True)),
-    ("enter the kernel and come back", "clock/null_syscall", _first),
-    ("ask the kernel for the time", "clock/call", _with(clock="monotonic", via="syscall")),
-    ("how late a sleeping thread wakes", "clock/wakeup", _with(policy="other", period_us=1000)),
-)
-
-
 def ladder(analysis: Analysis) -> Table | None:
     """The machine's headline numbers, cheapest first; None where none of them was measured."""
-    rows = [row for row in records(analysis.rows) if math.isfinite(row["ns"]) and row["twin_of"] is None]
-    steps = []
-    for label, kernel, pick in LADDER:
-        row = pick([row for row in rows if row["kernel"] == kernel])
-        if row is not None:
-            if kernel == "memory/chase":
-                label += f" ({size(size_bytes(row['parameters'].get('size')))}, {row['parameters'].get('pages')} pages)"
-            steps.append((row["ns"], label, row))
-    steps.sort(key=lambda step: step[0])
+    if not analysis.rounds:
+        return None
+    found = (step(analysis) for topic in topics.known_topics() for step in topic.ladder)
+    rungs = sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns[0])
     cells = [
         (
-            label,
-            ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"])
-            + (f" ({len(row['modes'])} modes)" if row["modes"] else ""),
-            # A thread that sleeps spends no cycles.
-            DASH
-            if row["kernel"] == "clock/wakeup"
-            else with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
-            row["case"],
+            rung.label,
+            ns_with_bounds(*rung.ns) + (f" ({rung.modes} modes)" if rung.modes else ""),
+            with_bounds(*rung.cycles),
+            rung.measured_as,
         )
-        for _, label, row in steps
+        for rung in rungs
     ]
     caption = "What things cost here: median over processes [95 % interval]"
     return table(caption, ("what", "time", "core cycles", "measured as"), cells) if cells else None
@@ -503,7 +445,7 @@ def machine_table(machine: Mapping[str, Any]) -> Table:
                 or "not known",
             )
         )
-    known = topics.caches(machine)
+    known = caches(machine)
     if known:
         facts.append(("caches", ", ".join(f"{name} {size(value)}" for name, value in known)))
     memory = machine.get("memory_bytes")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fencepost.analysis.estimate import Analysis, analyse, records
+from fencepost.analysis.rows import remarks
 from fencepost.analysis.tables import nanoseconds, ns_bounds, plain
-from fencepost.analysis.topics import remarks
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -15,6 +15,7 @@ from synthetic import Case
 from fencepost.analysis import estimate, figures, topics
 from fencepost.analysis.figures import Figure, Point, Series
 from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, size, size_bytes, table
+from fencepost.analysis.topics import memory
 
 EVIL = '<script>alert(1)</script> $\\frac{1}{2}$ & "x"'
 TABLE = table("caption", ("x", "y"), [("1", "2")])
@@ -133,8 +134,8 @@ def test_a_topic_without_figures_of_its_own_shows_its_rows(tmp_path: Path) -> No
 
 def test_cache_sizes_are_those_that_the_machine_states() -> None:
     machine = synthetic.machine_document()
-    assert topics.caches(machine) == [("L1d", 32 << 10), ("L2", 1 << 20), ("L3", 32 << 20)]
-    assert topics.caches({}) == topics.caches({"caches": "none"}) == topics.caches({"caches": [{"level": 1}, 3]}) == []
+    assert memory.caches(machine) == [("L1d", 32 << 10), ("L2", 1 << 20), ("L3", 32 << 20)]
+    assert memory.caches({}) == memory.caches({"caches": "none"}) == memory.caches({"caches": [{"level": 1}, 3]}) == []
 
 
 @pytest.mark.parametrize(

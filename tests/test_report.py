@@ -374,7 +374,7 @@ def test_the_summary_lists_what_was_measured(suite: Path) -> None:
 
 def test_the_analysis_starts_no_kernel() -> None:
     folder = Path(report.__file__).parent
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert "_kernels" not in text and "bench.engine" not in text
         for module in re.findall(r"from fencepost\.bench\.?(\w*) import|import fencepost\.bench\.?(\w*)", text):

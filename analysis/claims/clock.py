@@ -1,101 +1,18 @@
-"""Sentences of a lecture made testable: what was said, what this run says to it.
-
-A claim is a function with the decorator `claim`, found by `verdicts`. Each verdict carries its figure with an interval,
-the condition where it depends on one, or the need where this machine cannot tell.
-"""
+"""What the notes say of clocks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from fencepost.analysis import derive
-from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis
 from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, with_bounds
 
-SAME = 0.01
-"""Margin within which two clock rates count as equal."""
 AGREE_PPM = 100.0
-
-
-class Outcome(StrEnum):
-    """The four verdicts."""
-
-    CONFIRMED = "confirmed"
-    REFUTED = "refuted"
-    DEPENDS = "depends"
-    NOT_MEASURABLE = "not measurable here"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What this run says to a claim. `figure` is the number with its interval as text, `because` one or two
-    sentences.
-    """
-
-    outcome: Outcome
-    figure: str
-    because: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The sentence as it stands in the notes, in English, and the kernels that test it."""
-
-    id: str
-    topic: str
-    quote: str
-    english: str
-    kernels: tuple[str, ...]
-    test: Callable[[Analysis], Verdict]
-
-
-_CLAIMS: list[Claim] = []
-
-
-def claim(
-    name: str, quote: str, english: str, kernels: Sequence[str]
-) -> Callable[[Callable[[Analysis], Verdict]], Callable[[Analysis], Verdict]]:
-    """Register the function under it as the test of one sentence. Its topic is the first part of `name`, before the
-    slash.
-    """
-
-    def register(test: Callable[[Analysis], Verdict]) -> Callable[[Analysis], Verdict]:
-        if any(other.id == name for other in _CLAIMS):
-            raise ValueError(f"claim {name} is there twice")
-        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test))
-        return test
-
-    return register
-
-
-def claims() -> tuple[Claim, ...]:
-    """All claims, in the order of the file."""
-    return tuple(_CLAIMS)
-
-
-def verdicts(analysis: Analysis) -> list[tuple[Claim, Verdict]]:
-    """Each claim with what this run says to it; a claim whose kernels are not in the run is not measurable here, and
-    says why.
-    """
-    return [(item, _missing(analysis, item) or item.test(analysis)) for item in _CLAIMS]
-
-
-def _missing(analysis: Analysis, item: Claim) -> Verdict | None:
-    for kernel in item.kernels:
-        rows = analysis.kernel(kernel)
-        if not len(rows):
-            return Verdict(
-                Outcome.NOT_MEASURABLE, "", f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`."
-            )
-        if rows["ns"].isna().all():
-            return Verdict(Outcome.NOT_MEASURABLE, "", f"{kernel}: {rows['reason'].iloc[0]}.")
-    return None
 
 
 @claim(
@@ -235,47 +152,3 @@ def _coarse_step(analysis: Analysis) -> float:
         if "coarse" in str(parameters.get("clock", "")):
             return float(str(item.ns))
     return math.nan
-
-
-@claim(
-    "pipeline/dependence",
-    "假如某條指令需要依賴前面一條指令的執行結果數據，那麼 pipeline 便失去作用，因為第二條指令必須等待第一條指令完成。",
-    "If an instruction depends on the result of the one before it, the pipeline loses its effect, because the "
-    "second must wait for the first to finish.",
-    ["pipeline/chain"],
-)
-def dependence(analysis: Analysis) -> Verdict:
-    """One chain against several independent ones: the same instructions, with and without waiting."""
-    rows = analysis.kernel("pipeline/chain")
-    rows = rows[rows["ns"].notna()]
-    factors: dict[str, Interval] = {}
-    by_op: dict[str, dict[int, str]] = {}
-    ns = dict(zip(rows["case"], rows["ns"], strict=True))
-    for case, parameters in zip(rows["case"], rows["parameters"], strict=True):
-        by_op.setdefault(str(parameters.get("op")), {})[int(parameters.get("chains", 0))] = case
-    for op, cases in by_op.items():
-        several = [case for chains, case in cases.items() if chains > 1]
-        if 1 in cases and several:
-            factors[op] = derive.ratio(analysis, cases[1], min(several, key=lambda case: ns[case]))
-    if not factors:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs one chain and several of the same instruction in one run.")
-    figure = "; ".join(f"{op} ×{with_bounds(value.value, value.low, value.high)}" for op, value in factors.items())
-    # Without an interval (fewer than six rounds) the median has to do; the figure shows that it has none.
-    slower = {
-        op for op, value in factors.items() if (value.value if math.isnan(value.low) else value.low) > 1 + 5 * SAME
-    }
-    if slower == set(factors):
-        because = (
-            "Each instruction that waits for the one before it takes its full latency; independent ones overlap. "
-            "Only the dependent chain "
-            "stands still: other chains run on beside it, out of order."
-        )
-        return Verdict(Outcome.CONFIRMED, figure, because)
-    if slower:
-        return Verdict(
-            Outcome.DEPENDS,
-            figure,
-            f"It depends on the instruction: waiting costs for {', '.join(sorted(slower))}, not for "
-            f"{', '.join(sorted(set(factors) - slower))}.",
-        )
-    return Verdict(Outcome.REFUTED, figure, "Dependent instructions took no longer than independent ones.")

@@ -1,0 +1,96 @@
+"""Sentences of a lecture made testable: what was said, what this run says to it.
+
+A claim is a function with the decorator `claim` in a module of this package, one module a topic; modules are found by
+looking. Each verdict carries its figure with an interval, the condition where it depends on one, or the need where this
+machine cannot tell.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fencepost.analysis.estimate import Analysis
+
+SAME = 0.01
+"""Margin within which two figures count as equal."""
+
+
+class Outcome(StrEnum):
+    """The four verdicts."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    DEPENDS = "depends"
+    NOT_MEASURABLE = "not measurable here"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What this run says to a claim. `figure` is the number with its interval as text, `because` one or two
+    sentences.
+    """
+
+    outcome: Outcome
+    figure: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The sentence as it stands in the notes, in English, and the kernels that test it."""
+
+    id: str
+    topic: str
+    quote: str
+    english: str
+    kernels: tuple[str, ...]
+    test: Callable[[Analysis], Verdict]
+
+
+_CLAIMS: list[Claim] = []
+
+
+def claim(
+    name: str, quote: str, english: str, kernels: Sequence[str]
+) -> Callable[[Callable[[Analysis], Verdict]], Callable[[Analysis], Verdict]]:
+    """Register the function under it as the test of one sentence. Its topic is the first part of `name`, before the
+    slash.
+    """
+
+    def register(test: Callable[[Analysis], Verdict]) -> Callable[[Analysis], Verdict]:
+        if any(other.id == name for other in _CLAIMS):
+            raise ValueError(f"claim {name} is there twice")
+        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test))
+        return test
+
+    return register
+
+
+def claims() -> tuple[Claim, ...]:
+    """All claims: by module, and in a module in the order of the file."""
+    for item in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{item.name}")
+    return tuple(_CLAIMS)
+
+
+def verdicts(analysis: Analysis) -> list[tuple[Claim, Verdict]]:
+    """Each claim with what this run says to it; a claim whose kernels are not in the run is not measurable here, and
+    says why.
+    """
+    return [(item, _missing(analysis, item) or item.test(analysis)) for item in claims()]
+
+
+def _missing(analysis: Analysis, item: Claim) -> Verdict | None:
+    for kernel in item.kernels:
+        rows = analysis.kernel(kernel)
+        if not len(rows):
+            return Verdict(
+                Outcome.NOT_MEASURABLE, "", f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`."
+            )
+        if rows["ns"].isna().all():
+            return Verdict(Outcome.NOT_MEASURABLE, "", f"{kernel}: {rows['reason'].iloc[0]}.")
+    return None

@@ -1,0 +1,54 @@
+"""What the notes say of the pipeline."""
+
+from __future__ import annotations
+
+import math
+
+from fencepost.analysis import derive
+from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.tables import with_bounds
+
+
+@claim(
+    "pipeline/dependence",
+    "假如某條指令需要依賴前面一條指令的執行結果數據，那麼 pipeline 便失去作用，因為第二條指令必須等待第一條指令完成。",
+    "If an instruction depends on the result of the one before it, the pipeline loses its effect, because the "
+    "second must wait for the first to finish.",
+    ["pipeline/chain"],
+)
+def dependence(analysis: Analysis) -> Verdict:
+    """One chain against several independent ones: the same instructions, with and without waiting."""
+    rows = analysis.kernel("pipeline/chain")
+    rows = rows[rows["ns"].notna()]
+    factors: dict[str, Interval] = {}
+    by_op: dict[str, dict[int, str]] = {}
+    ns = dict(zip(rows["case"], rows["ns"], strict=True))
+    for case, parameters in zip(rows["case"], rows["parameters"], strict=True):
+        by_op.setdefault(str(parameters.get("op")), {})[int(parameters.get("chains", 0))] = case
+    for op, cases in by_op.items():
+        several = [case for chains, case in cases.items() if chains > 1]
+        if 1 in cases and several:
+            factors[op] = derive.ratio(analysis, cases[1], min(several, key=lambda case: ns[case]))
+    if not factors:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs one chain and several of the same instruction in one run.")
+    figure = "; ".join(f"{op} ×{with_bounds(value.value, value.low, value.high)}" for op, value in factors.items())
+    # Without an interval (fewer than six rounds) the median has to do; the figure shows that it has none.
+    slower = {
+        op for op, value in factors.items() if (value.value if math.isnan(value.low) else value.low) > 1 + 5 * SAME
+    }
+    if slower == set(factors):
+        because = (
+            "Each instruction that waits for the one before it takes its full latency; independent ones overlap. "
+            "Only the dependent chain "
+            "stands still: other chains run on beside it, out of order."
+        )
+        return Verdict(Outcome.CONFIRMED, figure, because)
+    if slower:
+        return Verdict(
+            Outcome.DEPENDS,
+            figure,
+            f"It depends on the instruction: waiting costs for {', '.join(sorted(slower))}, not for "
+            f"{', '.join(sorted(set(factors) - slower))}.",
+        )
+    return Verdict(Outcome.REFUTED, figure, "Dependent instructions took no longer than independent ones.")

@@ -1,0 +1,92 @@
+"""Topics of the report, one module each: the question, how to read the figures, what they do not show, which figures to
+draw, and what the topic gives to the ladder at the report's top.
+
+A topic is the part of a kernel's name before the slash. Modules of this package are found by looking: one with a
+`TOPIC` is a topic. A topic without a module here, a user's own, gets a section in general terms.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.figures import Figure
+from fencepost.analysis.ladder import Step
+from fencepost.analysis.rows import rows_figure, topic_tables
+from fencepost.analysis.tables import Table
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What a section of the report says about a topic. Sections stand by `order`, then by name."""
+
+    name: str
+    title: str
+    question: str
+    how_to_read: str
+    not_shown: str
+    figures: tuple[Callable[[Analysis], Figure | None], ...] = ()
+    ladder: tuple[Step, ...] = ()
+    order: int = 1000
+
+    @property
+    def slug(self) -> str:
+        """The name for ids and file names: a run folder edited by hand may hold anything as a kernel's name."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "topic"
+
+    @property
+    def command(self) -> str:
+        """The command that repeats just this section."""
+        return f"fencepost run {shlex.quote(self.name + '/*')}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A topic with the figures and tables that a run has for it."""
+
+    topic: Topic
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@functools.cache
+def known_topics() -> tuple[Topic, ...]:
+    """The topic of each module of this package, in the order of the report."""
+    modules = (importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__))
+    found = [module.TOPIC for module in modules if hasattr(module, "TOPIC")]
+    return tuple(sorted(found, key=lambda topic: (topic.order, topic.name)))
+
+
+def sections(analysis: Analysis) -> list[Section]:
+    """One section for each topic with a case in the run: known topics in their order, others after them by name."""
+    names = set(analysis.rows["kernel"].str.partition("/")[0]) if len(analysis.rows) else set()
+    known = [topic for topic in known_topics() if topic.name in names]
+    strange = [generic_topic(name) for name in sorted(names - {topic.name for topic in known})]
+    result = []
+    for topic in [*known, *strange]:
+        draws = topic.figures or (functools.partial(rows_figure, topic=topic.name, slug=topic.slug),)
+        drawn = [draw(analysis) for draw in draws] if analysis.rounds else []
+        result.append(
+            Section(topic, tuple(item for item in drawn if item is not None), tuple(topic_tables(analysis, topic.name)))
+        )
+    return result
+
+
+def generic_topic(name: str) -> Topic:
+    """The entry of a topic that has no module here."""
+    return Topic(
+        name,
+        name.capitalize(),
+        f"What do the kernels of the topic {name} cost on this machine?",
+        "Each row is the median over processes, each process's value being the median of its batches; the brackets "
+        "hold the true median with "
+        "95 % confidence. The floor is the smallest batch of all.",
+        "What these kernels leave out is said in the comment at the top of each kernel's file: `fencepost show "
+        "KERNEL` prints it.",
+    )

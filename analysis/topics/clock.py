@@ -1,0 +1,240 @@
+"""Clocks: what a reading costs, how fine it is, and how fast the core runs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fencepost.analysis import derive, figures
+from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.figures import Figure, Point, Series
+from fencepost.analysis.ladder import first, step, with_values
+from fencepost.analysis.tables import bounds, case_label, count, nanoseconds, ns_with_bounds, plain, table, with_bounds
+from fencepost.analysis.topics import Topic
+
+
+def delta_figure(analysis: Analysis) -> Figure | None:
+    """ECDF of differences of two readings in a row, one curve a way of reading."""
+    rows = [row for row in records(analysis.kernel("clock/delta")) if row["case"] in analysis.reduced.histograms]
+    series, cells = [], []
+    for row in sorted(rows, key=lambda row: row["ns"]):
+        histogram = analysis.reduced.histograms[row["case"]]
+        total = histogram.count.sum()
+        # Zero has no place on a logarithmic axis: what is below half a step of the counter is drawn there.
+        least = 0.5 * max(row["resolution_ns"], 0.1)
+        x = np.maximum(histogram.ns, least)
+        label = (
+            case_label(row["parameters"])
+            if len(row["parameters"]) != 1
+            else str(next(iter(row["parameters"].values())))
+        )
+        series.append(Series(label, x, np.cumsum(histogram.count) / total))
+        quantiles = row["quantiles"]
+        cells.append(
+            (
+                label,
+                *(nanoseconds(quantiles[name], 3) for name in ("min", "p50", "p99", "p99_9", "max")),
+                count(quantiles["distinct"]),
+            )
+        )
+    if not series:
+        return None
+    return figures.ecdf(
+        "clock-delta",
+        "How far apart two readings of the clock in a row are",
+        f"Share of differences at or below a time, for {len(series)} ways of reading; the further to the right, "
+        "the dearer the way. " + _steps_remark(analysis) + "The long tails are gaps in which something else ran.",
+        table(
+            "Differences of two readings in a row",
+            ("reading", "min", "p50", "p99", "p99.9", "max", "distinct values"),
+            cells,
+        ),
+        series,
+        x_label="time between two readings, ns (log)",
+    )
+
+
+def _steps_remark(analysis: Analysis) -> str:
+    quantum = float(analysis.reduced.workers["quantum_ticks"].median())
+    step = quantum / derive.tick_hz(analysis).value * 1e9
+    return (
+        f"The counter moves in steps of {count(quantum)} ticks ({plain(step, 3)} ns), so the curves are stairs. "
+        if quantum > 4
+        else ""
+    )
+
+
+def core_figure(analysis: Analysis) -> Figure | None:
+    """GHz in the course of time."""
+    found = derive.core_series(analysis)
+    if not found:
+        return None
+    item = found[0]
+    low, middle, high = (float(value) for value in np.quantile(item.ghz, [0.01, 0.5, 0.99]))
+    ticks = derive.tick_hz(analysis).value / 1e9
+    cells = [
+        ("median", f"{plain(middle)} GHz"),
+        ("1st percentile", f"{plain(low)} GHz"),
+        ("99th percentile", f"{plain(high)} GHz"),
+        ("tick counter", f"{plain(ticks)} GHz"),
+        ("length", f"{plain(float(item.seconds[-1]), 3)} s, {len(item.ghz)} samples"),
+    ]
+    return figures.lines(
+        "clock-core",
+        "The core's clock in the course of time",
+        f"Clock of the busy core every few milliseconds during {plain(float(item.seconds[-1]), 2)} s: median "
+        f"{plain(middle)} GHz, between {plain(low)} "
+        f"(1st percentile) and {plain(high)} GHz (99th). The tick counter runs at {plain(ticks)} GHz throughout.",
+        table("The core's clock in the course of time", ("what", "value"), cells),
+        [Series("", item.seconds, item.ghz)],
+        x_label="seconds",
+        y_label="core clock, GHz",
+        markers=False,
+    )
+
+
+def states_figure(analysis: Analysis) -> Figure | None:
+    """The core clock by state."""
+    found = [item for item in derive.core_clocks(analysis) if item.ghz.n]
+    if not found:
+        return None
+    ticks = derive.tick_hz(analysis)
+    points = [Point(item.label, item.ghz.value, item.ghz.low, item.ghz.high) for item in found]
+    points.append(Point("tick counter", ticks.value / 1e9, ticks.low / 1e9, ticks.high / 1e9))
+    return figures.forest(
+        "clock-states",
+        "The core's clock by what it did before, and the tick counter",
+        "Median over processes and 95 % interval: "
+        + ", ".join(f"{point.label} {plain(point.value, 3)} GHz" for point in points)
+        + ".",
+        table(
+            "The core's clock by state",
+            ("state", "GHz", "interval"),
+            [(p.label, plain(p.value), bounds(p.low, p.high)) for p in points],
+        ),
+        points,
+        x_label="GHz",
+        groups=[*(0 for _ in found), 1],
+    )
+
+
+def cost_figure(analysis: Analysis) -> Figure | None:
+    """Forest plot of what each clock costs."""
+    rows = analysis.kernel("clock/call", "clock/read", "clock/python", "clock/null_syscall")
+    rows = rows[rows["ns"].notna() & (rows["ns"] > 0)].sort_values("ns")
+    if not len(rows):
+        return None
+    kinds = {"clock/read": 0, "clock/call": 1, "clock/python": 2, "clock/null_syscall": 4}
+    points, groups, cells = [], [], []
+    for row in records(rows):
+        values = [str(value) for value in row["parameters"].values()]
+        name = {"clock/python": "perf_counter_ns (Python)", "clock/null_syscall": "getppid (no clock at all)"}.get(
+            row["kernel"]
+        ) or " · ".join(values)
+        group = 3 if "syscall" in values else kinds[row["kernel"]]
+        points.append(Point(name, row["ns"], row["ns_low"], row["ns_high"]))
+        groups.append(group)
+        cells.append(
+            (
+                name,
+                row["kernel"],
+                ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+                with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
+            )
+        )
+    return figures.forest(
+        "clock-cost",
+        "What it costs to ask for the time",
+        f"From {points[0].label} at {nanoseconds(points[0].value, 3)} to {points[-1].label} at "
+        f"{nanoseconds(points[-1].value, 3)}, cheapest first. "
+        "Clocks through libc are answered without entering the kernel where they cost less than the same clock "
+        "through syscall.",
+        table("What it costs to ask for the time", ("clock", "kernel", "time", "cycles"), cells),
+        points,
+        x_label="ns per call (log)",
+        x_scale="log",
+        groups=groups,
+    )
+
+
+def bias_figure(analysis: Analysis) -> Figure | None:
+    """Windows around k multiplications, one line a pair of readings."""
+    found = derive.bias(analysis)
+    if not found:
+        return None
+    # By what they end at, so that names and lines come in the same order.
+    found.sort(key=lambda item: float(item.ns[-1]))
+    steepest = max(item.slope_ns.value for item in found)
+    cells = [
+        (
+            item.pair,
+            "yes" if item.slope_ns.value >= 0.95 * steepest else "no",
+            with_bounds(*item.slope_cycles[:3]),
+            with_bounds(*item.slope_ns[:3]),
+            with_bounds(*item.intercept_ns[:3]),
+            with_bounds(*item.intercept_ticks[:3]),
+        )
+        for item in found
+    ]
+    slopes = [item.slope_cycles.value for item in found if math.isfinite(item.slope_cycles.value)]
+    said = (
+        f"Slopes lie between {plain(min(slopes), 3)} and {plain(max(slopes), 3)} cycles per multiplication. "
+        if slopes
+        else ""
+    )
+    return figures.lines(
+        "clock-bias",
+        "How a window grows with the work in it, by the way its ends are read",
+        f"Mean window around 0 to {int(found[0].k[-1])} dependent multiplications for {len(found)} pairs of "
+        f"readings. {said}"
+        "Parallel lines differ by a bias only; a line that starts flat, and so has a smaller slope, lets work "
+        "float out of the window.",
+        table(
+            "Slope and intercept of each pair of readings",
+            (
+                "pair",
+                "keeps work inside",
+                "cycles per multiplication",
+                "ns per multiplication",
+                "intercept, ns",
+                ("intercept, ticks"),
+            ),
+            cells,
+        ),
+        [Series(item.pair.replace("_to_", " → "), item.k, item.ns) for item in found],
+        x_label="dependent multiplications in the window",
+        y_label="window, ns",
+    )
+
+
+TOPIC = Topic(
+    "clock",
+    "Reading the clock",
+    "What does it cost to read the time, how fine is the answer, and how fast does the core really run?",
+    "A tick is a step of the counter, a cycle one of the core; they are different clocks, so both ns and "
+    "cycles are given. "
+    "clock/read is throughput: one reading after another, as a loop would do it. clock/delta is what an empty "
+    "interval looks like. "
+    "Two ways of reading with the same slope in clock/bias measure the same work; their intercepts are what "
+    "has to be subtracted.",
+    "How far a reading drifts among loads and stores (only register arithmetic was in the window), and what "
+    "the first reading "
+    "after a pause costs, with cold code.",
+    figures=(cost_figure, delta_figure, bias_figure, states_figure, core_figure),
+    ladder=(
+        step("read the tick counter, unfenced", "clock/read", with_values(read="rdtsc")),
+        step("read the tick counter, fenced", "clock/read", with_values(read="lfence_rdtsc_lfence")),
+        step("read the tick counter", "clock/read", with_values(read="isb_cntvct_isb")),
+        step("ask libc for the time (vDSO)", "clock/call", with_values(clock="monotonic", via="libc")),
+        step("enter the kernel and come back", "clock/null_syscall", first),
+        step("ask the kernel for the time", "clock/call", with_values(clock="monotonic", via="syscall")),
+        step(
+            "how late a sleeping thread wakes",
+            "clock/wakeup",
+            with_values(policy="other", period_us=1000),
+            cycles=False,
+        ),
+    ),
+    order=10,
+)

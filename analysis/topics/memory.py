@@ -1,0 +1,135 @@
+"""The memory hierarchy as a dependent load sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fencepost.analysis import figures
+from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.figures import Figure, Series
+from fencepost.analysis.ladder import Pick, Row, step
+from fencepost.analysis.rows import remarks
+from fencepost.analysis.tables import nanoseconds, ns_with_bounds, size, size_bytes, table, with_bounds
+from fencepost.analysis.topics import Topic
+
+
+def chase_figure(analysis: Analysis) -> Figure | None:
+    """Time of a dependent load against the size of what it walks through."""
+    rows = analysis.kernel("memory/chase")
+    rows = rows[rows["ns"].notna()]
+    groups: dict[str, list[tuple[float, dict[str, Any]]]] = {}
+    for row in records(rows):
+        parameters = row["parameters"]
+        label = f"{parameters.get('pages', '')} pages" + (
+            f", {parameters['order']}" if parameters.get("order", "random") != "random" else ""
+        )
+        groups.setdefault(label.strip(), []).append((size_bytes(parameters.get("size")), row))
+    series, cells = [], []
+    for label, items in groups.items():
+        items.sort(key=lambda item: item[0])
+        x = np.array([item[0] for item in items])
+        series.append(
+            Series(
+                label, x, *(np.array([item[1][name] for item in items], float) for name in ("ns", "ns_low", "ns_high"))
+            )
+        )
+        for bytes_, row in items:
+            cells.append(
+                (
+                    size(bytes_),
+                    label,
+                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+                    with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
+                    remarks(row),
+                )
+            )
+    if not series:
+        return None
+    sizes = np.concatenate([item.x for item in series])
+    marks = [(float(value), name) for name, value in caches(analysis.machine) if sizes.min() <= value <= sizes.max()]
+    powers = np.arange(math.floor(math.log2(sizes.min())), math.ceil(math.log2(sizes.max())) + 1)
+    ticks = [float(2.0**power) for power in powers[:: max(1, math.ceil(len(powers) / 6))]]
+    first, last = series[0], max(series, key=lambda item: item.x[-1])
+    return figures.lines(
+        "memory-chase",
+        "A dependent load, by the size of what it walks through",
+        f"From {nanoseconds(float(first.y[0]), 3)} at {size(float(first.x[0]))} to "
+        f"{nanoseconds(float(last.y[-1]), 3)} at {size(float(last.x[-1]))}; "
+        "each step up is a level of the hierarchy left behind. "
+        + (
+            "Dashed: cache sizes that the machine states, "
+            + ", ".join(f"{word} {size(value)}" for value, word in marks)
+            + "."
+            if marks
+            else ""
+        ),
+        table("A dependent load by size", ("size", "pages", "time", "cycles", "remarks"), cells),
+        series,
+        x_label="size of the ring",
+        y_label="ns per load (log)",
+        x_scale="log",
+        y_scale="log",
+        x_format=size,
+        x_ticks=ticks,
+        marks=marks,
+    )
+
+
+def caches(machine: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Data and unified caches that machine.json states, as (``L1d``, bytes), smallest level first; nothing where it
+    states none.
+    """
+    found: dict[str, float] = {}
+    entries = machine.get("caches")
+    for entry in entries if isinstance(entries, Sequence) else ():
+        if not isinstance(entry, Mapping):
+            continue
+        kind, bytes_, level = (
+            str(entry.get("kind", entry.get("type", ""))).lower(),
+            entry.get("size_bytes"),
+            entry.get("level"),
+        )
+        if kind in ("data", "unified") and isinstance(bytes_, int | float) and bytes_ > 0:
+            found.setdefault(f"L{level}{'d' if kind == 'data' else ''}", float(bytes_))
+    return sorted(found.items())
+
+
+def _by_size(choose: Callable[..., Row]) -> Pick:
+    def pick(rows: Sequence[Row]) -> Row | None:
+        known = [
+            row
+            for row in rows
+            if math.isfinite(size_bytes(row["parameters"].get("size")))
+            and row["parameters"].get("order", "random") == "random"
+        ]
+        return choose(known, key=lambda row: size_bytes(row["parameters"].get("size"))) if known else None
+
+    return pick
+
+
+def _sized(label: str) -> Callable[[Row], str]:
+    def say(row: Row) -> str:
+        return f"{label} ({size(size_bytes(row['parameters'].get('size')))}, {row['parameters'].get('pages')} pages)"
+
+    return say
+
+
+TOPIC = Topic(
+    "memory",
+    "How far away data is",
+    "What does a load cost that depends on the one before it, by the size of what is walked through?",
+    "Each plateau is a level: first cache, second, last, memory. With small pages the steps lie earlier and "
+    "higher, because "
+    "address translations run out of room too; the difference of the two lines is the price of the page walks.",
+    "Bandwidth, loads that do not depend on each other (they overlap), stores, and other nodes' memory.",
+    figures=(chase_figure,),
+    ladder=(
+        step(_sized("load from the first-level cache"), "memory/chase", _by_size(min)),
+        step(_sized("load from the largest ring"), "memory/chase", _by_size(max)),
+    ),
+    order=50,
+)

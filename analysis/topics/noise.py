@@ -1,0 +1,52 @@
+"""What the machine takes away from a thread that never sleeps."""
+
+from __future__ import annotations
+
+from fencepost.analysis import figures
+from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.figures import Figure, Point
+from fencepost.analysis.tables import DASH, nanoseconds, plain, table, with_bounds
+from fencepost.analysis.topics import Topic
+
+
+def gaps_figure(analysis: Analysis) -> Figure | None:
+    """Share of time lost, by CPU."""
+    points, cells = [], []
+    for row in records(analysis.kernel("noise/gaps")):
+        metrics = row["metrics"]
+        if "lost_pct" not in metrics:
+            continue
+        lost = metrics["lost_pct"]
+        label = f"CPU {row['cpus'][0]}"
+        points.append(Point(label, lost["value"], lost["low"], lost["high"]))
+        others = [
+            with_bounds(*(metrics[name][part] for part in ("value", "low", "high"))) if name in metrics else DASH
+            for name in ("gaps_per_s", "longest_us")
+        ]
+        cells.append((label, with_bounds(lost["value"], lost["low"], lost["high"]), *others, nanoseconds(row["ns"], 3)))
+    if not points:
+        return None
+    worst = max(points, key=lambda point: point.value)
+    return figures.forest(
+        "noise-gaps",
+        "Share of its time that a busy thread loses, by CPU",
+        f"A thread that does nothing but look at the clock loses up to {plain(worst.value, 3)} % of its time "
+        f"({worst.label}) in pieces of more than 1 µs.",
+        table("Gaps by CPU", ("CPU", "time lost, %", "gaps a second", "longest in a process, µs", "median gap"), cells),
+        points,
+        x_label="time lost, %",
+        from_zero=True,
+    )
+
+
+TOPIC = Topic(
+    "noise",
+    "What this machine takes away",
+    "How much of its time does a thread lose that never sleeps, and in pieces of what length?",
+    "A gap is a stretch of more than 1 µs in which the spinning thread did not run: interrupts, other threads, "
+    "the hypervisor. "
+    "Short batches dodge most of them; what they hit is kept, counted, and stood up to by medians.",
+    "Who took the time: counters of interrupts and of the hypervisor see only part of it.",
+    figures=(gaps_figure,),
+    order=100,
+)

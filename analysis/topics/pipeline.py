@@ -1,0 +1,121 @@
+"""The pipeline: latency, throughput, and how far the core looks ahead."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fencepost.analysis import derive, figures
+from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.figures import Figure, Series
+from fencepost.analysis.ladder import step, with_values
+from fencepost.analysis.tables import DASH, count, nanoseconds, plain, table, with_bounds
+from fencepost.analysis.topics import Topic
+
+
+def chain_figure(analysis: Analysis) -> Figure | None:
+    """Cycles per instruction against the number of independent chains."""
+    rows = analysis.kernel("pipeline/chain")
+    rows = rows[rows["ns"].notna()]
+    in_cycles = bool(len(rows)) and bool(rows["cycles"].notna().all())
+    value = "cycles" if in_cycles else "ns"
+    series, cells = [], []
+    for op, group in rows.groupby([str(parameters.get("op")) for parameters in rows["parameters"]], sort=False):
+        order = group.iloc[np.argsort([int(parameters.get("chains", 0)) for parameters in group["parameters"]])]
+        chains = np.array([int(parameters.get("chains", 0)) for parameters in order["parameters"]], float)
+        numbers = [order[name].to_numpy(float) for name in (value, f"{value}_low", f"{value}_high")]
+        series.append(Series(str(op), chains, *numbers))
+        ordered = records(order)
+        first, best = ordered[0], min(ordered, key=lambda row: float(row["ns"]))
+        cells.append(
+            (
+                str(op),
+                with_bounds(first[value], first[f"{value}_low"], first[f"{value}_high"]) if chains[0] == 1 else DASH,
+                with_bounds(best[value], best[f"{value}_low"], best[f"{value}_high"]),
+                count(float(best["parameters"].get("chains", 0))),
+                plain(1 / best[value] if best[value] else math.nan, 3),
+            )
+        )
+    if not series:
+        return None
+    said = "; ".join(
+        f"{cell[0]} {plain(item.y[0], 3)} alone, {plain(float(np.nanmin(item.y)), 3)} at best"
+        for cell, item in zip(cells, series, strict=True)
+    )
+    return figures.lines(
+        "pipeline-chain",
+        "Latency and throughput: the same instruction in one to eight independent chains",
+        f"{value.capitalize()} per instruction: {said}. One chain shows the latency; where the line stops falling, "
+        "the units are full.",
+        table(
+            f"Latency (one chain) and throughput (the best number of chains), {value} per instruction",
+            (
+                "instruction",
+                "latency",
+                "throughput",
+                "at chains",
+                f"instructions per {value.removesuffix('s') if in_cycles else 'ns'}",
+            ),
+            cells,
+        ),
+        series,
+        x_label="independent chains",
+        y_label=f"{value} per instruction",
+        y_from_zero=True,
+    )
+
+
+def window_figure(analysis: Analysis) -> Figure | None:
+    """Time of two misses against their distance."""
+    found = derive.windows(analysis)
+    if not found:
+        return None
+    cells = []
+    said = []
+    for item in found:
+        knee = with_bounds(item.knee.value, item.knee.low, item.knee.high) if item.knee.n else DASH
+        between = (
+            f"{count(item.last_fit)} to {count(item.first_miss)}"
+            if math.isfinite(item.first_miss)
+            else f"beyond {count(item.k[-1])}, or none"
+        )
+        cells.append((item.fill, knee, between, nanoseconds(item.ns[0]), nanoseconds(item.ns[-1])))
+        said.append(
+            f"with {item.fill} the second miss shows at {plain(item.knee.value, 3)} (measured distances {between})"
+        )
+    return figures.lines(
+        "pipeline-window",
+        "How far ahead the core looks: two loads that miss, k instructions apart",
+        "Time of two cache misses against the number of fillers between them: "
+        + "; ".join(said)
+        + ". Below, the misses overlap.",
+        table(
+            "Where the second miss shows: interpolated k at 1.5 times the nearest loads, median over processes",
+            ("filler", "k", "between measured k", "nearest", "farthest"),
+            cells,
+        ),
+        [Series(item.fill, item.k, item.ns, item.low, item.high) for item in found],
+        x_label="fillers between the loads",
+        y_label="ns per iteration",
+        y_from_zero=True,
+    )
+
+
+TOPIC = Topic(
+    "pipeline",
+    "Doing several things at once",
+    "How long must an instruction wait for the one before it, how many run at once, and how far does the core "
+    "look ahead?",
+    "The left end of each line is latency: every instruction waits for the one before. The right end is "
+    "throughput: chains that do not "
+    "depend on each other share the units. The window is the number of instructions between two misses up to "
+    "which they still overlap.",
+    "Front-end limits (decoding, code alignment), and what a sibling hardware thread would take away.",
+    figures=(chain_figure, window_figure),
+    ladder=(
+        step("add, waiting for the one before", "pipeline/chain", with_values(op="add", chains=1)),
+        step("multiply, waiting for the one before", "pipeline/chain", with_values(op="imul", chains=1)),
+    ),
+    order=20,
+)
