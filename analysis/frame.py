@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -418,6 +419,7 @@ def _plainly_right(document: Any) -> bool:
                 return False
             numbers = [case["overhead_ticks"], case["core_hz"], case["chain_ratio"], *case["metrics"].values()]
             numbers += [case.get("core_hz_before"), case.get("core_hz_after")]
+            numbers += [case.get("raw_before_ticks"), case.get("raw_after_ticks")]
             if not set(map(type, numbers)) <= _NUMBERS_OR_NONE:
                 return False
             if "events" in case and type(case["events"]) is not int:
@@ -495,7 +497,8 @@ def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[s
         )
     rows = []
     for name, case in record["cases"].items():
-        if case["status"] == "ok" and name not in measured:
+        silent = name in planned and planned[name]["kind"] == "events" and not case.get("events")
+        if case["status"] == "ok" and name not in measured and not silent:
             raise RunFolderError(f"{item.path}: field cases.{name}.status is ok, but the case has no rows")
         rows.append(
             {
@@ -509,11 +512,20 @@ def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[s
                 "tick_hz": float(worker["tick_hz"]),
                 "core_hz": _float(case["core_hz"]),
                 "chain_ratio": _float(case["chain_ratio"]),
-                "metrics": {key: _float(value) for key, value in case["metrics"].items()},
+                "metrics": {key: _float(value) for key, value in case["metrics"].items()}
+                | _hand_over(case, measured.get(name), scale),
                 "elapsed_ns": float(case["elapsed_ns"]),
             }
         )
     return rows
+
+
+def _hand_over(case: Mapping[str, Any], measured: Mapping[str, float] | None, scale: float) -> dict[str, float]:
+    """Of a team: the raw round trip taken beside it, and its own figure divided by that (`estimate.ENGINE_METRICS`)."""
+    raw = (_float(case.get("raw_before_ticks")) + _float(case.get("raw_after_ticks"))) / 2 * scale
+    if math.isnan(raw) or measured is None:
+        return {}
+    return {"raw_round_trip_ns": raw, "xraw": measured["ns"] / raw}
 
 
 _MEASURED = ("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged", "disturbed", *schema.FLAGS)

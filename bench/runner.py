@@ -43,6 +43,18 @@ ATTEMPTS = 12
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+ENGINE_FIGURES = (
+    "overhead_ticks",
+    "core_hz",
+    "core_hz_before",
+    "core_hz_after",
+    "chain_ratio",
+    "raw_before_ticks",
+    "raw_after_ticks",
+)
+"""What the engine says about each case beside the kernel's own metrics: fields of its entry in the round's record."""
+
+
 class Progress:
     """What a run tells about itself. The base class keeps silent."""
 
@@ -366,10 +378,7 @@ class Runner:
             cases[case.case] = {
                 "status": record["status"],
                 "reason": record["reason"],
-                **{
-                    key: record.get(key)
-                    for key in ("overhead_ticks", "core_hz", "core_hz_before", "core_hz_after", "chain_ratio")
-                },
+                **{key: record.get(key) for key in ENGINE_FIGURES},
                 "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)},
                 "elapsed_ns": record.get("elapsed_ns", 0),
                 "events": record.get("events", 0),
@@ -482,7 +491,7 @@ def _dtype(engine: Engine, struct: str) -> np.dtype[Any]:
 
 
 def _failed(reason: str) -> dict[str, Any]:
-    empty = dict.fromkeys(("overhead_ticks", "core_hz", "core_hz_before", "core_hz_after", "chain_ratio"))
+    empty = dict.fromkeys(ENGINE_FIGURES)
     nothing = {"metrics": {}, "elapsed_ns": 0, "events": 0, "histogram": None}
     return {"status": "failed", "reason": reason, **empty, **nothing}
 

@@ -149,6 +149,8 @@ class Round:
             "core_hz_before": finite(outcome.core_hz_before),
             "core_hz_after": finite(outcome.core_hz_after),
             "chain_ratio": finite(outcome.chain_ratio),
+            "raw_before_ticks": finite(outcome.raw_before_ticks),
+            "raw_after_ticks": finite(outcome.raw_after_ticks),
             "metrics": [finite(outcome.metric[i]) for i in range(lib.MAX_METRICS)],
             "elapsed_ns": outcome.elapsed_ns,
         }

@@ -61,6 +61,8 @@ class Case:
     core_hz: float | None = CORE_HZ
     chain_ratio: float | None = 3.0
     batches: int | None = None
+    raw_ns: float | None = None
+    """Raw round trip beside a case with several CPUs."""
 
     @property
     def id(self) -> str:
@@ -308,6 +310,8 @@ def round_table(
             "overhead_ticks": overhead if case.kind == "loop" else 0.0,
             "core_hz": case.core_hz and case.core_hz * (1 + generator.normal(0, 0.002)),
             "chain_ratio": case.chain_ratio and case.chain_ratio * (1 + generator.normal(0, 0.001)),
+            "raw_before_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 0.9,
+            "raw_after_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 1.1,
             "metrics": metrics if case.status == "ok" else {},
             "elapsed_ns": 2_000_000,
         }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import synthetic
@@ -55,6 +56,31 @@ def test_synthetic_folders_conform_to_the_schema(suite: Path) -> None:
         file = pq.ParquetFile(path)
         assert list(file.schema_arrow.names) == list(schema.COLUMNS)
         schema.parse_round_record(path, file.metadata.metadata[schema.ROUND_KEY])
+
+
+def test_a_team_is_also_given_in_raw_round_trips(tmp_path: Path) -> None:
+    cases = [Case("line/x", ns=500.0, cpus=(0, 1), raw_ns=100.0), Case("plain/x", ns=50.0)]
+    medians = frame.process_medians(synthetic.write_run(tmp_path / "run", cases, rounds=3, batches=5))
+    metrics = dict(zip(medians["kernel"], medians["metrics"], strict=True))
+    assert metrics["line/x"]["raw_round_trip_ns"] == pytest.approx(100.0, rel=1e-3)
+    assert metrics["line/x"]["xraw"] == pytest.approx(5.0, rel=0.1)
+    assert metrics["plain/x"] == {}
+
+
+def test_an_event_kernel_in_which_nothing_happened_has_no_rows_and_is_no_damage(tmp_path: Path) -> None:
+    folder = synthetic.write_run(
+        tmp_path / "run", [Case("noise/x", kind="events"), Case("plain/x")], rounds=1, batches=5
+    )
+    quiet = "noise/x@cpu1"
+
+    def silence(record: dict[str, Any]) -> None:
+        record["cases"][quiet] |= {"events": 0, "histogram": None}
+
+    rewrite(folder, lambda table: table.filter(pc.not_equal(table["case"], quiet)))
+    edit_record(folder, silence)
+    medians = frame.process_medians(folder)
+    row = medians[medians["case"] == quiet].iloc[0]
+    assert row["status"] == "ok" and np.isnan(row["ns"]) and row["batches"] == 0
 
 
 def test_medians_equal_those_of_the_batches(suite: Path) -> None:
