@@ -114,6 +114,8 @@ def load_from(path: Path) -> Engine:
         assert spec is not None
         module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)
+        # cffi registers it under that name; whoever looks for the installed engine after this must not find this one.
+        sys.modules.pop(MODULE, None)
     except ImportError as error:
         raise EngineError(f"{path}: the C extension does not load ({error}); run `make` to build it again") from error
     engine = Engine(module.ffi, module.lib, path)

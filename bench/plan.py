@@ -34,12 +34,21 @@ class Profile:
     batch_ns: int
     most_threads_per_cpu: int = 4
     """Placements with more threads on a CPU than this are for longer profiles."""
+    sweeps: str = ""
+    """The profile whose values of parameters it runs through, if not its own."""
+    kernels: tuple[str, ...] = ()
+    """What it measures where nothing is named; all kernels that are not opt-in, if empty."""
 
 
-PROFILES: Mapping[str, Profile] = {
+_PROFILES = {
     "quick": Profile("quick", rounds=6, batches=12, warmup_batches=2, batch_ns=25_000, most_threads_per_cpu=1),
     "standard": Profile("standard", rounds=20, batches=20, warmup_batches=3, batch_ns=50_000, most_threads_per_cpu=2),
     "rigorous": Profile("rigorous", rounds=40, batches=40, warmup_batches=3, batch_ns=50_000),
+}
+PROFILES: Mapping[str, Profile] = {
+    **_PROFILES,
+    # With an engine of its own: bench/pgo.py.
+    "pgo": replace(_PROFILES["standard"], name="pgo", sweeps="standard", kernels=("branch/likely", "branch/pgo")),
 }
 
 
@@ -291,6 +300,7 @@ def make_plan(
     MeasureError
         when none of what was asked for can be measured here.
     """
+    patterns = patterns or profile.kernels
     selected = catalog.select(patterns)
     # What disturbs others is not measured because of a wildcard.
     left_out = [kernel for kernel in selected if kernel.opt_in and kernel.name not in patterns]
@@ -298,7 +308,7 @@ def make_plan(
     by_name = [f"{kernel.name} is left out: it is measured only when its full name is given" for kernel in left_out]
     if not chosen:
         raise UsageError("; ".join(by_name))
-    values_of = _resolve(catalog, chosen, overrides, profile.name)
+    values_of = _resolve(catalog, chosen, overrides, profile.sweeps or profile.name)
     settings = engine.ffi.new(
         "struct settings *",
         {"batches": profile.batches, "warmup_batches": profile.warmup_batches, "batch_ns": profile.batch_ns},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Same as the argument; may be given several times.")
 @click.option(
     "--profile",
-    type=click.Choice(["quick", "standard", "rigorous"]),
-    help="How much to measure: 6, 20 or 40 rounds.  [default: standard]",
+    type=click.Choice(["quick", "standard", "rigorous", "pgo"]),
+    help="How much to measure: 6, 20 or 40 rounds; pgo: 20, of loops compiled with profiles.  [default: standard]",
 )
 @click.option(
     "--set",
@@ -60,28 +62,63 @@ def run_command(
     Each round is a fresh process, pinned by taskset, that runs every case once in shuffled order. Ctrl-C keeps the
     complete rounds and says how to go on.
     """
-    from fencepost.bench import engine as engines
     from fencepost.bench import runfolder
 
-    engine = engines.load()
     base = out or runfolder.DEFAULT_BASE
-    if resume is not None:
-        given = {"KERNEL": patterns or kernels, "--set": settings, "--cpus": cpus, "--out": out, "--dry-run": dry_run}
-        folder = _resume(engine, runfolder.find(resume), given, profile, rounds, seed)
-    else:
-        plan, machine = _plan(engine, patterns + kernels, profile or "standard", settings, rounds, seed, cpus)
-        if dry_run:
-            _show_plan(plan, as_json=as_json)
-            return
-        folder = runfolder.create(base, machine(), _run_record(engine, plan))
-    with folder:
-        _measure(engine, folder, quiet=quiet or as_json)
+    unfinished = None if resume is None else runfolder.find(resume)
+    planned = profile if unfinished is None else _profile_of(unfinished)
+    with _engine("standard" if dry_run else planned, quiet=quiet or as_json) as engine:
+        if unfinished is not None:
+            given = {
+                "KERNEL": patterns or kernels,
+                "--set": settings,
+                "--cpus": cpus,
+                "--out": out,
+                "--dry-run": dry_run,
+            }
+            folder = _resume(engine, unfinished, given, profile, rounds, seed)
+        else:
+            plan, machine = _plan(engine, patterns + kernels, profile or "standard", settings, rounds, seed, cpus)
+            if dry_run:
+                _show_plan(plan, as_json=as_json)
+                return
+            folder = runfolder.create(base, machine(), _run_record(engine, plan))
+        with folder:
+            _measure(engine, folder, quiet=quiet or as_json)
     if as_json:
         from fencepost.cli import display
 
         display.print_json(_summary(folder))
     elif not quiet:
         _show_summary(folder)
+
+
+@contextlib.contextmanager
+def _engine(profile: str | None, *, quiet: bool) -> Iterator[Engine]:
+    """The installed engine; for the profile pgo one that is built now and thrown away afterwards."""
+    import tempfile
+
+    from fencepost.bench import engine as engines
+
+    if profile != "pgo":
+        yield engines.load()
+        return
+    from fencepost.bench import pgo
+
+    if not quiet:
+        click.echo("compiling the suite and the loops of branch/pgo with gcc …", err=True)
+    with tempfile.TemporaryDirectory(prefix="fencepost-pgo-") as folder:
+        yield engines.load_from(pgo.build_engine(Path(folder)))
+
+
+def _profile_of(path: Path) -> str | None:
+    """The profile a run was started with; None where the folder does not say, which `_resume` then tells."""
+    from fencepost.bench import schema
+
+    try:
+        return str(schema.read_run(path)["plan"]["profile"])
+    except schema.RunFolderError:
+        return None
 
 
 def _plan(

@@ -19,7 +19,7 @@ import pytest
 from kernels.disassembly import CSRC
 
 from fencepost.bench.catalog import KernelInfo, read_catalog
-from fencepost.bench.engine import load
+from fencepost.bench.engine import Engine, load
 
 UNSUPPORTED = -errno.ENOTSUP
 OPTIONS = ("-std=gnu11", "-O1", "-w", "-fno-strict-aliasing", "-pthread", f"-I{CSRC}")
@@ -42,9 +42,12 @@ def kernel(name: str) -> KernelInfo:
     return read_catalog(load()).get(name)
 
 
-def measure(name: str, parameters: Mapping[str, str] | None = None, *, batches: int = 3) -> Outcome:
+def measure(
+    name: str, parameters: Mapping[str, str] | None = None, *, batches: int = 3, engine: Engine | None = None
+) -> Outcome:
     """One case on the first CPU of this process's mask, in a few of the shortest batches."""
-    engine, row = load(), kernel(name)
+    engine = engine or load()
+    row = read_catalog(engine).get(name)
     ffi, lib = engine.ffi, engine.lib
     values = [parameter.initial for parameter in row.parameters]
     for given, text in (parameters or {}).items():
