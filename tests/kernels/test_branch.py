@@ -358,6 +358,59 @@ def test_mispredictions_are_counted_or_not_a_number(engine: Engine, name: str, v
         assert math.isnan(found) or 0 <= found < 2
 
 
+COUNTED = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+static int setup(struct trial *trial)
+{
+    const int64_t readings[] = {1000, 1700};
+
+    if (!trial->value[0])
+        return 0;
+    /* In place of a counter: a file that is read once before the batches, and once after. */
+    trial->miss_counter = memfd_create("counter", MFD_CLOEXEC);
+    if (write(trial->miss_counter, readings, sizeof readings) != sizeof readings)
+        return -EIO;
+    return lseek(trial->miss_counter, 0, SEEK_SET) ? -EIO : 0;
+}
+
+static void run(struct worker *worker, uint64_t operations)
+{
+    (void)worker;
+    for (uint64_t i = 0; i < operations; i++)
+        __asm__ volatile("");
+}
+
+static int check(struct trial *trial)
+{
+    trial->metric[0] = trial->misses_per_operation;
+    trial->metric[1] = branch_misses(trial); /* a third reading: there is none */
+    return 0;
+}
+
+KERNEL(counted, .name = "test/counted", .summary = "s", .unit = "u", .threads = {1, 1},
+       .parameters = {{"counter", "", "s", "no yes"}}, .metrics = {{"misses", "1", "s"}, {"none", "1", "s"}},
+       .setup = setup, .run = run, .check = check)
+"""
+
+
+def test_mispredictions_are_those_between_two_readings(tmp_path: Path) -> None:
+    source = tmp_path / "counted.c"
+    source.write_text(COUNTED, encoding="utf-8")
+    engine = compile_files(tmp_path, [source])
+    counted = engine.measure("test/counted", (1,), batches=4)
+    assert counted.status == 0, counted.reason
+    operations = sum(sample.operations for sample in counted.samples)
+    assert counted.outcome.metric[0] == pytest.approx(700 / operations)
+    assert math.isnan(counted.outcome.metric[1])
+    assert math.isnan(engine.measure("test/counted", (0,)).outcome.metric[0])
+
+
 @pytest.mark.parametrize("slots", ["shuffled", "first"])
 def test_penalty_has_a_figure_for_each_number_of_coins(engine: Engine, slots: str) -> None:
     measured = measure(engine, "branch/penalty", {"slots": slots})
@@ -387,7 +440,7 @@ def test_slots_are_drawn_anew_or_stay(tmp_path: Path) -> None:
         if (trial_begin(&trial, &kernel_penalty, &choice, sizeof choice)) { puts("unsupported"); return 0; }
         struct coins *state = trial.state;
         uint64_t used = 0;
-        for (int i = 0; i < 50; i++) {
+        for (int i = 0; i < 400; i++) {
             state->batch = 0;
             toss_window(&trial, 1);
             for (int j = 0; j < BLOCKS; j++)

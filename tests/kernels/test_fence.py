@@ -258,7 +258,8 @@ def test_split_lock_refuses_without_consent(engine: Engine) -> None:
 
 def test_split_lock_stays_below_a_thousand(engine: Engine) -> None:
     kernel = engine.kernel("fence/split_lock")
-    assert kernel.batches * kernel.events_per_batch <= 1000
+    most_rounds = 40  # of the profile rigorous
+    assert most_rounds * kernel.batches * kernel.events_per_batch <= 1000
     assert not any(parameter.quick or parameter.standard or parameter.rigorous for parameter in kernel.parameters)
 
 
