@@ -524,7 +524,7 @@ uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsig
     if (kernel->run)
         cost += (trial.batches + settings->warmup_batches + 2 * CALIBRATION_TRIES) * settings->batch_ns;
     if (kernel->run && kernel->flags & KERNEL_OVERSUBSCRIBE && team_size > cpus)
-        cost += OVERSUBSCRIBED_BATCHES * OVERSUBSCRIBED_NS * team_size / cpus;
+        cost += (OVERSUBSCRIBED_BATCHES + 1) * OVERSUBSCRIBED_NS * team_size / cpus; /* and the search for operations */
     return cost + (kernel->cost_ns ? kernel->cost_ns(&trial) : 0);
 }
 

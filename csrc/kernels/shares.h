@@ -49,23 +49,19 @@ static inline struct shares team_shares(const struct trial *trial)
 
 /*
  * The loop of a kernel under contention: blocks of 16 operations, so that neither counting nor asking for the end shows. Worker 0 makes
- * what it was asked for, the others go on until it has ended. `operations` is what was made, afterwards.
+ * what it was asked for, the others go on until it has ended. The same loop for all, and for a thread alone: loops that
+ * differ only in what stands at their end were seen to differ by 8 %. `operations` is what was made, afterwards.
  */
 #define BLOCK 16
 #define MAKE_BLOCKS(worker, operations, step)                                                                          \
     do {                                                                                                               \
-        if ((worker)->index == 0) {                                                                                    \
-            for (uint64_t blocks_ = (operations) / BLOCK; blocks_; blocks_--) {                                        \
-                REPEAT_16(step)                                                                                        \
-            }                                                                                                          \
-        } else {                                                                                                       \
-            (operations) = 0;                                                                                          \
-            do {                                                                                                       \
-                REPEAT_16(step)                                                                                        \
-                (operations) += BLOCK;                                                                                 \
-            } while (!leader_has_ended(worker));                                                                       \
-            (worker)->done = (operations);                                                                             \
-        }                                                                                                              \
+        uint64_t blocks_ = (worker)->index == 0 ? (operations) / BLOCK : UINT64_MAX;                                   \
+        (operations) = 0;                                                                                              \
+        do {                                                                                                           \
+            REPEAT_16(step)                                                                                            \
+            (operations) += BLOCK;                                                                                     \
+        } while (--blocks_ && !leader_has_ended(worker));                                                              \
+        (worker)->done = (operations);                                                                                 \
     } while (0)
 
 #endif
