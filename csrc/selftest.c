@@ -87,7 +87,7 @@ static int read_values(const struct kernel *kernel, const char *text, int64_t *v
 
 static unsigned team_size_of(const struct kernel *kernel, unsigned cpu_count)
 {
-    if (kernel->place != PLACE_ALL || cpu_count <= kernel->threads.min)
+    if ((kernel->place != PLACE_ALL && kernel->place != PLACE_SWEEP) || cpu_count <= kernel->threads.min)
         return kernel->threads.min;
     return cpu_count < kernel->threads.max ? cpu_count : kernel->threads.max;
 }

@@ -70,7 +70,8 @@ sanitize)
     fi
     # With much randomness in the address-space layout the thread sanitizer finds its shadow memory taken.
     have setarch || exit "$failed"
-    # -Wno-tsan: it cannot follow bare fences; the only ones are in fence/cost, whose fences order nothing between threads.
+    # -Wno-tsan: it cannot follow bare fences. Those of fence/cost order nothing between threads; those of the seqlock of
+    # line/read_mostly stand between atomics, which race with nobody.
     if build thread "$compiler" -fsanitize=thread -Wno-tsan; then
         run_quietly thread setarch -R "$out/thread"
     else
