@@ -76,7 +76,7 @@ KERNEL(likely,
     .summary    = "a loop with a rare block, the compiler told or not told how rare",
     .unit       = "turn",
     .threads    = { 1, 1 },
-    .flags      = KERNEL_MISSES,
+    .flags      = KERNEL_TWIN | KERNEL_MISSES,
     .parameters = {
         { "hint", "", "what the source says about the condition", "plain likely unlikely even cold", 0, "plain unlikely", "*", "*" },
         { "data", "", "what the condition really is", "false true random", 0, "false true", "*", "*" },

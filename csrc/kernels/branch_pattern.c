@@ -12,14 +12,14 @@
  * Excluded:  building the array; the walk goes on where the last batch stopped.
  * Expect:    random at 50 % about 14 cycles an element, the learnt patterns 1.5-3, the twin flat at about 1 (Intel family 6
  *            model 207). In between the curve is concave: mispredictions are not min(p, 1-p), they come closer to 2p(1-p).
- * Hazards:   an array below 2^16 random outcomes is learnt. A loop in C would become a cmov at the compiler's pleasure: this is assembly.
+ * Hazards:   learnt patterns run in modes, one a process (AMD Zen 4: 1.5 or 2 cycles, seldom 3), without address randomisation as well.
+ *            An array below 2^16 random outcomes is learnt. A loop in C would become a cmov at the compiler's pleasure: this is assembly.
  * Not shown: the penalty itself (branch/penalty knows how many mispredictions there are), nor a condition that comes late.
  */
 #include "kernel.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "branch_outcomes.h"
 
