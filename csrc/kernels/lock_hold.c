@@ -5,7 +5,9 @@
  * One operation is acquire + section + release; a thread asks for the lock again at once. The section adds one to a plain counter (on
  * a line of its own) and stays for section_ns. The number that the counter shows tells who had it in between: it costs no store, and
  * a number that does not follow the thread's own last one is a change of owner.
- * The first thread makes the operations of the batch, the others go on until it is done: all want the lock all the time.
+ * A batch is over for all threads when so many sections have been made in all as were asked of each; or, where threads share CPUs, when a
+ * time is over that gives each a turn. So none leaves the others alone early, and none can keep the rest from ending. Time is that of the
+ * first thread's window divided by the mean share of a thread: threads x time per section, whoever got the sections.
  * Excluded:  the first batches (calibration, warm-up), the wait for the start.
  * Expect:    alone 5-25 ns (an atomic instruction or two). With two threads 50-60 ns where the holder often gets it again, five times
  *            that where each operation is a hand-over (ticket, MCS): reference guest, section 0, ns per operation alone and with two
@@ -21,11 +23,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 
 #define MAX_SECTION_NS 1000000
 /* To time a turn of the section's loop: some 10 us, the shortest of five. */
 #define TIMED_TURNS 32768
+
+/* The last batches are remembered; a profile has up to 43 of equal length. */
+#define MAX_BATCHES 64
+/* Where time decides: reading the clock is dearer than some locks. */
+#define SECTIONS_PER_LOOK 16
 
 enum { LOCK, SECTION };
 enum { TAS, TTAS, TICKET, MCS, PTHREAD_SPIN, PTHREAD_MUTEX, FUTEX };
@@ -34,15 +40,19 @@ enum { CHANGES, LONGEST, FAIRNESS, YIELDS, SECTION_TOOK };
 /* One thread's side. Written after its loop only, except `taker`. */
 struct holder {
     _Alignas(128) struct taker taker;
-    uint64_t total;
+    uint64_t total, batch, end, seen;
     /* Of batches with as many operations as the latest: those of the search for that number do not count. */
-    uint64_t operations, held, changes, longest;
+    uint64_t operations, held, changes, longest, batches;
+    uint64_t share[MAX_BATCHES];
 };
 
 struct hold {
     struct locks locks;
     _Alignas(128) uint64_t count; /* of sections: written by the holder alone */
+    /* The number of the latest batch whose time is over. */
+    _Alignas(128) _Atomic uint64_t stopped;
     _Alignas(128) uint64_t turns;
+    uint64_t ticks_per_operation; /* where time decides */
     struct holder holders[];
 };
 
@@ -72,28 +82,40 @@ static void keep(struct holder *me, uint64_t operations, uint64_t held, uint64_t
 {
     if (operations != me->operations) {
         me->operations = operations;
-        me->held = me->changes = me->longest = 0;
+        me->held = me->changes = me->longest = me->batches = 0;
     }
     me->total += held;
     me->held += held;
     me->changes += changes;
     me->longest = longest > me->longest ? longest : me->longest;
+    me->share[me->batches++ % MAX_BATCHES] = held;
 }
 
-/* The counter is read when the section begins and written when it ends: two threads inside at once lose a number. */
-#define RUN(lock, length, STAY)                                                                                        \
-    static void run_##lock##_##length(struct worker *worker, uint64_t operations)                                      \
+/* Whether a batch goes on, at every SECTIONS_PER_LOOK-th section of a thread: the first that finds its time over stops all. */
+static int in_time(struct hold *hold, uint64_t batch, uint64_t deadline)
+{
+    if (tick_now() < deadline)
+        return 1;
+    /* Relaxed: the others only stop because of it. */
+    atomic_store_explicit(&hold->stopped, batch, memory_order_relaxed);
+    return 0;
+}
+
+/*
+ * The counter is read when the section begins and written when it ends: two threads inside at once lose a number.
+ * Threads end a batch by the number that they see, so each makes one section at least, and up to one too many: `end` takes that back in
+ * the next batch. The mean share (worker->done) is the number asked for; where time decides, it is what the counter says.
+ */
+#define RUN(name, lock, STAY, GO_ON, SHARE)                                                                            \
+    static void name(struct worker *worker, uint64_t operations)                                                       \
     {                                                                                                                  \
         struct hold *hold = worker->trial->state;                                                                      \
         struct holder *me = &hold->holders[worker->index];                                                             \
-        /* The others have no number to make: they are told when to stop. */                                           \
-        const uint64_t turns = hold->turns, most = worker->index == 0 ? operations : UINT64_MAX;                       \
-        uint64_t held = 0, next = UINT64_MAX, run_began = UINT64_MAX, longest = 0, changes = 0;                        \
+        const uint64_t turns = hold->turns, batch = ++me->batch, end = me->end += operations * worker->team_size;      \
+        const uint64_t deadline = tick_now() + operations * hold->ticks_per_operation;                                 \
+        uint64_t number, held = 0, next = UINT64_MAX, run_began = UINT64_MAX, longest = 0, changes = 0;                \
                                                                                                                        \
-        (void)turns;                                                                                                   \
         do {                                                                                                           \
-            uint64_t number;                                                                                           \
-                                                                                                                       \
             acquire_##lock(&hold->locks, &me->taker);                                                                  \
             number = hold->count;                                                                                      \
             STAY;                                                                                                      \
@@ -105,36 +127,77 @@ static void keep(struct holder *me, uint64_t operations, uint64_t held, uint64_t
                 changes++;                                                                                             \
             }                                                                                                          \
             next = number + 1;                                                                                         \
-        } while (++held < most && !leader_has_ended(worker));                                                          \
+            held++;                                                                                                    \
+        } while (GO_ON);                                                                                               \
         longest = next - run_began > longest ? next - run_began : longest;                                             \
         keep(me, operations, held, changes - 1, longest); /* the first run of a batch is no change */                  \
-        worker->done = held;                                                                                           \
+        worker->done = SHARE;                                                                                          \
+        me->seen = next;                                                                                               \
+        (void)turns, (void)batch, (void)end, (void)deadline;                                                           \
     }
 
+#define MADE next < end
+/* Relaxed: only a hint to stop. */
+#define TIME                                                                                                           \
+    atomic_load_explicit(&hold->stopped, memory_order_relaxed) < batch &&                                              \
+        (held % SECTIONS_PER_LOOK || in_time(hold, batch, deadline))
+/* Sections since the thread last looked, shared out; at least one. */
+#define SEEN (next - me->seen) / worker->team_size + (next - me->seen < worker->team_size)
+
 /* OPAQUE keeps the load of the number before the stay: the two are then in the order of the source. */
+#define LONG                                                                                                           \
+    OPAQUE(number);                                                                                                    \
+    stay(turns)
+
 #define RUNS(lock)                                                                                                     \
-    RUN(lock, empty, (void)0)                                                                                          \
-    RUN(lock, long, OPAQUE(number); stay(turns))
+    RUN(run_##lock##_empty, lock, , MADE, operations)                                                                  \
+    RUN(run_##lock##_long, lock, LONG, MADE, operations)
+#define TIMED_RUNS(lock)                                                                                               \
+    RUN(timed_##lock##_empty, lock, , TIME, SEEN)                                                                      \
+    RUN(timed_##lock##_long, lock, LONG, TIME, SEEN)
 
 RUNS(tas)
 RUNS(ttas)
 RUNS(ticket)
 RUNS(mcs)
 RUNS(pthread_spin)
-RUNS(pthread_spin_shared)
 RUNS(pthread_mutex)
 RUNS(futex)
+TIMED_RUNS(tas)
+TIMED_RUNS(ttas)
+TIMED_RUNS(ticket)
+TIMED_RUNS(mcs)
+TIMED_RUNS(pthread_spin_shared)
+TIMED_RUNS(pthread_mutex)
+TIMED_RUNS(futex)
+
+/* How many of the threads have to share the first one's CPU. */
+static unsigned threads_per_cpu(const struct trial *trial)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < trial->team_size; i++)
+        count += trial->cpus[i] == trial->cpus[0];
+    return count;
+}
 
 static int setup(struct trial *trial)
 {
-    static void (*const runs[][2])(struct worker *, uint64_t) = {
-        [TAS] = {run_tas_empty, run_tas_long},
-        [TTAS] = {run_ttas_empty, run_ttas_long},
-        [TICKET] = {run_ticket_empty, run_ticket_long},
-        [MCS] = {run_mcs_empty, run_mcs_long},
-        [PTHREAD_SPIN] = {run_pthread_spin_empty, run_pthread_spin_long},
-        [PTHREAD_MUTEX] = {run_pthread_mutex_empty, run_pthread_mutex_long},
-        [FUTEX] = {run_futex_empty, run_futex_long},
+#define FUNCTIONS(lock, shared)                                                                                        \
+    {                                                                                                                  \
+        {run_##lock##_empty, run_##lock##_long},                                                                       \
+        {                                                                                                              \
+            timed_##shared##_empty, timed_##shared##_long                                                              \
+        }                                                                                                              \
+    }
+    static void (*const runs[][2][2])(struct worker *, uint64_t) = {
+        [TAS] = FUNCTIONS(tas, tas),
+        [TTAS] = FUNCTIONS(ttas, ttas),
+        [TICKET] = FUNCTIONS(ticket, ticket),
+        [MCS] = FUNCTIONS(mcs, mcs),
+        [PTHREAD_SPIN] = FUNCTIONS(pthread_spin, pthread_spin_shared),
+        [PTHREAD_MUTEX] = FUNCTIONS(pthread_mutex, pthread_mutex),
+        [FUTEX] = FUNCTIONS(futex, futex),
     };
     const int64_t section_ns = trial->value[SECTION];
     struct hold *hold;
@@ -144,34 +207,34 @@ static int setup(struct trial *trial)
     hold = trial_alloc(trial, sizeof *hold + trial->team_size * sizeof *hold->holders);
     if (!hold)
         return -ENOMEM;
-    trial->run = runs[trial->value[LOCK]][section_ns > 0];
-    if (trial->value[LOCK] == PTHREAD_SPIN && trial->oversubscribed)
-        trial->run = section_ns > 0 ? run_pthread_spin_shared_long : run_pthread_spin_shared_empty;
+    trial->run = runs[trial->value[LOCK]][trial->oversubscribed != 0][section_ns > 0];
+    trial->measured = 1;
     if (section_ns > 0)
         hold->turns = (uint64_t)ceil((double)section_ns * trial->tick_hz / 1e9 / ticks_per_turn());
+    /* An operation is as long as a batch of other cases, for each thread of a CPU: the engine asks for more of them than one, so that
+       there are several turns of the scheduler in a batch. */
+    hold->ticks_per_operation = (uint64_t)((double)trial->batch_ns * trial->tick_hz / 1e9 * threads_per_cpu(trial));
     return locks_open(&hold->locks);
 }
 
-/* A batch's smallest share of the operations over its largest; the median of the batches. */
-static double fairness(const struct trial *trial)
+/* The smallest share of a batch over its largest; of all batches, the median. */
+static double fairness(const struct trial *trial, const struct hold *hold)
 {
-    const uint64_t batches = trial->sample_count / trial->team_size;
-    double *quotients = batches ? malloc(batches * sizeof *quotients) : NULL, median = NAN;
+    const uint64_t batches = hold->holders[0].batches < MAX_BATCHES ? hold->holders[0].batches : MAX_BATCHES;
+    double quotients[MAX_BATCHES];
 
-    for (uint64_t batch = 0; quotients && batch < batches; batch++) {
-        const struct sample *samples = &trial->samples[batch * trial->team_size];
-        int64_t smallest = INT64_MAX, largest = 1;
+    for (uint64_t batch = 0; batch < batches; batch++) {
+        uint64_t smallest = UINT64_MAX, largest = 0;
 
         for (unsigned i = 0; i < trial->team_size; i++) {
-            smallest = samples[i].operations < smallest ? samples[i].operations : smallest;
-            largest = samples[i].operations > largest ? samples[i].operations : largest;
+            const uint64_t share = hold->holders[i].share[batch];
+
+            smallest = share < smallest ? share : smallest;
+            largest = share > largest ? share : largest;
         }
         quotients[batch] = (double)smallest / (double)largest;
     }
-    if (quotients)
-        median = median_of(quotients, batches);
-    free(quotients);
-    return median;
+    return median_of(quotients, batches);
 }
 
 /* Mutual exclusion: no number was given out twice, so that the count is the sum of all sections. */
@@ -194,7 +257,7 @@ static int check(struct trial *trial)
                            hold->count, total);
     trial->metric[CHANGES] = (double)changes / (double)held;
     trial->metric[LONGEST] = (double)longest;
-    trial->metric[FAIRNESS] = fairness(trial);
+    trial->metric[FAIRNESS] = fairness(trial, hold);
     trial->metric[YIELDS] = (double)yields / (double)total;
     trial->metric[SECTION_TOOK] = hold->turns ? (double)hold->turns * ticks_per_turn() * 1e9 / trial->tick_hz : 0;
     return 0;
