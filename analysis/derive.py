@@ -22,6 +22,9 @@ Floats = npt.NDArray[np.float64]
 SECOND_MISS = 0.5
 """The window's knee is where half of the second miss shows: 1.5 times the time of one miss."""
 
+BIAS_FROM = 24
+"""Multiplications from which on every pair of readings has been seen to grow with the work between them."""
+
 _AT_K = re.compile(r"k(\d+)_(?:.*_)?(ticks|ns)")
 
 
@@ -40,7 +43,7 @@ class AtDistance:
 @dataclass(frozen=True)
 class Bias:
     """One pair of readings: slope in cycles per multiplication and intercept in ns, by least squares over k in each
-    process.
+    process. `hidden`: how many multiplications can be put into the window before it grows.
     """
 
     pair: str
@@ -50,6 +53,7 @@ class Bias:
     slope_cycles: Interval
     intercept_ns: Interval
     intercept_ticks: Interval
+    hidden: Interval
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ def _distance(name: str) -> int:
 
 def bias(analysis: Analysis) -> list[Bias]:
     """Slope and intercept of each pair of ``clock/bias``, see `scipy.stats.linregress`; processes with fewer than
-    three points are left out.
+    three points are left out. Only points from `BIAS_FROM` multiplications on are fitted: with fewer, a pair that lets
+    work float out of the window shows none of it, and the line is not one.
     """
     found = []
     for row in analysis.kernel("clock/bias").itertuples():
@@ -126,7 +131,7 @@ def bias(analysis: Analysis) -> list[Bias]:
             continue
         slopes, intercepts = [], []
         for values in data.ns:
-            known = np.isfinite(values)
+            known = np.isfinite(values) & (data.k >= BIAS_FROM)
             fit = stats.linregress(data.k[known], values[known]) if known.sum() >= 3 else None
             slopes.append(float(fit.slope) if fit else math.nan)
             intercepts.append(float(fit.intercept) if fit else math.nan)
@@ -141,6 +146,7 @@ def bias(analysis: Analysis) -> list[Bias]:
                 _known(slope * data.core_hz / 1e9),
                 _known(intercept),
                 _known(intercept * data.tick_hz / 1e9),
+                _known((data.ns[:, 0] - intercept) / slope),
             )
         )
     return found

@@ -110,12 +110,13 @@ def estimates_table(caption: str, rows: pd.DataFrame) -> Table:
     """Rows of `estimate_cases` as a table of texts."""
     return table(
         caption,
-        ("case", "time per operation", "interval", "cycles", "interval", "floor", "rounds", "remarks"),
+        ("case", "time", "interval", "per", "cycles", "interval", "floor", "rounds", "remarks"),
         [
             (
                 row["case"],
                 nanoseconds(row["ns"]),
                 ns_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+                row["unit"],
                 plain(row["cycles"]),
                 bounds(row["cycles_low"], row["cycles_high"]),
                 nanoseconds(row["floor_ns"]),

@@ -61,6 +61,24 @@ def summary_table(analysis: Analysis) -> RichTable:
     return table
 
 
+def ladder_table(analysis: Analysis) -> RichTable | None:
+    """What things cost here, in some ten rows: the ladder at the report's top. None where none of it was measured."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from fencepost.analysis.report import ladder  # with matplotlib in its train: only long runs come here
+
+    found = ladder(analysis)
+    if found is None:
+        return None
+    table = Table(title=Text(found.caption), title_justify="left")
+    for position, name in enumerate(found.header):
+        table.add_column(name, justify="right" if position in (1, 2) else "left", overflow="fold")
+    for row in found.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
 def print_summary(folder: Path | str) -> None:
     """Print the summary of a run folder to standard output. Raises `RunFolderError` where it is damaged."""
     from rich.console import Console

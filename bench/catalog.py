@@ -71,8 +71,16 @@ class Parameter:
         return tuple(dict.fromkeys(values))
 
     def show(self, value: int) -> str | int:
-        """What stands for `value` in a case id and in a table: its label, or the number itself."""
+        """What stands for `value` in a table: its label, or the number itself."""
         return self.labels[value] if self.labels and 0 <= value < len(self.labels) else value
+
+    def word(self, value: int) -> str:
+        """What stands for `value` in a case id: as `show`, but whole KiB, MiB and GiB of bytes as such."""
+        if self.unit == "bytes" and value > 0:
+            for suffix in ("GiB", "MiB", "KiB"):
+                if value % _SIZES[suffix] == 0:
+                    return f"{value // _SIZES[suffix]}{suffix}"
+        return str(self.show(value))
 
     def sweep(self, profile: str) -> tuple[int, ...]:
         """Values that `profile` runs through; the default value alone where the kernel names none."""

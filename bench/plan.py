@@ -324,7 +324,7 @@ def make_plan(
             reason = f"needs {' and '.join(lacking)}" if lacking else str(placed)
             for values in combinations:
                 shown = _shown(kernel, values)
-                nowhere = case_id(kernel.name, shown, ())
+                nowhere = case_id(kernel.name, _words(kernel, values), ())
                 unmeasurable.append(Unmeasurable(nowhere, kernel.name, shown, kernel.unit, reason))
             continue
         if placed.sentence:
@@ -391,13 +391,17 @@ def _shown(kernel: KernelInfo, values: Sequence[int]) -> dict[str, str | int]:
     return {p.name: p.show(value) for p, value in zip(kernel.parameters, values, strict=True)}
 
 
+def _words(kernel: KernelInfo, values: tuple[int, ...]) -> dict[str, str]:
+    return {item.name: item.word(value) for item, value in zip(kernel.parameters, values, strict=True)}
+
+
 def _case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], placement: Placement, settings: Any) -> Case:
     parameters = _shown(kernel, values)
     descriptor = engine.lib.registry_get(kernel.index)
     array = engine.ffi.new(f"int64_t[{engine.lib.MAX_PARAMETERS}]", list(values))
     expected = engine.lib.trial_cost_ns(descriptor, array, len(placement.cpus), settings)
     return Case(
-        case=case_id(kernel.name, parameters, placement.cpus),
+        case=case_id(kernel.name, _words(kernel, values), placement.cpus),
         kernel=kernel.name,
         parameters=parameters,
         values=values,

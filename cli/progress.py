@@ -36,7 +36,8 @@ class PlainProgress(Progress):
             self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are there already")
         expected = display.duration(self.expected_total_ns)
         rounds = "1 round" if len(missing) == 1 else f"{len(missing)} rounds"
-        self.say(f"{len(plan.cases)} cases, {rounds}, seed {plan.seed}: about {expected}")
+        cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
+        self.say(f"{cases}, {rounds}, seed {plan.seed}: about {expected}")
 
     @property
     def expected_total_ns(self) -> int:

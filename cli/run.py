@@ -319,17 +319,22 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
     }
 
 
+MOST_ROWS_SHOWN = 40
+
+
 def _show_summary(folder: RunFolder) -> None:
     from rich import box
 
     from fencepost.analysis.estimate import analyse
-    from fencepost.analysis.summary import summary_table
+    from fencepost.analysis.summary import ladder_table, summary_table
     from fencepost.cli import display
 
     out = display.console()
     plan = folder.plan
     analysis = analyse(folder.path)
-    table = summary_table(analysis)
+    # Hundreds of rows are for the report; here the ones that everybody looks for.
+    brief = ladder_table(analysis) if len(plan.cases) > MOST_ROWS_SHOWN else None
+    table = brief or summary_table(analysis)
     table.box = box.SIMPLE_HEAD
     out.print(table)
     reasons: dict[str, list[str]] = {}
@@ -339,13 +344,15 @@ def _show_summary(folder: RunFolder) -> None:
     if reasons:
         out.print(display.unmeasurable_table([(_briefly(cases), reason) for reason, cases in reasons.items()]))
     without = sum(map(len, reasons.values()))
-    sentence = f"{len(plan.cases)} cases in {plan.rounds} rounds"
+    cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
+    sentence = f"{cases} in {plan.rounds} rounds"
     if without:
         sentence += f", {without} not measurable here"
     if math.isfinite(analysis.noise_floor_pct):
+        reach = max(analysis.noise_floor_pct, analysis.noise_reach_pct)  # NaN, which is no larger, with few rounds
         sentence += (
-            f"; noise floor {analysis.noise_floor_pct:.2g} %: "
-            "the same code under two names differs by that much, so believe no smaller difference"
+            f"; the same code under two names differs by {analysis.noise_floor_pct:.2g} % (noise floor), "
+            f"with 95 % confidence by at most {reach:.2g} %: believe no smaller difference"
         )
     path = display.short_path(folder.path)
     for line in (sentence, f"samples: {path}", f"report:  fencepost report {path}"):

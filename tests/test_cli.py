@@ -183,7 +183,7 @@ def test_a_header_comment_loses_its_stars() -> None:
 
 def test_dry_run_prints_the_plan_and_measures_nothing(tmp_path: Path) -> None:
     out = ok("run", "good", "bad/crowd", "--dry-run", *QUICK, cwd=tmp_path)
-    assert f"good/steady[size=4096,mode=plain]@cpu{CPU}~twin" in out
+    assert f"good/steady[size=4KiB,mode=plain]@cpu{CPU}~twin" in out
     assert "needs 1024 CPUs" in out
     assert "expected " in out
     document = json.loads(ok("run", "good", "--dry-run", "--json", *QUICK, "--seed", "3", cwd=tmp_path))

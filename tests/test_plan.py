@@ -28,9 +28,9 @@ def test_ids_name_parameters_in_order_and_cpus() -> None:
     plan = tiny_plan(["good/steady", "good/once"])
     assert ids(plan) == [
         f"good/once@cpu{CPU}",
-        f"good/steady[size=4096,mode=plain]@cpu{CPU}",
-        f"good/steady[size=2097152,mode=plain]@cpu{CPU}",
-        f"good/steady[size=4096,mode=plain]@cpu{CPU}~twin",
+        f"good/steady[size=4KiB,mode=plain]@cpu{CPU}",
+        f"good/steady[size=2MiB,mode=plain]@cpu{CPU}",
+        f"good/steady[size=4KiB,mode=plain]@cpu{CPU}~twin",
     ]
     assert plan.cases[1].values == (4096, 0)
     assert plan.cases[1].parameters == {"size": 4096, "mode": "plain"}

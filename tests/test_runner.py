@@ -86,7 +86,7 @@ def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
     assert first["worker"]["startup_ms"] > 0
     assert first["worker"]["elapsed_ms"] > first["worker"]["startup_ms"]
     assert first["worker"]["pid"] != second["worker"]["pid"]
-    steady = first["cases"][f"good/steady[size=4096,mode=plain]@cpu{CPU}"]
+    steady = first["cases"][f"good/steady[size=4KiB,mode=plain]@cpu{CPU}"]
     assert steady["metrics"] == {"echo_bytes": 4096}
     assert steady["histogram"] is None
     events = first["cases"][f"good/events@cpu{CPU}"]
@@ -132,7 +132,7 @@ def test_a_hanging_case_is_left_out_after_the_watchdog(tmp_path: Path) -> None:
         run(folder, patience_s=0.5)
         cases = record(folder, 2)["cases"]
     assert "took longer than" in cases[f"bad/hang@cpu{CPU}"]["reason"]
-    assert cases[f"good/steady[size=4096,mode=plain]@cpu{CPU}"]["status"] == "ok"
+    assert cases[f"good/steady[size=4KiB,mode=plain]@cpu{CPU}"]["status"] == "ok"
     assert workers() == []
 
 

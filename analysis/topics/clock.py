@@ -165,11 +165,10 @@ def bias_figure(analysis: Analysis) -> Figure | None:
         return None
     # By what they end at, so that names and lines come in the same order.
     found.sort(key=lambda item: float(item.ns[-1]))
-    steepest = max(item.slope_ns.value for item in found)
     cells = [
         (
             item.pair,
-            "yes" if item.slope_ns.value >= 0.95 * steepest else "no",
+            with_bounds(*item.hidden[:3]),
             with_bounds(*item.slope_cycles[:3]),
             with_bounds(*item.slope_ns[:3]),
             with_bounds(*item.intercept_ns[:3]),
@@ -179,7 +178,8 @@ def bias_figure(analysis: Analysis) -> Figure | None:
     ]
     slopes = [item.slope_cycles.value for item in found if math.isfinite(item.slope_cycles.value)]
     said = (
-        f"Slopes lie between {plain(min(slopes), 3)} and {plain(max(slopes), 3)} cycles per multiplication. "
+        f"From {derive.BIAS_FROM} on, slopes lie between {plain(min(slopes), 3)} and {plain(max(slopes), 3)} cycles "
+        "per multiplication. "
         if slopes
         else ""
     )
@@ -188,13 +188,13 @@ def bias_figure(analysis: Analysis) -> Figure | None:
         "How a window grows with the work in it, by the way its ends are read",
         f"Mean window around 0 to {int(found[0].k[-1])} dependent multiplications for {len(found)} pairs of "
         f"readings. {said}"
-        "Parallel lines differ by a bias only; a line that starts flat, and so has a smaller slope, lets work "
-        "float out of the window.",
+        "Parallel lines differ by a bias only; a line that starts flat lets that much work float out of the window: "
+        "such a pair cannot time anything shorter.",
         table(
             "Slope and intercept of each pair of readings",
             (
                 "pair",
-                "keeps work inside",
+                "multiplications that leave no trace",
                 "cycles per multiplication",
                 "ns per multiplication",
                 "intercept, ns",
