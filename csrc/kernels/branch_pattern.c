@@ -12,7 +12,7 @@
  * Excluded:  building the array; the walk goes on where the last batch stopped.
  * Expect:    random at 50 % about 14 cycles an element, the learnt patterns 1.5-3, the twin flat at about 1 (Intel family 6
  *            model 207). In between the curve is concave: mispredictions are not min(p, 1-p), they come closer to 2p(1-p).
- * Hazards:   learnt patterns run in modes, one a process (AMD Zen 4: 1.5 or 2 cycles, seldom 3), without address randomisation as well.
+ * Hazards:   learnt patterns live on the front end's throughput, which a busy sibling thread halves: one process at 1.5 cycles, another at 3.
  *            An array below 2^16 random outcomes is learnt. A loop in C would become a cmov at the compiler's pleasure: this is assembly.
  * Not shown: the penalty itself (branch/penalty knows how many mispredictions there are), nor a condition that comes late.
  */
