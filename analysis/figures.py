@@ -96,6 +96,55 @@ class Point:
     high: float = math.nan
 
 
+@dataclass(frozen=True)
+class Span:
+    """A shaded range of x (or of y) behind the lines, with a word in it."""
+
+    low: float
+    high: float
+    word: str = ""
+    of_y: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: its label, value and bounds; `colour` is an index of `PALETTE`, `said` what stands at its end instead of
+    the value.
+    """
+
+    label: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    colour: int = 0
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Bars under a common heading."""
+
+    label: str
+    bars: Sequence[Bar]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Points with bounds, a line through them with its band, and what the line leaves over; all of shape (points,)."""
+
+    label: str
+    x: Array
+    y: Array
+    low: Array
+    high: Array
+    line: Array
+    line_low: Array
+    line_high: Array
+    left: Array
+    left_low: Array
+    left_high: Array
+
+
 @contextmanager
 def _canvas(name: str, height: float = 3.5) -> Iterator[tuple[Canvas, Axes]]:
     import matplotlib
@@ -204,9 +253,12 @@ def lines(
     x_ticks: Sequence[float] | None = None,
     y_from_zero: bool = False,
     marks: Sequence[tuple[float, str]] = (),
+    spans: Sequence[Span] = (),
     markers: bool = True,
 ) -> Figure:
-    """Lines with their names at the right end, bounds as a band, and vertical marks with a word at the top."""
+    """Lines with their names at the right end, bounds as a band, vertical marks with a word at the top, and `spans`
+    behind them all.
+    """
     shown = [item for item in series if np.isfinite(item.y).any()]
     # Names that would take the room of the lines stand below them.
     below = max((len(item.label) for item in shown), default=0) > 16
@@ -238,9 +290,16 @@ def lines(
         if y_from_zero:
             axes.set_ylim(bottom=0)
         axes.margins(y=0.12)
+        for span in spans:
+            _draw_span(axes, span)
         for position, word in marks:
             axes.axvline(position, color=_INK, linewidth=0.8, linestyle=(0, (2, 2)), alpha=0.6)
-            axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
+            # A word at the edge grows inwards.
+            across = axes.transAxes.inverted().transform(axes.transData.transform((position, 0)))[0]
+            side = (
+                "left" if across < 0.15 and len(word) > 6 else "right" if across > 0.85 and len(word) > 6 else "center"
+            )
+            axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha=side, va="bottom", fontsize=10)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         if below:
@@ -293,6 +352,113 @@ def forest(
         (_log_axis if x_scale == "log" else _linear_axis)(axes.xaxis)
         axes.set_xlabel(x_label)
         return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def bars(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    groups: Sequence[Group],
+    *,
+    x_label: str,
+    x_scale: str = "linear",
+    least: float = 0.0,
+) -> Figure:
+    """Horizontal bars under the headings of their groups, with intervals, and the value at the end of each. On a
+    logarithmic axis bars begin at `least`, and one that does not reach it is its number only.
+    """
+    height = sum(1.35 + len(group.bars) for group in groups)
+    with _canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
+        axes.set_xscale(x_scale)
+        start = least if x_scale == "log" else 0.0
+        y, ticks, labels = 0.0, [], []
+        reach = start
+        for group in groups:
+            axes.text(0.0, y, _short(group.label), transform=axes.get_yaxis_transform(), va="center", weight="bold")
+            y += 1.1
+            for bar in group.bars:
+                colour = PALETTE[bar.colour % 8]
+                end = max(bar.value, start) if math.isfinite(bar.value) else start
+                axes.barh(y, end - start, left=start, height=0.72, color=colour, alpha=0.75, linewidth=0)
+                if math.isfinite(bar.low) and math.isfinite(bar.high) and bar.high > start:
+                    axes.plot([max(bar.low, start), bar.high], [y, y], color=_INK, linewidth=1.2)
+                    end = max(end, bar.high)
+                axes.annotate(
+                    bar.said or plain(bar.value, 3),
+                    (end, y),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=9.5,
+                )
+                reach = max(reach, end)
+                ticks.append(y)
+                labels.append(_short(bar.label))
+                y += 1.0
+            y += 0.25
+        axes.set_yticks(ticks, labels, fontsize=9.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(y - 0.5, -0.7)
+        axes.set_xlim(start, start * (reach / start) ** 1.25 if x_scale == "log" else reach * 1.2 or 1.0)
+        axes.grid(visible=False, axis="y")
+        (_log_axis if x_scale == "log" else _linear_axis)(axes.xaxis)
+        axes.set_xlabel(x_label)
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def regression(
+    name: str, title: str, description: str, table: Table, fits: Sequence[Fit], *, x_label: str, y_label: str, unit: str
+) -> Figure:
+    """Lines through points with their bands, and beneath, on a scale of its own, what the lines leave over."""
+    with _canvas(name, 5.4) as (canvas, axes):
+        axes.remove()
+        upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        for index, item in enumerate(fits):
+            colour, mark = PALETTE[index % 8], "osD^"[index % 4]
+            upper.fill_between(item.x, item.line_low, item.line_high, color=colour, alpha=0.25, linewidth=0)
+            upper.plot(item.x, item.line, color=colour, linewidth=1.6, linestyle=_DASHES[index % 4])
+            # Side by side, where two series have the same x.
+            x = item.x + (index - (len(fits) - 1) / 2) * 0.012 * float(np.ptp(item.x))
+            for axis, y, low, high in (
+                (upper, item.y, item.low, item.high),
+                (lower, item.left, item.left_low, item.left_high),
+            ):
+                axis.plot(x, y, mark, color=colour, markersize=4)
+                axis.vlines(x, low, high, color=colour, linewidth=1.6, alpha=0.7)
+            lower.plot(x, item.left, color=colour, linewidth=0.8, alpha=0.5)
+            upper.text(
+                0.03,
+                0.94 - 0.1 * index,
+                f"{'●■◆▲'[index % 4]} {_short(item.label)}",
+                color=colour,
+                va="top",
+                transform=upper.transAxes,
+            )
+        lower.axhline(0, color=_INK, linewidth=0.8, alpha=0.6)
+        for axis in (upper, lower):
+            axis.patch.set_alpha(0)
+            _linear_axis(axis.yaxis)
+        _linear_axis(lower.xaxis)
+        upper.set_ylabel(y_label)
+        upper.set_ylim(bottom=0)
+        lower.set_ylabel(f"left over, {unit}")
+        lower.set_xlabel(x_label)
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def _draw_span(axes: Axes, span: Span) -> None:
+    shade: dict[str, Any] = {"color": _INK, "alpha": 0.08, "linewidth": 0}
+    if span.of_y:
+        axes.axhspan(span.low, span.high, **shade)
+        axes.text(
+            0.01, (span.low + span.high) / 2, span.word, transform=axes.get_yaxis_transform(), va="center", fontsize=10
+        )
+    else:
+        axes.axvspan(span.low, span.high, **shade)
+        axes.text(
+            (span.low + span.high) / 2, 0.02, span.word, transform=axes.get_xaxis_transform(), ha="center", fontsize=10
+        )
 
 
 def ecdf(name: str, title: str, description: str, table: Table, series: Sequence[Series], *, x_label: str) -> Figure:

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ GAPS_PCT = 10.0
 """A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
 
 
+FOLD_ROWS = 12
+"""Tables of figures and of all rows that are longer are folded: the page is for reading, they are for looking up."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The trust panel's one verdict: a word and a sentence."""
@@ -64,6 +69,7 @@ class Document:
     claims: Mapping[str, Sequence[tuple[claims.Claim, claims.Verdict]]]
     data: Table
     twins: Table | None
+    fold: int = FOLD_ROWS
 
 
 # ---- JSON ----
@@ -144,6 +150,7 @@ def as_json(folder: Path | str) -> dict[str, Any]:
                 "id": item.id,
                 "quote": item.quote,
                 "english": item.english,
+                "tested_as": item.tested_as,
                 "verdict": str(said.outcome),
                 "figure": said.figure,
                 "because": said.because,
@@ -547,7 +554,12 @@ def _spans(text: str) -> str:
     return "".join(f"`{part}`" if index % 2 else _markdown(part) for index, part in enumerate(parts))
 
 
-def _markdown_table(item: Table) -> list[str]:
+def _markdown_table(item: Table, fold: int | None = None) -> list[str]:
+    if fold is not None and len(item.rows) > fold:
+        # Inside of <summary> a page's renderer takes HTML; a caption may hold names from outside.
+        caption = escape(" ".join(item.caption.split()))
+        opening = ["<details>", f"<summary>{caption}: {len(item.rows)} rows</summary>", ""]
+        return [*opening, *_markdown_table(item)[2:], "</details>", ""]
     lines = [
         f"*{_markdown(item.caption)}*",
         "",
@@ -558,13 +570,13 @@ def _markdown_table(item: Table) -> list[str]:
     return [*lines, ""]
 
 
-def _markdown_figure(figure: Figure, folder: str) -> list[str]:
+def _markdown_figure(figure: Figure, folder: str, fold: int) -> list[str]:
     return [
         f"![{_markdown(figure.title)}. {_markdown(figure.description)}]({folder}/{figure.name}.svg)",
         "",
         _markdown(figure.description),
         "",
-        *_markdown_table(figure.table),
+        *_markdown_table(figure.table, fold),
     ]
 
 
@@ -595,10 +607,10 @@ def as_markdown(document: Document, pictures: str) -> str:
     for section in document.sections:
         topic = section.topic
         lines += [f"## {_markdown(topic.title)}", "", _markdown(topic.question), ""]
+        lines += _claims_markdown(document.claims.get(topic.name, ()))
         for figure in section.figures:
-            lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures)]
+            lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures, document.fold)]
         lines += [
-            *_claims_markdown(document.claims.get(topic.name, ())),
             "### How to read this",
             "",
             _spans(topic.how_to_read),
@@ -615,7 +627,7 @@ def as_markdown(document: Document, pictures: str) -> str:
         if section.tables:
             lines += ["### All rows", ""]
             for item in section.tables:
-                lines += _markdown_table(item)
+                lines += _markdown_table(item, document.fold)
     lines += ["## Data and versions", "", *_markdown_table(document.data)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -623,8 +635,11 @@ def as_markdown(document: Document, pictures: str) -> str:
 def _claims_markdown(said: Iterable[tuple[claims.Claim, claims.Verdict]]) -> list[str]:
     lines: list[str] = []
     for item, verdict in said:
+        said_as = f"“{_markdown(item.quote)}”" if item.quote else ""
+        words = [item.english] if item.english else []
+        words += [f"tested: {item.tested_as}"] if item.tested_as else []
         lines += [
-            f"- “{_markdown(item.quote)}” ({_markdown(item.english)}): **{verdict.outcome}**",
+            f"- {said_as} ({_markdown('; '.join(words))}): **{verdict.outcome}**".replace("-  (", "- ("),
             f"  {_markdown(verdict.figure)} {_spans(verdict.because)}".rstrip(),
         ]
     return ["### What the lecture said", "", *lines, ""] if lines else []

@@ -109,3 +109,11 @@ def size_bytes(value: object) -> float:
 def case_label(parameters: Mapping[str, Any], *leave_out: str) -> str:
     """Parameters as ``read=rdtsc, via=libc``; names in `leave_out` are not said."""
     return ", ".join(f"{name}={value}" for name, value in parameters.items() if name not in leave_out)
+
+
+def powers(value: float) -> str:
+    """A count that grows by powers of two: ``512``, ``4 Ki``, ``1 Mi``; three digits where it is not a whole one."""
+    for scale, unit in ((1 << 20, "Mi"), (1 << 10, "Ki")):
+        if value >= scale:
+            return f"{value / scale:.3g}{SPACE}{unit}"
+    return f"{value:.3g}"

@@ -41,7 +41,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """The sentence as it stands in the notes, in English, and the kernels that test it."""
+    """The sentence as it stands in the notes, in English, and the kernels that test it. `tested_as` says what exactly
+    is put to the test, where the sentence leaves that open.
+    """
 
     id: str
     topic: str
@@ -49,13 +51,19 @@ class Claim:
     english: str
     kernels: tuple[str, ...]
     test: Callable[[Analysis], Verdict]
+    tested_as: str = ""
+
+    @property
+    def language(self) -> str:
+        """Language of the quote as HTML names it: the notes are in Chinese and quote English sources."""
+        return "zh-Hant" if any("\u2e80" <= letter <= "\u9fff" for letter in self.quote) else "en"
 
 
 _CLAIMS: list[Claim] = []
 
 
 def claim(
-    name: str, quote: str, english: str, kernels: Sequence[str]
+    name: str, quote: str, english: str, kernels: Sequence[str], tested_as: str = ""
 ) -> Callable[[Callable[[Analysis], Verdict]], Callable[[Analysis], Verdict]]:
     """Register the function under it as the test of one sentence. Its topic is the first part of `name`, before the
     slash.
@@ -64,7 +72,7 @@ def claim(
     def register(test: Callable[[Analysis], Verdict]) -> Callable[[Analysis], Verdict]:
         if any(other.id == name for other in _CLAIMS):
             raise ValueError(f"claim {name} is there twice")
-        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test))
+        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test, tested_as))
         return test
 
     return register

@@ -2,14 +2,393 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
+import numpy as np
+
+from fencepost.analysis import figures, predictor
+from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.figures import Bar, Figure, Fit, Group, Series, Span
+from fencepost.analysis.ladder import Rung
+from fencepost.analysis.paired import grid
+from fencepost.analysis.tables import (
+    DASH,
+    SPACE,
+    count,
+    ns_with_bounds,
+    plain,
+    powers,
+    size,
+    table,
+    with_bounds,
+)
 from fencepost.analysis.topics import Topic
+from fencepost.analysis.topics.memory import caches
+
+NOTES_CYCLES = (10.0, 20.0)
+"""What the notes say that a misprediction costs."""
+
+
+def said_of(interval: Interval) -> str:
+    """A number with its interval, a dash where there is none."""
+    return with_bounds(*interval[:3]) if interval.n else DASH
+
+
+def ground(counted: bool) -> str:
+    """On what ground the number of mispredictions is known."""
+    return (
+        "The mispredictions are those that the hardware counted."
+        if counted
+        else "No hardware counter is needed to know the mispredictions: a random bit is guessed wrong half of the "
+        "time, whatever the predictor does."
+    )
+
+
+def rate_figure(analysis: Analysis) -> Figure | None:
+    """Cost by taken rate: random outcomes, the same sorted, and the branch-free twin, with the break-even marked."""
+    unit, found = predictor.taken_rates(analysis)
+    random, twin = found.get(("random", "branch")), found.get(("random", "cmov"))
+    if random is None or len(random.pct) < 3:
+        return None
+    drawn = {"random": random, "sorted": found.get(("sorted", "branch")), "branch-free": twin}
+    marks, said = [], "The branch-free twin was not measured beside it."
+    if twin is not None:
+        low, high = predictor.break_even(random, twin)
+        marks = [(side.value, f"break-even {plain(side.value, 2)}{SPACE}%") for side in (low, high) if side.n]
+        said = _break_even_said(low, high)
+    top = int(np.nanargmax(random.cost))
+    columns = {
+        "random": random,
+        "sorted": found.get(("sorted", "branch")),
+        "alternating": found.get(("alternating", "branch")),
+        "periodic": found.get(("periodic", "branch")),
+        "random, branch-free": twin,
+    }
+    present = {name: line for name, line in columns.items() if line is not None}
+    cells = [
+        (
+            f"{count(pct)} %",
+            *(
+                next(
+                    (with_bounds(line.cost[i], line.low[i], line.high[i]) for i in np.flatnonzero(line.pct == pct)),
+                    DASH,
+                )
+                for line in present.values()
+            ),
+        )
+        for pct in random.pct
+    ]
+    return figures.lines(
+        "branch-rate",
+        "What a jump costs, by how often it is taken",
+        f"Random outcomes cost {plain(random.cost[0], 3)} {unit} an element where the jump is never taken, "
+        f"{plain(random.cost[top], 3)} at {count(random.pct[top])} % and {plain(random.cost[-1], 3)} where it always "
+        f"is. {said}",
+        table(f"{unit.capitalize()} per element by share of taken jumps", ("taken", *present), cells),
+        [Series(name, line.pct, line.cost, line.low, line.high) for name, line in drawn.items() if line is not None],
+        x_label="taken jumps, %",
+        y_label=f"{unit} per element",
+        y_from_zero=True,
+        marks=marks,
+    )
+
+
+def _break_even_said(low: Interval, high: Interval) -> str:
+    if low.n and high.n:
+        return f"Without a jump it is cheaper from {said_of(low)} % up to {said_of(high)} % of taken jumps (dashed)."
+    if low.n:
+        return f"Without a jump it is cheaper from {said_of(low)} % of taken jumps on (dashed)."
+    if high.n:
+        return f"Without a jump it is cheaper up to {said_of(high)} % of taken jumps (dashed)."
+    return "No break-even with the branch-free twin lies in this range."
+
+
+def penalty_figure(analysis: Analysis) -> Figure | None:
+    """The line of block cost on mispredictions, and what it leaves over."""
+    found = predictor.penalties(analysis)
+    if not found:
+        return None
+    counted = any(item.counted for item in found)
+    cells = [
+        (
+            f"slots {item.slots}",
+            said_of(item.cycles),
+            ns_with_bounds(*item.ns[:3]),
+            plain(item.r_squared.value, 5),
+            plain(float(np.nanmax(np.abs(item.residual))), 2) + f" {item.unit}",
+            "counted by the hardware" if item.counted else "half of the coins",
+        )
+        for item in found
+    ]
+    worst = max(found, key=lambda item: float(np.nanmax(np.abs(item.residual))))
+    return figures.regression(
+        "branch-penalty",
+        "What one misprediction costs, as the slope of a line",
+        "Blocks of 64 branches of which 0 to 64 are coins, the others always the same. One misprediction costs "
+        + "; ".join(f"{_price(item)} (slots {item.slots})" for item in found)
+        + f". {ground(counted)} Beneath, what the line leaves over: at most "
+        f"{plain(float(np.nanmax(np.abs(worst.residual))), 2)} {worst.unit} a block.",
+        table(
+            "One misprediction, its condition in a register: slope over processes, with its 95 % interval",
+            ("block", "cycles", "time", "R²", "largest residual", "mispredictions"),
+            cells,
+        ),
+        [
+            Fit(
+                f"slots {item.slots}: {plain((item.cycles if item.cycles.n else item.ns).value, 3)} {item.unit} each",
+                item.misses,
+                item.block,
+                item.block_low,
+                item.block_high,
+                item.fit,
+                item.fit_low,
+                item.fit_high,
+                item.residual,
+                item.residual_low,
+                item.residual_high,
+            )
+            for item in found
+            if item.unit == found[0].unit
+        ],
+        x_label="mispredictions in the block of 64 branches",
+        y_label=f"{found[0].unit} per block",
+        unit=found[0].unit,
+    )
+
+
+def _price(item: predictor.Penalty) -> str:
+    return f"{said_of(item.cycles)} cycles" if item.cycles.n else ns_with_bounds(*item.ns[:3])
+
+
+def loaded_figure(analysis: Analysis) -> Figure | None:
+    """The price of a misprediction by where its condition comes from."""
+    found = [item for item in predictor.loaded_penalties(analysis) if item.ns.n]
+    if not found:
+        return None
+    in_cycles = all(item.cycles.n for item in found)
+    unit = "cycles" if in_cycles else "ns"
+    values = np.array([(item.cycles if in_cycles else item.ns)[:3] for item in found])
+    sizes = np.array([item.size for item in found])
+    series = [Series("from a buffer", sizes, values[:, 0], values[:, 1], values[:, 2])]
+    cells = [(size(item.size), said_of(item.cycles), ns_with_bounds(*item.ns[:3])) for item in found]
+    ready = next((item for item in predictor.penalties(analysis) if item.cycles.n or not in_cycles), None)
+    if ready is not None:
+        price = ready.cycles if in_cycles else ready.ns
+        series.append(Series("in a register", sizes[[0, -1]], *(np.full(2, value) for value in price[:3])))
+        cells.insert(0, ("in a register", said_of(ready.cycles), ns_with_bounds(*ready.ns[:3])))
+    ticks = sizes if len(sizes) <= 5 else sizes[:: math.ceil(len(sizes) / 5)]
+    return figures.lines(
+        "branch-loaded",
+        "What a misprediction costs when its condition has to be loaded first",
+        "One misprediction costs "
+        + ", ".join(
+            f"{plain(value, 3)} {unit} from {size(item.size)}" for item, value in zip(found, values[:, 0], strict=True)
+        )
+        + (f", against {plain(series[1].y[0], 3)} with the condition in a register" if ready is not None else "")
+        + ". The mistake shows only when the data is there. "
+        + ("Shaded: the notes' 10 to 20 cycles. " if in_cycles else "")
+        + ground(any(item.counted for item in found)),
+        table(
+            "One misprediction by where its condition comes from, paired by round",
+            ("condition", "cycles", "time"),
+            cells,
+        ),
+        series,
+        x_label="size of the buffer",
+        y_label=f"{unit} per misprediction",
+        x_scale="log",
+        x_format=size,
+        x_ticks=[float(tick) for tick in ticks],
+        y_from_zero=True,
+        marks=[(value, word) for word, value in caches(analysis.machine) if sizes[0] <= value <= sizes[-1]],
+        spans=[Span(*NOTES_CYCLES, "the notes", of_y=True)] if in_cycles else [],
+    )
+
+
+def capacity_figure(analysis: Analysis) -> Figure | None:
+    """Steady cost by period, with the knee."""
+    item = predictor.capacity(analysis)
+    if item is None:
+        return None
+    knee = item.knee
+    said = (
+        f"Half of the way is passed at {powers(knee.value)} outcomes ({said_of(knee)})."
+        if knee.n
+        else "No knee in this range: the longest pattern costs hardly more than the shortest."
+    )
+    cells = [
+        (powers(period), with_bounds(cost, low, high))
+        for period, cost, low, high in zip(item.period, item.cost, item.low, item.high, strict=True)
+    ]
+    if knee.n:
+        cells.append(("knee, outcomes", said_of(knee)))
+    return figures.lines(
+        "branch-capacity",
+        "How long a pattern the predictor keeps",
+        f"A random pattern that repeats costs {plain(item.floor.value, 3)} {item.unit} an element with a period of "
+        f"{powers(item.period[0])} and {plain(item.ceiling.value, 3)} with {powers(item.period[-1])}. {said}",
+        table(f"{item.unit.capitalize()} per element by period of the pattern", ("period", "cost"), cells),
+        [Series("", item.period, item.cost, item.low, item.high)],
+        x_label="period of the pattern, outcomes (log)",
+        y_label=f"{item.unit} per element",
+        x_scale="log",
+        x_format=powers,
+        x_ticks=[float(4**power) for power in range(2, 11) if item.period[0] <= 4**power <= item.period[-1]][::2],
+        y_from_zero=True,
+        marks=[(knee.value, f"knee at {powers(knee.value)}")] if knee.n else [],
+        spans=[Span(knee.low, knee.high)] if math.isfinite(knee.low) else [],
+    )
+
+
+def learning_figure(analysis: Analysis) -> Figure | None:
+    """Cost by pass over the same array."""
+    found = predictor.learning(analysis)
+    if not found:
+        return None
+    unit = found[0].unit
+    found = [item for item in found if item.unit == unit]
+    passes = found[0].passes
+    cells = [
+        (
+            count(item.n),
+            *(with_bounds(*bounds) for bounds in zip(item.cost, item.low, item.high, strict=True)),
+            f"×{said_of(item.gain)}",
+        )
+        for item in found
+    ]
+    return figures.lines(
+        "branch-learning",
+        "How an array that was random becomes known by heart",
+        "; ".join(
+            f"{count(item.n)} outcomes: {plain(item.cost[0], 3)} {unit} an element at the first pass, "
+            f"{plain(item.cost[-1], 3)} at pass {count(item.passes[-1])}"
+            for item in found
+        )
+        + ". A benchmark that repeats a small array measures a machine that knows it.",
+        table(
+            f"{unit.capitalize()} per element by pass over the same random array",
+            ("outcomes", *(f"pass {count(number)}" for number in passes), "first ÷ last"),
+            cells,
+        ),
+        [Series(f"n = {count(item.n)}", item.passes, item.cost, item.low, item.high) for item in found],
+        x_label="pass over the same array (log)",
+        y_label=f"{unit} per element",
+        x_scale="log",
+        x_ticks=[float(number) for number in passes],
+        y_from_zero=True,
+    )
+
+
+def footprint_figure(analysis: Analysis) -> Figure | None:
+    """Cost of a jump by the number of different jumps."""
+    found = grid(analysis, "branch/footprint")
+    kinds = list(dict.fromkeys(str(row["parameters"].get("kind")) for row in found.rows))
+    jumps = sorted({int(row["parameters"].get("jumps", 0)) for row in found.rows})
+    if len(jumps) < 2:
+        return None
+    series, columns = [], {}
+    for kind in kinds:
+        places = [(number, found.find(jumps=number, kind=kind)) for number in jumps]
+        known = [(number, found.bounds(place)) for number, place in places if place is not None]
+        y = np.array([values for _, values in known])
+        series.append(
+            Series(f"{kind} taken" if kind == "never" else kind, np.array([n for n, _ in known], float), *y.T)
+        )
+        columns[kind] = dict(known)
+    dearest = max(series, key=lambda item: float(item.y[-1]))
+    return figures.lines(
+        "branch-footprint",
+        "How many different jumps the machine keeps in mind",
+        "; ".join(
+            f"{item.label}: {plain(item.y[0], 3)} {found.unit} a jump with {powers(item.x[0])} jumps, "
+            f"{plain(item.y[-1], 3)} with {powers(item.x[-1])}"
+            for item in series
+        )
+        + ". Where only the taken ones rise, their targets no longer fit.",
+        table(
+            f"{found.unit.capitalize()} per jump by the number of different jumps",
+            ("jumps", *columns),
+            [
+                (
+                    powers(number),
+                    *(with_bounds(*column[number]) if number in column else DASH for column in columns.values()),
+                )
+                for number in jumps
+            ],
+        ),
+        series,
+        x_label="different jumps (log)",
+        y_label=f"{found.unit} per jump (log)",
+        x_scale="log",
+        y_scale="log" if float(dearest.y[-1]) > 8 * float(np.nanmin(dearest.y)) else "linear",
+        x_format=powers,
+        x_ticks=[float(number) for number in jumps][:: math.ceil(len(jumps) / 6)],
+    )
+
+
+def hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -> Figure | None:
+    """Bars of one loop compiled in several ways, by what its data is."""
+    found = grid(analysis, kernel)
+    words = list(dict.fromkeys(str(row["parameters"].get(parameter)) for row in found.rows))
+    data = list(dict.fromkeys(str(row["parameters"].get("data")) for row in found.rows))
+    if control not in words:
+        return None
+    groups, cells, said = [], [], []
+    for kind in data:
+        bars = []
+        for word in words:
+            place = found.find(**{parameter: word, "data": kind})
+            if place is None:
+                continue
+            factor = predictor.quotient(found, place, found.find(**{parameter: control, "data": kind}))
+            bars.append(Bar(word, *found.bounds(place), colour=words.index(word)))
+            cells.append((f"{word}, data {kind}", with_bounds(*found.bounds(place)), f"×{said_of(factor)}"))
+            if word != control and kind != "random":
+                said.append(f"{word} on {kind} data ×{plain(factor.value, 3)}")
+        groups.append(Group(f"data {kind}", bars))
+    return figures.bars(
+        kernel.replace("/", "-"),
+        "What a hint to the compiler does" if kernel == "branch/likely" else "What a measured profile does",
+        f"Against {control}: {', '.join(said)}. All-true and all-false data is never mispredicted: what differs is "
+        "where the compiler put the block.",
+        table(
+            f"{found.unit.capitalize()} per turn, and the ratio to {control} on the same data, paired by round",
+            ("loop", found.unit, f"÷ {control}"),
+            cells,
+        ),
+        groups,
+        x_label=f"{found.unit} per turn",
+    )
+
+
+def mispredicted(analysis: Analysis) -> Rung | None:
+    """The rung of a misprediction, its condition in a register."""
+    for item in predictor.penalties(analysis):
+        if item.ns.n:
+            return Rung("mispredict a branch, its condition in a register", item.case, item.ns[:3], item.cycles[:3])
+    return None
+
 
 TOPIC = Topic(
     "branch",
     "Guessing where the code goes on",
     "What does a wrongly predicted branch cost, and how much of a pattern can the predictor learn?",
-    "Compare each row with its control of the same outcomes that are learnt or need no branch; the difference "
-    "is the price of the misses.",
-    "Layout effects of other code, and predictors shared with a sibling thread.",
+    "Compare each row with its control of the same outcomes that are learnt or need no branch; the difference is the "
+    "price of the misses. Between never and always taken the cost of random outcomes is concave: mispredictions are "
+    "not the rarer of the two outcomes, they come closer to 2p(1 − p). The penalty is a slope, so that everything "
+    "which all blocks have in common drops out of it; what the line leaves over says whether it is a line.",
+    "Layout effects of other code, indirect jumps, and predictors shared with a sibling thread.",
+    figures=(
+        rate_figure,
+        penalty_figure,
+        loaded_figure,
+        capacity_figure,
+        learning_figure,
+        footprint_figure,
+        functools.partial(hint_figure, kernel="branch/likely", parameter="hint", control="plain"),
+        functools.partial(hint_figure, kernel="branch/pgo", parameter="training", control="none"),
+    ),
+    ladder=(mispredicted,),
     order=30,
 )

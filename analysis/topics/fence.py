@@ -2,13 +2,138 @@
 
 from __future__ import annotations
 
+import math
+import re
+
+from fencepost.analysis import fences, figures
+from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.figures import Bar, Figure, Group
+from fencepost.analysis.ladder import Rung
+from fencepost.analysis.paired import above
+from fencepost.analysis.tables import DASH, plain, table, with_bounds
 from fencepost.analysis.topics import Topic
+
+BARRIER_OF_THE_COMPILER = "compiler"
+NOTHING = 0.05
+"""Below this, in cycles or ns, a cost whose interval holds 0 is written as 0."""
+
+
+def cost_figure(analysis: Analysis) -> Figure | None:
+    """Bars of what each fence adds, by context."""
+    found = fences.costs(analysis)
+    known = {key: item for key, item in found.items.items() if found.interval(item).n}
+    if not known:
+        return None
+    dear = [name for name in found.fences if _shows(found, name)]
+    values = [found.interval(item).value for (fence, _), item in known.items() if fence in dear]
+    wide = bool(values) and max(values) > 20 * max(min(values), 1e-9)
+    least = (0.5 if found.unit == "cycles" else 0.1) if wide else 0.0
+    groups = []
+    for context in found.contexts:
+        bars = []
+        for name in dear:
+            item = known.get((name, context))
+            if item is not None:
+                bars.append(_bar(found.interval(item), item))
+        groups.append(Group(fences.CONTEXTS.get(context, context), bars))
+    free = [name for name in found.fences if name not in dear]
+    cells = [
+        (
+            name,
+            *(
+                _added(found.interval(known[name, context])) if (name, context) in known else DASH
+                for context in found.contexts
+            ),
+            *(
+                [_hidden(known[name, "chain"].hidden_pct) if (name, "chain") in known else DASH]
+                * ("chain" in found.contexts)
+            ),
+        )
+        for name in found.fences
+    ]
+    barrier = fences.cheapest_full(found)
+    return figures.bars(
+        "fence-cost",
+        "What a fence adds, by what is under way when it comes",
+        (
+            f"The cheapest full barrier, {barrier.fence}, adds {with_bounds(*found.interval(barrier)[:3], found.unit)} "
+            f"{fences.CONTEXTS.get(barrier.context, barrier.context)}. "
+            if barrier
+            else ""
+        )
+        + "The same turn without a fence is subtracted, round by round."
+        + (
+            f" Not drawn, because they add no more than a barrier to the compiler alone: {', '.join(free)}."
+            if free
+            else ""
+        )
+        + " Blue: fence instructions; orange: locked operations and exchanges; green: C11 orders, as compiled.",
+        table(
+            f"{found.unit.capitalize()} that a fence adds, by context: the same turn without it is subtracted",
+            (
+                "fence",
+                *(fences.CONTEXTS.get(context, context) for context in found.contexts),
+                *(["hidden in the chain"] * ("chain" in found.contexts)),
+            ),
+            cells,
+        ),
+        groups,
+        x_label=f"{found.unit} added" + (" (log)" if wide else ""),
+        x_scale="log" if wide else "linear",
+        least=least,
+    )
+
+
+def _shows(found: fences.Costs, name: str) -> bool:
+    """Whether a fence costs more somewhere than telling the compiler alone, which is no instruction but keeps it from
+    moving code.
+    """
+    for context in found.contexts:
+        item, told = (found.items.get((fence, context)) for fence in (name, BARRIER_OF_THE_COMPILER))
+        limit = max(0.0, found.interval(told).high) if told and math.isfinite(told.ns.high) else 0.0
+        if item is not None and above(found.interval(item), limit + NOTHING):
+            return True
+    return False
+
+
+def _bar(cost: Interval, item: fences.Cost) -> Bar:
+    colour = 2 if item.fence.startswith("c11_") else 1 if re.match("lock_|xchg|cmpxchg", item.fence) else 0
+    nothing = cost.value <= 0 or (math.isfinite(cost.low) and cost.low <= 0)
+    if item.hidden_pct.n and item.context == "chain":
+        said = "all hidden" if nothing else f"{plain(cost.value, 3)} ({_hidden(item.hidden_pct)} hidden)"
+    else:
+        said = "none seen" if nothing else ""
+    return Bar(item.fence, cost.value, cost.low, cost.high, colour, said)
+
+
+def _added(cost: Interval) -> str:
+    """A cost with its interval; 0 where it is nothing but rounding."""
+    return "0" if cost.low <= 0 <= cost.high and max(-cost.low, cost.high) < NOTHING else with_bounds(*cost[:3])
+
+
+def _hidden(share: Interval) -> str:
+    return f"{plain(min(max(share.value, 0.0), 100.0), 2)} %" if share.n else DASH
+
+
+def barrier(analysis: Analysis) -> Rung | None:
+    """The rung of the cheapest full barrier."""
+    item = fences.cheapest_full(fences.costs(analysis))
+    if item is None:
+        return None
+    where = fences.CONTEXTS.get(item.context, item.context)
+    return Rung(f"full fence, the cheapest: {item.fence} {where}", item.case, item.ns[:3], item.cycles[:3])
+
 
 TOPIC = Topic(
     "fence",
     "Ordering memory",
     "What does a fence cost, by what is outstanding when it is met?",
-    "A fence has no cost of its own: compare its rows with each other, bare, after a store, with misses under way.",
-    "Orders that no trial showed: absence of an outcome in so many trials is a bound, not a proof.",
+    "A fence has no cost of its own: it waits for what is under way. Compare its rows with each other, bare, after a "
+    "store, with misses under way; the row `none` of the same context is what to subtract. In the chain of "
+    "multiplications you see how much of a fence hides behind work that does not touch memory. What `compiler` adds is "
+    "no instruction: it is what the compiler may no longer do.",
+    "The traffic for a line that another CPU wants too, and whether a program needs the fence.",
+    figures=(cost_figure,),
+    ladder=(barrier,),
     order=40,
 )

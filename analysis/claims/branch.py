@@ -1,0 +1,184 @@
+"""What the notes say of branches."""
+
+from __future__ import annotations
+
+import math
+
+from fencepost.analysis import predictor
+from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.paired import above, below, grid
+from fencepost.analysis.tables import count, ns_with_bounds, plain, powers, size, with_bounds
+from fencepost.analysis.topics.branch import NOTES_CYCLES, ground
+
+LOW, HIGH = NOTES_CYCLES
+LEARNT = 1.5
+"""The first meeting costs at least this many times the last where something was learnt."""
+
+
+@claim(
+    "branch/penalty",
+    "Modern microprocessors tend to have quite long pipelines so that the misprediction delay is between 10 and 20 "
+    "clock cycles.",
+    "",
+    ["branch/penalty"],
+    "a misprediction costs 10 to 20 cycles",
+)
+def penalty(analysis: Analysis) -> Verdict:
+    """The slope of cost on mispredictions, and the same where the condition has to be loaded first."""
+    items = predictor.penalties(analysis)
+    if not items:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "branch/penalty holds fewer than three numbers of coins.")
+    ready = items[0]
+    if not ready.cycles.n:
+        return Verdict(
+            Outcome.NOT_MEASURABLE,
+            f"{ns_with_bounds(*ready.ns[:3])} with the condition in a register",
+            "How many cycles that is cannot be said: the core clock beside it is not believable.",
+        )
+    figure = f"{with_bounds(*ready.cycles[:3])} cycles with the condition in a register"
+    loaded = [item for item in predictor.loaded_penalties(analysis) if item.cycles.n]
+    said = ", ".join(f"{with_bounds(*item.cycles[:3])} from {size(item.size)}" for item in loaded)
+    figure += f"; from a buffer: {said}" if loaded else ""
+    where = ground(ready.counted) + f" The line fits with R² = {plain(ready.r_squared.value, 5)}."
+    if _outside(ready.cycles):
+        return Verdict(Outcome.REFUTED, figure, f"Even with the condition in a register. {where}")
+    if not _inside(ready.cycles):
+        return Verdict(Outcome.DEPENDS, figure, f"The interval reaches beyond one end of that range. {where}")
+    dearer = [item for item in loaded if above(item.cycles, HIGH)]
+    if dearer:
+        return Verdict(
+            Outcome.DEPENDS,
+            figure,
+            f"It holds while the condition is in a register, not once it is loaded: from {size(dearer[0].size)} on "
+            f"the penalty includes waiting for the data. {where}",
+        )
+    if not loaded:
+        where += " Conditions that are loaded (branch/penalty_loaded) are not in this run."
+    return Verdict(Outcome.CONFIRMED, figure, where)
+
+
+def _inside(price: Interval) -> bool:
+    return not (below(price, LOW) or above(price, HIGH)) and not (price.low < LOW or price.high > HIGH)
+
+
+def _outside(price: Interval) -> bool:
+    return below(price, LOW) or above(price, HIGH)
+
+
+@claim(
+    "branch/unlikely",
+    "告訴編譯器這個block很少執行，可以把這一段放到後面以加速",
+    "Tells the compiler that this block is rarely run, so that it can be moved to the end, for speed",
+    ["branch/likely"],
+    "a correct unlikely is faster than no hint; what a wrong one costs is shown beside it",
+)
+def unlikely(analysis: Analysis) -> Verdict:
+    """Correct, wrong and no hint on data that is never mispredicted, so that only layout is left."""
+    table = grid(analysis, "branch/likely")
+
+    def against_plain(hint: str, data: str) -> Interval:
+        return predictor.quotient(table, table.find(hint=hint, data=data), table.find(hint="plain", data=data))
+
+    correct, wrong = against_plain("unlikely", "false"), against_plain("unlikely", "true")
+    if not correct.n:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs the hints plain and unlikely on all-false data in one run.")
+    none = against_plain("even", "false")
+    figure = f"against no hint: correct ×{with_bounds(*correct[:3])}"
+    figure += f", wrong ×{with_bounds(*wrong[:3])}" if wrong.n else ""
+    figure += f", a hint that says nothing (one half) ×{with_bounds(*none[:3])}" if none.n else ""
+    said = ""
+    likely = against_plain("likely", "true"), against_plain("likely", "false")
+    if all(item.n for item in likely):
+        said = f" likely: correct ×{with_bounds(*likely[0][:3])}, wrong ×{with_bounds(*likely[1][:3])}."
+    random = against_plain("unlikely", "random")
+    if random.n:
+        said += f" On random data ×{with_bounds(*random[:3])}: the hint moves code, it tells the predictor nothing."
+    if below(correct, 1 - SAME):
+        cost = " It must be right: a wrong one is slower." if wrong.n and above(wrong, 1 + SAME) else ""
+        return Verdict(Outcome.CONFIRMED, figure, f"The rare block is out of the way.{cost}{said}")
+    if above(correct, 1 + SAME):
+        return Verdict(Outcome.REFUTED, figure, f"Even a correct hint made the loop slower here.{said}")
+    if wrong.n and above(wrong, 1 + SAME):
+        return Verdict(
+            Outcome.DEPENDS,
+            figure,
+            "A correct hint gained nothing here, for the compiler had put the block there already; a wrong one costs."
+            f"{said}",
+        )
+    return Verdict(
+        Outcome.REFUTED,
+        figure,
+        f"The hint made no difference: see whether this compiler laid the loops out differently at all.{said}",
+    )
+
+
+@claim(
+    "branch/history",
+    "很多處理器都提供了 branch prediction，根據同一條指令的歷史執行記錄進行預測，讀取最可能的下一條指令",
+    "Many processors provide branch prediction, which predicts from the record of past executions of the same "
+    "instruction and reads the most probable next instruction",
+    ["branch/learning"],
+    "the predictor learns from history: an array of random outcomes grows cheaper when met again, up to a capacity",
+)
+def history(analysis: Analysis) -> Verdict:
+    """First against last pass over the same random array, and the period at which a pattern is lost."""
+    lessons = [item for item in predictor.learning(analysis) if item.gain.n]
+    if not lessons:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "branch/learning holds fewer than two passes.")
+    gains = ", ".join(f"n = {count(item.n)} ×{with_bounds(*item.gain[:3])}" for item in lessons)
+    figure = f"first pass ÷ last pass: {gains}"
+    kept = predictor.capacity(analysis)
+    if kept is not None and kept.knee.n:
+        figure += f"; a repeated pattern is lost at {with_bounds(*kept.knee[:3])} outcomes"
+    learnt = [item for item in lessons if above(item.gain, LEARNT)]
+    if not learnt:
+        return Verdict(Outcome.REFUTED, figure, "The last pass over the same outcomes cost about what the first did.")
+    because = "The outcomes of the first pass are random; that they grow cheaper can only come from remembering them."
+    if kept is None:
+        because += " How long a pattern may be (branch/capacity) is not in this run."
+    elif kept.knee.n:
+        because += (
+            f" Patterns of up to {powers(kept.last_learnt)} outcomes are learnt, from {powers(kept.first_lost)} on "
+            "they are not: half of the way between the two costs is passed in between."
+        )
+    else:
+        because += f" Even a pattern of {powers(kept.period[-1])} outcomes was still learnt."
+    forgotten = [item for item in lessons if below(item.gain, LEARNT)]
+    if forgotten:
+        because += f" Not learnt within {count(forgotten[0].passes[-1])} passes: n = {count(forgotten[0].n)} and more."
+    return Verdict(Outcome.CONFIRMED, figure, because)
+
+
+@claim(
+    "branch/sorted",
+    "branch prediction 指令對軟體效能影響較大。",
+    "Branch prediction has a rather large effect on the performance of software",
+    ["branch/pattern"],
+    "sorted data is faster than the same data in random order, where code branches on it",
+)
+def sorted_data(analysis: Analysis) -> Verdict:
+    """Random against sorted at 50 %, with a jump and without."""
+    table = grid(analysis, "branch/pattern")
+
+    def factor(form: str) -> Interval:
+        random, ordered = (table.find(pattern=pattern, taken_pct=50, form=form) for pattern in ("random", "sorted"))
+        return predictor.quotient(table, random, ordered)
+
+    branch, twin = factor("branch"), factor("cmov")
+    if not branch.n:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs random and sorted outcomes at 50 % in one run.")
+    figure = f"random ÷ sorted: ×{with_bounds(*branch[:3])} with a jump"
+    figure += f", ×{with_bounds(*twin[:3])} without" if twin.n else ""
+    control = (
+        " The branch-free twin on the same bytes does not care, so it is the branch, not the data."
+        if twin.n and not (above(twin, 1 + 5 * SAME) or below(twin, 1 - 5 * SAME))
+        else " The branch-free twin differs too, so the order of the data itself matters as well."
+        if twin.n
+        else ""
+    )
+    if above(branch, 1 + 5 * SAME):
+        return Verdict(Outcome.CONFIRMED, figure, f"Half of the random outcomes are guessed wrong.{control}")
+    if below(branch, 1 + 5 * SAME) or math.isnan(branch.low):
+        return Verdict(Outcome.REFUTED, figure, f"Random outcomes cost no more than sorted ones.{control}")
+    return Verdict(Outcome.DEPENDS, figure, f"The interval leaves open whether there is a difference.{control}")
