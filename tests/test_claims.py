@@ -35,10 +35,10 @@ def chains(op: str, latency: float, throughput: float) -> list[Case]:
 def test_quotes_are_the_words_of_the_notes(claim: claims.Claim) -> None:
     if not NOTES.exists():
         pytest.skip(f"{NOTES.name} is not beside this repository")
-    notes = NOTES.read_text(encoding="utf-8")
-    for word in claim.quote.replace("，", " ").replace("。", " ").split():
-        assert word.rstrip(":") in notes
-    assert claim.english and claim.kernels and claim.topic == claim.id.partition("/")[0]
+    notes = " ".join(NOTES.read_text(encoding="utf-8").split())
+    assert " ".join(claim.quote.split()) in notes
+    assert claim.kernels and claim.topic == claim.id.partition("/")[0]
+    assert claim.english or claim.language == "en"
 
 
 def test_a_claim_is_registered_once() -> None:

@@ -23,7 +23,8 @@ TABLE = table("caption", ("x", "y"), [("1", "2")])
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Figure]:
-    folder = synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", rounds=6, quantum=26)
+    cases = [*synthetic.suite_cases(), *synthetic.branch_cases(), *synthetic.fence_cases()]
+    folder = synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, quantum=26)
     return [figure for section in topics.sections(estimate.analyse(folder)) for figure in section.figures]
 
 
@@ -36,6 +37,14 @@ def test_every_figure_of_the_suite_is_drawn(drawn: list[Figure]) -> None:
         "clock-core",
         "pipeline-chain",
         "pipeline-window",
+        "branch-rate",
+        "branch-penalty",
+        "branch-loaded",
+        "branch-capacity",
+        "branch-learning",
+        "branch-footprint",
+        "branch-likely",
+        "fence-cost",
         "memory-chase",
         "noise-gaps",
     ]

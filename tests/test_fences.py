@@ -1,0 +1,88 @@
+"""Fences: what each adds is the difference to the same turn without one, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from fencepost.analysis import claims, estimate, fences, report, topics
+from fencepost.analysis.claims import Outcome
+from fencepost.analysis.estimate import Analysis
+
+
+def analysed(
+    tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = synthetic.FENCE_NS, rounds: int = 20
+) -> Analysis:
+    cases = synthetic.fence_cases(added)
+    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
+
+
+def verdict(analysis: Analysis) -> claims.Verdict:
+    return next(said for claim, said in claims.verdicts(analysis) if claim.id == "fence/cost")
+
+
+def test_what_was_added_is_found(tmp_path: Path) -> None:
+    found = fences.costs(analysed(tmp_path))
+    for (fence, context), item in found.items.items():
+        planted = synthetic.FENCE_NS[fence][("bare", "load_miss", "chain").index(context)]
+        assert item.ns.value == pytest.approx(planted, abs=0.02 + 0.002 * planted)
+    assert found.items["mfence", "chain"].hidden_pct.value == pytest.approx(20, abs=1)
+    assert found.items["lock_add", "chain"].hidden_pct.value == pytest.approx(100, abs=2)
+    assert found.items["compiler", "chain"].hidden_pct.n == 0
+    assert found.ratio("mfence", "lock_add", "bare").value == pytest.approx(7.5, rel=0.02)
+
+
+def test_a_context_without_its_control_is_left_out(tmp_path: Path) -> None:
+    cases = [
+        case
+        for case in synthetic.fence_cases()
+        if (case.parameters["fence"], case.parameters["context"]) != ("none", "chain")
+    ]
+    found = fences.costs(estimate.analyse(synthetic.write_run(tmp_path / "run", cases, unmeasurable=[])))
+    assert found.contexts == ["bare", "load_miss"]
+
+
+@pytest.mark.parametrize(
+    ("added", "outcome"),
+    [
+        (synthetic.FENCE_NS, Outcome.DEPENDS),
+        ({"mfence": (12, 13, 12), "lock_add": (9, 10, 9)}, Outcome.CONFIRMED),
+        ({"mfence": (12, 13, 12), "lock_add": (9, 10, 0)}, Outcome.DEPENDS),
+        ({"mfence": (0, 0, 0), "lock_add": (0, 0, 0)}, Outcome.REFUTED),
+        ({"sfence": (3, 3, 3)}, Outcome.NOT_MEASURABLE),
+    ],
+)
+def test_a_fence_costs(tmp_path: Path, added: Mapping[str, tuple[float, float, float]], outcome: Outcome) -> None:
+    assert verdict(analysed(tmp_path, added)).outcome is outcome
+
+
+def test_the_verdict_compares_the_fence_with_a_locked_operation(tmp_path: Path) -> None:
+    said = verdict(analysed(tmp_path))
+    assert "mfence bare 15.0" in said.figure.replace("14.99", "15.00") and "lock_add bare" in said.figure
+    assert "mfence against lock_add: ×7." in said.because
+    assert "inside a chain" in said.because
+
+
+def test_the_ladder_has_the_cheapest_full_barrier(tmp_path: Path) -> None:
+    ladder = report.ladder(analysed(tmp_path))
+    assert ladder is not None
+    assert "lock_add" in ladder.rows[0][0] and ladder.rows[0][3] == "fence/cost[fence=lock_add,context=bare]@cpu1"
+
+
+def test_the_figure_draws_what_costs_and_says_what_hides(tmp_path: Path) -> None:
+    (section,) = topics.sections(analysed(tmp_path, rounds=6))
+    (figure,) = section.figures
+    for word in ("mfence", "lock_add", "all hidden", "with load misses under way"):
+        assert word in figure.svg
+    assert "compiler" not in figure.svg.partition("</desc>")[2]
+    assert "compiler" in figure.description and "lock_add, adds" in figure.description
+    cells = {row[0]: row for row in figure.table.rows}
+    assert set(cells) == set(synthetic.FENCE_NS) and cells["lock_add"][-1] in ("100 %", "99 %")
+
+
+def test_one_round_is_enough_for_a_figure(tmp_path: Path) -> None:
+    (section,) = topics.sections(analysed(tmp_path, rounds=1))
+    assert len(section.figures) == 1

@@ -1,0 +1,262 @@
+"""Branches: what was planted is found, with its interval, and verdicts turn with the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+from synthetic import CYCLE, Case
+
+from fencepost.analysis import claims, estimate, predictor, report, topics
+from fencepost.analysis.claims import Outcome
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.figures import Figure
+from fencepost.analysis.paired import crossings, grid, pooled
+
+
+def analysed(tmp_path: Path, cases: Sequence[Case], rounds: int = 20) -> Analysis:
+    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
+
+
+def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> claims.Verdict:
+    analysis = analysed(tmp_path, cases, rounds)
+    return next(said for claim, said in claims.verdicts(analysis) if claim.id == name)
+
+
+def figure(analysis: Analysis, name: str) -> Figure:
+    return next(item for section in topics.sections(analysis) for item in section.figures if item.name == name)
+
+
+# ---- penalty ----
+
+
+def test_a_planted_penalty_is_found_with_its_interval(tmp_path: Path) -> None:
+    (found,) = predictor.penalties(analysed(tmp_path, [synthetic.penalty_case(18)]))
+    assert found.cycles.value == pytest.approx(18, rel=0.005)
+    assert found.cycles.low <= 18.02 and found.cycles.high >= 17.98 and found.cycles.high - found.cycles.low < 0.5
+    assert found.ns.value == pytest.approx(18 * CYCLE, rel=0.005)
+    assert found.r_squared.value > 0.999 and not found.counted
+    assert found.misses.tolist() == [k / 2 for k in synthetic.COINS]
+    assert np.abs(found.residual).max() < 5
+
+
+def test_the_fit_is_on_counted_mispredictions_where_there_are_any(tmp_path: Path) -> None:
+    (found,) = predictor.penalties(analysed(tmp_path, [synthetic.penalty_case(18, counted=True)]))
+    assert found.counted and found.cycles.value == pytest.approx(18, rel=0.005)
+    assert found.misses[-1] == pytest.approx(24, rel=0.01)
+
+
+def test_a_bend_shows_in_the_residuals(tmp_path: Path) -> None:
+    case = synthetic.penalty_case(18)
+    bent = replace(case, metrics={**case.metrics, "k64_ticks": case.metrics["k64_ticks"] * 1.2})
+    straight, crooked = (predictor.penalties(analysed(tmp_path / str(i), [c]))[0] for i, c in enumerate((case, bent)))
+    assert np.abs(crooked.residual).max() > 10 * np.abs(straight.residual).max()
+    assert crooked.r_squared.value < straight.r_squared.value
+
+
+def test_without_a_believable_core_clock_the_penalty_is_in_ns(tmp_path: Path) -> None:
+    case = synthetic.penalty_case(18, chain_ratio=2.0)
+    (found,) = predictor.penalties(analysed(tmp_path, [case]))
+    assert found.unit == "ns" and not found.cycles.n and found.ns.n == 20
+    said = verdict(tmp_path / "v", "branch/penalty", [case])
+    assert said.outcome is Outcome.NOT_MEASURABLE and "ns" in said.figure
+
+
+@pytest.mark.parametrize(
+    ("ready", "loaded", "outcome"),
+    [
+        (18, {}, Outcome.CONFIRMED),
+        (18, {16 << 10: 17, 1 << 20: 19}, Outcome.CONFIRMED),
+        (18, {16 << 10: 17, 1 << 20: 30}, Outcome.DEPENDS),
+        (30, {16 << 10: 40}, Outcome.REFUTED),
+        (7, {}, Outcome.REFUTED),
+        (20, {}, Outcome.DEPENDS),
+    ],
+)
+def test_ten_to_twenty_cycles(tmp_path: Path, ready: float, loaded: dict[int, float], outcome: Outcome) -> None:
+    cases = [synthetic.penalty_case(ready), *synthetic.loaded_cases(loaded)]
+    said = verdict(tmp_path, "branch/penalty", cases)
+    assert said.outcome is outcome
+    assert "cycles with the condition in a register" in said.figure and "[" in said.figure
+    assert "guessed wrong half of the time" in said.because
+    if outcome is Outcome.DEPENDS and loaded:
+        assert "from 1 MiB on" in said.because
+
+
+def test_counted_mispredictions_are_said_to_be_counted(tmp_path: Path) -> None:
+    assert (
+        "that the hardware counted"
+        in verdict(tmp_path, "branch/penalty", [synthetic.penalty_case(counted=True)]).because
+    )
+
+
+def test_loaded_penalties_are_paired_by_round(tmp_path: Path) -> None:
+    """A machine that is slower in some rounds moves both sides: the interval of the difference stays narrow."""
+    cases = [replace(case, process_noise=0.0) for case in synthetic.loaded_cases({4096: 24})]
+    factors = np.where(np.arange(20) % 2, 1.0, 1.001) * np.linspace(1, 1.02, 20)
+    folder = synthetic.write_run(tmp_path / "run", cases, rounds=20, process_factor=factors, unmeasurable=[])
+    (found,) = predictor.loaded_penalties(estimate.analyse(folder))
+    assert found.cycles.value == pytest.approx(24, rel=0.03) and not found.counted
+    assert found.cycles.high - found.cycles.low < 1.5
+
+
+def test_the_penalty_is_a_rung_of_the_ladder(tmp_path: Path) -> None:
+    ladder = report.ladder(analysed(tmp_path, [synthetic.penalty_case(18)]))
+    assert ladder is not None
+    ((label, time, cycles, case),) = ladder.rows
+    assert "mispredict" in label and time.startswith("4.8") and cycles.startswith(("17.9", "18.0"))
+    assert case == "branch/penalty[slots=shuffled]@cpu1"
+
+
+# ---- capacity and learning ----
+
+
+@pytest.mark.parametrize("knee", [1024, 8192])
+def test_the_knee_lies_half_way(tmp_path: Path, knee: int) -> None:
+    found = predictor.capacity(analysed(tmp_path, synthetic.capacity_cases(knee)))
+    assert found is not None
+    assert (found.last_learnt, found.first_lost) == (knee, 2 * knee)
+    assert knee <= found.knee.low <= found.knee.value <= found.knee.high <= 2 * knee
+    assert found.knee.value == pytest.approx(knee * math.sqrt(2), rel=0.02)
+
+
+def test_a_step_on_the_way_is_not_the_knee(tmp_path: Path) -> None:
+    cases = [
+        replace(case, ns=8 * CYCLE) if case.parameters["period"] == 64 else case
+        for case in synthetic.capacity_cases(8192)
+    ]
+    found = predictor.capacity(analysed(tmp_path, cases))
+    assert found is not None and found.knee.value == pytest.approx(8192 * math.sqrt(2), rel=0.02)
+
+
+def test_what_is_never_lost_has_no_knee(tmp_path: Path) -> None:
+    analysis = analysed(tmp_path, synthetic.capacity_cases(8192, ceiling=2.1))
+    found = predictor.capacity(analysis)
+    assert found is not None and not found.knee.n
+    assert "No knee" in figure(analysis, "branch-capacity").description
+
+
+def test_learning_is_confirmed_with_the_capacity(tmp_path: Path) -> None:
+    cases = [synthetic.learning_case(1000), synthetic.learning_case(16000, last=11.9), *synthetic.capacity_cases(8192)]
+    said = verdict(tmp_path, "branch/history", cases)
+    assert said.outcome is Outcome.CONFIRMED
+    assert (
+        "n = 1\N{NARROW NO-BREAK SPACE}000 ×4.0" in said.figure.replace("3.99", "4.00") and "lost at 11" in said.figure
+    )
+    assert "Not learnt within 100 passes: n = 16" in said.because
+
+
+def test_learning_is_refuted_where_nothing_grows_cheaper(tmp_path: Path) -> None:
+    assert verdict(tmp_path, "branch/history", [synthetic.learning_case(1000, last=12)]).outcome is Outcome.REFUTED
+
+
+# ---- patterns and hints ----
+
+
+def test_break_even_is_where_the_lines_cross(tmp_path: Path) -> None:
+    _, found = predictor.taken_rates(analysed(tmp_path, synthetic.pattern_cases(random=12, cmov=1.5, learnt=1)))
+    low, high = predictor.break_even(found["random", "branch"], found["random", "cmov"])
+    expected = 0.5 / 11 * 50
+    assert low.value == pytest.approx(expected, rel=0.05) and high.value == pytest.approx(100 - expected, rel=0.05)
+    assert low.low <= low.value <= low.high
+
+
+def test_no_break_even_is_said(tmp_path: Path) -> None:
+    analysis = analysed(tmp_path, synthetic.pattern_cases(cmov=20))
+    assert "No break-even" in figure(analysis, "branch-rate").description
+
+
+@pytest.mark.parametrize(("random", "outcome"), [(12, Outcome.CONFIRMED), (1.0, Outcome.REFUTED)])
+def test_sorted_data_is_faster_where_there_is_a_branch(tmp_path: Path, random: float, outcome: Outcome) -> None:
+    said = verdict(tmp_path, "branch/sorted", synthetic.pattern_cases(random=random))
+    assert said.outcome is outcome
+    assert "with a jump" in said.figure and "it is the branch, not the data" in said.because
+
+
+@pytest.mark.parametrize(
+    ("correct", "wrong", "outcome"),
+    [
+        (0.5, 2.0, Outcome.CONFIRMED),
+        (1.0, 2.0, Outcome.DEPENDS),
+        (1.0, 1.0, Outcome.REFUTED),
+        (1.5, 2.0, Outcome.REFUTED),
+    ],
+)
+def test_unlikely(tmp_path: Path, correct: float, wrong: float, outcome: Outcome) -> None:
+    said = verdict(tmp_path, "branch/unlikely", synthetic.likely_cases(correct, wrong))
+    assert said.outcome is outcome
+    for word in ("correct ×", "wrong ×", "a hint that says nothing"):
+        assert word in said.figure
+
+
+# ---- figures ----
+
+
+def test_figures_carry_what_they_claim(tmp_path: Path) -> None:
+    analysis = analysed(tmp_path, synthetic.branch_cases(), rounds=6)
+    rate = figure(analysis, "branch-rate")
+    assert "break-even" in rate.svg and "cheaper from 2." in rate.description
+    assert [row[0] for row in rate.table.rows] == [f"{pct} %" for pct in range(0, 101, 10)]
+    line = figure(analysis, "branch-penalty")
+    assert "left over, cycles" in line.svg and "18.0" in line.description.replace("17.9", "18.0")
+    assert "knee at" in figure(analysis, "branch-capacity").svg
+    loaded = figure(analysis, "branch-loaded")
+    assert loaded.table.rows[0][0] == "in a register" and "the notes" in loaded.svg
+    hints = {row[0]: row[2] for row in figure(analysis, "branch-likely").table.rows}
+    assert hints["unlikely, data false"].startswith(("×0.50", "×0.49"))
+
+
+def test_trained_loops_have_a_figure_too(tmp_path: Path) -> None:
+    cases = [
+        Case("branch/pgo", {"training": training, "data": data}, ns=ns)
+        for training, ns in {"none": 2.0, "matching": 1.0, "opposite": 3.0}.items()
+        for data in ("false", "true")
+    ]
+    drawn = figure(analysed(tmp_path, cases, rounds=6), "branch-pgo")
+    assert {row[0]: row[2][:4] for row in drawn.table.rows}["opposite, data true"] in ("×1.5", "×1.4")
+
+
+@pytest.mark.parametrize("rounds", [1, 6])
+def test_a_part_of_the_topic_is_enough(tmp_path: Path, rounds: int) -> None:
+    """Each kernel of the topic alone, and in so few rounds that there is no interval."""
+    cases = synthetic.branch_cases()
+    for kernel in {case.kernel for case in cases}:
+        some = [case for case in cases if case.kernel == kernel]
+        analysis = analysed(tmp_path / kernel, some, rounds)
+        document = report.build_document(analysis)
+        assert len(document.sections[0].figures) == 1
+        assert "nan" not in report.as_html(document).lower().replace("nano", "")
+
+
+# ---- pairs ----
+
+
+def test_crossings() -> None:
+    x, y = np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 2.0, 2.0, 0.0])
+    assert crossings(x, y, 1.0) == (0.5, 2.5)
+    first, last = crossings(x, y, 5.0)
+    assert math.isnan(first) and math.isnan(last)
+    assert crossings(x, np.array([0.0, math.nan, 2.0, 2.0]), 1.0)[0] == 1.0
+
+
+def test_a_median_of_less_than_half_of_the_processes_is_none() -> None:
+    assert pooled([1.0, math.nan, math.nan, 1.0]).n == 0
+    assert pooled([1.0, math.nan, 1.0]).value == 1.0
+
+
+def test_a_grid_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
+    cases = [
+        Case("mine/loop", {"n": 1}, ns=2),
+        Case("mine/loop", {"n": 2}, ns=4, chain_ratio=2.0),
+        Case("mine/loop", {"n": 3}, status="unsupported"),
+        Case("mine/loop", {"n": 1}, ns=2).twin(),
+    ]
+    found = grid(analysed(tmp_path, cases, rounds=6), "mine/loop")
+    assert [row["parameters"]["n"] for row in found.rows] == [1, 2]
+    assert found.ns.shape == (6, 2) and found.unit == "ns" and found.find(n=3) is None
+    assert np.isnan(found.cycles[:, 1]).all() and np.isfinite(found.cycles[:, 0]).all()
