@@ -131,15 +131,20 @@ def test_what_failed_says_why(tmp_path: Path) -> None:
 # ---- what claims and figures are computed from ----
 
 
-def test_bias_recovers_slope_and_intercept(tmp_path: Path) -> None:
-    metrics = {f"k{k}_mean_ticks": 20 + 3 * k * TICK_HZ / CORE_HZ for k in (0, 1, 2, 4, 8, 16, 32, 64)}
+@pytest.mark.parametrize("hidden", [0, 12])
+def test_bias_recovers_slope_intercept_and_what_floats_out(tmp_path: Path, hidden: int) -> None:
+    cycle = TICK_HZ / CORE_HZ
+    distances = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+    metrics = {f"k{k}_mean_ticks": 40 + 3 * max(0, k - hidden) * cycle for k in distances}
     case = Case("clock/bias", {"pair": "a_to_b"}, kind="events", ns=20, metrics=metrics, metric_noise=1e-4)
     (found,) = derive.bias(estimate.analyse(synthetic.write_run(tmp_path / "run", [case], rounds=20)))
+    intercept = 40 - 3 * hidden * cycle
     assert found.pair == "a_to_b"
     assert found.slope_cycles.value == pytest.approx(3, rel=0.005)
     assert found.slope_cycles.low <= found.slope_cycles.value <= found.slope_cycles.high
-    assert found.intercept_ticks.value == pytest.approx(20, rel=0.01)
-    assert found.intercept_ns.value == pytest.approx(20 / TICK_HZ * 1e9, rel=0.01)
+    assert found.intercept_ticks.value == pytest.approx(intercept, rel=0.01)
+    assert found.intercept_ns.value == pytest.approx(intercept / TICK_HZ * 1e9, rel=0.01)
+    assert found.hidden.value == pytest.approx(hidden, abs=0.1)
 
 
 @pytest.mark.parametrize("knee", [192, 320, 512])

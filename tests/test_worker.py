@@ -77,7 +77,7 @@ def test_frames_of_a_round(tmp_path: Path) -> None:
     by_case = {
         record["case"]: (record, samples, buckets) for record, samples, buckets in got if record["kind"] == "case"
     }
-    record, samples, buckets = by_case[f"good/steady[size=2097152,mode=plain]@cpu{CPU}"]
+    record, samples, buckets = by_case[f"good/steady[size=2MiB,mode=plain]@cpu{CPU}"]
     assert record["status"] == "ok"
     assert record["metrics"][0] == 2097152
     array = runner.decode_samples(runtime.fault_engine(), samples)
