@@ -1,0 +1,38 @@
+"""Kernel files as they are, and with a fault planted in them, in an engine of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from engines import CSRC, Engine, compile_files
+
+CPUS = sorted(os.sched_getaffinity(0))
+ALONE = [CPUS[0]]
+SHARING = [CPUS[0], CPUS[0]]
+"""Two threads that have to share a CPU: possible on every machine."""
+TEAMS = [ALONE, SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]
+
+
+def engine_of(folder: Path, source: str, *replacements: tuple[str, str]) -> Engine:
+    """An engine with csrc/kernels/`source`, in which each first text (it must be there) is replaced by the second."""
+    text = (CSRC / "kernels" / source).read_text(encoding="utf-8")
+    for old, new in replacements:
+        assert old in text, f"{source} has no {old!r}: the planted fault has to be put anew"
+        text = text.replace(old, new)
+    # The file moves away from the headers beside it.
+    text = re.sub(r'#include "((?:lock|counter)_\w+\.h)"', r'#include "kernels/\1"', text)
+    made = folder / source
+    made.write_text(text, encoding="utf-8")
+    return compile_files(folder, [made])
+
+
+def metrics(engine: Engine, name: str, outcome: object) -> dict[str, float]:
+    """Metrics of a measured case by name."""
+    row = engine.kernel(name)
+    return {
+        engine.ffi.string(row.metrics[i].name).decode(): outcome.metric[i]  # type: ignore[attr-defined]
+        for i in range(engine.lib.MAX_METRICS)
+        if row.metrics[i].name
+    }
