@@ -83,6 +83,8 @@ def window_figure(analysis: Analysis) -> Figure | None:
         cells.append((item.fill, knee, between, nanoseconds(item.ns[0]), nanoseconds(item.ns[-1])))
         said.append(
             f"with {item.fill} the second miss shows at {plain(item.knee.value, 3)} (measured distances {between})"
+            if item.knee.n
+            else f"with {item.fill} it does not show up to {count(item.k[-1])}"
         )
     return figures.lines(
         "pipeline-window",
