@@ -75,8 +75,10 @@ void *trial_alloc(struct trial *trial, size_t bytes)
 const char *allocations_fault(const struct trial *trial)
 {
     for (const struct allocation *a = trial->allocations; a; a = a->next) {
+        const unsigned char *before = a->data - CANARY_BYTES;
+
         for (size_t i = 0; i < CANARY_BYTES; i++)
-            if (a->data[i - CANARY_BYTES] != CANARY)
+            if (before[i] != CANARY)
                 return "wrote before the start of its buffer";
         for (size_t i = 0; i < a->tail_bytes; i++)
             if (a->data[a->bytes + i] != CANARY)

@@ -164,6 +164,17 @@ def test_no_knee_is_no_number(tmp_path: Path) -> None:
     assert found.knee.n == 0
 
 
+def test_a_knee_that_few_processes_show_is_none(tmp_path: Path) -> None:
+    flat = {f"k{k}_ns": 90.0 for k in range(32, 800, 32)}
+    case = Case("pipeline/window", {"fill": "nop"}, kind="events", ns=90, metrics=flat)
+    folder = synthetic.write_run(tmp_path / "run", [case], rounds=6)
+    analysis = estimate.analyse(folder)
+    for metrics in analysis.processes["metrics"].iloc[:2]:
+        metrics.update({name: 200.0 for name in metrics if int(name[1:-3]) >= 320})
+    (found,) = derive.windows(analysis)
+    assert found.knee.n == 0
+
+
 def test_core_series_is_in_ghz(tmp_path: Path) -> None:
     case = synthetic.core_case("clock/core_series", 1.0, once=True, batches=200, noise=0.01, gap_share=0.0)
     (found,) = derive.core_series(estimate.analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))

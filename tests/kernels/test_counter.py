@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,49 @@ def test_loop_is_the_bare_instruction(function: str, instruction: str, toolchain
     bare = min(loops(functions("counter_increment.c", toolchain)[function]), key=len)
     assert len(bare) <= 5
     assert [step.mnemonic.startswith(instruction) for step in bare if step.has_memory_operand] == [True]
+
+
+def test_an_unregistered_rseq_is_refused_with_its_need() -> None:
+    """glibc's own switch keeps the thread from being registered; elsewhere seccomp or an emulator does."""
+    code = (
+        "from kernels.trial import measure; "
+        "found = measure('counter/increment', {'kind': 'rseq'}); "
+        "print(found.status, found.reason)"
+    )
+    environment = os.environ | {
+        "GLIBC_TUNABLES": "glibc.pthread.rseq=0",
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+    }
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    status, _, reason = answer.stdout.strip().partition(" ")
+    assert int(status) == UNSUPPORTED
+    assert reason.startswith("needs restartable sequences registered by the C library")
+
+
+@pytest.mark.parametrize("state", [0, 1], ids=["idle", "written"])
+@pytest.mark.parametrize("slots", [2, 64])
+@pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
+def test_reading_sums_all_slots(cpus: list[int], slots: int, state: int, tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, "counter_read.c")
+    measured = engine.measure("counter/read", (slots, state), cpus)
+    assert measured.status == 0, measured.reason
+    writes = metrics(engine, "counter/read", measured.outcome)["writes_per_operation"]
+    assert writes > 0 if state else writes == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "values"),
+    [
+        ("counter_sloppy.c", "counter/sloppy", (0,)),
+        ("counter_error.c", "counter/error", (0,)),
+        ("counter_read.c", "counter/read", (0, 0)),
+    ],
+)
+def test_impossible_parameters_are_refused(source: str, name: str, values: tuple[int, ...], tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, source)
+    cpus = ALONE if engine.kernel(name).threads.min == 1 else TEAMS[1]
+    measured = engine.measure(name, values, cpus)
+    assert measured.status < 0
+    assert str(values[0]) in measured.reason
