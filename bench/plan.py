@@ -8,6 +8,7 @@ import itertools
 import json
 import random
 from collections import Counter
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -330,12 +331,20 @@ def make_plan(
         if placed.sentence:
             notes.append(f"{kernel.name}: {placed.sentence}")
         placements = [placement for placement in placed if placement.threads_per_cpu <= profile.most_threads_per_cpu]
+        initial = tuple(parameter.initial for parameter in kernel.parameters)
+        few = _few_pairs(placements) if kernel.place == "pairs" and initial in combinations else placements
+        if len(few) < len(placements):
+            notes.append(
+                f"{kernel.name}: {len(placements)} pairs at its default parameters, {len(few)} at the others "
+                f"({PAIRS_A_RELATION} of each relation)"
+            )
         own = [
-            _case(engine, kernel, values, placement, settings) for values in combinations for placement in placements
+            _case(engine, kernel, values, placement, settings)
+            for values in combinations
+            for placement in (placements if values == initial else few)
         ]
         cases.extend(own)
         if kernel.twin and own:
-            initial = tuple(parameter.initial for parameter in kernel.parameters)
             original = next((case for case in own if case.values == initial), own[0])
             cases.append(replace(original, case=original.case + TWIN_SUFFIX, twin_of=original.case))
     if not cases:
@@ -393,6 +402,21 @@ def _shown(kernel: KernelInfo, values: Sequence[int]) -> dict[str, str | int]:
 
 def _words(kernel: KernelInfo, values: tuple[int, ...]) -> dict[str, str]:
     return {item.name: item.word(value) for item, value in zip(kernel.parameters, values, strict=True)}
+
+
+PAIRS_A_RELATION = 4
+"""Directed pairs of each relation for all but the default parameters of a kernel of pairs: one matrix is a map of the
+machine; six matrices of 64 CPUs would take minutes a round and say the same six times."""
+
+
+def _few_pairs(placements: Sequence[Placement]) -> list[Placement]:
+    seen: Counter[str | None] = Counter()
+    few = []
+    for placement in placements:
+        seen[placement.relation] += 1
+        if seen[placement.relation] <= PAIRS_A_RELATION:
+            few.append(placement)
+    return few
 
 
 def _case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], placement: Placement, settings: Any) -> Case:

@@ -14,6 +14,7 @@ from runtime import TINY, any_cpu, tiny_plan
 
 from fencepost.bench import catalog, schema
 from fencepost.bench import plan as plans
+from fencepost.bench.engine import load
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.topology import Topology
 
@@ -115,6 +116,19 @@ def test_a_sample_of_pairs_is_noted() -> None:
     plan = tiny_plan(["good/pair"], placer=placer)
     assert len(plan.notes) == 1
     assert "of 9900 pairs" in plan.notes[0]
+
+
+def test_the_whole_matrix_is_for_the_default_parameters() -> None:
+    engine = load()
+    kernels = catalog.read_catalog(engine)
+    placer = plans.placer_on(Topology(cpus=tuple(range(8))), range(8))
+    profile = plans.PROFILES["standard"]
+    plan = plans.make_plan(engine, kernels, profile, placer, patterns=["line/pingpong"], seed=1)
+    pairs = Counter(case.values for case in plan.cases)
+    initial = tuple(parameter.initial for parameter in kernels.get("line/pingpong").parameters)
+    assert pairs.pop(initial) == 8 * 7
+    assert len(pairs) > 1 and set(pairs.values()) == {plans.PAIRS_A_RELATION}
+    assert any("56 pairs at its default parameters, 4 at the others" in note for note in plan.notes)
 
 
 def swept(profile: str) -> plans.Plan:
