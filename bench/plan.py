@@ -8,7 +8,6 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -333,7 +332,7 @@ def make_plan(
         placements = [placement for placement in placed if placement.threads_per_cpu <= profile.most_threads_per_cpu]
         initial = tuple(parameter.initial for parameter in kernel.parameters)
         few = _few_pairs(placements) if kernel.place == "pairs" and initial in combinations else placements
-        if len(few) < len(placements):
+        if len(few) < len(placements) and len(combinations) > 1:
             notes.append(
                 f"{kernel.name}: {len(placements)} pairs at its default parameters, {len(few)} at the others "
                 f"({PAIRS_A_RELATION} of each relation)"
