@@ -51,6 +51,9 @@ _STYLE: dict[Any, Any] = {
 Array = npt.NDArray[np.float64]
 
 
+RASTER_ROWS = 128
+
+
 @dataclass(frozen=True)
 class Figure:
     """A picture, what it says in words, and its table.
@@ -255,9 +258,10 @@ def lines(
     marks: Sequence[tuple[float, str]] = (),
     spans: Sequence[Span] = (),
     markers: bool = True,
+    stairs: bool = False,
 ) -> Figure:
     """Lines with their names at the right end, bounds as a band, vertical marks with a word at the top, and `spans`
-    behind them all.
+    behind them all. With `stairs` each value holds up to the next x.
     """
     shown = [item for item in series if np.isfinite(item.y).any()]
     # Names that would take the room of the lines stand below them.
@@ -274,9 +278,12 @@ def lines(
                 marker="o" if markers else None,
                 markersize=3.5,
                 label=_short(item.label),
+                drawstyle="steps-post" if stairs else "default",
             )
             if item.low is not None and item.high is not None:
-                axes.fill_between(item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0)
+                axes.fill_between(
+                    item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0, step="post" if stairs else None
+                )
         axes.set_xscale(x_scale, **({"base": 2} if x_format is size else {}))
         axes.set_yscale(y_scale)
         for axis, scale, label in ((axes.xaxis, x_scale, x_format), (axes.yaxis, y_scale, None)):
@@ -444,6 +451,124 @@ def regression(
         upper.set_ylim(bottom=0)
         lower.set_ylabel(f"left over, {unit}")
         lower.set_xlabel(x_label)
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def stacked(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    series: Sequence[Series],
+    beneath: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    beneath_label: str,
+    x_ticks: Sequence[float],
+    y_scale: str = "linear",
+    spans: Sequence[Span] = (),
+) -> Figure:
+    """Lines named at their right ends, and beneath, over the same x, a share of 0 to 1 for each of them."""
+    with _canvas(name, 5.2) as (canvas, axes):
+        axes.remove()
+        upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        for axis, lines_there in ((upper, series), (lower, beneath)):
+            for index, item in enumerate(lines_there):
+                colour = PALETTE[index % 8]
+                style = {"color": colour, "linestyle": _DASHES[(index // 8 + index) % 4], "linewidth": 1.8}
+                axis.plot(item.x, item.y, marker="o", markersize=3.5, **style)
+                if item.low is not None and item.high is not None:
+                    axis.fill_between(item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0)
+            for span in spans:
+                _draw_span(axis, span if axis is upper else Span(span.low, span.high))
+            axis.patch.set_alpha(0)
+        upper.set_xscale("log", base=2)
+        upper.set_yscale(y_scale)
+        (_log_axis if y_scale == "log" else _linear_axis)(upper.yaxis)
+        if y_scale == "linear":
+            upper.set_ylim(bottom=0)
+        _linear_axis(lower.yaxis)
+        _log_axis(lower.xaxis)
+        lower.set_xticks(list(x_ticks))
+        lower.minorticks_off()
+        lower.set_ylim(-0.05, 1.08)
+        upper.set_ylabel(y_label)
+        lower.set_ylabel(beneath_label)
+        lower.set_xlabel(x_label)
+        canvas.draw_without_rendering()
+        _end_labels(upper, series)
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def heat(
+    name: str, title: str, description: str, table: Table, labels: Sequence[str], values: Array, *, unit: str
+) -> Figure:
+    """A square matrix in colours from dark (small) to light; numbers stand in the cells where they fit, and more than
+    128 rows are one picture instead of single cells.
+    """
+    n = len(labels)
+    with _canvas(name, 4.6) as (canvas, axes):
+        masked = np.ma.masked_invalid(values)
+        if n > RASTER_ROWS:
+            image: Any = axes.imshow(masked, cmap="viridis", vmin=0, interpolation="nearest")
+        else:
+            edges = np.arange(n + 1) - 0.5
+            image = axes.pcolormesh(edges, edges, masked, cmap="viridis", vmin=0, edgecolors="none")
+        if n <= 8:
+            for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
+                axes.text(j, i, plain(float(values[i, j]), 3), ha="center", va="center", fontsize=11)
+        some = range(0, n, max(1, math.ceil(n / 16)))
+        axes.set_xticks(list(some), [labels[i] for i in some])
+        axes.set_yticks(list(some), [labels[i] for i in some])
+        axes.set_xlim(-0.5, n - 0.5)
+        axes.set_ylim(n - 0.5, -0.5)
+        axes.set_aspect("equal")
+        axes.grid(visible=False)
+        axes.set_xlabel("to CPU")
+        axes.set_ylabel("from CPU")
+        bar = canvas.colorbar(image, ax=axes, shrink=0.8)
+        bar.outline.set_visible(False)
+        bar.set_label(unit)
+        _linear_axis(bar.ax.yaxis)
+        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+
+
+def front(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    points: Sequence[tuple[str, float, float, bool]],
+    *,
+    x_label: str,
+    y_label: str,
+) -> Figure:
+    """Points (name, x, y, on the front) on two logarithmic axes, those on the front joined; a y of 0 has a line of its
+    own at the bottom.
+    """
+    with _canvas(name, 4.4) as (canvas, axes):
+        axes.set_xscale("log")
+        axes.set_yscale("symlog", linthresh=1, linscale=0.4)
+        joined = sorted(((x, y) for _, x, y, on in points if on), key=lambda point: point[0])
+        axes.step(*zip(*joined, strict=True), where="post", color=PALETTE[0], linewidth=1.2, alpha=0.7)
+        # Points at 0 lie in one row: the further to the left, the higher the name.
+        at_zero = sorted((point for point in points if point[2] == 0), key=lambda point: -point[1])
+        level = {point[0]: place for place, point in enumerate(at_zero)}
+        for word, x, y, on in points:
+            colour = PALETTE[0 if on else 7]
+            axes.plot([x], [y], "o" if on else "s", color=colour, markersize=6 if on else 5)
+            place = (5.0, 5.0 + 12 * level.get(word, 0))
+            axes.annotate(word, (x, y), xytext=place, textcoords="offset points", fontsize=9.5, color=colour)
+        xs = [x for _, x, _, _ in points]
+        axes.set_xlim(min(xs) * 0.7, max(xs) * 2.2)
+        axes.set_ylim(-0.25, max(max(y for _, _, y, _ in points), 1) * 3)
+        tops = [10.0**power for power in range(16) if 10.0**power <= max(y for _, _, y, _ in points) * 3]
+        axes.set_yticks([0.0, *tops], ["0", *map(_decade, tops)])
+        axes.minorticks_off()
+        _log_axis(axes.xaxis)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
         return Figure(name, title, description, _svg(canvas, name, title, description), table)
 
 

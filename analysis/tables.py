@@ -117,3 +117,11 @@ def powers(value: float) -> str:
         if value >= scale:
             return f"{value / scale:.3g}{SPACE}{unit}"
     return f"{value:.3g}"
+
+
+def thousands(value: float) -> str:
+    """A round count on an axis: ``100``, ``10k``, ``1M``, as parameters are written."""
+    for scale, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= scale:
+            return f"{value / scale:.3g}{unit}"
+    return f"{value:.3g}"

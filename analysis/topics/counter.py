@@ -2,13 +2,180 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from fencepost.analysis import figures, sharing
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.figures import Bar, Figure, Group, Series
+from fencepost.analysis.paired import grid
+from fencepost.analysis.tables import DASH, count, ns_with_bounds, plain, powers, table, with_bounds
 from fencepost.analysis.topics import Topic
+
+
+def front_figure(analysis: Analysis) -> Figure | None:
+    """Cost of an increment against the error of a quick reading."""
+    points = sharing.counter_points(analysis)
+    if len(points) < 2:
+        return None
+    best = [point for point in points if point.front]
+    return figures.front(
+        "counter-front",
+        "What exactness costs: an increment against the error of a quick reading",
+        f"Counters that one load reads, all threads counting. Nothing is cheaper and as exact as those joined: from "
+        f"{best[0].name} ({plain(best[0].ns[0], 3)} ns, off by up to {count(best[0].error[0])}) to {best[-1].name} "
+        f"({plain(best[-1].ns[0], 3)} ns, off by {count(best[-1].error[0])}). Counters that are read by summing up "
+        "slots "
+        "are exact and as cheap as a private one; their price is the reading.",
+        table(
+            "Counters that one load reads: cost with all threads counting, error of a reading beside the exact sum",
+            ("counter", "increment", "largest error seen", "99 % of readings", "bound", "on the front"),
+            [
+                (
+                    point.name,
+                    ns_with_bounds(*point.ns),
+                    with_bounds(*point.error),
+                    count(point.p99),
+                    count(point.bound),
+                    "yes" if point.front else "no",
+                )
+                for point in points
+            ],
+        ),
+        [(point.name, point.ns[0], point.error[0], point.front) for point in points],
+        x_label="ns per increment (log)",
+        y_label="largest error of a reading (log)",
+    )
+
+
+def increment_figure(analysis: Analysis) -> Figure | None:
+    """All ways of counting, alone and with all threads."""
+    found = grid(analysis, "counter/increment")
+    teams = sorted({len(row["cpus"]) for row in found.rows if row["relation"] != sharing.OVERSUBSCRIBED})
+    if not teams or len(found.rows) < 2:
+        return None
+    groups, cells = [], []
+    kinds = list(dict.fromkeys(str(row["parameters"].get("kind")) for row in found.rows))
+    for size in dict.fromkeys((teams[0], teams[-1])):
+        rows = [row for row in found.rows if len(row["cpus"]) == size and row["relation"] != sharing.OVERSUBSCRIBED]
+        bars = []
+        for row in sorted(rows, key=lambda row: float(row["ns"])):
+            kind = str(row["parameters"].get("kind"))
+            lost = sharing.value_of(row, "lost_pct")
+            wrong = lost[0] > 0
+            said = f"{plain(row['ns'], 3)}, loses {plain(lost[0], 2)} %" if wrong else ""
+            bars.append(Bar(kind, row["ns"], row["ns_low"], row["ns_high"], 1 if kind == "racy" else 0, said))
+            cells.append(
+                (
+                    kind,
+                    count(size),
+                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+                    f"{with_bounds(*lost)} %" if wrong else "0",
+                    with_bounds(*sharing.value_of(row, "xraw")),
+                )
+            )
+        groups.append(Group("one thread" if size == 1 else f"{size} threads", bars))
+    values = [bar.value for group in groups for bar in group.bars if bar.value > 0]
+    wide = max(values) > 20 * min(values)
+    return figures.bars(
+        "counter-increment",
+        "What an increment costs, by how threads share the counter",
+        f"{len(kinds)} ways of counting, alone and with {count(teams[-1])} threads. `racy` is the control that is "
+        "wrong.",
+        table("An increment by the way of sharing", ("counter", "threads", "time", "lost", "÷ raw round trip"), cells),
+        groups,
+        x_label="ns per increment" + (" (log)" if wide else ""),
+        x_scale="log" if wide else "linear",
+        least=min(values) / 2 if wide else 0.0,
+    )
+
+
+def sloppy_figure(analysis: Analysis) -> Figure | None:
+    """Cost by threshold, one line a number of threads."""
+    found = sharing.sloppy(analysis)
+    if not found:
+        return None
+    thresholds = found[0].threshold
+    cells = [
+        (
+            f"{item.threads} thread{'s' * (item.threads > 1)}",
+            f"×{with_bounds(*item.gain[:3])}",
+            with_bounds(*item.knee[:3]) if item.knee.n else DASH,
+            *(
+                next((plain(item.ns[i], 3) for i in np.flatnonzero(item.threshold == number)), DASH)
+                for number in thresholds
+            ),
+        )
+        for item in found
+    ]
+    most = found[-1]
+    knee = f" From a threshold of {with_bounds(*most.knee[:3])} on it is less than twice that." if most.knee.n else ""
+    return figures.lines(
+        "counter-sloppy",
+        "Counting alone, and telling the others only now and then",
+        f"With {most.threads} threads an increment falls from {plain(most.ns[0], 3)} ns, each told at once, to "
+        f"{plain(most.ns[-1], 3)} ns.{knee}",
+        table(
+            "ns an increment by threshold, and where it is less than twice the least",
+            ("threads", "first ÷ last", "knee", *(count(number) for number in thresholds)),
+            cells,
+        ),
+        [Series(f"{i.threads} thread{'s' * (i.threads > 1)}", i.threshold, i.ns, i.low, i.high) for i in found],
+        x_label="threshold, increments (log)",
+        y_label="ns per increment (log)",
+        x_scale="log",
+        y_scale="log",
+        x_format=powers,
+        x_ticks=[float(16**power) for power in range(5) if thresholds[0] <= 16**power <= thresholds[-1]],
+        marks=[(most.knee.value, f"knee at {count(round(most.knee.value))}")] if most.knee.n else [],
+    )
+
+
+def read_figure(analysis: Analysis) -> Figure | None:
+    """An exact reading by the number of slots."""
+    found = grid(analysis, "counter/read")
+    series, cells = [], []
+    for state in dict.fromkeys(str(row["parameters"].get("state")) for row in found.rows):
+        rows = [row for row in found.rows if str(row["parameters"].get("state")) == state]
+        rows.sort(key=lambda row: float(row["parameters"]["slots"]))
+        columns = (np.array([row[name] for row in rows], float) for name in ("ns", "ns_low", "ns_high"))
+        series.append(Series(state, np.array([float(row["parameters"]["slots"]) for row in rows]), *columns))
+        cells += [
+            (
+                f"{row['parameters']['slots']} slots, {state}",
+                ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+                with_bounds(*sharing.value_of(row, "writes_per_operation")),
+            )
+            for row in rows
+        ]
+    if not series or max(len(item.x) for item in series) < 2:
+        return None
+    return figures.lines(
+        "counter-read",
+        "What it costs to read a counter that is spread over slots, exactly",
+        "; ".join(
+            f"{item.label}: {plain(item.y[0], 3)} ns with {count(item.x[0])} slots, {plain(item.y[-1], 3)} ns with "
+            f"{count(item.x[-1])}"
+            for item in series
+        )
+        + ". Slots that have been written since the last reading come from the other CPU.",
+        table("An exact reading by the number of slots", ("slots", "time", "writes met"), cells),
+        series,
+        x_label="slots (log)",
+        y_label="ns per reading (log)",
+        x_scale="log",
+        y_scale="log",
+        x_ticks=sorted({float(x) for item in series for x in item.x}),
+    )
+
 
 TOPIC = Topic(
     "counter",
     "Counting together",
     "What does a shared count cost, and how wrong may it be read?",
-    "Cost and error belong together: a cheaper counter is one that may be further off.",
-    "More threads than this machine has CPUs.",
+    "Cost and error belong together: a cheaper counter is one that may be further off, or dearer to read. The error is "
+    "sampled while the others count, and never says more than there was; its bound is (T − 1) for each counting "
+    "thread.",
+    "More threads than this machine has CPUs, and threads that migrate.",
+    figures=(front_figure, increment_figure, sloppy_figure, read_figure),
     order=80,
 )

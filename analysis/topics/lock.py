@@ -2,13 +2,61 @@
 
 from __future__ import annotations
 
+from fencepost.analysis import sharing
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.figures import Figure
+from fencepost.analysis.paired import grid
+from fencepost.analysis.tables import count, plain
 from fencepost.analysis.topics import Topic
+from fencepost.analysis.topics.line import crowd_figure
+
+METRICS = ("changes_per_operation=changes of owner per section", "longest_run=longest run of one owner")
+
+
+def hold_figure(analysis: Analysis) -> Figure | None:
+    """Empty sections by the number of threads."""
+    return _figure(analysis, "lock/hold", "lock-threads", "A lock, and more and more threads that want it")
+
+
+def oversubscribed_figure(analysis: Analysis) -> Figure | None:
+    """The same beyond the number of CPUs."""
+    title = "The same with more threads than CPUs"
+    return _figure(analysis, "lock/oversubscribed", "lock-oversubscribed", title)
+
+
+def _figure(analysis: Analysis, kernel: str, name: str, title: str) -> Figure | None:
+    crowds = [item for item in sharing.crowds(grid(analysis, kernel), "lock", section_ns=0) if len(item.threads) > 1]
+    if not crowds:
+        return None
+    threads = max(float(item.threads[-1]) for item in crowds)
+    last = sorted((item for item in crowds if item.threads[-1] == threads), key=lambda item: float(item.ns[-1]))
+    least = min(last, key=lambda item: float(item.fairness[-1]))
+    return crowd_figure(
+        name,
+        title,
+        f"Empty sections with {count(threads)} threads: from {last[0].name} at {plain(last[0].ns[-1], 3)} ns to "
+        f"{last[-1].name} at {plain(last[-1].ns[-1], 3)} ns a section. Beneath, fairness: the share of the slowest "
+        "thread "
+        f"over that of the fastest, lowest for {least.name} ({plain(least.fairness[-1], 2)}). A lock that is fast "
+        "because "
+        "one thread keeps it lies low in both.",
+        "An empty section by kind of lock and number of threads",
+        crowds,
+        "section",
+        *METRICS,
+    )
+
 
 TOPIC = Topic(
     "lock",
     "Waiting for each other",
     "What does mutual exclusion cost, alone and contended?",
-    "Look at ownership runs beside the time: a lock that one thread keeps looks cheap.",
+    "Time is what the team needs for one section, whoever got it, times the number of threads. Look at fairness, "
+    "changes "
+    "of owner and the longest run beside it: a lock that one thread keeps looks cheap. With more threads than CPUs "
+    "a queue "
+    "waits for a thread that does not run.",
     "Critical sections of other lengths than those measured.",
+    figures=(hold_figure, oversubscribed_figure),
     order=70,
 )

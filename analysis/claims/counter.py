@@ -1,0 +1,50 @@
+"""What the notes say of counters."""
+
+from __future__ import annotations
+
+from fencepost.analysis import sharing
+from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.paired import above
+from fencepost.analysis.tables import count, with_bounds
+
+
+@claim(
+    "counter/sloppy",
+    "sloppy counters",
+    "",
+    ["counter/sloppy", "counter/error"],
+    "sloppy counters trade accuracy for scaling",
+)
+def sloppy(analysis: Analysis) -> Verdict:
+    """Cost by threshold with several threads, and the error of readings against its bound."""
+    teams = [item for item in sharing.sloppy(analysis) if item.threads > 1]
+    if not teams:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs two threads, each with a CPU of its own.")
+    team = teams[-1]
+    points = [
+        point for point in sharing.counter_points(analysis) if point.name.startswith("sloppy") and point.bound > 0
+    ]
+    figure = (
+        f"{team.threads} threads: threshold {count(team.threshold[0])} costs ×{with_bounds(*team.gain[:3])} what "
+        "threshold "
+        f"{count(team.threshold[-1])} does"
+    )
+    figure += f"; knee at a threshold of {with_bounds(*team.knee[:3])}" if team.knee.n else ""
+    if points:
+        worst = max(points, key=lambda point: point.error[0])
+        figure += (
+            f"; largest error seen {with_bounds(*worst.error)} at {worst.name.replace('sloppy', 'threshold')}, bound "
+            f"{count(worst.bound)}"
+        )
+    beyond = [point for point in points if point.error[0] > point.bound]
+    if beyond:
+        names = ", ".join(point.name for point in beyond)
+        return Verdict(Outcome.REFUTED, figure, f"Readings were off by more than the bound allows: {names}.")
+    if not above(team.gain, 1 + 5 * SAME):
+        return Verdict(Outcome.REFUTED, figure, "Telling the others less often gained nothing.")
+    if not points or max(point.error[0] for point in points) <= 0:
+        return Verdict(Outcome.DEPENDS, figure, "It is cheaper, but no error was seen: readings were few, or lucky.")
+    return Verdict(
+        Outcome.CONFIRMED, figure, "Increments grow cheaper with the threshold, and readings are further off with it."
+    )

@@ -1,0 +1,112 @@
+"""What the notes say of cache lines that several CPUs want, and of atomic instructions."""
+
+from __future__ import annotations
+
+from fencepost.analysis import sharing
+from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.paired import above, below, grid
+from fencepost.analysis.tables import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.topics.line import words
+
+FEWEST_CPUS = 8
+"""With fewer there is no slope to speak of, only a step."""
+
+
+@claim(
+    "line/cpus",
+    "cpu核數越多cache miss cost越大",
+    "The more cores a CPU has, the more a cache miss costs",
+    ["line/contended"],
+    "an atomic addition to one line costs more with each further thread, and more with distance",
+)
+def cpus(analysis: Analysis) -> Verdict:
+    """Slope by sharers from two threads on, and one-way costs by distance."""
+    table = grid(analysis, "line/contended")
+    crowd = next(iter(sharing.crowds(table, "op", op="fetch_add", between=0)), None)
+    if crowd is None:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs line/contended with op=fetch_add.")
+    most, ratio = sharing.step(table, crowd)
+    seen = (
+        f"the one step that can be seen: {count(most)} threads cost each of them ×{with_bounds(*ratio[:3])} what "
+        "one alone "
+        "pays"
+        if ratio.n
+        else ""
+    )
+    if most < FEWEST_CPUS:
+        has = max(most, 1)
+        return Verdict(
+            Outcome.NOT_MEASURABLE, seen, f"needs {FEWEST_CPUS} CPUs to show a slope, this run had {count(has)}."
+        )
+    rise = sharing.slope(table, crowd)
+    figure = f"each further thread adds {with_bounds(*rise[:3], 'ns')} to an operation (2 to {count(most)} threads)"
+    far = [item for item in sharing.relations(analysis, "load_store") if item.ns.n]
+    by_distance = ", ".join(f"{words(item.name)} {ns_with_bounds(*item.ns[:3])}" for item in far)
+    because = f"One way by distance: {by_distance}." if far else "Distances (line/pingpong) are not in this run."
+    if above(rise, 0):
+        return Verdict(Outcome.CONFIRMED, figure, because)
+    if below(rise, 0):
+        return Verdict(Outcome.REFUTED, figure, because)
+    return Verdict(Outcome.DEPENDS, figure, f"The interval leaves open whether it grows. {because}")
+
+
+@claim(
+    "line/whole",
+    "cache一次讀就是一排cache line",
+    "The cache reads a whole cache line at a time",
+    ["line/false_sharing"],
+    "two CPUs that share no word disturb each other up to a distance, and not beyond",
+)
+def whole_lines(analysis: Analysis) -> Verdict:
+    """The distance at which false sharing ends, and how much it costs below."""
+    found = next((item for item in sharing.staircases(analysis) if item.op == "atomic_add"), None)
+    if found is None or len(found.stride) < 2:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs op=atomic_add at several distances in one run.")
+    figure = f"{count(found.stride[0])} against {count(found.stride[-1])} bytes: ×{with_bounds(*found.factor[:3])}"
+    if not found.ends.n:
+        return Verdict(Outcome.REFUTED, figure, "Neighbouring words cost no more than distant ones.")
+    figure = f"sharing ends at {with_bounds(*found.ends[:3])} bytes; {figure}"
+    because = (
+        f"Words {count(found.last_shared)} bytes apart share a line, words {count(found.ends.value)} apart do not."
+    )
+    if found.against_alone.n:
+        because += (
+            f" At {count(found.stride[-1])} bytes an access costs ×{with_bounds(*found.against_alone[:3])} what it "
+        )
+        because += "costs alone."
+    if found.ends.low == found.ends.high or found.ends.n < 6:
+        return Verdict(Outcome.CONFIRMED, figure, because)
+    return Verdict(Outcome.DEPENDS, figure, f"{because} Processes differ in where it ends.")
+
+
+@claim(
+    "line/atomic",
+    "atomic instruction 不保證 clock cycle",
+    "An atomic instruction guarantees no number of clock cycles",
+    ["line/contended"],
+    "the same atomic instruction costs different amounts alone and contended",
+)
+def atomic(analysis: Analysis) -> Verdict:
+    """The same instruction, alone and with as many threads as there are CPUs."""
+    table = grid(analysis, "line/contended")
+    steps: dict[str, tuple[int, Interval]] = {}
+    for crowd in sharing.crowds(table, "op", between=0):
+        most, ratio = sharing.step(table, crowd)
+        if ratio.n:
+            steps[crowd.name] = most, ratio
+    if not steps:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs one thread and several, each with a CPU of its own.")
+    figure = "; ".join(
+        f"{op} ×{with_bounds(*ratio[:3])} with {count(most)} threads" for op, (most, ratio) in steps.items()
+    )
+    dearer = [op for op, (_, ratio) in steps.items() if above(ratio, 1 + 5 * SAME)]
+    widest = max(ratio.value for _, ratio in steps.values())
+    if dearer:
+        because = (
+            f"It waits for the line: up to {plain(widest, 2)} times as long when others want it too. "
+            "Compare-and-swap also "
+            "has to try again."
+        )
+        return Verdict(Outcome.CONFIRMED, figure, because)
+    return Verdict(Outcome.REFUTED, figure, "Contended or alone, it took the same time here.")

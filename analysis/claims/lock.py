@@ -1,0 +1,41 @@
+"""What the notes say of semaphores and mutexes."""
+
+from __future__ import annotations
+
+from fencepost.analysis.claims import Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.sharing import value_of
+
+
+@claim(
+    "lock/owner",
+    "但semaphore沒有持有者的概念！也就是說今天可以有另一個thread直接呼叫post來增加一個名額",
+    "But a semaphore has no notion of an owner: another thread can simply call post and add a place",
+    ["lock/owner"],
+    "a semaphore may be posted by a thread that did not wait; an error-checking mutex refuses that with EPERM",
+)
+def owner(analysis: Analysis) -> Verdict:
+    """What each call answered in every process: a matter of meaning, not of time."""
+    rows = analysis.kernel("lock/owner")
+    answers: dict[str, tuple[float, float]] = {}
+    for row in records(rows[rows["ns"].notna()]):
+        answers[str(row["parameters"].get("unlock"))] = value_of(row, "allowed")[0], value_of(row, "refused")[0]
+    if not {"semaphore_other", "mutex_other"} <= set(answers):
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs unlock=semaphore_other and unlock=mutex_other in one run.")
+    said = {
+        name: "allowed"
+        if allowed == 1
+        else "refused with EPERM"
+        if refused == 1
+        else "answered differently from call to call"
+        for name, (allowed, refused) in answers.items()
+    }
+    figure = (
+        f"post by another thread: {said['semaphore_other']}; unlock of a mutex by another thread: {said['mutex_other']}"
+    )
+    mixed = [name for name, word in said.items() if word.startswith("answered")]
+    if mixed:
+        return Verdict(Outcome.DEPENDS, figure, f"Not every call was answered alike: {', '.join(sorted(mixed))}.")
+    if said["semaphore_other"] == "allowed" and said["mutex_other"] != "allowed":
+        return Verdict(Outcome.CONFIRMED, figure, "The mutex knows its owner, the semaphore has none.")
+    return Verdict(Outcome.REFUTED, figure, "Here the two did not differ as they should.")
