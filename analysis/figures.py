@@ -171,6 +171,7 @@ def _svg(canvas: Canvas, name: str, title: str, description: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', lambda match: f'id="{name}-{match[1]}"', text)
     text = re.sub(r"url\(#([^)]+)\)", lambda match: f"url(#{name}-{match[1]})", text)
     text = re.sub(r'xlink:href="#([^"]+)"', lambda match: f'href="#{name}-{match[1]}"', text)
+    text = text.replace('xlink:href="data:image/png', 'href="data:image/png')
     # matplotlib names a font of its own for every text; the page's font is the one that fits.
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", lambda match: f"font-size: {match[1]}px", text)
     text = text.replace(_INK, "currentColor")
@@ -508,13 +509,17 @@ def heat(
     128 rows are one picture instead of single cells.
     """
     n = len(labels)
+    import matplotlib
+
     with _canvas(name, 4.6) as (canvas, axes):
+        # Few steps: a key of vectors instead of a picture.
+        colours = matplotlib.colormaps["viridis"].resampled(32)
         masked = np.ma.masked_invalid(values)
         if n > RASTER_ROWS:
-            image: Any = axes.imshow(masked, cmap="viridis", vmin=0, interpolation="nearest")
+            image: Any = axes.imshow(masked, cmap=colours, vmin=0, interpolation="nearest")
         else:
             edges = np.arange(n + 1) - 0.5
-            image = axes.pcolormesh(edges, edges, masked, cmap="viridis", vmin=0, edgecolors="none")
+            image = axes.pcolormesh(edges, edges, masked, cmap=colours, vmin=0, edgecolors="none")
         if n <= 8:
             for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
                 axes.text(j, i, plain(float(values[i, j]), 3), ha="center", va="center", fontsize=11)
@@ -528,6 +533,8 @@ def heat(
         axes.set_xlabel("to CPU")
         axes.set_ylabel("from CPU")
         bar = canvas.colorbar(image, ax=axes, shrink=0.8)
+        if bar.solids is not None:
+            bar.solids.set_rasterized(False)
         bar.outline.set_visible(False)
         bar.set_label(unit)
         _linear_axis(bar.ax.yaxis)

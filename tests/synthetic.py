@@ -63,6 +63,7 @@ class Case:
     batches: int | None = None
     raw_ns: float | None = None
     """Raw round trip beside a case with several CPUs."""
+    relation: str | None = None
 
     @property
     def id(self) -> str:
@@ -80,7 +81,7 @@ class Case:
             "parameters": dict(self.parameters),
             "values": [value if isinstance(value, int) else 0 for value in self.parameters.values()],
             "cpus": list(self.cpus),
-            "relation": None,
+            "relation": self.relation,
             "unit": self.unit,
             "summary": f"synthetic {self.kernel}",
             "kind": self.kind,
@@ -308,6 +309,96 @@ def fence_cases(added: Mapping[str, tuple[float, float, float]] = FENCE_NS) -> l
         for fence, more in {"none": (0, 0, 0), **added}.items()
         for place, (context, turn) in enumerate(turns.items())
     ]
+
+
+def team_of(threads: int, cpus: int) -> tuple[tuple[int, ...], str | None]:
+    """CPUs of so many threads, and their relation: none for one, oversubscribed where some take turns."""
+    relation = None if threads == 1 else "same_l3" if threads <= cpus else "oversubscribed"
+    return tuple(i % cpus for i in range(threads)), relation
+
+
+def crowd_cases(
+    kernel: str, parameters: Mapping[str, str | int], ns: Mapping[int, float], cpus: int = 2, **metrics: float
+) -> list[Case]:
+    """An operation by the number of threads."""
+    cases = []
+    for threads, value in ns.items():
+        place, relation = team_of(threads, cpus)
+        cases.append(Case(kernel, parameters, ns=value, cpus=place, relation=relation, metrics=dict(metrics)))
+    return cases
+
+
+def pair_case(kernel: str, parameters: Mapping[str, str | int], ns: float, **changes: Any) -> Case:
+    """A case of CPUs 1 and 0."""
+    usual = Case(kernel, parameters, ns=ns, cpus=(1, 0), relation="same_l3")
+    return replace(usual, **changes)
+
+
+def pingpong_cases(one_way: Mapping[tuple[int, int], tuple[str, float]]) -> list[Case]:
+    """Ping-pong by pair of CPUs: relation, and half of the round trip in ns."""
+    parameters = {"variant": "load_store", "pause": "no"}
+    return [
+        Case("line/pingpong", parameters, ns=2 * ns, cpus=pair, relation=relation)
+        for pair, (relation, ns) in one_way.items()
+    ]
+
+
+def stride_cases(line: int = 64, shared: float = 30.0, alone: float = 6.0) -> list[Case]:
+    """Two words at a distance: `shared` ns an access within a line of `line` bytes, `alone` beyond."""
+    return [Case("line/alone", {"op": "atomic_add"}, ns=alone)] + [
+        pair_case("line/false_sharing", {"op": "atomic_add", "stride": stride}, shared if stride < line else alone)
+        for stride in (8, 32, 56, 64, 128, 512)
+    ]
+
+
+def sloppy_cases(least: float = 0.5, own: float = 30.0, error: float = 1.0) -> list[Case]:
+    """Sloppy counters with two threads: ``least + own / T`` ns, and a largest error of `error` times the bound."""
+    cases = []
+    for threshold in (1, 4, 16, 64, 256, 1024):
+        costs = {1: least + own / threshold / 5, 2: least + own / threshold}
+        cases += crowd_cases("counter/sloppy", {"threshold": threshold}, costs)
+        bound = threshold - 1.0
+        metrics = {"max_error": error * bound, "p99_error": 0.9 * error * bound, "bound": bound}
+        cases.append(pair_case("counter/error", {"threshold": threshold}, 50, metrics=metrics, metric_noise=0.0))
+    return cases
+
+
+def owner_cases(semaphore: bool = True, mutex: bool = False) -> list[Case]:
+    """Whether a semaphore and a mutex may be given back by another thread."""
+    allowed = {"semaphore_own": True, "semaphore_other": semaphore, "mutex_own": True, "mutex_other": mutex}
+    return [
+        Case(
+            "lock/owner",
+            {"unlock": name},
+            ns=5,
+            kind="events",
+            metrics={"allowed": float(may), "refused": float(not may)},
+            metric_noise=0.0,
+        )
+        for name, may in allowed.items()
+    ]
+
+
+def sharing_cases() -> list[Case]:
+    """The topics line, lock and counter."""
+    cases = [*pingpong_cases({(0, 1): ("same_l3", 44), (1, 0): ("same_l3", 45)}), *stride_cases()]
+    for op in ("fetch_add", "cas"):
+        cases += crowd_cases("line/contended", {"op": op, "between": 0}, {1: 2, 2: 10, 4: 30}, fairness=0.4)
+    for op, ns in {"load": 30.0, "store": 2.0}.items():
+        for state, factor in {"modified": 1.0, "own": 0.05}.items():
+            cases.append(pair_case("line/state", {"state": state, "op": op}, ns * factor, kind="events"))
+    for every in (0, 1, 100):
+        cases.append(pair_case("line/read_mostly", {"guard": "atomic", "reads_per_write": every}, 1 + every / 100))
+    for lock, (both, share) in {"ticket": (110.0, 0.98), "ttas": (40.0, 0.3)}.items():
+        empty: dict[str, str | int] = {"lock": lock, "section_ns": 0}
+        cases += crowd_cases("lock/hold", empty, {1: 2, 2: both}, fairness=share)
+        cases += crowd_cases("lock/oversubscribed", empty, {1: 2, 4: 10 * both}, fairness=share)
+    for kind, (alone, both) in {"atomic": (2.0, 10.0), "mutex": (5.0, 40.0), "private": (0.3, 0.3)}.items():
+        cases += crowd_cases("counter/increment", {"kind": kind}, {1: alone, 2: both})
+    cases += crowd_cases("counter/increment", {"kind": "racy"}, {2: 1.5}, lost_pct=50.0)
+    for slots in (2, 64):
+        cases.append(pair_case("counter/read", {"slots": slots, "state": "idle"}, slots / 4))
+    return [*cases, *sloppy_cases(), *owner_cases()]
 
 
 UNMEASURABLE = [
