@@ -390,3 +390,44 @@ def test_no_global_state_of_pyplot_is_used(suite: Path, tmp_path: Path) -> None:
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- long tables, claims ----
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("long")
+    cases = [*synthetic.branch_cases(), Case("mine/few", ns=3)]
+    run = synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[])
+    report.write_report(run, html=folder / "r.html", markdown=folder / "r.md")
+    return (folder / "r.html").read_text(encoding="utf-8"), (folder / "r.md").read_text(encoding="utf-8")
+
+
+def test_long_tables_fold_without_a_script(long_run: tuple[str, str]) -> None:
+    html, markdown = long_run
+    page = Page(html)
+    assert not list(page.named("script"))
+    rows = sum(case.kernel.startswith("branch/") for case in synthetic.branch_cases())
+    summaries = [text for tag, text in page.text if tag == "summary"]
+    assert f"Estimates of the topic branch: median over processes with its 95 % interval: {rows} rows" in summaries
+    assert f": {rows} rows</summary>" in markdown and markdown.count("<details>") == markdown.count("</details>")
+    for block in html.split("<details>")[1:]:
+        inside = block.partition("</details>")[0]
+        assert inside.count("<tr>") - 1 > report.FOLD_ROWS
+    assert "topic mine" in html.replace("\n", " ") and "topic mine" not in " ".join(summaries)
+
+
+def test_claims_come_before_figures_and_tables(long_run: tuple[str, str]) -> None:
+    html, markdown = long_run
+    for text in (html, markdown):
+        section = text[text.index("Guessing where the code goes on") :]
+        said = section.index("What the lecture said")
+        assert said < section.index("What a jump costs, by how often") < section.index("Estimates of the topic branch")
+        assert "Modern microprocessors tend to have quite long pipelines" in section[said : said + 2000]
+
+
+def test_quotes_are_marked_with_their_language(long_run: tuple[str, str]) -> None:
+    html, _ = long_run
+    assert '<q lang="en">Modern microprocessors' in html and '<q lang="zh-Hant">告訴編譯器' in html
+    assert "Tested: a misprediction costs 10 to 20 cycles." in html
