@@ -446,6 +446,7 @@ def _estimate_case(
         "noisy": disturbed > NOISY_SHARE,
         "migrated": bool((columns["migrated"][good] > 0).any()),
         "low_overlap": float(np.mean(columns["low_overlap"][good])) > NOISY_SHARE,
+        "hand_over_drift": float(np.mean(columns["hand_over_drift"][good])) > NOISY_SHARE,
         "short": float(np.mean(columns["short"][good])) > NOISY_SHARE,
         "modes": bool(modes),
         "few_rounds": len(good) < FEWEST_PROCESSES and not case["once"],

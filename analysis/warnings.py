@@ -28,6 +28,7 @@ class Kind(StrEnum):
     NOISY = "noisy"
     MIGRATED = "migrated"
     LOW_OVERLAP = "low_overlap"
+    HAND_OVER_DRIFT = "hand_over_drift"
     SHORT = "short"
     NO_CYCLES = "no_cycles"
     FEW_CYCLES = "few_cycles"
@@ -116,6 +117,14 @@ _ROW_WARNINGS: dict[Kind, _Worded] = {
         ),
         "More threads than free CPUs, or a hypervisor that does not run the virtual CPUs together.",
         "Read these rows as a mixture of contended and uncontended; run on CPUs with nothing else to do.",
+    ),
+    Kind.HAND_OVER_DRIFT: lambda _, n: (
+        (
+            f"{_rows_word(n)} beside which the round trip of one line changed by more than 1.35 × between before and "
+            f"after, in more than {NOISY_SHARE:.0%} of processes."
+        ),
+        "The host moved the virtual CPUs, or something else wanted their caches.",
+        "Compare such rows by their xraw over several runs, not by their time in one.",
     ),
     Kind.SHORT: lambda _, n: (
         (

@@ -33,6 +33,7 @@ ROWS: dict[Kind, Case] = {
     Kind.NOISY: Case("plain/x", gap_share=0.4),
     Kind.MIGRATED: Case("plain/x", flags=schema.FLAGS["migrated"]),
     Kind.LOW_OVERLAP: Case("plain/x", flags=schema.FLAGS["low_overlap"]),
+    Kind.HAND_OVER_DRIFT: Case("plain/x", flags=schema.FLAGS["hand_over_drift"]),
     Kind.SHORT: Case("plain/x", flags=schema.FLAGS["short"]),
     Kind.NO_CYCLES: Case("plain/x", chain_ratio=2.0),
     Kind.ONCE: Case("plain/x", once=True),
