@@ -114,6 +114,17 @@ def crossings(x: Floats, y: Floats, level: float) -> tuple[float, float]:
     return first, last
 
 
+def between(knee: Interval, x: Floats, widest: float) -> Interval:
+    """A knee on a logarithmic axis, no surer than the measured points around it allow: where these lie further apart
+    than the factor `widest`, they are the interval, and their middle the value.
+    """
+    lower, upper = x[x <= knee.value], x[x > knee.value]
+    if not knee.n or not len(lower) or not len(upper) or upper.min() <= widest * lower.max():
+        return knee
+    low, high = float(lower.max()), float(upper.min())
+    return Interval(math.sqrt(low * high), low, high, knee.coverage, knee.n)
+
+
 def above(interval: Interval, limit: float) -> bool:
     """Whether the whole interval (the median alone, where there is none) lies above a limit."""
     return (interval.value if math.isnan(interval.low) else interval.low) > limit

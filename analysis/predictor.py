@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import Grid, core_hz, crossings, grid, pooled, processes_of
+from fencepost.analysis.paired import Grid, between, core_hz, crossings, grid, pooled, processes_of
 from fencepost.analysis.tables import size_bytes
 
 Floats = npt.NDArray[np.float64]
@@ -197,7 +197,7 @@ def capacity(analysis: Analysis) -> Capacity | None:
             2 ** -crossings(-np.log2(period[::-1]), -process[::-1], -(start + end) / 2)[0] if lost else math.nan
         )
     half = (cost[0] + cost[-1]) / 2
-    knee = pooled(knees)
+    knee = between(pooled(knees), period, 2)
     learnt = period[cost <= half]
     return Capacity(
         table.unit,

@@ -15,7 +15,7 @@ from scipy import stats
 
 from fencepost.analysis import derive
 from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import UNKNOWN, Floats, Grid, crossings, grid, pooled
+from fencepost.analysis.paired import UNKNOWN, Floats, Grid, between, crossings, grid, pooled
 
 OVERSUBSCRIBED = "oversubscribed"
 """In place of a relation: more threads than CPUs."""
@@ -340,7 +340,7 @@ def sloppy(analysis: Analysis) -> list[Sloppy]:
                 threshold,
                 *_bounds(rows),
                 pooled(values[:, 0] / np.where(values[:, -1] > 0, values[:, -1], math.nan)),
-                pooled(knees),
+                between(pooled(knees), threshold, 4),
             )
         )
     return found

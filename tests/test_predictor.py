@@ -134,6 +134,12 @@ def test_a_step_on_the_way_is_not_the_knee(tmp_path: Path) -> None:
     assert found is not None and found.knee.value == pytest.approx(8192 * math.sqrt(2), rel=0.02)
 
 
+def test_a_knee_between_far_points_is_no_surer_than_they_are(tmp_path: Path) -> None:
+    cases = [case for case in synthetic.capacity_cases(32768) if case.parameters["period"] in (16, 4096, 65536)]
+    found = predictor.capacity(analysed(tmp_path, cases))
+    assert found is not None and (found.knee.low, found.knee.value, found.knee.high) == (4096, 16384, 65536)
+
+
 def test_what_is_never_lost_has_no_knee(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, synthetic.capacity_cases(8192, ceiling=2.1))
     found = predictor.capacity(analysis)
