@@ -160,7 +160,7 @@ KERNEL(error,
     .place      = PLACE_SWEEP,
     .parameters = {
         [THRESHOLD] = { .name = "threshold", .unit = "increments", .summary = "at which a thread's count goes to the common one",
-                        .initial = 256, .quick = "1 256", .standard = "1 16 256 1024 4096 65536",
+                        .initial = 256, .quick = "1 256", .standard = "1 16 32 256 1024 4096 65536",
                         .rigorous = "1 2 4 8 16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536" },
     },
     .metrics    = {

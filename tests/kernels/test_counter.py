@@ -33,11 +33,14 @@ def test_every_kind_counts_exactly_but_the_racy_one(cpus: list[int], tmp_path: P
         ("counter_increment.c", "counter/increment", (0,), "&counter->total, 1,", "&counter->total, 2,"),
         ("counter_increment.c", "counter/increment", (3,), "&counter->total, count + 1", "&counter->total, count + 2"),
         ("counter_sloppy.c", "counter/sloppy", (16,), "&sloppy->common, threshold", "&sloppy->common, threshold - 1"),
+        ("counter_staleness.c", "counter/staleness", (10,), "collected = sum;", "collected = sum + (1ull << 40);"),
         ("counter_refcount.c", "counter/refcount", (0, 1), "TAKE_ONE == 1)", "ADD_ONE == 1)"),
     ],
 )
 def test_check_notices(source: str, name: str, values: tuple[int, ...], old: str, new: str, tmp_path: Path) -> None:
-    measured = engine_of(tmp_path, source, (old, new)).measure(name, values, ALONE)
+    engine = engine_of(tmp_path, source, (old, new))
+    cpus = ALONE if engine.kernel(name).threads.min == 1 else TEAMS[1]
+    measured = engine.measure(name, values, cpus)
     assert measured.status not in (0, UNSUPPORTED)
 
 
@@ -50,6 +53,16 @@ def test_no_error_is_beyond_its_bound(cpus: list[int], threshold: int, tmp_path:
     found = metrics(engine, "counter/error", measured.outcome)
     assert found["bound"] == threshold - 1
     assert 0 <= found["median_error"] <= found["p99_error"] <= found["max_error"] <= found["bound"]
+
+
+@pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
+def test_a_collected_sum_is_behind_and_never_ahead(cpus: list[int], tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, "counter_staleness.c")
+    measured = engine.measure("counter/staleness", (10,), cpus)
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "counter/staleness", measured.outcome)
+    assert 0 <= found["median_error"] <= found["p99_error"] <= found["max_error"]
+    assert found["rate_times_period"] > 0 and found["reads"] > 0
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS[:2], ids=lambda toolchain: toolchain.name)
@@ -98,6 +111,7 @@ def test_reading_sums_all_slots(cpus: list[int], slots: int, state: int, tmp_pat
         ("counter_sloppy.c", "counter/sloppy", (0,)),
         ("counter_error.c", "counter/error", (0,)),
         ("counter_read.c", "counter/read", (0, 0)),
+        ("counter_staleness.c", "counter/staleness", (0,)),
     ],
 )
 def test_impossible_parameters_are_refused(source: str, name: str, values: tuple[int, ...], tmp_path: Path) -> None:
