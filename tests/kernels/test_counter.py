@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from kernels.disassembly import TOOLCHAINS, Toolchain, functions, loops
+from kernels.disassembly import CSRC, TOOLCHAINS, Toolchain, functions, loops
 from kernels.faults import ALONE, TEAMS, engine_of, metrics
-from kernels.trial import UNSUPPORTED, kernel
+from kernels.trial import UNSUPPORTED, kernel, program
 
 KINDS = tuple(kernel("counter/increment").parameter("kind").labels)
 
@@ -120,3 +120,93 @@ def test_impossible_parameters_are_refused(source: str, name: str, values: tuple
     measured = engine.measure(name, values, cpus)
     assert measured.status < 0
     assert str(values[0]) in measured.reason
+
+
+MIGRATING = """
+#if !HAS_RSEQ
+    puts("none");
+#else
+    enum { THREADS = 4, EACH = 200000 };
+    pthread_t threads[THREADS];
+    cpu_set_t all, one;
+    int64_t sum = 0;
+    int cpus[2], count = 0;
+
+    if (!rseq_registered()) {
+        puts("none");
+        return 0;
+    }
+    sched_getaffinity(0, sizeof all, &all);
+    for (int cpu = 0; cpu < CPU_SETSIZE && count < 2; cpu++)
+        if (CPU_ISSET(cpu, &all))
+            cpus[count++] = cpu;
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, add_many, (void *)(intptr_t)EACH);
+    for (int hop = 0; !atomic_load(&done); hop++)
+        for (int i = 0; i < THREADS; i++) { /* until the first has ended: then none may be touched any more */
+            CPU_ZERO(&one);
+            CPU_SET(cpus[(hop + i) % count], &one);
+            if (!atomic_load(&done))
+                pthread_setaffinity_np(threads[i], sizeof one, &one);
+        }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        sum += *(int64_t *)(slots + ((size_t)cpu << RSEQ_SLOT_SHIFT));
+    printf("%" PRId64 " of %d\\n", sum, THREADS * EACH);
+#endif
+"""
+ADDING = """#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include "kernel.h"
+#include "stretched_rseq.h"
+static _Alignas(128) char slots[(size_t)CPU_SETSIZE << 7];
+static _Atomic int done;
+#if HAS_RSEQ
+static void *add_many(void *times)
+{
+    uint64_t restarts = 0;
+    for (intptr_t i = 0; i < (intptr_t)times; i++)
+        rseq_add(rseq_of_thread(), slots, 1, &restarts);
+    atomic_store(&done, 1);
+    return NULL;
+}
+#endif
+"""
+
+
+STORE = 'movq %[scratch], %[descriptor]\\n"'
+ADD = '"addq %[amount], (%[slots], %[scratch])\\n"'
+SLOW_ADD = (
+    '"movq (%[slots], %[scratch]), %%rcx\\n\\t.rept 40\\n\\tpause\\n\\t.endr\\n\\t"'
+    '"addq %[amount], %%rcx\\n\\tmovq %%rcx, (%[slots], %[scratch])\\n"'
+)
+STRETCHED = ((ADD, SLOW_ADD), (': "memory", "cc");', ': "memory", "cc", "rcx");'))
+"""Load, a pause, store: the sequence still commits by its last instruction, but now moves and preemptions hit it."""
+
+
+def moved_counts(folder: Path, *replacements: tuple[str, str]) -> tuple[int, int]:
+    """Increments found and made by the stretched sequence of four threads on two CPUs."""
+    text = (CSRC / "kernels" / "counter_rseq.h").read_text(encoding="utf-8")
+    for old, new in (*replacements, *STRETCHED):
+        assert old in text, f"counter_rseq.h has no {old!r}"
+        text = text.replace(old, new)
+    (folder / "stretched_rseq.h").write_text(text, encoding="utf-8")
+    (line,) = program(folder, "counter_sloppy.c", MIGRATING, ADDING)
+    if line == "none":
+        pytest.skip("needs restartable sequences, on x86-64")
+    found, _, made = line.partition(" of ")
+    return int(found), int(made)
+
+
+def test_rseq_loses_nothing_while_threads_are_moved(tmp_path: Path) -> None:
+    """Four threads on two CPUs, moved from one to the other all the time."""
+    found, made = moved_counts(tmp_path)
+    assert found == made
+
+
+def test_without_the_restart_increments_are_lost(tmp_path: Path) -> None:
+    """The control: the same code, whose descriptor is never stored. Preemption alone shows it, on one CPU as well."""
+    found, made = moved_counts(tmp_path, (STORE, 'nop\\n"'))
+    assert found < made
