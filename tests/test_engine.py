@@ -173,14 +173,15 @@ def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:
     allowed = sorted(os.sched_getaffinity(0))
     cpus = [allowed[0], allowed[-1]]
     before = threads_alive()
-    got = engine.measure("test/pair", cpus=cpus, batches=4)
+    got = engine.measure("test/pair", cpus=cpus, batches=2)
     assert got.status == 0, got.reason
-    assert [(s.batch, s.thread) for s in got.samples] == [(b, t) for b in range(4) for t in range(2)]
-    assert [s.cpu_begin for s in got.samples] == cpus * 4
+    assert [(s.batch, s.thread) for s in got.samples] == [(b, t) for b in range(2) for t in range(2)]
+    assert [s.cpu_begin for s in got.samples] == cpus * 2
     assert all(0 <= s.overlap <= 1 for s in got.samples)
     assert got.outcome.metric[0] >= sum(s.operations for s in got.samples)
-    low = {bool(s.flags & engine.lib.FLAG_LOW_OVERLAP) == (s.overlap < 0.5) for s in got.samples}
-    assert low == {True}
+    if cpus[0] != cpus[1]:  # where a CPU is shared, taking turns is no reason for a flag
+        low = {bool(s.flags & engine.lib.FLAG_LOW_OVERLAP) == (s.overlap < 0.5) for s in got.samples}
+        assert low == {True}
     assert threads_alive() == before
 
 
