@@ -17,11 +17,10 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdatomic.h>
-#include <stdlib.h>
+
+#include "counter_errors.h"
 
 #define MAX_THRESHOLD ((int64_t)1 << 32)
-/* The latest so many errors are kept: all of a case in most profiles. A power of two. */
-#define KEPT ((uint64_t)1 << 14)
 
 enum { THRESHOLD };
 enum { MAX_ERROR, P99_ERROR, MEDIAN_ERROR, BOUND, READS, DURING };
@@ -112,20 +111,12 @@ static int setup(struct trial *trial)
     return sloppy->errors ? 0 : -ENOMEM;
 }
 
-static int by_size(const void *left, const void *right)
-{
-    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return (a > b) - (a < b);
-}
-
 /* No error was beyond the bound, the common counter holds whole flushes, and lacks only what is below the threshold of each thread. */
 static int check(struct trial *trial)
 {
     struct sloppy *sloppy = trial->state;
     const uint64_t bound = (sloppy->threshold - 1) * (trial->team_size - 1);
     const uint64_t common = atomic_load_explicit(&sloppy->common, memory_order_relaxed);
-    const uint64_t kept = sloppy->reads < KEPT ? sloppy->reads : KEPT;
     uint64_t flushed = 0;
 
     for (unsigned i = 1; i < trial->team_size; i++) {
@@ -139,12 +130,10 @@ static int check(struct trial *trial)
     if (sloppy->largest > bound)
         return trial_fault(trial, "a reading lacked %" PRIu64 " increments, the bound is %" PRIu64, sloppy->largest,
                            bound);
-    qsort(sloppy->errors, kept, sizeof *sloppy->errors, by_size);
     trial->metric[MAX_ERROR] = (double)sloppy->largest;
-    if (kept) {
-        /* The smallest that at least 99 % are no larger than. */
-        trial->metric[P99_ERROR] = (double)sloppy->errors[(99 * kept + 99) / 100 - 1];
-        trial->metric[MEDIAN_ERROR] = (double)sloppy->errors[(kept + 1) / 2 - 1];
+    if (sloppy->reads) {
+        trial->metric[P99_ERROR] = kept_quantile(sloppy->errors, sloppy->reads, 99);
+        trial->metric[MEDIAN_ERROR] = kept_quantile(sloppy->errors, sloppy->reads, 50);
     }
     trial->metric[BOUND] = (double)bound;
     trial->metric[READS] = (double)sloppy->reads;

@@ -16,10 +16,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
-/* The latest so many errors are kept: all of a case in most profiles. A power of two. */
-#define KEPT ((uint64_t)1 << 14)
+#include "counter_errors.h"
+
 #define MAX_PERIOD_US INT64_C(1000000)
 
 enum { PERIOD_US };
@@ -101,29 +100,20 @@ static int setup(struct trial *trial)
     return eventual->errors ? 0 : -ENOMEM;
 }
 
-static int by_size(const void *left, const void *right)
-{
-    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return (a > b) - (a < b);
-}
-
 /* The sum never fell below what was collected, and at rest nothing is missing: collected and not yet collected make the whole. */
 static int check(struct trial *trial)
 {
     struct eventual *eventual = trial->state;
     const uint64_t total = sum_made(eventual, trial->team_size);
-    const uint64_t kept = eventual->reads < KEPT ? eventual->reads : KEPT;
 
     if (eventual->backwards || total < eventual->collected)
         return trial_fault(trial, "the exact sum fell below the collected one %" PRIu64 " times", eventual->backwards);
     if (eventual->reads == 0 || total == 0)
         return trial_fault(trial, "%" PRIu64 " comparisons of %" PRIu64 " increments were made", eventual->reads,
                            total);
-    qsort(eventual->errors, kept, sizeof *eventual->errors, by_size);
     trial->metric[MAX_ERROR] = (double)eventual->largest;
-    trial->metric[P99_ERROR] = (double)eventual->errors[(99 * kept + 99) / 100 - 1];
-    trial->metric[MEDIAN_ERROR] = (double)eventual->errors[(kept + 1) / 2 - 1];
+    trial->metric[P99_ERROR] = kept_quantile(eventual->errors, eventual->reads, 99);
+    trial->metric[MEDIAN_ERROR] = kept_quantile(eventual->errors, eventual->reads, 50);
     trial->metric[RATE_TIMES_PERIOD] = (double)total * (double)eventual->period_ticks /
                                        (double)(eventual->counting_ticks ? eventual->counting_ticks : 1);
     trial->metric[READS] = (double)eventual->reads;
