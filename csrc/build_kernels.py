@@ -1,4 +1,4 @@
-"""The cffi script: all of csrc, kernels found by name, as one extension module.
+"""The cffi script: all of csrc, kernels and rings found by name, as one extension module.
 
 The declarations that Python sees are the part of kernel.h between the marks ``cffi: begin`` and ``cffi: end``, so that
 there is no second list of them. A new kernel is a new file in kernels/ and nothing else: the folder itself is a
@@ -46,14 +46,15 @@ def declarations() -> str:
 
 
 def sources() -> list[str]:
-    """Engine and kernels, relative to the project's root (setuptools refuses absolute paths)."""
-    files = [CSRC / name for name in ENGINE] + sorted((CSRC / "kernels").glob("*.c"))
+    """Engine, rings and kernels, relative to the project's root (setuptools refuses absolute paths)."""
+    folders = ("ring", "kernels")
+    files = [CSRC / name for name in ENGINE] + [path for name in folders for path in sorted((CSRC / name).glob("*.c"))]
     return [str(path.relative_to(ROOT)) for path in files]
 
 
 def dependencies() -> list[str]:
     """What the extension is rebuilt for, beyond its sources."""
-    headers = [*CSRC.glob("*.h"), *CSRC.glob("*/*.h"), CSRC / "build_kernels.py", CSRC / "kernels"]
+    headers = [*CSRC.glob("*.h"), *CSRC.glob("*/*.h"), CSRC / "build_kernels.py", CSRC / "kernels", CSRC / "ring"]
     return sorted(str(path.relative_to(ROOT)) for path in headers)
 
 

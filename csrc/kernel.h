@@ -15,6 +15,10 @@
 
 #include "arch.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* cffi: begin */
 #define ENGINE_ABI 1
 #define MAX_PARAMETERS 6
@@ -260,9 +264,13 @@ static inline int leader_has_ended(const struct worker *worker)
 #define OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
 #define KERNEL(id, ...)                                                                                                \
-    static const struct kernel kernel_##id = {.file = __FILE__, __VA_ARGS__};                                          \
+    static const struct kernel kernel_##id = {__VA_ARGS__, .file = __FILE__};                                          \
     /* The linker gathers these pointers into one array: registration without a list. */                               \
     static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) =          \
         &kernel_##id;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

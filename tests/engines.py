@@ -109,13 +109,13 @@ def compile_files(folder: Path, files: list[Path], extra_declarations: str = "")
 
 @functools.cache
 def engine_objects() -> tuple[str, ...]:
-    """The engine's own files, compiled once for all tests of this process."""
+    """The engine's own files and the rings, compiled once for all tests of this process."""
     folder = Path(tempfile.mkdtemp(prefix="fencepost-engine-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     objects = []
-    for name in build_script().ENGINE:
-        objects.append(str(folder / f"{name}.o"))
-        _compile(["-c", "-o", objects[-1], str(CSRC / name)])
+    for path in [*(CSRC / name for name in build_script().ENGINE), *CSRC.glob("ring/*.c")]:
+        objects.append(str(folder / f"{path.name}.o"))
+        _compile(["-c", "-o", objects[-1], str(path)])
     return tuple(objects)
 
 

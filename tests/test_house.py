@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("bench", "analysis", "cli")
 KERNELS = sorted((ROOT / "csrc" / "kernels").glob("*.c"))
-C_FILES = sorted((ROOT / "csrc").glob("*.c")) + KERNELS
+C_FILES = sorted((ROOT / "csrc").glob("*.c")) + sorted((ROOT / "csrc" / "ring").glob("*.c")) + KERNELS
 
 
 def imports(path: Path) -> list[tuple[int, str]]:

@@ -31,7 +31,7 @@ build() {
     name=$1
     shift
     # shellcheck disable=SC2086
-    "$@" $flags -o "$out/$name" csrc/*.c csrc/kernels/*.c -lm -ldl
+    "$@" $flags -o "$out/$name" csrc/*.c csrc/ring/*.c csrc/kernels/*.c -lm -ldl
 }
 
 # run_quietly NAME COMMAND…: what is not ok, or the number of cases that are
@@ -53,7 +53,7 @@ warnings)
     for compiler in gcc clang; do
         have "$compiler" || continue
         # -O2 and not only a syntax check: some warnings come out of the optimizer.
-        printf '%s\0' csrc/*.c csrc/kernels/*.c | xargs -0 -P 2 -n 1 sh "$0" compile "$compiler" || failed=1
+        printf '%s\0' csrc/*.c csrc/ring/*.c csrc/kernels/*.c | xargs -0 -P 2 -n 1 sh "$0" compile "$compiler" || failed=1
     done
     ;;
 compile)

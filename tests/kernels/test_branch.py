@@ -551,7 +551,7 @@ def selftest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The C self-test, a plain program, with the suite's flags."""
     require("valgrind", "cg_annotate")
     made = tmp_path_factory.mktemp("selftest") / "selftest"
-    files = [*CSRC.glob("*.c"), *(CSRC / "kernels").glob("*.c")]
+    files = [*CSRC.glob("*.c"), *CSRC.glob("ring/*.c"), *CSRC.glob("kernels/*.c")]
     compiler = os.environ.get("CC") or "cc"
     subprocess.run(
         [compiler, *build_script().FLAGS, f"-I{CSRC}", "-o", str(made), *map(str, files), "-lm", "-ldl"], check=True

@@ -81,10 +81,10 @@ def measure(
 
 @functools.cache
 def engine_objects(*compiler: str) -> list[str]:
-    """The engine without its kernels, compiled once for all tests of this process."""
+    """The engine and the rings without the kernels, compiled once for all tests of this process."""
     folder = tempfile.mkdtemp(prefix="fencepost-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    sources = [str(path) for path in CSRC.glob("*.c") if path.name != "selftest.c"]
+    sources = [str(path) for path in [*CSRC.glob("*.c"), *CSRC.glob("ring/*.c")] if path.name != "selftest.c"]
     subprocess.run([*compiler, *OPTIONS, "-c", *sources], check=True, cwd=folder)
     return [str(path) for path in Path(folder).glob("*.o")]
 

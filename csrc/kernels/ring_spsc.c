@@ -1,0 +1,58 @@
+/*
+ * ring/spsc, ring/spsc_round_trip: how fast does the library's ring hand items from one thread to another?
+ *
+ * One operation is one item (ring/spsc), or one item sent over one ring and back over another (ring/spsc_round_trip). Worker 1
+ * pushes, worker 0 pops and is timed from the common start to its last item. After a refusal a thread tries again, with or without a
+ * spin hint between.
+ * Excluded:  making the rings; the team's start.
+ * Expect:    one hand-over is one line: a round trip of 2.0-2.3 xraw, where two indices and a slot take 3-4.5.
+ * Hazards:   single items are bistable: whoever finds the ring empty (or full) waits for one line per item, whoever does not works on many
+ *            lines at once. The regime says which it was; a spin hint moves the border.
+ * Not shown: latency under load. It does not follow from the throughput (ring/spsc_latency).
+ */
+#include "ring/spsc.h"
+#include "ring_trial.h"
+
+static int spsc_create(void **ring, size_t capacity, size_t item_bytes)
+{
+    return ring_spsc_create((struct ring_spsc **)ring, capacity, item_bytes, 0);
+}
+
+static void spsc_destroy(void *ring)
+{
+    ring_spsc_destroy(ring);
+}
+
+RING_INLINE bool spsc_try_push(void *ring, const void *item, size_t item_bytes)
+{
+    return ring_spsc_try_push_sized(ring, item, item_bytes);
+}
+
+RING_INLINE bool spsc_try_pop(void *ring, void *item, size_t item_bytes)
+{
+    return ring_spsc_try_pop_sized(ring, item, item_bytes);
+}
+
+RING_INLINE size_t spsc_push_bulk(void *ring, const void *items, size_t count, size_t item_bytes)
+{
+    return ring_spsc_push_bulk_sized(ring, items, count, item_bytes);
+}
+
+RING_INLINE size_t spsc_pop_bulk(void *ring, void *items, size_t count, size_t item_bytes)
+{
+    return ring_spsc_pop_bulk_sized(ring, items, count, item_bytes);
+}
+
+#define RING spsc
+#define RING_HAS_BULK
+#include "ring_trial.h"
+
+KERNEL(spsc,
+    .name    = "ring/spsc",
+    .summary = "items from one thread to another through the library's ring",
+    RING_TRIAL_THROUGHPUT_OF(spsc, "16 64 256 1024 4096 16384 65536 262144 1048576",
+                             "16 64 256 1024 4096 16384 65536 262144 1048576", "8 64 256", "1 8 32"));
+KERNEL(spsc_round_trip,
+    .name    = "ring/spsc_round_trip",
+    .summary = "an item to another thread and back, over two of the library's rings",
+    RING_TRIAL_ROUND_TRIP(spsc));

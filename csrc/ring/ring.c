@@ -1,0 +1,38 @@
+/* The slow parts that all rings share: memory, and waiting for long. */
+#define _POSIX_C_SOURCE 200809L
+#include "ring.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* First nap of a waiter, about the time that waking up takes anyway; the last is what a waiter may be late by. */
+#define FIRST_NAP_NS 50000L
+#define LAST_NAP_NS 1000000L
+
+void *ring_memory(size_t bytes)
+{
+    void *memory;
+
+    /* Half of the address space: beyond it, sums of sizes might have wrapped. */
+    if (bytes > SIZE_MAX / 2 || posix_memalign(&memory, RING_APART, bytes))
+        return NULL;
+    return memset(memory, 0, bytes);
+}
+
+void ring_wait_longer(struct ring_wait *wait)
+{
+    const unsigned naps = wait->looks - RING_SPINS - RING_YIELDS;
+    struct timespec nap = {0, LAST_NAP_NS};
+
+    if (wait->looks < RING_SPINS + RING_YIELDS) {
+        sched_yield();
+        return;
+    }
+    if (naps < 4)
+        nap.tv_nsec = FIRST_NAP_NS << naps;
+    else
+        wait->looks--; /* stays where it is: the count must not wrap into spinning */
+    nanosleep(&nap, NULL);
+}

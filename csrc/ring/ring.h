@@ -1,0 +1,114 @@
+/*
+ * What all rings of this folder share. The folder is a small library of its own: it includes nothing of the suite, needs a compiler with
+ * the __atomic builtins (gcc, clang) and a POSIX system, and its headers compile as C11 and as C++11. Copy the folder, or install it.
+ *
+ *   ring_spsc       one producer, one consumer                    spsc.h
+ *   ring_mpsc       several producers, one consumer               mpsc.h
+ *   ring_mpmc       several of both                               mpmc.h
+ *   ring_overwrite  a writer that never waits; a reader that knows what it has lost   overwrite.h
+ *
+ * Conventions (X is one of the names above; a ring that departs from them says so in its header):
+ *
+ *   int ring_X_create(struct ring_X **ring, size_t capacity, size_t item_bytes, unsigned flags)
+ *       0, or -EINVAL (a capacity or size of 0 or too large to count, an unknown flag), or -ENOMEM. Any capacity of at least one item
+ *       and any size of at least one byte: the ring is full when exactly `capacity` items are in it. Memory is touched here, none is
+ *       taken later. The ring may be handed to other threads by anything that orders memory (pthread_create, a mutex …).
+ *   void ring_X_destroy(struct ring_X *ring)
+ *       Nobody may be using it. Items still in it are gone. NULL is allowed.
+ *   bool ring_X_try_push(ring, const void *item)      false: full. Nothing was written.
+ *   bool ring_X_try_pop(ring, void *item)             false: empty. Nothing was read.
+ *   size_t ring_X_push_bulk(ring, const void *items, size_t count)
+ *   size_t ring_X_pop_bulk(ring, void *items, size_t count)
+ *       How many went through, 0 to count, in order and without a gap: call again with the rest.
+ *   void ring_X_push(ring, const void *item), ring_X_pop(ring, void *item)
+ *       Wait as struct ring_wait below does. No system call on the side that does not wait.
+ *   …_sized(…, size_t item_bytes)
+ *       The same with the size of the ring's items given once more. A constant there turns copying into plain moves. It has to be the
+ *       size that the ring was made with.
+ *
+ * Items are copied as bytes and need no alignment. Counters are of type ring_index and wrap: only differences are looked at.
+ */
+#ifndef RING_RING_H
+#define RING_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a hand-over moves. 64 bytes on all x86-64 and nearly all AArch64 and RISC-V cores; a wrong value costs time and breaks nothing. */
+#ifndef RING_LINE
+#define RING_LINE 64
+#endif
+/* Distance of what different threads write: the spatial prefetcher of recent Intel cores brings in lines by pairs. */
+#define RING_APART (2 * RING_LINE)
+#define RING_APART_ALIGNED __attribute__((aligned(RING_APART)))
+
+#define RING_INLINE static inline __attribute__((always_inline, unused))
+#define RING_LIKELY(x) __builtin_expect(!!(x), 1)
+#define RING_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Counts items and wraps. Tests build the library with uint32_t as well, which 32-bit machines have anyway. */
+#ifndef RING_INDEX
+#define RING_INDEX size_t
+#endif
+typedef RING_INDEX ring_index;
+/* Differences of counters are read as signed: more than half of their range cannot be told from less than nothing. */
+#define RING_INDEX_HALF ((ring_index)-1 / 2)
+
+/* Whether counter a stands before b. */
+RING_INLINE bool ring_before(ring_index a, ring_index b)
+{
+    return (ring_index)(a - b) > RING_INDEX_HALF;
+}
+
+/* The body of a spin loop: leaves the pipeline to a sibling thread for a while. No order, no figure depends on it. */
+RING_INLINE void ring_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__(
+        "isb" ::
+            : "memory"); /* yield is a nop on most cores; isb waits about as long as pause (Arm's advice) */
+#elif defined(__riscv)
+    __asm__ __volatile__(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory"); /* pause (Zihintpause), a nop elsewhere */
+#else
+    __asm__ __volatile__("" ::: "memory");
+#endif
+}
+
+/* Fetch a line in order to write it: saves the second transfer that a store to a line fetched for reading needs. */
+#define ring_prefetch_write(address) __builtin_prefetch((address), 1, 3)
+#define ring_prefetch_read(address) __builtin_prefetch((address), 0, 3)
+
+/*
+ * Waiting for the other side, which knows nothing of it: a flag "somebody sleeps" would cost every push and pop a full fence. So a
+ * waiter spins (RING_SPINS looks), then yields (RING_YIELDS looks), then sleeps, 50 us at first and up to 1 ms. Zero-initialise.
+ */
+struct ring_wait {
+    unsigned looks;
+};
+#define RING_SPINS 2000
+#define RING_YIELDS 100
+void ring_wait_longer(struct ring_wait *wait);
+
+RING_INLINE void ring_wait_on(struct ring_wait *wait)
+{
+    if (RING_LIKELY(++wait->looks < RING_SPINS))
+        ring_relax();
+    else
+        ring_wait_longer(wait);
+}
+
+/* Zeroed memory that begins on a pair of lines; NULL when there is none or the size is absurd. Freed by free(). */
+void *ring_memory(size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

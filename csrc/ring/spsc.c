@@ -1,0 +1,54 @@
+/* Making and freeing of ring_spsc; its fast paths are inline, in spsc.h. */
+#include "spsc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void ring_spsc_start_at(struct ring_spsc *ring, ring_index start)
+{
+    const ring_index first_end = start + (ring_index)ring_spsc_per_block(ring->item_bytes);
+
+    /* No word may stand before an item that is not there: at `start` all of them say that nothing was published. */
+    for (unsigned char *block = ring->first; block != ring->end; block += ring_spsc_stride(ring->item_bytes))
+        ring_spsc_publish(block, start);
+    ring->producer.tail = ring->consumer.head = ring->consumer.known = ring->taken = start;
+    ring->producer.limit = start + ring->capacity;
+    ring->producer.block = ring->consumer.block = ring->first;
+    ring->producer.block_end = ring->consumer.block_end = first_end;
+}
+
+int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes, unsigned flags)
+{
+    struct ring_spsc *made;
+    size_t blocks, bytes;
+
+    *ring = NULL;
+    /* Counters of a lap, with the rest of a block, must be told from those of the last. */
+    if (capacity == 0 || item_bytes == 0 || flags || capacity > RING_INDEX_HALF - RING_LINE ||
+        item_bytes > SIZE_MAX / 2 - RING_LINE)
+        return -EINVAL;
+    blocks = (capacity - 1) / ring_spsc_per_block(item_bytes) + 1;
+    if (__builtin_mul_overflow(blocks, ring_spsc_stride(item_bytes), &bytes))
+        return -ENOMEM;
+    made = (struct ring_spsc *)ring_memory(sizeof *made);
+    if (!made)
+        return -ENOMEM;
+    made->first = (unsigned char *)ring_memory(bytes);
+    if (!made->first) {
+        free(made);
+        return -ENOMEM;
+    }
+    made->end = made->first + bytes;
+    made->capacity = (ring_index)capacity;
+    made->item_bytes = item_bytes;
+    ring_spsc_start_at(made, 0);
+    *ring = made;
+    return 0;
+}
+
+void ring_spsc_destroy(struct ring_spsc *ring)
+{
+    if (ring)
+        free(ring->first);
+    free(ring);
+}

@@ -1,0 +1,278 @@
+/*
+ * ring_spsc: one producer thread, one consumer thread, bounded. Conventions of all functions: ring.h.
+ *
+ *   block     | word | item | item | … |      the word says how far the producer has come: the number of items pushed when the last item
+ *                                             of this block was published, counted from the creation of the ring
+ *
+ * As many items stand beside a word as fit into one line (seven of 8 bytes); a larger item has a word of its own before it. So the
+ * consumer finds out that an item is there by the very line that brings it: one line crosses for one hand-over, where a ring with two
+ * indices moves the index's line and the item's. A word of an earlier lap is a smaller number, so nothing has to be cleared, no value
+ * of an item is reserved, and the consumer never writes a line that the producer writes. What it has taken it says in a line of its own,
+ * which the producer reads only when by its last look the ring is full.
+ *
+ * try_push, try_pop and the bulk forms are wait-free: a bounded number of steps whatever the other side does, and if it is preempted
+ * the answer is "full" (or "empty") once there is no room (or nothing published). Full and empty are exact: try_push fails only if at some time during
+ * the call `capacity` items were in the ring, try_pop only if at some time every item pushed had been popped.
+ */
+#ifndef RING_SPSC_H
+#define RING_SPSC_H
+
+#include <string.h>
+
+#include "ring.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Before the items of a block. Eight bytes for every ring_index, so that items of 8 bytes are aligned. */
+#define RING_SPSC_WORD 8
+
+struct ring_spsc {
+    /* Written at creation only. */
+    unsigned char *first, *end; /* blocks */
+    ring_index capacity;
+    size_t item_bytes;
+    struct {
+        RING_APART_ALIGNED ring_index tail; /* items pushed */
+        ring_index limit;                   /* full at this tail, as of the last look at `taken` */
+        ring_index block_end;               /* tail at the end of the block */
+        unsigned char *block;
+    } producer;
+    struct {
+        RING_APART_ALIGNED ring_index head; /* items popped */
+        ring_index known;                   /* tail, as of the last look at a word */
+        ring_index block_end;
+        unsigned char *block;
+    } consumer;
+    RING_APART_ALIGNED ring_index taken; /* items popped, for the producer: written by the consumer alone */
+};
+
+int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes, unsigned flags);
+void ring_spsc_destroy(struct ring_spsc *ring);
+/* For tests: an empty ring whose counters stand at `start`, near their wrap. Nobody else may be using it. */
+void ring_spsc_start_at(struct ring_spsc *ring, ring_index start);
+
+/* Items of a block. */
+RING_INLINE size_t ring_spsc_per_block(size_t item_bytes)
+{
+    return item_bytes > (RING_LINE - RING_SPSC_WORD) / 2 ? 1 : (RING_LINE - RING_SPSC_WORD) / item_bytes;
+}
+
+/* From block to block: a line, or for a larger item what it and its word take, in words. Not rounded to lines: 72 bytes for 64
+   are nine lines for eight items. */
+RING_INLINE size_t ring_spsc_stride(size_t item_bytes)
+{
+    return item_bytes <= RING_LINE - RING_SPSC_WORD
+               ? RING_LINE
+               : RING_SPSC_WORD + (item_bytes + RING_SPSC_WORD - 1) / RING_SPSC_WORD * RING_SPSC_WORD;
+}
+
+/* Where the item stands that has `left` items of its block from it on. */
+RING_INLINE unsigned char *ring_spsc_slot(unsigned char *block, ring_index left, size_t item_bytes)
+{
+    return block + RING_SPSC_WORD + (ring_spsc_per_block(item_bytes) - left) * item_bytes;
+}
+
+RING_INLINE unsigned char *ring_spsc_next(const struct ring_spsc *ring, unsigned char *block, size_t item_bytes)
+{
+    block += ring_spsc_stride(item_bytes);
+    return RING_UNLIKELY(block == ring->end) ? ring->first : block;
+}
+
+/* Room as of now, after a look at what the consumer says. */
+RING_INLINE ring_index ring_spsc_look_for_room(struct ring_spsc *ring)
+{
+    /* D: acquire, pairs with C: an item may be overwritten only after it was read. Relaxed, the stores of the new item could be seen by
+       the consumer's loads of the old one. */
+    const ring_index taken = __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE);
+
+    ring->producer.limit = taken + ring->capacity;
+    return ring->producer.limit - ring->producer.tail;
+}
+
+RING_INLINE void ring_spsc_publish(unsigned char *block, ring_index tail)
+{
+    /* A: release, pairs with B: the items up to tail are in place before the word says so. Relaxed, the consumer could read what stood
+       there before. */
+    __atomic_store_n((ring_index *)(void *)block, tail, __ATOMIC_RELEASE);
+}
+
+/* Whether an item is there at `head`, the first that is not known. */
+RING_INLINE bool ring_spsc_look_for_items(struct ring_spsc *ring, ring_index head)
+{
+    /* B: acquire, pairs with A. */
+    const ring_index word = __atomic_load_n((ring_index *)(void *)ring->consumer.block, __ATOMIC_ACQUIRE);
+
+    if (!ring_before(head, word))
+        return false;
+    ring->consumer.known = word;
+    return true;
+}
+
+RING_INLINE void ring_spsc_give_back(struct ring_spsc *ring, ring_index head)
+{
+    ring->consumer.head = head;
+    /* C: release, pairs with D: the items were read before their places are given back. */
+    __atomic_store_n(&ring->taken, head, __ATOMIC_RELEASE);
+}
+
+RING_INLINE bool ring_spsc_try_push_sized(struct ring_spsc *ring, const void *item, size_t item_bytes)
+{
+    const ring_index tail = ring->producer.tail;
+    unsigned char *block = ring->producer.block;
+
+    if (RING_UNLIKELY(tail == ring->producer.limit) && ring_spsc_look_for_room(ring) == 0)
+        return false;
+    memcpy(ring_spsc_slot(block, ring->producer.block_end - tail, item_bytes), item, item_bytes);
+    ring_spsc_publish(block, tail + 1);
+    ring->producer.tail = tail + 1;
+    if (tail + 1 == ring->producer.block_end) {
+        ring->producer.block = ring_spsc_next(ring, block, item_bytes);
+        ring->producer.block_end = tail + 1 + (ring_index)ring_spsc_per_block(item_bytes);
+    }
+    return true;
+}
+
+RING_INLINE bool ring_spsc_try_pop_sized(struct ring_spsc *ring, void *item, size_t item_bytes)
+{
+    const ring_index head = ring->consumer.head;
+    unsigned char *block = ring->consumer.block;
+
+    if (head == ring->consumer.known && !ring_spsc_look_for_items(ring, head))
+        return false;
+    memcpy(item, ring_spsc_slot(block, ring->consumer.block_end - head, item_bytes), item_bytes);
+    ring_spsc_give_back(ring, head + 1);
+    if (head + 1 == ring->consumer.block_end) {
+        ring->consumer.block = ring_spsc_next(ring, block, item_bytes);
+        ring->consumer.block_end = head + 1 + (ring_index)ring_spsc_per_block(item_bytes);
+    }
+    return true;
+}
+
+/* At most seven items of a constant small size: three moves, where memcpy of so many bytes would be a call. */
+RING_INLINE void ring_spsc_copy(unsigned char *to, const unsigned char *from, size_t count, size_t item_bytes)
+{
+    if (__builtin_constant_p(item_bytes) && item_bytes == 8) {
+        if (count & 4) {
+            memcpy(to, from, 32);
+            to += 32, from += 32;
+        }
+        if (count & 2) {
+            memcpy(to, from, 16);
+            to += 16, from += 16;
+        }
+        if (count & 1)
+            memcpy(to, from, 8);
+    } else {
+        memcpy(to, from, ring_spsc_per_block(item_bytes) == 1 ? item_bytes : count * item_bytes);
+    }
+}
+
+RING_INLINE size_t ring_spsc_push_bulk_sized(struct ring_spsc *ring, const void *items, size_t count, size_t item_bytes)
+{
+    const unsigned char *from = (const unsigned char *)items;
+    ring_index tail = ring->producer.tail, block_end = ring->producer.block_end, room = ring->producer.limit - tail;
+    unsigned char *block = ring->producer.block;
+
+    if (RING_UNLIKELY(room < count))
+        room = ring_spsc_look_for_room(ring);
+    if (count > room)
+        count = room;
+    for (size_t left = count; left;) {
+        const size_t in_block = block_end - tail, some = left < in_block ? left : in_block;
+
+        ring_spsc_copy(ring_spsc_slot(block, (ring_index)in_block, item_bytes), from, some, item_bytes);
+        tail += (ring_index)some;
+        ring_spsc_publish(block, tail);
+        from += some * item_bytes;
+        left -= some;
+        if (tail == block_end) {
+            block = ring_spsc_next(ring, block, item_bytes);
+            block_end += (ring_index)ring_spsc_per_block(item_bytes);
+        }
+    }
+    ring->producer.tail = tail;
+    ring->producer.block = block;
+    ring->producer.block_end = block_end;
+    return count;
+}
+
+RING_INLINE size_t ring_spsc_pop_bulk_sized(struct ring_spsc *ring, void *items, size_t count, size_t item_bytes)
+{
+    unsigned char *to = (unsigned char *)items;
+    const ring_index head = ring->consumer.head;
+    ring_index at = head;
+
+    while ((ring_index)(at - head) < count) {
+        const size_t in_block = ring->consumer.block_end - at;
+        size_t some = count - (ring_index)(at - head);
+
+        if (at == ring->consumer.known && !ring_spsc_look_for_items(ring, at))
+            break;
+        if (some > (ring_index)(ring->consumer.known - at))
+            some = (ring_index)(ring->consumer.known - at);
+        ring_spsc_copy(to, ring_spsc_slot(ring->consumer.block, (ring_index)in_block, item_bytes), some, item_bytes);
+        to += some * item_bytes;
+        at += (ring_index)some;
+        if (some == in_block) {
+            ring->consumer.block = ring_spsc_next(ring, ring->consumer.block, item_bytes);
+            ring->consumer.block_end += (ring_index)ring_spsc_per_block(item_bytes);
+        }
+    }
+    if (at != head)
+        ring_spsc_give_back(ring, at);
+    return (ring_index)(at - head);
+}
+
+RING_INLINE void ring_spsc_push_sized(struct ring_spsc *ring, const void *item, size_t item_bytes)
+{
+    struct ring_wait wait = {0};
+
+    while (!ring_spsc_try_push_sized(ring, item, item_bytes))
+        ring_wait_on(&wait);
+}
+
+RING_INLINE void ring_spsc_pop_sized(struct ring_spsc *ring, void *item, size_t item_bytes)
+{
+    struct ring_wait wait = {0};
+
+    while (!ring_spsc_try_pop_sized(ring, item, item_bytes))
+        ring_wait_on(&wait);
+}
+
+RING_INLINE bool ring_spsc_try_push(struct ring_spsc *ring, const void *item)
+{
+    return ring_spsc_try_push_sized(ring, item, ring->item_bytes);
+}
+
+RING_INLINE bool ring_spsc_try_pop(struct ring_spsc *ring, void *item)
+{
+    return ring_spsc_try_pop_sized(ring, item, ring->item_bytes);
+}
+
+RING_INLINE size_t ring_spsc_push_bulk(struct ring_spsc *ring, const void *items, size_t count)
+{
+    return ring_spsc_push_bulk_sized(ring, items, count, ring->item_bytes);
+}
+
+RING_INLINE size_t ring_spsc_pop_bulk(struct ring_spsc *ring, void *items, size_t count)
+{
+    return ring_spsc_pop_bulk_sized(ring, items, count, ring->item_bytes);
+}
+
+RING_INLINE void ring_spsc_push(struct ring_spsc *ring, const void *item)
+{
+    ring_spsc_push_sized(ring, item, ring->item_bytes);
+}
+
+RING_INLINE void ring_spsc_pop(struct ring_spsc *ring, void *item)
+{
+    ring_spsc_pop_sized(ring, item, ring->item_bytes);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
