@@ -19,11 +19,11 @@ unexport PYTHONHOME PYTHONPATH
 VENV := .venv/bin
 C_FILES = csrc/*.[ch] csrc/*/*.[ch]
 SHELL_FILES := tools/*.sh .ci/run
-PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py
+PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test report lint format sanitize arch-check wheel clean install install-dev
+.PHONY: help bench test report compare lint format sanitize arch-check wheel clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ test: install-dev ## run the tests (PYTEST_ARGS="-k clock")
 
 report: install ## write the report of the latest run again (RUN=folder)
 	@$(VENV)/fencepost report "$(RUN)"
+
+compare: install ## measure through pytest-benchmark and compare with the last time (PYTEST_ARGS="-k clock")
+	@$(VENV)/python -m pytest bench/ --benchmark-autosave --benchmark-compare --benchmark-columns=min,median,max,rounds $(PYTEST_ARGS)
 
 lint: install-dev ## check style, types and warnings of all sources
 	@sh tools/preflight.sh tools clang-format shellcheck gcc clang

@@ -208,6 +208,8 @@ int die_with_parent(void);
 /* Spin for a while so that the core is at its working frequency before the first case. */
 void spin_ns(uint64_t ns);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
+/* The tick counter, ordered on both sides: for callers that time their own work, such as the plugin for pytest. */
+uint64_t read_ticks(void);
 /* Expected duration of one case in one process. */
 uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size,
                        const struct settings *settings);

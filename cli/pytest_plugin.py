@@ -1,0 +1,89 @@
+"""Plugin for pytest: the suite and code of one's own as rows of pytest-benchmark. See docs/pytest.md.
+
+Every pytest of an environment with fencepost loads this module, so it imports nothing but pytest; what works is in
+`fencepost.cli.pytest_rows`, imported when a test asks for one of the fixtures.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from fencepost.cli.pytest_rows import FencepostBenchmark, Row
+
+ROW = "fencepost_row"
+BENCHMARK = "fencepost_benchmark"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the suite; code of one's own needs none."""
+    group = parser.getgroup("fencepost")
+    group.addoption(
+        "--fencepost-profile",
+        choices=("quick", "standard", "rigorous"),
+        default="quick",
+        help="How many processes (6, 20, 40) and which sweeps fencepost measures.  Default: quick.",
+    )
+    group.addoption(
+        "--fencepost-out",
+        metavar="DIR",
+        help="Keep the run folder with all samples in DIR, e.g. results/runs.  Default: a temporary folder.",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a case of the plan."""
+    if ROW in metafunc.fixturenames:
+        from fencepost.cli import pytest_rows
+
+        metafunc.parametrize(ROW, pytest_rows.parameters(metafunc.config), indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its clock, by the mark that pytest-benchmark has for it."""
+    for item in items:
+        if BENCHMARK in getattr(item, "fixturenames", ()):
+            from fencepost.cli.pytest_rows import SampleClock
+
+            mark = item.get_closest_marker("benchmark")
+            options: dict[str, Any] = dict(mark.kwargs) if mark else {}
+            item.add_marker(pytest.mark.benchmark(**options | {"timer": SampleClock()}), append=False)
+
+
+@pytest.fixture
+def fencepost_row(request: pytest.FixtureRequest, benchmark: Any) -> Row:
+    """A measured case of the suite. All selected ones are measured together, when the first is asked for."""
+    from fencepost.cli import pytest_rows
+
+    return pytest_rows.row(request, enabled=benchmark.enabled)
+
+
+@pytest.fixture
+def fencepost_benchmark(request: pytest.FixtureRequest, benchmark: Any) -> FencepostBenchmark:
+    """Times Python callables and C kernels with the tick counter, and hands the samples to pytest-benchmark."""
+    from fencepost.cli.pytest_rows import FencepostBenchmark
+
+    mark = request.node.get_closest_marker("benchmark")
+    return FencepostBenchmark(benchmark, mark.kwargs["timer"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Add what a figure depends on to what pytest-benchmark stores; only sessions that save or compare come here."""
+    from fencepost.cli import pytest_rows
+
+    machine_info["fencepost"] = pytest_rows.machine_facts()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say where the samples are, and what the run thinks of itself."""
+    import sys
+
+    # Not imported: no test asked for anything of ours.
+    rows = sys.modules.get("fencepost.cli.pytest_rows")
+    if rows is not None:
+        for sentence in rows.closing_words(terminalreporter.config):
+            terminalreporter.write_line(sentence)

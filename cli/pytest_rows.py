@@ -1,0 +1,422 @@
+"""What the plugin for pytest does when it is used: measure, and replay the samples through pytest-benchmark.
+
+pytest-benchmark stores what its timer says, so it is given one that says what was measured: a clock that stands at zero
+when a round begins and at the sample when it ends. A sample less zero is that sample, to the last bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import secrets
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from fencepost.bench.errors import FencepostError, RunInterruptedError
+
+if TYPE_CHECKING:
+    from fencepost.analysis.estimate import Analysis
+    from fencepost.bench.engine import Engine
+    from fencepost.bench.plan import Plan
+
+Result = TypeVar("Result")
+
+WINDOW_NS = 50_000
+"""A window of a Python callable is at least this long: as the batches of profile standard."""
+WINDOW_QUANTA = 1000
+"""... and at least so many steps of the tick counter, so that its step stays below a thousandth."""
+WINDOWS, FEWEST_WINDOWS = 30, 5
+WARMUP_WINDOWS = 3
+BUDGET_NS = 2e9
+"""A callable so slow that `WINDOWS` would take longer gets fewer, by its first window alone: nothing peeks."""
+
+
+class SampleClock:
+    """The timer of one test: pytest-benchmark reads it before and after each round."""
+
+    __name__ = "fencepost"  # pytest-benchmark prints and stores the name of a timer
+
+    def __init__(self) -> None:
+        self._samples: Sequence[float] = ()
+        self._replayed = 0
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since the round began."""
+        return self._now
+
+    def load(self, samples: Sequence[float]) -> None:
+        """Take what is to be replayed, in seconds."""
+        self._samples, self._replayed, self._now = samples, 0, 0.0
+
+    def begin(self) -> None:
+        """Set to zero: a round begins."""
+        self._now = 0.0
+
+    def end(self) -> None:
+        """Set to the next sample; beyond the last (a profiler calls once more) it stays where it is."""
+        if self._replayed < len(self._samples):
+            self._now = self._samples[self._replayed]
+            self._replayed += 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case for pytest-benchmark: `samples` in seconds an operation, one a process; or why there are none."""
+
+    case: str
+    samples: tuple[float, ...] = ()
+    extra_info: Mapping[str, Any] = field(default_factory=dict)
+    skipped: str | None = None
+    failed: str | None = None
+
+
+class FencepostBenchmark:
+    """What the fixture `fencepost_benchmark` gives to a test; it can be used once, as pytest-benchmark's own."""
+
+    def __init__(self, benchmark: Any, clock: SampleClock) -> None:
+        self.benchmark = benchmark
+        self._clock = clock
+
+    @property
+    def enabled(self) -> bool:
+        """False under ``--benchmark-disable`` and pytest-xdist: everything runs once, nothing is stored."""
+        return bool(self.benchmark.enabled)
+
+    @property
+    def extra_info(self) -> dict[str, Any]:
+        """What is stored beside the samples; tests may add to it."""
+        info: dict[str, Any] = self.benchmark.extra_info
+        return info
+
+    def __call__(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Time ``function(*args, **kwargs)`` in this process and return what it returns.
+
+        Each sample is one window of many calls, less a window of the same shape around no call, per call.
+        """
+        if not self.enabled:
+            result: Result = self.benchmark.pedantic(function, args, kwargs)
+            return result
+        samples, result, facts = time_callable(function, args, kwargs)
+        self.extra_info.update(facts)
+        self._replay(samples)
+        return result
+
+    def row(self, row: Row) -> None:
+        """Store a measured case; skip or fail the test where it has no figures."""
+        if row.failed is not None:
+            pytest.fail(f"{row.case}: {row.failed}", pytrace=False)
+        if row.skipped is not None:
+            pytest.skip(row.skipped)
+        self.extra_info.update(row.extra_info)
+        self._replay(row.samples)
+
+    def _replay(self, samples: Sequence[float]) -> None:
+        self._clock.load(samples)
+        # One iteration a round: with more, pytest-benchmark would divide, and round.
+        self.benchmark.pedantic(self._clock.end, setup=self._clock.begin, rounds=len(samples), iterations=1)
+        if self.enabled and list(self.benchmark.stats.stats.data) != list(samples):
+            raise AssertionError("pytest-benchmark stored other figures than were measured; please report its version")
+
+
+# ---- Python callables ----
+
+
+def time_callable(
+    function: Callable[..., Result], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[list[float], Result, dict[str, Any]]:
+    """Seconds a call (one value a window), the last result, and what belongs beside the figures."""
+    from fencepost.bench import engine
+
+    loaded = engine.load()
+    read, tick = loaded.lib.read_ticks, loaded.tick()
+    least = max(WINDOW_NS * tick["hz"] / 1e9, WINDOW_QUANTA * tick["quantum_ticks"])
+    with _untraced():
+        calls = 1
+        while True:
+            ticks, result = _window(read, calls, function, args, kwargs)
+            if ticks >= least:
+                break
+            # From the rate seen, at most tenfold: the first calls are slow and would say too few.
+            calls = min(10 * calls, math.ceil(1.2 * calls * least / max(ticks, 1)))
+        windows = int(min(WINDOWS, max(FEWEST_WINDOWS, BUDGET_NS / (ticks / tick["hz"] * 1e9))))
+        around = statistics.median(_window_around_nothing(read, calls) for _ in range(windows))
+        for _ in range(WARMUP_WINDOWS if windows == WINDOWS else 0):
+            _window(read, calls, function, args, kwargs)
+        samples = []
+        for _ in range(windows):
+            ticks, result = _window(read, calls, function, args, kwargs)
+            samples.append((ticks - around) / calls / tick["hz"])
+    facts = {
+        "samples": "one window of this process each: they say nothing about the next process",
+        "calls_per_window": calls,
+        "overhead_ticks": around,
+        "tick_source": tick["source"],
+        "tick_hz": tick["hz"],
+        "quantum_ticks": tick["quantum_ticks"],
+    }
+    return samples, result, facts
+
+
+def _window(
+    read: Callable[[], int],
+    calls: int,
+    function: Callable[..., Result],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> tuple[int, Result]:
+    loop = range(calls)
+    begin = read()
+    for _ in loop:
+        result = function(*args, **kwargs)
+    return read() - begin, result
+
+
+def _window_around_nothing(read: Callable[[], int], calls: int) -> int:
+    loop = range(calls)
+    begin = read()
+    for _ in loop:
+        pass
+    return read() - begin
+
+
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
+    """Without the tracer of a debugger or of a coverage tool, as pytest-benchmark does it."""
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(profiler)
+        sys.settrace(tracer)
+
+
+# ---- the suite ----
+
+
+@dataclass
+class _Suite:
+    """The plan of the session, and what came of it."""
+
+    engine: Engine
+    plan: Plan
+    rows: dict[str, Row] | None = None
+    fault: str | None = None
+    words: list[str] = field(default_factory=list)
+
+
+_SUITE = pytest.StashKey[_Suite]()
+
+
+def parameters(config: pytest.Config) -> list[Any]:
+    """Cases of the plan without their A/A twins, as parameters of a test, grouped by topic."""
+    suite = _suite(config)
+    names = [case.case for case in suite.plan.cases if case.twin_of is None]
+    names += [item.case for item in suite.plan.unmeasurable]
+    return [pytest.param(name, id=name, marks=pytest.mark.benchmark(group=name.partition("/")[0])) for name in names]
+
+
+def _suite(config: pytest.Config) -> _Suite:
+    if _SUITE not in config.stash:
+        from fencepost.bench import engine
+
+        try:
+            loaded = engine.load()
+            config.stash[_SUITE] = _Suite(loaded, _whole_plan(loaded, config.getoption("--fencepost-profile")))
+        except FencepostError as error:
+            raise pytest.UsageError(f"fencepost: {error}") from error
+    return config.stash[_SUITE]
+
+
+def _whole_plan(engine: Engine, profile: str) -> Plan:
+    import os
+
+    from fencepost.bench import plan as plans
+    from fencepost.bench.catalog import read_catalog
+    from fencepost.bench.placement import allowed_cpus
+    from fencepost.bench.topology import read_topology
+
+    topology = read_topology(cpus=os.sched_getaffinity(0))
+    placer = plans.placer_on(topology, allowed_cpus(topology))
+    return plans.make_plan(engine, read_catalog(engine), plans.PROFILES[profile], placer, seed=secrets.randbits(32))
+
+
+def row(request: pytest.FixtureRequest, *, enabled: bool) -> Row:
+    """The row that the parameter of `request` names."""
+    suite = _suite(request.config)
+    for item in suite.plan.unmeasurable:
+        if item.case == request.param:
+            return Row(item.case, skipped=f"not measurable here: {item.reason}")
+    if not enabled:
+        # Nothing will be stored: one process, this case alone, so that its check has run.
+        try:
+            return _measure(suite, {request.param}, request, rounds=1)[request.param]
+        except FencepostError as error:
+            return Row(request.param, failed=str(error))
+    if suite.rows is None:
+        chosen = {name for item in request.session.items if (name := _row_of(item)) is not None}
+        try:
+            suite.rows = _measure(suite, chosen, request)
+        except RunInterruptedError as error:
+            pytest.exit(f"fencepost: {error}", returncode=error.exit_code)
+        except FencepostError as error:
+            suite.rows, suite.fault = {}, str(error)
+    if suite.fault is not None:
+        return Row(request.param, failed=suite.fault)
+    return suite.rows[request.param]
+
+
+def _row_of(item: pytest.Item) -> str | None:
+    """The case that a test of the suite is about."""
+    name: str | None = getattr(getattr(item, "callspec", None), "params", {}).get("fencepost_row")
+    return name
+
+
+def _measure(
+    suite: _Suite, chosen: set[str], request: pytest.FixtureRequest, rounds: int | None = None
+) -> dict[str, Row]:
+    """Measure the cases `chosen` and the twins of these, in fresh processes, and reduce them to rows."""
+    from fencepost.analysis.estimate import analyse
+
+    cases = tuple(case for case in suite.plan.cases if (case.twin_of or case.case) in chosen)
+    plan = dataclasses.replace(
+        suite.plan,
+        rounds=rounds or suite.plan.rounds,
+        cases=cases,
+        unmeasurable=(),
+        cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
+    )
+    path, kept = _run(suite.engine, plan, request, quiet=rounds is not None)
+    analysis = analyse(path)
+    if rounds is None:
+        words = f"fencepost: {len(cases)} cases in {plan.rounds} processes"
+        if math.isfinite(analysis.noise_floor_pct):
+            words += f"; the same code under two names differs by {analysis.noise_floor_pct:.2g} % (noise floor)"
+        suite.words = [words]
+        if kept:
+            suite.words.append(f"fencepost: all samples are in {path}; write its report with: fencepost report {path}")
+    return rows_of(analysis)
+
+
+def _run(engine: Engine, plan: Plan, request: pytest.FixtureRequest, *, quiet: bool) -> tuple[Path, bool]:
+    """Measure `plan`; returns the run folder, and whether it outlives this session."""
+    from fencepost.bench import runfolder
+    from fencepost.bench.machine import describe_machine
+    from fencepost.bench.runner import Runner
+    from fencepost.cli import display
+    from fencepost.cli.run import _run_record
+
+    out = request.config.getoption("--fencepost-out")
+    if quiet or out is None:
+        factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        base, kept = factory.mktemp("fencepost"), False
+    else:
+        base, kept = Path(out), True
+    if not quiet:
+        _say(
+            request.config,
+            f"fencepost: measuring {len(plan.cases)} cases in {plan.rounds} processes, "
+            f"about {display.duration(plan.expected_ns)} …",
+        )
+    machine = describe_machine(capabilities=engine.capabilities(), perf_events=engine.perf_events(), tick=engine.tick())
+    with runfolder.create(base, machine, _run_record(engine, plan)) as folder:
+        Runner(engine, folder).run()
+        return folder.path, kept
+
+
+def _say(config: pytest.Config, sentence: str) -> None:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if reporter is not None:
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(sentence)
+
+
+def rows_of(analysis: Analysis) -> dict[str, Row]:
+    """Rows by case. A sample is the median of one process, in seconds; intervals and the rest go beside them."""
+    from fencepost.analysis.estimate import records
+
+    frame = analysis.processes
+    good = frame[(frame["status"] == "ok") & frame["ns"].notna()].sort_values("round")
+    samples = {str(case): (group["ns"] / 1e9).tolist() for case, group in good.groupby("case", observed=True)}
+    workers = analysis.reduced.workers
+    facts = {
+        "samples": "the median of one fresh process each",
+        "tick_source": str(workers["tick_source"].iloc[0]),
+        "tick_hz": float(workers["tick_hz"].median()),
+        "noise_floor_pct": analysis.noise_floor_pct,
+        "run": analysis.run["id"],
+        "profile": analysis.run["plan"]["profile"],
+        "engine_sha256": analysis.run["engine"]["sha256"],
+    }
+    rows: dict[str, Row] = {}
+    for record in records(analysis.rows):
+        name = record["case"]
+        own = tuple(samples.get(name, ()))
+        if record["reason"]:
+            failed = "failed" in record["flags"]
+            rows[name] = Row(name, **{"failed" if failed else "skipped": record["reason"]})
+        elif not own or min(own) <= 0:
+            # pytest-benchmark divides rows by the smallest of their group, and compares by ratios.
+            rows[name] = Row(name, skipped="reads zero: there is no ratio to it (fencepost report shows the figure)")
+        else:
+            beside = {key: record[key] for key in BESIDE} | {"flags": list(record["flags"])} | facts
+            rows[name] = Row(name, own, {key: _known(value) for key, value in beside.items()})
+    return rows
+
+
+BESIDE = (
+    "case",
+    "kernel",
+    "parameters",
+    "cpus",
+    "unit",
+    "ns",
+    "ns_low",
+    "ns_high",
+    "coverage",
+    "cycles",
+    "cycles_low",
+    "cycles_high",
+    "floor_ns",
+    "core_hz",
+)
+"""Columns of an estimate that go into extra_info; ``ns_low`` to ``ns_high`` is its interval."""
+
+
+def _known(value: Any) -> Any:
+    """None for NaN, which JSON does not have."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+MACHINE_FACTS = ("key", "cpu_model", "microcode", "kernel", "hypervisor", "smt", "turbo", "governor", "clocksource")
+"""Facts that bend figures and do not change by themselves: pytest-benchmark warns where they differ."""
+
+
+def machine_facts() -> dict[str, Any]:
+    """For machine_info. Only what stays the same from one session to the next on an unchanged machine."""
+    from fencepost.bench import engine
+    from fencepost.bench.machine import describe_machine
+
+    try:
+        described = describe_machine()
+        facts = {name: described[name] for name in MACHINE_FACTS if name in described}
+        loaded = engine.load()
+    except (FencepostError, ValueError, OSError) as error:
+        return {"unknown": str(error)}
+    return facts | {"compiler": loaded.compiler, "flags": loaded.flags}
+
+
+def closing_words(config: pytest.Config) -> list[str]:
+    """Sentences for the end of the session."""
+    return config.stash[_SUITE].words if _SUITE in config.stash else []
