@@ -3,13 +3,19 @@
 from setuptools import find_packages, setup
 
 ROOMS = ("bench", "analysis", "cli")
+SOURCES = "fencepost.csrc"
 
 setup(
     packages=[
-        f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))
+        *(f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))),
+        SOURCES,
     ],
-    package_dir={f"fencepost.{room}": room for room in ROOMS},
-    package_data={"": ["py.typed", "*.pyi", "templates/*", "static/*"]},
+    package_dir={**{f"fencepost.{room}": room for room in ROOMS}, SOURCES: "csrc"},
+    package_data={
+        "": ["py.typed", "*.pyi", "templates/*", "static/*"],
+        # Headers for kernels of a user's own, and the sources that `fencepost show` prints.
+        SOURCES: ["*.[ch]", "*/*.[ch]", "own/*"],
+    },
     include_package_data=False,
     cffi_modules=["csrc/build_kernels.py:ffibuilder"],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

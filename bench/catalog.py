@@ -126,6 +126,10 @@ class KernelInfo:
     metrics: tuple[Metric, ...]
     file: str
     index: int
+    object: str = ""
+    """Label of the object that it comes from (`Engine.objects`); "" for the suite."""
+    own_source: Path | None = None
+    """The file of a kernel of a user's own, where it is known."""
 
     @property
     def topic(self) -> str:
@@ -144,6 +148,8 @@ class KernelInfo:
 
     def source(self) -> Path | None:
         """Path of the C file, where the sources are at hand (a checkout, or an installation that carries them)."""
+        if self.object:
+            return self.own_source
         recorded = Path(self.file)
         beside = Path(__file__).resolve().parent.parent / "csrc" / "kernels" / recorded.name
         for path in (recorded, beside):
@@ -198,22 +204,36 @@ class Catalog:
         return _nearest(name, list(self.kernels), "see `fencepost list`")
 
 
-def read_catalog(engine: Engine) -> Catalog:
-    """Read every descriptor of `engine`.
+def read_catalog(engine: Engine, objects: Sequence[str] = ()) -> Catalog:
+    """Read every descriptor of `engine` and, beside them, those of the loaded `objects` (labels).
 
     Raises
     ------
     EngineError
-        when a kernel's sweep cannot be read: a mistake in that C file.
+        when a sweep of a kernel of the suite cannot be read: a mistake in that C file.
+    UsageError
+        the same for an object; or when one of its kernels has the name of another in this catalogue.
     """
+    kernels: dict[str, KernelInfo] = {}
+    for label in ("", *objects):
+        for kernel in read_object(engine, label):
+            other = kernels.setdefault(kernel.name, kernel)
+            if other is not kernel:
+                where = f"kernel of that name in {other.object}" if other.object else "kernel of the suite"
+                raise UsageError(f"{label}: its kernel {kernel.name} has the name of a {where}; rename it")
+    return Catalog(kernels.values())
+
+
+def read_object(engine: Engine, label: str) -> list[KernelInfo]:
+    """The kernels of one loaded object (label "": of the suite); raises like `read_catalog`."""
     kernels = []
-    for index in range(engine.lib.registry_count()):
-        descriptor = engine.lib.registry_get(index)
+    for index, descriptor in enumerate(engine.descriptors(label)):
         try:
-            kernels.append(_kernel(engine, descriptor, index))
+            kernels.append(_kernel(engine, descriptor, index, label))
         except UsageError as error:
-            raise EngineError(f"{engine.text(descriptor.file)}: {error}") from error
-    return Catalog(kernels)
+            fault = UsageError if label else EngineError
+            raise fault(f"{label or engine.text(descriptor.file)}: {error}") from error
+    return kernels
 
 
 def missing_needs(engine: Engine, needs: int) -> list[str]:
@@ -228,7 +248,7 @@ def need_texts(engine: Engine, needs: int) -> list[str]:
     return [engine.text(engine.lib.capability_text(bit)) or f"capability {bit}" for bit in bits]
 
 
-def _kernel(engine: Engine, descriptor: Any, index: int) -> KernelInfo:
+def _kernel(engine: Engine, descriptor: Any, index: int, label: str) -> KernelInfo:
     lib, text = engine.lib, engine.text
     return KernelInfo(
         name=text(descriptor.name) or "",
@@ -260,6 +280,8 @@ def _kernel(engine: Engine, descriptor: Any, index: int) -> KernelInfo:
         ),
         file=text(descriptor.file) or "",
         index=index,
+        object=label,
+        own_source=engine.objects[label].source if label else None,
     )
 
 

@@ -9,18 +9,27 @@ import importlib.util
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fencepost.bench.errors import EngineError
+from fencepost.bench.errors import EngineError, UsageError
 
-ABI = 1
+ABI = 2
 """ENGINE_ABI of csrc/kernel.h that this Python code speaks."""
 
 MODULE = "fencepost.bench._kernels"
 ENGINE_VARIABLE = "FENCEPOST_ENGINE"
 """Environment variable: path of another shared object to use in place of the installed one."""
+
+
+@dataclass(frozen=True)
+class LoadedObject:
+    """A shared object with kernels of a user's own, in this process: file, descriptors, and where its source lies."""
+
+    path: Path
+    kernels: tuple[Any, ...]
+    source: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Engine:
     ffi: Any
     lib: Any
     path: Path
+    objects: dict[str, LoadedObject] = field(default_factory=dict)
+    """Objects loaded beside it, by label; the label "" is the engine's own kernels."""
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -50,6 +61,38 @@ class Engine:
     def flags(self) -> str:
         """Compiler flags of the kernels."""
         return self.text(self.lib.compiler_flags()) or ""
+
+    def load_object(self, label: str, path: Path, shown: str = "", source: Path | None = None) -> LoadedObject:
+        """Load the kernels in the shared object `path` under `label`, beside the suite's and beside other objects'.
+
+        Parameters
+        ----------
+        shown
+            what the user calls it, for the message of a fault.
+
+        Raises
+        ------
+        UsageError
+            when it is no such object, of another engine ABI, or a kernel in it is at fault.
+        """
+        count = self.ffi.new("unsigned *")
+        reason = self.ffi.new("char[]", self.lib.REASON_BYTES)
+        kernels = self.lib.object_load(os.fsencode(path), count, reason)
+        if not kernels:
+            raise UsageError(f"{shown or path}: {self.text(reason)}")
+        loaded = LoadedObject(path, tuple(kernels[i] for i in range(count[0])), source)
+        self.objects[label] = loaded
+        return loaded
+
+    def descriptors(self, label: str = "") -> list[Any]:
+        """C's descriptors of the kernels of an object; without a label, of the suite."""
+        if label:
+            return list(self.objects[label].kernels)
+        return [self.lib.registry_get(index) for index in range(self.lib.registry_count())]
+
+    def file_of(self, label: str) -> Path:
+        """The shared object that holds the machine code of the kernels under `label`."""
+        return self.objects[label].path if label else self.path
 
     def capabilities(self) -> dict[str, bool]:
         """What kernels may need beyond CPUs, in words, and whether this process has it here."""

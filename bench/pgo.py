@@ -7,8 +7,6 @@ all true. Everything happens in a folder that the caller throws away afterwards.
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.util
 import io
 import os
 import shlex
@@ -22,8 +20,8 @@ from types import ModuleType
 
 from fencepost.bench.engine import MODULE
 from fencepost.bench.errors import EngineError, MeasureError
+from fencepost.bench.sources import CSRC, build_script
 
-CSRC = Path(__file__).resolve().parent.parent / "csrc"
 LOOP = CSRC / "pgo" / "loop.c"
 TRAINER = CSRC / "pgo" / "train.c"
 TRAININGS = {"pgo_false": (), "pgo_true": ("true",)}
@@ -109,6 +107,7 @@ def _link(gcc: str, build: ModuleType, folder: Path, loops: Sequence[Path]) -> P
             "-pthread",
             "-s",
             "-Wl,--build-id=none",
+            "-Wl,-Bsymbolic",
             "-o",
             str(made),
             *map(str, objects),
@@ -120,18 +119,12 @@ def _link(gcc: str, build: ModuleType, folder: Path, loops: Sequence[Path]) -> P
     return made
 
 
-@functools.cache
 def _build_script() -> ModuleType:
-    path = CSRC / "build_kernels.py"
-    if not path.is_file() or not LOOP.is_file():
+    if not LOOP.is_file():
         raise MeasureError(
             f"branch/pgo needs the C sources, which this installation has not in {CSRC}; run it from a checkout"
         )
-    spec = importlib.util.spec_from_file_location("build_kernels", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return build_script()
 
 
 def _run(command: Sequence[str]) -> str:

@@ -52,6 +52,13 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
+CONTROLS = ("clock/empty", "pipeline/imul100", "memory/chase")
+"""What a run of a user's own kernels measures beside them: the empty window, the frequency chain (its twin gives the
+noise floor) and a pointer chase in L1. A comparison looks at these first: where they moved, the machine did."""
+CONTROL_SIZE = "16KiB"
+"""The size of the chase among them: half of the smallest L1 in use."""
+
+
 Placer = Callable[[KernelInfo], Placements | Shortage]
 """Where a kernel's cases run, or why they cannot."""
 
@@ -91,6 +98,8 @@ class Case:
     twin_of: str | None
     metrics: tuple[Mapping[str, str], ...]
     expected_ns: int
+    object: str = ""
+    """Label of the object that holds the kernel; "" for the suite."""
 
     def as_json(self) -> dict[str, Any]:
         """As run.json holds it."""
@@ -108,6 +117,8 @@ class Case:
             "twin_of": self.twin_of,
             "metrics": [dict(metric) for metric in self.metrics],
             "expected_ns": self.expected_ns,
+            # Left out for the suite's own, so that the plans of runs from before there were objects keep their digest.
+            **({"object": self.object} if self.object else {}),
         }
 
 
@@ -219,6 +230,7 @@ def plan_from_json(document: Mapping[str, Any]) -> Plan:
                 twin_of=case["twin_of"],
                 metrics=tuple(case.get("metrics", ())),
                 expected_ns=int(case.get("expected_ns", 0)),
+                object=case.get("object", ""),
             )
             for case in document["cases"]
         ),
@@ -265,6 +277,20 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
             raise UsageError(f"--set {text}: write kernel.parameter=value[,value…] or parameter=value[,value…]")
         overrides.append(Override(pattern or "*", name, values))
     return overrides
+
+
+def own_selection(catalog: Catalog) -> tuple[list[str], list[Override]]:
+    """What is measured where files of a user's own are named and no pattern: their kernels, and `CONTROLS`."""
+    own = [name for name, kernel in catalog.kernels.items() if kernel.object]
+    controls = [name for name in CONTROLS if name in catalog.kernels]
+    defaults = [
+        Override(
+            name, parameter.name, CONTROL_SIZE if parameter.name == "size" else str(parameter.show(parameter.initial))
+        )
+        for name in controls
+        for parameter in catalog.get(name).parameters
+    ]
+    return [*own, *controls], defaults
 
 
 def make_plan(
@@ -420,7 +446,7 @@ def _few_pairs(placements: Sequence[Placement]) -> list[Placement]:
 
 def _case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], placement: Placement, settings: Any) -> Case:
     parameters = _shown(kernel, values)
-    descriptor = engine.lib.registry_get(kernel.index)
+    descriptor = engine.descriptors(kernel.object)[kernel.index]
     array = engine.ffi.new(f"int64_t[{engine.lib.MAX_PARAMETERS}]", list(values))
     expected = engine.lib.trial_cost_ns(descriptor, array, len(placement.cpus), settings)
     return Case(
@@ -437,4 +463,5 @@ def _case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], placement
         twin_of=None,
         metrics=tuple({"name": m.name, "unit": m.unit, "summary": m.summary} for m in kernel.metrics),
         expected_ns=int(expected),
+        object=kernel.object,
     )

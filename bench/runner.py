@@ -317,8 +317,16 @@ class Runner:
             "engine": str(self.engine.path),
             "backend": self._backend,
             "settings": self.plan.settings,
+            "objects": [{"label": label, "path": str(item.path)} for label, item in self.engine.objects.items()],
             "cases": [
-                {"case": case.case, "kernel": case.kernel, "values": case.values, "cpus": case.cpus} for case in cases
+                {
+                    "case": case.case,
+                    "kernel": case.kernel,
+                    "object": case.object,
+                    "values": case.values,
+                    "cpus": case.cpus,
+                }
+                for case in cases
             ],
         }
         try:
@@ -410,16 +418,21 @@ class Runner:
 
     def _check_engine(self) -> None:
         """Workers load the engine from its file: one built anew during a run must not get into it."""
-        try:
-            now = hashlib.sha256(self.engine.path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise MeasureError(self._kept(f"{self.engine.path}: the engine is gone ({error.strerror})")) from error
-        if now != self.folder.run["engine"]["sha256"]:
-            there = len(schema.round_files(self.folder.path))
-            raise MeasureError(
-                f"{self.engine.path}: the engine was built anew during the run; its {there} complete rounds are kept, "
-                "its other rounds would measure other code, so start a new run"
-            )
+        wanted = {"": ("the engine", self.folder.run["engine"]["sha256"])}
+        for record in self.folder.run.get("objects", ()):
+            wanted[record["label"]] = (f"the object of {record['label']}", record["sha256"])
+        for label, (what, sha256) in wanted.items():
+            path = self.engine.file_of(label)
+            try:
+                now = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise MeasureError(self._kept(f"{path}: {what} is gone ({error.strerror})")) from error
+            if now != sha256:
+                there = len(schema.round_files(self.folder.path))
+                raise MeasureError(
+                    f"{path}: {what} was built anew during the run; its {there} complete rounds are kept, "
+                    "its other rounds would measure other code, so start a new run"
+                )
 
     def _kept(self, sentence: str) -> str:
         there = len(schema.round_files(self.folder.path))

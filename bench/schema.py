@@ -78,6 +78,7 @@ _CASE = {
         "twin_of": _STRING_OR_NULL,
         "metrics": {"type": "array", "items": {"type": "object", "required": ["name", "unit", "summary"]}},
         "expected_ns": _NUMBER,
+        "object": _STRING,
     },
 }
 
@@ -96,6 +97,22 @@ RUN_SCHEMA: dict[str, Any] = {
             "type": "object",
             "required": ["arch", "compiler", "flags", "sha256"],
             "properties": {"arch": _STRING, "compiler": _STRING, "flags": _STRING, "sha256": _STRING},
+        },
+        "objects": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["label", "files", "source_sha256", "sha256", "compiler", "flags", "key"],
+                "properties": {
+                    "label": {"type": "string", "minLength": 1},
+                    "files": {"type": "array", "items": _STRING},
+                    "source_sha256": _STRING,
+                    "sha256": _STRING,
+                    "compiler": _STRING,
+                    "flags": _STRING,
+                    "key": {"type": "string", "pattern": "^[0-9a-f]{40,64}$"},
+                },
+            },
         },
         "plan": {
             "type": "object",
@@ -127,7 +144,8 @@ RUN_SCHEMA: dict[str, Any] = {
         },
     },
 }
-"""What run.json must hold (JSON Schema 2020-12). Further keys are allowed and kept."""
+"""What run.json must hold (JSON Schema 2020-12). Further keys are allowed and kept. ``objects`` are the kernels of a
+user's own (`fencepost.bench.objects`); the key ``object`` of a case names the one that holds its kernel, by label."""
 
 MACHINE_SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -69,7 +69,9 @@ class Round:
         self.kernels = {}
         for index in range(lib.registry_count()):
             kernel = lib.registry_get(index)
-            self.kernels[ffi.string(kernel.name).decode()] = kernel
+            self.kernels["", ffi.string(kernel.name).decode()] = kernel
+        for item in spec.get("objects", ()):
+            self._load(item["label"], item["path"])
         # One buffer for all cases, as large as the largest needs and touched before the first.
         self.capacity = max((self._samples_of(case) for case in spec["cases"]), default=1)
         self.samples = ffi.new("struct sample[]", self.capacity)
@@ -102,14 +104,28 @@ class Round:
         elapsed_ms = round((self.lib.now_ns() - self.spec["spawn_ns"]) / 1e6, 3)
         write_frame(self.output, {"kind": "end", "elapsed_ms": elapsed_ms})
 
+    def _load(self, label: str, path: str) -> None:
+        """Add the kernels of a user's own object."""
+        ffi, lib = self.ffi, self.lib
+        count = ffi.new("unsigned *")
+        reason = ffi.new("char[]", lib.REASON_BYTES)
+        kernels = lib.object_load(os.fsencode(path), count, reason)
+        if not kernels:
+            raise ImportError(f"{path}: {ffi.string(reason).decode('utf-8', 'replace')}")
+        for index in range(count[0]):
+            self.kernels[label, ffi.string(kernels[index].name).decode()] = kernels[index]
+
     def _samples_of(self, case: dict[str, Any]) -> int:
-        kernel = self.kernels.get(case["kernel"])
+        kernel = self._kernel_of(case)
         return 1 if kernel is None else max(1, self.lib.trial_samples(kernel, len(case["cpus"]), self.settings))
+
+    def _kernel_of(self, case: dict[str, Any]) -> Any:
+        return self.kernels.get((case.get("object", ""), case["kernel"]))
 
     def _measure(self, case: dict[str, Any]) -> None:
         ffi, lib = self.ffi, self.lib
         record: dict[str, Any] = {"kind": "case", "case": case["case"], "status": "failed", "reason": None}
-        kernel = self.kernels.get(case["kernel"])
+        kernel = self._kernel_of(case)
         if kernel is None:
             record["reason"] = f"kernel {case['kernel']} is not in this engine"
             write_frame(self.output, record)
@@ -161,6 +177,9 @@ def main() -> int:
     """Run the round that standard input describes; the exit status is 0 when every frame was written."""
     gc.disable()
     spec = json.load(sys.stdin.buffer)
+    # The frames keep a descriptor of their own: what a kernel prints goes where faults go, and spoils none of them.
+    output = os.dup(1)
+    os.dup2(2, 1)
     try:
         load_extension("_cffi_backend", spec["backend"])
         engine: Any = load_extension("_kernels", spec["engine"])
@@ -173,9 +192,12 @@ def main() -> int:
     if os.getppid() != spec["parent"]:
         return EXIT_ORPHAN
     try:
-        measured_round = Round(engine.ffi, engine.lib, spec, sys.stdout.fileno())
+        measured_round = Round(engine.ffi, engine.lib, spec, output)
         measured_round.hello(started_ns)
         measured_round.run()
+    except ImportError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_ENGINE
     except (OSError, MemoryError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_OUTPUT

@@ -64,18 +64,20 @@ def hot_functions(engine: Engine, kernel: KernelInfo) -> Disassembly:
     for tool in ("objdump", "nm"):
         if shutil.which(tool) is None:
             return Disassembly((), f"{tool} is not installed; install the package binutils")
+    path = engine.file_of(kernel.object)
+    descriptors = engine.descriptors(kernel.object)
     try:
-        symbols = _symbols(engine.path)
-        base = _load_address(engine.path)
+        symbols = _symbols(path)
+        base = _load_address(path)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Disassembly((), f"cannot be read ({str(error).splitlines()[0]:.200})")
-    main = _pointers(engine, kernel.index, base)
+    main = _pointers(engine, descriptors[kernel.index], base)
     outside_names = tuple(_OUTSIDE)
     outside = {address for name, address in main.items() if name in outside_names}
     others: set[int] = set()
-    for index in range(engine.lib.registry_count()):
+    for index, descriptor in enumerate(descriptors):
         if index != kernel.index:
-            others |= set(_pointers(engine, index, base).values())
+            others |= set(_pointers(engine, descriptor, base).values())
     others -= set(main.values())
     loops = {address: name for name, address in main.items() if name not in outside_names}
     by_address = {symbol.address: symbol for symbol in symbols}
@@ -93,16 +95,15 @@ def hot_functions(engine: Engine, kernel: KernelInfo) -> Disassembly:
     functions: list[Function] = []
     for symbol, role in chosen:
         try:
-            text = _disassemble(engine.path, symbol)
+            text = _disassemble(path, symbol)
         except (OSError, subprocess.SubprocessError) as error:
             return Disassembly(tuple(functions), f"objdump failed ({error!s:.200})")
         functions.append(Function(symbol.name, role, symbol.address, symbol.size, text))
     return Disassembly(tuple(functions), None if functions else "no function of this kernel was found")
 
 
-def _pointers(engine: Engine, index: int, base: int) -> dict[str, int]:
+def _pointers(engine: Engine, descriptor: Any, base: int) -> dict[str, int]:
     """Addresses in the file of the functions that a kernel's descriptor names."""
-    descriptor = engine.lib.registry_get(index)
     found = {}
     for name in ("run", "events", *_OUTSIDE):
         pointer = getattr(descriptor, name)

@@ -6,25 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import json_option, kernel_files_option, load_kernel_files, verbose_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fencepost.bench.catalog import KernelInfo
     from fencepost.bench.engine import Engine
 
 
 @click.command(name="list", short_help="List the kernels.")
 @click.argument("patterns", nargs=-1, metavar="[KERNEL]...")
+@kernel_files_option
 @json_option
 @verbose_option
-def list_command(patterns: tuple[str, ...], as_json: bool) -> None:
-    """List KERNELs (names, globs such as 'clock/*', topics such as clock; default: all)."""
+def list_command(patterns: tuple[str, ...], kernel_files: tuple[Path, ...], cflags: str, as_json: bool) -> None:
+    """List KERNELs (names, globs such as 'clock/*', topics such as clock; default: all, or those of --kernel)."""
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.engine import load
     from fencepost.cli import display
 
     engine = load()
-    kernels = read_catalog(engine).select(patterns)
+    own = load_kernel_files(engine, kernel_files, cflags)
+    kernels = read_catalog(engine, [item.label for item in own]).select(patterns)
+    if own and not patterns:
+        kernels = [kernel for kernel in kernels if kernel.object]
     if as_json:
         display.print_json([as_document(engine, kernel) for kernel in kernels])
         return
@@ -40,12 +46,15 @@ def list_command(patterns: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command(name="show", short_help="Show a kernel: description, parameters, source, machine code.")
-@click.argument("kernel")
+@click.argument("kernel", metavar="KERNEL")
+@kernel_files_option
 @click.option("--source/--no-source", default=True, help="With or without the C source.")
 @click.option("--disassembly/--no-disassembly", default=True, help="With or without the machine code (objdump).")
 @json_option
 @verbose_option
-def show_command(kernel: str, source: bool, disassembly: bool, as_json: bool) -> None:
+def show_command(
+    kernel: str, kernel_files: tuple[Path, ...], cflags: str, source: bool, disassembly: bool, as_json: bool
+) -> None:
     """Show KERNEL: what it measures, its parameters and metrics, its source, and the machine code of its loop."""
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.engine import load
@@ -53,7 +62,8 @@ def show_command(kernel: str, source: bool, disassembly: bool, as_json: bool) ->
     from fencepost.cli import display
 
     engine = load()
-    info = read_catalog(engine).get(kernel)
+    own = load_kernel_files(engine, kernel_files, cflags)
+    info = read_catalog(engine, [item.label for item in own]).get(kernel)
     path = info.source()
     text = path.read_text(encoding="utf-8", errors="replace") if path else None
     description = header_comment(text) if text else None
@@ -103,6 +113,7 @@ def as_document(engine: Engine, kernel: KernelInfo) -> dict[str, Any]:
 
     return {
         "kernel": kernel.name,
+        "object": kernel.object,
         "summary": kernel.summary,
         "unit": kernel.unit,
         "kind": kernel.kind,

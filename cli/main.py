@@ -14,6 +14,8 @@ COMMANDS = {
     "run": "run",
     "list": "kernels",
     "show": "kernels",
+    "new": "own",
+    "config": "own",
     "doctor": "doctor",
     "report": "report",
 }

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from fencepost.bench.engine import Engine
+    from fencepost.bench.objects import KernelObject
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,3 +25,51 @@ def verbose_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """``--json``, passed on as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(command)
+
+
+def kernel_files_option(command: Command) -> Command:
+    """``--kernel FILE`` and ``--cflags``, passed on as `kernel_files` and `cflags`."""
+    command = click.option(
+        "--cflags",
+        metavar="OPTIONS",
+        default="",
+        help="More compiler options for the files of --kernel; relative paths are from the folder of the file.",
+    )(command)
+    return click.option(
+        "--kernel",
+        "kernel_files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A kernel file of your own (.c .cc .cpp .cxx, or a built .so); native code that runs as you, so trust it.",
+    )(command)
+
+
+def load_kernel_files(engine: Engine, files: Sequence[Path], cflags: str) -> list[KernelObject]:
+    """Compile the files of ``--kernel`` and load them into `engine`, each under its label.
+
+    Raises
+    ------
+    UsageError, MeasureError
+        as `fencepost.bench.objects.build` and `Engine.load_object` do.
+    """
+    import shlex
+
+    from fencepost.bench.errors import UsageError
+
+    if not files:
+        if cflags:
+            raise UsageError("--cflags is for the files of --kernel, and there are none")
+        return []
+    from fencepost.bench import objects
+
+    try:
+        extra = shlex.split(cflags)
+    except ValueError as error:
+        raise UsageError(f"--cflags {cflags}: cannot be read ({str(error).lower()})") from error
+    built = objects.build_all(files, extra)
+    for file, item in zip(files, built, strict=True):
+        if item.warnings:
+            click.echo(f"{file}: the compiler warns:\n{item.warnings}", err=True)
+        engine.load_object(item.label, item.path, str(file), item.source)
+    return built

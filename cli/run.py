@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import json_option, kernel_files_option, load_kernel_files, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.bench.engine import Engine
+    from fencepost.bench.objects import KernelObject
     from fencepost.bench.plan import Plan
     from fencepost.bench.runfolder import RunFolder
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the run's folder goes.  [default: results/runs]")
 @click.option("--resume", metavar="RUN", help="Complete an interrupted run: its folder, its id, or `latest`.")
+@kernel_files_option
 @click.option("--dry-run", is_flag=True, help="Print the plan with its expected duration, and measure nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no summary.")
 @json_option
@@ -53,6 +55,8 @@ def run_command(
     cpus: str | None,
     out: Path | None,
     resume: str | None,
+    kernel_files: tuple[Path, ...],
+    cflags: str,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -60,7 +64,8 @@ def run_command(
     """Measure KERNELs (names, globs such as 'clock/*', topics such as clock; default: all).
 
     Each round is a fresh process, pinned by taskset, that runs every case once in shuffled order. Ctrl-C keeps the
-    complete rounds and says how to go on.
+    complete rounds and says how to go on. With --kernel and no KERNEL: the kernels of those files, and beside them the
+    few of the suite by which later runs see whether the machine itself has moved.
     """
     from fencepost.bench import runfolder
 
@@ -76,13 +81,18 @@ def run_command(
                 "--out": out,
                 "--dry-run": dry_run,
             }
-            folder = _resume(engine, unfinished, given, profile, rounds, seed)
+            own = load_kernel_files(engine, kernel_files, cflags)
+            folder = _resume(engine, unfinished, given, profile, rounds, seed, own)
         else:
-            plan, machine = _plan(engine, patterns + kernels, profile or "standard", settings, rounds, seed, cpus)
+            own = load_kernel_files(engine, kernel_files, cflags)
+            labels = [item.label for item in own]
+            plan, machine = _plan(
+                engine, patterns + kernels, profile or "standard", settings, rounds, seed, cpus, labels
+            )
             if dry_run:
                 _show_plan(plan, as_json=as_json)
                 return
-            folder = runfolder.create(base, machine(), _run_record(engine, plan))
+            folder = runfolder.create(base, machine(), _run_record(engine, plan, own))
         with folder:
             _measure(engine, folder, quiet=quiet or as_json)
     if as_json:
@@ -129,6 +139,7 @@ def _plan(
     rounds: int | None,
     seed: int | None,
     cpus: str | None,
+    objects: list[str],
 ) -> tuple[Plan, Any]:
     import os
     import secrets
@@ -142,13 +153,19 @@ def _plan(
     allowed = allowed_cpus(topology)
     if cpus is not None:
         allowed = _chosen_cpus(cpus, allowed)
+    catalog = read_catalog(engine, objects)
+    fixed: list[plans.Override] = []
+    if objects and not patterns:
+        chosen, fixed = plans.own_selection(catalog)
+        patterns = tuple(chosen)
     plan = plans.make_plan(
         engine,
-        read_catalog(engine),
+        catalog,
         plans.PROFILES[profile],
         plans.placer_on(topology, allowed),
         patterns=patterns,
-        overrides=plans.parse_overrides(settings),
+        # Last, so that values meant for the user's kernels leave the controls alone.
+        overrides=[*plans.parse_overrides(settings), *fixed],
         rounds=rounds,
         seed=secrets.randbits(32) if seed is None else seed,
     )
@@ -186,7 +203,7 @@ def _chosen_cpus(text: str, allowed: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(wanted)))
 
 
-def _run_record(engine: Engine, plan: Plan) -> dict[str, Any]:
+def _run_record(engine: Engine, plan: Plan, own: Sequence[KernelObject] = ()) -> dict[str, Any]:
     import platform
     import sys
     from importlib import metadata
@@ -210,6 +227,7 @@ def _run_record(engine: Engine, plan: Plan) -> dict[str, Any]:
             "flags": engine.flags,
             "sha256": engine.sha256,
         },
+        **({"objects": [item.as_json() for item in own]} if own else {}),
         "plan": plan.as_json(),
         "plan_sha256": plan.sha256(),
     }
@@ -222,6 +240,7 @@ def _resume(
     profile: str | None,
     rounds: int | None,
     seed: int | None,
+    own: list[KernelObject],
 ) -> RunFolder:
     """Open a run to complete it, after making sure that the rest would be measured like its beginning."""
     from fencepost.bench import runfolder, schema
@@ -247,6 +266,7 @@ def _resume(
                 f"{path}: was measured with another engine (sha256 {recorded_hash[:12]}…, the one here is "
                 f"{engine.sha256[:12]}…), so its rounds cannot be mixed with new ones; start a new run"
             )
+        _resume_objects(engine, path, run.get("objects", []), own)
         here = describe_machine()["key"]
         if run["machine_key"] != here:
             raise UsageError(f"{path}: was measured on {run['machine_key']}, this is {here}; start a new run")
@@ -254,6 +274,23 @@ def _resume(
         folder.close()
         raise
     return folder
+
+
+def _resume_objects(engine: Engine, path: Path, records: list[dict[str, Any]], own: list[KernelObject]) -> None:
+    """Have the kernels of the user's own loaded with which the run was started: given again, or from the cache."""
+    from fencepost.bench import objects
+    from fencepost.bench.errors import UsageError
+
+    given = {item.label: item for item in own}
+    for record in records:
+        item = given.pop(record["label"], None)
+        if item is not None:
+            objects.require_same(item, record)
+        else:
+            item = objects.find_again(record)
+            engine.load_object(item.label, item.path, record["label"])
+    if given:
+        raise UsageError(f"--kernel {', '.join(given)}: the run in {path} was started without it; leave it out")
 
 
 def _measure(engine: Engine, folder: RunFolder, *, quiet: bool) -> None:

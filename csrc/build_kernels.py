@@ -17,7 +17,7 @@ import cffi
 
 CSRC = Path(__file__).resolve().parent
 ROOT = CSRC.parent
-ENGINE = ("registry.c", "sampler.c", "team.c", "memory.c", "probe.c")
+ENGINE = ("registry.c", "object.c", "sampler.c", "team.c", "memory.c", "probe.c")
 
 FLAGS = [
     "-std=gnu11",
@@ -72,7 +72,8 @@ ffibuilder.set_source(
     depends=dependencies(),
     include_dirs=["csrc"],
     extra_compile_args=FLAGS,
-    extra_link_args=["-pthread"],
+    # Symbolic: what the engine shows to objects loaded beside it is not looked up by name when it calls itself.
+    extra_link_args=["-pthread", "-Wl,-Bsymbolic"],
     libraries=["m", "dl"],
     define_macros=[("FENCEPOST_FLAGS", f'"{stated_flags()}"')],
     py_limited_api=platform.python_implementation() == "CPython",

@@ -6,6 +6,11 @@
 
 #include "kernel.h"
 
+/* registry.c */
+
+/* Whether something is wrong with these kernels; then `sentence` (REASON_BYTES) says what, of the first that is at fault. */
+int kernels_fault(const struct kernel *const *kernels, unsigned count, char *sentence);
+
 /* probe.c */
 
 /* The two chains, timed side by side. Rates are instructions per second; NaN where the architecture has no chains. */

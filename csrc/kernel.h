@@ -18,9 +18,11 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* What is declared here is the engine's to give: the only names of it that objects loaded beside it can see. */
+#pragma GCC visibility push(default)
 
 /* cffi: begin */
-#define ENGINE_ABI 1
+#define ENGINE_ABI 2
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_TEAM 1024
@@ -198,6 +200,12 @@ const char *compiler_flags(void);
 const char *registry_fault(void);
 unsigned registry_count(void);
 const struct kernel *registry_get(unsigned index);
+/*
+ * Load kernels of a user's own: a shared object made as in csrc/object.c, beside this engine and beside others, so that two objects
+ * may hold a kernel of the same name each. Returns its kernels and their number; NULL with one sentence in `reason` when it cannot be
+ * loaded, is of another ENGINE_ABI, or a kernel in it is at fault (none at all, a name used twice, no check). The object stays loaded.
+ */
+const struct kernel *const *object_load(const char *path, unsigned *count, char *reason);
 /* Capabilities of this process on this machine, as NEED_ bits; and what a missing one is called ("needs …"). */
 unsigned capabilities(void);
 const char *capability_text(unsigned bit);
@@ -262,15 +270,34 @@ static inline int leader_has_ended(const struct worker *worker)
     return __atomic_load_n((const unsigned *)worker->leader_end, __ATOMIC_RELAXED) != 0;
 }
 
+#pragma GCC visibility pop
+
 /* The compiler can neither see through `x` nor drop it. */
 #define OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
+/* `file` comes last: C++ wants designators in the order of the members, and so the kernel's own come before it. */
 #define KERNEL(id, ...)                                                                                                \
     static const struct kernel kernel_##id = {__VA_ARGS__, .file = __FILE__};                                          \
     /* The linker gathers these pointers into one array: registration without a list. */                               \
     static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) =          \
         &kernel_##id;
 
+/* The ends of that array, named by the linker. Hidden: each object has its own section, and its own ends; weak: or has none. */
+extern const struct kernel *const __start_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
+extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
+
+/* What an object with kernels of a user's own shows to the engine that loads it: see csrc/object.c. */
+struct kernel_object {
+    unsigned abi, kernel_bytes; /* ENGINE_ABI and sizeof(struct kernel) of the headers it was compiled with */
+    const struct kernel *const *begin, *const *end;
+};
+
+#ifdef FENCEPOST_OBJECT
+/* Weak: an object may consist of several files. */
+extern const struct kernel_object fencepost_object __attribute__((visibility("default"), weak));
+const struct kernel_object fencepost_object = {ENGINE_ABI, sizeof(struct kernel), __start_fencepost_kernels,
+                                               __stop_fencepost_kernels};
+#endif
 #ifdef __cplusplus
 }
 #endif

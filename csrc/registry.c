@@ -8,10 +8,6 @@
 
 #include "engine.h"
 
-/* Hidden: a second object with kernels of its own in the same process has its own section, and its own ends. */
-extern const struct kernel *const __start_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
-extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
-
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x) /* twice, so that a macro's value comes out, not its name */
 
@@ -132,25 +128,30 @@ static const char *descriptor_fault(const struct kernel *kernel)
     return fault ? fault : metrics_fault(kernel);
 }
 
+int kernels_fault(const struct kernel *const *kernels, unsigned count, char *sentence)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const struct kernel *kernel = kernels[i];
+        const char *fault = descriptor_fault(kernel);
+
+        if (fault) {
+            snprintf(sentence, REASON_BYTES, "kernel %s (%s) %s", kernel->name ? kernel->name : "without a name",
+                     kernel->file, fault);
+            return 1;
+        }
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(kernels[j]->name, kernel->name) == 0) {
+                snprintf(sentence, REASON_BYTES, "two kernels are named %s: one in %s, one in %s", kernel->name,
+                         kernels[j]->file, kernel->file);
+                return 1;
+            }
+    }
+    return 0;
+}
+
 const char *registry_fault(void)
 {
     static char sentence[REASON_BYTES];
 
-    for (unsigned i = 0; i < registry_count(); i++) {
-        const struct kernel *kernel = registry_get(i);
-        const char *fault = descriptor_fault(kernel);
-
-        if (fault) {
-            snprintf(sentence, sizeof sentence, "kernel %s (%s) %s", kernel->name ? kernel->name : "without a name",
-                     kernel->file, fault);
-            return sentence;
-        }
-        for (unsigned j = 0; j < i; j++)
-            if (strcmp(registry_get(j)->name, kernel->name) == 0) {
-                snprintf(sentence, sizeof sentence, "two kernels are named %s: one in %s, one in %s", kernel->name,
-                         registry_get(j)->file, kernel->file);
-                return sentence;
-            }
-    }
-    return NULL;
+    return kernels_fault(__start_fencepost_kernels, registry_count(), sentence) ? sentence : NULL;
 }

@@ -16,6 +16,7 @@ from kernels.trial import measure
 from fencepost.bench import pgo
 from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.errors import EngineError, MeasureError
+from fencepost.bench.sources import CSRC
 
 FLAGS = tuple(build_script().FLAGS)
 
@@ -81,7 +82,7 @@ def test_each_training_leaves_its_mark(tmp_path: Path) -> None:
         assert made.with_suffix(".gcda").stat().st_size > 0
         texts[name] = text_of(made)
     plain = tmp_path / "plain.o"
-    command = [gcc(), *FLAGS, "-fPIC", f"-I{pgo.CSRC}", "-DNAME=pgo_none", "-c", "-o", str(plain), str(pgo.LOOP)]
+    command = [gcc(), *FLAGS, "-fPIC", f"-I{CSRC}", "-DNAME=pgo_none", "-c", "-o", str(plain), str(pgo.LOOP)]
     subprocess.run(command, check=True)
     assert len({*texts.values(), text_of(plain)}) == 3
 
@@ -125,11 +126,9 @@ def test_without_gcc_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_without_sources_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gcc()
-    monkeypatch.setattr(pgo, "CSRC", tmp_path)
-    pgo._build_script.cache_clear()
+    monkeypatch.setattr(pgo, "LOOP", tmp_path / "loop.c")
     with pytest.raises(MeasureError, match=r"needs the C sources, .* run it from a checkout"):
         pgo.build_engine(tmp_path)
-    pgo._build_script.cache_clear()
 
 
 def test_a_run_measures_the_loops_and_can_be_resumed(built: Path, tmp_path: Path) -> None:

@@ -1,0 +1,291 @@
+"""Kernels of a user's own: one file in, one small shared object out, which the engine loads beside the suite.
+
+The compiled object is kept in a cache under a key made of all that went into it (the preprocessed text, so every header
+as well; flags; compiler), so that a file is compiled once, and a resumed run finds the object it began with.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fencepost.bench import sources
+from fencepost.bench.errors import MeasureError, UsageError
+
+LANGUAGES = {".c": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++"}
+PREBUILT = ".so"
+OBJECT_FLAGS = ["-DFENCEPOST_OBJECT", "-fPIC"]
+COMPILE_TIMEOUT_S = 300
+_C_ONLY = ("-std=gnu11", "-Werror=implicit-function-declaration")
+# The members that a kernel leaves out are meant to be empty.
+_CXX_FLAGS = ("-std=gnu++20", "-Wno-missing-field-initializers")
+_IN_FILE = re.compile(rb"^[ \t/*]*fencepost: cflags[ \t]+(.*?)[ \t]*(?:\*/)?[ \t\r]*$", re.MULTILINE)
+_PREBUILT_FLAGS = "as built by its owner"
+
+
+@dataclass(frozen=True)
+class KernelObject:
+    """A shared object with kernels of a user's own, ready to be loaded.
+
+    `label` tells it from others of the same run ("" is the suite). `files` are names without folders. `key` finds it in
+    the cache again. `source` is where the file lies now, None where that is not known any more (a resumed run).
+    """
+
+    label: str
+    path: Path
+    files: tuple[str, ...]
+    source: Path | None
+    source_sha256: str
+    sha256: str
+    compiler: str
+    flags: str
+    key: str
+    warnings: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As run.json holds it: no folder of this machine in it."""
+        return {
+            "label": self.label,
+            "files": list(self.files),
+            "source_sha256": self.source_sha256,
+            "sha256": self.sha256,
+            "compiler": self.compiler,
+            "flags": self.flags,
+            "key": self.key,
+        }
+
+
+def cflags(language: str = "c") -> list[str]:
+    """What a user's own build compiles a kernel file with, the folder of the headers included."""
+    flags = sources.kernel_flags()
+    if language == "c++":
+        flags = [*_CXX_FLAGS, *(flag for flag in flags if flag not in _C_ONLY)]
+    return [*flags, *OBJECT_FLAGS, f"-I{sources.CSRC}"]
+
+
+def labels_for(files: Sequence[Path]) -> list[str]:
+    """A label for each file: its name, numbered where several files have the same."""
+    seen: Counter[str] = Counter()
+    labels = []
+    for file in files:
+        seen[file.name] += 1
+        labels.append(file.name if seen[file.name] == 1 else f"{file.name}#{seen[file.name]}")
+    return labels
+
+
+def build(file: Path, label: str, extra: Sequence[str] = ()) -> KernelObject:
+    """Compile the kernel file `file`, or find what was compiled of it before.
+
+    Parameters
+    ----------
+    file
+        C (``.c``), C++ (``.cc``, ``.cpp``, ``.cxx``), or a shared object built elsewhere (``.so``).
+    label
+        tells this object from others of the run. The same file under two labels gives two objects, so that each has
+        its own static data and its own place in memory.
+    extra
+        compiler options after the suite's and those of the file's own line ``fencepost: cflags …``; relative paths in
+        them are relative to the folder of the file.
+
+    Raises
+    ------
+    UsageError
+        when the file cannot be read, is of no known kind, or does not compile (with the compiler's own message).
+    MeasureError
+        without a compiler, or when the cache cannot be written.
+    """
+    content = _read(file)
+    suffix = file.suffix.lower()
+    digest = hashlib.sha256(content).hexdigest()
+    if suffix == PREBUILT:
+        path = _store(digest, label, content)
+        return KernelObject(
+            label, path, (file.name,), None, digest, digest, "unknown (prebuilt)", _PREBUILT_FLAGS, digest
+        )
+    if suffix not in LANGUAGES:
+        known = ", ".join([*LANGUAGES, PREBUILT])
+        raise UsageError(f"{file}: not a kernel file by its name; it must end in {known}")
+    language = LANGUAGES[suffix]
+    compiler = sources.find_compiler(language)
+    version = _version(tuple(compiler))
+    options = [*_options_in(file, content), *extra]
+    flags = [*cflags(language), *(["-fno-gnu-unique"] if language == "c++" and _is_gcc(version) else [])]
+    # Neither the file's folder nor the place of the headers gets into the object: the same text gives the same bytes.
+    folder = file.resolve().parent
+    flags += [f"-ffile-prefix-map={folder}=.", f"-ffile-prefix-map={sources.CSRC}=csrc"]
+    libraries = [option for option in options if option.startswith("-l")]
+    command = [*compiler, *flags, *(option for option in options if option not in libraries)]
+    preprocessed = _call([*command, "-E", file.name], folder, file).stdout
+    shown = [flag for flag in flags if not flag.startswith(("-ffile-prefix-map", "-I"))]
+    stated = shlex.join([*shown, *options])
+    preprocessed = preprocessed.replace(os.fsencode(folder), b".")  # where gcc says in which folder it was called
+    inputs = (preprocessed, version.encode(), shlex.join(compiler).encode(), stated.encode(), b"1")
+    key = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
+    path = _place(key, label)
+    warnings = ""
+    if not path.is_file():
+        with tempfile.TemporaryDirectory(prefix="fencepost-object-") as scratch:
+            made = Path(scratch) / "kernels.so"
+            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,--build-id=none", "-o", str(made), file.name]
+            done = _call([*command, *link, *libraries, "-lm", "-ldl", "-pthread"], folder, file)
+            warnings = done.stderr.decode("utf-8", "replace").strip()
+            path = _store(key, label, made.read_bytes())
+    return KernelObject(
+        label,
+        path,
+        (file.name,),
+        file.resolve(),
+        digest,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        version,
+        stated,
+        key,
+        warnings,
+    )
+
+
+def build_all(files: Sequence[Path], extra: Sequence[str] = ()) -> list[KernelObject]:
+    """Compile several files, each to an object of its own; raises like `build`, also when a file is given twice."""
+    resolved = [file.resolve() for file in files]
+    for file, path in zip(files, resolved, strict=True):
+        if resolved.count(path) > 1:
+            raise UsageError(f"--kernel {file}: the same file is given twice")
+    return [build(file, label, extra) for file, label in zip(files, labels_for(files), strict=True)]
+
+
+def find_again(record: Mapping[str, Any]) -> KernelObject:
+    """The object that run.json describes in `record`, from the cache.
+
+    Raises
+    ------
+    UsageError
+        when it is not there any more, or is another one by now.
+    """
+    names = ", ".join(record["files"])
+    path = _place(record["key"], record["label"])
+    if not path.is_file():
+        raise UsageError(f"{names}: the compiled kernels of this run are not in the cache; add --kernel with its file")
+    found = KernelObject(
+        record["label"],
+        path,
+        tuple(record["files"]),
+        None,
+        record["source_sha256"],
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        record["compiler"],
+        record["flags"],
+        record["key"],
+    )
+    require_same(found, record)
+    return found
+
+
+def require_same(found: KernelObject, record: Mapping[str, Any]) -> None:
+    """Refuse (`UsageError`) an object that is not the one that run.json describes in `record`."""
+    if found.sha256 != record["sha256"]:
+        raise UsageError(
+            f"{', '.join(record['files'])}: not the kernels that this run began with (sha256 {record['sha256'][:12]}…, "
+            f"now {found.sha256[:12]}…), so its rounds cannot be mixed with new ones; start a new run"
+        )
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``fencepost/objects`` in XDG_CACHE_HOME, or in ~/.cache."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    return base / "fencepost" / "objects"
+
+
+def _place(key: str, label: str) -> Path:
+    # A file of its own for each label: the dynamic linker takes one file for one object, however often it is opened.
+    return cache_folder() / f"{key[:40]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}.so"
+
+
+def _store(key: str, label: str, content: bytes) -> Path:
+    path = _place(key, label)
+    try:
+        if path.is_file() and path.read_bytes() == content:
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
+            try:
+                file.write(content)
+                file.close()
+                Path(file.name).chmod(0o644)
+                Path(file.name).replace(path)  # another process may load what is there: never written in place
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise MeasureError(
+            f"{path.parent}: compiled kernels cannot be kept there ({said}); "
+            "set XDG_CACHE_HOME to a folder that can be written"
+        ) from error
+    return path
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+
+
+def _options_in(file: Path, content: bytes) -> list[str]:
+    options: list[str] = []
+    for line in _IN_FILE.findall(content):
+        try:
+            options += shlex.split(line.decode("utf-8", "replace"))
+        except ValueError as error:
+            raise UsageError(f"{file}: its line 'fencepost: cflags' cannot be read ({error})") from error
+    return options
+
+
+@functools.cache
+def _version(compiler: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(
+            [*compiler, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MeasureError(f"{compiler[0]}: does not run ({error})") from error
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    return " ".join(lines[:2]).strip() or compiler[0]
+
+
+def _is_gcc(version: str) -> bool:
+    return "Free Software Foundation" in version
+
+
+def _call(command: Sequence[str], folder: Path, file: Path) -> subprocess.CompletedProcess[bytes]:
+    # LC_ALL=C: a cache key and a recorded message must not depend on the user's language.
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMPILE_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise MeasureError(f"{file}: {command[0]} did not end within {COMPILE_TIMEOUT_S} s") from None
+    except OSError as error:
+        raise MeasureError(f"{command[0]}: does not run ({(error.strerror or str(error)).lower()})") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip() or f"{command[0]} ended with status {done.returncode}"
+        raise UsageError(f"{file}: does not compile:\n{said}")
+    return done

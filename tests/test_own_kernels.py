@@ -1,0 +1,257 @@
+"""Kernels of a user's own: compiled, loaded beside the suite, measured; and each fault in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runtime
+
+from fencepost.bench import engine as engines
+from fencepost.bench import objects, schema
+from fencepost.bench.catalog import read_catalog, read_object
+from fencepost.bench.errors import MeasureError, UsageError
+
+PLAIN = """
+#include "kernel.h"
+static void spin(struct worker *worker, uint64_t n)
+{
+    (void)worker;
+    for (uint64_t i = 0; i < n; i++)
+        OPAQUE(i);
+}
+static int fine(struct trial *trial)
+{
+    trial->metric[0] = ANSWER;
+    return 0;
+}
+KERNEL(one, .name = "NAME", .summary = "s", .unit = "u", .threads = {1, 1},
+       .metrics = {{"answer", "1", "s"}}, .run = spin, .check = fine)
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    yield folder
+
+
+def write(folder: Path, name: str = "mine.c", kernel: str = "own/one", answer: str = "42", text: str = PLAIN) -> Path:
+    folder.mkdir(exist_ok=True, parents=True)
+    path = folder / name
+    path.write_text(text.replace("NAME", kernel).replace("ANSWER", answer))
+    return path
+
+
+def fencepost(*arguments: str | Path | int, cwd: Path) -> runtime.Answer:
+    return runtime.fencepost_inside(*map(str, arguments), cwd=cwd)
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    (run,) = (folder / "results" / "runs").iterdir()
+    return schema.read_run(run)
+
+
+@pytest.mark.parametrize("suffix", [".c", ".cc", ".cpp", ".cxx"])
+def test_a_file_is_compiled_loaded_and_listed(suffix: str, tmp_path: Path) -> None:
+    file = write(tmp_path, f"mine{suffix}")
+    answer = fencepost("list", "--kernel", file, "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    (kernel,) = json.loads(answer.stdout)
+    assert (kernel["kernel"], kernel["object"]) == ("own/one", f"mine{suffix}")
+
+
+def test_two_objects_with_one_name_stand_side_by_side(tmp_path: Path) -> None:
+    engine = engines.load_from(runtime.engine_path())
+    for label, answer in (("old", "1"), ("new", "2")):
+        built = objects.build(write(tmp_path / label, answer=answer), label)
+        engine.load_object(label, built.path)
+    pointers = [engine.descriptors(label)[0].check for label in ("old", "new")]
+    assert pointers[0] != pointers[1]
+    assert [kernel.object for label in ("old", "new") for kernel in read_object(engine, label)] == ["old", "new"]
+
+
+def test_one_file_under_two_labels_is_two_objects(tmp_path: Path) -> None:
+    """Both sides of a comparison of a file with itself have static data and addresses of their own."""
+    engine = engines.load_from(runtime.engine_path())
+    file = write(tmp_path)
+    a, b = (objects.build(file, label) for label in ("old", "new"))
+    assert a.sha256 == b.sha256
+    first, second = (engine.load_object(item.label, item.path).kernels[0] for item in (a, b))
+    assert first != second and first.run != second.run
+
+
+def test_the_same_text_gives_the_same_bytes_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = set()
+    for place in ("here", "there"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place / "cache"))
+        built = objects.build(write(tmp_path / place), "x")
+        hashes.add((built.sha256, built.key))
+        assert str(tmp_path).encode() not in built.path.read_bytes()
+        assert str(tmp_path) not in json.dumps(built.as_json())
+    assert len(hashes) == 1
+
+
+def test_a_changed_header_compiles_anew(tmp_path: Path) -> None:
+    file = write(tmp_path, text='#include "mine.h"\n' + PLAIN, answer="NUMBER")
+    (tmp_path / "mine.h").write_text("#define NUMBER 1\n")
+    first = objects.build(file, "x")
+    assert objects.build(file, "x").path == first.path
+    (tmp_path / "mine.h").write_text("#define NUMBER 2\n")
+    assert objects.build(file, "x").sha256 != first.sha256
+
+
+def test_options_come_from_the_file_and_from_the_command(tmp_path: Path) -> None:
+    file = write(tmp_path, answer="A + B", text="/* fencepost: cflags -DA=40 '-DC=\"x y\"' */\n" + PLAIN)
+    assert "-DA=40" in objects.build(file, "x", ["-DB=2"]).flags
+    with pytest.raises(UsageError, match=r"does not compile:\n.*mine.c"):
+        objects.build(file, "x")
+
+
+def test_a_run_measures_it_beside_the_suite(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    answer = fencepost(
+        "run", "own/one", "good/once", "--kernel", file, "--profile", "quick", "--rounds", 2, "--json", cwd=tmp_path
+    )
+    assert answer.returncode == 0, answer.stderr
+    record = record_of(tmp_path)
+    (item,) = record["objects"]
+    assert item["files"] == ["mine.c"] and item["label"] == "mine.c"
+    assert {case["kernel"]: case.get("object") for case in record["plan"]["cases"]} == {
+        "own/one": "mine.c",
+        "good/once": None,
+    }
+    (run,) = (tmp_path / "results" / "runs").iterdir()
+    from fencepost.bench.runfolder import read_round_record
+
+    cases = read_round_record(schema.round_file(run, 1))["cases"]
+    (own,) = (case for name, case in cases.items() if name.startswith("own/one"))
+    assert own["status"] == "ok" and own["metrics"] == {"answer": 42}
+
+
+def test_a_prebuilt_object_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    made = tmp_path / "mine.so"
+    compiler = os.environ.get("CC") or "cc"
+    flags = fencepost("config", "--cflags", cwd=tmp_path).stdout.split()
+    subprocess.run([compiler, *flags, "-shared", "-o", str(made), str(file)], check=True)
+    answer = fencepost("list", "--kernel", made, "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)[0]["kernel"] == "own/one"
+
+
+NO_CHECK = PLAIN.replace(", .check = fine", "").replace("static int fine", "int fine")
+TWICE = PLAIN + PLAIN[PLAIN.index("KERNEL(") :].replace("(one,", "(two,")
+FOREIGN_ABI = '#include "kernel.h"\n#undef ENGINE_ABI\n#define ENGINE_ABI 1\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("int unrelated;\n", "mine.c: registers no kernel: it must include kernel.h"),
+        ('#include "kernel.h"\n', r"mine.c: registers no kernel: it needs a KERNEL\(...\) line"),
+        (NO_CHECK, "mine.c: kernel own/one .* has no check: what is not verified is not timed"),
+        (TWICE, "mine.c: two kernels are named own/one"),
+        (PLAIN.replace("OPAQUE(i)", "missing_function()"), "does not compile:\n(.*\n)*.*missing_function"),
+        ("extern void gone(void);\n" + PLAIN.replace("OPAQUE(i)", "gone()"), "mine.c: cannot be loaded .*gone"),
+        (PLAIN.replace('"kernel.h"', '"no_such.h"'), "does not compile:\n(.*\n)*.*no_such.h"),
+        (PLAIN.replace("NAME", "good/once"), "mine.c: its kernel good/once has the name of a kernel of the suite"),
+        (PLAIN.replace("NAME", "Bad"), "is not named topic/variant"),
+    ],
+)
+def test_each_fault_of_a_file_is_one_sentence(text: str, sentence: str, tmp_path: Path) -> None:
+    file = write(tmp_path, text=text)
+    engine = engines.load_from(runtime.engine_path())
+    with pytest.raises(UsageError, match=sentence):
+        engine.load_object("mine.c", objects.build(file, "mine.c").path, "mine.c")
+        read_catalog(engine, ["mine.c"])
+
+
+def test_another_abi_is_refused(tmp_path: Path) -> None:
+    text = "const struct { unsigned abi, bytes; void *b, *e; } fencepost_object = {1, 8, 0, 0};\n"
+    file = write(tmp_path, text=text.replace("const", '__attribute__((visibility("default"))) const', 1))
+    engine = engines.load_from(runtime.engine_path())
+    with pytest.raises(UsageError, match=r"compiled for engine ABI 1, this fencepost has [0-9]+: compile it again"):
+        engine.load_object("mine.c", objects.build(file, "mine.c").path, "mine.c")
+
+
+def test_files_that_cannot_be_taken(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "a"), write(tmp_path / "b")
+    for arguments, sentence in (
+        ([first, second], "mine.c#2: its kernel own/one has the name of a kernel of that name in mine.c; rename it"),
+        ([first, first], "the same file is given twice"),
+        ([tmp_path / "none.c"], "none.c: cannot be read (no such file or directory)"),
+        ([tmp_path], "cannot be read (is a directory)"),
+        ([write(tmp_path, "mine.txt")], "not a kernel file by its name; it must end in .c, .cc"),
+        ([write(tmp_path, "not.so")], "cannot be loaded"),
+    ):
+        given = [word for file in arguments for word in ("--kernel", file)]
+        answer = fencepost("run", *given, "--dry-run", cwd=tmp_path)
+        assert answer.returncode == 2 and sentence in answer.stderr, answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_no_compiler_and_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setenv("CC", "no-such-compiler")
+        with pytest.raises(MeasureError, match="CC=no-such-compiler: no such compiler"):
+            objects.build(file, "x")
+        patch.delenv("CC")
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(MeasureError, match=r"no C compiler \(cc, gcc, clang\); install one"):
+            objects.build(file, "x")
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    answer = fencepost("list", "--kernel", file, cwd=tmp_path)
+    assert answer.returncode == 3 and "set XDG_CACHE_HOME to a folder that can be written" in answer.stderr
+
+
+def test_a_run_is_resumed_with_the_same_kernels_only(tmp_path: Path, cache: Path) -> None:
+    file = write(tmp_path)
+    answer = fencepost("run", "own/one", "--kernel", file, "--rounds", 2, "-q", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    (run,) = (tmp_path / "results" / "runs").iterdir()
+    schema.round_file(run, 2).unlink()
+    file.write_text(file.read_text().replace("42", "43"))
+    changed = fencepost("run", "--resume", run, "--kernel", file, "-q", cwd=tmp_path)
+    assert changed.returncode == 2 and "not the kernels that this run began with" in changed.stderr
+    again = fencepost("run", "--resume", run, "-q", cwd=tmp_path)  # from the cache
+    assert again.returncode == 0, again.stderr
+    assert schema.round_file(run, 2).is_file()
+    schema.round_file(run, 2).unlink()
+    shutil.rmtree(cache)
+    gone = fencepost("run", "--resume", run, "-q", cwd=tmp_path)
+    assert gone.returncode == 2 and "add --kernel with its file" in gone.stderr
+    file.write_text(file.read_text().replace("43", "42"))
+    assert fencepost("run", "--resume", run, "--kernel", file, "-q", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("language", [[], ["--cxx"]])
+def test_new_writes_a_kernel_that_runs(language: list[str], tmp_path: Path) -> None:
+    answer = fencepost("new", "speed/mine", *language, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    (file,) = tmp_path.glob("speed_mine.c*")
+    built = objects.build(file, "x")
+    assert built.warnings == ""
+    done = fencepost("run", "speed/mine", "--kernel", file, "--rounds", 1, "--profile", "quick", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["unmeasurable"] == []
+    before = file.read_text()
+    again = fencepost("new", "speed/mine", *language, cwd=tmp_path)
+    assert again.returncode == 2 and "is there already" in again.stderr and file.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["Upper", "a/b/c", "1st", "a-b", "", "../x", "x/"])
+def test_new_takes_kernel_names_only(name: str, tmp_path: Path) -> None:
+    answer = fencepost("new", name, cwd=tmp_path)
+    assert answer.returncode == 2 and "not a kernel's name" in answer.stderr
+    assert not list(tmp_path.glob("*.c"))
