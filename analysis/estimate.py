@@ -22,6 +22,7 @@ import pandas as pd
 from scipy import stats
 
 from fencepost.analysis.frame import Floats, Histogram, Reduced, map_runs, reduce_run
+from fencepost.bench import schema
 
 COVERAGE = 0.95
 FEWEST_PROCESSES = 6
@@ -344,12 +345,14 @@ def estimate_cases(reduced: Reduced) -> pd.DataFrame:
     groups = frame.groupby("case", observed=True).indices if len(frame) else {}
     columns = {name: frame[name].to_numpy() for name in frame.columns}
     rounds = len(reduced.workers)
+    imported = schema.IMPORTED in reduced.run
     rows = [
         _estimate_case(
             case,
             columns,
             np.asarray(groups.get(case["case"], []), np.int64),
-            rounds,
+            # A file of another tool need not have each benchmark in every process.
+            len(groups.get(case["case"], [])) if imported else rounds,
             reduced.histograms.get(case["case"]),
         )
         for case in plan["cases"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.tables import Table, count, plain, size
+from fencepost.analysis.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,8 +165,11 @@ def _canvas(name: str, height: float = 3.5) -> Iterator[tuple[Canvas, Axes]]:
 
 def _svg(canvas: Canvas, name: str, title: str, description: str) -> str:
     buffer = io.StringIO()
-    canvas.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
+    with warnings.catch_warnings():
+        # Letters that matplotlib's own font lacks: the page's font draws them. Some of them would drive a terminal.
+        warnings.filterwarnings("ignore", message="Glyph")
+        canvas.savefig(buffer, format="svg", metadata={"Date": None})
+    text = visible(buffer.getvalue())
     text = text[text.index("<svg ") :].strip()
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
@@ -181,7 +186,8 @@ def _svg(canvas: Canvas, name: str, title: str, description: str) -> str:
     view = re.search(r'viewBox="[^"]+"', opening)
     head = (
         f'<svg {view[0] if view else ""} class="figure" role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+        f'<title id="{name}-title">{escape(visible(title))}</title>'
+        f'<desc id="{name}-desc">{escape(visible(description))}</desc>'
     )
     return head + re.sub(r"\n\s*", "\n", rest)
 

@@ -164,7 +164,7 @@ def process_medians(folders: Path | str | Iterable[Path | str], *, processes: in
     several = [folders] if isinstance(folders, str | Path) else list(folders)
     frames = [frame for frame in map_runs(_processes_only, several, processes=processes) if len(frame)]
     if not frames:
-        return _process_frame([])
+        return process_frame([])
     for name in ("run", "case", "kernel"):
         categories = pd.api.types.union_categoricals([frame[name] for frame in frames]).categories
         for frame in frames:
@@ -192,6 +192,8 @@ def map_runs(function: Any, folders: Sequence[Path | str], *, processes: int | N
 def reduce_run(folder: Path | str) -> Reduced:
     """Reduce one run folder: medians per process, histograms of event kernels, time series of cases measured once.
 
+    A folder that holds them already (``rows.parquet``: published, or imported) is read with `read_reduced`.
+
     Returns
     -------
     Reduced
@@ -200,8 +202,14 @@ def reduce_run(folder: Path | str) -> Reduced:
         ``cpu``, ``flags``.
     """
     folder = Path(folder)
+    if (folder / schema.ROWS_FILE).exists():
+        from fencepost.analysis.reduced import read_reduced
+
+        return read_reduced(folder)
     run = _read_run(folder)
     machine = schema.read_machine(folder)
+    if schema.IMPORTED in run:
+        raise RunFolderError(f"{folder / schema.ROWS_FILE}: not found in an imported run; import its file again")
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     once = {name for name, case in planned.items() if case["once"]}
     rows: list[dict[str, Any]] = []
@@ -225,7 +233,7 @@ def reduce_run(folder: Path | str) -> Reduced:
         if "begin_ticks" in columns:
             series |= _series(item, once)
     histograms = {name: _pool(*parts) for name, parts in events.items()}
-    return Reduced(folder, run, machine, _process_frame(rows), pd.DataFrame(workers), histograms, series)
+    return Reduced(folder, run, machine, process_frame(rows), pd.DataFrame(workers), histograms, series)
 
 
 def _processes_only(folder: Path) -> pd.DataFrame:
@@ -547,7 +555,8 @@ _PROCESS_COLUMNS = (
 )
 
 
-def _process_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def process_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows, one a case and process, as the frame that `process_medians` describes."""
     frame = pd.DataFrame(rows, columns=list(_PROCESS_COLUMNS))
     for name in ("run", "case", "kernel", "status"):
         frame[name] = frame[name].astype("category")

@@ -1,7 +1,7 @@
 """The report of a run: one self-contained HTML file, the same in Markdown, and its rows as JSON.
 
 Whatever comes from outside (names of CPUs, labels, kernels) is text: jinja escapes it for HTML, matplotlib for SVG,
-`_markdown` for Markdown.
+`fencepost.analysis.text` for Markdown.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from fencepost.analysis.tables import (
     table,
     with_bounds,
 )
+from fencepost.analysis.text import finalize, visible
+from fencepost.analysis.text import markdown as _markdown
 from fencepost.analysis.topics.memory import caches
 from fencepost.bench.schema import SCHEMA_VERSION
 
@@ -510,6 +512,7 @@ def as_html(document: Document) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -531,20 +534,6 @@ def _code_spans(text: str) -> str:
 
 # ---- Markdown ----
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!$])")
-
-
-def _markdown(text: str) -> str:
-    """Text as text: nothing in it is markup, a table cell or a line of its own."""
-    return (
-        _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;"))
-        .replace("\\<", "&lt;")
-        .replace("\\>", "&gt;")
-        .replace("\r", " ")
-        .replace("\n", " ")
-    )
-
-
 # Only what our own sentences put between backticks: a name from outside may hold backticks too.
 _COMMAND = re.compile(r"`([\w ./'*-]+)`")
 
@@ -557,7 +546,7 @@ def _spans(text: str) -> str:
 def _markdown_table(item: Table, fold: int | None = None) -> list[str]:
     if fold is not None and len(item.rows) > fold:
         # Inside of <summary> a page's renderer takes HTML; a caption may hold names from outside.
-        caption = escape(" ".join(item.caption.split()))
+        caption = escape(visible(" ".join(item.caption.split())))
         opening = ["<details>", f"<summary>{caption}: {len(item.rows)} rows</summary>", ""]
         return [*opening, *_markdown_table(item)[2:], "</details>", ""]
     lines = [

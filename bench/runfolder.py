@@ -159,6 +159,8 @@ def resume(path: Path) -> RunFolder:
         raise UsageError(f"{path}: no such run folder; see the folders in {DEFAULT_BASE}")
     run = schema.read_run(path)
     schema.read_machine(path)
+    if (path / schema.ROWS_FILE).exists() or schema.IMPORTED in run:
+        raise UsageError(f"{path}: an imported or published run, which cannot be gone on with; start one of your own")
     recorded = run.get("plan_sha256")
     if recorded is not None and recorded != plan_from_json(run["plan"]).sha256():
         raise schema.RunFolderError(
@@ -178,7 +180,8 @@ def resume(path: Path) -> RunFolder:
 
 
 def find(name: str | Path, base: Path = DEFAULT_BASE) -> Path:
-    """The run folder that a user means by a path, by an id in `base`, or by ``latest``.
+    """The run folder that a user means by a path, by an id in `base`, or by ``latest``: the newest measured here, not
+    an imported one.
 
     Raises
     ------
@@ -186,7 +189,9 @@ def find(name: str | Path, base: Path = DEFAULT_BASE) -> Path:
         when there is none.
     """
     if str(name) == LATEST and not Path(name).is_dir():
-        runs = [path.parent for path in base.glob(f"*/{schema.RUN_FILE}")]
+        runs = [
+            path.parent for path in base.glob(f"*/{schema.RUN_FILE}") if f"Z-{schema.IMPORTED}-" not in path.parent.name
+        ]
         folders = sorted(runs, key=lambda path: (path.name[:16], path.stat().st_mtime_ns))
         if not folders:
             raise UsageError(f"no run yet in {base}; start one with `fencepost run`")

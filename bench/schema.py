@@ -11,6 +11,11 @@ A run folder is ``results/runs/<UTC time>-<machine>/`` and holds
     `ROUND_KEY`, one JSON record with what belongs to the process and to each case (`ROUND_SCHEMA`). A round is one
     file so that it is there entirely or not at all.
 
+A run folder whose rounds were reduced to one row a case and process has ``rows.parquet`` (`ROWS_FILE`) in their place:
+that is what is published, and what an import from another tool's file comes to. In its metadata, under the same key,
+is a record of its own (`ROWS_SCHEMA`). An imported run says so in run.json (``imported``); it names no CPU, and nothing
+in it but the times is known.
+
 Everything is read through `read_run`, `read_machine` and `parse_round_record`, which answer damage with one sentence
 that names the file and the field.
 """
@@ -29,6 +34,9 @@ SCHEMA_VERSION = 1
 RUN_FILE = "run.json"
 MACHINE_FILE = "machine.json"
 ROUNDS_FOLDER = "rounds"
+ROWS_FILE = "rows.parquet"
+IMPORTED = "imported"
+"""Key in run.json of a run that another tool measured; also the beginning of its machine's key."""
 ROUND_KEY = b"fencepost"
 
 FLAGS = {"migrated": 1, "switched": 2, "faulted": 4, "low_overlap": 8, "short": 16, "hand_over_drift": 32}
@@ -55,6 +63,9 @@ COLUMNS = {
 """Columns of a round file and their Arrow types; ``dictionary`` is a dictionary of strings. The rows of one case follow
 each other. The value of a row is ``(ticks - overhead_ticks) / operations`` ticks per operation."""
 
+WORKER_NUMBERS = ("tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms")
+"""What every worker process tells of itself; ``tick_hz`` converts its ticks."""
+
 _STRING = {"type": "string"}
 _NUMBER = {"type": "number"}
 _INTEGER = {"type": "integer"}
@@ -69,7 +80,7 @@ _CASE = {
         "kernel": _STRING,
         "parameters": {"type": "object"},
         "values": {"type": "array", "items": _INTEGER},
-        "cpus": {"type": "array", "items": _INTEGER, "minItems": 1},
+        "cpus": {"type": "array", "items": _INTEGER},
         "relation": _STRING_OR_NULL,
         "unit": _STRING,
         "summary": _STRING,
@@ -90,7 +101,7 @@ RUN_SCHEMA: dict[str, Any] = {
         "id": _STRING,
         "created_utc": _STRING,
         "command": {"type": "array", "items": _STRING},
-        "launcher": {"enum": ["taskset", "sched_setaffinity"]},
+        "launcher": {"enum": ["taskset", "sched_setaffinity", "another tool"]},
         "machine_key": _STRING,
         "versions": {"type": "object", "additionalProperties": _STRING},
         "engine": {
@@ -123,7 +134,7 @@ RUN_SCHEMA: dict[str, Any] = {
                 "rounds": {"type": "integer", "minimum": 1},
                 "batches": {"type": "integer", "minimum": 1},
                 "batch_ns": {"type": "integer", "minimum": 1},
-                "cpus": {"type": "array", "items": _INTEGER, "minItems": 1},
+                "cpus": {"type": "array", "items": _INTEGER},
                 "cases": {"type": "array", "items": _CASE},
                 "unmeasurable": {
                     "type": "array",
@@ -142,6 +153,36 @@ RUN_SCHEMA: dict[str, Any] = {
                 },
             },
         },
+        IMPORTED: {
+            "type": "object",
+            "required": ["format", "files", "tool"],
+            "properties": {
+                "format": _STRING,
+                "files": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "sha256"],
+                        "properties": {"name": _STRING, "sha256": _STRING},
+                    },
+                },
+                "tool": _STRING,
+            },
+        },
+    },
+    # Only of an imported run is it not known where it ran.
+    "if": {"not": {"required": [IMPORTED]}},
+    "then": {
+        "properties": {
+            "launcher": {"enum": ["taskset", "sched_setaffinity"]},
+            "plan": {
+                "properties": {
+                    "cpus": {"minItems": 1},
+                    "cases": {"items": {"properties": {"cpus": {"minItems": 1}}}},
+                }
+            },
+        }
     },
 }
 """What run.json must hold (JSON Schema 2020-12). Further keys are allowed and kept. ``objects`` are the kernels of a
@@ -226,6 +267,29 @@ ROUND_SCHEMA: dict[str, Any] = {
 ``unsupported`` or ``failed`` has no rows, and its reason is one sentence. ``histogram`` is there for event kernels: all
 events of the process, net of overhead, as ascending tick counts and how often each was seen."""
 
+ROWS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["schema", "run", "workers"],
+    "properties": {
+        "schema": _INTEGER,
+        "run": _STRING,
+        "workers": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["round", "tick_source", *WORKER_NUMBERS],
+                "properties": {
+                    "round": {"type": "integer", "minimum": 1},
+                    "tick_source": _STRING,
+                    **dict.fromkeys(WORKER_NUMBERS, _NUMBER_OR_NULL),
+                },
+            },
+        },
+    },
+}
+"""The record in the metadata of rows.parquet: one worker a round. Its numbers are null where they are not known."""
+
 
 class RunFolderError(ValueError):
     """A run folder cannot be read: the message names the file, the field and the way out."""
@@ -267,6 +331,15 @@ def parse_round_record(path: Path, text: bytes | None) -> dict[str, Any]:
     return _parse(path, text, "round")
 
 
+def parse_rows_record(path: Path, text: bytes | None) -> dict[str, Any]:
+    """Check the JSON record found under `ROUND_KEY` in the metadata of the rows file `path`."""
+    if text is None:
+        raise RunFolderError(
+            f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; these are no rows written by fencepost"
+        )
+    return _parse(path, text, "rows")
+
+
 def _read_json(path: Path, kind: str) -> dict[str, Any]:
     try:
         text = path.read_bytes()
@@ -280,7 +353,7 @@ def _read_json(path: Path, kind: str) -> dict[str, Any]:
 def _parse(path: Path, text: bytes, kind: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(
             f"{path}: not valid JSON ({error}); the file is truncated or was edited by hand"
         ) from error
@@ -303,5 +376,5 @@ def _parse(path: Path, text: bytes, kind: str) -> dict[str, Any]:
 def _validator(kind: str) -> Draft202012Validator:
     from jsonschema import Draft202012Validator  # 60 ms to import: only readers of run folders pay it
 
-    schemas = {"run": RUN_SCHEMA, "machine": MACHINE_SCHEMA, "round": ROUND_SCHEMA}
+    schemas = {"run": RUN_SCHEMA, "machine": MACHINE_SCHEMA, "round": ROUND_SCHEMA, "rows": ROWS_SCHEMA}
     return Draft202012Validator(schemas[kind])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from fencepost.analysis.text import json_text, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,10 +19,19 @@ PIPE_WIDTH = 160
 
 
 def console(*, err: bool = False) -> Console:
-    """A console that neither guesses markup nor colours numbers in text from outside."""
-    from rich.console import Console
+    """A console that neither guesses markup nor colours numbers in text from outside, and shows no hidden character.
+
+    Here, where everything passes: a table made elsewhere need not think of it.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     class PlainConsole(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            """As rich does, with `visible` text; its own control sequences are segments of another kind."""
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
         def on_broken_pipe(self) -> None:
             """Leave it to the entry point: rich would exit with 1, as if `| head` were a fault."""
             raise BrokenPipeError
@@ -60,14 +71,13 @@ def unmeasurable_table(rows: Iterable[Sequence[object]]) -> Table:
 
 def printable(text: str) -> str:
     """`text` without control characters, which could drive the reader's terminal."""
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
+    return visible(text)
 
 
 def print_json(document: Any) -> None:
     """Print `document` as JSON: keys in their order, no NaN (null), UTF-8."""
-    sys.stdout.write(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    text = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    sys.stdout.write(json_text(text) + "\n")
 
 
 def duration(nanoseconds: float) -> str:

@@ -8,6 +8,7 @@ import traceback
 
 import click
 
+from fencepost.analysis.text import visible
 from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE, FencepostError, MeasureError, UsageError
 
 DEBUG_VARIABLE = "FENCEPOST_DEBUG"
@@ -55,7 +56,7 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
             f"a fault in fencepost itself: {type(error).__name__}: {error}; "
             f"please report it with what {DEBUG_VARIABLE}=1 shows"
         )
-    click.echo(f"fencepost: {sentence}", err=True)
+    click.echo(f"fencepost: {visible(sentence)}", err=True)  # it may quote a file or a name from outside
     return exit_code_of(error)
 
 

@@ -18,6 +18,8 @@ COMMANDS = {
     "config": "own",
     "doctor": "doctor",
     "report": "report",
+    "export": "exchange",
+    "import": "exchange",
 }
 
 

@@ -1,0 +1,213 @@
+"""``rows.parquet``: a run reduced to one row a case and process, without its batches.
+
+It holds all that the report and the estimates are made of, so that a published folder, or what another tool's file was
+imported to, is a run folder like any other: `fencepost report`, `compare` and `export` read it. The figures are the
+same to the last bit.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fencepost.analysis.frame import Histogram, Reduced, process_frame
+from fencepost.bench import schema
+from fencepost.bench.schema import ROUND_KEY, ROWS_FILE, RunFolderError
+
+_NUMBERS = (
+    *("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged", "disturbed", *schema.FLAGS),
+    *("tick_hz", "core_hz", "chain_ratio", "elapsed_ns"),
+)
+_POINT = pa.struct([("seconds", pa.float64()), ("ns", pa.float64()), ("cpu", pa.int32()), ("flags", pa.int32())])
+LAYOUT = pa.schema(
+    [
+        ("case", pa.dictionary(pa.int32(), pa.string())),
+        ("round", pa.int32()),
+        ("status", pa.dictionary(pa.int32(), pa.string())),
+        ("reason", pa.string()),
+        ("batches", pa.int64()),
+        *((name, pa.float64()) for name in _NUMBERS),
+        ("metrics", pa.map_(pa.string(), pa.float64())),
+        # In the first row of a case only: all events of the run, and what was measured once over time.
+        ("events_ticks", pa.list_(pa.int64())),
+        ("events_count", pa.list_(pa.int64())),
+        ("events_tick_hz", pa.float64()),
+        ("series", pa.list_(_POINT)),
+        # Of an imported run: all values of the process, in ns.
+        ("values_ns", pa.list_(pa.float64())),
+    ]
+)
+"""Columns of rows.parquet: those of `fencepost.analysis.frame.process_medians`, and what belongs to a whole case."""
+
+LARGEST_BYTES = 256 << 20
+"""Of the columns before compression: a standard run has some 5 MB, and a small file can unfold to far more."""
+_STATUS = ("ok", "unsupported", "failed")
+_OPTIONAL_LISTS = ("events_ticks", "events_count", "series", "values_ns")
+
+
+def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[float]] | None = None) -> bytes:
+    """A reduced run as the bytes of its ``rows.parquet``.
+
+    Parameters
+    ----------
+    reduced
+        what `reduce_run` gave.
+    values_ns
+        all values of a case (its id) in a process (its round), in ns, where they are known: of imported runs.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in LAYOUT.names}
+    seen: set[str] = set()
+    for row in reduced.processes.to_dict("records"):
+        case, number = str(row["case"]), int(row["round"])
+        first = case not in seen
+        seen.add(case)
+        histogram = reduced.histograms.get(case) if first else None
+        series = reduced.series.get(case) if first else None
+        columns["case"].append(case)
+        columns["round"].append(number)
+        columns["status"].append(str(row["status"]))
+        columns["reason"].append(row["reason"] if isinstance(row["reason"], str) else None)
+        columns["batches"].append(int(row["batches"]))
+        for name in _NUMBERS:
+            columns[name].append(float(row[name]))
+        columns["metrics"].append(list(row["metrics"].items()))
+        columns["events_ticks"].append(None if histogram is None else histogram.ticks.tolist())
+        columns["events_count"].append(None if histogram is None else histogram.count.tolist())
+        columns["events_tick_hz"].append(None if histogram is None else histogram.tick_hz)
+        columns["series"].append(None if series is None else series.to_dict("records"))
+        columns["values_ns"].append((values_ns or {}).get((case, number)))
+    names = ("round", "tick_source", *schema.WORKER_NUMBERS)
+    workers = [
+        {name: _number_or_none(row[name]) if name in schema.WORKER_NUMBERS else row[name] for name in names}
+        for row in reduced.workers.to_dict("records")
+    ]
+    record = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
+    text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+    arrays = [pa.array(columns[field.name], field.type) for field in LAYOUT]
+    table = pa.Table.from_arrays(arrays, schema=LAYOUT.with_metadata({ROUND_KEY: text}))
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def read_reduced(folder: Path | str) -> Reduced:
+    """A run folder that holds ``rows.parquet``, as `reduce_run` would give it.
+
+    Raises
+    ------
+    RunFolderError
+        naming file and field, where something is damaged, unfit for the plan in run.json, or too large.
+    """
+    folder = Path(folder)
+    run, machine = schema.read_run(folder), schema.read_machine(folder)
+    table, record = _read_table(folder / ROWS_FILE)
+    path = folder / ROWS_FILE
+    if record["run"] != run["id"]:
+        raise RunFolderError(f"{path}: field run: {record['run']!r}, but run.json has id {run['id']!r}")
+    planned = {case["case"]: case for case in run["plan"]["cases"]}
+    _check_rows(path, table, record, planned)
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    rows, histograms, series = [], {}, {}
+    for index, case in enumerate(columns["case"]):
+        row = {name: columns[name][index] for name in ("round", "case", "status", "reason", "batches", *_NUMBERS)}
+        metrics = dict(columns["metrics"][index])
+        rows.append({"run": run["id"], "kernel": planned[case]["kernel"], **row, "metrics": metrics})
+        ticks, count = columns["events_ticks"][index], columns["events_count"][index]
+        if ticks is not None:
+            histograms[case] = Histogram(
+                np.asarray(ticks, np.int64), np.asarray(count, np.int64), columns["events_tick_hz"][index]
+            )
+        if columns["series"][index] is not None:
+            series[case] = pd.DataFrame(columns["series"][index], columns=_POINT.names)
+    workers = pd.DataFrame(record["workers"])
+    for name in schema.WORKER_NUMBERS:
+        workers[name] = workers[name].astype(float)
+    return Reduced(folder, run, machine, process_frame(rows), workers, histograms, series)
+
+
+def values_of(folder: Path | str) -> dict[tuple[str, int], list[float]]:
+    """All values of each case and process of an imported run, in ns; empty for a run that has medians only."""
+    table, _ = _read_table(Path(folder) / ROWS_FILE)
+    cases, rounds, values = (table.column(name).to_pylist() for name in ("case", "round", "values_ns"))
+    return {
+        (case, number): inside for case, number, inside in zip(cases, rounds, values, strict=True) if inside is not None
+    }
+
+
+def _number_or_none(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
+        text = (file.metadata.metadata or {}).get(ROUND_KEY)
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        unfolded = sum(group.total_byte_size for group in groups)
+        if unfolded > LARGEST_BYTES:
+            raise RunFolderError(f"{path}: unfolds to {unfolded >> 20} MiB, more than {LARGEST_BYTES >> 20} MiB")
+        if not file.schema_arrow.equals(LAYOUT):
+            raise RunFolderError(f"{path}: {_difference(file.schema_arrow)}")
+        table = file.read(use_threads=False)
+        table.validate(full=True)
+    except OSError as error:
+        raise RunFolderError(f"{path}: {error.strerror or error}") from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise RunFolderError(f"{path}: not a complete Parquet file ({first}); publish or import it again") from error
+    return table, schema.parse_rows_record(path, text)
+
+
+def _difference(found: pa.Schema) -> str:
+    for field in LAYOUT:
+        if field.name not in found.names:
+            return f"column {field.name} is missing; these are no rows written by fencepost"
+        if found.field(field.name).type != field.type:
+            return f"column {field.name} is of type {found.field(field.name).type}, expected {field.type}"
+    extra = next((name for name in found.names if name not in LAYOUT.names), None)
+    return f"column {extra} is unknown" if extra else "its columns are in another order than fencepost writes"
+
+
+def _check_rows(path: Path, table: pa.Table, record: Mapping[str, Any], planned: Mapping[str, Any]) -> None:
+    for name in table.column_names:
+        if name not in (*_OPTIONAL_LISTS, "reason", "events_tick_hz") and table.column(name).null_count:
+            raise RunFolderError(f"{path}: column {name} has {table.column(name).null_count} empty values")
+    rounds = [worker["round"] for worker in record["workers"]]
+    if len(set(rounds)) != len(rounds):
+        raise RunFolderError(f"{path}: field workers: a round is named twice")
+    cases, numbers = table.column("case").to_pylist(), table.column("round").to_pylist()
+    stranger = next((case for case in cases if case not in planned), None)
+    if stranger is not None:
+        raise RunFolderError(f"{path}: column case: {stranger!r} is not in the plan of run.json")
+    if not set(numbers) <= set(rounds):
+        raise RunFolderError(f"{path}: column round: {min(set(numbers) - set(rounds))} has no worker in the record")
+    if len(set(zip(cases, numbers, strict=True))) != len(cases):
+        raise RunFolderError(f"{path}: column case: a case stands twice in one round")
+    statuses = set(table.column("status").to_pylist())
+    if not statuses <= set(_STATUS):
+        raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r} is not one of {_STATUS}")
+    for name in _NUMBERS:
+        if _infinite(table.column(name).to_pylist()):
+            raise RunFolderError(f"{path}: column {name}: an infinite value")
+    for ticks, count, rate in zip(
+        *(table.column(name).to_pylist() for name in ("events_ticks", "events_count", "events_tick_hz")), strict=True
+    ):
+        if (ticks is None, count is None) != (rate is None, rate is None):
+            raise RunFolderError(
+                f"{path}: columns events_ticks, events_count and events_tick_hz do not belong together"
+            )
+        if ticks is not None and (len(ticks) != len(count) or not rate > 0 or None in ticks or None in count):
+            raise RunFolderError(f"{path}: columns events_ticks and events_count differ in length, or have gaps")
+
+
+def _infinite(values: Iterable[float]) -> bool:
+    return any(math.isinf(value) for value in values)

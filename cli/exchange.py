@@ -1,0 +1,80 @@
+"""`fencepost export` and `fencepost import`: runs in the formats of other tools, and other tools' files as runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+
+FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core")
+
+
+@click.command(name="export", short_help="Write a run in the format of another tool.")
+@click.argument("run", default="latest")
+@click.option("--format", "wanted", type=click.Choice(FORMATS), required=True, help="bmf is the Bencher Metric Format.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PATH", help="Write it here; to standard output by default."
+)
+@verbose_option
+def export_command(run: str, wanted: str, out: Path | None) -> None:
+    """Write RUN (a run folder, a run's id, or `latest`) in the format of another tool.
+
+    What a format cannot hold is named on standard error. Values are in the unit that each tool uses; one value a
+    process, its median.
+    """
+    from fencepost.analysis.exchange import export
+    from fencepost.bench import runfolder
+    from fencepost.cli import display
+
+    exported = export(runfolder.find(run), wanted)
+    for sentence in exported.left_out:
+        click.echo(f"fencepost: {display.printable(sentence)}", err=True)
+    if out is None:
+        click.echo(exported.text, nl=False)
+        return
+    runfolder.atomic_write(out, exported.text.encode())
+    click.echo(display.printable(display.short_path(out)))
+
+
+@click.command(name="import", short_help="Make a run of another tool's file.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", "base", type=click.Path(path_type=Path), metavar="FOLDER", help="Where runs go; results/runs by default."
+)
+@json_option
+@verbose_option
+def import_command(files: tuple[Path, ...], base: Path | None, as_json: bool) -> None:
+    """Make a run folder, marked as imported, of FILES written by pytest-benchmark, pyperf, Google Benchmark or
+    core-to-core-latency (its CSV).
+
+    Several files of one tool become one run, each a process of its own: one process gives no interval, six do.
+    `fencepost report`, `compare` and `export` read the run like any other.
+    """
+    from fencepost.analysis.exchange import import_files
+    from fencepost.bench import runfolder, schema
+    from fencepost.cli import display
+
+    run, machine, rows = import_files(files)
+    with runfolder.create(base or runfolder.DEFAULT_BASE, machine, run) as folder:
+        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.id))
+        (folder.path / schema.ROUNDS_FOLDER).rmdir()
+    told: dict[str, Any] = {
+        "folder": str(folder.path),
+        "id": folder.id,
+        "format": run[schema.IMPORTED]["format"],
+        "tool": run[schema.IMPORTED]["tool"],
+        "cases": len(run["plan"]["cases"]),
+        "processes": run["plan"]["rounds"],
+    }
+    if as_json:
+        display.print_json(told)
+        return
+    click.echo(
+        display.printable(
+            f"{display.short_path(folder.path)}: {told['cases']} cases of {told['tool']}, "
+            f"{told['processes']} {'process' if told['processes'] == 1 else 'processes'}"
+        )
+    )

@@ -1,0 +1,481 @@
+"""Runs in the formats of other tools and back; the tools themselves read what is written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+from runtime import fencepost_inside
+from synthetic import Case, pingpong_cases, plain_cases, write_run
+
+from fencepost.analysis import exchange, frame, reduced
+from fencepost.analysis.estimate import analyse
+from fencepost.analysis.exchange import ExchangeError, export, import_files, parse, read_file
+from fencepost.analysis.report import as_html, as_json, build_document
+from fencepost.analysis.text import HIDDEN, one_line
+from fencepost.bench import runfolder, schema
+from fencepost.bench.errors import UsageError
+
+TOOL = Path("/usr/share/benchmark/compare.py")
+"""Google's, from Debian's libbenchmark-tools."""
+HOLDING_VALUES = ("pytest-benchmark", "pyperf", "google-benchmark")
+BMF = {
+    "type": "object",
+    "patternProperties": {
+        ".+": {
+            "type": "object",
+            "patternProperties": {
+                ".+": {
+                    "type": "object",
+                    "properties": {name: {"type": "number"} for name in ("value", "lower_value", "upper_value")},
+                    "required": ["value"],
+                }
+            },
+        }
+    },
+}
+"""As published at bencher.dev/docs/reference/bencher-metric-format."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pairs = pingpong_cases({(0, 1): ("same_l3", 40.0), (1, 0): ("same_l3", 42.0)})
+    return write_run(tmp_path_factory.mktemp("runs") / "run", [*plain_cases(3), *pairs], rounds=7)
+
+
+def imported(tmp_path: Path, *files: Path | str) -> Path:
+    """The run folder that `files` come to."""
+    document, machine, rows = import_files(files)
+    with runfolder.create(tmp_path / "runs", machine, document) as folder:
+        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.id))
+    return folder.path
+
+
+def stored(tmp_path: Path, content: str | bytes | dict[str, Any], name: str = "file.json") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else _text(content).encode())
+    return path
+
+
+def _text(content: str | dict[str, Any]) -> str:
+    return content if isinstance(content, str) else json.dumps(content)
+
+
+# ---- rows.parquet ----
+
+
+def test_a_reduced_run_is_the_run_to_the_last_bit(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "whole", rounds=6)
+    small = tmp_path / "small"
+    small.mkdir()
+    for name in (schema.RUN_FILE, schema.MACHINE_FILE):
+        shutil.copy(folder / name, small)
+    (small / schema.ROWS_FILE).write_bytes(reduced.encode_rows(frame.reduce_run(folder)))
+    assert as_json(small) == as_json(folder)
+    whole, again = frame.reduce_run(folder), frame.reduce_run(small)
+    assert whole.series.keys() == again.series.keys() != set()
+    for name, series in whole.series.items():
+        assert series.to_dict("list") == again.series[name].to_dict("list")
+
+
+# ---- round trips ----
+
+
+@pytest.mark.parametrize("wanted", HOLDING_VALUES)
+def test_export_and_import_give_the_same_run(run: Path, tmp_path: Path, wanted: str) -> None:
+    again = imported(tmp_path, stored(tmp_path, export(run, wanted).text))
+    one, two = analyse(run), analyse(again)
+    assert two.run[schema.IMPORTED]["format"] == wanted
+    assert two.rows["case"].tolist() == one.rows[one.rows["ns"].notna()]["case"].tolist()
+    rows = one.rows[one.rows["ns"].notna()]
+    for name in ("ns", "ns_low", "ns_high"):
+        assert two.rows[name].tolist() == pytest.approx(rows[name].tolist(), rel=1e-14)
+    for name in ("kernel", "parameters", "cpus", "unit", "relation"):
+        assert two.rows[name].tolist() == rows[name].tolist()
+    key = ["case", "round"]
+    left, right = (a.processes.set_index(key)["ns"].to_dict() for a in (one, two))
+    assert {name: left[name] for name in right} == pytest.approx(right, rel=1e-14)
+
+
+TIMES = st.floats(1e-3, 1e12, allow_nan=False)
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(lambda name: name.strip())
+
+
+@given(
+    data=st.dictionaries(NAMES, st.lists(st.lists(TIMES, min_size=1, max_size=5), min_size=1, max_size=7), min_size=1),
+    wanted=st.sampled_from(HOLDING_VALUES),
+)
+@settings(max_examples=25, deadline=None)
+def test_values_come_back_as_they_went(
+    tmp_path_factory: pytest.TempPathFactory, data: dict[str, list[list[float]]], wanted: str
+) -> None:
+    """A foreign file of pyperf (several processes, several values each), exported and imported again."""
+    tmp_path = tmp_path_factory.mktemp("values")
+    document = {
+        "version": "1.0",
+        "benchmarks": [
+            {
+                "metadata": {"name": name, "unit": "second"},
+                "runs": [{"values": [value / 1e9 for value in values]} for values in processes],
+            }
+            for name, processes in data.items()
+        ],
+    }
+    first = imported(tmp_path, stored(tmp_path, document))
+    again = read_file(stored(tmp_path, export(first, wanted).text))
+    values = {item.name: [value for process in item.processes for value in process] for item in again.benchmarks}
+    assert values.keys() == {one_line(name, 1000) for name in data} if wanted == "pyperf" else data.keys()
+    if wanted != "pyperf":
+        for name, processes in data.items():
+            assert values[name] == pytest.approx([value for process in processes for value in process], rel=1e-14)
+
+
+@given(st.integers(2, 6).flatmap(lambda n: st.lists(TIMES, min_size=n * n, max_size=n * n)))
+@settings(max_examples=25, deadline=None)
+def test_a_matrix_comes_back_as_it_went(tmp_path_factory: pytest.TempPathFactory, times: list[float]) -> None:
+    tmp_path = tmp_path_factory.mktemp("matrix")
+    n = math.isqrt(len(times))
+    lines = [",".join(str(times[i * n + j]) if j < i else "" for j in range(n)) for i in range(n)]
+    folder = imported(tmp_path, stored(tmp_path, "\n".join(lines) + "\n", "a.csv"))
+    assert export(folder, "core-to-core").text.splitlines() == [
+        ",".join(repr(times[i * n + j]) if j < i else "" for j in range(n)) for i in range(n)
+    ]
+
+
+def test_the_csv_holds_every_row_and_its_figures(run: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(export(run, "csv").text)))
+    analysis = analyse(run)
+    assert [row["case"] for row in rows] == analysis.rows["case"].tolist()
+    for row, ns in zip(rows, analysis.rows["ns"], strict=True):
+        assert (float(row["ns"]) == ns) if row["ns"] else math.isnan(ns)
+    assert next(row["reason"] for row in rows if row["reason"])
+
+
+def test_bmf_fits_the_schema_of_bencher(run: Path) -> None:
+    document = json.loads(export(run, "bmf").text)
+    Draft7Validator(BMF).validate(document)
+    row = analyse(run).rows.iloc[0]
+    assert document[row["case"]]["latency"] == {
+        "value": row["ns"],
+        "lower_value": row["ns_low"],
+        "upper_value": row["ns_high"],
+    }
+
+
+def test_what_a_format_cannot_hold_is_named(tmp_path: Path) -> None:
+    cases = [Case("clock/empty", ns=0.0005, noise=5.0, process_noise=3.0), Case("plain/loop", ns=3)]
+    folder = write_run(tmp_path / "run", cases, rounds=8)
+    exported = export(folder, "pyperf")
+    assert [name.split(":")[0] for name in exported.left_out] == ["clock/empty@cpu1"]
+    with pytest.raises(ExchangeError, match="line/pingpong"):
+        export(folder, "core-to-core")
+    with pytest.raises(ExchangeError, match="nothing left to export"):
+        export(write_run(tmp_path / "only", cases[:1], rounds=8), "pyperf")
+    with pytest.raises(ExchangeError, match="no complete round"):
+        export(write_run(tmp_path / "none", cases, rounds=0), "csv")
+
+
+def test_no_name_of_a_host_leaves(run: Path) -> None:
+    host = os.uname().nodename
+    for wanted in exchange.FORMATS:
+        assert host not in export(run, wanted).text
+
+
+# ---- several files, replication ----
+
+
+def pytest_file(values: list[float], name: str = "test_a", **stats: Any) -> dict[str, Any]:
+    return {
+        "machine_info": {"cpu": {"brand_raw": "Some CPU"}},
+        "benchmarks": [{"fullname": name, "stats": {"data": values, **stats}}],
+        "version": "5.1.0",
+    }
+
+
+def test_one_process_gives_no_interval_and_six_files_do(tmp_path: Path) -> None:
+    files = [stored(tmp_path, pytest_file([(5 + i + k / 10) * 1e-9 for k in range(5)]), f"{i}.json") for i in range(6)]
+    one = analyse(imported(tmp_path, files[0])).rows.iloc[0]
+    assert one["ns"] == pytest.approx(5.2)
+    assert one["floor_ns"] == pytest.approx(5.0)
+    assert (one["batches"], one["rounds"]) == (5, 1)
+    assert math.isnan(one["ns_low"])
+    assert "few_rounds" in one["flags"]
+    six = analyse(imported(tmp_path, *files)).rows.iloc[0]
+    assert (six["ns_low"], six["ns_high"]) == pytest.approx((5.2, 10.2))
+    assert six["cycles"] != six["cycles"]
+
+
+def test_files_without_samples_give_median_and_floor(tmp_path: Path) -> None:
+    document = pytest_file([], median=2e-6, min=1e-6, rounds=40)
+    row = analyse(imported(tmp_path, stored(tmp_path, document))).rows.iloc[0]
+    assert (row["ns"], row["floor_ns"], row["batches"]) == (pytest.approx(2000), pytest.approx(1000), 40)
+
+
+def test_files_of_two_tools_do_not_mix(tmp_path: Path, run: Path) -> None:
+    files = [stored(tmp_path, export(run, name).text, f"{name}.json") for name in ("pyperf", "bmf", "google-benchmark")]
+    with pytest.raises(ExchangeError, match="import them apart"):
+        import_files([files[0], files[2]])
+
+
+GOOGLE: dict[str, Any] = {
+    "context": {"date": "2026-01-01", "num_cpus": 2, "library_version": "v1.9"},
+    "benchmarks": [
+        {"name": "BM_a", "run_name": "BM_a", "run_type": "iteration", "real_time": 2.0, "time_unit": "us"},
+        {"name": "BM_a", "run_name": "BM_a", "run_type": "iteration", "real_time": 4.0, "time_unit": "us"},
+        {
+            "name": "BM_a_mean",
+            "run_name": "BM_a",
+            "run_type": "aggregate",
+            "aggregate_name": "mean",
+            "real_time": 3.0,
+            "time_unit": "us",
+        },
+        {
+            "name": "BM_b_median",
+            "run_name": "BM_b",
+            "run_type": "aggregate",
+            "aggregate_name": "median",
+            "real_time": 7.0,
+            "time_unit": "ms",
+        },
+        {"name": "BM_c", "run_name": "BM_c", "error_occurred": True, "error_message": "no such device"},
+    ],
+}
+
+
+def test_googles_repetitions_medians_and_errors(tmp_path: Path) -> None:
+    rows = analyse(imported(tmp_path, stored(tmp_path, GOOGLE))).rows.set_index("case")
+    assert rows.loc["BM_a", "ns"] == pytest.approx(3000)
+    assert rows.loc["BM_a", "batches"] == 2
+    assert rows.loc["BM_b", "ns"] == pytest.approx(7e6)
+    assert "no such device" in str(rows.loc["BM_c", "reason"])
+
+
+# ---- the tools themselves ----
+
+
+def tool(*arguments: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(argument) for argument in arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def needs_pyperf() -> None:
+    """A development dependency: CI has it, or fails where it is imported."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("pyperf")
+
+
+def twice(folder: Path, tmp_path: Path, wanted: str) -> tuple[Path, Path]:
+    slower = write_run(tmp_path / "slower", [Case("plain/loop", {"i": i}, ns=2 * (1 + i / 10)) for i in range(3)])
+    faster = write_run(tmp_path / "faster", plain_cases(3))
+    return (
+        stored(tmp_path, export(faster, wanted).text, "old.json"),
+        stored(tmp_path, export(slower, wanted).text, "new.json"),
+    )
+
+
+def test_pytest_benchmark_compares_our_files(run: Path, tmp_path: Path) -> None:
+    old, new = twice(run, tmp_path, "pytest-benchmark")
+    out = tool(Path(sys.executable).with_name("pytest-benchmark"), "compare", old, new, cwd=tmp_path)
+    assert out.count("plain/loop[i=2]@cpu1") == 2
+    assert "(2.0" in out or "(1.9" in out
+
+
+def test_pyperf_compares_our_files(run: Path, tmp_path: Path) -> None:
+    needs_pyperf()
+    old, new = twice(run, tmp_path, "pyperf")
+    out = tool(sys.executable, "-m", "pyperf", "compare_to", old, new, cwd=tmp_path)
+    assert out.count("slower") >= 3
+    assert "plain/loop[i=2]@cpu1" in out
+    tool(sys.executable, "-m", "pyperf", "stats", old, cwd=tmp_path)
+    tool(sys.executable, "-m", "pyperf", "check", old, cwd=tmp_path)
+
+
+def test_pyperf_files_are_read(tmp_path: Path) -> None:
+    needs_pyperf()
+    import pyperf
+
+    runs = [pyperf.Run([1e-6 * (i + 1), 2e-6 * (i + 1)], collect_metadata=False) for i in range(6)]
+    runs = [pyperf.Run(run.values, metadata={"name": "mine"}, collect_metadata=False) for run in runs]
+    pyperf.BenchmarkSuite([pyperf.Benchmark(runs)]).dump(str(tmp_path / "p.json"))
+    row = analyse(imported(tmp_path, tmp_path / "p.json")).rows.iloc[0]
+    assert (row["case"], row["rounds"], row["batches"]) == ("mine", 6, 12)
+    assert row["ns"] == pytest.approx(5250)
+
+
+def test_googles_compare_reads_our_files(run: Path, tmp_path: Path) -> None:
+    if not TOOL.exists():
+        if os.environ.get("CI"):
+            pytest.fail("Google's compare.py is missing: install libbenchmark-tools")
+        pytest.skip("Google's compare.py is not installed (Debian: libbenchmark-tools)")
+    old, new = twice(run, tmp_path, "google-benchmark")
+    out = tool(sys.executable, TOOL, "--no-color", "benchmarks", old, new, cwd=tmp_path)
+    lines = [line.split() for line in out.splitlines() if line.startswith("plain/loop[i=2]@cpu1 ")]
+    assert len(lines) == 6
+    assert all(float(line[1]) == pytest.approx(1.0, abs=0.1) for line in lines)
+
+
+# ---- imported runs are runs ----
+
+
+def test_an_imported_run_is_reported_marked_and_never_the_latest(run: Path, tmp_path: Path) -> None:
+    own = tmp_path / "runs" / "20260101T000000Z-mine"
+    shutil.copytree(run, own)
+    folder = imported(tmp_path, stored(tmp_path, export(run, "pyperf").text))
+    assert schema.IMPORTED in schema.read_run(folder)
+    assert runfolder.find("latest", tmp_path / "runs") == own
+    page = as_html(build_document(analyse(folder)))
+    assert "another tool" in page
+    with pytest.raises(UsageError, match="cannot be gone on with"):
+        runfolder.resume(folder)
+    (folder / schema.ROWS_FILE).unlink()
+    with pytest.raises(schema.RunFolderError, match=r"rows\.parquet: not found in an imported run"):
+        frame.reduce_run(folder)
+
+
+def test_only_an_imported_run_may_name_no_cpu(run: Path, tmp_path: Path) -> None:
+    document = json.loads((run / schema.RUN_FILE).read_text())
+    document["plan"]["cpus"] = []
+    stored(tmp_path, document, schema.RUN_FILE)
+    with pytest.raises(schema.RunFolderError, match=r"plan\.cpus"):
+        schema.read_run(tmp_path)
+
+
+def test_commands(run: Path, tmp_path: Path) -> None:
+    done = fencepost_inside("export", str(run), "--format", "pyperf", "--out", "p.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "p.json\n")
+    done = fencepost_inside("import", "p.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "5 cases of pyperf, 7 processes" in done.stdout
+    done = fencepost_inside("import", "p.json", "--json", "--out", "here", cwd=tmp_path)
+    assert json.loads(done.stdout)["processes"] == 7
+    (folder,) = (tmp_path / "results" / "runs").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["machine.json", "rows.parquet", "run.json"]
+    out = fencepost_inside("export", str(folder), "--format", "csv", cwd=tmp_path)
+    assert out.stdout.startswith("case,kernel,")
+
+
+# ---- bad files ----
+
+NOT_OURS = "not a file of pytest-benchmark"
+BAD: dict[str, tuple[str | bytes | dict[str, Any], str]] = {
+    "empty": ("", "empty"),
+    "blank": (" \n", "empty"),
+    "binary": (b"\xff\xfe\x00\x01", "not text in UTF-8"),
+    "compressed": (b"\x1f\x8b\x08\x00", "gunzip"),
+    "truncated": ('{"benchmarks": [{"full', "not valid JSON"),
+    "deep": ("[" * 100_000, "not valid JSON"),
+    "other json": ({"hello": 1}, NOT_OURS),
+    "list": ("[1, 2]", NOT_OURS),
+    "no benchmarks": ({"machine_info": {}, "benchmarks": []}, "nothing to import"),
+    "text": ("hello, world\nhow, are you\n", NOT_OURS),
+    "not square": ("1,2\n3,4\n5,6\n", NOT_OURS),
+    "matrix of nothing": (",\n,\n", "every cell is empty"),
+    "matrix with NaN": (",\nnan,\n", "not a time in ns"),
+    "negative matrix": (",\n-5,\n", "not a time in ns"),
+    "NaN": (pytest_file([math.nan]), r"benchmarks\[0\]\.stats\.data\[0\]: NaN is not a time"),
+    "infinite": (pytest_file([1e-9, math.inf]), r"data\[1\]: an infinite value"),
+    "huge": ('{"machine_info": {}, "benchmarks": [{"name": "a", "stats": {"data": [1e999]}}]}', "an infinite value"),
+    "a word": (pytest_file(["fast"]), r'data\[0\]: "fast" is not a number'),  # type: ignore[list-item]
+    "no stats": ({"machine_info": {}, "benchmarks": [{"name": "a"}]}, r"stats: null is not an object"),
+    "no name": ({"machine_info": {}, "benchmarks": [{"stats": {"data": [1]}}]}, r"fullname: null is not a name"),
+    "long name": (pytest_file([1e-9], "a" * 5000), "1 to 1000 characters"),
+    "twice": (
+        {"machine_info": {}, "benchmarks": [{"name": "a", "stats": {"data": [1]}}] * 2},
+        "'a' stands there twice",
+    ),
+    "unknown unit": (
+        {"context": {}, "benchmarks": [{**GOOGLE["benchmarks"][0], "time_unit": "fortnight"}]},
+        r'time_unit: "fortnight" is not a unit of time',
+    ),
+    "bytes": (
+        {"benchmarks": [{"metadata": {"name": "a", "unit": "byte"}, "runs": [{"values": [1.0]}]}]},
+        "'byte' is not a unit of time",
+    ),
+    "only calibrated": ({"benchmarks": [{"metadata": {"name": "a"}, "runs": [{"warmups": []}]}]}, "holds values"),
+    "only means": ({"context": {}, "benchmarks": [GOOGLE["benchmarks"][2]]}, "none of them is a measurement"),
+    "forged": (
+        {
+            "machine_info": {},
+            "benchmarks": [{"name": "a", "extra_info": {"fencepost": {"cpus": [-1]}}, "stats": {"data": [1]}}],
+        },
+        "cpus: not a list of numbers of CPUs",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_is_one_sentence(kind: str, tmp_path: Path) -> None:
+    content, words = BAD[kind]
+    path = stored(tmp_path, content)
+    done = fencepost_inside("import", path.name, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+    assert not (tmp_path / "results").exists()
+    with pytest.raises(ExchangeError, match=words):
+        read_file(path)
+
+
+def test_a_missing_file_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
+    for name, words in (("nothing.json", "no such file"), (".", "a folder")):
+        done = fencepost_inside("import", name, cwd=tmp_path)
+        assert done.returncode == 2
+        assert words in done.stderr
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_file_or_one_sentence(data: bytes) -> None:
+    try:
+        parse("x", data)
+    except ExchangeError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner)))
+def test_any_field_is_a_value_or_one_sentence(value: object) -> None:
+    for path in (("stats",), ("stats", "data"), ("fullname",), ("extra_info",)):
+        document = pytest_file([1e-9])
+        place: Any = document["benchmarks"][0]
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = value
+        try:
+            parse("x", json.dumps(document).encode())
+        except ExchangeError as error:
+            assert "\n" not in str(error)
+
+
+def test_hostile_names_are_text_wherever_they_are_shown(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>\x1b[2J\u202e=cmd"
+    document = pytest_file([1e-9, 2e-9], hostile)
+    document["machine_info"]["cpu"]["brand_raw"] = hostile
+    folder = imported(tmp_path, stored(tmp_path, document))
+    page = as_html(build_document(analyse(folder)))
+    assert "<script>alert" not in page
+    assert not HIDDEN.search(page)
+    for wanted in ("pytest-benchmark", "google-benchmark", "csv", "bmf"):
+        assert not HIDDEN.search(export(folder, wanted).text)
+    assert read_file(stored(tmp_path, export(folder, "pytest-benchmark").text)).benchmarks[0].name == hostile
+    done = fencepost_inside("import", str(stored(tmp_path, {**document, "machine_info": hostile})), cwd=tmp_path)
+    assert not HIDDEN.search(done.stdout + done.stderr)
