@@ -17,7 +17,7 @@ export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH
 
 VENV := .venv/bin
-C_FILES = csrc/*.[ch] csrc/*/*.[ch]
+C_FILES = csrc/*.[ch] csrc/*/*.[ch] examples/*/*.c*
 SHELL_FILES := tools/*.sh .ci/run
 PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,9 +38,15 @@ if TYPE_CHECKING:
 WORKER = Path(__file__).resolve().with_name("worker.py")
 WAKE_MS = 500
 PATIENCE_S = 30.0
-"""Beyond ten times its expected duration, how long a round may take before its worker is taken for hung."""
-ATTEMPTS = 12
-"""How often one round is started at most, when its workers die."""
+"""Beyond ten times its expected duration, how long a case may take before its worker is taken for hung."""
+OWN_PATIENCE_S = 10.0
+"""The same for a kernel of a user's own, at most: nobody wants to wait for several hangs."""
+STRIKES = 2
+"""So many cases of a kernel may cost a worker its life; after that its other cases are left out as well."""
+OUTSIDE = 2
+"""How often a round is started again because somebody outside killed its worker, before a case is blamed."""
+_SAID_BY_WORKER = (4, 5, 6)
+"""Exit statuses of worker.py itself: orphaned, output lost, engine unusable."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -187,6 +194,7 @@ class Runner:
         self._wakeup: int | None = None
         # Cases that killed their worker: left out of the rounds that follow, with the reason.
         self._left_out: dict[str, str] = {}
+        self._strikes: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
         """Measure every missing round.
@@ -217,47 +225,72 @@ class Runner:
         self._check_cpus(number)
         self._check_engine()
         started = datetime.now(UTC)
-        excluded = dict(self._left_out)
         outside = 0
-        for _ in range(ATTEMPTS):
-            attempt = self._attempt(number, [case for case in order if case.case not in excluded])
+        # Ends: each time round, there is one case less to blame, or one death less to put down to somebody outside.
+        while True:
+            attempt = self._attempt(number, [case for case in order if case.case not in self._left_out])
             if self._signal:
                 raise RunInterruptedError(self._kept(f"interrupted by {signal.Signals(self._signal).name}"))
             self._check_cpus(number)
             if attempt.fault is None:
                 break
             # Somebody outside (the OOM killer, an operator) may have killed it: try again before a case is blamed.
-            if not attempt.blame and outside < 2:
+            if not attempt.blame and outside < OUTSIDE:
                 outside += 1
                 self.progress.note(f"round {number}: the worker {attempt.fault}; trying again")
                 continue
             if attempt.under_way is None:
                 raise MeasureError(self._kept(f"the worker of round {number} {attempt.fault}"))
-            reason = f"the worker {attempt.fault} while measuring this case in round {number}"
-            excluded[attempt.under_way] = self._left_out[attempt.under_way] = reason
-            self.progress.note(f"round {number}: the worker {attempt.fault} in {attempt.under_way}; leaving it out")
-        else:
-            died = f"the workers of round {number} died {ATTEMPTS} times, the last one {attempt.fault}"
-            raise MeasureError(self._kept(died))
-        record, rows = self._round(number, started, order, attempt, excluded)
+            self._leave_out(number, attempt.under_way, str(attempt.fault))
+        record, rows = self._round(number, started, order, attempt, self._left_out)
         try:
             self.folder.write_round(record, rows)
         except MeasureError as error:
             raise MeasureError(self._kept(str(error))) from error
 
+    def _leave_out(self, number: int, name: str, fault: str) -> None:
+        """Measure the case `name` no more, and after `STRIKES` cases of its kernel none of that kernel."""
+        culprit = next(case for case in self.plan.cases if case.case == name)
+        kernel = (culprit.object, culprit.kernel)
+        self._left_out[name] = f"the worker {fault} while measuring this case in round {number}"
+        self._strikes[kernel] += 1
+        whole = ""
+        if self._strikes[kernel] >= STRIKES:
+            others = [case.case for case in self.plan.cases if (case.object, case.kernel) == kernel]
+            others = [case for case in others if case not in self._left_out]
+            for case in others:
+                self._left_out[case] = (
+                    f"left out: {STRIKES} cases of this kernel killed their worker ({fault} in {name})"
+                )
+            whole = f" and the {len(others)} other cases of {culprit.kernel}" if others else ""
+        self.progress.note(f"round {number}: the worker {fault} in {name}; leaving it out{whole}")
+
+    def _limit_s(self, cases: Mapping[str, Case], under_way: str | None) -> float:
+        """How long the case under way may take; before the first, what a worker does until then."""
+        if under_way is None or under_way not in cases:
+            return max(self._patience_s, PATIENCE_S)
+        case = cases[under_way]
+        patience = min(self._patience_s, OWN_PATIENCE_S) if case.object else self._patience_s
+        return 10 * case.expected_ns / 1e9 + patience
+
     def _attempt(self, number: int, cases: list[Case]) -> _Attempt:
         attempt = _Attempt()
         expected = {case.case: case.expected_ns for case in cases}
-        limit_s = 10 * (sum(expected.values()) / 1e9) + self._patience_s
+        by_name = {case.case: case for case in cases}
         with _memory_file("spec") as spec, _memory_file("frames") as output, _memory_file("errors") as errors:
             process = self._launch(number, cases, spec, output, errors)
             reader = FrameReader(output.fileno())
             done_ns = 0
             try:
-                deadline = time.monotonic() + limit_s
-                while not self._signal and not self._ended(process) and time.monotonic() < deadline:
+                since = time.monotonic()
+                while not self._signal and not self._ended(process):
+                    before = attempt.under_way, len(attempt.cases)
                     done_ns += self._take(attempt, reader, expected)
                     self.progress.update(number, done_ns)
+                    if before != (attempt.under_way, len(attempt.cases)):
+                        since = time.monotonic()
+                    elif time.monotonic() - since > self._limit_s(by_name, attempt.under_way):
+                        break
                 timed_out = process.poll() is None and not self._signal
             finally:
                 _kill_group(process)
@@ -265,7 +298,15 @@ class Runner:
             errors.seek(0)
             lines = errors.read().decode("utf-8", "replace").split("\n")
             said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        self._judge(attempt, process.returncode, said, f"took longer than {limit_s:.0f} s" if timed_out else None)
+        culprit = by_name.get(attempt.under_way or "")
+        limit_s = self._limit_s(by_name, attempt.under_way)
+        self._judge(
+            attempt,
+            process.returncode,
+            said,
+            f"took longer than {limit_s:.0f} s" if timed_out else None,
+            own=culprit is not None and bool(culprit.object),
+        )
         return attempt
 
     def _take(self, attempt: _Attempt, reader: FrameReader, expected: Mapping[str, int]) -> int:
@@ -289,7 +330,7 @@ class Runner:
         return done_ns
 
     @staticmethod
-    def _judge(attempt: _Attempt, status: int, said: str, hung: str | None) -> None:
+    def _judge(attempt: _Attempt, status: int, said: str, hung: str | None, *, own: bool) -> None:
         if attempt.end and status == 0:
             return
         if hung is not None:
@@ -301,7 +342,7 @@ class Runner:
         else:
             attempt.fault = f"ended with status {status}" + (f" ({said:.300})" if said else "")
             attempt.blame = True
-            if said:
+            if said and not (own and status not in _SAID_BY_WORKER):
                 # A worker that says why it stops names a fault of the machine (no memory, no space), not of the case.
                 attempt.under_way = None
 
