@@ -11,17 +11,16 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.tables import Table, count, plain, size
-from fencepost.analysis.text import visible
+from fencepost.analysis.svg import tidy
+from fencepost.analysis.tables import Table, count, plain, size, with_bounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), less yellow and black, which vanish on light or dark paper.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f")
+READABLE = ("#0072b2", "#b84a00", "#007a58", "#a84682", "#8a5b00", "#1b74a8", "#7655ad", "#606060")
+"""The same, dark enough for words on white (4.5 : 1 and more); report.css has those for a dark page."""
 _INK = "#010203"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _STYLE: dict[Any, Any] = {
@@ -54,6 +55,8 @@ Array = npt.NDArray[np.float64]
 
 
 RASTER_ROWS = 128
+NAMED_ROWS = 32
+"""Cells of a larger matrix say nothing of themselves: a thousand titles are enough of a page's size."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,11 @@ class Figure:
         """The same picture as a file of its own, dark on white."""
         opening, rest = self.svg.split(">", 1)
         head = opening.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        # Sections to link to are on the page, not in this file.
+        rest = re.sub(r'<a href="#[^"]*">|</a>', "", rest)
+        colours = ";".join(f"--c{index}:{colour}" for index, colour in enumerate(READABLE))
         style = (
-            "<style>svg{background:#fff;color:#1b1b1b;font-family:system-ui,sans-serif}"
+            f"<style>svg{{background:#fff;color:#1b1b1b;font-family:system-ui,sans-serif;{colours}}}"
             "text{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}</style>"
         )
         return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>{style}{rest}\n'
@@ -151,45 +157,65 @@ class Fit:
 
 
 @contextmanager
-def _canvas(name: str, height: float = 3.5) -> Iterator[tuple[Canvas, Axes]]:
+def _canvas(name: str, height: float = 3.5, width: float = 5.2) -> Iterator[tuple[Canvas, Axes]]:
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
-        canvas = Canvas(figsize=(5.2, height), layout="constrained")
+        canvas = Canvas(figsize=(width, height), layout="constrained")
         canvas.patch.set_alpha(0)
         axes = canvas.add_subplot()
         axes.patch.set_alpha(0)
         yield canvas, axes
 
 
-def _svg(canvas: Canvas, name: str, title: str, description: str) -> str:
+def _svg(
+    canvas: Canvas,
+    name: str,
+    title: str,
+    description: str,
+    said: Mapping[str, Sequence[str]] | None = None,
+    links: Mapping[str, str] | None = None,
+) -> str:
     buffer = io.StringIO()
     with warnings.catch_warnings():
         # Letters that matplotlib's own font lacks: the page's font draws them. Some of them would drive a terminal.
         warnings.filterwarnings("ignore", message="Glyph")
         canvas.savefig(buffer, format="svg", metadata={"Date": None})
-    text = visible(buffer.getvalue())
-    text = text[text.index("<svg ") :].strip()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="([^"]+)"', lambda match: f'id="{name}-{match[1]}"', text)
-    text = re.sub(r"url\(#([^)]+)\)", lambda match: f"url(#{name}-{match[1]})", text)
-    text = re.sub(r'xlink:href="#([^"]+)"', lambda match: f'href="#{name}-{match[1]}"', text)
-    text = text.replace('xlink:href="data:image/png', 'href="data:image/png')
-    # matplotlib names a font of its own for every text; the page's font is the one that fits.
-    text = re.sub(r"font: ([\d.]+)px [^;\"]*", lambda match: f"font-size: {match[1]}px", text)
-    text = text.replace(_INK, "currentColor")
-    for index, colour in enumerate(PALETTE):
-        text = text.replace(colour, f"var(--c{index}, {colour})")
-    opening, rest = text.split(">", 1)
-    view = re.search(r'viewBox="[^"]+"', opening)
-    head = (
-        f'<svg {view[0] if view else ""} class="figure" role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(visible(title))}</title>'
-        f'<desc id="{name}-desc">{escape(visible(description))}</desc>'
-    )
-    return head + re.sub(r"\n\s*", "\n", rest)
+    colours = {_INK: "currentColor"}
+    colours |= {colour: f"var(--c{index}, {colour})" for index, colour in enumerate(PALETTE)}
+    return tidy(buffer.getvalue(), name, title, description, colours, said, links)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    """A number with its bounds, for words to hover over; without them where there are none."""
+    return with_bounds(float(value), float(low), float(high))
+
+
+class _Words:
+    """What is said when the pointer rests on a mark: each artist gets an id, and its texts are kept by it."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, list[str]] = {}
+
+    def add(self, artist: Any, texts: Sequence[str]) -> None:
+        """Give `artist` one text for each of its marks, or one for all."""
+        gid = f"say{len(self.by_id)}"
+        artist.set_gid(gid)
+        self.by_id[gid] = list(texts)
+
+    def series(self, artist: Any, item: Series, x_said: Callable[[float], str], markers: bool = True) -> None:
+        """Words for the points of a line, those that are drawn; for the line as a whole where it has no markers."""
+        start = f"{item.label}: " if item.label else ""
+        if not markers:
+            if item.label:
+                self.add(artist, [item.label])
+            return
+        texts = []
+        for i in np.flatnonzero(np.isfinite(item.y) & np.isfinite(item.x)):
+            low, high = (float(b[i]) if b is not None else math.nan for b in (item.low, item.high))
+            texts.append(f"{start}{_interval(item.y[i], low, high)} at {x_said(float(item.x[i]))}")
+        self.add(artist, texts)
 
 
 def _short(label: str) -> str:
@@ -273,10 +299,11 @@ def lines(
     shown = [item for item in series if np.isfinite(item.y).any()]
     # Names that would take the room of the lines stand below them.
     below = max((len(item.label) for item in shown), default=0) > 16
+    words = _Words()
     with _canvas(name, 3.7 + 0.21 * len(shown) if below else 3.5) as (canvas, axes):
         for index, item in enumerate(shown):
             colour, dash = PALETTE[index % 8], _DASHES[(index // 8 + index) % 4 if markers else 0]
-            axes.plot(
+            (drawn,) = axes.plot(
                 item.x,
                 item.y,
                 color=colour,
@@ -287,6 +314,7 @@ def lines(
                 label=_short(item.label),
                 drawstyle="steps-post" if stairs else "default",
             )
+            words.series(drawn, item, x_format or plain, markers)
             if item.low is not None and item.high is not None:
                 axes.fill_between(
                     item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0, step="post" if stairs else None
@@ -324,7 +352,7 @@ def lines(
         elif len(shown) > 1 or (shown and shown[0].label):
             canvas.draw_without_rendering()
             _end_labels(axes, shown)
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def forest(
@@ -340,6 +368,7 @@ def forest(
     groups: Sequence[int] | None = None,
 ) -> Figure:
     """One row a point with its interval, first on top; the value stands beside it."""
+    words = _Words()
     with _canvas(name, 1.1 + 0.27 * len(points)) as (canvas, axes):
         axes.set_xscale(x_scale)
         for row, point in enumerate(points):
@@ -348,7 +377,8 @@ def forest(
                 axes.plot(
                     [point.low, point.high], [row, row], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt"
                 )
-            axes.plot([point.value], [row], marker="o", markersize=5, color=colour, linestyle="none")
+            (drawn,) = axes.plot([point.value], [row], marker="o", markersize=5, color=colour, linestyle="none")
+            words.add(drawn, [f"{point.label}: {_interval(point.value, point.low, point.high)}"])
             axes.annotate(
                 plain(point.value, 3),
                 (point.value, row),
@@ -365,7 +395,7 @@ def forest(
             axes.set_xlim(left=0)
         (_log_axis if x_scale == "log" else _linear_axis)(axes.xaxis)
         axes.set_xlabel(x_label)
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def bars(
@@ -383,6 +413,7 @@ def bars(
     logarithmic axis bars begin at `least`, and one that does not reach it is its number only.
     """
     height = sum(1.35 + len(group.bars) for group in groups)
+    words = _Words()
     with _canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
         axes.set_xscale(x_scale)
         start = least if x_scale == "log" else 0.0
@@ -394,7 +425,8 @@ def bars(
             for bar in group.bars:
                 colour = PALETTE[bar.colour % 8]
                 end = max(bar.value, start) if math.isfinite(bar.value) else start
-                axes.barh(y, end - start, left=start, height=0.72, color=colour, alpha=0.75, linewidth=0)
+                (drawn,) = axes.barh(y, end - start, left=start, height=0.72, color=colour, alpha=0.75, linewidth=0)
+                words.add(drawn, [f"{bar.label}, {group.label}: {_interval(bar.value, bar.low, bar.high)}"])
                 if math.isfinite(bar.low) and math.isfinite(bar.high) and bar.high > start:
                     axes.plot([max(bar.low, start), bar.high], [y, y], color=_INK, linewidth=1.2)
                     end = max(end, bar.high)
@@ -418,13 +450,14 @@ def bars(
         axes.grid(visible=False, axis="y")
         (_log_axis if x_scale == "log" else _linear_axis)(axes.xaxis)
         axes.set_xlabel(x_label)
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def regression(
     name: str, title: str, description: str, table: Table, fits: Sequence[Fit], *, x_label: str, y_label: str, unit: str
 ) -> Figure:
     """Lines through points with their bands, and beneath, on a scale of its own, what the lines leave over."""
+    words = _Words()
     with _canvas(name, 5.4) as (canvas, axes):
         axes.remove()
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -438,7 +471,8 @@ def regression(
                 (upper, item.y, item.low, item.high),
                 (lower, item.left, item.left_low, item.left_high),
             ):
-                axis.plot(x, y, mark, color=colour, markersize=4)
+                (drawn,) = axis.plot(x, y, mark, color=colour, markersize=4)
+                words.series(drawn, Series(item.label, item.x, y, low, high), plain)
                 axis.vlines(x, low, high, color=colour, linewidth=1.6, alpha=0.7)
             lower.plot(x, item.left, color=colour, linewidth=0.8, alpha=0.5)
             upper.text(
@@ -458,7 +492,7 @@ def regression(
         upper.set_ylim(bottom=0)
         lower.set_ylabel(f"left over, {unit}")
         lower.set_xlabel(x_label)
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def stacked(
@@ -477,6 +511,7 @@ def stacked(
     spans: Sequence[Span] = (),
 ) -> Figure:
     """Lines named at their right ends, and beneath, over the same x, a share of 0 to 1 for each of them."""
+    words = _Words()
     with _canvas(name, 5.2) as (canvas, axes):
         axes.remove()
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -484,7 +519,8 @@ def stacked(
             for index, item in enumerate(lines_there):
                 colour = PALETTE[index % 8]
                 style = {"color": colour, "linestyle": _DASHES[(index // 8 + index) % 4], "linewidth": 1.8}
-                axis.plot(item.x, item.y, marker="o", markersize=3.5, **style)
+                (drawn,) = axis.plot(item.x, item.y, marker="o", markersize=3.5, **style)
+                words.series(drawn, item, plain)
                 if item.low is not None and item.high is not None:
                     axis.fill_between(item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0)
             for span in spans:
@@ -505,7 +541,7 @@ def stacked(
         lower.set_xlabel(x_label)
         canvas.draw_without_rendering()
         _end_labels(upper, series)
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def heat(
@@ -517,6 +553,7 @@ def heat(
     n = len(labels)
     import matplotlib
 
+    words = _Words()
     with _canvas(name, 4.6) as (canvas, axes):
         # Few steps: a key of vectors instead of a picture.
         colours = matplotlib.colormaps["viridis"].resampled(32)
@@ -526,6 +563,15 @@ def heat(
         else:
             edges = np.arange(n + 1) - 0.5
             image = axes.pcolormesh(edges, edges, masked, cmap=colours, vmin=0, edgecolors="none")
+            if n <= NAMED_ROWS:
+                words.add(
+                    image,
+                    [
+                        f"from {labels[i]} to {labels[j]}: {plain(float(values[i, j]), 3)} {unit}"
+                        for i in range(n)
+                        for j in range(n)
+                    ],
+                )
         if n <= 8:
             for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
                 axes.text(j, i, plain(float(values[i, j]), 3), ha="center", va="center", fontsize=11)
@@ -544,7 +590,7 @@ def heat(
         bar.outline.set_visible(False)
         bar.set_label(unit)
         _linear_axis(bar.ax.yaxis)
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def front(
@@ -560,6 +606,7 @@ def front(
     """Points (name, x, y, on the front) on two logarithmic axes, those on the front joined; a y of 0 has a line of its
     own at the bottom.
     """
+    words = _Words()
     with _canvas(name, 4.4) as (canvas, axes):
         axes.set_xscale("log")
         axes.set_yscale("symlog", linthresh=1, linscale=0.4)
@@ -570,7 +617,8 @@ def front(
         level = {point[0]: place for place, point in enumerate(at_zero)}
         for word, x, y, on in points:
             colour = PALETTE[0 if on else 7]
-            axes.plot([x], [y], "o" if on else "s", color=colour, markersize=6 if on else 5)
+            (drawn,) = axes.plot([x], [y], "o" if on else "s", color=colour, markersize=6 if on else 5)
+            words.add(drawn, [f"{word}: {plain(x, 3)}, {plain(y, 3)}"])
             place = (5.0, 5.0 + 12 * level.get(word, 0))
             axes.annotate(word, (x, y), xytext=place, textcoords="offset points", fontsize=9.5, color=colour)
         xs = [x for _, x, _, _ in points]
@@ -582,7 +630,7 @@ def front(
         _log_axis(axes.xaxis)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def _draw_span(axes: Axes, span: Span) -> None:
@@ -601,13 +649,14 @@ def _draw_span(axes: Axes, span: Span) -> None:
 
 def ecdf(name: str, title: str, description: str, table: Table, series: Sequence[Series], *, x_label: str) -> Figure:
     """Share of events at or below x, on a logarithmic x; each curve is named beside its own steep part."""
+    words = _Words()
     with _canvas(name, 4.0) as (canvas, axes):
         axes.set_xscale("log")
         heights = np.linspace(0.94, 0.1, len(series)) if len(series) > 1 else np.array([0.5])
         order = sorted(range(len(series)), key=lambda i: _at(series[i], 0.5))
         for place, index in enumerate(order):
             item, colour = series[index], PALETTE[index % 8]
-            axes.step(
+            (drawn,) = axes.step(
                 np.append(item.x[:1], item.x),
                 np.append(0.0, item.y),
                 where="post",
@@ -615,6 +664,7 @@ def ecdf(name: str, title: str, description: str, table: Table, series: Sequence
                 linewidth=1.8,
                 linestyle=_DASHES[(index // 8 + index) % 4],
             )
+            words.series(drawn, item, plain, markers=False)
             height = float(heights[::-1][place])
             axes.annotate(
                 _short(item.label),
@@ -632,8 +682,152 @@ def ecdf(name: str, title: str, description: str, table: Table, series: Sequence
         _log_axis(axes.xaxis)
         axes.set_xlabel(x_label)
         axes.set_ylabel("share of events")
-        return Figure(name, title, description, _svg(canvas, name, title, description), table)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
 
 def _at(item: Series, share: float) -> float:
     return float(item.x[min(int(np.searchsorted(item.y, share - 1e-12)), len(item.x) - 1)])
+
+
+def ladder(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    rungs: Sequence[Point],
+    said: Sequence[str],
+    links: Sequence[str],
+    *,
+    axis: Callable[[float], str],
+) -> Figure:
+    """Costs on one logarithmic scale, cheapest on top: each its name, which is a link, above its mark, and what it
+    costs beside it, as `said` has it.
+    """
+    words, targets = _Words(), {}
+    # Narrow, so that its words are large enough on a telephone.
+    with _canvas(name, 0.75 + 0.38 * len(rungs), 4.5) as (canvas, axes):
+        axes.set_xscale("log")
+        low = 10.0 ** math.floor(math.log10(min(rung.value for rung in rungs)))
+        high = 10.0 ** math.ceil(math.log10(max(rung.value for rung in rungs)) + 1e-9)
+        low, high = low / 1.5, max(high, low * 1e3) * 1.5
+        middle = math.sqrt(low * high)
+        for row, (rung, text, link) in enumerate(zip(rungs, said, links, strict=True)):
+            axes.plot([low, rung.value], [row, row], color=PALETTE[0], linewidth=1.1, alpha=0.45)
+            if math.isfinite(rung.low) and math.isfinite(rung.high):
+                axes.plot(
+                    [rung.low, rung.high],
+                    [row, row],
+                    color=PALETTE[0],
+                    linewidth=5,
+                    alpha=0.5,
+                    solid_capstyle="butt",
+                )
+            (drawn,) = axes.plot([rung.value], [row], marker="o", markersize=6, color=PALETTE[0], linestyle="none")
+            words.add(drawn, [f"{rung.label}: {text} {_interval(rung.value, rung.low, rung.high)}"])
+            right = rung.value < middle * 10
+            axes.annotate(
+                text,
+                (rung.value, row),
+                xytext=(8 if right else -8, 0),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                va="center",
+                fontsize=10,
+                weight="bold",
+            )
+            label = axes.text(
+                0.0, row - 0.43, _shortened(rung.label, 60), transform=axes.get_yaxis_transform(), va="center"
+            )
+            label.set_fontsize(10)
+            label.set_gid(f"link{row}")
+            targets[f"link{row}"] = link
+        axes.set_yticks([])
+        axes.set_ylim(len(rungs) - 0.5, -0.8)
+        axes.set_xlim(low, high)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.tick_params(axis="x", length=0, labeltop=True)
+        axes.grid(visible=True, axis="x")
+        axes.minorticks_off()
+        _log_axis(axes.xaxis, axis)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id, targets), table)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a machine: its name, the parts within, and whether it is one that was measured on."""
+
+    label: str
+    parts: tuple[Box, ...] = ()
+    marked: bool = False
+
+
+_LABEL = 0.75
+_PAD = 0.18
+
+
+def boxes(name: str, title: str, description: str, table: Table, outer: Sequence[Box], *, across: float) -> Figure:
+    """Boxes within boxes, the innermost filled where they are marked; `across` of the innermost fill the width."""
+    placed: list[tuple[Box, float, float, float, float]] = []
+    height = _flow(outer, 0.0, 0.0, across, placed)[1]
+    inch = 5.2 / across
+    from matplotlib.patches import Rectangle
+
+    words = _Words()
+    with _canvas(name, max(0.5, height * inch)) as (canvas, axes):
+        canvas.set_layout_engine("none")
+        axes.set_position((0.005, 0.005, 0.99, 0.99))
+        size_of_text = max(3.5, min(10.0, inch * 72 * 0.42))
+        for box, x, y, wide, high in placed:
+            leaf = not box.parts
+            shape = Rectangle(
+                (x, y),
+                wide,
+                high,
+                facecolor=PALETTE[0] if leaf and box.marked else "none",
+                alpha=0.35 if leaf and box.marked else 0.9,
+                edgecolor=_INK,
+                linewidth=0.5 if leaf else 0.9,
+            )
+            axes.add_patch(shape)
+            words.add(shape, [box.label])
+            axes.text(
+                x + wide / 2 if leaf else x + _PAD,
+                y + (high / 2 if leaf else _LABEL / 2 + 0.03),
+                box.label,
+                ha="center" if leaf else "left",
+                va="center",
+                fontsize=size_of_text,
+            )
+        axes.set_axis_off()
+        axes.set_xlim(-0.05, across + 0.05)
+        axes.set_ylim(height + 0.05, -0.05)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
+
+
+def _flow(
+    parts: Sequence[Box], x: float, y: float, across: float, placed: list[tuple[Box, float, float, float, float]]
+) -> tuple[float, float]:
+    """Place boxes from left to right, in as many rows as they need; width and height that they take."""
+    left, top, tall, widest = x, y, 0.0, 0.0
+    for part in parts:
+        own: list[tuple[Box, float, float, float, float]] = []
+        if part.parts:
+            inner = _flow(part.parts, 0.0, 0.0, across - 2 * _PAD, own)
+            # A name must fit, as far as there is room at all.
+            wide = min(max(inner[0], 0.24 * len(part.label)) + 2 * _PAD, across)
+            high = inner[1] + _LABEL + _PAD
+        else:
+            wide, high = max(1.0, 0.27 * len(part.label) + 0.3), 0.9
+        if left > x and left + wide > x + across + 1e-9:
+            left, top, tall = x, top + tall + _PAD, 0.0
+        placed.append((part, left, top, wide, high))
+        placed += [(box, a + left + _PAD, b + top + _LABEL, w, h) for box, a, b, w, h in own]
+        left += wide + _PAD
+        tall = max(tall, high)
+        widest = max(widest, left - _PAD - x)
+    return widest, top + tall - y

@@ -295,6 +295,16 @@ def _run_plainly_right(document: Any) -> bool:
         integers = [document["schema"], plan["seed"], plan["rounds"], plan["batches"], plan["batch_ns"], *plan["cpus"]]
         dicts, lists = [document, plan, engine, document["versions"]], [document["command"], plan["cpus"]]
         lists += [plan["cases"], plan["unmeasurable"]]
+        if "doctor" in document:
+            doctor = document["doctor"]
+            texts += [doctor["profile"], *(text for text in [doctor.get("best_change")] if text is not None)]
+            dicts, lists = [*dicts, doctor, *doctor["findings"]], [*lists, doctor["findings"]]
+            flags = [doctor["fit"], *(found["reboot"] for found in doctor["findings"])]
+            for found in doctor["findings"]:
+                texts += (found[name] for name in ("knob", "effect", "severity"))
+                texts += (found[name] for name in ("value", "change") if found[name] is not None)
+            if any(type(flag) is not bool for flag in flags):
+                return False
         for case in plan["cases"]:
             texts += (case["case"], case["kernel"], case["unit"], case.get("summary", ""))
             texts += (text for text in (case.get("relation"), case["twin_of"]) if text is not None)

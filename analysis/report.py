@@ -6,53 +6,39 @@ Whatever comes from outside (names of CPUs, labels, kernels) is text: jinja esca
 
 from __future__ import annotations
 
+import base64
+import functools
+import gzip
+import hashlib
+import json
 import math
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fencepost.analysis import claims, topics, warnings
-from fencepost.analysis.derive import core_clock_of_rounds, tick_hz
-from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, analyse, records
-from fencepost.analysis.figures import Figure
-from fencepost.analysis.tables import (
-    Table,
-    bounds,
-    count,
-    ns_with_bounds,
-    plain,
-    size,
-    table,
-    with_bounds,
-)
-from fencepost.analysis.text import finalize, visible
+from fencepost.analysis import about, claims, figures, lecture, topics, trust, warnings
+from fencepost.analysis.estimate import Analysis, analyse, records
+from fencepost.analysis.figures import Figure, Point
+from fencepost.analysis.ladder import Rung
+from fencepost.analysis.lecture import Sentence
+from fencepost.analysis.tables import Table, count, nanoseconds, ns_with_bounds, plain, table, with_bounds
+from fencepost.analysis.text import finalize, json_in_html, visible
 from fencepost.analysis.text import markdown as _markdown
-from fencepost.analysis.topics.memory import caches
+from fencepost.analysis.trust import Examination, Verdict, trust_table, trust_verdict
 from fencepost.bench.schema import SCHEMA_VERSION
 
-TEMPLATES = Path(__file__).parent / "templates"
-TRUSTED_FLOOR_PCT = 1.0
-DOUBTFUL_FLOOR_PCT = 5.0
-GAPS_PCT = 10.0
-"""A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
+TEMPLATES = Path(__file__).parent / "templates"
 
 FOLD_ROWS = 12
 """Tables of figures and of all rows that are longer are folded: the page is for reading, they are for looking up."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The trust panel's one verdict: a word and a sentence."""
-
-    word: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -61,17 +47,46 @@ class Document:
 
     title: str
     machine_name: str
+    made: str
     verdict: Verdict
     ladder: Table | None
+    ladder_figures: Sequence[Figure]
+    ladder_links: Sequence[str]
     trust: Table
+    examination: Examination
     warnings: Sequence[warnings.RunWarning]
-    unmeasurable: Table | None
     machine: Table
+    topology: Figure | None
     sections: Sequence[topics.Section]
     claims: Mapping[str, Sequence[tuple[claims.Claim, claims.Verdict]]]
+    missing: Mapping[str, Table]
+    sentences: Sequence[Sentence]
     data: Table
     twins: Table | None
+    embedded: str
+    packed: str
+    download_name: str
     fold: int = FOLD_ROWS
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """Every section: its anchor and its heading."""
+        found = [("numbers", "This machine's numbers")] if self.ladder else []
+        found += [("trust", "Can I trust this?"), ("machine", "The machine")]
+        found += [(f"topic-{section.topic.slug}", section.topic.title) for section in self.sections]
+        found += [("lecture", "The lecture notes, measured")] if self.sentences else []
+        return [*found, ("data", "Data and versions")]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Every picture, in the order of the page."""
+        own = [self.topology] if self.topology else []
+        return [*self.ladder_figures, *own, *(figure for section in self.sections for figure in section.figures)]
+
+    @property
+    def tally(self) -> str:
+        """How many sentences got which verdict."""
+        return lecture.tally(self.sentences)
 
 
 # ---- JSON ----
@@ -121,7 +136,10 @@ def as_json(folder: Path | str) -> dict[str, Any]:
     RunFolderError
         where the folder is damaged.
     """
-    analysis = analyse(folder)
+    return _json_of(analyse(folder))
+
+
+def _json_of(analysis: Analysis) -> dict[str, Any]:
     rows = [{name: record[name] for name in _JSON_ROW} for record in records(analysis.rows)]
     for row in rows:
         row["modes"] = [mode._asdict() for mode in row["modes"]]
@@ -147,22 +165,28 @@ def as_json(folder: Path | str) -> dict[str, Any]:
             }
             for item in warnings.collect(analysis)
         ],
-        "claims": [
-            {
-                "id": item.id,
-                "quote": item.quote,
-                "english": item.english,
-                "tested_as": item.tested_as,
-                "verdict": str(said.outcome),
-                "figure": said.figure,
-                "because": said.because,
-            }
-            for item, said in claims.verdicts(analysis)
-        ],
+        "claims": lecture.as_rows(lecture.sentences(analysis)) if analysis.rounds else [],
     }
     clean = _plain_data(document)
     assert isinstance(clean, dict)
     return clean
+
+
+EMBEDDED_DIGITS = 7
+"""Of numbers within the page: more than any clock gives, and half the size."""
+
+
+def _embedded(document: Mapping[str, Any]) -> str:
+    """A document as JSON that may stand inside of a script element."""
+    return json_in_html(json.dumps(_shortened(document), ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{EMBEDDED_DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in value.items()}
+    return [_shortened(item) for item in value] if isinstance(value, list) else value
 
 
 def _plain_data(value: Any) -> Any:
@@ -203,15 +227,16 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
     written = []
     if html is not None:
         path = Path(html)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(as_html(document), encoding="utf-8")
         written.append(path)
     if markdown is not None:
         path = Path(markdown)
         pictures = path.with_name(f"{path.stem}_figures")
-        figures = [figure for section in document.sections for figure in section.figures]
-        if figures:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if document.figures:
             pictures.mkdir(exist_ok=True)
-        for figure in figures:
+        for figure in document.figures:
             target = pictures / f"{figure.name}.svg"
             target.write_text(figure.standalone(), encoding="utf-8")
             written.append(target)
@@ -223,77 +248,53 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
 def build_document(analysis: Analysis) -> Document:
     """Everything that a report says about a run."""
     name = str(analysis.machine["cpu_model"])
-    said = claims.verdicts(analysis) if analysis.rounds else []
+    said = lecture.sentences(analysis) if analysis.rounds else []
     by_topic: dict[str, list[tuple[claims.Claim, claims.Verdict]]] = {}
-    for item, verdict in said:
-        by_topic.setdefault(item.topic, []).append((item, verdict))
+    for item in said:
+        by_topic.setdefault(item.claim.topic, []).append((item.claim, item.verdict))
+    sections = topics.sections(analysis) if analysis.rounds else []
+    missing = {section.topic.name: trust.unmeasurable(analysis, section.topic.name) for section in sections}
+    found = rungs(analysis)
+    embedded = _embedded(_json_of(analysis))
     return Document(
         title=f"What {name} really charges",
         machine_name=name,
+        made=str(analysis.run["created_utc"])[:10],
         verdict=trust_verdict(analysis),
-        ladder=ladder(analysis),
+        ladder=_ladder_table([rung for rung, _ in found]),
+        ladder_figures=ladder_figures(found),
+        ladder_links=[link for _, link in found],
         trust=trust_table(analysis),
+        examination=trust.examination(analysis.run),
         warnings=warnings.collect(analysis),
-        unmeasurable=_unmeasurable(analysis),
-        machine=machine_table(analysis.machine),
-        sections=topics.sections(analysis) if analysis.rounds else [],
+        machine=about.machine_table(analysis.machine, analysis.run["engine"]),
+        topology=about.topology_figure(analysis.machine, analysis.run["plan"]["cpus"]),
+        sections=sections,
         claims=by_topic,
-        data=_data_table(analysis),
-        twins=_twins_table(analysis),
+        missing={name: item for name, item in missing.items() if item is not None},
+        sentences=said,
+        data=about.data_table(analysis),
+        twins=trust.twins_table(analysis),
+        embedded=embedded,
+        packed=base64.b64encode(gzip.compress(embedded.encode(), mtime=0)).decode(),
+        download_name=re.sub(r"[^A-Za-z0-9._-]+", "-", str(analysis.run["id"])),
     )
 
 
-def trust_verdict(analysis: Analysis) -> Verdict:
-    """One verdict in words on how far the figures of a run can be trusted."""
-    rounds, planned, floor = analysis.rounds, analysis.planned_rounds, analysis.noise_floor_pct
-    if rounds == 0:
-        return Verdict(
-            "Nothing to trust yet",
-            f"No round of this run is complete ({planned} are planned), so there are no figures; `fencepost run "
-            "--resume` goes on.",
-        )
-    if rounds < FEWEST_PROCESSES:
-        return Verdict(
-            "Not yet",
-            f"{_count(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
-            f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
-        )
-    measured = analysis.rows[analysis.rows["ns"].notna()]
-    noisy = sum("noisy" in flags for flags in measured["flags"])
-    share = noisy / len(measured) if len(measured) else 0.0
-    so_many = f"{_count(noisy, 'row')} of {len(measured)} noisy"
-    if math.isnan(floor):
-        return Verdict(
-            "In part",
-            f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine "
-            "is not known.",
-        )
-    # The median effect alone would flatter a run whose rounds scatter: what counts is what its interval still allows.
-    reach = max(floor, analysis.noise_reach_pct)
-    said = (
-        f"the same code run twice differs by {plain(floor, 2)} %, with 95 % confidence by at most {plain(reach, 2)} %"
-    )
-    lost = max(_lost_pct(analysis), default=0.0)
-    said += f"; {so_many}" + (f"; a CPU loses {plain(lost, 2)} % of its time" if lost > GAPS_PCT else "")
-    if reach <= TRUSTED_FLOOR_PCT and share <= 0.2 and lost <= GAPS_PCT:
-        return Verdict(
-            "Yes", f"Differences of more than {plain(max(reach, 0.1), 2)} % between rows mean something: {said}."
-        )
-    if reach <= DOUBTFUL_FLOOR_PCT:
-        return Verdict("With care", f"Believe differences of more than {plain(reach, 2)} % only: {said}.")
-    return Verdict("Hardly", f"Orders of magnitude hold, small differences do not: {said}.")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+def rungs(analysis: Analysis) -> list[tuple[Rung, str]]:
+    """The machine's headline numbers, cheapest first, each with a link to its section; the topics name them."""
+    if not analysis.rounds:
+        return []
+    found = ((step(analysis), f"#topic-{topic.slug}") for topic in topics.known_topics() for step in topic.ladder)
+    return sorted(((rung, link) for rung, link in found if rung is not None), key=lambda pair: pair[0].ns[0])
 
 
 def ladder(analysis: Analysis) -> Table | None:
-    """The machine's headline numbers, cheapest first; None where none of them was measured."""
-    if not analysis.rounds:
-        return None
-    found = (step(analysis) for topic in topics.known_topics() for step in topic.ladder)
-    rungs = sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns[0])
+    """The machine's headline numbers as a table; None where none of them was measured."""
+    return _ladder_table([rung for rung, _ in rungs(analysis)])
+
+
+def _ladder_table(found: Sequence[Rung]) -> Table | None:
     cells = [
         (
             rung.label,
@@ -301,211 +302,106 @@ def ladder(analysis: Analysis) -> Table | None:
             with_bounds(*rung.cycles),
             rung.measured_as,
         )
-        for rung in rungs
+        for rung in found
     ]
     caption = "What things cost here: median over processes [95 % interval]"
     return table(caption, ("what", "time", "core cycles", "measured as"), cells) if cells else None
 
 
-def trust_table(analysis: Analysis) -> Table:
-    """The facts behind the verdict."""
-    run, plan, machine = analysis.run, analysis.run["plan"], analysis.machine
-    rows = analysis.rows
-    facts: list[tuple[str, str]] = [
-        ("complete rounds", f"{analysis.rounds} of {analysis.planned_rounds} planned; each is a fresh process")
-    ]
-    if analysis.rounds:
-        floor = analysis.noise_floor_pct
-        facts.append(
-            (
-                "noise floor (A/A)",
-                "not measured: no A/A row in this run"
-                if math.isnan(floor)
-                else f"{plain(floor, 2)} %: the largest effect among {_count(len(analysis.twins), 'pair')} of the "
-                "same code under two names",
+def ladder_figures(found: Sequence[tuple[Rung, str]]) -> list[Figure]:
+    """The ladder drawn twice, by time and by cycles of the core; nothing where nothing is to be drawn."""
+    drawn = []
+    timed = [pair for pair in found if pair[0].ns[0] > 0]
+    if timed:
+        drawn.append(
+            _ladder_figure(
+                "ladder",
+                "What things cost here, by time",
+                timed,
+                [Point(rung.label, *rung.ns) for rung, _ in timed],
+                [
+                    nanoseconds(rung.ns[0], 3)
+                    + (f" · {plain(rung.cycles[0], 3)} cycles" if math.isfinite(rung.cycles[0]) else "")
+                    for rung, _ in timed
+                ],
+                lambda value: nanoseconds(value, 1),
+                "",
             )
         )
-        lost = [
-            f"CPU {row['cpus'][0]}: {_with_percent(row['metrics']['lost_pct'])}"
-            for row in records(analysis.kernel("noise/gaps"))
-            if "lost_pct" in row["metrics"]
-        ]
-        facts.append(("time lost in gaps", "; ".join(lost) or "not measured: no noise/gaps in this run"))
-        middle, low, high = core_clock_of_rounds(analysis)
-        facts.append(
-            (
-                "core clock over the run",
-                f"{plain(middle.value)} GHz, from {plain(low)} to {plain(high)} over rounds"
-                if middle.n
-                else "not known: the chains that show it were not believable",
+    counted = sorted((pair for pair in found if pair[0].cycles[0] > 0), key=lambda pair: pair[0].cycles[0])
+    if counted:
+        without = len(found) - len(counted)
+        drawn.append(
+            _ladder_figure(
+                "ladder-cycles",
+                "What things cost here, in cycles of the core",
+                counted,
+                [Point(rung.label, *rung.cycles) for rung, _ in counted],
+                [f"{plain(rung.cycles[0], 3)} cycles · {nanoseconds(rung.ns[0], 3)}" for rung, _ in counted],
+                lambda value: plain(value, 1),
+                f" Not drawn: {without} whose time is not spent in cycles of one core." if without else "",
             )
         )
-        ticks = tick_hz(analysis)
-        worker = analysis.reduced.workers
-        facts.append(
-            (
-                "tick counter",
-                (
-                    f"{worker['tick_source'].iloc[0]} at {plain(ticks.value / 1e6, 7)} MHz, in steps of "
-                    f"{count(float(worker['quantum_ticks'].median()))} ticks"
-                ),
-            )
-        )
-        measured = rows[rows["ns"].notna()]
-        flagged = sum(bool(set(flags) - {"once"}) for flags in measured["flags"])
-        facts.append(("rows with a remark", f"{flagged} of {len(measured)}"))
-    facts.append(("pinning", f"{run['launcher']}, CPU {', '.join(map(str, plan['cpus']))}"))
-    facts.append(("virtualisation", _virtual(machine.get("hypervisor"))))
-    missing = int(rows["reason"].notna().sum())
-    facts.append(
-        (
-            "not measurable here",
-            f"{_count(missing, 'row')}, each with its reason below"
-            if missing
-            else "nothing: every row of the plan was measured",
-        )
+    return drawn
+
+
+def _ladder_figure(
+    name: str,
+    title: str,
+    found: Sequence[tuple[Rung, str]],
+    points: Sequence[Point],
+    said: Sequence[str],
+    axis: Any,
+    remark: str,
+) -> Figure:
+    first, last = points[0], points[-1]
+    times = f", {count(float(f'{last.value / first.value:.2g}'))} times as much" if len(points) > 1 else ""
+    return figures.ladder(
+        name,
+        title,
+        f"From {first.label} ({said[0]}) to {last.label} ({said[-1]}){times}; each line of the scale is ten times the "
+        f"one before. Thick lines are 95 % intervals, where they are wide enough to be seen.{remark}",
+        table(title, ("what", "cost"), [(point.label, text) for point, text in zip(points, said, strict=True)]),
+        points,
+        said,
+        [link for _, link in found],
+        axis=axis,
     )
-    return table("The facts behind the verdict", ("what", "seen"), facts)
-
-
-def _lost_pct(analysis: Analysis) -> list[float]:
-    rows = analysis.kernel("noise/gaps")["metrics"]
-    return [float(metrics["lost_pct"]["value"]) for metrics in rows if "lost_pct" in metrics]
-
-
-def _with_percent(item: Mapping[str, float]) -> str:
-    return with_bounds(item["value"], item["low"], item["high"], "%")
-
-
-def _virtual(value: object) -> str:
-    if isinstance(value, Mapping):
-        guest, kind = value.get("guest"), value.get("kind")
-        if guest:
-            return f"guest of {kind or 'an unnamed hypervisor'}: the hypervisor can take the CPU away unseen"
-        return "not known" if guest is None else "none seen"
-    return f"guest of {value}" if value else "not known"
-
-
-def _unmeasurable(analysis: Analysis) -> Table | None:
-    rows = analysis.rows[analysis.rows["reason"].notna()] if analysis.rounds else analysis.rows[:0]
-    by_reason: dict[str, list[str]] = {}
-    for row in records(rows):
-        by_reason.setdefault(row["reason"], []).append(row["case"])
-    cells = [(reason, str(len(cases)), ", ".join(cases)) for reason, cases in by_reason.items()]
-    return table("What could not be measured here, and why", ("reason", "rows", "cases"), cells) if cells else None
-
-
-def _twins_table(analysis: Analysis) -> Table | None:
-    cells = [
-        (twin.original, with_bounds(*twin.effect_pct[:3], "%"), str(twin.effect_pct.n))
-        for twin in analysis.twins
-        if twin.effect_pct.n
-    ]
-    return (
-        table(
-            "A/A rows: the same code under two names, and how far they differ",
-            ("case", "difference [95 % interval]", "rounds"),
-            cells,
-        )
-        if cells
-        else None
-    )
-
-
-_MACHINE_FACTS: tuple[tuple[str, str], ...] = (
-    ("cpu_model", "processor"),
-    ("arch", "architecture"),
-    ("cpu_vendor", "vendor"),
-    ("cpu_family", "family"),
-    ("cpu_model_number", "model"),
-    ("stepping", "stepping"),
-    ("microcode", "microcode"),
-    ("kernel", "kernel"),
-    ("kernel_version", "kernel build"),
-    ("libc", "C library"),
-    ("clocksource", "clock source"),
-    ("frequency_driver", "frequency driver"),
-    ("governor", "governor"),
-    ("turbo", "turbo"),
-    ("smt", "sibling threads (SMT)"),
-    ("thp", "transparent huge pages"),
-    ("aslr", "address-space randomisation"),
-)
-
-
-def machine_table(machine: Mapping[str, Any]) -> Table:
-    """What machine.json says, in words; what it does not know is said to be not known."""
-    facts = [(word, _fact(machine[name])) for name, word in _MACHINE_FACTS if name in machine]
-    topology = machine["topology"]
-    if isinstance(topology, Mapping):
-        counts = [
-            (len(topology.get(name) or ()), one, several)
-            for name, one, several in (
-                ("cpus", "CPU", "CPUs"),
-                ("cores", "core", "cores"),
-                ("packages", "package", "packages"),
-                ("numa", "NUMA node", "NUMA nodes"),
-            )
-        ]
-        facts.append(
-            (
-                "topology",
-                ", ".join(f"{count} {one if count == 1 else several}" for count, one, several in counts if count)
-                or "not known",
-            )
-        )
-    known = caches(machine)
-    if known:
-        facts.append(("caches", ", ".join(f"{name} {size(value)}" for name, value in known)))
-    memory = machine.get("memory_bytes")
-    if isinstance(memory, int | float):
-        facts.append(("memory", size(memory)))
-    facts.append(("virtualisation", _virtual(machine.get("hypervisor"))))
-    mitigations = machine.get("mitigations")
-    if isinstance(mitigations, Mapping):
-        active = [f"{name}: {text}" for name, text in mitigations.items() if text != "Not affected"]
-        facts.append(("mitigations", "; ".join(active) or "not affected by any that the kernel knows"))
-    return table("What the machine says about itself", ("what", "value"), facts)
-
-
-def _fact(value: object) -> str:
-    if value is None or value == "" or value == []:
-        return "not known"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
-
-
-def _data_table(analysis: Analysis) -> Table:
-    run, plan = analysis.run, analysis.run["plan"]
-    engine = run["engine"]
-    facts = [
-        ("run", run["id"]),
-        ("made", run["created_utc"]),
-        ("command", shlex.join(run["command"])),
-        (
-            "profile",
-            (
-                f"{plan['profile']}: {plan['rounds']} rounds, {plan['batches']} batches of {plan['batch_ns'] // 1000} "
-                f"µs a case, seed {plan['seed']}"
-            ),
-        ),
-        ("launcher", run["launcher"]),
-        ("engine", f"{engine['arch']}, {engine['compiler']}, {engine['flags']}"),
-        ("sha256 of the engine", engine["sha256"]),
-        ("versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items())),
-        ("batches", count(float(analysis.rows["batches"].sum()))),
-    ]
-    return table("What was run, and with what", ("what", "value"), facts)
 
 
 # ---- HTML ----
 
 
 def as_html(document: Document) -> str:
-    """One self-contained page: no network, no script."""
+    """One self-contained page: no network; a script sorts tables and switches units, and nothing depends on it."""
+    return _environment().get_template("report.html.j2").render(document=document, **_script())
+
+
+def claims_page(analysis: Analysis, page: str = "") -> str:
+    """The lecture notes, measured, as a page of their own; `page` is where a report with the sections is."""
+    said = lecture.sentences(analysis)
+    return (
+        _environment()
+        .get_template("claims.html.j2")
+        .render(
+            sentences=said,
+            tally=lecture.tally(said),
+            machine_name=str(analysis.machine["cpu_model"]),
+            run_id=analysis.run["id"],
+            page=page,
+            **_script(),
+        )
+    )
+
+
+def _script() -> dict[str, str]:
+    """The script, and its hash, by which alone the page allows a script: nothing else on it is ever executed."""
+    text = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    return {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}
+
+
+@functools.cache
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -517,9 +413,26 @@ def as_html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["svg"] = Markup  # made by figures.py, which escapes
+    environment.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
     environment.filters["code"] = _code_spans
-    return environment.get_template("report.html.j2").render(document=document)
+    environment.filters["columns"] = column_kinds
+    return environment
+
+
+def column_kinds(item: Table) -> tuple[str, ...]:
+    """For each column of a table that has both times and cycles, which of the two it is, as a class of the page; the
+    interval belongs to what stands before it.
+    """
+    kinds: list[str] = []
+    for name in item.header:
+        if re.search(r"\bcycles\b", name):
+            kinds.append("in-cycles")
+        elif re.match(r"time\b|floor$", name) or re.search(r"\bns$", name):
+            kinds.append("in-ns")
+        else:
+            kinds.append(kinds[-1] if name == "interval" and kinds else "")
+    both = {"in-cycles", "in-ns"} <= set(kinds)
+    return tuple(kinds) if both else ("",) * len(kinds)
 
 
 def _code_spans(text: str) -> str:
@@ -543,7 +456,7 @@ def _spans(text: str) -> str:
     return "".join(f"`{part}`" if index % 2 else _markdown(part) for index, part in enumerate(parts))
 
 
-def _markdown_table(item: Table, fold: int | None = None) -> list[str]:
+def _markdown_table(item: Table, fold: int | None = None, links: Sequence[str] = ()) -> list[str]:
     if fold is not None and len(item.rows) > fold:
         # Inside of <summary> a page's renderer takes HTML; a caption may hold names from outside.
         caption = escape(visible(" ".join(item.caption.split())))
@@ -555,13 +468,21 @@ def _markdown_table(item: Table, fold: int | None = None) -> list[str]:
         "| " + " | ".join(map(_markdown, item.header)) + " |",
         "|" + " --- |" * len(item.header),
     ]
-    lines += ["| " + " | ".join(_markdown(cell) or " " for cell in row) + " |" for row in item.rows]
+    for place, row in enumerate(item.rows):
+        cells = [_markdown(cell) or " " for cell in row]
+        if links:
+            cells[0] = f"[{cells[0]}]({links[place]})"
+        lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
+
+
+def _markdown_picture(figure: Figure, folder: str) -> str:
+    return f"![{_markdown(figure.title)}. {_markdown(figure.description)}]({folder}/{figure.name}.svg)"
 
 
 def _markdown_figure(figure: Figure, folder: str, fold: int) -> list[str]:
     return [
-        f"![{_markdown(figure.title)}. {_markdown(figure.description)}]({folder}/{figure.name}.svg)",
+        _markdown_picture(figure, folder),
         "",
         _markdown(figure.description),
         "",
@@ -573,16 +494,23 @@ def as_markdown(document: Document, pictures: str) -> str:
     """The same as `as_html` for a repository's page; pictures are looked for in the folder `pictures` beside it."""
     lines: list[str] = [f"# {_markdown(document.title)}", ""]
     if document.ladder:
-        lines += _markdown_table(document.ladder)
+        lines += _heading("numbers", "This machine's numbers")
+        for figure in document.ladder_figures:
+            lines += [_markdown_picture(figure, pictures), ""]
+        lines += _markdown_table(document.ladder, links=document.ladder_links)
     lines += [
-        "## Can I trust this?",
-        "",
+        *_heading("trust", "Can I trust this?"),
         f"**{_markdown(document.verdict.word)}.** {_spans(document.verdict.sentence)}",
+        "",
+        _spans(document.examination.sentence)
+        + (
+            f" **What would help most:** {_markdown(document.examination.best_change)}."
+            if document.examination.best_change
+            else ""
+        ),
         "",
         *_markdown_table(document.trust),
     ]
-    if document.twins:
-        lines += _markdown_table(document.twins)
     if document.warnings:
         lines += [
             "### What to know before reading on",
@@ -590,13 +518,18 @@ def as_markdown(document: Document, pictures: str) -> str:
             *(f"- {_spans(item.sentence)}" for item in document.warnings),
             "",
         ]
-    if document.unmeasurable:
-        lines += ["### Not measurable here", "", *_markdown_table(document.unmeasurable)]
-    lines += ["## The machine", "", *_markdown_table(document.machine)]
+    if document.examination.findings:
+        lines += ["### What the doctor found", "", *_markdown_table(document.examination.findings, 6)]
+    if document.twins:
+        lines += ["### The same code twice", "", *_markdown_table(document.twins, document.fold)]
+    lines += _heading("machine", "The machine")
+    if document.topology:
+        lines += [f"### {document.topology.title}", ""]
+        lines += [*_markdown_figure(document.topology, pictures, document.fold), "### What it says about itself", ""]
+    lines += _markdown_table(document.machine)
     for section in document.sections:
         topic = section.topic
-        lines += [f"## {_markdown(topic.title)}", "", _markdown(topic.question), ""]
-        lines += _claims_markdown(document.claims.get(topic.name, ()))
+        lines += [*_heading(f"topic-{topic.slug}", topic.title), _markdown(topic.question), ""]
         for figure in section.figures:
             lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures, document.fold)]
         lines += [
@@ -604,21 +537,55 @@ def as_markdown(document: Document, pictures: str) -> str:
             "",
             _spans(topic.how_to_read),
             "",
-        ]
-        lines += [
-            "### What it does not show",
-            "",
-            _spans(topic.not_shown),
-            "",
-            "Again, only this: " + _spans(f"`{topic.command}`"),
+            f"**What it does not show:** {_spans(topic.not_shown)}",
             "",
         ]
+        lines += _claims_markdown(document.claims.get(topic.name, ()))
+        if topic.name in document.missing:
+            lines += ["### Not measurable here", "", *_markdown_table(document.missing[topic.name], document.fold)]
         if section.tables:
             lines += ["### All rows", ""]
             for item in section.tables:
                 lines += _markdown_table(item, document.fold)
-    lines += ["## Data and versions", "", *_markdown_table(document.data)]
+        lines += ["Again, only this: " + _spans(f"`{topic.command}`"), ""]
+    if document.sentences:
+        lines += [*_heading("lecture", "The lecture notes, measured"), document.tally, ""]
+        lines += _lecture_markdown(document.sentences)
+    lines += [*_heading("data", "Data and versions"), *_markdown_table(document.data)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def claims_markdown(analysis: Analysis, page: str = "") -> str:
+    """The lecture notes, measured, as a Markdown page; `page` is where a report with the sections is."""
+    said = lecture.sentences(analysis)
+    title = f"# The lecture notes, measured on {_markdown(str(analysis.machine['cpu_model']))}"
+    return "\n".join([title, "", lecture.tally(said), "", *_lecture_markdown(said, page, page != "")]).rstrip() + "\n"
+
+
+def _heading(anchor: str, title: str) -> list[str]:
+    """A heading with an anchor that does not depend on how a page's renderer makes one of the title."""
+    return [f'<a id="{anchor}"></a>', "", f"## {_markdown(title)}", ""]
+
+
+def _lecture_markdown(said: Sequence[Sentence], page: str = "", linked: bool = True) -> list[str]:
+    lines = [
+        "| sentence | verdict | figure [95 % interval] | why, and what it depends on | shown in |",
+        "|" + " --- |" * 5,
+    ]
+    for item in said:
+        words = [f"“{_markdown(item.claim.quote)}”" if item.claim.quote else "", _markdown(item.claim.english)]
+        words += [f"tested: {_markdown(item.claim.tested_as)}" if item.claim.tested_as else ""]
+        cells = (
+            "<br>".join(word for word in words if word),
+            f"**{item.verdict.outcome}**",
+            _markdown(item.verdict.figure) or " ",
+            _spans(item.verdict.because) or " ",
+            f"[{_markdown(item.section_title)}]({page}#{item.section})"
+            if item.section and linked
+            else _markdown(item.section_title),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def _claims_markdown(said: Iterable[tuple[claims.Claim, claims.Verdict]]) -> list[str]:
@@ -640,10 +607,11 @@ __all__ = [
     "as_html",
     "as_json",
     "as_markdown",
-    "bounds",
     "build_document",
+    "claims_markdown",
+    "claims_page",
     "ladder",
-    "machine_table",
+    "rungs",
     "trust_table",
     "trust_verdict",
     "write_report",

@@ -125,6 +125,30 @@ RUN_SCHEMA: dict[str, Any] = {
                 },
             },
         },
+        "doctor": {
+            "type": "object",
+            "required": ["profile", "fit", "findings"],
+            "properties": {
+                "profile": _STRING,
+                "fit": {"type": "boolean"},
+                "best_change": _STRING_OR_NULL,
+                "findings": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["knob", "value", "effect", "change", "reboot", "severity"],
+                        "properties": {
+                            "knob": _STRING,
+                            "value": _STRING_OR_NULL,
+                            "effect": _STRING,
+                            "change": _STRING_OR_NULL,
+                            "reboot": {"type": "boolean"},
+                            "severity": _STRING,
+                        },
+                    },
+                },
+            },
+        },
         "plan": {
             "type": "object",
             "required": ["profile", "seed", "rounds", "batches", "batch_ns", "cpus", "cases", "unmeasurable"],

@@ -18,6 +18,7 @@ COMMANDS = {
     "config": "own",
     "doctor": "doctor",
     "report": "report",
+    "claims": "claims",
     "export": "exchange",
     "import": "exchange",
 }

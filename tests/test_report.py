@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import itertools
 import json
 import re
@@ -14,10 +17,11 @@ from typing import Any
 
 import pytest
 import synthetic
+from machines import NAMES, expected
 from rich.console import Console
 from synthetic import Case
 
-from fencepost.analysis import estimate, report, summary
+from fencepost.analysis import about, estimate, report, summary, tables
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
 
@@ -102,16 +106,17 @@ def test_sections_stand_in_their_order(html: str) -> None:
     page = Page(html)
     headings = [text for tag, text in page.text if tag == "h2"]
     assert headings == [
+        "This machine's numbers",
         "Can I trust this?",
         "The machine",
         "Reading the clock",
         "Doing several things at once",
         "How far away data is",
         "What this machine takes away",
+        "The lecture notes, measured",
         "Data and versions",
     ]
     assert [text for tag, text in page.text if tag == "h1"] == ["What Synthetic CPU 9000 really charges"]
-    assert html.index("What things cost here") < html.index("Can I trust this?")
 
 
 def test_headings_skip_no_level(html: str) -> None:
@@ -132,7 +137,8 @@ def test_tables_have_captions_and_scopes(html: str) -> None:
 def test_every_figure_is_followed_by_its_table(html: str) -> None:
     names = [tag for tag, _ in Page(html).tags]
     figures = [i for i, name in enumerate(names) if name == "figure"]
-    assert len(figures) == 9
+    # The ladder by time and by cycles, which share a table, the topology, and those of the topics.
+    assert len(figures) == 2 + 1 + 9
     for start in figures:
         assert "figcaption" in names[start:]
         after = names[names.index("figcaption", start) :]
@@ -141,11 +147,51 @@ def test_every_figure_is_followed_by_its_table(html: str) -> None:
 
 def test_the_page_needs_nothing_else(html: str) -> None:
     page = Page(html)
-    assert not list(page.named("script", "link", "img", "iframe", "object"))
-    assert not re.search(r"https?://|//[a-z]+\.|@import|url\((?!#)", html)
+    assert not list(page.named("link", "img", "iframe", "object"))
+    assert not re.search(r"https?://|//[a-z]+\.[a-z]+/|@import|url\((?!#)", html)
     for attributes in (attributes for _, attributes in page.tags):
         assert not any(name.startswith("on") for name in attributes)
-        assert (attributes.get("href") or "#").startswith("#")
+        assert (attributes.get("href") or "#").startswith(("#", "data:application/gzip;base64,"))
+
+
+def scripts(html: str) -> list[str]:
+    """Contents of the scripts that are run."""
+    return re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+
+
+def test_one_script_is_allowed_and_by_its_hash_alone(html: str) -> None:
+    (policy,) = (
+        str(attributes["content"])
+        for attributes in Page(html).named("meta")
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    (script,) = scripts(html)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert "default-src 'none'" in policy and f"script-src 'sha256-{digest}'" in policy
+    assert [attributes.get("type") for attributes in Page(html).named("script")] == ["application/json", None]
+
+
+def embedded(html: str) -> str:
+    """The rows as they stand in the page."""
+    (text,) = re.findall(r'<script type="application/json" id="rows">(.*?)</script>', html, re.DOTALL)
+    return str(text)
+
+
+def test_rows_are_in_the_page_twice_for_those_with_and_without_a_script(suite: Path, html: str) -> None:
+    (link,) = (attributes for attributes in Page(html).named("a") if "download" in attributes)
+    assert link["download"] == "suite.json.gz"
+    packed = str(link["href"]).removeprefix("data:application/gzip;base64,")
+    assert gzip.decompress(base64.b64decode(packed)).decode() == embedded(html)
+    inside, whole = json.loads(embedded(html)), report.as_json(suite)
+    assert inside.keys() == whole.keys()
+    assert [row["case"] for row in inside["rows"]] == [row["case"] for row in whole["rows"]]
+    for short, full in zip(inside["rows"], whole["rows"], strict=True):
+        assert short["ns"] == (full["ns"] and pytest.approx(full["ns"], rel=1e-6))
+
+
+def test_the_hash_of_the_run_is_that_of_its_files(suite: Path, html: str) -> None:
+    files = [suite / "run.json", suite / "machine.json", *sorted((suite / "rounds").glob("*.parquet"))]
+    assert hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() in html
 
 
 def test_the_page_suits_light_dark_paper_and_phones(html: str) -> None:
@@ -170,8 +216,10 @@ def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
     report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert not list(page.named("script", "img"))
-    assert "<script" not in text and "onerror=alert(1)>" not in text
+    assert not list(page.named("img"))
+    assert len(list(page.named("script"))) == 2 and text.count("<script") == 2 and "onerror=alert(1)>" not in text
+    assert "alert" not in "".join(scripts(text))
+    assert EVIL in json.loads(embedded(text))["machine"]["cpu_model"]
     assert any(EVIL in said for _, said in page.text)
     for path in (tmp_path / "r_figures").iterdir():
         assert "<script" not in path.read_text(encoding="utf-8")
@@ -186,10 +234,11 @@ def test_markdown_says_the_same_with_pictures_beside(suite: Path, tmp_path: Path
     written = report.write_report(suite, markdown=tmp_path / "README.md")
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    assert len(pictures) == 9
+    assert len(pictures) == 2 + 1 + 9
     assert {tmp_path / picture for picture in pictures} | {tmp_path / "README.md"} == set(written)
     assert all((tmp_path / picture).exists() for picture in pictures)
-    assert [line[3:] for line in text.splitlines() if line.startswith("## ")][:3] == [
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")][:4] == [
+        "This machine's numbers",
         "Can I trust this?",
         "The machine",
         "Reading the clock",
@@ -289,7 +338,7 @@ def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
 
 
 def test_the_panel_names_what_it_rests_on(html: str) -> None:
-    panel = html[html.index("Can I trust this?") : html.index("The machine")]
+    panel = html[html.index('id="trust"') : html.index('id="machine"')]
     for word in (
         "noise floor",
         "CPU 0: ",
@@ -297,7 +346,7 @@ def test_the_panel_names_what_it_rests_on(html: str) -> None:
         "taskset, CPU 0, 1",
         "guest of",
         "6 of 6 planned",
-        "SERIALIZE",
+        "1 row, each with its reason",
     ):
         assert word in panel
 
@@ -321,8 +370,8 @@ def test_a_run_without_rounds_is_one_sentence_and_no_section(tmp_path: Path) -> 
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     said = " ".join(text for _, text in page.text)
     assert "No round of this run is complete (20 are planned)" in said
-    assert "Reading the clock" not in said and not list(page.named("figure"))
-    assert not (tmp_path / "r_figures").exists()
+    assert "Reading the clock" not in said and len(list(page.named("figure"))) == 1
+    assert [path.name for path in (tmp_path / "r_figures").iterdir()] == ["topology.svg"]
 
 
 def test_a_run_of_one_round(tmp_path: Path) -> None:
@@ -330,7 +379,7 @@ def test_a_run_of_one_round(tmp_path: Path) -> None:
     report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "1 round of 20 is complete" in text
-    assert len(list(Page(text).named("figure"))) == 9
+    assert len(list(Page(text).named("figure"))) == 2 + 1 + 9
 
 
 def test_every_case_failed(tmp_path: Path) -> None:
@@ -407,27 +456,177 @@ def long_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def test_long_tables_fold_without_a_script(long_run: tuple[str, str]) -> None:
     html, markdown = long_run
     page = Page(html)
-    assert not list(page.named("script"))
     rows = sum(case.kernel.startswith("branch/") for case in synthetic.branch_cases())
     summaries = [text for tag, text in page.text if tag == "summary"]
     assert f"Estimates of the topic branch: median over processes with its 95 % interval: {rows} rows" in summaries
     assert f": {rows} rows</summary>" in markdown and markdown.count("<details>") == markdown.count("</details>")
+    assert "<details>" not in "".join(scripts(html))
     for block in html.split("<details>")[1:]:
         inside = block.partition("</details>")[0]
         assert inside.count("<tr>") - 1 > report.FOLD_ROWS
     assert "topic mine" in html.replace("\n", " ") and "topic mine" not in " ".join(summaries)
 
 
-def test_claims_come_before_figures_and_tables(long_run: tuple[str, str]) -> None:
+def test_a_section_goes_from_the_picture_to_the_command(long_run: tuple[str, str]) -> None:
     html, markdown = long_run
-    for text in (html, markdown):
-        section = text[text.index("Guessing where the code goes on") :]
-        said = section.index("What the lecture said")
-        assert said < section.index("What a jump costs, by how often") < section.index("Estimates of the topic branch")
-        assert "Modern microprocessors tend to have quite long pipelines" in section[said : said + 2000]
+    for text, start in (
+        (html, '<h2 id="topic-branch">Guessing where the code goes on'),
+        (markdown, "## Guessing where the code goes on"),
+    ):
+        section = text[text.index(start) :]
+        places = [
+            section.index(words)
+            for words in (
+                "What does a wrongly predicted branch cost",
+                "What a jump costs, by how often",
+                "by share of taken jumps",
+                "How to read this",
+                "What it does not show",
+                "What the lecture said",
+                "Modern microprocessors tend to have quite long pipelines",
+                "Estimates of the topic branch",
+                "Again, only this: ",
+            )
+        ]
+        assert places == sorted(places)
 
 
 def test_quotes_are_marked_with_their_language(long_run: tuple[str, str]) -> None:
     html, _ = long_run
     assert '<q lang="en">Modern microprocessors' in html and '<q lang="zh-Hant">告訴編譯器' in html
     assert "Tested: a misprediction costs 10 to 20 cycles." in html
+
+
+# ---- the ladder, the topology, the doctor, the lecture notes ----
+
+
+def test_every_rung_leads_to_its_section(html: str, suite: Path) -> None:
+    found = report.rungs(estimate.analyse(suite))
+    page = Page(html)
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    targets = [link for _, link in found]
+    assert targets and {target.removeprefix("#") for target in targets} <= ids
+    # Twice drawn (the second time only what has cycles), and in the table.
+    links = [attributes["href"] for attributes in page.named("a")]
+    counted = [link for rung, link in found if rung.cycles[0] > 0]
+    for target in set(targets):
+        assert links.count(target) >= 2 * targets.count(target) + counted.count(target)
+
+
+def test_marks_say_what_they_are_when_the_pointer_rests_on_them(html: str) -> None:
+    titles = [text for tag, text in Page(html).text if tag == "title"]
+    assert any(re.fullmatch(r"add, waiting for the one before: \S*\sns · .* cycles .*\[.*\]", text) for text in titles)
+    assert any(text.startswith("from CPU") or " at " in text for text in titles)
+
+
+@pytest.mark.parametrize(
+    ("header", "kinds"),
+    [
+        (("what", "time", "core cycles", "measured as"), ("", "in-ns", "in-cycles", "")),
+        (
+            ("case", "time", "interval", "per", "cycles", "interval", "floor", "rounds"),
+            ("", "in-ns", "in-ns", "", "in-cycles", "in-cycles", "in-ns", ""),
+        ),
+        (("case", "time", "remarks"), ("", "", "")),
+        (("interval", "cycles"), ("", "")),
+    ],
+)
+def test_columns_of_time_and_of_cycles_are_known(header: tuple[str, ...], kinds: tuple[str, ...]) -> None:
+    assert report.column_kinds(tables.table("c", header, [])) == kinds
+
+
+@pytest.mark.parametrize(
+    ("topology", "drawn"),
+    [
+        ({"cpus": [0, 1], "cores": [[0, 1]], "packages": [[0, 1]], "l3": [[0, 1]], "numa": {"0": [0, 1]}}, True),
+        ({"cpus": [0, 1, 2], "cores": [], "packages": [], "l3": [], "numa": {}}, True),
+        ({"cpus": [0, 1], "cores": "none", "numa": {"0": [0], "1": [1]}}, True),
+        ({"cpus": list(range(4096))}, False),
+        ({"cpus": ["0"]}, False),
+        ({"cpus": []}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, drawn: bool) -> None:
+    figure = about.topology_figure({"topology": topology}, [0])
+    assert (figure is not None) == drawn
+    if figure is not None:
+        assert figure.table.rows and "Filled: the CPUs that this run may use (0)" in figure.description
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_topologies_of_real_machines_are_drawn_within_their_picture(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    topology = expected(name)
+    figure = about.topology_figure({"topology": topology}, topology["cpus"][:2])
+    assert figure is not None
+    for cpu in topology["cpus"]:
+        assert re.search(rf">{cpu}</text>", figure.svg)
+    assert len(figure.table.rows) >= len(topology["l3"] or [1])
+
+
+DOCTOR = {
+    "profile": "standard",
+    "fit": True,
+    "best_change": "governor",
+    "findings": [
+        {
+            "knob": "governor",
+            "value": "powersave",
+            "effect": "the clock follows the load",
+            "change": "echo performance",
+            "reboot": False,
+            "severity": "hurts",
+        },
+        {
+            "knob": "turbo",
+            "value": None,
+            "effect": EVIL,
+            "change": None,
+            "reboot": False,
+            "severity": "note",
+        },
+    ],
+}
+
+
+def test_what_the_doctor_found_is_told_with_the_best_change(suite: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(suite, tmp_path / "run")
+    run = json.loads((folder / schema.RUN_FILE).read_text())
+    (folder / schema.RUN_FILE).write_text(json.dumps(run | {"doctor": DOCTOR}))
+    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    said = " ".join(text for _, text in Page(text).text)
+    assert "fit for the profile standard: 1 knob that bends figures (governor)." in said
+    assert "What would help most: governor, echo performance" in said
+    assert text.count("<script") == 2 and EVIL in said
+    assert "**What would help most:** governor, echo performance" in (tmp_path / "r.md").read_text()
+
+
+def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(suite: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(suite, tmp_path / "run")
+    run = json.loads((folder / schema.RUN_FILE).read_text())
+    (folder / schema.RUN_FILE).write_text(json.dumps(run | {"doctor": {"fit": "yes", "findings": []}}))
+    with pytest.raises(RunFolderError, match=r"run\.json: field doctor\.fit"):
+        report.as_json(folder)
+
+
+def test_the_lecture_is_one_table_with_links(html: str, suite: Path) -> None:
+    rows = report.as_json(suite)["claims"]
+    assert {"id", "quote", "english", "verdict", "figure", "because", "section", "language"} <= set(rows[0])
+    page = Page(html)
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    assert {"claim-" + re.sub("[/_]", "-", row["id"]) for row in rows} <= ids
+    section = html[html.index('<h2 id="lecture">') : html.index('<h2 id="data">')]
+    assert f"{len(rows)} sentences: " in section and section.count("<tr role=") == len(rows) + 1
+
+
+def test_links_of_the_lecture_lead_to_sections_that_are_there(html: str) -> None:
+    ids = set(re.findall(r'\bid="([^"]+)"', html))
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= ids
+
+
+def test_the_report_is_small(html: str) -> None:
+    assert len(html.encode()) < 1 << 20

@@ -1,0 +1,74 @@
+"""The lecture notes, measured: every sentence that the suite tests, with its verdict, as one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fencepost.analysis import claims, topics
+from fencepost.analysis.claims import Claim, Outcome, Verdict
+from fencepost.analysis.estimate import Analysis
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence with what this run says to it, and the section of the report that shows more; `section` is empty
+    where the run has nothing of that topic.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    section: str
+    section_title: str
+
+    @property
+    def sentence(self) -> str:
+        """The sentence as the notes have it; where the notes have none of that wording, in English."""
+        return self.claim.quote or self.claim.english
+
+    @property
+    def slug(self) -> str:
+        """For ids."""
+        return "claim-" + self.claim.id.replace("/", "-").replace("_", "-")
+
+
+def sentences(analysis: Analysis) -> list[Sentence]:
+    """Every claim with its verdict, in the order of the report's sections."""
+    there = set(analysis.rows["kernel"].str.partition("/")[0]) if len(analysis.rows) else set()
+    known = {topic.name: topic for topic in topics.known_topics()}
+    found = []
+    for item, verdict in claims.verdicts(analysis):
+        topic = known.get(item.topic) or topics.generic_topic(item.topic)
+        section = f"topic-{topic.slug}" if item.topic in there else ""
+        found.append((topic.order, Sentence(item, verdict, section, topic.title)))
+    return [sentence for _, sentence in sorted(found, key=lambda pair: pair[0])]
+
+
+def tally(said: Sequence[Sentence]) -> str:
+    """``20 sentences: 12 confirmed, 3 refuted, …``."""
+    counts = Counter(item.verdict.outcome for item in said)
+    words = {Outcome.DEPENDS: "depending on a condition"}
+    parts = ", ".join(f"{counts[outcome]} {words.get(outcome, outcome)}" for outcome in Outcome if counts[outcome])
+    return f"{len(said)} sentence{'s' if len(said) != 1 else ''}: {parts}." if said else "No sentence is tested."
+
+
+def as_rows(said: Sequence[Sentence]) -> list[dict[str, Any]]:
+    """The table as plain data: one mapping a sentence."""
+    return [
+        {
+            "id": item.claim.id,
+            "topic": item.claim.topic,
+            "quote": item.claim.quote,
+            "language": item.claim.language,
+            "english": item.claim.english,
+            "tested_as": item.claim.tested_as,
+            "kernels": list(item.claim.kernels),
+            "verdict": str(item.verdict.outcome),
+            "figure": item.verdict.figure,
+            "because": item.verdict.because,
+            "section": f"#{item.section}" if item.section else None,
+        }
+        for item in said
+    ]

@@ -1,0 +1,86 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const make = (tag, text) => {
+    const element = document.createElement(tag);
+    if (text) element.textContent = text;
+    return element;
+  };
+
+  // Nanoseconds, cycles, or both: columns and the ladder follow.
+  const units = document.getElementById("units");
+  const ladder = document.getElementById("ladder-in-cycles");
+  if (units) {
+    const set = make("fieldset");
+    set.append(make("legend", "Show"));
+    for (const [value, words] of [["both", "time and cycles"], ["ns", "time only"], ["cycles", "cycles only"]]) {
+      const label = make("label");
+      const input = make("input");
+      input.type = "radio";
+      input.name = "unit";
+      input.value = value;
+      input.checked = value === "both";
+      input.addEventListener("change", () => {
+        root.dataset.unit = value;
+        if (ladder) ladder.open = value === "cycles";
+      });
+      label.append(input, ` ${words}`);
+      set.append(label);
+    }
+    units.append(set);
+  }
+
+  // Numbers with their units, so that 2 µs comes after 900 ns; everything else as text.
+  const scales = {
+    ns: 1, "µs": 1e3, us: 1e3, ms: 1e6, s: 1e9,
+    KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, Ki: 2 ** 10, Mi: 2 ** 20, k: 1e3, M: 1e6,
+  };
+  const key = (cell) => {
+    const text = cell.textContent.trim();
+    const plain = text.replace(/[\u202f\u00a0]/g, " ").replace(/\u2212/g, "-").replace(/^[\u00d7×[]/, "");
+    const match = /^(-?\d{1,3}(?: \d{3})+(?:\.\d+)?|-?\d+(?:\.\d+)?)(?: ?([A-Za-zµ]+))?/.exec(plain);
+    if (!match) return { number: null, text };
+    return { number: parseFloat(match[1].replace(/ /g, "")) * (scales[match[2]] || 1), text };
+  };
+  const compare = (a, b) => {
+    if (a.number !== null && b.number !== null) return a.number - b.number;
+    if (a.number !== null || b.number !== null) return a.number !== null ? -1 : 1;
+    return a.text.localeCompare(b.text, undefined, { numeric: true });
+  };
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = make("button", head.textContent);
+      button.type = "button";
+      head.textContent = "";
+      head.append(button);
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        for (const other of heads) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const body = table.tBodies[0];
+        const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
+        rows.sort((a, b) => (down ? compare(b[0], a[0]) : compare(a[0], b[0])));
+        body.append(...rows.map((pair) => pair[1]));
+      });
+    });
+  }
+
+  // A link into a folded table opens it.
+  const reveal = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+
+  const rows = document.getElementById("rows");
+  const place = document.getElementById("download");
+  if (rows && place) {
+    const link = make("a", "All rows as JSON");
+    link.id = "download-json";
+    link.href = URL.createObjectURL(new Blob([rows.textContent], { type: "application/json" }));
+    link.download = place.querySelector("a").download.replace(/\.gz$/, "");
+    place.prepend(link, " · ");
+  }
+})();

@@ -1,0 +1,253 @@
+"""How far a run can be trusted: the verdict, the facts behind it, and what the doctor found when it was made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fencepost.analysis.derive import core_clock_of_rounds, tick_hz
+from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, records
+from fencepost.analysis.tables import DASH, Table, count, plain, table, with_bounds
+
+TRUSTED_FLOOR_PCT = 1.0
+DOUBTFUL_FLOOR_PCT = 5.0
+GAPS_PCT = 10.0
+"""A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The trust panel's one verdict: a word and a sentence."""
+
+    word: str
+    sentence: str
+
+
+def trust_verdict(analysis: Analysis) -> Verdict:
+    """One verdict in words on how far the figures of a run can be trusted."""
+    rounds, planned, floor = analysis.rounds, analysis.planned_rounds, analysis.noise_floor_pct
+    if rounds == 0:
+        return Verdict(
+            "Nothing to trust yet",
+            f"No round of this run is complete ({planned} are planned), so there are no figures; `fencepost run "
+            "--resume` goes on.",
+        )
+    if rounds < FEWEST_PROCESSES:
+        return Verdict(
+            "Not yet",
+            f"{counted(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
+            f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
+        )
+    measured = analysis.rows[analysis.rows["ns"].notna()]
+    noisy = sum("noisy" in flags for flags in measured["flags"])
+    share = noisy / len(measured) if len(measured) else 0.0
+    so_many = f"{counted(noisy, 'row')} of {len(measured)} noisy"
+    if math.isnan(floor):
+        return Verdict(
+            "In part",
+            f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine "
+            "is not known.",
+        )
+    # The median effect alone would flatter a run whose rounds scatter: what counts is what its interval still allows.
+    reach = max(floor, analysis.noise_reach_pct)
+    said = (
+        f"the same code run twice differs by {plain(floor, 2)} %, with 95 % confidence by at most {plain(reach, 2)} %"
+    )
+    lost = max(_lost_pct(analysis), default=0.0)
+    said += f"; {so_many}" + (f"; a CPU loses {plain(lost, 2)} % of its time" if lost > GAPS_PCT else "")
+    if reach <= TRUSTED_FLOOR_PCT and share <= 0.2 and lost <= GAPS_PCT:
+        return Verdict(
+            "Yes", f"Differences of more than {plain(max(reach, 0.1), 2)} % between rows mean something: {said}."
+        )
+    if reach <= DOUBTFUL_FLOOR_PCT:
+        return Verdict("With care", f"Believe differences of more than {plain(reach, 2)} % only: {said}.")
+    return Verdict("Hardly", f"Orders of magnitude hold, small differences do not: {said}.")
+
+
+def counted(number: int, word: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def trust_table(analysis: Analysis) -> Table:
+    """The facts behind the verdict."""
+    run, plan, machine = analysis.run, analysis.run["plan"], analysis.machine
+    rows = analysis.rows
+    facts: list[tuple[str, str]] = [
+        ("complete rounds", f"{analysis.rounds} of {analysis.planned_rounds} planned; each is a fresh process")
+    ]
+    if analysis.rounds:
+        floor = analysis.noise_floor_pct
+        facts.append(
+            (
+                "noise floor (A/A)",
+                "not measured: no A/A row in this run"
+                if math.isnan(floor)
+                else f"{plain(floor, 2)} %: the largest effect among {counted(len(analysis.twins), 'pair')} of the "
+                "same code under two names",
+            )
+        )
+        facts.append(("time lost in gaps", _gaps(analysis)))
+        middle, low, high = core_clock_of_rounds(analysis)
+        facts.append(
+            (
+                "core clock over the run",
+                f"{plain(middle.value)} GHz, from {plain(low)} to {plain(high)} over rounds"
+                if middle.n
+                else "not known: the chains that show it were not believable",
+            )
+        )
+        ticks = tick_hz(analysis)
+        worker = analysis.reduced.workers
+        facts.append(
+            (
+                "tick counter",
+                (
+                    f"{worker['tick_source'].iloc[0]} at {plain(ticks.value / 1e6, 7)} MHz, in steps of "
+                    f"{count(float(worker['quantum_ticks'].median()))} ticks"
+                ),
+            )
+        )
+        measured = rows[rows["ns"].notna()]
+        flagged = sum(bool(set(flags) - {"once"}) for flags in measured["flags"])
+        facts.append(("rows with a remark", f"{flagged} of {len(measured)}"))
+    facts.append(("pinning", f"{run['launcher']}, CPU {', '.join(map(str, plan['cpus']))}"))
+    facts.append(("virtualisation", virtual(machine.get("hypervisor"))))
+    missing = int(rows["reason"].notna().sum())
+    facts.append(
+        (
+            "not measurable here",
+            f"{counted(missing, 'row')}, each with its reason in its topic's section"
+            if missing
+            else "nothing: every row of the plan was measured",
+        )
+    )
+    return table("The facts behind the verdict", ("what", "seen"), facts)
+
+
+MOST_CPUS_NAMED = 8
+
+
+def _gaps(analysis: Analysis) -> str:
+    """Share of time lost on each CPU; of many CPUs only the best and the worst."""
+    lost = [
+        (row["cpus"][0], row["metrics"]["lost_pct"])
+        for row in records(analysis.kernel("noise/gaps"))
+        if "lost_pct" in row["metrics"]
+    ]
+    if not lost:
+        return "not measured: no noise/gaps in this run"
+    if len(lost) <= MOST_CPUS_NAMED:
+        return "; ".join(f"CPU {cpu}: {_with_percent(item)}" for cpu, item in lost)
+    lost.sort(key=lambda pair: float(pair[1]["value"]))
+    middle = lost[len(lost) // 2][1]["value"]
+    return (
+        f"{len(lost)} CPUs: least on CPU {lost[0][0]}, {_with_percent(lost[0][1])}; half of them at most "
+        f"{plain(middle, 2)} %; most on CPU {lost[-1][0]}, {_with_percent(lost[-1][1])}"
+    )
+
+
+def _lost_pct(analysis: Analysis) -> list[float]:
+    rows = analysis.kernel("noise/gaps")["metrics"]
+    return [float(metrics["lost_pct"]["value"]) for metrics in rows if "lost_pct" in metrics]
+
+
+def _with_percent(item: Mapping[str, float]) -> str:
+    return with_bounds(item["value"], item["low"], item["high"], "%")
+
+
+def virtual(value: object) -> str:
+    """What machine.json says of a hypervisor, in words."""
+    if isinstance(value, Mapping):
+        guest, kind = value.get("guest"), value.get("kind")
+        if guest:
+            return f"guest of {kind or 'an unnamed hypervisor'}: the hypervisor can take the CPU away unseen"
+        return "not known" if guest is None else "none seen"
+    return f"guest of {value}" if value else "not known"
+
+
+def unmeasurable(analysis: Analysis, topic: str | None = None) -> Table | None:
+    """Cases without a figure, by reason: of one topic, or of the whole run; None where there are none."""
+    rows = analysis.rows[analysis.rows["reason"].notna()] if analysis.rounds else analysis.rows[:0]
+    if topic is not None:
+        rows = rows[rows["kernel"].str.partition("/")[0] == topic] if len(rows) else rows
+    by_reason: dict[str, list[str]] = {}
+    for row in records(rows):
+        by_reason.setdefault(row["reason"], []).append(row["case"])
+    cells = [(reason, str(len(cases)), ", ".join(cases)) for reason, cases in by_reason.items()]
+    caption = f"What could not be measured here{f' of the topic {topic}' if topic else ''}, and why"
+    return table(caption, ("reason", "rows", "cases"), cells) if cells else None
+
+
+def twins_table(analysis: Analysis) -> Table | None:
+    """The same code under two names: how far the two differ; None where the run has no such pair."""
+    cells = [
+        (twin.original, with_bounds(*twin.effect_pct[:3], "%"), str(twin.effect_pct.n))
+        for twin in analysis.twins
+        if twin.effect_pct.n
+    ]
+    return (
+        table(
+            "A/A rows: the same code under two names, and how far they differ",
+            ("case", "difference [95 % interval]", "rounds"),
+            cells,
+        )
+        if cells
+        else None
+    )
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the doctor found when the run was made: a sentence, the one change that would help most, and the knobs that
+    bend figures.
+    """
+
+    sentence: str
+    best_change: str
+    findings: Table | None
+
+
+_WORDS = {"unfit": "unfit", "hurts": "hurts", "note": "good to know"}
+
+
+def examination(run: Mapping[str, Any]) -> Examination:
+    """The doctor's record in run.json, in words; runs made before there was one say so."""
+    record = run.get("doctor")
+    if not isinstance(record, Mapping):
+        return Examination("The doctor was not asked when this run was made: run `fencepost doctor`.", "", None)
+    findings = [item for item in record.get("findings") or () if isinstance(item, Mapping)]
+    grave = [item for item in findings if item.get("severity") in ("unfit", "hurts")]
+    fit = "fit" if record.get("fit") else "not fit"
+    sentence = f"The doctor called this machine {fit} for the profile {record.get('profile')}: "
+    names = ", ".join(_knob(item) for item in grave)
+    sentence += (
+        f"{counted(len(grave), 'knob')} that {'bends' if len(grave) == 1 else 'bend'} figures ({names})."
+        if (grave)
+        else "no knob that it can read bends figures."
+    )
+    best = next((item for item in grave if item.get("knob") == record.get("best_change")), None)
+    change = (
+        f"{_knob(best)}, {best.get('change')}{' (takes a reboot)' if best.get('reboot') else ''}"
+        if best is not None and best.get("change")
+        else ""
+    )
+    cells = [
+        (
+            _knob(item),
+            _WORDS.get(str(item.get("severity")), str(item.get("severity"))),
+            DASH if item.get("value") is None else str(item.get("value")),
+            str(item.get("effect", "")),
+            f"{item['change']}{' (takes a reboot)' if item.get('reboot') else ''}" if item.get("change") else DASH,
+        )
+        for item in findings
+    ]
+    caption = "What the doctor found when the run was made: all that is not as it should be, or could not be read"
+    found = table(caption, ("knob", "how grave", "value", "effect", "how to change it"), cells) if cells else None
+    return Examination(sentence, change, found)
+
+
+def _knob(item: Mapping[str, Any]) -> str:
+    return str(item.get("knob", "")).replace("_", " ")
