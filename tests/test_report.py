@@ -608,7 +608,9 @@ def test_what_the_doctor_found_is_told_with_the_best_change(suite: Path, tmp_pat
 def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(suite: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(suite, tmp_path / "run")
     run = json.loads((folder / schema.RUN_FILE).read_text())
-    (folder / schema.RUN_FILE).write_text(json.dumps(run | {"doctor": {"fit": "yes", "findings": []}}))
+    (folder / schema.RUN_FILE).write_text(
+        json.dumps(run | {"doctor": {"profile": "quick", "fit": "yes", "findings": []}})
+    )
     with pytest.raises(RunFolderError, match=r"run\.json: field doctor\.fit"):
         report.as_json(folder)
 
