@@ -21,6 +21,7 @@ COMMANDS = {
     "claims": "claims",
     "export": "exchange",
     "import": "exchange",
+    "history": "history",
 }
 
 

@@ -1,0 +1,638 @@
+"""Runs of one machine over time: where a row changed for good, how surely, and whether the machine changed with it.
+
+The unit is a run: one median a row and run. Within a run everything shares an hour of the machine, so its processes say
+nothing about the next run; what runs of unchanged code differ by is what a change must exceed.
+
+Method: for each place to cut a series of logarithms in two, the sum of one side as a standard score; the best of them
+is tested against the best of permutations of the series (scipy.stats.permutation_test), which need no model of noise
+and keep the false rate where runs are exchangeable. What is found is cut there, and both parts are looked at again
+(binary segmentation). Where there is no step, a stretch in between is looked for in the same way. Values far out are
+drawn in before. Source: Csorgo and Horvath, Limit Theorems in Change-Point Analysis (1997), section 1.4, for the
+standardised sums; Antoch and Huskova, Permutation tests in change point analysis, Statistics & Probability Letters 53
+(2001), for their permutations; Olshen and others, Biostatistics 5 (2004), for stretches.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from fencepost.analysis.estimate import FEWEST_PROCESSES, analyse, interval_of, records
+from fencepost.analysis.frame import Floats, map_runs
+from fencepost.analysis.tables import size_bytes
+from fencepost.bench import schema
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+FALSE_RATE = 0.01
+"""Chance that a row of which nothing changed shows a change, at most."""
+STEP_RATE = 0.009
+"""Of this, what is spent on steps; the rest is for stretches that come and go."""
+COVERAGE = 0.95
+FEWEST_RUNS = 10
+"""Of fewer, no cut can be told from chance at `FALSE_RATE`: ten have 252 ways to be cut in the middle."""
+FEWEST_IN_PART = 3
+"""Runs on each side of a cut: two that are slow together happen too often."""
+FEW_PERMUTATIONS, PERMUTATIONS = 199, 9999
+FAR_OUT = 5.0
+"""In median absolute deviations: 3.4 standard deviations of normal noise."""
+RESAMPLES = 999
+DEFAULT_FLOOR_PCT = 1.0
+"""The margin of comparisons, in place of the noise floor where no run has an A/A row."""
+ALIKE = 0.25
+"""A row moved with the machine where its step differs from the machine's by less than this share of it."""
+FEWEST_ALIKE = 4
+SMALLEST_LEVEL_BYTES = 16 << 10
+"""A chase in a ring of this size stays in the first-level cache of any machine."""
+
+
+class HistoryError(ValueError):
+    """The folder does not hold what a history needs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: where it is in time, and what it was made with."""
+
+    id: str
+    created: datetime
+    machine: str
+    made_with: Mapping[str, str]
+    noise_floor_pct: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """One row over time: shape (runs in which it was measured,); `run` holds indices of the machine's runs."""
+
+    case: str
+    kernel: str
+    control: bool
+    run: npt.NDArray[np.int64]
+    ns: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change: the first run after it, as index of the machine's runs, with the bounds of its interval; the ratio of
+    the levels after and before, with its interval.
+    """
+
+    case: str
+    at: int
+    earliest: int
+    latest: int
+    before_ns: float
+    after_ns: float
+    ratio: float
+    low: float
+    high: float
+    p: float
+    kind: str = "row"
+    net_ratio: float = math.nan
+    """`ratio` over that of the machine, where both changed."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A change of the machine: its controls moved, or most of its rows did, alike."""
+
+    at: int
+    ratio: float
+    cases: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that a run was made with differently than the one before it."""
+
+    at: int
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All runs of one machine, in the order of time."""
+
+    key: str
+    runs: list[Run]
+    series: list[Series]
+    floor_pct: float
+    changes: list[Change]
+    shifts: list[Shift]
+    marks: list[Mark]
+
+    def marks_at(self, change: Change) -> list[Mark]:
+        """Marks that the interval of `change` holds."""
+        return [mark for mark in self.marks if change.earliest <= mark.at <= change.latest]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a folder of runs says; `notes` are sentences on runs that were left out."""
+
+    folder: Path
+    machines: list[Machine]
+    notes: list[str] = field(default_factory=list)
+
+
+def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int | None = None) -> History:
+    """The history of a folder of run folders.
+
+    Parameters
+    ----------
+    folder
+        holds run folders; those of each machine are a history of their own.
+    patterns
+        kernels or cases to look at (names, globs of kernels, topics); none means all. Controls are always read.
+    processes
+        how many read side by side; by default one a usable CPU when there are more than eight runs.
+
+    Raises
+    ------
+    HistoryError
+        when it holds no machine with `FEWEST_RUNS` readable runs, or none of the rows asked for.
+    """
+    base = Path(folder)
+    paths = sorted(path.parent for path in base.glob(f"*/{schema.RUN_FILE}"))
+    if not paths:
+        raise HistoryError(f"{base}: holds no run folders; name the folder that holds them, e.g. results/runs")
+    notes: list[str] = []
+    read: list[tuple[Run, list[dict[str, Any]]]] = []
+    for path, found in zip(paths, map_runs(_read, paths, processes=processes), strict=True):
+        if isinstance(found, str):
+            notes.append(found)
+        elif found[2] < FEWEST_PROCESSES:
+            notes.append(f"{path}: left out, {found[2]} complete rounds are too few for a median with an interval")
+        else:
+            read.append(found[:2])
+    read.sort(key=lambda item: (item[0].created, item[0].id))
+    machines = []
+    for key in dict.fromkeys(run.machine for run, _ in read):
+        own = [item for item in read if item[0].machine == key]
+        if len(own) < FEWEST_RUNS:
+            notes.append(f"{key}: {_runs(len(own))}, too few; a history takes {FEWEST_RUNS}")
+        else:
+            machines.append(_machine(key, own, patterns))
+    if not machines:
+        most = max((sum(run.machine == key for run, _ in read) for key in {run.machine for run, _ in read}), default=0)
+        reason = f"; {notes[0]}" if not read and notes else ""
+        raise HistoryError(
+            f"{base}: {_runs(most)} of one machine that can be used, and a history takes {FEWEST_RUNS}: "
+            f"of fewer, no change can be told from chance at {FALSE_RATE:.0%}{reason}"
+        )
+    if patterns and not any(_wanted(series, patterns) for machine in machines for series in machine.series):
+        raise HistoryError(f"{base}: no row of these runs is called {' or '.join(patterns)}; see `fencepost list`")
+    return History(base, machines, notes)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+_COLUMNS = ("case", "kernel", "parameters", "ns", "ns_low", "ns_high")
+
+
+def _read(folder: Path) -> tuple[Run, list[dict[str, Any]], int] | str:
+    """A run, its rows and its number of complete rounds; or why it cannot be read."""
+    try:
+        analysis = analyse(folder)
+    except (schema.RunFolderError, OSError) as error:
+        return f"left out: {error}"
+    document, machine = analysis.run, analysis.machine
+    engine, plan = document["engine"], document["plan"]
+    made_with = {
+        "engine": engine["sha256"],
+        "compiler": engine["compiler"],
+        "flags": engine["flags"],
+        "profile": f"{plan['profile']} ({plan['batches']} batches of {plan['batch_ns']} ns)",
+        "kernel": str(machine.get("kernel")),
+        "microcode": str(machine.get("microcode")),
+        "launcher": document["launcher"],
+    }
+    created = datetime.fromisoformat(document["created_utc"])
+    run = Run(document["id"], created, document["machine_key"], made_with, analysis.noise_floor_pct)
+    fine = analysis.rows["twin_of"].isna() & (analysis.rows["ns"] > 0)
+    return run, records(analysis.rows.loc[fine, list(_COLUMNS)]), analysis.rounds
+
+
+def _machine(key: str, read: Sequence[tuple[Run, list[dict[str, Any]]]], patterns: Sequence[str]) -> Machine:
+    runs = [run for run, _ in read]
+    points: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for index, (_, rows) in enumerate(read):
+        for row in rows:
+            points.setdefault(row["case"], []).append((index, row))
+    series = []
+    for case, own in points.items():
+        first = own[0][1]
+        one = Series(
+            case,
+            first["kernel"],
+            is_control(first["kernel"], first["parameters"]),
+            np.array([index for index, _ in own], np.int64),
+            *(np.array([row[name] for _, row in own], float) for name in ("ns", "ns_low", "ns_high")),
+        )
+        if not patterns or one.control or _wanted(one, patterns):
+            series.append(one)
+    floors = [run.noise_floor_pct for run in runs if math.isfinite(run.noise_floor_pct)]
+    floor = float(np.median(floors)) if floors else DEFAULT_FLOOR_PCT
+    changes = [change for one in series for change in changes_of(one, floor)]
+    shifts = machine_shifts(series, changes)
+    return Machine(key, runs, series, floor, _attribute(changes, shifts, floor), shifts, _marks(runs))
+
+
+def _wanted(series: Series, patterns: Sequence[str]) -> bool:
+    topic = series.kernel.partition("/")[0]
+    return any(pattern in (series.case, topic) or fnmatch.fnmatchcase(series.kernel, pattern) for pattern in patterns)
+
+
+def is_control(kernel: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether a row shows the machine and nothing else: one chain of dependent arithmetic, or a chase in the
+    first-level cache.
+    """
+    if kernel == "pipeline/imul100":
+        return True
+    if kernel == "pipeline/chain":
+        return parameters.get("op") in ("imul", "add") and str(parameters.get("chains")) == "1"
+    return kernel == "memory/chase" and size_bytes(parameters.get("size")) <= SMALLEST_LEVEL_BYTES
+
+
+def _marks(runs: Sequence[Run]) -> list[Mark]:
+    return [
+        Mark(index, what, before.made_with[what], after.made_with[what])
+        for index, (before, after) in enumerate(itertools.pairwise(runs), 1)
+        for what in after.made_with
+        if before.made_with[what] != after.made_with[what]
+    ]
+
+
+# ---- change points of one series ----
+
+
+def changes_of(series: Series, floor_pct: float = 0.0) -> list[Change]:
+    """Changes of one row, in the order of time.
+
+    A cut counts where chance makes one as clear in at most `FALSE_RATE` of series, and where the whole interval of its
+    ratio lies beyond `floor_pct` (per cent).
+    """
+    values = np.log(series.ns)
+    kept = _cuts(values, 0, len(values))
+    while True:
+        # A level goes from one change to the next; where one falls below the floor, its neighbours' levels grow.
+        edges = [0, *(cut for cut, _ in kept), len(values)]
+        changes = [
+            _change(series, values, (edges[position], cut, edges[position + 2]), p)
+            for position, (cut, p) in enumerate(kept)
+        ]
+        small = [position for position, change in enumerate(changes) if not _beyond(change.low, change.high, floor_pct)]
+        if not small:
+            return changes
+        smallest = min(small, key=lambda position: abs(math.log(changes[position].ratio)))
+        del kept[smallest]
+
+
+def _beyond(low: float, high: float, floor_pct: float) -> bool:
+    return low > 1 + floor_pct / 100 or high < 1 / (1 + floor_pct / 100)
+
+
+def _cuts(values: Floats, begin: int, end: int) -> list[tuple[int, float]]:
+    """Cuts of ``values[begin:end]`` with the p-value of each."""
+    part = values[begin:end]
+    if len(part) < FEWEST_RUNS:
+        return []
+    clipped = _clipped(part)
+    p = _chance(clipped, _best_score, STEP_RATE)
+    if p is not None:
+        cut = begin + FEWEST_IN_PART + int(np.argmax(_scores(clipped)))
+        return [*_cuts(values, begin, cut), (cut, p), *_cuts(values, cut, end)]
+    # A level that comes and goes may hide from a single cut: both its sides look alike.
+    p = _chance(clipped, _best_bump, FALSE_RATE - STEP_RATE)
+    if p is None:
+        return []
+    first, last = (begin + edge for edge in _bump(clipped))
+    inner = _cuts(values, first, last)
+    return [*_cuts(values, begin, first), (first, p), *inner, (last, p), *_cuts(values, last, end)]
+
+
+def _clipped(values: Floats) -> Floats:
+    """`values` with those far out drawn in, so that one run that went wrong neither makes nor hides a change."""
+    middle, spread = float(np.median(values)), float(stats.median_abs_deviation(values))
+    if spread == 0:
+        return values
+    clipped: Floats = np.clip(values, middle - FAR_OUT * spread, middle + FAR_OUT * spread)
+    return clipped
+
+
+def _scores(values: Floats, axis: int = -1) -> Floats:
+    """Absolute standard score of the sum before each cut; cuts go along the last axis, from `FEWEST_IN_PART` on."""
+    values = np.moveaxis(np.asarray(values, float), axis, -1)
+    n = values.shape[-1]
+    deviations = values - values.mean(axis=-1, keepdims=True)
+    size = np.arange(1, n)
+    # Variance of the sum of k of n numbers drawn without replacement.
+    spread = np.sqrt(size * (n - size) / (n * (n - 1)) * (deviations**2).sum(axis=-1, keepdims=True))
+    sums = np.abs(np.cumsum(deviations, axis=-1)[..., :-1])
+    scores = np.divide(sums, spread, out=np.zeros_like(sums), where=spread > 0)
+    kept: Floats = scores[..., FEWEST_IN_PART - 1 : n - FEWEST_IN_PART]
+    # Sums in another order differ in their last bits, and equal scores must be equal.
+    return np.round(kept, 9)
+
+
+def _best_score(values: Floats, axis: int = -1) -> Floats:
+    best: Floats = _scores(values, axis).max(axis=-1)
+    return best
+
+
+def _bumps(values: Floats) -> Iterator[tuple[int, Floats]]:
+    """Lengths of stretches with a part before and one after, and the standard scores of all of that length."""
+    n = values.shape[-1]
+    deviations = values - values.mean(axis=-1, keepdims=True)
+    total = (deviations**2).sum(axis=-1, keepdims=True)
+    sums = np.cumsum(deviations, axis=-1)[..., FEWEST_IN_PART - 1 : n - FEWEST_IN_PART]
+    for size in range(FEWEST_IN_PART, n - 2 * FEWEST_IN_PART + 1):
+        spread = np.sqrt(size * (n - size) / (n * (n - 1)) * total)
+        inside = np.abs(sums[..., size:] - sums[..., :-size])
+        yield size, np.round(np.divide(inside, spread, out=np.zeros_like(inside), where=spread > 0), 9)
+
+
+def _best_bump(values: Floats, axis: int = -1) -> Floats:
+    values = np.moveaxis(np.asarray(values, float), axis, -1)
+    best = np.zeros(values.shape[:-1])
+    for _, scores in _bumps(values):
+        best = np.maximum(best, scores.max(axis=-1))
+    return best
+
+
+def _bump(values: Floats) -> tuple[int, int]:
+    """Begin and end of the stretch with the best score."""
+    found = [(float(scores.max()), int(scores.argmax()), size) for size, scores in _bumps(values)]
+    _, begin, size = max(found)
+    return FEWEST_IN_PART + begin, FEWEST_IN_PART + begin + size
+
+
+def _chance(values: Floats, statistic: Callable[..., Floats], rate: float) -> float | None:
+    """Share of the permutations of `values` that score as well; None where it is above `rate`.
+
+    Few permutations tell most series from changed ones; only what passes is asked again, so that the rate holds.
+    """
+    p = 1.0
+    for permutations, enough in ((FEW_PERMUTATIONS, 10 * rate), (PERMUTATIONS, rate)):
+        result = stats.permutation_test(
+            (values,),
+            statistic,
+            permutation_type="pairings",
+            vectorized=True,
+            n_resamples=permutations,
+            batch=2000,
+            alternative="greater",
+            random_state=np.random.default_rng(1979),
+        )
+        p = float(result.pvalue)
+        if p > enough:
+            return None
+    return p
+
+
+def _change(series: Series, values: Floats, edges: tuple[int, int, int], p: float) -> Change:
+    begin, cut, end = edges
+    before, after = values[begin:cut], values[cut:end]
+    earliest, latest = _place(before, after)
+    low, high = ratio_bounds(before, after)
+    levels = (math.exp(interval_of(before).value), math.exp(interval_of(after).value))
+    where = series.run
+    return Change(
+        series.case,
+        int(where[cut]),
+        int(where[begin + earliest]),
+        int(where[begin + latest]),
+        *levels,
+        levels[1] / levels[0],
+        low,
+        high,
+        p,
+    )
+
+
+def _place(before: Floats, after: Floats) -> tuple[int, int]:
+    """Interval of the cut: both levels are resampled and cut again."""
+    generator = np.random.default_rng(1979)
+    parts = [generator.choice(_clipped(part), (RESAMPLES, len(part))) for part in (before, after)]
+    scores = _scores(np.concatenate(parts, axis=1))
+    cuts = FEWEST_IN_PART + np.argmax(scores, axis=1)
+    low, high = np.quantile(cuts, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2), method="closest_observation")
+    return min(int(low), len(before)), max(int(high), len(before))
+
+
+def ratio_bounds(before: Floats, after: Floats) -> tuple[float, float]:
+    """Interval of the ratio of two levels, given as logarithms: all ratios that the Mann-Whitney test does not refuse.
+
+    Source: Lehmann, Nonparametrics (1975), section 2.6. The cut was chosen where the difference is large, so the ratio
+    is a little too far from 1; the interval does not know of that.
+    """
+    differences = np.sort((after[:, None] - before[None, :]).ravel())
+
+    def accepted(shift: float, side: Any) -> bool:
+        p = float(stats.mannwhitneyu(after - shift, before, alternative=side).pvalue)
+        return p > (1 - COVERAGE) / 2
+
+    def outermost(ordered: Floats, side: Any) -> float:
+        # Just beyond a difference the test sees one pair less on that side; p grows inwards, so the edge is bisected.
+        step = math.copysign(1e-12, ordered[-1] - ordered[0])
+        refused, taken = -1, len(ordered) - 1
+        while taken - refused > 1:
+            middle = (refused + taken) // 2
+            if accepted(float(ordered[middle]) + step, side):
+                taken = middle
+            else:
+                refused = middle
+        return float(ordered[taken])
+
+    if differences[0] == differences[-1]:
+        return math.exp(differences[0]), math.exp(differences[0])
+    low, high = outermost(differences, "greater"), outermost(differences[::-1], "less")
+    return math.exp(low), math.exp(high)
+
+
+# ---- the machine, or the row? ----
+
+
+def machine_shifts(series: Sequence[Series], changes: Sequence[Change]) -> list[Shift]:
+    """Changes of the machine: a control moved, or at least half of all rows (and four) did, in one direction.
+
+    Changes that are one run apart are the same.
+    """
+    controls = {one.case for one in series if one.control}
+    shifts: list[Shift] = []
+    for at in sorted({change.at for change in changes}):
+        if shifts and at - shifts[-1].at <= 1:
+            continue
+        near = [change for change in changes if at <= change.at <= at + 1]
+        for up in (True, False):
+            moved = [change for change in near if (change.ratio > 1) is up]
+            own = [change for change in moved if change.case in controls]
+            if own:
+                because = "control cases moved"
+            elif len(moved) >= max(FEWEST_ALIKE, len(series) / 2):
+                own, because = moved, f"{len(moved)} of {len(series)} rows moved"
+            else:
+                continue
+            ratio = float(np.exp(np.median([math.log(change.ratio) for change in own])))
+            place = int(np.median([change.at for change in own]))
+            shifts.append(Shift(place, ratio, tuple(change.case for change in own), because))
+            break
+    return shifts
+
+
+def _attribute(changes: Iterable[Change], shifts: Sequence[Shift], floor_pct: float) -> list[Change]:
+    found = []
+    for change in changes:
+        shift = next((shift for shift in shifts if abs(shift.at - change.at) <= 1), None)
+        if shift is None:
+            found.append(change)
+            continue
+        own, machine = math.log(change.ratio), math.log(shift.ratio)
+        alike = change.case in shift.cases or abs(own - machine) <= max(
+            math.log1p(floor_pct / 100), ALIKE * abs(machine)
+        )
+        kind = "machine" if alike else "row and machine"
+        found.append(replace(change, kind=kind, net_ratio=math.exp(own - machine)))
+    return found
+
+
+# ---- for programs and for the eye ----
+
+
+def as_json(found: History) -> dict[str, Any]:
+    """The history as plain data; runs are named by their ids."""
+    return {
+        "folder": str(found.folder),
+        "false_rate": FALSE_RATE,
+        "coverage": COVERAGE,
+        "machines": [_machine_as_json(machine) for machine in found.machines],
+        "notes": found.notes,
+    }
+
+
+def _machine_as_json(machine: Machine) -> dict[str, Any]:
+    def run(index: int) -> str:
+        return machine.runs[index].id
+
+    return {
+        "machine": machine.key,
+        "noise_floor_pct": machine.floor_pct,
+        "rows": len(machine.series),
+        "runs": [{"run": one.id, "created_utc": one.created.isoformat(), **one.made_with} for one in machine.runs],
+        "changes": [
+            {
+                "case": change.case,
+                "kind": change.kind,
+                "last_before": run(change.at - 1),
+                "first_after": run(change.at),
+                "earliest": run(change.earliest),
+                "latest": run(change.latest),
+                "before_ns": change.before_ns,
+                "after_ns": change.after_ns,
+                "ratio": change.ratio,
+                "low": change.low,
+                "high": change.high,
+                "net_ratio": change.net_ratio,
+                "p": change.p,
+                "made_differently": [mark.what for mark in machine.marks_at(change)],
+            }
+            for change in machine.changes
+        ],
+        "machine_shifts": [
+            {"first_after": run(shift.at), "ratio": shift.ratio, "because": shift.because, "cases": list(shift.cases)}
+            for shift in machine.shifts
+        ],
+        "made_differently": [
+            {"first_after": run(mark.at), "what": mark.what, "before": mark.before, "after": mark.after}
+            for mark in machine.marks
+        ],
+    }
+
+
+MOST_PANELS = 8
+
+
+def draw(machine: Machine, path: Path) -> list[str]:
+    """Draw the rows that changed most, then controls, eight in all; returns their cases. `path` ends in .svg or .png.
+
+    Raises
+    ------
+    OSError
+        when it cannot be written.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    largest: dict[str, float] = {}
+    for change in machine.changes:
+        largest[change.case] = max(largest.get(change.case, 0), abs(math.log(change.ratio)))
+    order = sorted(machine.series, key=lambda one: (-largest.get(one.case, 0), not one.control))
+    shown = [one for one in order if one.case in largest or one.control][:MOST_PANELS] or order[:MOST_PANELS]
+    with mpl.rc_context({"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": "fencepost"}):
+        canvas = Figure(figsize=(9, 0.8 + 1.9 * len(shown)), layout="constrained")
+        canvas.suptitle(f"{machine.key}: {len(machine.runs)} runs", fontsize=11)
+        _draw_panels(canvas, machine, shown)
+        # Without a date two drawings of the same runs are the same file.
+        canvas.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return [one.case for one in shown]
+
+
+def _draw_panels(canvas: Canvas, machine: Machine, shown: Sequence[Series]) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    from fencepost.analysis.figures import PALETTE
+
+    times: Any = np.array([run.created.replace(tzinfo=None) for run in machine.runs])
+    panels = canvas.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, one in zip(panels, shown, strict=True):
+        # A row with several modes has a median without an interval.
+        reach = np.nan_to_num(np.array([one.ns - one.low, one.high - one.ns]), nan=0.0)
+        axes.errorbar(times[one.run], one.ns, yerr=reach, fmt="o", ms=3, lw=1, color=PALETTE[0])
+        own = [change for change in machine.changes if change.case == one.case]
+        edges = [0, *(change.at for change in own), len(times)]
+        for position, (begin, end) in enumerate(itertools.pairwise(edges)):
+            level = own[position].before_ns if position < len(own) else own[-1].after_ns if own else None
+            if level is not None:
+                axes.plot([times[begin], times[end - 1]], [level, level], color=PALETTE[7], lw=1.5)
+        for change in own:
+            colour = PALETTE[1] if change.kind != "machine" else PALETTE[3]
+            # Between the last run before it and the first after it.
+            axes.axvspan(times[max(change.earliest - 1, 0)], times[change.latest], color=colour, alpha=0.2, lw=0)
+            axes.annotate(
+                f"{100 * (change.ratio - 1):+.2g} %" + (" (machine)" if change.kind == "machine" else ""),
+                (times[change.at], 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -2),
+                textcoords="offset points",
+                va="top",
+                fontsize=8,
+                color=colour,
+            )
+        for mark in machine.marks:
+            axes.axvline(times[mark.at], color=PALETTE[7], ls=":", lw=1)
+        axes.set_title(one.case + (" (control)" if one.control else ""), fontsize=9, loc="left")
+        axes.set_ylabel("ns")
+        axes.margins(y=0.2)
+        axes.spines[["top", "right"]].set_visible(False)
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    panels[-1].xaxis.set_major_locator(locator)
+    panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

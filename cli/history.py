@@ -1,0 +1,112 @@
+"""`fencepost history`: what changed over the runs of a machine, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fencepost.analysis.history import History, Machine
+
+
+@click.command(name="history", short_help="Find what changed over a folder of runs, and when.")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("results") / "runs")
+@click.option("--kernels", multiple=True, metavar="KERNEL", help="Only these rows (names, globs, topics or cases).")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")
+@json_option
+@verbose_option
+def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None, as_json: bool) -> None:
+    """Find changes in the runs in FOLDER (default: results/runs).
+
+    A row changed where its medians lie on two levels that chance makes in at most 1 % of unchanged rows, and that
+    differ by more than the noise floor. Takes ten runs of one machine.
+    """
+    from fencepost.analysis import history as histories
+    from fencepost.bench.errors import UsageError
+    from fencepost.cli import display
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; it is the one that holds run folders, e.g. results/runs")
+    if picture is not None and picture.suffix not in (".svg", ".png"):
+        raise UsageError(f"--picture {picture}: end its name in .svg or .png")
+    found = histories.history(folder, kernels)
+    pictures = {}
+    for number, machine in enumerate(found.machines, 1):
+        if picture is not None:
+            path = picture if number == 1 else picture.with_stem(f"{picture.stem}-{number}")
+            histories.draw(machine, path)
+            pictures[machine.key] = display.short_path(path)
+    if as_json:
+        document = histories.as_json(found)
+        for machine in document["machines"]:
+            machine["picture"] = pictures.get(machine["machine"])
+        display.print_json(document)
+        return
+    _show(found)
+    for name in pictures.values():
+        click.echo(f"picture: {name}")
+
+
+def _show(found: History) -> None:
+    from fencepost.cli import display
+
+    out = display.console()
+    for note in found.notes:
+        out.print(display.printable(note), soft_wrap=True)
+    if len(found.machines) > 1:
+        out.print(f"{len(found.machines)} machines, each for itself:")
+    for machine in found.machines:
+        _show_machine(out, machine)
+
+
+def _show_machine(out: Console, machine: Machine) -> None:
+    from fencepost.analysis.history import FALSE_RATE
+    from fencepost.analysis.tables import bounds, nanoseconds, plain
+    from fencepost.cli import display
+
+    runs, made = machine.runs, dict.fromkeys(mark.what for mark in machine.marks)
+    title = f"{machine.key}: {len(runs)} runs, {runs[0].created:%Y-%m-%d %H:%M} to {runs[-1].created:%Y-%m-%d %H:%M}"
+    rows = [
+        (
+            change.case,
+            f"{runs[change.at].created:%Y-%m-%d %H:%M}",
+            f"{runs[change.earliest].created:%m-%d %H:%M} – {runs[change.latest].created:%m-%d %H:%M}",
+            f"{nanoseconds(change.before_ns)} → {nanoseconds(change.after_ns)}",
+            f"{plain(change.ratio)} {bounds(change.low, change.high)}",
+            plain(change.p, 2),
+            change.kind,
+            ", ".join(dict.fromkeys(mark.what for mark in machine.marks_at(change))),
+        )
+        for change in sorted(machine.changes, key=lambda change: (change.at, change.kind, change.case))
+    ]
+    if rows:
+        columns = ("case", "first run after it", "95 %", "level", "ratio", "p", "what changed", "made differently")
+        out.print(display.table(title, columns, rows, right=("p",), whole=columns[1:2]))
+    else:
+        out.print(display.printable(f"{title}: nothing changed"), soft_wrap=True)
+    for shift in machine.shifts:
+        out.print(
+            f"the machine itself changed before {display.printable(runs[shift.at].id)}: "
+            f"{display.printable(shift.because)}, by {plain(shift.ratio)}",
+            soft_wrap=True,
+        )
+    for mark in machine.marks:
+        cut = 12 if mark.what == "engine" else 80
+        out.print(
+            display.printable(
+                f"{mark.what} of {runs[mark.at].id} and after: {mark.after[:cut]}, not {mark.before[:cut]}"
+            ),
+            soft_wrap=True,
+        )
+    apart = f"; {', '.join(made)} changed on the way" if made else "; all made alike"
+    out.print(
+        f"{len(machine.series)} rows, of which {FALSE_RATE * len(machine.series):.2g} would show a change by chance "
+        f"at most; changes below {machine.floor_pct:.2g} % are not looked at (noise floor){apart}",
+        soft_wrap=True,
+    )
