@@ -17,13 +17,13 @@ export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH
 
 VENV := .venv/bin
-C_FILES = csrc/*.[ch] csrc/*/*.[ch] examples/*/*.c*
+C_FILES = csrc/*.[ch] csrc/*/*.[ch] tools/*.c examples/*/*.c*
 SHELL_FILES := tools/*.sh .ci/run
 PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test report compare lint format sanitize arch-check wheel clean install install-dev
+.PHONY: help bench test report compare lint format sanitize soak arch-check wheel clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ format: install-dev ## bring all sources into the form that lint wants
 
 sanitize: ## run the C self-test under the address, undefined behaviour and thread sanitizers
 	@sh tools/selftest.sh sanitize
+
+soak: ## 10^9 items through the rings, order and loss checked (minutes; ITEMS=1000000 for less)
+	@sh tools/soak.sh
 
 arch-check: ## build the C self-test for aarch64 and riscv64 and run it under qemu
 	@sh tools/selftest.sh architectures

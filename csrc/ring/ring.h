@@ -34,6 +34,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -82,8 +86,49 @@ RING_INLINE void ring_relax(void)
 }
 
 /* Fetch a line in order to write it: saves the second transfer that a store to a line fetched for reading needs. */
-#define ring_prefetch_write(address) __builtin_prefetch((address), 1, 3)
+RING_INLINE void ring_prefetch_write(const void *address)
+{
+#if defined(__x86_64__)
+    /* Not the builtin: for a generic x86-64 it fetches for reading. PREFETCHW is a nop where a CPU lacks it (Intel SDM vol. 2). */
+    __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1, 3);
+#endif
+}
+
 #define ring_prefetch_read(address) __builtin_prefetch((address), 0, 3)
+
+/*
+ * Copy an item that its owner has just written, most likely in words, into a ring. A 16-byte load of two fresh 8-byte stores cannot be
+ * forwarded from the store buffer: it waits until both are in the cache, and they stand behind the ring's own stores, which wait for a
+ * line. Seen: 19 million items of 64 bytes a second, where words make 40. So words are loaded, and stored in pairs. For constant
+ * sizes; others are left to memcpy.
+ */
+RING_INLINE void ring_copy_in(void *to, const void *from, size_t bytes)
+{
+    if (!__builtin_constant_p(bytes) || bytes % 8 || bytes > 512) {
+        memcpy(to, from, bytes);
+        return;
+    }
+#pragma GCC unroll 64
+    for (size_t i = 0; i < bytes / 16 * 16; i += 16) {
+#if defined(__SSE2__)
+        __m128d pair = _mm_load_sd((const double *)(const void *)((const char *)from + i));
+
+        __asm__("" : "+x"(pair)); /* or clang makes one load of the two */
+        pair = _mm_loadh_pd(pair, (const double *)(const void *)((const char *)from + i + 8));
+        _mm_storeu_pd((double *)(void *)((char *)to + i), pair);
+#else
+        uint64_t words[2];
+
+        memcpy(&words[0], (const char *)from + i, 8);
+        memcpy(&words[1], (const char *)from + i + 8, 8);
+        memcpy((char *)to + i, words, 16);
+#endif
+    }
+    if (bytes % 16)
+        memcpy((char *)to + bytes / 16 * 16, (const char *)from + bytes / 16 * 16, 8);
+}
 
 /*
  * Waiting for the other side, which knows nothing of it: a flag "somebody sleeps" would cost every push and pop a full fence. So a

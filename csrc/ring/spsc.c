@@ -25,9 +25,11 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
     *ring = NULL;
     /* Counters of a lap, with the rest of a block, must be told from those of the last. */
     if (capacity == 0 || item_bytes == 0 || flags || capacity > RING_INDEX_HALF - RING_LINE ||
-        item_bytes > SIZE_MAX / 2 - RING_LINE)
+        item_bytes > SIZE_MAX / 16)
         return -EINVAL;
-    blocks = (capacity - 1) / ring_spsc_per_block(item_bytes) + 1;
+    /* One block more than the items need: the producer, at most `capacity` ahead, never comes to the block that the consumer is in. Else
+       the consumer could find there the word of the next lap, which counts items of other blocks. */
+    blocks = (capacity - 1) / ring_spsc_per_block(item_bytes) + 2;
     if (__builtin_mul_overflow(blocks, ring_spsc_stride(item_bytes), &bytes))
         return -ENOMEM;
     made = (struct ring_spsc *)ring_memory(sizeof *made);
