@@ -17,13 +17,13 @@ export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH
 
 VENV := .venv/bin
-C_FILES = csrc/*.[ch] csrc/*/*.[ch] tools/*.c examples/*/*.c*
+C_FILES = csrc/*.[ch] csrc/*/*.[ch] tools/*.c examples/*/*.[ch]*
 SHELL_FILES := tools/*.sh .ci/run
 PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test report compare lint format sanitize soak arch-check wheel clean install install-dev
+.PHONY: help bench test peers report compare lint format sanitize soak arch-check wheel clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ bench: install ## measure this machine and write a report (PROFILE=quick, standa
 
 test: install-dev ## run the tests (PYTEST_ARGS="-k clock")
 	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+
+peers: install ## compare the rings with those of other libraries that are installed here (about 2 minutes)
+	@$(VENV)/fencepost peers examples/peers
 
 report: install ## write the report of the latest run again (RUN=folder)
 	@$(VENV)/fencepost report "$(RUN)"

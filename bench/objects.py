@@ -154,6 +154,24 @@ def build(file: Path, label: str, extra: Sequence[str] = ()) -> KernelObject:
     )
 
 
+def has_header(file: Path, header: str) -> bool:
+    """Whether the compiler finds ``#include <header>`` with the options in the kernel file `file`.
+
+    Raises
+    ------
+    UsageError, MeasureError
+        as `build` does.
+    """
+    options = [option for option in _options_in(file, _read(file)) if option.startswith(("-I", "-isystem"))]
+    language = LANGUAGES[file.suffix.lower()]
+    text = f"#if !__has_include(<{header}>)\n#error\n#endif\n"
+    command = [*sources.find_compiler(language), *options, "-x", language, "-fsyntax-only", "-"]
+    done = subprocess.run(
+        command, cwd=file.resolve().parent, input=text.encode(), capture_output=True, timeout=60, check=False
+    )
+    return done.returncode == 0
+
+
 def build_all(files: Sequence[Path], extra: Sequence[str] = ()) -> list[KernelObject]:
     """Compile several files, each to an object of its own; raises like `build`, also when a file is given twice."""
     resolved = [file.resolve() for file in files]

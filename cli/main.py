@@ -16,6 +16,7 @@ COMMANDS = {
     "show": "kernels",
     "new": "own",
     "config": "own",
+    "peers": "peers",
     "doctor": "doctor",
     "report": "report",
     "claims": "claims",

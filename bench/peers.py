@@ -1,0 +1,119 @@
+"""The plan of `fencepost peers`: the library's rings and those of others, in every way of use, as rows of one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fencepost.bench import objects
+from fencepost.bench.catalog import Catalog
+from fencepost.bench.engine import Engine
+from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.placement import Placements
+from fencepost.bench.plan import Placer, Plan, Profile, make_plan, parse_overrides
+
+PROFILE = Profile("peers", rounds=20, batches=12, warmup_batches=1, batch_ns=500_000, sweeps="standard")
+"""Batches of half a millisecond: the largest ring is filled and emptied within one."""
+_NEEDS = re.compile(r"peer: header (\S+) package (\S+)")
+_USES = (
+    # kernels of ours, of peers, and parameters
+    (("ring/spsc_round_trip",), "_round_trip", ("capacity=1024", "bytes=8", "batch=1", "pause=no,yes")),
+    (("ring/spsc",), "_spsc", ("capacity=64,1024,65536", "bytes=8", "batch=1", "pause=no,yes")),
+    (("ring/spsc",), "_spsc", ("capacity=1024", "bytes=8", "batch=8,32", "pause=yes")),
+    (("ring/spsc",), "_spsc", ("capacity=1024", "bytes=64", "batch=1,32", "pause=yes")),
+    (
+        ("ring/mpmc_oversubscribed",),
+        "_mpmc",
+        ("capacity=1024", "bytes=8", "batch=1", "pause=yes", "roles=apart,mixed"),
+    ),
+)
+"""Round trip; single items by capacity and spin hint; many items; large items; two producers and two consumers."""
+TEAM = 4
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Files whose headers are here, and of the others what is missing: (file name, header, Debian package)."""
+
+    files: tuple[Path, ...]
+    missing: tuple[tuple[str, str, str], ...]
+
+
+def find_peers(folder: Path) -> Peers:
+    """Kernel files in `folder` that name the header they need, sorted by whether it is here.
+
+    Raises
+    ------
+    UsageError
+        when there is none.
+    """
+    files, missing = [], []
+    for file in sorted(path for path in folder.glob("*") if path.suffix in objects.LANGUAGES):
+        named = _NEEDS.search(file.read_text(encoding="utf-8", errors="replace"))
+        if named is None:
+            continue
+        if objects.has_header(file, named[1]):
+            files.append(file)
+        else:
+            missing.append((file.name, named[1], named[2]))
+    if not files and not missing:
+        raise UsageError(f"{folder}: no kernel files of peers there; it is examples/peers of a checkout")
+    return Peers(tuple(files), tuple(missing))
+
+
+def peers_plan(
+    engine: Engine,
+    catalog: Catalog,
+    placer_on: Callable[[Sequence[int]], Placer],
+    cpus: Sequence[int],
+    *,
+    rounds: int | None,
+    seed: int,
+) -> Plan:
+    """All rings in all uses, on one pair of CPUs.
+
+    Parameters
+    ----------
+    placer_on
+        gives the placer for some CPUs.
+    cpus
+        of which the best pair is taken.
+
+    Raises
+    ------
+    MeasureError
+        with fewer than two CPUs, or without any peer.
+    """
+    if not any(name.startswith("peer/") for name in catalog.kernels):
+        raise MeasureError("none of the peers is installed here, so there is nothing to compare with")
+    placed = placer_on(cpus)(catalog.get("ring/spsc"))
+    if not isinstance(placed, Placements):
+        raise MeasureError(f"rings between threads cannot be compared here: {placed}")
+    pair = next(iter(placed)).cpus
+    plans = []
+    for ours, ending, values in _USES:
+        names = [*ours, *(name for name in catalog.kernels if name.startswith("peer/") and name.endswith(ending))]
+        plans.append(
+            make_plan(
+                engine,
+                catalog,
+                PROFILE,
+                placer_on(pair),
+                patterns=names,
+                overrides=parse_overrides(values),
+                rounds=rounds,
+                seed=seed,
+            )
+        )
+    cases = {case.case: case for plan in plans for case in plan.cases if len(case.cpus) in (2, TEAM)}
+    # Of the teams only the one with two threads on each CPU.
+    kept = [case for case in cases.values() if "mpmc" not in case.kernel or len(case.cpus) == TEAM]
+    return replace(
+        plans[0],
+        cases=tuple(kept),
+        cpus=tuple(sorted({cpu for case in kept for cpu in case.cpus})),
+        unmeasurable=tuple(item for plan in plans for item in plan.unmeasurable),
+        notes=tuple(dict.fromkeys(note for plan in plans for note in plan.notes)),
+    )

@@ -1,0 +1,48 @@
+/*
+ * atomic_queue, beside the suite's own rings.
+ *
+ * peer: header atomic_queue/atomic_queue.h package libatomic-queue-dev
+ *
+ * The classes whose capacity is given at run time. Numbers of 8 bytes: AtomicQueueB, whose slots are the items, with a reserved value
+ * that is never pushed here; larger items: AtomicQueueB2, with a state beside each. SPSC where there is one of each. try_push and
+ * try_pop: its waiting forms (the "optimist" ones) are no answer to a full ring. It has no bulk form.
+ */
+#include <atomic_queue/atomic_queue.h>
+#include <memory>
+#include <type_traits>
+
+#include "template.hpp"
+
+template <class T, bool Spsc>
+using Of =
+    std::conditional_t<std::is_same_v<T, uint64_t>,
+                       atomic_queue::AtomicQueueB<uint64_t, std::allocator<uint64_t>, ~UINT64_C(0), true, false, Spsc>,
+                       atomic_queue::AtomicQueueB2<T, std::allocator<T>, true, false, Spsc>>;
+
+template <class T, bool Spsc> struct Atomic {
+    Of<T, Spsc> queue;
+
+    explicit Atomic(size_t capacity) : queue(static_cast<unsigned>(capacity))
+    {
+    }
+    bool try_push(const T &item)
+    {
+        return queue.try_push(item);
+    }
+    bool try_pop(T &item)
+    {
+        return queue.try_pop(item);
+    }
+};
+template <class T> using AtomicSpsc = Atomic<T, true>;
+template <class T> using AtomicMpmc = Atomic<T, false>;
+
+PEER_TEMPLATE(atomic_queue_spsc, AtomicSpsc)
+PEER_TEMPLATE(atomic_queue_mpmc, AtomicMpmc)
+#define RING atomic_queue_spsc
+#include "kernels/ring_trial.h"
+PEER_SPSC(atomic_queue_spsc, "atomic_queue")
+
+#define RING atomic_queue_mpmc
+#include "kernels/ring_many.h"
+PEER_MPMC(atomic_queue_mpmc, "atomic_queue")

@@ -1,0 +1,27 @@
+/*
+ * What the files of this folder share: the rows that every peer has, measured by the harness of the suite's own rings
+ * (csrc/kernels/ring_trial.h, ring_many.h) and with the same parameters.
+ *
+ * A file says in a line "peer: header FILE package NAME" what it needs and where Debian has it; `make peers` leaves out those whose
+ * header is missing.
+ */
+#ifndef PEER_H
+#define PEER_H
+
+#include "kernels/ring_many.h"
+#include "kernels/ring_trial.h"
+
+#define PEER_SPSC(ring, library)                                                                                       \
+    KERNEL(ring, .name = "peer/" #ring, .summary = library ", one producer and one consumer",                          \
+           RING_TRIAL_THROUGHPUT(ring))                                                                                \
+    KERNEL(ring##_round_trip, .name = "peer/" #ring "_round_trip",                                                     \
+           .summary = library ", an item there and back over two of them", RING_TRIAL_ROUND_TRIP(ring))
+
+#define PEER_MPMC(ring, library)                                                                                       \
+    KERNEL(ring, .name = "peer/" #ring, .summary = library ", several producers and consumers", .unit = "item",        \
+           .threads = {2, MAX_TEAM}, .place = PLACE_SWEEP, .flags = KERNEL_OVERSUBSCRIBE,                              \
+           .parameters = {RING_MANY_PARAMETERS(NULL, NULL, NULL, NULL), RING_MANY_ROLES("*")},                         \
+           .metrics = RING_MANY_METRICS, .setup = ring##_many_setup, .run = ring##_many_8, .check = ring_many_check,   \
+           .teardown = ring##_many_teardown)
+
+#endif

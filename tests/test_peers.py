@@ -1,0 +1,147 @@
+"""Rings beside peers: the files, the plan, and what is made of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+import runtime
+
+from fencepost.analysis import peers
+from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.bench import engine as engines
+from fencepost.bench import objects
+from fencepost.bench.catalog import read_catalog
+from fencepost.bench.errors import MeasureError
+from fencepost.bench.peers import TEAM, find_peers, peers_plan
+from fencepost.bench.placement import Placement, Placements
+from fencepost.bench.plan import Placer
+
+FOLDER = runtime.ROOT / "examples" / "peers"
+ROUNDS = 20
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_every_peer_says_what_it_needs() -> None:
+    found = find_peers(FOLDER)
+    assert len(found.files) + len(found.missing) == len([*FOLDER.glob("*.c"), *FOLDER.glob("*.cc")]) == 6
+
+
+def test_a_missing_header_is_named_with_its_package(tmp_path: Path) -> None:
+    (tmp_path / "other.c").write_text("/* peer: header no_such_ring.h package libno-such-dev */\n")
+    answer = runtime.fencepost_inside("peers", str(tmp_path), cwd=tmp_path)
+    assert answer.returncode == 3
+    assert "other.c: left out, no_such_ring.h is not installed (Debian: apt install libno-such-dev)" in answer.stderr
+    assert "nothing to compare with" in answer.stderr
+    assert runtime.fencepost_inside("peers", str(tmp_path / "none"), cwd=tmp_path).returncode == 2
+
+
+def two_cpus(_cpus: Any) -> Placer:
+    """Places rings on CPUs 0 and 1, whatever there is: nothing is measured."""
+
+    def place(kernel: Any) -> Placements:
+        teams = ((0, 1), (0, 1, 0, 1)) if kernel.oversubscribe else ((0, 1),)
+        return Placements(tuple(Placement(team, None) for team in teams), False, len(teams))
+
+    return place
+
+
+def test_the_plan_has_every_ring_in_every_use() -> None:
+    present = [file for file in find_peers(FOLDER).files if file.name == "ck.c"]
+    if not present:
+        assert not os.environ.get("CI"), "CI has libck-dev"
+        pytest.skip("needs a peer to compare with: libck-dev")
+    engine = engines.load_from(engines.load().path)
+    built = objects.build(present[0], "ck.c")
+    assert built.warnings == ""
+    engine.load_object("ck.c", built.path)
+    plan = peers_plan(engine, read_catalog(engine, ["ck.c"]), two_cpus, (0, 1), rounds=None, seed=1)
+    count = {name: sum(case.kernel == name for case in plan.cases) for name in {case.kernel for case in plan.cases}}
+    assert count == {
+        "ring/spsc_round_trip": 2,
+        "peer/ck_spsc_round_trip": 2,
+        "ring/spsc": 10,
+        "peer/ck_spsc": 10,
+        "ring/mpmc_oversubscribed": 2,
+        "peer/ck_mpmc": 2,
+    }
+    assert {len(case.cpus) for case in plan.cases if "mpmc" in case.kernel} == {TEAM}
+    with pytest.raises(MeasureError, match="none of the peers is installed"):
+        peers_plan(engine, read_catalog(engine), two_cpus, (0, 1), rounds=None, seed=1)
+
+
+def run_of(times: dict[tuple[str, str], float], drifted: frozenset[int] = frozenset()) -> Analysis:
+    """An analysis in which each (kernel, pause) takes so many xraw, and ns, give or take 1 % by the round."""
+    rows, processes = [], []
+    for (kernel, pause), value in times.items():
+        case = f"{kernel}[pause={pause}]"
+        given: dict[str, Any] = {"capacity": 1024, "bytes": 8, "batch": 1, "pause": pause}
+        if "mpmc" in kernel:
+            given["roles"] = "mixed"
+        rows.append({"case": case, "kernel": kernel, "parameters": given})
+        for number in range(1, ROUNDS + 1):
+            factor = 1 + 0.01 * math.sin(number) + (9 if number in drifted else 0)
+            metrics = {"xraw": value * factor, "full_per_item": 0.25, "empty_per_item": 0.5}
+            shared = {"case": case, "round": number, "status": "ok", "reason": None, "ns": value * factor}
+            processes.append({**shared, "metrics": metrics, "hand_over_drift": float(number in drifted)})
+    fake = SimpleNamespace(rows=pd.DataFrame(rows), processes=pd.DataFrame(processes))
+    return cast(Analysis, fake)
+
+
+def test_ratios_are_against_the_best_peer_and_the_worst_cells() -> None:
+    times = {("ring/spsc", "yes"): 0.1, ("ring/spsc", "no"): 0.2}
+    times |= {("peer/a_spsc", "yes"): 0.3, ("peer/a_spsc", "no"): 0.9}
+    times |= {("peer/b_spsc", "yes"): 0.4, ("peer/b_spsc", "no"): 0.7}
+    found = peers.compare_peers(run_of(times))
+    assert [cell.best.name for cell in found.cells if cell.best] == ["peer/b_spsc", "peer/a_spsc"]  # no PAUSE first
+    assert [cell.ratio.value for cell in found.cells] == pytest.approx([3.5, 3.0])
+    (bar,) = found.bars
+    assert bar.against == "b_spsc" and bar.seen.value == pytest.approx(3.5) and bar.verdict == "met"
+    assert found.cells[0].rings[0].refused_empty == 0.5 and found.cells[0].rings[0].refused_full == 0.25
+    assert json.loads(json.dumps(peers.as_json(found)))["bars"][0]["verdict"] == "met"
+
+
+def test_drifted_rounds_are_set_aside_and_counted() -> None:
+    times = {("ring/spsc_round_trip", "yes"): 2.0, ("peer/a_spsc_round_trip", "yes"): 3.0}
+    found = peers.compare_peers(run_of(times, frozenset(range(1, 12))))
+    assert (found.measured, found.set_aside) == (2 * ROUNDS, 22)
+    assert found.cells[0].rings[0].value.value == pytest.approx(2.0, rel=0.02)
+    assert found.cells[0].rings[0].value.n == ROUNDS - 11
+
+
+def test_rings_on_shared_cpus_are_compared_in_ns_with_the_fastest_mode_of_rte_ring() -> None:
+    times = {("ring/mpmc_oversubscribed", "yes"): 10.0, ("peer/rte_mpmc", "yes"): 40.0}
+    times |= {("peer/rte_hts_mpmc", "yes"): 30.0, ("peer/ck_mpmc", "yes"): 20.0}
+    found = peers.compare_peers(run_of(times))
+    assert found.cells[0].unit == "ns" and found.cells[0].ratio.value == pytest.approx(2.0)
+    assert found.bars[0].against == "rte_hts_mpmc" and found.bars[0].seen.value == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_least", "verdict"),
+    [
+        (1.5, 1.7, True, "met"),
+        (1.3, 1.7, True, "open"),
+        (1.1, 1.3, True, "missed"),
+        (1.1, 1.3, False, "met"),
+        (1.5, 1.7, False, "missed"),
+        (math.nan, math.nan, True, "open: too few rounds"),
+    ],
+)
+def test_a_bar_is_judged_by_the_whole_interval(low: float, high: float, at_least: bool, verdict: str) -> None:
+    middle = 1.4 if math.isnan(low) else float(np.mean([low, high]))
+    assert peers.Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 20)).verdict == verdict
+    if not math.isnan(low):
+        few = peers.Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 8), rounds_wanted=15)
+        assert few.verdict == "open: too few rounds"
