@@ -43,6 +43,8 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
     made->end = made->first + bytes;
     made->capacity = (ring_index)capacity;
     made->item_bytes = item_bytes;
+    made->per_block = (ring_index)ring_spsc_per_block(item_bytes);
+    made->stride = ring_spsc_stride(item_bytes);
     ring_spsc_start_at(made, 0);
     *ring = made;
     return 0;
