@@ -325,3 +325,9 @@ def test_the_package_carries_what_kernel_files_include(tmp_path: Path) -> None:
     for pattern in ("*.h", "*/*.h", "own/*", "build_kernels.py"):
         wanted = {path.relative_to(runtime.ROOT / "csrc") for path in (runtime.ROOT / "csrc").glob(pattern)}
         assert wanted and wanted <= {path.relative_to(installed) for path in installed.glob(pattern)}
+
+
+def test_show_knows_every_kernel_and_placement(tmp_path: Path) -> None:
+    for name in read_catalog(runtime.fault_engine()).kernels:
+        answer = fencepost("show", name, "--no-source", "--no-disassembly", cwd=tmp_path)
+        assert answer.returncode == 0, answer.stderr
