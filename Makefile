@@ -23,10 +23,10 @@ PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test peers report compare lint format sanitize soak arch-check wheel clean install install-dev
+.PHONY: help bench test peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 bench: install ## measure this machine and write a report (PROFILE=quick, standard or rigorous)
 	@$(VENV)/fencepost run --profile $(PROFILE)
@@ -67,6 +67,9 @@ soak: ## 10^9 items through the rings, order and loss checked (minutes; ITEMS=10
 
 arch-check: ## build the C self-test for aarch64 and riscv64 and run it under qemu
 	@sh tools/selftest.sh architectures
+
+gallery-check: install ## check every published folder in results/: one sentence a fault
+	@$(VENV)/fencepost publish --check
 
 wheel: ## build an installable wheel in dist/
 	@sh tools/install.sh wheel

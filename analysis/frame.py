@@ -206,7 +206,7 @@ def reduce_run(folder: Path | str) -> Reduced:
         from fencepost.analysis.reduced import read_reduced
 
         return read_reduced(folder)
-    run = _read_run(folder)
+    run = read_run(folder)
     machine = schema.read_machine(folder)
     if schema.IMPORTED in run:
         raise RunFolderError(f"{folder / schema.ROWS_FILE}: not found in an imported run; import its file again")
@@ -272,7 +272,7 @@ def _series(item: Round, once: set[str]) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _read_run(folder: Path) -> dict[str, Any]:
+def read_run(folder: Path) -> dict[str, Any]:
     """`schema.read_run`, which is not asked about a document that is plainly right: for a thousand runs that is
     worth it.
     """

@@ -374,14 +374,14 @@ def _ladder_figure(
 
 def as_html(document: Document) -> str:
     """One self-contained page: no network; a script sorts tables and switches units, and nothing depends on it."""
-    return _environment().get_template("report.html.j2").render(document=document, **_script())
+    return environment().get_template("report.html.j2").render(document=document, **_script())
 
 
 def claims_page(analysis: Analysis, page: str = "") -> str:
     """The lecture notes, measured, as a page of their own; `page` is where a report with the sections is."""
     said = lecture.sentences(analysis)
     return (
-        _environment()
+        environment()
         .get_template("claims.html.j2")
         .render(
             sentences=said,
@@ -401,11 +401,12 @@ def _script() -> dict[str, str]:
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, in which every text is escaped and every hidden character replaced."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         finalize=finalize,
@@ -413,10 +414,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
-    environment.filters["code"] = _code_spans
-    environment.filters["columns"] = column_kinds
-    return environment
+    made.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
+    made.filters["code"] = _code_spans
+    made.filters["columns"] = column_kinds
+    return made
 
 
 def column_kinds(item: Table) -> tuple[str, ...]:

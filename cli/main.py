@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "doctor",
     "report": "report",
     "claims": "claims",
+    "publish": "publish",
     "export": "exchange",
     "import": "exchange",
     "history": "history",

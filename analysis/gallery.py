@@ -1,0 +1,678 @@
+"""The gallery: runs as published folders, and the pages over all of them.
+
+A published folder, ``results/<date>-<machine key>/``, holds what was measured (``run.json``, ``machine.json``,
+``rows.parquet``) and what follows from it (``summary.csv``, ``README.md``, ``report.html``). The pages over all folders
+(``results/README.md``, ``index.html``, ``compare.html``) are made of the summaries, so that two hundred machines take
+seconds; that the summaries follow from the rows is for `fencepost.analysis.gallery_check`.
+
+Whatever is read here may have come by a pull request of anybody: it is text, never markup (`fencepost.analysis.text`).
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from fencepost.analysis import report, topics
+from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, records
+from fencepost.analysis.exchange import CSV_COLUMNS, csv_row
+from fencepost.analysis.frame import read_run
+from fencepost.analysis.ladder import Rung
+from fencepost.analysis.reduced import encode_rows
+from fencepost.analysis.tables import DASH, nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text import cell, json_in_html, markdown, one_line
+from fencepost.analysis.trust import trust_verdict
+from fencepost.bench import schema
+from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
+
+README, REPORT, SUMMARY = "README.md", "report.html", "summary.csv"
+LARGEST = {
+    README: 1 << 20,
+    REPORT: 4 << 20,
+    RUN_FILE: 4 << 20,
+    MACHINE_FILE: 1 << 20,
+    SUMMARY: 8 << 20,
+    ROWS_FILE: 16 << 20,
+}
+"""The files of a published folder, and how many bytes each may have: some four times what a standard run writes."""
+INDEX, COMPARE = "index.html", "compare.html"
+PAGES = (README, INDEX, COMPARE)
+NAME = re.compile(r"\d{4}-\d{2}-\d{2}-[a-z0-9]+(-[a-z0-9]+)*")
+"""What a published folder may be called: nothing that a path, a page or a shell could take for something else."""
+PUBLISHED = "published"
+HEADLINE = "headline"
+SUMMARY_COLUMNS = (HEADLINE, *CSV_COLUMNS)
+STAMP = "fencepost-rows"
+MOST_MACHINES = 1000
+
+# Colours of the wall: one scale for all machines, so that they can be compared. From SMT siblings to another package.
+NEAREST_NS, FARTHEST_NS = 5.0, 500.0
+
+
+class GalleryError(ValueError):
+    """A run cannot be published, or the gallery not be built: one sentence."""
+
+
+# ---- one run ----
+
+
+def folder_name(run: Mapping[str, Any], machine: Mapping[str, Any]) -> str:
+    """``<date>-<machine key>`` of a run."""
+    key = re.sub(r"[^a-z0-9]+", "-", str(machine["key"]).lower()).strip("-")
+    return f"{str(run['created_utc'])[:10]}-{key}"
+
+
+def refusals(analysis: Analysis, private: Sequence[tuple[str, str]] = ()) -> list[str]:
+    """Why a run cannot be published: one sentence each, beginning with file and field; nothing where it can.
+
+    Parameters
+    ----------
+    analysis
+        the run.
+    private
+        words that must not stand in it, each with what it is: ``("alice", "the name of a user")``.
+    """
+    run = analysis.run
+    if schema.IMPORTED in run:
+        return [
+            f"{RUN_FILE}: field {schema.IMPORTED}: nobody can check how another tool measured; publish a run of ours"
+        ]
+    found = []
+    try:
+        datetime.strptime(str(run["created_utc"]), "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        found.append(f"{RUN_FILE}: field created_utc: {one_line(run['created_utc'], 40)!r} is no time in UTC")
+    if not NAME.fullmatch(folder_name(run, analysis.machine)):
+        found.append(f"{MACHINE_FILE}: field key: {one_line(analysis.machine['key'], 60)!r} gives no name of a folder")
+    if run["machine_key"] != analysis.machine["key"]:
+        found.append(f"{RUN_FILE}: field machine_key: not the key in {MACHINE_FILE}; the two files are of two machines")
+    planned = analysis.planned_rounds
+    if analysis.rounds < planned:
+        found.append(
+            f"{RUN_FILE}: field plan.rounds: {analysis.rounds} of {planned} rounds are complete; "
+            "`fencepost run --resume` measures the others"
+        )
+    if planned < FEWEST_PROCESSES:
+        found.append(
+            f"{RUN_FILE}: field plan.rounds: {planned} rounds give no interval; run at least {FEWEST_PROCESSES}, "
+            "as every profile does"
+        )
+    for row in records(analysis.rows):
+        flags = set(row["flags"])
+        if "failed" in flags:
+            found.append(f"{ROWS_FILE}: case {one_line(row['case'])}: {one_line(row['reason'])}; mend that first")
+        elif flags & {"incomplete", "not_measured"} and analysis.rounds == planned:
+            found.append(
+                f"{ROWS_FILE}: case {one_line(row['case'])}: not in every round; run the plan again as a whole"
+            )
+    if not any(math.isfinite(value) for value in analysis.rows["ns"]):
+        found.append(f"{ROWS_FILE}: no case was measured, so there is nothing to show")
+    return [*found, *_private(analysis, private)]
+
+
+# Absolute paths other than those that every machine has; the file name of an option counts too (-I/home/…).
+_PATH = re.compile(
+    r"(?<![\w.:/\]])(?:-[A-Za-z])?(~/|/(?!(?:sys|proc|dev|usr|build)\b)[\w.+-]+/[\w.+~-]|/root\b)[^\s\"',;]*"
+)
+_PERSONAL = {
+    *(
+        "pid",
+        "ppid",
+        "comm",
+        "cmdline",
+        "host",
+        "hostname",
+        "host_name",
+        "node",
+        "nodename",
+        "user",
+        "username",
+        "login",
+    ),
+    *("home", "cwd", "serial", "serial_number", "uuid", "machine_id", "board_serial", "mac", "ip", "mhz", "bogomips"),
+}
+
+
+def _private(analysis: Analysis, private: Sequence[tuple[str, str]]) -> list[str]:
+    words = [(re.compile(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])"), word, what) for word, what in private]
+    reasons = sorted({str(text) for text in analysis.processes["reason"].dropna()})
+    found = []
+    for file, document in (
+        (RUN_FILE, analysis.run),
+        (MACHINE_FILE, analysis.machine),
+        (ROWS_FILE, {"reason": reasons}),
+    ):
+        for place, name, text in _texts(document):
+            if name in _PERSONAL:
+                found.append(
+                    f"{file}: field {place}: tells of the person or the host rather than of the kind of machine"
+                )
+            path = _PATH.search(text)
+            if path is not None:
+                found.append(
+                    f"{file}: field {place}: holds the path {one_line(path[0], 60)}; a run is published without"
+                )
+            found += [
+                f"{file}: field {place}: holds {one_line(word, 40)!r}, {what}; a run is published without it"
+                for pattern, word, what in words
+                if pattern.search(text)
+            ]
+    return found
+
+
+def _texts(value: Any, place: str = "") -> Iterable[tuple[str, str, str]]:
+    """Every text of a document with its place and the key it stands under; other values have an empty text."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            inside = one_line(f"{place}.{key}" if place else str(key), 120)
+            yield inside, str(key).lower(), str(key)
+            if isinstance(inner, str):
+                yield inside, "", inner
+            else:
+                yield from _texts(inner, inside)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if isinstance(inner, str):
+                yield f"{place}[{index}]", "", inner
+            else:
+                yield from _texts(inner, f"{place}[{index}]")
+
+
+def rungs(analysis: Analysis) -> list[Rung]:
+    """The headline numbers, cheapest first: those of the report's ladder."""
+    found = (step(analysis) for topic in topics.known_topics() for step in topic.ladder)
+    return sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns[0])
+
+
+def published_run(analysis: Analysis, version: str) -> dict[str, Any]:
+    """run.json as it is published: paths of the command shortened to their last part, and how far to trust the run."""
+    verdict = trust_verdict(analysis)
+    return {
+        **analysis.run,
+        "command": [_PATH.sub(_last_part, word) for word in analysis.run["command"]],
+        PUBLISHED: {
+            "fencepost": version,
+            "trust": verdict.word,
+            "noise_floor_pct": _or_none(analysis.noise_floor_pct),
+            "noise_reach_pct": _or_none(analysis.noise_reach_pct),
+        },
+    }
+
+
+def _last_part(match: re.Match[str]) -> str:
+    return match[0].rstrip("/").rpartition("/")[2]
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def data_files(analysis: Analysis, version: str) -> dict[str, bytes]:
+    """run.json, machine.json and rows.parquet of a run to be published."""
+    return {
+        RUN_FILE: _json_file(published_run(analysis, version)),
+        MACHINE_FILE: _json_file(analysis.machine),
+        ROWS_FILE: encode_rows(analysis.reduced),
+    }
+
+
+def derived_files(analysis: Analysis) -> dict[str, bytes]:
+    """README.md and summary.csv of a published folder, which follow from its data."""
+    return {README: readme(analysis).encode(), SUMMARY: summary(analysis).encode()}
+
+
+def report_file(analysis: Analysis, rows: bytes) -> bytes:
+    """report.html of a published folder; it names the SHA-256 of the rows that it was made of."""
+    page = report.as_html(report.build_document(analysis))
+    stamp = f'<meta name="{STAMP}" content="{hashlib.sha256(rows).hexdigest()}">'
+    return page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{stamp}', 1).encode()
+
+
+def _json_file(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode()
+
+
+def summary(analysis: Analysis) -> str:
+    """summary.csv: the headline numbers first (their label in the first column), then one row a case."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(SUMMARY_COLUMNS)
+    blank = dict.fromkeys(CSV_COLUMNS, "")
+    for rung in rungs(analysis):
+        numbers = dict(zip(("ns", "ns_low", "ns_high"), rung.ns, strict=True))
+        numbers |= dict(zip(("cycles", "cycles_low", "cycles_high"), rung.cycles, strict=True))
+        cells = {**blank, "case": cell(rung.measured_as), "flags": "modes" if rung.modes else ""}
+        cells |= {name: repr(float(value)) for name, value in numbers.items() if math.isfinite(value)}
+        writer.writerow([cell(rung.label), *cells.values()])
+    writer.writerows(["", *csv_row(row)] for row in records(analysis.rows))
+    return sink.getvalue()
+
+
+def readme(analysis: Analysis) -> str:
+    """README.md of a published folder: what it is, how far to trust it, the headline numbers, how to get them again."""
+    run, machine, plan = analysis.run, analysis.machine, analysis.run["plan"]
+    verdict = trust_verdict(analysis)
+    facts = (
+        ("measured", f"{run['created_utc']}, profile {plan['profile']}, {analysis.rounds} processes"),
+        ("processor", f"{machine['cpu_model']}, {cpu_count(machine)} CPUs, {machine['arch']}"),
+        ("hypervisor", under(machine)),
+        ("kernel", str(machine["kernel"])),
+        ("engine", f"{run['engine']['compiler']}; SHA-256 {run['engine']['sha256']}"),
+        ("fencepost", str(run["versions"].get("fencepost", "unknown"))),
+        ("machine's key", str(machine["key"])),
+    )
+    lines = [
+        f"# {markdown(one_line(machine['cpu_model']))}",
+        "",
+        f"**Can it be trusted? {markdown(verdict.word)}.** {markdown(verdict.sentence)}",
+        "",
+        "| | |",
+        "| --- | --- |",
+        *(f"| {what} | {markdown(one_line(value, 400))} |" for what, value in facts),
+        "",
+        "| what it charges | time [95 % interval] | core cycles | measured as |",
+        "| --- | --- | --- | --- |",
+    ]
+    for rung in rungs(analysis):
+        cells = (rung.label, ns_with_bounds(*rung.ns), with_bounds(*rung.cycles), rung.measured_as)
+        lines.append("| " + " | ".join(markdown(text) for text in cells) + " |")
+    command = " ".join(one_line(word) for word in run["command"])
+    lines += [
+        "",
+        f"Measured with: {markdown(command)}",
+        "",
+        (
+            f"[{REPORT}]({REPORT}) is the whole report, [{SUMMARY}]({SUMMARY}) every row, [{ROWS_FILE}]({ROWS_FILE}) "
+            f"every row of every process, [{RUN_FILE}]({RUN_FILE}) and [{MACHINE_FILE}]({MACHINE_FILE}) what was run "
+            "and on what. The folder is a run folder: `fencepost report`, `compare` and `export` read it. "
+            "[All machines](../README.md)"
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def cpu_count(machine: Mapping[str, Any]) -> int:
+    """CPUs of a machine that are present, as far as it is known."""
+    present = machine.get("cpus_present") or machine["topology"].get("cpus") or []
+    return len(present)
+
+
+def under(machine: Mapping[str, Any]) -> str:
+    """The hypervisor: its name, ``unnamed``, ``none seen``, or ``not known``."""
+    told = machine.get("hypervisor")
+    if isinstance(told, Mapping):
+        if told.get("guest"):
+            return str(told.get("kind") or "unnamed")
+        return "not known" if told.get("guest") is None else "none seen"
+    return str(told) if told else "not known"
+
+
+# ---- all machines ----
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a summary in ns, with bounds, NaN where there are none."""
+
+    ns: float
+    low: float
+    high: float
+
+    @property
+    def said(self) -> str:
+        """Value and interval in the unit that suits them."""
+        return ns_with_bounds(self.ns, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published folder as the pages show it."""
+
+    name: str
+    title: str
+    date: str
+    cpus: int
+    arch: str
+    under: str
+    key: str
+    trust: str
+    noise: float
+    headlines: dict[str, Figure]
+    cases: dict[str, Figure]
+    matrix: npt.NDArray[np.float64] | None = None
+    matrix_cpus: list[int] = field(default_factory=list)
+
+    @property
+    def href(self) -> str:
+        """The folder, from the pages beside it."""
+        return quote(self.name)
+
+    @property
+    def pair_range(self) -> tuple[float, float, float]:
+        """Nearest, median and farthest pair, one way in ns."""
+        assert self.matrix is not None
+        known = self.matrix[np.isfinite(self.matrix)]
+        return float(known.min()), float(np.median(known)), float(known.max())
+
+
+def published_folders(results: Path) -> list[Path]:
+    """Folders below `results` that are called like published ones: newest first, those of one day by name."""
+    found = [
+        path for path in results.iterdir() if NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    ]
+    found.sort(key=lambda path: path.name)
+    return sorted(found, key=lambda path: path.name[:10], reverse=True)
+
+
+def stem(label: str) -> str:
+    """The part of a headline's label that is the same on every machine: ``… (256 MiB, small pages)`` is not."""
+    return re.sub(r"\d+", "several", re.split(r" \(|: ", label)[0].strip())
+
+
+def read_entry(folder: Path) -> Entry:
+    """A published folder by its summary.
+
+    Raises
+    ------
+    RunFolderError
+        naming file and field, where something is missing or damaged.
+    """
+    for name, most in LARGEST.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise RunFolderError(f"{path}: missing, or no ordinary file; publish the run again")
+        if path.stat().st_size > most:
+            raise RunFolderError(f"{path}: {path.stat().st_size >> 20} MiB, more than the {most >> 20} MiB it may have")
+    run, machine = read_run(folder), schema.read_machine(folder)
+    published = run.get(PUBLISHED)
+    if not isinstance(published, dict) or not isinstance(published.get("trust"), str):
+        raise RunFolderError(
+            f"{folder / RUN_FILE}: field {PUBLISHED}: missing; publish the run with `fencepost publish`"
+        )
+    noise = published.get("noise_reach_pct")
+    headlines, rows = read_summary(folder / SUMMARY)
+    matrix, cpus = _matrix(rows)
+    return Entry(
+        name=folder.name,
+        title=one_line(machine["cpu_model"], 80),
+        date=folder.name[:10],
+        cpus=cpu_count(machine),
+        arch=one_line(machine["arch"], 20),
+        under=one_line(under(machine), 60),
+        key=folder.name[11:],
+        trust=one_line(published["trust"], 40),
+        noise=float(noise) if isinstance(noise, int | float) else math.nan,
+        headlines=headlines,
+        cases=_by_kind(rows),
+        matrix=matrix,
+        matrix_cpus=cpus,
+    )
+
+
+def read_summary(path: Path) -> tuple[dict[str, Figure], list[dict[str, str]]]:
+    """Headlines of a summary.csv by their stem, and its other rows as they stand there."""
+    try:
+        lines = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8")), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RunFolderError(
+            f"{path}: cannot be read as CSV ({one_line(str(error), 80)}); publish the run again"
+        ) from error
+    if not lines or tuple(lines[0]) != SUMMARY_COLUMNS:
+        raise RunFolderError(f"{path}: its columns are not those that fencepost writes; publish the run again")
+    headlines: dict[str, Figure] = {}
+    rows = []
+    for number, line in enumerate(lines, 2):
+        if set(line) != set(SUMMARY_COLUMNS) or None in line.values():
+            raise RunFolderError(f"{path}: line {number}: more or fewer cells than columns")
+        if line[HEADLINE]:
+            headlines[stem(line[HEADLINE])] = _figure(path, number, line)
+        else:
+            rows.append({**line, "line": str(number), "path": str(path)})
+    return headlines, rows
+
+
+def _figure(path: Path | str, number: int | str, line: Mapping[str, str]) -> Figure:
+    try:
+        values = [float(line[name]) if line[name] else math.nan for name in ("ns", "ns_low", "ns_high")]
+    except ValueError:
+        raise RunFolderError(f"{path}: line {number}: field ns, ns_low or ns_high is not a number") from None
+    if any(math.isinf(value) for value in values):
+        raise RunFolderError(f"{path}: line {number}: field ns, ns_low or ns_high is infinite")
+    return Figure(*values)
+
+
+_PLACE = re.compile(r"@cpu\d+(?:x\d+)?(?:,cpu\d+(?:x\d+)?)*")
+
+
+def _by_kind(rows: Iterable[Mapping[str, str]]) -> dict[str, Figure]:
+    """Rows by what was measured, whatever the numbers of the CPUs; several pairs of one relation by their median."""
+    groups: dict[str, list[Figure]] = {}
+    for line in rows:
+        if not line["ns"] or line["case"].endswith("~twin"):
+            continue
+        several = len(line["cpus"].split())
+        place = f" · {several} threads" + (f", {line['relation'].replace('_', ' ')}" if line["relation"] else "")
+        name = _PLACE.sub("", line["case"]) + (place if several > 1 else "")
+        groups.setdefault(name, []).append(_figure(line["path"], line["line"], line))
+    return {
+        name: found[0] if len(found) == 1 else Figure(statistics.median(item.ns for item in found), math.nan, math.nan)
+        for name, found in groups.items()
+    }
+
+
+def _matrix(rows: Iterable[Mapping[str, str]]) -> tuple[npt.NDArray[np.float64] | None, list[int]]:
+    pairs: dict[tuple[int, int], float] = {}
+    for line in rows:
+        if line["kernel"] != "line/pingpong" or not line["ns"]:
+            continue
+        try:
+            parameters = json.loads(line["parameters"])
+            numbers = [int(word) for word in line["cpus"].split()]
+            round_trip = float(line["ns"])
+        except ValueError:
+            raise RunFolderError(
+                f"{line['path']}: line {line['line']}: field parameters, cpus or ns is damaged"
+            ) from None
+        fits = isinstance(parameters, dict) and parameters.get("variant") == "load_store"
+        if fits and parameters.get("pause", "no") == "no" and len(set(numbers)) == 2 and math.isfinite(round_trip):
+            pairs[numbers[0], numbers[1]] = round_trip / 2
+    cpus = sorted({cpu for pair in pairs for cpu in pair})
+    if not cpus:
+        return None, []
+    place = {cpu: i for i, cpu in enumerate(cpus)}
+    ns = np.full((len(cpus), len(cpus)), math.nan)
+    for (a, b), value in pairs.items():
+        ns[place[a], place[b]] = value
+    return np.where(np.isnan(ns), ns.T, ns), cpus
+
+
+def heat_map(ns: npt.NDArray[np.float64]) -> str:
+    """A matrix as a PNG of one pixel a pair, in a data URI; pairs that were not measured are transparent."""
+    import matplotlib
+    from matplotlib.image import imsave
+
+    scale = np.log(np.clip(np.where(np.isfinite(ns), ns, 1.0), NEAREST_NS, FARTHEST_NS) / NEAREST_NS)
+    shade = scale / math.log(FARTHEST_NS / NEAREST_NS)
+    # cividis reads the same with every kind of colour blindness (Nunez et al., PLoS ONE 13(7), 2018); near is light.
+    pixels = (matplotlib.colormaps["cividis"](1 - shade) * 255).astype(np.uint8)
+    pixels[..., 3] = np.where(np.isfinite(ns), 255, 0)
+    sink = io.BytesIO()
+    imsave(sink, pixels, format="png")
+    return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A headline number as a column: its heading, and the unit that suits all machines."""
+
+    name: str
+    unit: str
+    scale: float
+
+    def said(self, entry: Entry) -> str:
+        """The figure of a machine in the column's unit, or a dash."""
+        found = entry.headlines.get(self.name)
+        return DASH if found is None else plain(found.ns / self.scale, 3)
+
+    def value(self, entry: Entry) -> str:
+        """The same in ns, to sort by; empty where there is none."""
+        found = entry.headlines.get(self.name)
+        return "" if found is None else repr(found.ns)
+
+    def whole(self, entry: Entry) -> str:
+        """The figure with its interval."""
+        found = entry.headlines.get(self.name)
+        return "not measured" if found is None else found.said
+
+
+def columns(entries: Sequence[Entry]) -> list[Column]:
+    """Headline numbers that any machine has, cheapest first, each in one unit for all."""
+    values: dict[str, list[float]] = {}
+    for entry in entries:
+        for name, figure in entry.headlines.items():
+            values.setdefault(name, []).append(figure.ns)
+    middle = {name: statistics.median(found) for name, found in values.items()}
+    units = {1.0: "ns", 1e3: "µs", 1e6: "ms"}
+    chosen = []
+    for name in sorted(middle, key=lambda name: (middle[name], name)):
+        scale = max((size for size in units if middle[name] >= size * 10), default=1.0)
+        chosen.append(Column(name, units[scale], scale))
+    return chosen
+
+
+def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
+    """The pages over all published folders, and one sentence for each folder that was left out.
+
+    Returns
+    -------
+    tuple
+        contents by file name (`PAGES`), and sentences.
+    """
+    entries, left_out = [], []
+    for folder in published_folders(results)[:MOST_MACHINES]:
+        try:
+            entries.append(read_entry(folder))
+        except (RunFolderError, OSError) as error:
+            left_out.append(f"{error}; left out of the gallery")
+    shown = columns(entries)
+    common = {
+        "entries": entries,
+        "columns": shown,
+        "count": len({entry.key for entry in entries}),
+        "nearest": nanoseconds(NEAREST_NS, 1),
+        "farthest": nanoseconds(FARTHEST_NS, 1),
+        "scale": heat_map(np.geomspace(NEAREST_NS, FARTHEST_NS, 64)[None, :]),
+    }
+    walls = {}
+    newest: dict[str, Entry] = {}
+    for entry in entries:  # newest first: of a machine that was published twice the wall shows the last
+        if entry.matrix is not None:
+            newest.setdefault(entry.key, entry)
+    for entry in newest.values():
+        assert entry.matrix is not None
+        walls[entry.name] = heat_map(entry.matrix)
+    pages = {
+        INDEX: _render("gallery.html.j2", **common, walls=walls),
+        COMPARE: _render("compare.html.j2", **common, data=json_in_html(json.dumps(_data(entries)))),
+        README: _readme(entries, shown),
+    }
+    return {name: text.encode() for name, text in pages.items()}, left_out
+
+
+def _data(entries: Sequence[Entry]) -> dict[str, Any]:
+    """What compare.html embeds: names once, and per machine a flat list of value, low, high in ns."""
+
+    def flat(figures: Mapping[str, Figure], names: Sequence[str]) -> list[float | None]:
+        found: list[float | None] = []
+        for name in names:
+            figure = figures.get(name)
+            values = (figure.ns, figure.low, figure.high) if figure else (math.nan,) * 3
+            found += [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
+        return found
+
+    heads = [column.name for column in columns(entries)]
+    # A row that one machine alone has cannot be set beside anything.
+    count: dict[str, int] = {}
+    for entry in entries:
+        for name in entry.cases:
+            count[name] = count.get(name, 0) + 1
+    cases = sorted(name for name, number in count.items() if number > 1)
+    return {
+        "headlines": heads,
+        "cases": cases,
+        "machines": [
+            {
+                "name": entry.name,
+                "title": f"{entry.title}, {entry.cpus} CPUs, {entry.date}",
+                "facts": [entry.date, str(entry.cpus), entry.arch, entry.under, entry.trust],
+                "headlines": flat(entry.headlines, heads),
+                "cases": flat(entry.cases, cases),
+            }
+            for entry in entries
+        ],
+    }
+
+
+def _render(template: str, **values: Any) -> str:
+    environment = report.environment()
+    environment.globals["trusted"] = _trusted
+    return environment.get_template(template).render(**values)
+
+
+def _trusted(text: str) -> Any:
+    """JSON that `json_in_html` made harmless, and data URIs of our own."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _readme(entries: Sequence[Entry], shown: Sequence[Column]) -> str:
+    machines = len({entry.key for entry in entries})
+    lines = [
+        "# Machines, measured",
+        "",
+        (
+            f"{len(entries)} {'run' if len(entries) == 1 else 'runs'} of {machines} "
+            f"{'machine' if machines == 1 else 'machines'}, newest first. Each figure is a median over processes; its "
+            "interval is in the machine's own page. [index.html](index.html) has the same table to be sorted and the "
+            "core-to-core maps side by side, [compare.html](compare.html) any two machines beside each other: open "
+            "them from a clone, they need no network."
+        ),
+        "",
+        "| machine | CPUs | measured | trust | " + " | ".join(f"{markdown(c.name)}, {c.unit}" for c in shown) + " |",
+        "|" + " --- |" * 4 + " ---: |" * len(shown),
+    ]
+    for entry in entries:
+        cells = [
+            f"[{markdown(entry.title)}]({entry.href}/README.md)",
+            str(entry.cpus),
+            entry.date,
+            markdown(entry.trust),
+            *(column.said(entry) for column in shown),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        (
+            "Add yours: `make bench`, then `fencepost publish latest`, and send what is new in this folder as a pull "
+            "request; [docs/gallery.md](../docs/gallery.md) says what is checked. `fencepost publish` writes this page."
+        ),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""`fencepost publish`: a run into the gallery, the gallery's pages, and its check."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+
+if TYPE_CHECKING:
+    from fencepost.analysis.estimate import Analysis
+
+RESULTS = Path("results")
+COMMON_NAMES = {
+    *("root", "user", "admin", "ubuntu", "debian", "fedora", "runner", "builder", "build", "test", "localhost", "host"),
+    *(
+        "linux",
+        "docker",
+        "container",
+        "vm",
+        "guest",
+        "kvm",
+        "bench",
+        "fencepost",
+        "cpu",
+        "run",
+        "python",
+        "gcc",
+        "clang",
+    ),
+}
+"""Names of users and hosts that name nobody, and that stand in a run for other reasons."""
+
+
+@click.command(name="publish", short_help="Put a run into the gallery, or check the gallery.")
+@click.argument("run", default="latest")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=RESULTS,
+    metavar="FOLDER",
+    help="The gallery; results by default.",
+)
+@click.option("--replace", is_flag=True, help="Put the run in the place of one of the same machine and day.")
+@click.option("--check", is_flag=True, help="Only check all published folders; exit code 1 where one has a fault.")
+@click.option("--reports", is_flag=True, help="With --check: also write each report again and compare its words.")
+@click.option("--rebuild", is_flag=True, help="Only write the gallery's pages again.")
+@click.option("--rewrite", is_flag=True, help="Write all reports and summaries again from their rows, then the pages.")
+@json_option
+@verbose_option
+def publish_command(
+    run: str, results: Path, replace: bool, check: bool, reports: bool, rebuild: bool, rewrite: bool, as_json: bool
+) -> int:
+    """Check RUN (a run folder, a run's id, or `latest`) and write it to results/<date>-<machine's key>/, then the
+    gallery's pages. It holds no name of a user, host, path or process; what would tell one is refused, by its field.
+    """
+    from fencepost.bench.errors import EXIT_FINE, EXIT_GATE, UsageError
+    from fencepost.bench.machine import machine_key
+    from fencepost.cli import display
+
+    if check + rebuild + rewrite > 1:
+        raise UsageError("--check, --rebuild and --rewrite exclude each other; give one of them")
+    if check:
+        from fencepost.analysis.gallery_check import check_gallery, json_of
+
+        faults = check_gallery(results, machine_key, reports=reports)
+        if as_json:
+            display.print_json(json_of(faults))
+        for fault in () if as_json else faults:
+            click.echo(display.printable(fault))
+        if not faults and not as_json:
+            click.echo(f"{display.short_path(results)}: {_count(results)}, no fault")
+        return EXIT_GATE if faults else EXIT_FINE
+    if reports:
+        raise UsageError("--reports goes with --check")
+    if not results.is_dir() and (rebuild or rewrite):
+        raise UsageError(f"{results}: no such folder; the gallery is the folder results of the project")
+    written = [] if rebuild else _rewrite(results) if rewrite else [_publish(run, results, replace)]
+    written += _rebuild(results)
+    if as_json:
+        display.print_json({"written": [str(path) for path in written]})
+    for path in () if as_json else written:
+        click.echo(display.printable(display.short_path(path)))
+    return EXIT_FINE
+
+
+def _count(results: Path) -> str:
+    from fencepost.analysis.gallery import published_folders
+
+    number = len(published_folders(results)) if results.is_dir() else 0
+    return f"{number} published {'folder' if number == 1 else 'folders'}"
+
+
+def private_words() -> list[tuple[str, str]]:
+    """Names of this user and host, which must not stand in a published run, each with what it is."""
+    import contextlib
+    import getpass
+    import os
+    import platform
+
+    found: list[tuple[str, str]] = []
+    with contextlib.suppress(KeyError, OSError):  # a user without a name
+        found.append((getpass.getuser(), "the name of a user"))
+    host = platform.node()
+    found += [(name, "the name of a host") for name in {host, host.partition(".")[0]}]
+    found.append((os.path.expanduser("~").rpartition("/")[2], "the name of a home directory"))  # noqa: PTH111
+    return [(word, what) for word, what in found if len(word) > 2 and word.lower() not in COMMON_NAMES]
+
+
+def _publish(run: str, results: Path, replace: bool) -> Path:
+    from fencepost.analysis import gallery
+    from fencepost.analysis.estimate import analyse
+    from fencepost.bench import runfolder
+    from fencepost.bench.errors import UsageError
+    from fencepost.bench.machine import machine_key
+    from fencepost.bench.schema import ROWS_FILE
+    from fencepost.cli import display
+    from fencepost.cli.main import package_version
+
+    folder = runfolder.find(run)
+    analysis = analyse(folder)
+    refused = gallery.refusals(_cleaned(analysis), private_words())
+    if analysis.machine["key"] != machine_key(analysis.machine):
+        refused.append("machine.json: field key: its facts give another; the file was edited by hand, run again")
+    if refused:
+        for sentence in refused[:20]:
+            click.echo(f"fencepost: {display.printable(sentence)}", err=True)
+        more = f" (the first 20 of {len(refused)})" if len(refused) > 20 else ""
+        raise UsageError(f"{folder}: not published, for the reasons above{more}")
+    target = results / gallery.folder_name(analysis.run, analysis.machine)
+    if target.exists() and not replace:
+        raise UsageError(f"{target}: there already; --replace puts this run in its place")
+    data = gallery.data_files(analysis, package_version())
+    temporary = results / f".tmp-{target.name}"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for name, content in data.items():
+            runfolder.atomic_write(temporary / name, content)
+        # What is derived comes from what was written, as the check will have it.
+        for name, content in _derived(temporary, data[ROWS_FILE]).items():
+            runfolder.atomic_write(temporary / name, content)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+    except OSError as error:
+        raise runfolder.storage_fault(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _cleaned(analysis: Analysis) -> Analysis:
+    """The run as it would be published, for the search for private words: its command is shortened first."""
+    from dataclasses import replace
+
+    from fencepost.analysis.gallery import published_run
+
+    return replace(analysis, reduced=replace(analysis.reduced, run=published_run(analysis, "")))
+
+
+def _derived(folder: Path, rows: bytes) -> dict[str, bytes]:
+    from fencepost.analysis import gallery
+    from fencepost.analysis.estimate import analyse
+
+    analysis = analyse(folder)
+    return {**gallery.derived_files(analysis), gallery.REPORT: gallery.report_file(analysis, rows)}
+
+
+def _rewrite(results: Path) -> list[Path]:
+    from fencepost.analysis.gallery import published_folders
+    from fencepost.bench import runfolder
+    from fencepost.bench.schema import ROWS_FILE
+
+    written = []
+    for folder in published_folders(results):
+        for name, content in _derived(folder, (folder / ROWS_FILE).read_bytes()).items():
+            runfolder.atomic_write(folder / name, content)
+            written.append(folder / name)
+    return written
+
+
+def _rebuild(results: Path) -> list[Path]:
+    from fencepost.analysis import gallery
+    from fencepost.bench import runfolder
+    from fencepost.cli import display
+
+    pages, left_out = gallery.build(results)
+    for sentence in left_out:
+        click.echo(f"fencepost: {display.printable(sentence)}", err=True)
+    for name, content in pages.items():
+        runfolder.atomic_write(results / name, content)
+    return [results / name for name in pages]

@@ -1,0 +1,537 @@
+"""The gallery: what is published, what the pages say, and that no fault or trick in a folder passes the check."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from runtime import ROOT, fencepost_inside
+from synthetic import Case, machine_document, pingpong_cases, suite_cases, write_run
+
+from fencepost.analysis import gallery, gallery_check
+from fencepost.analysis.estimate import analyse
+from fencepost.analysis.gallery_check import check_folder, check_gallery
+from fencepost.analysis.report import as_json
+from fencepost.analysis.text import HIDDEN, visible
+from fencepost.bench.machine import machine_key
+from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE
+from fencepost.cli import publish
+
+PLAIN = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27)
+TWINS = (PLAIN, PLAIN.twin(), Case("memory/chase", {"size": 4096, "pages": "small", "order": "random"}, ns=1.1))
+HOSTILE = "<script>alert(1)</script>\x1b[2J\u202e[x](javascript:x) | y"
+
+
+def measured(folder: Path, cases: list[Case] | None = None, **facts: Any) -> Path:
+    """A run of a machine whose key follows from its facts, as a run's does."""
+    machine = machine_document(**{"cpus_present": [0, 1], "caches": [], "hypervisor": {"guest": False}} | facts)
+    pairs = pingpong_cases({(0, 1): ("same_l3", 40.0), (1, 0): ("same_l3", 42.0)})
+    facts = {**machine, "key": machine_key(machine)}
+    folder = write_run(folder, cases or [*suite_cases()[:3], *TWINS, *pairs], machine=facts)
+    edit(folder / RUN_FILE, lambda run: run.update(machine_key=facts["key"]))
+    return folder
+
+
+def edit(path: Path, change: Callable[[Any], object]) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def published(results: Path, run: Path, *more: str) -> Path:
+    done = fencepost_inside("publish", str(run), "--results", str(results), *more, cwd=results.parent)
+    assert done.returncode == 0, done.stderr
+    return next(path for path in gallery.published_folders(results))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of one machine."""
+    base = tmp_path_factory.mktemp("gallery")
+    published(base / "results", measured(base / "run"))
+    return base / "results"
+
+
+@pytest.fixture
+def results(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it to be damaged."""
+    return Path(shutil.copytree(sound, tmp_path / "results"))
+
+
+def only(results: Path) -> Path:
+    (folder,) = gallery.published_folders(results)
+    return folder
+
+
+def faults(results: Path) -> list[str]:
+    found = check_gallery(results, machine_key)
+    assert all("\n" not in fault and not HIDDEN.search(fault) for fault in found)
+    return found
+
+
+# ---- what is published ----
+
+
+def test_a_published_folder_is_complete_sound_and_a_run_folder(sound: Path) -> None:
+    folder = only(sound)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(gallery.LARGEST)
+    machine = json.loads((folder / MACHINE_FILE).read_text())
+    assert folder.name == f"2026-01-02-{machine['key']}"
+    assert sorted(path.name for path in sound.iterdir() if path.is_file()) == sorted(gallery.PAGES)
+    assert faults(sound) == []
+    assert check_gallery(sound, machine_key, reports=True) == []
+
+
+def test_the_published_figures_are_those_of_the_run(tmp_path: Path) -> None:
+    run = measured(tmp_path / "run")
+    folder = published(tmp_path / "results", run)
+    assert as_json(folder) == as_json(run)
+    rows = list(csv.DictReader(io.StringIO((folder / gallery.SUMMARY).read_text())))
+    told = {row["case"]: row["ns"] for row in rows if not row["headline"]}
+    for row in analyse(run).rows.to_dict("records"):
+        assert told[row["case"]] == ("" if np.isnan(row["ns"]) else repr(row["ns"]))
+    labels = [row["headline"] for row in rows if row["headline"]]
+    assert labels == [rung.label for rung in gallery.rungs(analyse(run))]
+
+
+def test_a_second_run_of_a_day_replaces_only_when_asked(tmp_path: Path) -> None:
+    run = measured(tmp_path / "run")
+    results = tmp_path / "results"
+    published(results, run)
+    done = fencepost_inside("publish", str(run), "--results", "results", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--replace" in done.stderr
+    published(results, run, "--replace")
+    assert faults(results) == []
+
+
+def test_paths_in_the_command_are_shortened(tmp_path: Path) -> None:
+    run = measured(tmp_path / "run")
+    edit(
+        run / RUN_FILE, lambda r: r.update(command=["fencepost", "run", "--out", "/home/alice/secret/runs", "--x=/a/b"])
+    )
+    folder = published(tmp_path / "results", run)
+    assert json.loads((folder / RUN_FILE).read_text())["command"] == ["fencepost", "run", "--out", "runs", "--x=b"]
+    for path in folder.iterdir():
+        assert b"alice" not in path.read_bytes(), path
+
+
+REFUSED: dict[str, tuple[Callable[[Any], object], str, str]] = {
+    "a path": (lambda m: m.update(kernel="6.1 /home/alice/linux"), MACHINE_FILE, "field kernel: holds the path"),
+    "an include path": (lambda r: r["engine"].update(flags="-O2 -I/home/alice/x"), RUN_FILE, "field engine.flags"),
+    "a home": (
+        lambda r: r["versions"].update(fencepost="0.1 from ~/src"),
+        RUN_FILE,
+        "field versions.fencepost: holds the path ~/src",
+    ),
+    "a host": (lambda m: m.update(hostname="kitchen"), MACHINE_FILE, "field hostname: tells of the person"),
+    "a pid": (lambda m: m.update(capabilities={"pid": 12}), MACHINE_FILE, "field capabilities.pid"),
+    "a serial number": (lambda m: m.update(dmi={"serial": "X1"}), MACHINE_FILE, "field dmi.serial"),
+    "bogomips": (lambda m: m.update(bogomips=5200), MACHINE_FILE, "field bogomips"),
+    "a user": (
+        lambda m: m.update(kernel="6.1.0-alicepc"),
+        MACHINE_FILE,
+        "field kernel: holds 'alicepc', the name of a host",
+    ),
+    "a key of another": (lambda m: m.update(key="other-1cpu-00000000"), MACHINE_FILE, "field key"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_tells_of_a_person_is_refused_by_its_field(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "private_words", lambda: [("alicepc", "the name of a host")])
+    run = measured(tmp_path / "run", suite_cases()[:2])
+    change, file, words = REFUSED[what]
+    edit(run / file, change)
+    done = fencepost_inside("publish", str(run), "--results", "results", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{file}: {words}" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_ordinary_facts_are_not_refused(tmp_path: Path) -> None:
+    folder = measured(
+        tmp_path / "run", boot_parameters=["mitigations=auto"], mitigations={"l1tf": "a/b", "x": "SMT n/a"}
+    )
+    edit(folder / RUN_FILE, lambda r: r["engine"].update(flags="-ffile-prefix-map=/build/python3=. -I/usr/include/x"))
+    assert gallery.refusals(analyse(folder), [("bob", "the name of a user")]) == []
+
+
+def test_incomplete_failed_and_imported_runs_are_refused(tmp_path: Path) -> None:
+    cases = [Case("plain/loop"), Case("plain/bad", status="failed", reason="check found 3, expected 4")]
+    for name, words, options in (
+        ("failed", "check found 3, expected 4", {"cases": cases}),
+        ("incomplete", "3 of 6 rounds are complete", {"cases": cases[:1], "rounds": 3, "planned_rounds": 6}),
+        ("short", "2 rounds give no interval", {"cases": cases[:1], "rounds": 2}),
+    ):
+        run = write_run(tmp_path / name, **options)
+        assert any(words in sentence for sentence in gallery.refusals(analyse(run))), name
+    analysis = analyse(run)
+    analysis.run["imported"] = {}
+    assert "another tool" in gallery.refusals(analysis)[0]
+
+
+def test_names_of_this_user_and_host_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "alice")
+    monkeypatch.setattr("platform.node", lambda: "kitchen.example.org")
+    monkeypatch.setenv("HOME", "/home/al")
+    found = {word for word, _ in publish.private_words()}
+    assert found == {"alice", "kitchen", "kitchen.example.org"}
+    monkeypatch.setenv("LOGNAME", "root")
+    assert "root" not in {word for word, _ in publish.private_words()}
+
+
+# ---- the check ----
+
+
+def replace_text(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        content = (folder / name).read_text(encoding="utf-8")
+        assert old in content
+        (folder / name).write_text(content.replace(old, new, 1), encoding="utf-8")
+
+    return damage
+
+
+def edited(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
+    return lambda folder: edit(folder / name, change)
+
+
+def bigger(name: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        with (folder / name).open("ab") as file:
+            file.truncate(gallery.LARGEST[name] + 1)
+
+    return damage
+
+
+def faster(folder: Path) -> None:
+    """The figure of one case in summary.csv halved by hand."""
+    lines = list(csv.reader(io.StringIO((folder / gallery.SUMMARY).read_text())))
+    place = lines[0].index("ns")
+    row = next(line for line in lines[1:] if line[0] == "" and line[place])
+    row[place] = repr(float(row[place]) / 2)
+    sink = io.StringIO()
+    csv.writer(sink, lineterminator="\n").writerows(lines)
+    (folder / gallery.SUMMARY).write_text(sink.getvalue())
+
+
+def other_rows(folder: Path) -> None:
+    """All times of rows.parquet halved by hand, everything else left as it was."""
+    table = pq.read_table(folder / ROWS_FILE)
+    half = pa_half(table)
+    pq.write_table(half, folder / ROWS_FILE)
+
+
+def pa_half(table: Any) -> Any:
+    import pyarrow.compute as pc
+
+    place = table.column_names.index("ns")
+    return table.set_column(place, table.schema.field("ns"), pc.multiply(table.column("ns"), 0.5))
+
+
+def link_out(folder: Path) -> None:
+    (folder / gallery.README).unlink()
+    (folder / gallery.README).symlink_to("/etc/passwd")
+
+
+def script(text: str) -> Callable[[Path], None]:
+    return replace_text(gallery.REPORT, "</body>", f"{text}</body>")
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing file": (lambda f: (f / gallery.README).unlink(), r"README\.md: missing"),
+    "foreign file": (lambda f: (f / "evil.exe").write_text("x"), r"evil\.exe: a file that does not belong"),
+    "folder inside": (lambda f: (f / "rounds").mkdir(), "rounds: a link or a folder"),
+    "link out": (
+        link_out,
+        r"README\.md: a link or a folder",
+    ),
+    "large file": (bigger(ROWS_FILE), r"rows\.parquet: 16\.0 MiB, more than the 16 MiB"),
+    "not UTF-8": (lambda f: (f / gallery.README).write_bytes(b"\xff"), "byte 0 is not UTF-8"),
+    "escape sequence": (
+        replace_text(gallery.README, "# ", "# \x1b[2J"),
+        r"README\.md: line 1: the hidden character U\+001B",
+    ),
+    "bidi control": (
+        replace_text(gallery.REPORT, "<h1>", "<h1>\u202e"),
+        r"report\.html: line \d+: the hidden .* U\+202E",
+    ),
+    "truncated json": (lambda f: (f / RUN_FILE).write_text('{"schema": 1'), r"run\.json: not valid JSON"),
+    "deep json": (lambda f: (f / MACHINE_FILE).write_text("[" * 200_000), r"machine\.json: not valid JSON"),
+    "newer schema": (edited(RUN_FILE, lambda r: r.update(schema=99)), "newer than"),
+    "wrong type": (edited(RUN_FILE, lambda r: r["plan"].update(rounds="six")), r"field plan\.rounds"),
+    "odd topology": (edited(MACHINE_FILE, lambda m: m.update(topology=[])), "field topology"),
+    "truncated rows": (
+        lambda f: (f / ROWS_FILE).write_bytes((f / ROWS_FILE).read_bytes()[:-50]),
+        r"rows\.parquet: not a complete Parquet file",
+    ),
+    "rows of another layout": (
+        lambda f: pq.write_table(pq.read_table(f / ROWS_FILE).drop_columns(["ns"]), f / ROWS_FILE),
+        "column ns is missing",
+    ),
+    "rows of another run": (edited(RUN_FILE, lambda r: r.update(id="another")), "but run.json has id 'another'"),
+    "hand-edited rows": (other_rows, r"summary\.csv: line \d+.*: field ns"),
+    "hand-edited summary": (faster, r"summary\.csv: line \d+, clock/\S+: field ns: \S+, but rows\.parquet gives"),
+    "hand-edited README": (replace_text(gallery.README, "95 %", "99 %"), r"README\.md: not what rows\.parquet gives"),
+    "hand-edited trust": (
+        edited(RUN_FILE, lambda r: r["published"].update(trust="Absolutely")),
+        r"published\.trust: 'Absolutely', but rows\.parquet gives",
+    ),
+    "hand-edited noise": (
+        edited(RUN_FILE, lambda r: r["published"].update(noise_reach_pct=0.001)),
+        r"field published\.noise_reach_pct: 0\.001",
+    ),
+    "another CPU": (edited(MACHINE_FILE, lambda m: m.update(cpu_model="Faster CPU")), "field key: .* edited by hand"),
+    "another date": (
+        edited(RUN_FILE, lambda r: r.update(created_utc="2020-01-01T00:00:00Z")),
+        "the name of the folder",
+    ),
+    "no date": (edited(RUN_FILE, lambda r: r.update(created_utc="../../x")), "field created_utc: '../../x' is no time"),
+    "path in the key": (
+        edited(MACHINE_FILE, lambda m: m.update(key="../../../etc/x")),
+        r"field key: '../../../etc/x', its facts give",
+    ),
+    "a user's path": (
+        edited(MACHINE_FILE, lambda m: m.update(kernel="/home/bob/linux")),
+        "holds the path /home/bob/linux",
+    ),
+    "script": (script("<script>alert(1)</script>"), "a script that this fencepost does not write"),
+    "remote script": (script('<script src="https://x.example/x.js"></script>'), "the address 'https://x.example/x.js'"),
+    "script type": (script('<script type="module">alert(1)</script>'), "a script that"),
+    "unclosed script": (script("<script>alert(1)"), "without its end|a script that"),
+    "handler": (script("<p onclick='x()'>x</p>"), "an attribute onclick on <p>"),
+    "script address": (script('<a href="java\tscript:alert(1)">x</a>'), "the address"),
+    "coded address": (script('<a href="&#106;avascript:alert(1)">x</a>'), "the address 'javascript:alert"),
+    "data page": (script('<a href="data:text/html,x">x</a>'), "the address 'data:text/html"),
+    "frame": (script("<iframe srcdoc='x'></iframe>"), "an element <iframe>"),
+    "refresh": (script('<meta http-equiv="refresh" content="0;url=https://x.example">'), "a <meta http-equiv>"),
+    "remote picture": (script('<img src="https://x.example/x.png">'), "the address"),
+    "remote style": (script("<style>@import 'https://x.example/x.css';</style>"), "a style sheet that loads"),
+    "style attribute": (script('<p style="background:url(https://x.example/x)">x</p>'), "a style on <p> that loads"),
+    "svg animation": (script('<svg><set attributeName="href" to="javascript:x"/></svg>'), "an element <set>"),
+    "report of other rows": (
+        replace_text(gallery.REPORT, 'name="fencepost-rows" content="', 'name="fencepost-rows" content="0'),
+        "SHA-256",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_fault_is_one_sentence_with_folder_file_and_field(what: str, results: Path) -> None:
+    damage, words = DAMAGE[what]
+    folder = only(results)
+    damage(folder)
+    found = check_folder(folder, machine_key)
+    assert any(re.search(words, fault) for fault in found), found
+    assert all(folder.name in fault and "\n" not in fault and not HIDDEN.search(fault) for fault in found)
+
+
+def test_reports_are_compared_word_by_word_when_asked(results: Path) -> None:
+    replace_text(gallery.REPORT, "processes", "hamsters")(only(results))
+    assert faults(results) == []
+    (fault,) = check_gallery(results, machine_key, reports=True)
+    assert "hamsters" in fault
+
+
+def test_what_lies_beside_the_folders_is_looked_at(results: Path) -> None:
+    (results / "evil.html").write_text("x")
+    (results / "2026-01-02-..-x").mkdir()
+    (results / "2026-01-03-link").symlink_to("/etc")
+    (results / "runs").mkdir()
+    found = faults(results)
+    assert len(found) == 3
+    assert any("evil.html: a file that is no page" in fault for fault in found)
+    assert any("2026-01-02-..-x: not the name of a published folder" in fault for fault in found)
+    assert any("2026-01-03-link: a symbolic link" in fault for fault in found)
+
+
+def test_pages_that_are_old_or_edited_are_found_and_rebuilt(results: Path) -> None:
+    for name in gallery.PAGES:
+        (results / name).write_text("mine")
+    assert [fault.split(":")[0].rpartition("/")[2] for fault in faults(results)] == list(gallery.build(results)[0])
+    done = fencepost_inside("publish", "--rebuild", "--results", str(results), cwd=results.parent)
+    assert done.returncode == 0
+    assert faults(results) == []
+
+
+def test_rewriting_makes_the_derived_files_again(results: Path) -> None:
+    folder = only(results)
+    faster(folder)
+    replace_text(gallery.README, "95 %", "99 %")(folder)
+    assert faults(results)
+    done = fencepost_inside("publish", "--rewrite", "--results", str(results), cwd=results.parent)
+    assert done.returncode == 0, done.stderr
+    assert check_gallery(results, machine_key, reports=True) == []
+
+
+def test_the_check_as_a_command(results: Path) -> None:
+    done = fencepost_inside("publish", "--check", "--results", str(results), cwd=results.parent)
+    assert done.returncode == 0
+    assert "1 published folder, no fault" in done.stdout
+    faster(only(results))
+    done = fencepost_inside("publish", "--check", "--results", str(results), cwd=results.parent)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    done = fencepost_inside("publish", "--check", "--json", "--results", str(results), cwd=results.parent)
+    assert json.loads(done.stdout)["sound"] is False
+    done = fencepost_inside("publish", "--check", "--rebuild", "--results", str(results), cwd=results.parent)
+    assert done.returncode == 2
+
+
+def test_the_gallery_of_the_project_is_sound() -> None:
+    """In every test run, and so for every pull request that brings a folder."""
+    if not (ROOT / "results").is_dir():
+        pytest.skip("nothing is published yet")
+    assert faults(ROOT / "results") == []
+
+
+def test_scripts_of_our_own_templates_are_known(tmp_path: Path) -> None:
+    page = gallery_check._Page(gallery_check.own_scripts())
+    page.feed(gallery.build(tmp_path)[0][gallery.INDEX].decode())
+    assert page.faults == []
+    digests = gallery_check.own_scripts()
+    assert hashlib.sha256(b"alert(1)").hexdigest() not in digests
+    assert len(digests) >= 2
+
+
+# ---- the pages ----
+
+
+class Page(HTMLParser):
+    """Text, tags and addresses of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.text = ""
+        self.addresses: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of three machines, one with a hostile name, one published twice."""
+    base = tmp_path_factory.mktemp("three")
+    for name, facts in (
+        ("a", {}),
+        ("b", {"cpu_model": "Other CPU", "cpus_present": [0]}),
+        ("c", {"cpu_model": HOSTILE}),
+    ):
+        published(base / "results", measured(base / name, **facts))
+    edit(base / "a" / RUN_FILE, lambda run: run.update(created_utc="2026-05-06T07:08:09Z"))
+    published(base / "results", base / "a")
+    return base / "results"
+
+
+def test_the_pages_name_every_machine_and_lead_to_it(three: Path) -> None:
+    assert faults(three) == []
+    page = Page((three / gallery.INDEX).read_text(encoding="utf-8"))
+    for folder in gallery.published_folders(three):
+        assert f"{folder.name}/report.html" in page.addresses
+        assert (three / folder.name / "report.html").exists()
+        assert f"({folder.name}/README.md)" in (three / gallery.README).read_text()
+    assert "4 runs" in page.text
+    assert "3 machines" in page.text
+    assert page.tags.count("figure") == 3  # the wall shows a machine once, as it was measured last
+    local = [address for address in page.addresses if not address.startswith("data:image/png;base64,")]
+    assert all(re.fullmatch(r"[a-z0-9-]+/report\.html|compare\.html|README\.md", address) for address in local)
+
+
+def test_the_figures_of_the_pages_are_those_of_the_folders(three: Path) -> None:
+    data = re.search(r'id="data">(.*?)</script>', (three / gallery.COMPARE).read_text(encoding="utf-8"), re.DOTALL)
+    assert data is not None
+    document = json.loads(data[1])
+    folders = gallery.published_folders(three)
+    assert [machine["name"] for machine in document["machines"]] == [folder.name for folder in folders]
+    for folder, machine in zip(folders, document["machines"], strict=True):
+        rungs = {gallery.stem(rung.label): rung for rung in gallery.rungs(analyse(folder))}
+        for index, name in enumerate(document["headlines"]):
+            assert machine["headlines"][3 * index] == pytest.approx(rungs[name].ns[0], rel=1e-3)
+    assert document["cases"]
+    assert all(len(machine["cases"]) == 3 * len(document["cases"]) for machine in document["machines"])
+
+
+def test_hostile_names_are_text_on_every_page(three: Path) -> None:
+    for path in [three / name for name in gallery.PAGES] + [
+        p for f in gallery.published_folders(three) for p in f.glob("*.*")
+    ]:
+        if path.suffix == ".parquet":
+            continue
+        content = path.read_text(encoding="utf-8")
+        assert not HIDDEN.search(content), path
+        if path.suffix in (".md", ".html"):
+            assert "<script>alert" not in content, path
+        if path.suffix == ".md":
+            assert "](javascript:" not in content.replace("\\]", ""), path
+    index = Page((three / gallery.INDEX).read_text(encoding="utf-8"))
+    assert visible("<script>alert(1)</script>\x1b[2J\u202e[x](javascript:x) | y") in index.text
+    data = (three / gallery.COMPARE).read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0]
+    assert "alert(1)" in data
+    assert not set("<>&") & set(data)
+
+
+def test_without_javascript_nothing_is_missing(three: Path) -> None:
+    for name in (gallery.INDEX, gallery.COMPARE):
+        page = (three / name).read_text(encoding="utf-8")
+        table = page.partition('<table class="machines"')[2].partition("</table>")[0]
+        assert table.count("<tr>") == 5
+        assert "display:none" not in page.partition("</style>")[2].replace(" ", "")
+    assert "<noscript>" in (three / gallery.COMPARE).read_text(encoding="utf-8")
+
+
+def test_a_faulty_folder_is_left_out_with_a_sentence(three: Path, tmp_path: Path) -> None:
+    results = Path(shutil.copytree(three, tmp_path / "results"))
+    bad = gallery.published_folders(results)[1]
+    (bad / gallery.SUMMARY).write_text("case,ns\n")
+    done = fencepost_inside("publish", "--rebuild", "--results", str(results), cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"{bad.name}/summary.csv" in done.stderr
+    assert f"{bad.name}/report.html" not in (results / gallery.INDEX).read_text(encoding="utf-8")
+
+
+def test_an_empty_gallery_says_how_to_begin(tmp_path: Path) -> None:
+    pages, left_out = gallery.build(tmp_path)
+    assert left_out == []
+    assert b"No machine is here yet" in pages[gallery.INDEX]
+
+
+def test_a_map_has_a_pixel_a_pair(tmp_path: Path) -> None:
+    import base64
+
+    from matplotlib.image import imread
+
+    ns = np.array([[np.nan, 5.0], [500.0, np.nan]])
+    pixels = imread(io.BytesIO(base64.b64decode(gallery.heat_map(ns).partition(",")[2])))
+    assert pixels.shape == (2, 2, 4)
+    assert pixels[0, 0, 3] == 0  # not measured: transparent
+    assert pixels[0, 1, :3].sum() > pixels[1, 0, :3].sum()  # near is light
+
+
+def test_names_of_headlines_are_the_same_on_every_machine() -> None:
+    assert gallery.stem("load from the largest ring (256 MiB, small pages)") == "load from the largest ring"
+    assert gallery.stem("full fence, the cheapest: lock_inc after a store") == "full fence, the cheapest"
+    assert (
+        gallery.stem("atomic addition to a line that 2 threads want")
+        == "atomic addition to a line that several threads want"
+    )
