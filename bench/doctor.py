@@ -73,6 +73,29 @@ class Diagnosis:
             default=None,
         )
 
+    def as_record(self) -> dict[str, Any]:
+        """What run.json keeps: all that is not as it should be. Paths are left out, because that of a control group can
+        name a user or a container, and run folders are published.
+        """
+        best = self.best_change()
+        return {
+            "profile": self.profile,
+            "fit": self.fit,
+            "best_change": best.knob if best else None,
+            "findings": [
+                {
+                    "knob": found.knob,
+                    "value": found.value,
+                    "effect": found.effect,
+                    "change": _CGROUP_PATH.sub("/sys/fs/cgroup/…/", found.change) if found.change else None,
+                    "reboot": found.reboot,
+                    "severity": found.severity,
+                }
+                for found in sorted(self.findings, key=lambda found: -SEVERITIES.index(found.severity))
+                if found.severity != "ok"
+            ],
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data, for ``fencepost doctor --json``."""
         best = self.best_change()
@@ -88,6 +111,8 @@ class Diagnosis:
         }
 
 
+_CGROUP_PATH = re.compile(r"/sys/fs/cgroup/(?:\S*/)?")
+
 IMPACT = (
     "cpus",
     "cgroup_quota",
@@ -96,13 +121,17 @@ IMPACT = (
     "affinity",
     "governor",
     "turbo",
+    "frequency",
     "power_supply",
     "temperature",
+    "thermal_throttle",
     "interrupts",
     "energy_preference",
     "smt",
     "cstates",
+    "dma_latency",
     "clocksource",
+    "vdso",
     "aslr",
     "numa_balancing",
     "ksm",
@@ -271,17 +300,51 @@ def _affinity(subject: _Subject) -> Finding:
 
 @_examination
 def _turbo(subject: _Subject) -> Finding:
-    path, value = machine.turbo(subject.tree)
+    # In a guest the registers are the hypervisor's, whatever they say.
+    vendor = None if subject.guest else subject.topology.identity.vendor
+    path, value = machine.turbo(subject.tree, vendor)
     if path is None:
         effect = (
             "the host decides over turbo" if subject.guest else "turbo: the clock may rise and fall with load and heat"
         )
+        if vendor in ("GenuineIntel", "AuthenticAMD", "HygonGenuine"):
+            effect += "; root with the kernel's msr module (modprobe msr) can read whether it does"
         return _unreadable("turbo", f"/{machine.CPUFREQ}/boost", effect)
     if value == "off":
         return Finding("turbo", path, value, "the clock keeps below its rated limit, whatever the heat")
     command = _tee(1 if path.endswith("no_turbo") else 0, path)
+    register, values = machine.turbo_register(subject.tree, vendor)
+    if path.endswith("msr") and register is not None:
+        wanted = max(values.values()) | 1 << register.bit
+        path = f"{path} ({register.number:#x})"
+        command = f"sudo modprobe msr && sudo wrmsr --all {register.number:#x} {wanted:#x}"
     effect = "the clock rises and falls with load and heat: ns wander by some percent, cycles hardly"
     return Finding("turbo", path, value, effect, command, severity="hurts")
+
+
+@_examination
+def _frequency(subject: _Subject) -> Finding:
+    path = f"/{CPU}/cpu*/cpufreq/scaling_max_freq"
+    tree, cpus = subject.tree, subject.cpus
+    names = ("scaling_min_freq", "scaling_max_freq", "cpuinfo_max_freq")
+    found = [machine.cpufreq(tree, name, cpus) for name in names]
+    try:
+        least, most, limit = (max(int(value) for value in values) if values else None for values in found)
+    except ValueError:
+        return _unreadable("frequency", path, "the limits of the clock are not numbers")
+    if least is None or most is None:
+        effect = "the host decides over the clock" if subject.guest else "no frequency driver states the clock's limits"
+        return _unreadable("frequency", path, effect)
+    driver = machine.same(machine.cpufreq(tree, "scaling_driver", cpus))
+    value = f"{least / 1e6:.3g} to {most / 1e6:.3g} GHz" + (f", {driver}" if driver else "")
+    if least == most:
+        return Finding("frequency", path, value, "the clock is held at one value")
+    if limit is not None and most < 0.99 * limit:
+        effect = (
+            f"the clock is kept below its limit of {limit / 1e6:.3g} GHz: steadier, and slower than this machine can"
+        )
+        return Finding("frequency", path, value, effect, _tee(limit, path), severity="note")
+    return Finding("frequency", path, value, "the clock may reach its limit; governor and turbo say how it moves")
 
 
 def _spread(values: Mapping[str, list[int]]) -> str:
@@ -308,11 +371,27 @@ def _energy_preference(subject: _Subject) -> Finding:
     path = f"/{CPU}/cpu*/cpufreq/energy_performance_preference"
     values = machine.cpufreq(subject.tree, "energy_performance_preference", subject.cpus)
     if values is None:
-        return _unreadable("energy_preference", path, "no preference for the processor's own choice of clock")
+        return _energy_bias(subject, path)
     if set(values) <= {"performance", "0"}:
         return Finding("energy_preference", path, _spread(values), "the processor favours its highest clock")
     effect = "the processor trades clock for energy on its own: slower to rise, sooner to fall"
     return Finding("energy_preference", path, _spread(values), effect, _tee("performance", path), severity="hurts")
+
+
+def _energy_bias(subject: _Subject, elsewhere: str) -> Finding:
+    """The older form of the same preference, of Intel processors without the newer one: 0 is performance, 15 power."""
+    path = f"/{CPU}/cpu*/power/energy_perf_bias"
+    values: dict[str, list[int]] = {}
+    for cpu in subject.cpus:
+        bias = subject.tree.text(f"{CPU}/cpu{cpu}/power/energy_perf_bias")
+        if bias:
+            values.setdefault(bias, []).append(cpu)
+    if not values:
+        return _unreadable("energy_preference", elsewhere, "no preference for the processor's own choice of clock")
+    if set(values) == {"0"}:
+        return Finding("energy_preference", path, _spread(values), "the processor favours its highest clock")
+    effect = "the processor trades clock for energy on its own: slower to rise, sooner to fall"
+    return Finding("energy_preference", path, _spread(values), effect, _tee(0, path), severity="hurts")
 
 
 @_examination
@@ -336,31 +415,61 @@ def _smt(subject: _Subject) -> Finding:
     return Finding("smt", path, value, effect, command, severity="hurts")
 
 
-@_examination
-def _cstates(subject: _Subject) -> Finding:
-    path = f"/{CPU}/cpu*/cpuidle/state*"
-    states: dict[str, tuple[int, str, list[int]]] = {}
+def _idle_states(subject: _Subject) -> dict[str, tuple[int, str]]:
+    """Idle states that are not switched off: latency in us and name, by their entry in sysfs."""
+    states: dict[str, tuple[int, str]] = {}
     for cpu in subject.cpus:
         at = f"{CPU}/cpu{cpu}/cpuidle"
         for entry in subject.tree.entries(at, r"state\d+"):
             latency = subject.tree.integer(f"{at}/{entry}/latency")
             if latency is not None and subject.tree.integer(f"{at}/{entry}/disable") == 0:
-                name = subject.tree.text(f"{at}/{entry}/name") or entry
-                states.setdefault(entry, (latency, name, []))[2].append(cpu)
+                states.setdefault(entry, (latency, subject.tree.text(f"{at}/{entry}/name") or entry))
+    return states
+
+
+@_examination
+def _cstates(subject: _Subject) -> Finding:
+    path = f"/{CPU}/cpu*/cpuidle/state*"
+    states = _idle_states(subject)
     if not states:
         driver = subject.tree.text(f"{CPU}/cpuidle/current_driver")
         effect = "how deeply idle CPUs sleep is not known: wake-ups may take up to a millisecond longer"
         return _unreadable("cstates", path, f"{effect} (driver {driver})" if driver else effect)
-    latency, name, _ = max(states.values(), key=lambda state: state[0])
+    latency, name = max(states.values(), key=lambda state: state[0])
     value = f"{name}, {latency} us to leave"
     if latency <= DEEP_SLEEP_US:
         return Finding("cstates", path, value, "idle CPUs wake up fast")
     deep = [entry for entry, state in states.items() if state[0] > DEEP_SLEEP_US]
     paths = [f"/{CPU}/cpu[0-9]*/cpuidle/{entry}/disable" for entry in deep]
-    if subject.tree.live and not subject.tree.exists("dev/cpu_dma_latency"):
-        value += ", no /dev/cpu_dma_latency"
     effect = f"an idle CPU takes {latency} us to wake up, and its clock ramps up again: wake-ups and first batches grow"
     return Finding("cstates", path, value, effect, _tee(1, *paths), severity="hurts")
+
+
+_HOLD_AWAKE = (
+    "sudo sh -c 'exec 3>/dev/cpu_dma_latency; printf 0x00000000 >&3; sleep 3600' & "
+    "(it holds for as long as the file is open; end it with the run)"
+)
+"""The file takes a latency in us as hexadecimal text, and forgets it when it is closed (kernel: pm_qos_interface)."""
+
+
+@_examination
+def _dma_latency(subject: _Subject) -> Finding:
+    path = "/dev/cpu_dma_latency"
+    limit = subject.tree.word(path, size=4)
+    deepest = max((latency for latency, _ in _idle_states(subject).values()), default=0)
+    if limit is None:
+        there = subject.tree.exists(path)
+        effect = (
+            "only root can read how long a CPU may take to wake up"
+            if there
+            else "no process can ask for CPUs that wake up fast"
+        )
+        return _unreadable("dma_latency", path, effect)
+    value = f"{limit} us" if limit < 1_000_000 else "no limit"
+    if deepest <= DEEP_SLEEP_US or limit <= DEEP_SLEEP_US:
+        return Finding("dma_latency", path, value, "no idle CPU takes long to wake up")
+    effect = f"nobody asks for fast wake-ups, so idle CPUs sleep for up to {min(limit, deepest)} us longer"
+    return Finding("dma_latency", path, value, effect, _HOLD_AWAKE, severity="note")
 
 
 @_examination
@@ -507,6 +616,24 @@ def _clocksource(subject: _Subject) -> Finding:
         return Finding("clocksource", f"/{path}", value, effect, change, reboot, "note")
     effect = "clock_gettime is a system call, and reads a slow device: 0.1 to some microseconds instead of 20 ns"
     return Finding("clocksource", f"/{path}", value, effect, change, reboot, "hurts")
+
+
+@_examination
+def _vdso(subject: _Subject) -> Finding:
+    path = "/proc/self/maps"
+    maps = subject.tree.text(path)
+    if ("vdso", "0") in machine.boot_parameters(subject.tree):
+        change = (
+            "remove vdso=0 from the kernel command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
+        )
+        effect = "switched off: every reading of a clock enters the kernel, 0.1 us and more instead of 20 ns"
+        return Finding("vdso", "/proc/cmdline", "vdso=0", effect, change, reboot=True, severity="hurts")
+    if maps is None:
+        return _unreadable("vdso", path, "whether clocks can be read without entering the kernel is not known")
+    if "[vdso]" in maps:
+        return Finding("vdso", path, "mapped", "clocks can be read without entering the kernel (see clocksource)")
+    effect = "not mapped into this process: every reading of a clock enters the kernel"
+    return Finding("vdso", path, "not mapped", effect, severity="hurts")
 
 
 @_examination
@@ -696,6 +823,25 @@ def _temperature(subject: _Subject) -> Finding:
     effect = "close to where heat lowers the clock: figures grow while the run heats the machine"
     change = "let it cool down, clear the fans, or lower the clock: sudo cpupower frequency-set -u FREQUENCY"
     return Finding("temperature", path, value, effect, change, severity="hurts")
+
+
+@_examination
+def _thermal_throttle(subject: _Subject) -> Finding:
+    path = f"/{CPU}/cpu*/thermal_throttle/core_throttle_count"
+    counts = [
+        subject.tree.integer(f"{CPU}/cpu{cpu}/thermal_throttle/{name}_throttle_count")
+        for cpu in subject.cpus
+        for name in ("core", "package")
+    ]
+    known = [count for count in counts if count is not None]
+    if not known:
+        return _unreadable("thermal_throttle", path, "whether heat has lowered the clock since boot is not known")
+    value = f"{sum(known)} times since boot"
+    if not any(known):
+        return Finding("thermal_throttle", path, value, "heat has never lowered the clock of these CPUs")
+    effect = "heat has lowered the clock of these CPUs: long runs may end slower than they began"
+    change = "cool the machine better; until then lower the clock: sudo cpupower frequency-set -u FREQUENCY"
+    return Finding("thermal_throttle", path, value, effect, change, severity="note")
 
 
 @_examination

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def describe_machine(
         "frequency_driver": same(cpufreq(tree, "scaling_driver")),
         "governor": same(cpufreq(tree, "scaling_governor")),
         "energy_performance_preference": same(cpufreq(tree, "energy_performance_preference")),
-        "turbo": turbo(tree)[1],
+        "turbo": turbo(tree, identity.vendor)[1],
         "smt": topology.smt_active,
         "thp": chosen(tree.text(f"{HUGEPAGE}/enabled")),
         "thp_defrag": chosen(tree.text(f"{HUGEPAGE}/defrag")),
@@ -223,8 +224,12 @@ def same(values: Mapping[str, list[int]] | None) -> str | None:
     return "+".join(sorted(values)) if values else None
 
 
-def turbo(tree: Tree) -> tuple[str | None, str | None]:
-    """The file that switches turbo, and "on", "off" or "mixed"; (None, None) where there is no such file."""
+def turbo(tree: Tree, vendor: str | None = None) -> tuple[str | None, str | None]:
+    """The file that switches turbo, and "on", "off" or "mixed"; (None, None) where there is no such file.
+
+    Four ways, of which a machine has one or two: intel_pstate, the switch of cpufreq (acpi-cpufreq, amd-pstate, Arm),
+    the one of each frequency policy, and where no driver has a switch, the processor's own register (`turbo_register`).
+    """
     no_turbo = tree.integer(f"{CPU}/intel_pstate/no_turbo")
     if no_turbo is not None:
         return f"/{CPU}/intel_pstate/no_turbo", "off" if no_turbo else "on"
@@ -235,7 +240,35 @@ def turbo(tree: Tree) -> tuple[str | None, str | None]:
     known = {bool(value) for value in policies if value is not None}
     if known:
         return f"/{CPUFREQ}/policy*/boost", "mixed" if len(known) > 1 else "on" if True in known else "off"
+    register, values = turbo_register(tree, vendor)
+    if register is not None and values:
+        off = {bool(value >> register.bit & 1) for value in values.values()}
+        return "/dev/cpu/*/msr", "mixed" if len(off) > 1 else "off" if True in off else "on"
     return None, None
+
+
+@dataclass(frozen=True)
+class Register:
+    """A model-specific register with a bit that is 1 where turbo is off."""
+
+    number: int
+    bit: int
+
+
+_TURBO_REGISTERS = {
+    "GenuineIntel": Register(0x1A0, 38),  # IA32_MISC_ENABLE, turbo mode disable (Intel SDM vol. 4, table 2-2)
+    "AuthenticAMD": Register(0xC0010015, 25),  # HWCR, CpbDis (AMD APM vol. 2, section 17.2)
+    "HygonGenuine": Register(0xC0010015, 25),
+}
+
+
+def turbo_register(tree: Tree, vendor: str | None) -> tuple[Register | None, dict[int, int]]:
+    """The register of this vendor's processors, and its value by CPU; none without root or the kernel's msr module."""
+    register = _TURBO_REGISTERS.get(vendor or "")
+    if register is None:
+        return None, {}
+    values = {int(cpu): tree.word(f"dev/cpu/{cpu}/msr", register.number) for cpu in tree.entries("dev/cpu", r"\d+")}
+    return register, {cpu: value for cpu, value in values.items() if value is not None}
 
 
 def hypervisor(tree: Tree, topology: Topology) -> dict[str, Any]:

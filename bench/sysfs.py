@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -117,6 +118,24 @@ class Tree:
             return full.read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return None
+
+    def word(self, path: str, offset: int = 0, size: int = 8) -> int | None:
+        """Little-endian number of `size` bytes at `offset` of a file or device; None where it cannot be read."""
+        full = self._find(path)
+        if full is None:
+            return None
+        try:
+            # A device must not make the reader wait, and a link or pipe in a snapshot is none.
+            if not (full.is_file() or (self.live and full.is_char_device())):
+                return None
+            file = os.open(full, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                data = os.pread(file, size, offset)
+            finally:
+                os.close(file)
+        except OSError:
+            return None
+        return int.from_bytes(data, "little") if len(data) == size else None
 
     def integer(self, path: str) -> int | None:
         """A file that holds one integer, decimal or 0x…; None where it does not."""

@@ -29,11 +29,13 @@ _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
     default="standard",
     help="How much is at stake: rigorous is stricter.  [default: standard]",
 )
-@click.option("--check", is_flag=True, help="Exit with 1 where the machine is not fit for the profile.")
 @json_option
 @verbose_option
-def doctor_command(root: Path, profile: str, check: bool, as_json: bool) -> int:
-    """Examine this machine, or a snapshot of one. Nothing is written, nothing is changed."""
+def doctor_command(root: Path, profile: str, as_json: bool) -> int:
+    """Examine this machine, or a snapshot of one. Nothing is written, nothing is changed.
+
+    Exits with 0 where the machine is fit for the profile, and with 1 where it is not.
+    """
     from fencepost.bench.doctor import examine
     from fencepost.cli import display
 
@@ -43,7 +45,7 @@ def doctor_command(root: Path, profile: str, check: bool, as_json: bool) -> int:
         display.print_json(diagnosis.as_dict())
     else:
         _show(diagnosis)
-    return 1 if check and not diagnosis.fit else 0
+    return 0 if diagnosis.fit else 1
 
 
 def _live_facts() -> dict[str, Any] | None:
@@ -75,6 +77,7 @@ def _show(diagnosis: Diagnosis) -> None:
         head.append(display.printable(f" {found.knob}: {value}"), style="default not dim")
         if found.severity == "ok":
             head.append(display.printable(f"; {found.effect}"), style="default not dim")
+            head.append(display.printable(f" ({found.path})"), style="dim")
             out.print(head, soft_wrap=True)
             continue
         out.print(head, soft_wrap=True)

@@ -208,9 +208,13 @@ def _run_record(engine: Engine, plan: Plan, own: Sequence[KernelObject] = ()) ->
     import sys
     from importlib import metadata
 
+    from fencepost.bench.doctor import PROFILES, examine
     from fencepost.bench.runner import launcher_name
     from fencepost.cli.main import package_version
 
+    # Before the first round: what it finds is the state in which the run was made.
+    asked = plan.profile if plan.profile in PROFILES else "standard"
+    diagnosis = examine(cpus=plan.cpus, profile=asked, live={"perf_events": engine.perf_events()})
     versions = {"fencepost": package_version(), "python": platform.python_version()}
     for name in ("cffi", "numpy", "pyarrow"):
         try:
@@ -228,6 +232,7 @@ def _run_record(engine: Engine, plan: Plan, own: Sequence[KernelObject] = ()) ->
             "sha256": engine.sha256,
         },
         **({"objects": [item.as_json() for item in own]} if own else {}),
+        "doctor": diagnosis.as_record(),
         "plan": plan.as_json(),
         "plan_sha256": plan.sha256(),
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import runtime
+from machines import build
 from runtime import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_plan
 
 from fencepost.bench import schema
@@ -341,17 +342,64 @@ def test_report_on_a_damaged_run_names_file_and_field(tmp_path: Path, measured: 
 
 
 def test_doctor_on_this_machine_and_on_nothing(tmp_path: Path) -> None:
-    document = json.loads(ok("doctor", "--json", cwd=tmp_path))
+    done = fencepost("doctor", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
     assert {"cpus", "cores", "packages", "l2", "l3", "numa"} <= set(document["topology"])
     assert document["findings"]
-    assert "this machine is " in ok("doctor", cwd=tmp_path)
-    nothing = fencepost("doctor", "--root", str(tmp_path), "--check", cwd=tmp_path)
+    assert done.returncode == (0 if document["fit"] else 1)  # this machine may be busy just now
+    shown = fencepost("doctor", cwd=tmp_path)
+    assert "this machine is " in shown.stdout
+    # Whatever is found out, it is said where.
+    for found in document["findings"]:
+        assert found["path"] in shown.stdout or found["knob"] in ("load", "steal")
+    nothing = fencepost("doctor", "--root", str(tmp_path), cwd=tmp_path)
     assert nothing.returncode == 1
     assert "not fit" in nothing.stdout
 
 
+@pytest.mark.parametrize(
+    ("load", "profile", "code"), [("0.1", "rigorous", 0), ("1.2", "quick", 0), ("1.2", "rigorous", 1)]
+)
+def test_the_doctors_exit_code_says_whether_the_machine_is_fit(
+    tmp_path: Path, load: str, profile: str, code: int
+) -> None:
+    root = build(tmp_path / "root", [[0], [1]], more={"proc/loadavg": f"{load} 0.2 0.3 1/90 7"})
+    done = fencepost_inside("doctor", "--root", str(root), "--profile", profile, cwd=tmp_path)
+    assert done.returncode == code
+    assert f"this machine is {'fit' if code == 0 else 'not fit'} for profile {profile}" in done.stdout
+
+
 def test_doctor_works_without_an_engine(tmp_path: Path) -> None:
-    ok("doctor", "--json", cwd=tmp_path, env=runtime.environment(FENCEPOST_ENGINE=str(tmp_path / "absent.so")))
+    done = fencepost(
+        "doctor", "--json", cwd=tmp_path, env=runtime.environment(FENCEPOST_ENGINE=str(tmp_path / "absent.so"))
+    )
+    assert json.loads(done.stdout)["findings"] and done.stderr == ""
+
+
+def test_a_run_keeps_what_the_doctor_found_and_no_path(measured: Path) -> None:
+    record = json.loads((only_run(measured) / "run.json").read_text())["doctor"]
+    assert record["profile"] == "quick" and isinstance(record["fit"], bool)
+    assert all(found["severity"] != "ok" and "path" not in found for found in record["findings"])
+
+
+# ---- claims ----
+
+
+def test_claims_as_a_table_json_and_pages(measured: Path) -> None:
+    folder = only_run(measured)
+    out = ok("claims", cwd=measured)
+    assert "intel turbo mode 會讓運算速度浮動" in out and "not measurable here" in out and " sentences: " in out
+    document = json.loads(ok("claims", str(folder), "--json", cwd=measured))
+    assert document["run"] == folder.name
+    assert {item["verdict"] for item in document["claims"]} == {"not measurable here"}
+    ok("claims", "--html", "out/c.html", "--markdown", "out/c.md", cwd=measured)
+    page, text = (measured / "out" / "c.html").read_text(), (measured / "out" / "c.md").read_text()
+    assert page.startswith("<!DOCTYPE html>") and '<q lang="zh-Hant">intel turbo mode' in page
+    assert "“intel turbo mode" in text and text.count("\n| ") >= len(document["claims"])
+
+
+def test_claims_of_no_run_is_wrong_use(tmp_path: Path) -> None:
+    assert "no such run folder" in refused(2, "claims", "nowhere", cwd=tmp_path)
 
 
 def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:

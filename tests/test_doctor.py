@@ -13,6 +13,7 @@ from fencepost.bench.doctor import IMPACT, SEVERITIES, Diagnosis, Finding, exami
 from fencepost.bench.sysfs import TopologyError
 from fencepost.bench.topology import Topology
 
+X86 = cpuinfo([0, 1])
 SYSTEM = "sys/devices/system"
 CPU = f"{SYSTEM}/cpu"
 CLOCK = f"{SYSTEM}/clocksource/clocksource0"
@@ -22,6 +23,12 @@ V2 = {"proc/mounts": "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0", "proc/self/cgroup"
 def finding(diagnosis: Diagnosis, knob: str) -> Finding:
     (found,) = (found for found in diagnosis.findings if found.knob == knob)
     return found
+
+
+def clock(least: int, most: int, limit: int) -> dict[str, object]:
+    """Limits of the clock of CPU 0, in kHz."""
+    names = {"scaling_min_freq": least, "scaling_max_freq": most, "cpuinfo_max_freq": limit, "scaling_driver": "x"}
+    return {f"{CPU}/cpu0/cpufreq/{name}": value for name, value in names.items()}
 
 
 CASES: list[tuple[str, dict[str, object], str, str | None]] = [
@@ -133,6 +140,29 @@ CASES: list[tuple[str, dict[str, object], str, str | None]] = [
         {"sys/class/power_supply/AC/type": "Mains", "sys/class/power_supply/AC/online": 1},
         "ok",
         None,
+    ),
+    (
+        "energy_preference",
+        {f"{CPU}/cpu0/power/energy_perf_bias": 6, f"{CPU}/cpu1/power/energy_perf_bias": 6},
+        "hurts",
+        "echo 0 | sudo tee /sys/devices/system/cpu/cpu*/power/energy_perf_bias",
+    ),
+    ("energy_preference", {f"{CPU}/cpu0/power/energy_perf_bias": 0}, "ok", None),
+    ("frequency", clock(800_000, 3_600_000, 3_600_000), "ok", None),
+    ("frequency", clock(2_000_000, 2_000_000, 3_600_000), "ok", None),
+    ("frequency", clock(800_000, 2_000_000, 3_600_000), "note", "echo 3600000 | sudo tee"),
+    ("vdso", {"proc/self/maps": "7ffd1000-7ffd3000 r-xp 00000000 00:00 0 [vdso]"}, "ok", None),
+    ("vdso", {"proc/self/maps": "7ffd1000-7ffd3000 r-xp 00000000 00:00 0 [stack]"}, "hurts", None),
+    ("vdso", {"proc/cmdline": "quiet vdso=0", "proc/self/maps": ""}, "hurts", "remove vdso=0"),
+    ("thermal_throttle", {f"{CPU}/cpu1/thermal_throttle/core_throttle_count": 0}, "ok", None),
+    (
+        "thermal_throttle",
+        {
+            f"{CPU}/cpu0/thermal_throttle/core_throttle_count": 3,
+            f"{CPU}/cpu1/thermal_throttle/package_throttle_count": 2,
+        },
+        "note",
+        "cool the machine",
     ),
     ("affinity", {f"{CPU}/isolated": 1, "proc/self/status": "Cpus_allowed_list:\t0"}, "hurts", "taskset -c 0-1 "),
     ("affinity", {"proc/self/status": "Cpus_allowed_list:\t0"}, "note", None),
@@ -304,3 +334,121 @@ def test_live_machine_is_examined_without_a_fault() -> None:
     diagnosis = examine()
     assert diagnosis.topology.cpus
     json.dumps(diagnosis.as_dict())
+
+
+# ---- registers and devices ----
+
+AMD = X86.replace("GenuineIntel", "AuthenticAMD")
+
+
+def register(root: Path, cpu: int, number: int, value: int) -> None:
+    """A file that reads like the device of a CPU's registers."""
+    path = root / "dev" / "cpu" / str(cpu) / "msr"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.seek(number)
+        file.write(value.to_bytes(8, "little"))
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "values", "severity", "value", "change"),
+    [
+        (X86, 0x1A0, (0x850089, 0x850089), "hurts", "on", "wrmsr --all 0x1a0 0x4000850089"),
+        (X86, 0x1A0, (0x4000850089, 0x4000850089), "ok", "off", None),
+        (X86, 0x1A0, (0x4000850089, 0x850089), "hurts", "mixed", "wrmsr --all 0x1a0 0x4000850089"),
+        (AMD, 0xC0010015, (0x1, 0x1), "hurts", "on", "wrmsr --all 0xc0010015 0x2000001"),
+        (AMD, 0xC0010015, (0x2000001, 0x2000001), "ok", "off", None),
+    ],
+)
+def test_turbo_from_the_processors_own_register(
+    text: str, number: int, values: tuple[int, int], severity: str, value: str, change: str | None, tmp_path: Path
+) -> None:
+    root = build(tmp_path, [[0], [1]], more={"proc/cpuinfo": text})
+    for cpu, bits in enumerate(values):
+        register(root, cpu, number, bits)
+    found = finding(examine(root), "turbo")
+    assert (found.severity, found.value) == (severity, value)
+    assert found.change is None if change is None else change in (found.change or "")
+
+
+def test_a_driver_comes_before_the_register(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0]], more={f"{CPU}/cpufreq/boost": 0})
+    register(root, 0, 0x1A0, 0)
+    assert finding(examine(root), "turbo").value == "off"
+
+
+def test_registers_of_a_guest_are_not_believed(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0]], more={"proc/cpuinfo": cpuinfo([0], flags=" hypervisor")})
+    register(root, 0, 0x1A0, 0)
+    assert finding(examine(root), "turbo").state == "unreadable"
+
+
+def test_without_root_the_doctor_says_how_turbo_can_be_read(tmp_path: Path) -> None:
+    assert "modprobe msr" in finding(examine(build(tmp_path, [[0]])), "turbo").effect
+
+
+DEEP = {f"{CPU}/cpu0/cpuidle/state3/{name}": value for name, value in (("latency", 890), ("disable", 0))}
+
+
+@pytest.mark.parametrize(
+    ("limit", "states", "severity", "value"),
+    [
+        (2_000_000_000, DEEP, "note", "no limit"),
+        (0, DEEP, "ok", "0 us"),
+        (100, DEEP, "note", "100 us"),
+        (2_000_000_000, {}, "ok", "no limit"),
+    ],
+)
+def test_how_long_a_cpu_may_take_to_wake_up(
+    limit: int, states: dict[str, object], severity: str, value: str, tmp_path: Path
+) -> None:
+    root = build(tmp_path, [[0]], more=states)
+    (root / "dev").mkdir()
+    (root / "dev" / "cpu_dma_latency").write_bytes(limit.to_bytes(4, "little"))
+    found = finding(examine(root), "dma_latency")
+    assert (found.severity, found.value) == (severity, value)
+    assert (found.change is None) == (severity == "ok")
+
+
+def test_a_truncated_device_is_unreadable(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0]])
+    (root / "dev").mkdir()
+    (root / "dev" / "cpu_dma_latency").write_bytes(b"\0")
+    assert finding(examine(root), "dma_latency").state == "unreadable"
+
+
+def test_every_finding_names_path_value_effect_and_change(tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in NAMES:
+        for found in examine(snapshot(name, tmp_path_factory)).findings:
+            assert found.path and found.effect and "\n" not in found.effect
+            assert found.severity not in ("hurts", "unfit") or found.change, found
+            assert not found.reboot or found.change
+
+
+def test_nothing_is_changed(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0, 2], [1, 3]], more={f"{CPU}/smt/control": "on", **DEEP})
+    register(root, 0, 0x1A0, 0)
+
+    def state() -> list[tuple[str, int, bytes]]:
+        files = (path for path in sorted(root.rglob("*")) if path.is_file())
+        return [(str(path), path.stat().st_mtime_ns, path.read_bytes()) for path in files]
+
+    before = state()
+    examine(root)
+    assert state() == before
+
+
+def test_the_record_of_a_run_names_no_control_group(tmp_path: Path) -> None:
+    secret = "user.slice/user-1000.slice/alice"
+    more = {
+        "proc/mounts": "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0",
+        "proc/self/cgroup": f"0::/{secret}",
+        f"sys/fs/cgroup/{secret}/cpu.max": "50000 100000",
+    }
+    diagnosis = examine(build(tmp_path, [[0], [1]], more=more))
+    assert secret in json.dumps(diagnosis.as_dict())
+    record = diagnosis.as_record()
+    assert "alice" not in json.dumps(record) and "slice" not in json.dumps(record)
+    (quota,) = (found for found in record["findings"] if found["knob"] == "cgroup_quota")
+    assert quota["change"].startswith("echo max | sudo tee /sys/fs/cgroup/…/cpu.max")
+    assert record["best_change"] == "cgroup_quota" and record["fit"] is False

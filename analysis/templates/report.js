@@ -50,6 +50,7 @@
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
+      if (!head.textContent.trim()) return;
       const button = make("button", head.textContent);
       button.type = "button";
       head.textContent = "";

@@ -1,0 +1,367 @@
+"""The report in a real browser: Chromium without a window, driven by Selenium. No network: the page is a file.
+
+What is checked here is what only a browser can tell: scripts, layout, contrast, printing, downloads.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import importlib.util
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runtime
+import synthetic
+from synthetic import Case
+
+from fencepost.analysis import estimate, report
+from fencepost.analysis.tables import nanoseconds, plain
+
+EVIL = "<script>alert(1)</script>"
+
+
+def _tool(*names: str) -> str:
+    """Path of a program; without it a skip, in CI a failure."""
+    found = next((path for path in map(shutil.which, names) if path), None)
+    if found is None:
+        reason = f"no {names[0]} here (Debian: apt-get install chromium chromium-driver)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    chromium, driver_path = _tool("chromium", "chromium-browser", "google-chrome"), _tool("chromedriver")
+    pytest.importorskip("selenium") if not os.environ.get("CI") else None
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    home = tmp_path_factory.mktemp("chromium")
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",  # as root, in a container, there is none; the page is our own
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-default-apps",
+        f"--user-data-dir={home}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(driver_path))
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cases = [
+        *synthetic.suite_cases(),
+        *synthetic.sharing_cases(),
+        Case("mine/evil", {"a": EVIL, "b": "\x1b[31m\u202e"}, ns=3),
+        *(Case(f"mine/row{n}", {"x": EVIL}, ns=1.0 + n) for n in range(4)),
+    ]
+    machine = {"cpu_model": EVIL, "governor": EVIL, "hypervisor": {"guest": True, "kind": EVIL}}
+    run = synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, machine=machine)
+    document = json.loads((run / "run.json").read_text())
+    finding = {"knob": "load", "value": EVIL, "effect": EVIL, "change": EVIL, "reboot": False, "severity": "hurts"}
+    document["doctor"] = {"profile": "quick", "fit": True, "best_change": "load", "findings": [finding]}
+    (run / "run.json").write_text(json.dumps(document))
+    return run
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("pages") / "report.html"
+    report.write_report(folder, html=target, markdown=target.with_suffix(".md"))
+    (target.parent / "claims.html").write_text(
+        report.claims_page(estimate.analyse(folder), "report.html"), encoding="utf-8"
+    )
+    return target
+
+
+def show(browser: Any, page: Path, *, width: int = 1280, dark: bool = False, script: bool = True) -> None:
+    """Open `page` anew, as a reader with such a screen would."""
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": [scheme]})
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+    # The page's own script has had its chance; ours may run.
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def requests(browser: Any) -> list[str]:
+    """Addresses that the page has asked for since `show`."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+
+def texts(browser: Any, selector: str) -> list[str]:
+    """What can be read in all elements that are displayed."""
+    script = (
+        "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).map(e => e.textContent)"
+    )
+    return [str(text) for text in browser.execute_script(script, selector)]
+
+
+def test_the_page_opens_without_a_fault_and_asks_for_nothing(browser: Any, page: Path) -> None:
+    for file in (page, page.parent / "claims.html"):
+        show(browser, file)
+        assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+        asked = {url for url in requests(browser) if not url.startswith(("about:", "blob:"))}
+        assert asked == {file.as_uri()}
+
+
+def test_all_sections_are_there_in_their_order(browser: Any, page: Path) -> None:
+    show(browser, page)
+    headings = texts(browser, "h2")
+    assert headings[:3] == ["This machine's numbers", "Can I trust this?", "The machine"]
+    assert headings[-2:] == ["The lecture notes, measured", "Data and versions"]
+    assert texts(browser, "nav a") == headings
+    # Each link of the page leads to something that is there.
+    broken = browser.execute_script(
+        "return [...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href').slice(1))"
+        ".filter(id => !document.getElementById(id))"
+    )
+    assert broken == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ["report.html", "claims.html"])
+def test_no_sideways_scrolling_on_a_telephone(browser: Any, page: Path, name: str, dark: bool) -> None:
+    for width in (360, 1280):
+        show(browser, page.parent / name, width=width, dark=dark)
+        browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+        reach = browser.execute_script(
+            "return [document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth]"
+        )
+        assert max(reach[:2]) <= width == reach[2]
+
+
+def axe(browser: Any, rules: str = "") -> list[dict[str, Any]]:
+    """Faults of the page that axe-core calls serious or critical; of one rule, or of all."""
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.submodule_search_locations is None:
+        reason = "no axe-core-python here (pip install axe-core-python)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    source = (Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
+    browser.execute_script(source)
+    result = browser.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run(document, {resultTypes: ['violations'], ...(arguments[0] ? {runOnly: [arguments[0]]} : {})})"
+        ".then(r => done(r.violations), e => done(String(e)))",
+        rules,
+    )
+    assert isinstance(result, list), result
+    return [
+        {"id": item["id"], "where": [node["target"] for node in item["nodes"]][:5]}
+        for item in result
+        if item["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "dark", "rules"),
+    # What a dark screen changes is contrast.
+    [("report.html", False, ""), ("report.html", True, "color-contrast"), ("claims.html", True, "")],
+)
+def test_nothing_hinders_a_reader_with_a_disability(
+    browser: Any, page: Path, name: str, dark: bool, rules: str
+) -> None:
+    show(browser, page.parent / name, dark=dark)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert axe(browser, rules) == []
+
+
+# Words in figures lie beyond what axe looks at.
+CONTRAST = """
+const parse = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
+const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const paper = light(parse(getComputedStyle(document.body).backgroundColor));
+const worst = {};
+for (const text of document.querySelectorAll('svg text')) {
+  if (text.closest('#line-matrix, [aria-labelledby^="line-matrix"]')) continue;
+  const colour = getComputedStyle(text).fill;
+  const own = light(parse(colour));
+  worst[colour] = (Math.max(own, paper) + 0.05) / (Math.min(own, paper) + 0.05);
+}
+return worst;
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_in_figures_stand_out_from_the_paper(browser: Any, page: Path, dark: bool) -> None:
+    show(browser, page, dark=dark)
+    colours = browser.execute_script(CONTRAST)
+    assert len(colours) >= 6
+    assert {colour: ratio for colour, ratio in colours.items() if ratio < 4.5} == {}
+
+
+def choose(browser: Any, unit: str) -> None:
+    """Use the switch, as a reader does."""
+    browser.find_element("css selector", f"input[name=unit][value={unit}]").click()
+
+
+def test_the_switch_between_time_and_cycles(browser: Any, page: Path) -> None:
+    show(browser, page)
+    table = "section[aria-labelledby=numbers] > .wide th[scope=col]"
+    assert texts(browser, table) == ["what", "time", "core cycles", "measured as"]
+    pictures = "section[aria-labelledby=numbers] svg > title"
+    assert texts(browser, "section[aria-labelledby=numbers] figure figcaption") != []
+    choose(browser, "cycles")
+    assert texts(browser, table) == ["what", "core cycles", "measured as"]
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('section[aria-labelledby=numbers] svg')]"
+        ".filter(s => s.checkVisibility({contentVisibilityAuto: true}) && s.getBoundingClientRect().height > 9)"
+        ".map(s => s.querySelector('title').textContent)"
+    )
+    assert shown == ["What things cost here, in cycles of the core"], pictures
+    choose(browser, "ns")
+    assert texts(browser, table) == ["what", "time", "measured as"]
+    # Tables of topics follow, those with one of the two alone do not.
+    assert texts(browser, "section[aria-labelledby=topic-clock] th.in-cycles") == []
+    choose(browser, "both")
+    assert texts(browser, table) == ["what", "time", "core cycles", "measured as"]
+
+
+def column(browser: Any, index: int) -> list[str]:
+    """A column of the ladder's table, as it stands."""
+    return [str(text) for text in browser.execute_script(
+        "return [...document.querySelector('section[aria-labelledby=numbers] > .wide table').tBodies[0].rows]"
+        ".map(row => row.cells[arguments[0]].textContent)", index
+    )]  # fmt: skip
+
+
+def test_tables_are_sorted_by_a_click(browser: Any, page: Path) -> None:
+    show(browser, page)
+    heads = browser.find_elements("css selector", "section[aria-labelledby=numbers] > .wide th[scope=col] button")
+    by_time = column(browser, 1)
+    heads[0].click()
+    assert column(browser, 0) == sorted(column(browser, 0), key=str.lower)
+    heads[1].click()
+    assert column(browser, 1) == by_time  # ns before µs, whatever the digits
+    heads[1].click()
+    assert column(browser, 1) == by_time[::-1]
+    states = browser.execute_script(
+        "return [...document.querySelectorAll('section[aria-labelledby=numbers] > .wide th[scope=col]')]"
+        ".map(e => e.getAttribute('aria-sort'))"
+    )
+    assert states == [None, "descending", None, None]
+
+
+def test_the_download_holds_what_the_tables_show(browser: Any, page: Path, folder: Path, tmp_path: Path) -> None:
+    show(browser, page)
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    for link in browser.find_elements("css selector", "#download a"):
+        link.click()
+    wanted = {tmp_path / "suite.json", tmp_path / "suite.json.gz"}
+    deadline = time.monotonic() + 20
+    while not all(path.exists() for path in wanted) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    text = (tmp_path / "suite.json").read_text(encoding="utf-8")
+    assert gzip.decompress((tmp_path / "suite.json.gz").read_bytes()).decode() == text
+    rows = {row["case"]: row for row in json.loads(text)["rows"]}
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('section[aria-labelledby=topic-clock] table')]"
+        ".filter(t => t.caption.textContent.startsWith('Estimates of the topic clock'))"
+        ".flatMap(t => [...t.tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent)))"
+    )
+    assert len(shown) >= 8
+    for case, ns, _, unit, cycles, *_ in shown:
+        row = rows[case]
+        assert (ns, unit, cycles) == (nanoseconds(row["ns"]), row["unit"], plain(row["cycles"]))
+
+
+def test_the_page_prints(browser: Any, page: Path) -> None:
+    show(browser, page, dark=True)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    data = base64.b64decode(
+        browser.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})["data"]
+    )
+    assert data.startswith(b"%PDF-") and data.rstrip().endswith(b"%%EOF")
+    assert data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") >= 5
+
+
+def test_without_a_script_all_can_be_read(browser: Any, page: Path) -> None:
+    show(browser, page)
+    with_script = texts(browser, "main p, main td, main th, main li, main dd, main figcaption, main svg text")
+    show(browser, page, script=False)
+    assert browser.execute_script("return document.querySelectorAll('fieldset, th button').length") == 0
+    without = texts(browser, "main p, main td, main th, main li, main dd, main figcaption, main svg text")
+    missing = set(with_script) - set(without)
+    assert all("All rows as JSON" in text for text in missing), sorted(missing)[:5]
+    # A folded table opens without one.
+    summary = browser.find_element("css selector", "section[aria-labelledby=topic-clock] ~ section details > summary")
+    browser.execute_script("arguments[0].scrollIntoView()", summary)
+    summary.click()
+    assert browser.execute_script("return arguments[0].parentElement.open", summary) is True
+
+
+def test_names_from_outside_are_text_and_run_nothing(browser: Any, page: Path) -> None:
+    for file in (page, page.parent / "claims.html"):
+        show(browser, file)
+        assert EVIL in browser.execute_script("return document.querySelector('h1').textContent")
+        scripts = browser.execute_script(
+            "return [...document.scripts].filter(s => s.textContent.startsWith('alert')).length"
+        )
+        assert scripts == 0
+        # Even if one had got in: the page allows its own script only.
+        browser.execute_script(
+            "const s = document.createElement('div'); s.innerHTML = '<img src=x onerror=\"window.hit = 1\">';"
+            "document.body.append(s)"
+        )
+        time.sleep(0.1)
+        assert browser.execute_script("return window.hit") is None
+    show(browser, page)
+    drawn = texts(browser, "svg text")
+    assert any(EVIL in text for text in drawn)
+    shown = browser.execute_script("return document.documentElement.textContent")
+    assert "\x1b" not in shown and "\u202e" not in shown
+
+
+def test_a_link_into_a_folded_table_opens_it(browser: Any, page: Path) -> None:
+    show(browser, page)
+    browser.execute_script("location.hash = '#ladder-cycles-title'")
+    time.sleep(0.1)
+    assert browser.execute_script("return document.getElementById('ladder-in-cycles').open") is True
+
+
+def test_a_standalone_picture_is_drawn(browser: Any, page: Path) -> None:
+    pictures = sorted((page.parent / "report_figures").glob("*.svg"))
+    assert len(pictures) >= 15
+    for name in ("ladder", "topology", "mine-rows"):
+        show(browser, page.parent / "report_figures" / f"{name}.svg")
+        assert browser.execute_script("return document.documentElement.tagName") == "svg"
+        assert browser.execute_script("return document.querySelectorAll('text').length") > 3
+        assert browser.execute_script("return document.querySelectorAll('a, script').length") == 0
+
+
+def test_the_report_of_a_real_run(browser: Any, tmp_path: Path) -> None:
+    done = runtime.fencepost("run", "good/steady", "good/events", "--profile", "quick", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert runtime.fencepost("report", "--html", "r.html", cwd=tmp_path).returncode == 0
+    show(browser, tmp_path / "r.html", width=360)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert "What the doctor found" in texts(browser, "h3")
+    assert axe(browser) == []
