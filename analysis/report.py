@@ -172,8 +172,8 @@ def _json_of(analysis: Analysis) -> dict[str, Any]:
     return clean
 
 
-EMBEDDED_DIGITS = 7
-"""Of numbers within the page: more than any clock gives, and half the size."""
+EMBEDDED_DIGITS = 10
+"""Of numbers within the page: enough that rounding them again gives what the tables show, and less than all 17."""
 
 
 def _embedded(document: Mapping[str, Any]) -> str:

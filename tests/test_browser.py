@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import runtime
@@ -27,19 +27,26 @@ from fencepost.analysis.tables import nanoseconds, plain
 EVIL = "<script>alert(1)</script>"
 
 
+def _missing(reason: str) -> NoReturn:
+    """On a user's machine a skip with its reason, in CI a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def _tool(*names: str) -> str:
-    """Path of a program; without it a skip, in CI a failure."""
-    found = next((path for path in map(shutil.which, names) if path), None)
-    if found is None:
-        reason = f"no {names[0]} here (Debian: apt-get install chromium chromium-driver)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    return found
+    """Path of the first of these programs that is there."""
+    for path in map(shutil.which, names):
+        if path is not None:
+            return path
+    _missing(f"no {names[0]} here (Debian: apt-get install chromium chromium-driver)")
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     chromium, driver_path = _tool("chromium", "chromium-browser", "google-chrome"), _tool("chromedriver")
-    pytest.importorskip("selenium") if not os.environ.get("CI") else None
+    if importlib.util.find_spec("selenium") is None:
+        _missing("no selenium here (pip install selenium)")
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -161,9 +168,8 @@ def test_no_sideways_scrolling_on_a_telephone(browser: Any, page: Path, name: st
 def axe(browser: Any, rules: str = "") -> list[dict[str, Any]]:
     """Faults of the page that axe-core calls serious or critical; of one rule, or of all."""
     found = importlib.util.find_spec("axe_core_python")
-    if found is None or found.submodule_search_locations is None:
-        reason = "no axe-core-python here (pip install axe-core-python)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    if found is None or not found.submodule_search_locations:
+        _missing("no axe-core here (pip install axe-core-python)")
     source = (Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
     browser.execute_script(source)
     result = browser.execute_async_script(
