@@ -65,7 +65,8 @@ def run_command(
 
     Each round is a fresh process, pinned by taskset, that runs every case once in shuffled order. Ctrl-C keeps the
     complete rounds and says how to go on. With --kernel and no KERNEL: the kernels of those files, and beside them the
-    few of the suite by which later runs see whether the machine itself has moved.
+    few of the suite by which later runs see whether the machine itself has moved. A case that failed its check
+    (a lost count, an outcome that the memory model forbids) ends the run with exit code 1, after everything else.
     """
     from fencepost.bench import runfolder
 
@@ -101,6 +102,12 @@ def run_command(
         display.print_json(_summary(folder))
     elif not quiet:
         _show_summary(folder)
+    failed = _failed_cases(folder)
+    if failed:
+        cases = "1 case" if len(failed) == 1 else f"{len(failed)} cases"
+        case, reason = next(iter(failed.items()))
+        click.echo(f"fencepost: {cases} failed; none of their figures counts: {case}: {reason}", err=True)
+        click.get_current_context().exit(1)
 
 
 @contextlib.contextmanager
@@ -307,6 +314,18 @@ def _measure(engine: Engine, folder: RunFolder, *, quiet: bool) -> None:
 
         progress = progress_on()
     Runner(engine, folder, progress).run()
+
+
+def _failed_cases(folder: RunFolder) -> dict[str, str]:
+    """Cases whose check (or whose process) failed in some round, with the first reason: a gate that was not passed."""
+    from fencepost.bench import runfolder, schema
+
+    failed: dict[str, str] = {}
+    for _, path in sorted(schema.round_files(folder.path).items()):
+        for case, record in runfolder.read_round_record(path)["cases"].items():
+            if record["status"] == "failed":
+                failed.setdefault(case, str(record["reason"]))
+    return failed
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:

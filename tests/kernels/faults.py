@@ -22,7 +22,7 @@ def engine_of(folder: Path, source: str, *replacements: tuple[str, str]) -> Engi
         assert old in text, f"{source} has no {old!r}: the planted fault has to be put anew"
         text = text.replace(old, new)
     # The file moves away from the headers beside it.
-    text = re.sub(r'#include "((?:lock|counter|ring)_\w+\.h)"', r'#include "kernels/\1"', text)
+    text = re.sub(r'#include "((?:lock|counter|ring|litmus|order)\w*\.h)"', r'#include "kernels/\1"', text)
     made = folder / source
     made.write_text(text, encoding="utf-8")
     return compile_files(folder, [made])

@@ -1,0 +1,59 @@
+/*
+ * litmus/corr: coherence: may one place be seen new, and then old again?
+ *
+ *     thread 0    thread 1
+ *     X = 1       r0 = X
+ *                 fence
+ *                 r1 = X
+ *
+ * Weak: r0 = 1, r1 = 0. No interleaving explains it.
+ *
+ * One event is one trial, as the mean of a block of 256: of the first thread, from its start to the end of its last trial.
+ * Excluded:  warming the lines up and counting outcomes; weak_per_s includes both.
+ * Expect:    never, anywhere, but for what a compiler does to plain ints.
+ * Not shown: how rare an outcome is that was not seen: the report gives an upper bound.
+ */
+#include "litmus.h"
+
+#define THREADS 2
+#define SEEN_BY "11"
+#define FINALS ""
+#define WEAK "10"
+
+/* One place has one order for all, on every architecture and in C11. */
+#define FORBIDDEN                                                                                                      \
+    {                                                                                                                  \
+        .x86_64 = "none sfence lfence mfence lock_add xchg",                                                           \
+        .aarch64 = "none dmb_ish dmb_ishld dmb_ishst dsb_ish isb",                                                     \
+        .riscv64 = "none fence_rw_rw fence_r_r fence_w_w fence_tso", .c11 = "c11_relaxed c11_acq_rel c11_seq_cst"      \
+    }
+
+INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base, uint32_t *seen)
+{
+    if (number == 0) {
+        store(order, &cells[X], base + 1);
+    } else {
+        const uint32_t r0 = load(order, &cells[X]);
+        fence(order);
+        const uint32_t r1 = load(order, &cells[X]);
+
+        seen[0] = r0;
+        seen[1] = r1;
+    }
+}
+
+#include "litmus_run.h"
+
+KERNEL(corr,
+    .name       = "litmus/corr",
+    .summary    = "coherence: one place, stored once and loaded twice",
+    LITMUS_ROW,
+    .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
+    .metrics    = {
+        LITMUS_METRICS,
+        [FIRST_OUTCOME] =
+            {"seen_00", "trials", "r0 = 0, r1 = 0"},
+            {"seen_01", "trials", "r0 = 0, r1 = 1"},
+            {"seen_10", "trials", "r0 = 1, r1 = 0 (weak)"},
+            {"seen_11", "trials", "r0 = 1, r1 = 1"},
+    });

@@ -1,0 +1,70 @@
+/*
+ * litmus/isa2: ISA2: does order pass on through a third thread?
+ *
+ *     thread 0    thread 1    thread 2
+ *     X = 1       r0 = Y      r1 = Z
+ *     fence       fence       fence
+ *     Y = 1       Z = 1       r2 = X
+ *
+ * Weak: r0 = 1, r1 = 1, r2 = 0. No interleaving explains it.
+ *
+ * One event is one trial, as the mean of a block of 256: of the first thread, from its start to the end of its last trial.
+ * Excluded:  warming the lines up and counting outcomes; weak_per_s includes both.
+ * Expect:    x86-64: never. Arm and RISC-V may without fences.
+ * Not shown: how rare an outcome is that was not seen: the report gives an upper bound.
+ */
+#include "litmus.h"
+
+#define THREADS 3
+#define SEEN_BY "122"
+#define FINALS ""
+#define WEAK "110"
+
+/* As litmus/mp, twice. */
+#define FORBIDDEN                                                                                                      \
+    {                                                                                                                  \
+        .x86_64 = "none sfence lfence mfence lock_add xchg", .aarch64 = "dmb_ish dsb_ish",                             \
+        .riscv64 = "fence_rw_rw fence_tso", .c11 = "c11_acq_rel c11_seq_cst"                                           \
+    }
+
+INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base, uint32_t *seen)
+{
+    if (number == 0) {
+        store(order, &cells[X], base + 1);
+        fence(order);
+        store(order, &cells[Y], base + 1);
+    } else if (number == 1) {
+        const uint32_t r0 = load(order, &cells[Y]);
+        fence(order);
+        store(order, &cells[Z], base + 1);
+
+        seen[0] = r0;
+    } else {
+        const uint32_t r1 = load(order, &cells[Z]);
+        fence(order);
+        const uint32_t r2 = load(order, &cells[X]);
+
+        seen[1] = r1;
+        seen[2] = r2;
+    }
+}
+
+#include "litmus_run.h"
+
+KERNEL(isa2,
+    .name       = "litmus/isa2",
+    .summary    = "ISA2: message passing over a thread in between",
+    LITMUS_ROW,
+    .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
+    .metrics    = {
+        LITMUS_METRICS,
+        [FIRST_OUTCOME] =
+            {"seen_000", "trials", "r0 = 0, r1 = 0, r2 = 0"},
+            {"seen_001", "trials", "r0 = 0, r1 = 0, r2 = 1"},
+            {"seen_010", "trials", "r0 = 0, r1 = 1, r2 = 0"},
+            {"seen_011", "trials", "r0 = 0, r1 = 1, r2 = 1"},
+            {"seen_100", "trials", "r0 = 1, r1 = 0, r2 = 0"},
+            {"seen_101", "trials", "r0 = 1, r1 = 0, r2 = 1"},
+            {"seen_110", "trials", "r0 = 1, r1 = 1, r2 = 0 (weak)"},
+            {"seen_111", "trials", "r0 = 1, r1 = 1, r2 = 1"},
+    });

@@ -1,0 +1,82 @@
+"""order/*: nothing is lost under a full fence, and the checks notice where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kernels.faults import SHARING, TEAMS, engine_of, metrics
+from kernels.trial import UNSUPPORTED
+
+ORDERS = ("none", "mfence", "lock_add", "dmb_ish", "fence_rw_rw", "c11_acq_rel", "c11_seq_cst")
+SIDES = ("fast", "fenced", "slow", "none")
+MAY_LOSE = {"none", "c11_acq_rel"}
+
+
+@pytest.mark.parametrize("algorithm", ["peterson", "dekker"])
+def test_nothing_is_lost_under_a_full_fence(algorithm: str, tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, f"order_{algorithm}.c")
+    for cpus in TEAMS[2:]:
+        for number, order in enumerate(ORDERS):
+            measured = engine.measure(f"order/{algorithm}", (number,), cpus)
+            if measured.status == UNSUPPORTED:
+                assert "another architecture" in measured.reason
+                continue
+            assert measured.status == 0, f"{order}: {measured.reason}"
+            found = metrics(engine, f"order/{algorithm}", measured.outcome)
+            assert found["sections"] > 0
+            assert found["lost"] == 0 or order in MAY_LOSE
+
+
+@pytest.mark.parametrize("algorithm", ["peterson", "dekker"])
+def test_a_lock_that_keeps_nobody_out_is_caught(algorithm: str, tmp_path: Path) -> None:
+    # The addition is torn apart by a yield, so that a thread that is let in finds the other inside on any machine.
+    torn = (
+        "        state->count++;",
+        "        { uint64_t old = state->count; sched_yield(); state->count = old + 1; }",
+    )
+    header = (Path(__file__).resolve().parents[2] / "csrc" / "kernels" / "order.h").read_text(encoding="utf-8")
+    assert torn[0] in header
+    (tmp_path / "torn.h").write_text(header.replace(*torn), encoding="utf-8")
+    engine = engine_of(
+        tmp_path,
+        f"order_{algorithm}.c",
+        ('#include "order.h"', f'#include "{tmp_path}/torn.h"'),
+        ("put(order, &state->flag[me].up, 1);\n    ", "put(order, &state->flag[me].up, 0);\n    "),
+    )
+    measured = engine.measure(f"order/{algorithm}", (ORDERS.index("c11_seq_cst"),), SHARING)
+    assert measured.status < 0
+    assert "additions were lost under a full fence" in measured.reason
+
+
+def test_membarrier_pays_for_both(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, "order_membarrier.c")
+    for cpus in TEAMS[2:]:
+        for number, side in enumerate(SIDES):
+            measured = engine.measure("order/membarrier", (number,), cpus)
+            if measured.status == UNSUPPORTED:
+                pytest.skip(measured.reason)
+            assert measured.status == 0, f"{side}: {measured.reason}"
+            found = metrics(engine, "order/membarrier", measured.outcome)
+            assert found["turn_ticks"] > 0
+            if side == "slow":
+                assert found["weak"] == 0 and found["trials"] > 0
+
+
+def test_membarrier_that_is_missing_is_refused_with_its_need(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, "order_membarrier.c", ("#define HAS_MEMBARRIER 1", "#define HAS_MEMBARRIER 0"))
+    measured = engine.measure("order/membarrier", (2,), SHARING)
+    assert measured.status == UNSUPPORTED
+    assert measured.reason.startswith("needs membarrier(2) with MEMBARRIER_CMD_PRIVATE_EXPEDITED")
+
+
+def test_a_weak_trial_across_membarrier_is_caught(tmp_path: Path) -> None:
+    engine = engine_of(
+        tmp_path,
+        "order_membarrier.c",
+        ("both->first[i] > next", "both->first[i] + TRIALS_MAX > 0"),
+        ("if (next > both->turns)", "if (next == 0)"),  # on one CPU the fast side hardly comes so far
+    )
+    measured = engine.measure("order/membarrier", (2,), SHARING)
+    if measured.status != UNSUPPORTED:
+        assert "FORBIDDEN outcome seen" in measured.reason
