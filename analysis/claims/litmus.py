@@ -1,0 +1,39 @@
+"""What the notes say of the order that a processor keeps."""
+
+from __future__ import annotations
+
+from fencepost.analysis import litmus
+from fencepost.analysis.claims import Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.tables import count, plain, with_bounds
+
+
+@claim(
+    "litmus/reordering",
+    "就算編譯器產生的指令是符合預期的，現代的處理器也不一定會照順序執行",
+    "Even if the compiler emitted the instructions as expected, a modern processor need not execute them in that order",
+    ["litmus/sb"],
+    "accesses that the compiler emits as written are seen out of order by another CPU",
+)
+def reordering(analysis: Analysis) -> Verdict:
+    """Weak outcomes without a fence, test by test; an exact bound where none was seen."""
+    plain_tests = [item for item in litmus.rates(analysis) if item.order == litmus.CONTROL]
+    plain_tests = [item for item in plain_tests if item.runner == litmus.RENDEZVOUS] or plain_tests
+    if not plain_tests:
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs order=none in the run.")
+    seen = [item for item in plain_tests if item.weak]
+    none = [item for item in plain_tests if not item.weak]
+    words = [f"{item.test} {with_bounds(*item.per_million[:3])} in a million" for item in seen]
+    if none:
+        worst = max(item.bound for item in none)
+        words.append(f"{', '.join(item.test for item in none)}: none, at most {plain(worst, 2)} in a million each")
+    figure = "; ".join(words)
+    if not seen:
+        trials = count(sum(item.trials for item in none))
+        return Verdict(Outcome.DEPENDS, figure, f"Nothing was seen in {trials} trials, which is no proof.")
+    return Verdict(
+        Outcome.CONFIRMED,
+        figure,
+        "A load was executed before an earlier store could be seen by the other CPU. What this architecture forbids "
+        "was not seen: it fails the case.",
+    )

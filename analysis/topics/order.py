@@ -1,0 +1,66 @@
+"""The bug that a fence prevents, and its price."""
+
+from __future__ import annotations
+
+from fencepost.analysis import figures, litmus
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.figures import Bar, Figure, Group
+from fencepost.analysis.tables import count, ns_with_bounds, plain, table, with_bounds
+from fencepost.analysis.topics import Topic
+
+
+def losses_figure(analysis: Analysis) -> Figure | None:
+    """Price of a section by order, with what is lost beside it."""
+    found = litmus.losses(analysis)
+    if not found:
+        return None
+    groups = []
+    for algorithm in dict.fromkeys(item.algorithm for item in found):
+        bars = [
+            Bar(
+                item.order,
+                *item.ns,
+                1 if item.lost else 0,
+                f"{plain(item.ns[0], 3)} ns, "
+                + (f"{plain(item.per_million.value, 2)} lost in a million" if item.lost else "none lost"),
+            )
+            for item in found
+            if item.algorithm == algorithm
+        ]
+        groups.append(Group(algorithm, bars))
+    ratio = litmus.break_even(analysis)
+    pays = f" membarrier(2) pays from {with_bounds(*ratio[:3])} fast turns for each slow one." if ratio.n else ""
+    return figures.bars(
+        "order-losses",
+        "Two threads under a textbook lock: price of a section, and additions lost",
+        f"Orange: additions were lost.{pays}",
+        table(
+            "A section by algorithm and order: its price, and additions lost",
+            ("algorithm", "order", "section", "lost in a million", "lost", "of"),
+            [
+                (
+                    item.algorithm,
+                    item.order,
+                    ns_with_bounds(*item.ns),
+                    with_bounds(*item.per_million[:3]),
+                    count(item.lost),
+                    count(item.sections),
+                )
+                for item in found
+            ],
+        ),
+        groups,
+        x_label="ns per section",
+    )
+
+
+TOPIC = Topic(
+    "order",
+    "What a fence is for",
+    "What goes wrong without a fence, and who has to pay for it?",
+    "Read losses first, then the price: a lock that lets both in at once looks cheap. `none` and `c11_acq_rel` may "
+    "lose; a loss under a full fence fails the case.",
+    "More than two threads.",
+    figures=(losses_figure,),
+    order=44,
+)
