@@ -156,7 +156,7 @@ def _cell(
     family: str, rows: Sequence[Mapping[str, Any]], processes: pd.DataFrame, values: Mapping[str, pd.Series]
 ) -> Cell:
     rings = sorted((_ring(row, processes, values[row["case"]]) for row in rows), key=lambda ring: ring.value.value)
-    known = [ring for ring in rings if not ring.ours and ring.value.n]
+    known = [ring for ring in rings if not ring.ours and _mostly_there(ring)]
     best = min(known, key=lambda ring: ring.value.value, default=None)
     own = next((ring for ring in rings if ring.ours), None)
     ratio = _ratio(values, best, own)
@@ -180,6 +180,11 @@ def _ring(row: Mapping[str, Any], processes: pd.DataFrame, values: pd.Series) ->
         len(bad),
         None if bad.empty else str(bad.iloc[0]["reason"]),
     )
+
+
+def _mostly_there(ring: Ring) -> bool:
+    """Whether it has a value in most rounds: one that fails in the others says little by those it survived."""
+    return ring.value.n > ring.set_aside + ring.faults
 
 
 def _ratio(values: Mapping[str, pd.Series], slower: Ring | None, faster: Ring | None) -> Interval:
@@ -212,7 +217,7 @@ def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Bar]:
 
 def _against(cell: Cell, peer: str, limit: float, values: Mapping[str, pd.Series], rounds: int = 0) -> Bar:
     """The bar of a ratio to one peer; of its modes, the fastest."""
-    others = [ring for ring in cell.rings if _name(ring).startswith(peer) and ring.value.n]
+    others = [ring for ring in cell.rings if _name(ring).startswith(peer) and _mostly_there(ring)]
     other = min(others, key=lambda ring: ring.value.value, default=None)
     return Bar(cell.title, limit, True, _ratio(values, other, cell.own), _name(other) or peer, rounds)
 

@@ -128,6 +128,17 @@ def test_rings_on_shared_cpus_are_compared_in_ns_with_the_fastest_mode_of_rte_ri
     assert found.bars[0].against == "rte_hts_mpmc" and found.bars[0].seen.value == pytest.approx(3.0)
 
 
+def test_a_peer_that_fails_in_most_rounds_is_not_the_best() -> None:
+    times = {("ring/mpmc_oversubscribed", "yes"): 10.0}
+    times |= {("peer/rte_mpmc", "yes"): 11.0, ("peer/rte_hts_mpmc", "yes"): 30.0}
+    analysis = run_of(times)
+    frame = analysis.processes
+    frame.loc[frame["case"].str.startswith("peer/rte_mpmc") & (frame["round"] > 3), "status"] = "failed"
+    found = peers.compare_peers(analysis)
+    assert found.cells[0].best is not None and found.cells[0].best.name == "peer/rte_hts_mpmc"
+    assert found.bars[0].against == "rte_hts_mpmc"
+
+
 @pytest.mark.parametrize(
     ("low", "high", "at_least", "verdict"),
     [
