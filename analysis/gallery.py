@@ -588,8 +588,8 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
         assert entry.matrix is not None
         walls[entry.name] = heat_map(entry.matrix)
     pages = {
-        INDEX: _render("gallery.html.j2", **common, walls=walls),
-        COMPARE: _render("compare.html.j2", **common, data=json_in_html(json.dumps(_data(entries)))),
+        INDEX: _render("gallery.html.j2", "gallery.js", **common, walls=walls),
+        COMPARE: _render("compare.html.j2", "compare.js", **common, data=json_in_html(json.dumps(_data(entries)))),
         README: _readme(entries, shown),
     }
     return {name: text.encode() for name, text in pages.items()}, left_out
@@ -629,14 +629,17 @@ def _data(entries: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
-def _render(template: str, **values: Any) -> str:
+def _render(template: str, script: str, **values: Any) -> str:
+    """A page with its script, the only one that its policy lets a browser run."""
+    text = (report.TEMPLATES / script).read_text(encoding="utf-8")
+    values |= {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}
     environment = report.environment()
     environment.globals["trusted"] = _trusted
     return environment.get_template(template).render(**values)
 
 
 def _trusted(text: str) -> Any:
-    """JSON that `json_in_html` made harmless, and data URIs of our own."""
+    """JSON that `json_in_html` made harmless, and scripts and data URIs of our own."""
     from markupsafe import Markup
 
     return Markup(text)

@@ -491,6 +491,16 @@ def test_hostile_names_are_text_on_every_page(three: Path) -> None:
     assert not set("<>&") & set(data)
 
 
+def test_a_browser_runs_no_script_but_the_page_s_own(three: Path) -> None:
+    import base64
+
+    for name in (gallery.INDEX, gallery.COMPARE):
+        page = (three / name).read_text(encoding="utf-8")
+        script = page.rpartition("<script>")[2].partition("</script>")[0]
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+
+
 def test_without_javascript_nothing_is_missing(three: Path) -> None:
     for name in (gallery.INDEX, gallery.COMPARE):
         page = (three / name).read_text(encoding="utf-8")
