@@ -81,7 +81,9 @@ sanitize)
 architectures)
     for arch in aarch64 riscv64; do
         have "$arch-linux-gnu-gcc" "qemu-$arch" || continue
-        if build "$arch" "$arch-linux-gnu-gcc" -static; then
+        # Emulated: qemu orders memory as its host does and as its translation leaves it (seen: a load-acquire that passes a
+        # store-release, which Arm forbids). The code runs, but nothing is judged about order.
+        if build "$arch" "$arch-linux-gnu-gcc" -static -DFENCEPOST_EMULATED; then
             run_quietly "$arch" "qemu-$arch" "$out/$arch"
         else
             failed=1
