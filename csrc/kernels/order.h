@@ -167,9 +167,11 @@ static int check(struct trial *trial)
 
     if (state->count > made)
         return trial_fault(trial, "the counter holds %" PRIu64 " after %" PRIu64 " sections", state->count, made);
+#if !defined(FENCEPOST_EMULATED) /* an emulator's order is not the architecture's: see tools/selftest.sh */
     if (lost && trial->value[ORDER] != NONE && trial->value[ORDER] != C11_ACQ_REL)
         return trial_fault(trial, "FORBIDDEN: %" PRIu64 " of %" PRIu64 " additions were lost under a full fence", lost,
                            made);
+#endif
     trial->metric[LOST] = (double)lost;
     trial->metric[LOST_PER_MILLION] = (double)lost / (double)made * 1e6;
     trial->metric[SECTIONS] = (double)made;
