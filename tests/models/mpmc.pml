@@ -1,0 +1,196 @@
+/*
+ * ring_mpmc with one slot, two producers and two consumers of one item each (so two laps), under weak orders by per-thread views.
+ *
+ * A location is a list of its values in modification order. Each thread has a view: the oldest value of each location that it may still
+ * read. A relaxed load takes any value not older than the view (stale reads). A release store attaches the thread's view to the value;
+ * an acquire load that reads it joins that view to the reader's. An exchange reads the newest value. This is C11's release and acquire
+ * without promises (no load reads from a store that comes later in the program's order). Fences and seq_cst are not used by the rings.
+ *
+ * -DPUBLISH=0, -DFREE=0, -DSEE=0   a weaker order: of the producer's stamp, of the consumer's, of loads of stamps
+ * -DEARLY=1                        the slot is freed before its item is loaded
+ * -DBLIND=1                        "full" and "empty" by the stamp alone
+ */
+#ifndef PUBLISH
+#define PUBLISH 1
+#endif
+#ifndef FREE
+#define FREE 1
+#endif
+#ifndef SEE
+#define SEE 1
+#endif
+#ifndef EARLY
+#define EARLY 0
+#endif
+#ifndef BLIND
+#define BLIND 0
+#endif
+
+#define ITEMS 2                 /* one a producer */
+#define LAP 2                   /* the power of two beyond the capacity of 1 */
+#define THREADS 4
+#define MOST 6                  /* values of one location */
+
+/* Stamps of slot 0 and its item are the weak locations; tail and head are only exchanged or looked at, as below. */
+#define LOCATIONS 4             /* stamp 0, item 0, tail, head */
+#define STAMP 0
+#define ITEM 1
+#define TAIL 2
+#define HEAD 3
+
+typedef location { byte value[MOST]; byte count; };
+typedef seen { byte from[LOCATIONS]; };
+typedef attached { byte from[LOCATIONS]; };
+location memory[LOCATIONS];
+seen view[THREADS];
+attached message[LOCATIONS * MOST];
+byte popped[ITEMS + 1];
+byte in_order;
+
+inline load(thread, where, acquires, into) {
+    d_step { i = view[thread].from[where]; }
+    do
+    :: i + 1 < memory[where].count -> i++
+    :: break
+    od;
+    skip;
+    d_step {
+        into = memory[where].value[i];
+        view[thread].from[where] = i;
+        if
+        :: acquires ->
+            for (k : 0 .. LOCATIONS - 1) {
+                if
+                :: message[where * MOST + i].from[k] > view[thread].from[k] ->
+                    view[thread].from[k] = message[where * MOST + i].from[k]
+                :: else
+                fi
+            }
+        :: else
+        fi;
+        k = 0; i = 0
+    }
+}
+
+inline store(thread, where, what, releases) {
+    d_step {
+        i = memory[where].count;
+        assert(i < MOST);
+        memory[where].value[i] = what;
+        memory[where].count++;
+        view[thread].from[where] = i;
+        if
+        :: releases ->
+            for (k : 0 .. LOCATIONS - 1) { message[where * MOST + i].from[k] = view[thread].from[k] }
+        :: else -> message[where * MOST + i].from[where] = i
+        fi;
+        k = 0; i = 0
+    }
+}
+
+/* Relaxed compare and exchange: the newest value; the message of the value before is carried on (release sequence). */
+inline exchange(thread, where, old, new, done) {
+    d_step {
+        i = memory[where].count - 1;
+        if
+        :: memory[where].value[i] == old ->
+            memory[where].value[i + 1] = new;
+            memory[where].count++;
+            for (k : 0 .. LOCATIONS - 1) {
+                message[where * MOST + i + 1].from[k] = message[where * MOST + i].from[k]
+            }
+            message[where * MOST + i + 1].from[where] = i + 1;
+            view[thread].from[where] = i + 1;
+            done = 1
+        :: else -> done = 0
+        fi;
+        k = 0; i = 0
+    }
+}
+
+/* A plain access that does not come after the newest write of its location, in the thread's view, is a data race. */
+inline plain_load(thread, where, into) {
+    d_step {
+        assert(view[thread].from[where] == memory[where].count - 1);
+        into = memory[where].value[view[thread].from[where]]
+    }
+}
+
+inline plain_store(thread, where, what) {
+    d_step { assert(view[thread].from[where] == memory[where].count - 1) }
+    store(thread, where, what, 0)
+}
+
+proctype producer(byte me) {
+    byte i, k, at, stamp, other, done;
+
+    do
+    :: load(me, TAIL, 0, at);
+       load(me, STAMP, SEE, stamp);
+       if
+       :: stamp == at ->
+           exchange(me, TAIL, at, at + LAP, done);
+           if
+           :: done -> break
+           :: else
+           fi
+       :: stamp < at ->
+           /* Full is true only if an item is in the ring: a claim of a producer that no claim of a consumer has answered. */
+           load(me, HEAD, 1, other);
+           if
+           :: BLIND || other + LAP == at ->
+               /* What the view knows to be claimed is not popped as far as the view knows. */
+               assert(memory[HEAD].value[view[me].from[HEAD]] + LAP <= at)
+           :: else
+           fi
+       :: else
+       fi
+    od;
+    skip;
+    plain_store(me, ITEM, me + 1);
+    store(me, STAMP, at + 1, PUBLISH)
+}
+
+proctype consumer(byte me) {
+    byte i, k, at, stamp, other, done, item;
+
+    do
+    :: load(me, HEAD, 0, at);
+       load(me, STAMP, SEE, stamp);
+       if
+       :: stamp == at + 1 ->
+           exchange(me, HEAD, at, at + LAP, done);
+           if
+           :: done -> break
+           :: else
+           fi
+       :: stamp < at + 1 ->
+           load(me, TAIL, 1, other);
+           if
+           :: BLIND || other == at ->
+               assert(memory[TAIL].value[view[me].from[TAIL]] <= at)
+           :: else
+           fi
+       :: else
+       fi
+    od;
+    skip;
+    if
+    :: EARLY -> store(me, STAMP, at + LAP, FREE); plain_load(me, ITEM, item)
+    :: else -> plain_load(me, ITEM, item);
+               /* The load is an event that the next write of the item has to come after: modelled as a write of the same value. */
+               store(me, ITEM, item, 0);
+               store(me, STAMP, at + LAP, FREE)
+    fi;
+    d_step {
+        assert(item >= 1 && item <= ITEMS && popped[item] == 0);
+        popped[item] = 1
+    }
+}
+
+init {
+    atomic {
+        memory[STAMP].count = 1; memory[ITEM].count = 1; memory[TAIL].count = 1; memory[HEAD].count = 1;
+        run producer(0); run producer(1); run consumer(2); run consumer(3)
+    }
+}

@@ -1,0 +1,41 @@
+"""Models of the rings under weak memory orders, looked through by spin; each with faults that it must find."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from engines import ROOT
+
+MODELS = ROOT / "tests" / "models"
+FAULTS = {"mpmc": ("PUBLISH=0", "FREE=0", "SEE=0", "EARLY=1", "BLIND=1")}
+
+
+def errors(folder: Path, model: str, *options: str) -> int:
+    """Errors that spin's verifier finds in the whole state space (it stops at the first)."""
+    for tool in ("spin", "gcc"):
+        if not shutil.which(tool):
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"needs {tool}")
+            pytest.skip(f"needs {tool}")
+    defines = [f"-D{option}" for option in options]
+    subprocess.run(["spin", "-a", *defines, str(MODELS / f"{model}.pml")], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["gcc", "-O1", "-w", "-DSAFETY", "-DVECTORSZ=2048", "-o", "pan", "pan.c"], cwd=folder, check=True)
+    run = subprocess.run(["./pan", "-m1000000"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert "max search depth too small" not in run.stdout, run.stdout
+    words = run.stdout.split("errors: ")
+    assert len(words) == 2, run.stdout + run.stderr
+    return int(words[1].split()[0])
+
+
+@pytest.mark.parametrize("model", FAULTS)
+def test_model_has_no_error(model: str, tmp_path: Path) -> None:
+    assert errors(tmp_path, model) == 0
+
+
+@pytest.mark.parametrize(("model", "fault"), [(model, fault) for model, faults in FAULTS.items() for fault in faults])
+def test_model_finds_the_fault(model: str, fault: str, tmp_path: Path) -> None:
+    assert errors(tmp_path, model, fault) == 1
