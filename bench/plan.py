@@ -19,6 +19,10 @@ from fencepost.bench.placement import PlaceKind, Placement, Placements, Shortage
 from fencepost.bench.topology import Topology
 
 TWIN_SUFFIX = "~twin"
+SIDES = ("old", "new")
+ORDERS = (("old", "new", "new", "old"), ("new", "old", "old", "new"))
+"""In which order the sides of a row are visited in a round; which of the two is drawn by the seed. Either way a drift
+that is linear in time adds as much to one side as to the other."""
 STARTUP_NS = 60_000_000
 """What a worker costs beside its cases: process, imports, its clock, the spin before the first case."""
 
@@ -100,9 +104,14 @@ class Case:
     expected_ns: int
     object: str = ""
     """Label of the object that holds the kernel; "" for the suite."""
+    row: str | None = None
+    """Name of the comparison that this case is one side of; None in an ordinary run."""
+    side: str | None = None
+    """Which side of it: one of `SIDES`."""
 
     def as_json(self) -> dict[str, Any]:
         """As run.json holds it."""
+        sides = {} if self.row is None else {"row": self.row, "side": self.side}
         return {
             "case": self.case,
             "kernel": self.kernel,
@@ -119,6 +128,7 @@ class Case:
             "expected_ns": self.expected_ns,
             # Left out for the suite's own, so that the plans of runs from before there were objects keep their digest.
             **({"object": self.object} if self.object else {}),
+            **sides,
         }
 
 
@@ -146,7 +156,11 @@ class Unmeasurable:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a run will do. `cases` are in readable order; each round shuffles them by the seed."""
+    """All that a run will do. `cases` are in readable order; each round shuffles them by the seed.
+
+    Cases with the same `Case.row` are the sides of one comparison: a round visits them one after the other, each twice
+    (`ORDERS`), and shuffles the rows. A visit is a trial of its own, with its own allocations.
+    """
 
     profile: str
     seed: int
@@ -166,14 +180,25 @@ class Plan:
         return {"batches": self.batches, "warmup_batches": self.warmup_batches, "batch_ns": self.batch_ns}
 
     def order(self, round_number: int) -> list[Case]:
-        """Cases of round `round_number` (from 1) in the order they run: the same for the same seed and plan."""
-        cases = [case for case in self.cases if round_number == 1 or not case.once]
-        random.Random(f"{self.seed}:{round_number}").shuffle(cases)
-        return cases
+        """Visits of round `round_number` (from 1) in the order they run: the same for the same seed and plan."""
+        groups: dict[str, list[Case]] = {}
+        for case in self.cases:
+            if round_number == 1 or not case.once:
+                groups.setdefault(case.case if case.row is None else f"row {case.row}", []).append(case)
+        shuffled = list(groups.values())
+        source = random.Random(f"{self.seed}:{round_number}")
+        source.shuffle(shuffled)
+        visits: list[Case] = []
+        for group in shuffled:
+            sides = {case.side: case for case in group}
+            visits += [sides[side] for side in source.choice(ORDERS)] if group[0].row is not None else group
+        return visits
 
     def round_ns(self, round_number: int) -> int:
         """Expected duration of a round, in ns."""
-        return STARTUP_NS + sum(case.expected_ns for case in self.cases if round_number == 1 or not case.once)
+        times = {True: 1, False: 2}
+        cases = [case for case in self.cases if round_number == 1 or not case.once]
+        return STARTUP_NS + sum(case.expected_ns * times[case.row is None] for case in cases)
 
     @property
     def expected_ns(self) -> int:
@@ -231,6 +256,8 @@ def plan_from_json(document: Mapping[str, Any]) -> Plan:
                 metrics=tuple(case.get("metrics", ())),
                 expected_ns=int(case.get("expected_ns", 0)),
                 object=case.get("object", ""),
+                row=case.get("row"),
+                side=case.get("side"),
             )
             for case in document["cases"]
         ),
@@ -364,7 +391,7 @@ def make_plan(
                 f"({PAIRS_A_RELATION} of each relation)"
             )
         own = [
-            _case(engine, kernel, values, placement, settings)
+            make_case(engine, kernel, values, placement, settings)
             for values in combinations
             for placement in (placements if values == initial else few)
         ]
@@ -444,7 +471,8 @@ def _few_pairs(placements: Sequence[Placement]) -> list[Placement]:
     return few
 
 
-def _case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], placement: Placement, settings: Any) -> Case:
+def make_case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], placement: Placement, settings: Any) -> Case:
+    """A kernel with these values of its parameters on these CPUs; `settings` is a ``struct settings *``."""
     parameters = _shown(kernel, values)
     descriptor = engine.descriptors(kernel.object)[kernel.index]
     array = engine.ffi.new(f"int64_t[{engine.lib.MAX_PARAMETERS}]", list(values))

@@ -226,10 +226,13 @@ def encode_round(record: Mapping[str, Any], rows: Sequence[CaseRows]) -> bytes:
     import pyarrow.parquet as pq
 
     lengths = [len(case.samples) for case in rows]
-    codes = pa.array(np.repeat(np.arange(len(rows), dtype=np.int32), lengths))
+    # A case that was visited several times has as many entries in `rows`, one after the other.
+    names = list(dict.fromkeys(case.case for case in rows))
+    places = {name: place for place, name in enumerate(names)}
+    codes = pa.array(np.repeat(np.array([places[case.case] for case in rows], np.int32), lengths))
     types = {"int32": pa.int32(), "int64": pa.int64(), "float32": pa.float32(), "float64": pa.float64()}
     columns: dict[str, Any] = {
-        "case": pa.DictionaryArray.from_arrays(codes, pa.array([case.case for case in rows], pa.string())),
+        "case": pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())),
         "round": pa.array(np.full(sum(lengths), record["round"], np.int32)),
         "overhead_ticks": pa.array(np.repeat(np.array([case.overhead_ticks for case in rows], np.float64), lengths)),
     }

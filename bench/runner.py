@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,13 +153,19 @@ class _Attempt:
     """What came of one worker process."""
 
     hello: dict[str, Any] = field(default_factory=dict)
-    cases: dict[str, tuple[dict[str, Any], bytes, bytes]] = field(default_factory=dict)
+    cases: dict[str, list[tuple[dict[str, Any], bytes, bytes]]] = field(default_factory=dict)
+    """What each visit of a case left, in their order."""
     under_way: str | None = None
     end: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
     """Why the round is incomplete, as the end of a sentence on the worker."""
     blame: bool = False
     """Whether the case under way brought it about, and not somebody outside."""
+
+    @property
+    def visits(self) -> int:
+        """How many visits have been reported."""
+        return sum(map(len, self.cases.values()))
 
 
 class Runner:
@@ -284,10 +290,10 @@ class Runner:
             try:
                 since = time.monotonic()
                 while not self._signal and not self._ended(process):
-                    before = attempt.under_way, len(attempt.cases)
+                    before = attempt.under_way, attempt.visits
                     done_ns += self._take(attempt, reader, expected)
                     self.progress.update(number, done_ns)
-                    if before != (attempt.under_way, len(attempt.cases)):
+                    if before != (attempt.under_way, attempt.visits):
                         since = time.monotonic()
                     elif time.monotonic() - since > self._limit_s(by_name, attempt.under_way):
                         break
@@ -321,7 +327,7 @@ class Runner:
                     attempt.under_way = record["case"]
                 elif kind == "case":
                     attempt.under_way = None
-                    attempt.cases[record["case"]] = (record, samples, buckets)
+                    attempt.cases.setdefault(record["case"], []).append((record, samples, buckets))
                     done_ns += expected.get(record["case"], 0)
                 elif kind == "end":
                     attempt.end = record
@@ -406,33 +412,19 @@ class Runner:
         """The record of a complete round, and its rows."""
         cases: dict[str, Any] = {}
         rows: list[CaseRows] = []
-        by_id = {case.case: case for case in order}
+        visits_of = Counter(case.case for case in order)
         for case in self.plan.cases:
-            if case.case not in by_id:
+            if case.case not in visits_of:
                 continue
             if case.case in excluded:
                 cases[case.case] = _failed(excluded[case.case])
                 continue
-            if case.case not in attempt.cases:
+            visits = attempt.cases.get(case.case, [])
+            if len(visits) != visits_of[case.case]:
                 cases[case.case] = _failed("the worker did not report it")
                 continue
-            record, samples, buckets = attempt.cases[case.case]
-            histogram = None
-            if record["status"] == "ok":
-                array = decode_samples(self.engine, samples)
-                rows.append(CaseRows(case.case, record["overhead_ticks"] or 0.0, array))
-                if case.kind == "events":
-                    histogram = decode_buckets(self.engine, buckets)
-            metrics = record.get("metrics") or []
-            cases[case.case] = {
-                "status": record["status"],
-                "reason": record["reason"],
-                **{key: record.get(key) for key in ENGINE_FIGURES},
-                "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)},
-                "elapsed_ns": record.get("elapsed_ns", 0),
-                "events": record.get("events", 0),
-                "histogram": histogram,
-            }
+            cases[case.case], left = self._visited(case, visits)
+            rows += left
         worker = {key: value for key, value in attempt.hello.items() if key != "kind"}
         worker["elapsed_ms"] = attempt.end["elapsed_ms"]
         worker["launcher"] = "taskset" if self._taskset else "sched_setaffinity"
@@ -446,6 +438,40 @@ class Runner:
             "cases": cases,
         }
         return record, rows
+
+    def _visited(
+        self, case: Case, visits: list[tuple[dict[str, Any], bytes, bytes]]
+    ) -> tuple[dict[str, Any], list[CaseRows]]:
+        """The entry of a case in the round's record, and the rows of each of its visits."""
+        records = [record for record, _, _ in visits]
+        bad = next((record for record in records if record["status"] != "ok"), None)
+        rows: list[CaseRows] = []
+        histogram = None
+        if bad is None:
+            for record, samples, _ in visits:
+                array = decode_samples(self.engine, samples)
+                if rows and len(array):
+                    # Batches count on from visit to visit, so that no two of a round have one number.
+                    array = array.copy()
+                    array["batch"] += 1 + max((int(row.samples["batch"].max(initial=-1)) for row in rows), default=-1)
+                rows.append(CaseRows(case.case, record["overhead_ticks"] or 0.0, array))
+            if case.kind == "events":
+                histogram = decode_buckets(self.engine, b"".join(buckets for _, _, buckets in visits))
+        # One that failed speaks for all: its figures, and no rows.
+        spoken = records if bad is None else [bad]
+        metrics = [_mean(values) for values in zip(*(record.get("metrics") or [] for record in spoken), strict=False)]
+        entry = {
+            "status": spoken[0]["status"],
+            "reason": spoken[0]["reason"],
+            **{key: _mean([record.get(key) for record in spoken]) for key in ENGINE_FIGURES},
+            "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)},
+            "elapsed_ns": sum(record.get("elapsed_ns", 0) for record in spoken),
+            "events": sum(record.get("events", 0) for record in spoken),
+            "histogram": histogram,
+        }
+        if len(visits) > 1 and bad is None:
+            entry["visits"] = [len(row.samples) for row in rows]
+        return entry, rows
 
     def _check_cpus(self, number: int) -> None:
         gone = sorted(set(self.plan.cpus) - (usable := self._usable()))
@@ -524,8 +550,11 @@ def decode_buckets(engine: Engine, data: bytes) -> dict[str, list[int]]:
     """The worker's bytes as the histogram of a round record, ascending."""
     import numpy as np
 
-    buckets = np.sort(np.frombuffer(data, dtype=_dtype(engine, "struct bucket")), order="ticks")
-    return {"ticks": buckets["ticks"].tolist(), "count": buckets["count"].tolist()}
+    buckets = np.frombuffer(data, dtype=_dtype(engine, "struct bucket"))
+    ticks, where = np.unique(buckets["ticks"], return_inverse=True)
+    count = np.zeros(len(ticks), np.int64)
+    np.add.at(count, where, buckets["count"])
+    return {"ticks": ticks.tolist(), "count": count.tolist()}
 
 
 def _dtype(engine: Engine, struct: str) -> np.dtype[Any]:
@@ -542,6 +571,12 @@ def _dtype(engine: Engine, struct: str) -> np.dtype[Any]:
             "itemsize": engine.ffi.sizeof(struct),
         }
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the visits that have a value; a single one stays as it is."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) > 1 else known[0] if known else None
 
 
 def _failed(reason: str) -> dict[str, Any]:

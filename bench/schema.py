@@ -90,6 +90,8 @@ _CASE = {
         "metrics": {"type": "array", "items": {"type": "object", "required": ["name", "unit", "summary"]}},
         "expected_ns": _NUMBER,
         "object": _STRING,
+        "row": _STRING_OR_NULL,
+        "side": {"enum": ["old", "new", None]},
     },
 }
 
@@ -274,6 +276,7 @@ ROUND_SCHEMA: dict[str, Any] = {
                     "metrics": {"type": "object", "additionalProperties": _NUMBER_OR_NULL},
                     "elapsed_ns": _NUMBER,
                     "events": _INTEGER,
+                    "visits": {"type": "array", "items": _INTEGER},
                     "histogram": {
                         "type": ["object", "null"],
                         "required": ["ticks", "count"],
@@ -289,7 +292,9 @@ ROUND_SCHEMA: dict[str, Any] = {
 }
 """The record in a round file's metadata. ``worker.tick_hz`` converts every tick of that round. A case with status
 ``unsupported`` or ``failed`` has no rows, and its reason is one sentence. ``histogram`` is there for event kernels: all
-events of the process, net of overhead, as ascending tick counts and how often each was seen."""
+events of the process, net of overhead, as ascending tick counts and how often each was seen. ``visits`` is there for
+cases that a round visits several times (the sides of a comparison): how many rows each visit left, in the order of the
+visits, whose rows follow each other; the figures of the engine are means over visits."""
 
 ROWS_SCHEMA: dict[str, Any] = {
     "type": "object",

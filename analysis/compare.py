@@ -1,0 +1,184 @@
+"""Comparisons of two sides that were measured in turn, in the same rounds: rows, verdicts, the noise floor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fencepost.analysis import verdict as verdicts
+from fencepost.analysis.rounds import RowRounds, read_rows
+from fencepost.analysis.verdict import REPORT_ERROR, ROW_ERROR, Decision, Verdict, fewest_rounds
+
+Floats = npt.NDArray[np.float64]
+
+
+class ComparisonError(ValueError):
+    """What was given cannot be compared: the message says what, and what to do."""
+
+
+class NothingMeasuredError(RuntimeError):
+    """The comparison is well asked, but no row of it holds a usable measurement."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a comparison with its verdict; `old_ns` and `new_ns` are medians over rounds."""
+
+    case: str
+    unit: str
+    old_ns: float
+    new_ns: float
+    decision: Decision
+    twin: bool = False
+    disturbed: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        decision = self.decision
+        return {
+            "case": self.case,
+            "ratio": decision.ratio,
+            "low": decision.low,
+            "high": decision.high,
+            "verdict": str(decision.verdict),
+            "rounds": decision.rounds,
+            "more_rounds": decision.more if decision.verdict is Verdict.UNDECIDED else 0,
+            "confidence": 1 - 2 * decision.error,
+            "unit": self.unit,
+            "old_ns": self.old_ns,
+            "new_ns": self.new_ns,
+            "disturbed_pct": self.disturbed * 100,
+            "reason": decision.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows with verdicts, and what they were held against. `controls` and `notes` say what moved besides."""
+
+    margin: float
+    noise_floor: float
+    """The largest effect of identical code in the same rounds, as a share; NaN where there is none."""
+    rows: tuple[Row, ...]
+    twins: tuple[Row, ...] = ()
+    controls: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def count(self, verdict: Verdict) -> int:
+        """How many rows have this verdict."""
+        return sum(row.decision.verdict is verdict for row in self.rows)
+
+    def fails(self, gate: str) -> bool:
+        """Whether a gate (``slower``, ``changed``, ``undecided``) is to stop whoever set it."""
+        if gate == "slower":
+            return any(row.decision.verdict is Verdict.CHANGED and row.decision.ratio > 1 for row in self.rows)
+        if gate == "changed":
+            return self.count(Verdict.CHANGED) > 0
+        return self.count(Verdict.UNDECIDED) + self.count(Verdict.WITHHELD) > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        return {
+            "noise_floor_pct": self.noise_floor * 100,
+            "margin_pct": self.margin * 100,
+            "rows": [row.as_json() for row in self.rows],
+            "twins": [row.as_json() for row in self.twins],
+            "controls": [row.as_json() for row in self.controls],
+            "notes": list(self.notes),
+        }
+
+
+def compare_sides(folder: Path | str, margin: float) -> Comparison:
+    """Verdicts on a run of ``fencepost ab``.
+
+    Raises
+    ------
+    fencepost.analysis.frame.RunFolderError
+        when the folder is damaged or has no sides.
+    NothingMeasuredError
+        when no row was measured, or all batches of all rows were disturbed.
+    """
+    return judge_rounds(read_rows(folder), margin)
+
+
+def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
+    """Verdicts on rows that were read by `read_rows`; raises `NothingMeasuredError`."""
+    check_margin(margin)
+    asked = [row for row in rows if not _is_control(row)]
+    floor = noise_floor([row for row in rows if _is_control(row)])
+    logs = {row.name: row.logs for row in rows}
+    usable = [row for row in asked if np.isfinite(logs[row.name]).any() and row.disturbed < 1]
+    if not usable:
+        raise NothingMeasuredError(f"no row of this comparison was measured: {_why(asked)}")
+    noise = 0.0 if math.isnan(floor) else floor
+    judged = verdicts.decide({row.name: logs[row.name] for row in usable}, margin, noise_floor=noise)
+    own = verdicts.decide({row.name: logs[row.name] for row in rows if _is_control(row)}, margin)
+    found = [_row(row, judged[row.name]) if row.name in judged else _unusable(row) for row in asked]
+    notes = [
+        f"{row.case}: {row.disturbed:.0%} of its batches were disturbed (switched out, moved, page faults)"
+        for row in found
+        if row.disturbed > 0.2
+    ]
+    if noise > margin:
+        notes.append(
+            f"identical code differed by {noise:.2%}, more than the margin of {margin:.2%}: nothing smaller is called "
+            "changed, and nothing is called the same"
+        )
+    least = fewest_rounds(min(ROW_ERROR, REPORT_ERROR / len(usable)))
+    if any(row.decision.rounds < least for row in found):
+        notes.append(f"fewer than {least} rounds decide nothing, whatever they show")
+    twins = tuple(_row(row, own[row.name]) for row in rows if _is_control(row))
+    return Comparison(margin, floor, tuple(found), twins, notes=tuple(notes))
+
+
+def noise_floor(rows: Sequence[RowRounds]) -> float:
+    """The largest effect of the A/A rows, as a share; NaN where there is none."""
+    effects = [abs(math.expm1(float(np.median(known)))) for row in rows if len(known := _finite(row.logs))]
+    return max(effects, default=math.nan)
+
+
+def _is_control(row: RowRounds) -> bool:
+    return row.name.endswith("~twin")
+
+
+def _finite(values: Floats) -> Floats:
+    known: Floats = values[np.isfinite(values)]
+    return known
+
+
+def _median(values: Sequence[float]) -> float:
+    known = _finite(np.asarray(values, float))
+    return float(np.median(known)) if len(known) else math.nan
+
+
+def _row(row: RowRounds, decision: Decision) -> Row:
+    if decision.verdict is Verdict.UNDECIDED and not decision.rounds and row.reasons:
+        decision = replace(decision, reason=row.reasons[0])
+    return Row(row.name, row.unit, _median(row.old_ns), _median(row.new_ns), decision, _is_control(row), row.disturbed)
+
+
+def _unusable(row: RowRounds) -> Row:
+    reason = _why([row])
+    decision = Decision(math.nan, math.nan, math.nan, Verdict.UNDECIDED, 0, ROW_ERROR, None, reason)
+    return Row(row.name, row.unit, _median(row.old_ns), _median(row.new_ns), decision, False, row.disturbed)
+
+
+def _why(rows: Sequence[RowRounds]) -> str:
+    reasons = list(dict.fromkeys(reason for row in rows for reason in row.reasons))
+    if reasons:
+        return "; ".join(reasons[:3])
+    if any(row.disturbed >= 1 for row in rows):
+        return "all its batches were disturbed (switched out, moved to another CPU, page faults)"
+    return "no complete round holds both sides"
+
+
+def check_margin(margin: float) -> None:
+    """Refuse (`ComparisonError`) a margin that is no share between 0 and 1."""
+    if not 0 < margin < 1:
+        raise ComparisonError(f"a margin of {margin:.3g} is not between 0 and 100 %")

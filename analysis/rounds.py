@@ -1,0 +1,145 @@
+"""From a run whose plan has sides to one log ratio a round and row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fencepost.analysis.frame import Round, RunFolderError, iter_rounds
+from fencepost.bench import schema
+
+Floats = npt.NDArray[np.float64]
+
+QUANTILE = 0.25
+"""Of the batches of a visit. Gaps, neighbours and interrupts make batches longer, never shorter, so the lower quartile
+is the cost undisturbed as long as a quarter of the batches is; unlike the minimum it does not hang on one reading."""
+_COLUMNS = ("case", "ticks", "operations", "overhead_ticks", "involuntary", "flags")
+_DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS["faulted"] | schema.FLAGS["low_overlap"]
+
+
+@dataclass
+class RowRounds:
+    """One row of a comparison. `old_ns` and `new_ns`: per round the cost of each side per operation, NaN where it was
+    not measured; `twin`: both sides are the same code.
+    """
+
+    name: str
+    unit: str
+    twin: bool
+    old: str
+    new: str
+    old_ns: list[float] = field(default_factory=list)
+    new_ns: list[float] = field(default_factory=list)
+    floor_ns: list[float] = field(default_factory=list)
+    """Per round the shortest batch of the old side."""
+    disturbed: float = 0.0
+    """Share of the batches that were disturbed."""
+    reasons: list[str] = field(default_factory=list)
+    """Why rounds lack this row."""
+
+    @property
+    def logs(self) -> Floats:
+        """Logarithms of new / old, one a round; NaN where a side is missing or reads zero or less."""
+        old, new = np.asarray(self.old_ns, float), np.asarray(self.new_ns, float)
+        fine = (old > 0) & (new > 0)
+        result = np.full(len(old), math.nan)
+        result[fine] = np.log(new[fine] / old[fine])
+        return result
+
+
+def read_rows(folder: Path | str) -> list[RowRounds]:
+    """The rows of a run that was made by ``fencepost ab`` or ``selfcheck``, with all complete rounds.
+
+    A visit is the lower quartile of its batches; a side's value in a round is the smaller of its two visits. Raises
+    `RunFolderError` where the folder is damaged, or where its plan has no sides.
+    """
+    run = schema.read_run(Path(folder))
+    rows = planned_rows(run)
+    if not rows:
+        raise RunFolderError(
+            f"{Path(folder) / schema.RUN_FILE}: field plan.cases: no sides to compare; this run was not made by "
+            "fencepost ab"
+        )
+    events = {case["case"] for case in run["plan"]["cases"] if case["kind"] == "events"}
+    batches, disturbed = np.zeros(len(rows)), np.zeros(len(rows))
+    for item in iter_rounds(folder, _COLUMNS):
+        if item.record["run"] != run["id"]:
+            raise RunFolderError(f"{item.path}: field run: {item.record['run']!r}, but run.json has id {run['id']!r}")
+        values = dict(_values(item, events))
+        for place, row in enumerate(rows):
+            sides = [values.get(name) for name in (row.old, row.new)]
+            for name, value, series in zip((row.old, row.new), sides, (row.old_ns, row.new_ns), strict=True):
+                series.append(math.nan if value is None else value.ns)
+                case = item.record["cases"].get(name)
+                if value is None and case is not None and case["reason"]:
+                    row.reasons.append(str(case["reason"]))
+                if value is not None:
+                    batches[place] += value.batches
+                    disturbed[place] += value.disturbed
+            row.floor_ns.append(math.nan if sides[0] is None else sides[0].floor_ns)
+    for place, row in enumerate(rows):
+        row.disturbed = float(disturbed[place] / batches[place]) if batches[place] else 0.0
+    return rows
+
+
+def planned_rows(run: Mapping[str, Any]) -> list[RowRounds]:
+    """Rows of the plan in run.json, in its order, without any round."""
+    sides: dict[str, dict[str, Any]] = {}
+    for case in run["plan"]["cases"]:
+        if case.get("row") is not None:
+            sides.setdefault(case["row"], {})[case["side"]] = case
+    return [
+        RowRounds(
+            name, pair["old"]["unit"], pair["new"]["twin_of"] is not None, pair["old"]["case"], pair["new"]["case"]
+        )
+        for name, pair in sides.items()
+        if set(pair) == {"old", "new"}
+    ]
+
+
+@dataclass(frozen=True)
+class _Value:
+    ns: float
+    floor_ns: float
+    batches: int
+    disturbed: int
+
+
+def _values(item: Round, events: Container[str]) -> Iterator[tuple[str, _Value]]:
+    """Each case of a round that has rows: its cost, the smaller of its visits."""
+    column = item.rows.column("case").combine_chunks()
+    names: list[str] = column.dictionary.to_pylist()
+    codes = column.indices.to_numpy()
+    data = {name: item.rows.column(name).to_numpy() for name in _COLUMNS if name != "case"}
+    if len(codes) and data["operations"].min() < 1:
+        raise RunFolderError(f"{item.path}: column operations: a batch without operations")
+    ns = (data["ticks"] - data["overhead_ticks"]) / data["operations"] / item.record["worker"]["tick_hz"] * 1e9
+    for code, name in enumerate(names):
+        where = np.flatnonzero(codes == code)
+        if not len(where):
+            continue
+        case = item.record["cases"].get(name, {})
+        lengths = case.get("visits") or [len(where)]
+        if sum(lengths) != len(where) or min(lengths) < 0:
+            raise RunFolderError(
+                f"{item.path}: field cases.{name}.visits: {sum(lengths)} rows, the file has {len(where)}"
+            )
+        visits = [ns[part] for part in np.split(where, np.cumsum(lengths)[:-1]) if len(part)]
+        flags = data["flags"][where]
+        if name in events:  # it sleeps on purpose: only a switch that it did not ask for disturbs it
+            flags = flags & ~np.where(data["involuntary"][where] == 0, schema.FLAGS["switched"], 0)
+        yield (
+            name,
+            _Value(
+                min(float(np.quantile(visit, QUANTILE)) for visit in visits),
+                float(ns[where].min()),
+                len(where),
+                int(np.sum((flags & _DISTURBED) != 0)),
+            ),
+        )

@@ -1,0 +1,209 @@
+"""`fencepost ab`: two sides in the same rounds, and a verdict for each row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
+
+if TYPE_CHECKING:
+    from fencepost.bench.topology import Topology
+
+ROUNDS = {"quick": 12, "standard": 24, "rigorous": 60}
+"""Rounds of each profile; the batches of a round are those of the profile quick. See docs/statistics.md."""
+DEFAULT_BASE = Path("results") / "ab"
+
+
+@click.command(name="ab", short_help="Compare two versions of a kernel, interleaved; with a verdict.")
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--only", multiple=True, metavar="KERNEL", help="Of the kernels in two files only these (names, globs, topics)."
+)
+@click.option(
+    "--set",
+    "-p",
+    "settings",
+    multiple=True,
+    metavar="[KERNEL.]PARAMETER=V,V",
+    help="Values of a parameter on both sides: a row for each.",
+)
+@click.option("--cflags", metavar="OPTIONS", default="", help="More compiler options, for the files of both sides.")
+@margin_option
+@click.option(
+    "--profile",
+    type=click.Choice(list(ROUNDS)),
+    default="standard",
+    show_default=True,
+    help="How many rounds: " + ", ".join(f"{name} {rounds}" for name, rounds in ROUNDS.items()) + ".",
+)
+@click.option("--rounds", type=click.IntRange(1, 100_000), help="Rounds (processes), in place of the profile's.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of sides.  [default: random]")
+@click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the run's folder goes.  [default: results/ab]")
+@gate_option
+@markdown_option
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@json_option
+@verbose_option
+def ab_command(
+    old: str,
+    new: str,
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    cflags: str,
+    margin: float,
+    profile: str,
+    rounds: int | None,
+    seed: int | None,
+    cpus: str | None,
+    out: Path | None,
+    fail_on: tuple[str, ...],
+    as_markdown: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Compare OLD with NEW, each of which is a kernel file (.c .cc .cpp .cxx), a shared object (.so), a file of a git
+    revision (HEAD~1:bench/mine.c), or a kernel of the suite with values of its parameters ('memory/chase[pages=huge]').
+
+    Every round is a fresh process that holds both sides and measures them in the order old, new, new, old (or the other
+    way round). The number of rounds is fixed beforehand. A row is *changed* when the whole interval of the ratio lies
+    beyond the margin, *same* when it lies inside, and *undecided* otherwise: then it says how many more rounds a new
+    measurement should have.
+    """
+    import shlex
+
+    from fencepost.bench.errors import UsageError
+    from fencepost.cli import display, verdicts
+
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown: choose one")
+    try:
+        options = shlex.split(cflags)
+    except ValueError as error:
+        raise UsageError(f"--cflags {cflags}: cannot be read ({str(error).lower()})") from error
+    folder, notes = _measure(
+        old, new, only, settings, options, profile, rounds, seed, cpus, out or DEFAULT_BASE, quiet=quiet or as_json
+    )
+    from dataclasses import replace
+
+    from fencepost.analysis import compare
+    from fencepost.bench.errors import MeasureError
+
+    try:
+        found = compare.compare_sides(folder, margin)
+    except compare.NothingMeasuredError as error:
+        raise MeasureError(str(error)) from error
+    found = replace(found, notes=(*notes, *found.notes))
+    if as_json:
+        display.print_json({"run": folder.name, "folder": str(folder.resolve()), **found.as_json()})
+    elif as_markdown:
+        click.echo(verdicts.as_markdown(found, f"{old} against {new}"), nl=False)
+    else:
+        verdicts.show(found)
+        click.echo(f"samples: {display.short_path(folder)}")
+    return int(any(found.fails(gate) for gate in fail_on))
+
+
+def _measure(
+    old: str,
+    new: str,
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    options: list[str],
+    profile: str,
+    rounds: int | None,
+    seed: int | None,
+    cpus: str | None,
+    base: Path,
+    *,
+    quiet: bool,
+) -> tuple[Path, list[str]]:
+    """Measure; returns the run folder, and what is to be said of it."""
+    import secrets
+
+    from fencepost.bench import engine as engines
+    from fencepost.bench import plan as plans
+    from fencepost.bench import runfolder
+    from fencepost.bench.sides import make_ab_plan
+    from fencepost.cli import run as runs
+    from fencepost.cli import sides
+
+    engine = engines.load()
+    given = [sides.read_side(engine, text, label, options) for text, label in ((old, "old"), (new, "new"))]
+    own = [side.object for side in given if side.object is not None]
+    if options and not own:
+        from fencepost.bench.errors import UsageError
+
+        raise UsageError("--cflags is for kernel files, and there are none")
+    pairs, notes = sides.pairs_of(given[0], given[1], plans.parse_overrides(settings), only)
+    if len(own) == 2 and own[0].sha256 == own[1].sha256:
+        notes.append("both sides are the same machine code: whatever differs is noise")
+    topology, allowed = here(cpus)
+    plan = make_ab_plan(
+        engine,
+        pairs,
+        plans.PROFILES["quick"],
+        plans.placer_on(topology, allowed),
+        rounds=rounds_for(len(pairs), profile, rounds),
+        seed=secrets.randbits(32) if seed is None else seed,
+    )
+    notes += [f"{item.case}: not measurable here, {item.reason}" for item in plan.unmeasurable]
+    notes += plan.notes
+    machine = machine_facts(engine, topology, allowed)
+    with runfolder.create(base, machine, runs._run_record(engine, plan, own)) as folder:
+        runs._measure(engine, folder, quiet=quiet)
+    return folder.path, notes
+
+
+def rounds_for(rows: int, profile: str, rounds: int | None) -> int:
+    """The number of rounds, fixed before the first.
+
+    Raises
+    ------
+    UsageError
+        when so few were asked for that no row could be decided, whatever they show.
+    """
+    import math
+
+    from fencepost.bench.errors import UsageError
+
+    # log2 of the smallest error at which a row may be tested (analysis.verdict): the sign test needs as many rounds,
+    # all of one mind. Two more, so that a round out of line does not hide a plain effect.
+    least = math.ceil(math.log2(max(100, 20 * rows)))
+    if rounds is None:
+        return max(ROUNDS[profile], least + 2)
+    if rounds < least:
+        words = "1 row" if rows == 1 else f"{rows} rows"
+        raise UsageError(f"--rounds {rounds}: fewer than {least} rounds decide nothing about {words}; leave it out")
+    return rounds
+
+
+def here(cpus: str | None) -> tuple[Topology, tuple[int, ...]]:
+    """The machine at hand, and the CPUs that may be used."""
+    import os
+
+    from fencepost.bench.placement import allowed_cpus
+    from fencepost.bench.topology import read_topology
+    from fencepost.cli import run as runs
+
+    topology = read_topology(cpus=os.sched_getaffinity(0))
+    allowed = allowed_cpus(topology)
+    return topology, allowed if cpus is None else runs._chosen_cpus(cpus, allowed)
+
+
+def machine_facts(engine: Any, topology: Topology, allowed: tuple[int, ...]) -> dict[str, Any]:
+    """What machine.json will hold."""
+    from fencepost.bench.machine import describe_machine
+
+    return describe_machine(
+        topology=topology,
+        cpus=allowed,
+        capabilities=engine.capabilities(),
+        perf_events=engine.perf_events(),
+        tick=engine.tick(),
+    )

@@ -1,0 +1,90 @@
+"""`fencepost compare`: stored runs, of one machine or of several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
+
+if TYPE_CHECKING:
+    from fencepost.analysis.estimate import Analysis
+
+
+@click.command(name="compare", short_help="Compare stored runs: of one machine with verdicts, of several without.")
+@click.argument("names", nargs=-1, metavar="RUN RUN...", required=True)
+@margin_option
+@click.option("--anyway", is_flag=True, help="Compare runs of different engines or compiler flags too.")
+@gate_option
+@markdown_option
+@json_option
+@verbose_option
+def compare_command(
+    names: tuple[str, ...],
+    margin: float,
+    anyway: bool,
+    fail_on: tuple[str, ...],
+    as_markdown: bool,
+    as_json: bool,
+) -> int:
+    """Compare stored RUNs (folders, ids, or `latest`) with the first of them.
+
+    Runs of one machine: what the machine itself costs is compared first (core clock, empty window, a chain of
+    multiplications, a chase in L1). Where that moved, the verdict of rows that moved alike is withheld: two runs of
+    different hours differ by more than either knows, and code is compared with `fencepost ab`. Runs of several
+    machines: ratios with intervals, what differs between the machines, and no verdicts.
+    """
+    from fencepost.analysis import compare, stored
+    from fencepost.bench import runfolder
+    from fencepost.bench.errors import MeasureError, UsageError
+    from fencepost.cli import display
+
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown: choose one")
+    runs = stored.read_runs([runfolder.find(name) for name in names])
+    if not stored.same_machine(runs):
+        if fail_on:
+            raise UsageError("--fail-on: the runs are of several machines, of which none is a fault of another")
+        _show_machines(runs, as_markdown=as_markdown, as_json=as_json)
+        return 0
+    try:
+        found = [stored.compare_runs(runs[0], run, margin, anyway=anyway) for run in runs[1:]]
+    except compare.NothingMeasuredError as error:
+        raise MeasureError(str(error)) from error
+    titles = [f"{runs[0].run['id']} against {run.run['id']}" for run in runs[1:]]
+    if as_json:
+        documents = [{"old": str(runs[0].run["id"]), "new": str(run.run["id"])} for run in runs[1:]]
+        for document, item in zip(documents, found, strict=True):
+            document.update(item.as_json())
+        display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
+    else:
+        from fencepost.cli import verdicts
+
+        for title, item in zip(titles, found, strict=True):
+            if as_markdown:
+                click.echo(verdicts.as_markdown(item, title), nl=False)
+            else:
+                verdicts.show(item, title)
+    return int(any(item.fails(gate) for item in found for gate in fail_on))
+
+
+def _show_machines(runs: list[Analysis], *, as_markdown: bool, as_json: bool) -> None:
+    from fencepost.analysis import stored
+    from fencepost.cli import display, verdicts
+
+    found = stored.compare_machines(runs)
+    if as_json:
+        display.print_json(found.as_json())
+        return
+    tables = verdicts.machine_tables(found)
+    if as_markdown:
+        for title, header, rows in tables:
+            click.echo("\n".join([f"### {title}", "", *verdicts.markdown_table(header, rows), ""]))
+    else:
+        out = display.console()
+        for title, header, rows in tables:
+            out.print(display.table(title, header, rows))
+    for note in found.notes:
+        click.echo(note)

@@ -1,0 +1,181 @@
+"""How verdicts are shown: as a table on the terminal, and in Markdown for a pull request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fencepost.bench.errors import UsageError
+from fencepost.cli.options import Command
+
+if TYPE_CHECKING:
+    from fencepost.analysis.compare import Comparison, Row
+    from fencepost.analysis.stored import MachineComparison
+    from fencepost.analysis.verdict import Decision
+
+GATES = ("slower", "changed", "undecided")
+HEADER = ("case", "old", "new", "ratio", "interval", "verdict")
+LARGEST_MARGIN_PCT = 50.0
+
+
+def margin_option(command: Command) -> Command:
+    """``--margin``, passed on as the share `margin`."""
+    return click.option(
+        "--margin",
+        callback=_margin,
+        default="1%",
+        show_default=True,
+        metavar="PERCENT",
+        help="Ratios up to so much above or below 1 count as the same.",
+    )(command)
+
+
+def gate_option(command: Command) -> Command:
+    """``--fail-on``, passed on as `fail_on`."""
+    return click.option(
+        "--fail-on",
+        multiple=True,
+        type=click.Choice(GATES),
+        help="Exit with 1 where a row is slower, has changed, or is undecided; may be given several times.",
+    )(command)
+
+
+def markdown_option(command: Command) -> Command:
+    """``--markdown``, passed on as `as_markdown`."""
+    return click.option(
+        "--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request, instead of tables."
+    )(command)
+
+
+def _margin(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
+    number = text.strip().removesuffix("%").strip()
+    try:
+        percent = float(number)
+    except ValueError:
+        percent = math.nan
+    if math.isnan(percent):
+        raise UsageError(f"--margin {text}: not a percentage; write 1% or 0.5%")
+    if percent <= 0:
+        raise UsageError(
+            f"--margin {text}: with nothing or less between them no two measurements are the same; write 1%"
+        )
+    if percent > LARGEST_MARGIN_PCT:
+        raise UsageError(
+            f"--margin {text}: half as much again counts as the same; write {LARGEST_MARGIN_PCT:.0f}% or less"
+        )
+    return percent / 100
+
+
+def ratio(decision: Decision) -> str:
+    """``+2.01 %``, by how much new differs from old; ``x 1.53`` where that is far."""
+    return _ratio(decision.ratio)
+
+
+def interval(decision: Decision) -> str:
+    """The bounds of a ratio, in the same way."""
+    if not (math.isfinite(decision.low) and math.isfinite(decision.high)):
+        return "–"
+    return f"[{_ratio(decision.low)}, {_ratio(decision.high)}]"
+
+
+def _ratio(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    if 0.5 <= value <= 1.5:
+        return f"{(value - 1) * 100:+.2f} %"
+    return f"x {value:.3g}"
+
+
+def words(row: Row) -> str:
+    """The verdict with what belongs to it."""
+    from fencepost.analysis.verdict import Verdict
+
+    decision = row.decision
+    if decision.verdict is Verdict.CHANGED:
+        return "changed: slower" if decision.ratio > 1 else "changed: faster"
+    if decision.verdict is Verdict.SAME:
+        return "same"
+    if decision.reason:
+        return f"{decision.verdict}: {decision.reason}"
+    return f"undecided: {decision.more} more rounds" if decision.more else "undecided"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row of the table."""
+    from fencepost.analysis.tables import nanoseconds
+
+    return (
+        row.case,
+        nanoseconds(row.old_ns),
+        nanoseconds(row.new_ns),
+        ratio(row.decision),
+        interval(row.decision),
+        words(row),
+    )
+
+
+def verdict_sentence(comparison: Comparison) -> str:
+    """The report in one sentence."""
+    from fencepost.analysis.verdict import Verdict
+
+    counts = [f"{comparison.count(verdict)} {verdict}" for verdict in Verdict if comparison.count(verdict)]
+    rows = "1 row" if len(comparison.rows) == 1 else f"{len(comparison.rows)} rows"
+    sentence = f"{rows}: {', '.join(counts)}; margin {comparison.margin * 100:.3g} %"
+    if math.isfinite(comparison.noise_floor):
+        sentence += f", noise floor {comparison.noise_floor * 100:.2g} % (identical code under two names)"
+    return sentence
+
+
+def show(comparison: Comparison, title: str | None = None) -> None:
+    """Print a comparison on the terminal."""
+    from fencepost.cli import display
+
+    out = display.console()
+    shown = [cells(row) for row in comparison.rows]
+    out.print(display.table(title, HEADER, shown, right=HEADER[1:5], whole=HEADER[1:5]))
+    extra = [(row, "identical code") for row in comparison.twins] + [(row, "control") for row in comparison.controls]
+    if extra:
+        rows = [(kind, *cells(row)) for row, kind in extra]
+        out.print(display.table("beside them", ("", *HEADER), rows, right=HEADER[1:5], whole=HEADER[1:5]))
+    for sentence in (*comparison.notes, verdict_sentence(comparison)):
+        out.print(sentence, soft_wrap=True)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown; everything in it is text."""
+    from fencepost.analysis.text import markdown
+
+    lines = ["| " + " | ".join(map(markdown, header)) + " |", "|" + " --- |" * len(header)]
+    return lines + ["| " + " | ".join(markdown(cell) or " " for cell in row) + " |" for row in rows]
+
+
+def as_markdown(comparison: Comparison, title: str) -> str:
+    """A comparison in Markdown."""
+    from fencepost.analysis.text import markdown
+
+    lines = [f"### {markdown(title)}", "", markdown(verdict_sentence(comparison)), ""]
+    lines += markdown_table(HEADER, map(cells, comparison.rows))
+    extra = [(row, "identical code") for row in comparison.twins] + [(row, "control") for row in comparison.controls]
+    if extra:
+        beside = markdown_table(("", *HEADER), [(kind, *cells(row)) for row, kind in extra])
+        lines += ["", "<details><summary>Identical code, and controls</summary>", "", *beside, "", "</details>"]
+    for note in comparison.notes:
+        lines += ["", markdown(note)]
+    return "\n".join(lines) + "\n"
+
+
+def machine_tables(found: MachineComparison) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Title, header and rows of what is shown of several machines."""
+    header = ("case", *(f"{run} / {found.runs[0]}" for run in found.runs[1:]))
+    rows = [
+        (case, *(f"x {item.ratio:.3g} [{item.low:.3g}, {item.high:.3g}]" for item in ratios))
+        for case, _, ratios in found.rows
+    ]
+    facts = [(name, *texts) for name, texts in found.differences.items()]
+    return [
+        ("ratios of medians, with 98 % intervals; no verdicts between machines", header, rows),
+        ("what differs between the machines", ("fact", *found.runs), facts),
+    ]

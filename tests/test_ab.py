@@ -1,0 +1,338 @@
+"""`fencepost ab` and `selfcheck`: plans with sides, real short runs, gates, and every way to ask wrongly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runtime
+from test_own_kernels import write
+
+from fencepost.analysis import compare, selfcheck
+from fencepost.analysis.frame import RunFolderError, iter_rounds
+from fencepost.analysis.rounds import RowRounds
+from fencepost.bench import plan as plans
+from fencepost.bench import revisions, schema, sides
+from fencepost.bench.catalog import read_catalog
+from fencepost.bench.errors import UsageError
+from fencepost.bench.runfolder import read_round_record
+from fencepost.cli import ab, verdicts
+
+SLOW = """
+#include "kernel.h"
+static void spin(struct worker *worker, uint64_t n)
+{
+    (void)worker;
+    for (uint64_t i = 0; i < n * ANSWER; i++)
+        OPAQUE(i);
+}
+static int fine(struct trial *trial)
+{
+    (void)trial;
+    return 0;
+}
+KERNEL(one, .name = "NAME", .summary = "s", .unit = "u", .threads = {1, 1}, .run = spin, .check = fine);
+"""
+FEW = ("--rounds", "7", "-q")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One for all tests of this file: the same text is compiled once.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "ab-cache"))
+
+
+def fencepost(*arguments: str | Path | int, cwd: Path) -> runtime.Answer:
+    return runtime.fencepost_inside(*map(str, arguments), cwd=cwd)
+
+
+def refused(code: int, *arguments: str | Path, cwd: Path) -> str:
+    done = fencepost(*arguments, cwd=cwd)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr and done.stdout == ""
+    return done.stderr.strip().splitlines()[-1]
+
+
+def small_plan(rows: int = 3, rounds: int = 4) -> plans.Plan:
+    engine = runtime.fault_engine()
+    kernel = read_catalog(engine).get("good/steady")
+    pairs = [
+        sides.Pair(sides.Side(kernel, (4096, 0)), sides.Side(kernel, (4096 * (row + 1), 1))) for row in range(rows)
+    ]
+    return sides.make_ab_plan(engine, pairs, runtime.TINY, runtime.one_cpu, rounds=rounds, seed=5)
+
+
+def test_a_round_visits_both_sides_in_turn() -> None:
+    plan = small_plan()
+    starts: Counter[str | None] = Counter()
+    for number in range(1, 41):
+        order = plan.order(number)
+        assert order == plan.order(number)
+        for i in range(0, len(order), 4):
+            four = order[i : i + 4]
+            assert len({case.row for case in four}) == 1
+            assert tuple(case.side for case in four) in plans.ORDERS
+            starts[four[0].side] += 1
+    assert min(starts.values()) > 40  # of 160: neither side is always the first
+    assert len({tuple(case.case for case in plan.order(number)) for number in range(1, 9)}) > 4
+
+
+def test_a_plan_with_sides_survives_its_file() -> None:
+    plan = small_plan()
+    assert plans.plan_from_json(json.loads(json.dumps(plan.as_json()))) == plan
+    assert len({case.case for case in plan.cases}) == len(plan.cases)
+    twins = [case for case in plan.cases if case.row is not None and case.row.endswith(plans.TWIN_SUFFIX)]
+    assert [case.side for case in twins] == ["old", "new"]
+    assert len({case.values for case in twins}) == 1
+
+
+def test_an_ordinary_plan_says_nothing_of_sides() -> None:
+    assert all("side" not in case for case in runtime.tiny_plan(["good/*"]).as_json()["cases"])
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A real comparison of two files, of which the new one does twice the work."""
+    cwd = tmp_path_factory.mktemp("measured")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "ab-cache"))
+        old, new = (write(cwd, f"{name}.c", answer=work, text=SLOW) for name, work in (("old", "1"), ("new", "2")))
+        done = fencepost("ab", old, new, "--rounds", "9", "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd, json.loads(done.stdout)
+
+
+def test_twice_the_work_is_changed(measured: tuple[Path, dict[str, Any]]) -> None:
+    _, document = measured
+    (row,) = document["rows"]
+    assert {"case", "ratio", "low", "high", "verdict", "rounds"} <= set(row)
+    assert row["verdict"] == "changed" and row["low"] > 1.3 and row["rounds"] == 9
+    assert document["noise_floor_pct"] >= 0
+    assert [twin["case"].endswith("~twin") for twin in document["twins"]] == [True]
+
+
+def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) -> None:
+    _, document = measured
+    folder = Path(document["folder"])
+    run = schema.read_run(folder)
+    assert [item["label"] for item in run["objects"]] == ["old", "new"]
+    record = read_round_record(schema.round_file(folder, 1))
+    batches = run["plan"]["batches"]
+    assert len(record["order"]) == 2 * len(run["plan"]["cases"])
+    assert all(case["visits"] == [batches, batches] for case in record["cases"].values())
+    (item,) = [item for item in iter_rounds(folder, ("case", "batch")) if item.number == 1]
+    frame = item.rows.to_pandas()
+    assert frame.groupby("case", observed=True)["batch"].apply(sorted).map(list(range(2 * batches)).__eq__).all()
+    # The report of such a run, and its rows, are those of any other.
+    assert fencepost("report", folder, "--json", cwd=folder.parent).returncode == 0
+
+
+@pytest.mark.parametrize(("gate", "code"), [("slower", 1), ("changed", 1), ("undecided", 0)])
+def test_gates_end_with_one(measured: tuple[Path, dict[str, Any]], gate: str, code: int) -> None:
+    cwd, document = measured
+    found = compare.compare_sides(document["folder"], 0.01)
+    assert int(found.fails(gate)) == code
+    if gate == "slower":
+        done = fencepost("ab", cwd / "old.c", cwd / "new.c", *FEW, "--fail-on", gate, cwd=cwd)
+        assert done.returncode == code
+        assert "changed: slower" in done.stdout and "noise floor" in done.stdout
+        faster = fencepost("ab", cwd / "new.c", cwd / "old.c", *FEW, "--fail-on", gate, "--markdown", cwd=cwd)
+        assert faster.returncode == 0 and "| changed: faster |" in faster.stdout
+
+
+def test_markdown_is_text(measured: tuple[Path, dict[str, Any]]) -> None:
+    _, document = measured
+    found = compare.compare_sides(document["folder"], 0.01)
+    text = verdicts.as_markdown(found, "<script>|x|")
+    assert "<script>" not in text and "| case | old | new | ratio | interval | verdict |" in text
+
+
+def test_parameters_on_both_sides(tmp_path: Path) -> None:
+    done = fencepost(
+        "ab",
+        "good/steady[mode=plain]",
+        "good/steady[mode=fancy]",
+        "--set",
+        "size=4KiB,8KiB",
+        "--json",
+        *FEW,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [row["case"].partition("@")[0] for row in document["rows"]] == [
+        "good/steady[size=4KiB,mode=plain:fancy]",
+        "good/steady[size=8KiB,mode=plain:fancy]",
+    ]
+    assert len(document["twins"]) == 1
+
+
+def test_a_kernel_against_itself(tmp_path: Path) -> None:
+    done = fencepost("ab", "good/steady", "good/steady", "--json", "--margin", "50%", *FEW, cwd=tmp_path)
+    assert json.loads(done.stdout)["rows"][0]["verdict"] != "changed", done.stdout
+
+
+def test_a_side_that_fails_is_undecided_with_its_reason(tmp_path: Path) -> None:
+    broken = SLOW.replace("(void)trial;\n    return 0;", 'return trial_fault(trial, "a wrong sum");')
+    old, new = write(tmp_path, "old.c", answer="1", text=SLOW), write(tmp_path, "new.c", answer="1", text=broken)
+    said = refused(3, "ab", old, new, *FEW, cwd=tmp_path)
+    assert "a wrong sum" in said
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    if shutil.which("git") is None:
+        assert not os.environ.get("CI"), "CI needs git"
+        pytest.skip("needs git")
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.com", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "-q")
+    text = SLOW.replace("ANSWER", "WORK").replace('#include "kernel.h"', '#include "kernel.h"\n#include "work.h"')
+    write(tmp_path / "k", "mine.c", text=text)
+    for work in ("1", "3"):
+        (tmp_path / "k" / "work.h").write_text(f"#define WORK {work}\n")
+        git("add", ".")
+        git("commit", "-qm", f"work {work}")
+    return tmp_path
+
+
+def test_revisions_come_with_what_they_include(repository: Path) -> None:
+    done = fencepost("ab", "HEAD~1:k/mine.c", "k/mine.c", "--json", *FEW, cwd=repository)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["verdict"] == "changed" and row["ratio"] > 1.5
+    inside = fencepost("ab", "HEAD:mine.c", "mine.c", "--json", *FEW, cwd=repository / "k")
+    assert "same machine code" in inside.stdout, inside.stderr
+    for text, said in (
+        ("nowhere:k/mine.c", "no revision"),
+        ("HEAD:k/other.c", "no such file"),
+        ("HEAD:/k.c", "no such"),
+    ):
+        assert said in refused(2, "ab", text, "k/mine.c", cwd=repository)
+
+
+def test_a_revision_outside_of_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert "git" in refused(2, "ab", "HEAD:mine.c", "good/steady", cwd=tmp_path)
+    assert revisions.split("memory/chase") is None and revisions.split("HEAD:x.c") == ("HEAD", "x.c")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("good/steady", "good/stead"), "good/steady"),
+        (("good/steady", "nothing.c"), "cannot be read"),
+        (("good/steady", "what is this"), "neither a kernel file"),
+        (("good/steady[size]", "good/steady"), "parameter=value"),
+        (("good/steady[siz=4]", "good/steady"), "did you mean size"),
+        (("good/steady[mode=odd]", "good/steady"), "no value 'odd'"),
+        (("good/steady", "good/once"), "once"),
+        (("good/steady", "good/pair"), "good/pair"),
+        (("good/steady", "good/steady", "--margin", "0"), "--margin 0"),
+        (("good/steady", "good/steady", "--margin=-1%"), "--margin -1%"),
+        (("good/steady", "good/steady", "--margin", "9000%"), "--margin 9000%"),
+        (("good/steady", "good/steady", "--margin", "some"), "not a percentage"),
+        (("good/steady", "good/steady", "--rounds", "1"), "decide nothing"),
+        (("good/steady", "good/steady", "--set", "none=3"), "no kernel that is compared"),
+        (("good/steady", "good/steady", "--cflags", "-O3"), "there are none"),
+        (("good/steady", "good/steady", "--json", "--markdown"), "choose one"),
+    ],
+)
+def test_wrong_use_is_one_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    assert said in refused(2, "ab", *arguments, cwd=tmp_path)
+    assert not (tmp_path / "results").exists()
+
+
+def test_files_without_a_common_kernel(tmp_path: Path) -> None:
+    two = (
+        SLOW + SLOW.partition("KERNEL")[1] + SLOW.partition("KERNEL")[2].replace("one", "two").replace("NAME", "own/b")
+    )
+    old = write(tmp_path, "old.c", kernel="own/a", answer="1", text=two)
+    new = write(tmp_path, "new.c", kernel="own/c", answer="1", text=SLOW)
+    assert "no kernel of the same name" in refused(2, "ab", old, new, *FEW, cwd=tmp_path)
+
+
+def test_more_rows_want_more_rounds() -> None:
+    assert ab.rounds_for(1, "quick", None) == ab.ROUNDS["quick"]
+    assert ab.rounds_for(100_000, "quick", None) > 20
+    with pytest.raises(UsageError, match="100 rows"):
+        ab.rounds_for(100, "quick", 9)
+
+
+# Reading.
+
+
+def test_a_run_without_sides_has_nothing_to_judge(tmp_path: Path) -> None:
+    import synthetic
+
+    with pytest.raises(RunFolderError, match="not made by fencepost ab"):
+        compare.compare_sides(synthetic.write_run(tmp_path / "run"), 0.01)
+
+
+def row(name: str, old: list[float], new: list[float], *, twin: bool = False, disturbed: float = 0.0) -> RowRounds:
+    return RowRounds(name, "u", twin, "a", "b", old, new, old, disturbed)
+
+
+def test_all_batches_disturbed_is_no_measurement() -> None:
+    with pytest.raises(compare.NothingMeasuredError, match="disturbed"):
+        compare.judge_rounds([row("r", [1.0] * 9, [1.0] * 9, disturbed=1.0)], 0.01)
+    with pytest.raises(compare.ComparisonError, match="margin"):
+        compare.judge_rounds([row("r", [1.0] * 9, [1.0] * 9)], 0.0)
+
+
+def test_the_noise_floor_is_the_largest_of_identical_code() -> None:
+    rows = [row("r", [1.0] * 9, [1.02] * 9), row("r~twin", [1.0] * 9, [1.03] * 9, twin=True)]
+    found = compare.judge_rounds(rows, 0.01)
+    assert found.noise_floor == pytest.approx(0.03)
+    assert str(found.rows[0].decision.verdict) == "undecided" and "margin" in found.notes[0]
+    assert str(compare.judge_rounds(rows[:1], 0.01).rows[0].decision.verdict) == "changed"
+
+
+# The self-check.
+
+
+def test_repeats_are_judged_one_by_one() -> None:
+    old = [1.0] * 40
+    alarm = [1.0] * 10 + [1.5] * 10 + [1.0] * 20
+    found = selfcheck.judge_repeats(
+        [row("a~twin", old, alarm, twin=True), row("a", old, [1.0199, 1.0201] * 20)],
+        [range(i, i + 10) for i in range(0, 40, 10)],
+        0.01,
+    )
+    (twin, true), alarms, times, floors = found
+    assert (twin.changed.count, twin.same.count, twin.changed.of) == (1, 3, 4)
+    assert true.effect == 0.02 and true.covered.count == 4
+    # In the repeat with the alarm the noise floor was half as much again: 2 % are not claimed there.
+    assert (true.changed.count, true.undecided.count) == (3, 1)
+    assert alarms == selfcheck.Share(1, 4)
+    assert times["a"].count == 4 and floors["a"] == 0
+
+
+def test_shares_have_exact_bounds() -> None:
+    low, high = selfcheck.Share(0, 100).bounds
+    assert low == 0 and high == pytest.approx(1 - 0.025 ** (1 / 100))
+    assert selfcheck.Share(0, 0).bounds == (0.0, 1.0)
+
+
+def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path) -> None:
+    env = runtime.environment(FENCEPOST_ENGINE=None)
+    done = runtime.fencepost("selfcheck", "--pairs", "2", "--rounds", "7", "--json", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["repeats"] == 2 and len(document["rows"]) == 6
+    assert {row["true_effect_pct"] for row in document["rows"]} == {0.0, 2.0}
+    (folder,) = (tmp_path / "results" / "selfcheck").iterdir()
+    schema.round_file(folder, 10).unlink()  # as after Ctrl-C in the second repeat
+    assert selfcheck.check(folder, 7, 0.01).repeats == 1
+    again = runtime.fencepost("selfcheck", "--resume", str(folder), "-q", cwd=tmp_path, env=env)
+    assert again.returncode == 0, again.stderr
+    assert "2 repeats of 6 rows" in again.stdout and "true 2 % found" in again.stdout

@@ -1,0 +1,170 @@
+"""`fencepost compare`: stored runs, the drift guard, several machines, and every pair that cannot be compared."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import runtime
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import CORE_HZ, Case
+
+from fencepost.analysis import compare, stored
+from fencepost.analysis.frame import RunFolderError
+from fencepost.analysis.verdict import Verdict
+from fencepost.bench import schema
+
+CYCLE = 1e9 / CORE_HZ
+CONTROLS = [
+    Case("pipeline/imul100", ns=300 * CYCLE, unit="block"),
+    Case("memory/chase", {"size": 16384, "pages": "small"}, ns=4 * CYCLE, unit="load"),
+]
+ROWS = [Case("own/a", ns=100.0), Case("own/b", ns=7.0)]
+
+
+def write(folder: Path, name: str, cases: list[Case], *, rounds: int = 20, seed: int = 1, **edit: Any) -> Path:
+    quiet = [replace(case, process_noise=0.0005, noise=0.0005) for case in cases]
+    path = synthetic.write_run(folder / name, quiet, rounds=rounds, seed=seed, unmeasurable=[])
+    document = json.loads((path / schema.RUN_FILE).read_text())
+    for key, value in edit.items():
+        if key == "engine":
+            document["engine"] |= value
+        else:
+            document[key] = value
+    (path / schema.RUN_FILE).write_text(json.dumps(document))
+    if "machine_key" in edit:
+        machine = json.loads((path / schema.MACHINE_FILE).read_text())
+        machine |= {"key": edit["machine_key"], "cpu_model": f"CPU of {edit['machine_key']}"}
+        (path / schema.MACHINE_FILE).write_text(json.dumps(machine))
+    return path
+
+
+def verdicts(found: compare.Comparison) -> dict[str, str]:
+    return {row.case.partition("@")[0]: str(row.decision.verdict) for row in found.rows}
+
+
+def compared(*folders: Path, margin: float = 0.01, **options: Any) -> compare.Comparison:
+    old, new = stored.read_runs(folders)
+    return stored.compare_runs(old, new, margin, **options)
+
+
+def test_what_changed_and_what_did_not(tmp_path: Path) -> None:
+    old = write(tmp_path, "old", ROWS + CONTROLS)
+    new = write(tmp_path, "new", [replace(ROWS[0], ns=110.0), ROWS[1], *CONTROLS], seed=2)
+    found = compared(old, new)
+    assert verdicts(found) == {"own/a": "changed", "own/b": "same"}
+    assert {row.decision.verdict for row in found.controls} == {Verdict.SAME}
+    assert found.rows[0].decision.ratio == pytest.approx(1.1, rel=0.01)
+
+
+def test_rows_that_moved_with_the_machine_are_withheld(tmp_path: Path) -> None:
+    slower = [replace(case, ns=case.ns * 1.05) for case in (*ROWS, *CONTROLS)]
+    slower[1] = replace(ROWS[1], ns=ROWS[1].ns * 0.9)  # the other way: not the machine
+    found = compared(write(tmp_path, "old", ROWS + CONTROLS), write(tmp_path, "new", slower, seed=2))
+    assert verdicts(found) == {"own/a": "withheld", "own/b": "changed"}
+    assert "imul100@cpu1 moved by +4.9" in found.rows[0].decision.reason
+    assert found.fails("undecided") and not found.fails("slower")
+
+
+def test_the_core_clock_beside_each_case_is_a_control(tmp_path: Path) -> None:
+    slow = [replace(case, ns=case.ns * 1.05, core_hz=CORE_HZ / 1.05) for case in ROWS]
+    found = compared(write(tmp_path, "old", ROWS), write(tmp_path, "new", slow, seed=2))
+    assert set(verdicts(found).values()) == {"withheld"}
+    assert found.rows[0].decision.reason.startswith("core clock")
+
+
+def test_a_noise_floor_above_the_effect_forbids_the_claim(tmp_path: Path) -> None:
+    wide = replace(ROWS[0], process_noise=0.05)
+    old = synthetic.write_run(tmp_path / "old", [wide, ROWS[1]], rounds=20, unmeasurable=[])
+    new = synthetic.write_run(tmp_path / "new", [wide, ROWS[1]], rounds=20, seed=2, unmeasurable=[])
+    assert verdicts(compared(old, new))["own/a"] == "undecided"
+
+
+def test_several_machines_get_no_verdict(tmp_path: Path) -> None:
+    here = write(tmp_path, "here", ROWS, machine_key="a-1")
+    moved = [replace(case, ns=case.ns * 2, cpus=(3,)) for case in ROWS]
+    there = write(tmp_path, "there", moved, seed=2, machine_key="b-2", engine={"sha256": "1" * 64})
+    runs = stored.read_runs([here, there])
+    assert not stored.same_machine(runs)
+    found = stored.compare_machines(runs)
+    assert [case for case, _, _ in found.rows] == ["own/a", "own/b"]
+    assert all(1.9 < ratios[0].low < 2 < ratios[0].high < 2.1 for _, _, ratios in found.rows)
+    assert found.differences["cpu_model"] == ("CPU of a-1", "CPU of b-2")
+    done = runtime.fencepost_inside("compare", str(here), str(there), cwd=tmp_path)
+    assert done.returncode == 0 and "CPU of b-2" in done.stdout and "changed" not in done.stdout
+    document = json.loads(runtime.fencepost_inside("compare", str(here), str(there), "--json", cwd=tmp_path).stdout)
+    assert "verdict" not in json.dumps(document)
+
+
+def test_the_command_in_its_forms(tmp_path: Path) -> None:
+    old = write(tmp_path, "old", ROWS + CONTROLS)
+    new = write(tmp_path, "new", [replace(ROWS[0], ns=110.0), ROWS[1], *CONTROLS], seed=2)
+
+    def command(*options: str) -> runtime.Answer:
+        return runtime.fencepost_inside("compare", str(old), str(new), *options, cwd=tmp_path)
+
+    assert "changed: slower" in command().stdout
+    assert command("--fail-on", "slower").returncode == 1
+    assert command("--fail-on", "undecided").returncode == 0
+    assert "| changed: slower |" in command("--markdown").stdout
+    document = json.loads(command("--json").stdout)
+    assert {"noise_floor_pct", "rows", "controls", "notes", "old", "new"} <= set(document)
+    assert [row["verdict"] for row in document["rows"]] == ["changed", "same"]
+    third = runtime.fencepost_inside("compare", str(old), str(new), str(old), cwd=tmp_path)
+    assert third.returncode == 2 and "given twice" in third.stderr
+
+
+def refused(tmp_path: Path, code: int, *arguments: Path | str) -> str:
+    done = runtime.fencepost_inside("compare", *map(str, arguments), cwd=tmp_path)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr and done.stdout == ""
+    (sentence,) = done.stderr.strip().splitlines()
+    return sentence
+
+
+def test_every_pair_that_cannot_be_compared(tmp_path: Path) -> None:
+    old = write(tmp_path, "old", ROWS)
+    assert "no case in common" in refused(tmp_path, 2, old, write(tmp_path, "other", [Case("own/c")]))
+    assert "newer" in refused(tmp_path, 2, old, write(tmp_path, "newer", ROWS, schema=99))
+    assert "kernels (hash" in refused(tmp_path, 2, old, write(tmp_path, "code", ROWS, engine={"sha256": "1" * 64}))
+    assert "compiler flags" in refused(tmp_path, 2, old, write(tmp_path, "flags", ROWS, engine={"flags": "-O3"}))
+    assert "1 complete round" in refused(tmp_path, 2, old, write(tmp_path, "one", ROWS, rounds=1))
+    assert "name two" in refused(tmp_path, 2, old)
+    assert "no such run" in refused(tmp_path, 2, old, tmp_path / "nowhere")
+    flagged = [replace(case, flags=schema.FLAGS["switched"]) for case in ROWS]
+    assert "disturbed" in refused(tmp_path, 3, old, write(tmp_path, "flagged", flagged))
+    for margin in ("0", "-3%", "400%", "x"):
+        assert "--margin" in refused(tmp_path, 2, old, old, f"--margin={margin}")
+    with pytest.raises(RunFolderError):
+        stored.read_runs([old, tmp_path])
+
+
+def test_anyway_compares_different_code_and_says_so(tmp_path: Path) -> None:
+    old, new = write(tmp_path, "old", ROWS), write(tmp_path, "new", ROWS, seed=2, engine={"flags": "-O3"})
+    found = compared(old, new, anyway=True)
+    assert verdicts(found)["own/a"] == "same" and "different compiler flags" in found.notes[0]
+
+
+@given(st.integers(8, 40), st.integers(8, 40), st.floats(0.001, 0.05), st.randoms(use_true_random=False))
+def test_swapping_two_runs_inverts_their_ratio(n: int, m: int, error: float, source: Any) -> None:
+    old, new = (np.array([source.uniform(1, 2) for _ in range(count)]) for count in (n, m))
+    middle, low, high = stored.ratio_bounds(old, new, error)
+    assert low <= middle <= high
+    assert stored.ratio_bounds(new, old, error) == pytest.approx((-middle, -high, -low))
+
+
+def test_bounds_of_a_ratio_hold_it() -> None:
+    rng = np.random.default_rng(3)
+    missed = 0
+    for _ in range(400):
+        old, new = rng.lognormal(0, 0.3, 20), 1.5 * rng.lognormal(0, 0.1, 20)
+        _, low, high = stored.ratio_bounds(old, new, 0.05)
+        missed += not low <= math.log(1.5) <= high
+    assert missed < 40  # at most a tenth; far fewer, as the two bounds are added
