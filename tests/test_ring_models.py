@@ -11,7 +11,10 @@ import pytest
 from engines import ROOT
 
 MODELS = ROOT / "tests" / "models"
-FAULTS = {"mpmc": ("PUBLISH=0", "FREE=0", "SEE=0", "EARLY=1", "BLIND=1")}
+FAULTS = {
+    "mpmc": ("PUBLISH=0", "FREE=0", "SEE=0", "EARLY=1", "BLIND=1"),
+    "overwrite": ("PUBLISH=0", "SEE=0", "RECHECK=0", "WRITE=0", "READ=0", "DROP=0"),
+}
 
 
 def errors(folder: Path, model: str, *options: str) -> int:
