@@ -177,11 +177,14 @@ def _svg(
     said: Mapping[str, Sequence[str]] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> str:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.StringIO()
     with warnings.catch_warnings():
         # Letters that matplotlib's own font lacks: the page's font draws them. Some of them would drive a terminal.
         warnings.filterwarnings("ignore", message="Glyph")
-        canvas.savefig(buffer, format="svg", metadata={"Date": None})
+        # What savefig does in the end, without its first drawing into the void, which is for formats that need it.
+        FigureCanvasSVG(canvas).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
     colours = {_INK: "currentColor"}
     colours |= {colour: f"var(--c{index}, {colour})" for index, colour in enumerate(PALETTE)}
     return tidy(buffer.getvalue(), name, title, description, colours, said, links)
@@ -642,9 +645,8 @@ def _draw_span(axes: Axes, span: Span) -> None:
         )
     else:
         axes.axvspan(span.low, span.high, **shade)
-        axes.text(
-            (span.low + span.high) / 2, 0.02, span.word, transform=axes.get_xaxis_transform(), ha="center", fontsize=10
-        )
+        # From its end inwards: the span may be narrower than its word, and end where the picture does.
+        axes.text(span.high, 0.02, span.word, transform=axes.get_xaxis_transform(), ha="right", fontsize=10)
 
 
 def ecdf(name: str, title: str, description: str, table: Table, series: Sequence[Series], *, x_label: str) -> Figure:
