@@ -462,6 +462,7 @@ class Runner:
         metrics = [_mean(values) for values in zip(*(record.get("metrics") or [] for record in spoken), strict=False)]
         entry = {
             "status": spoken[0]["status"],
+            "failure": spoken[0].get("failure"),
             "reason": spoken[0]["reason"],
             **{key: _mean([record.get(key) for record in spoken]) for key in ENGINE_FIGURES},
             "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)},
@@ -582,7 +583,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _failed(reason: str) -> dict[str, Any]:
     empty = dict.fromkeys(ENGINE_FIGURES)
     nothing = {"metrics": {}, "elapsed_ns": 0, "events": 0, "histogram": None}
-    return {"status": "failed", "reason": reason, **empty, **nothing}
+    return {"status": "failed", "failure": "worker", "reason": reason, **empty, **nothing}
 
 
 def _list(cpus: Iterable[int]) -> str:

@@ -265,6 +265,7 @@ ROUND_SCHEMA: dict[str, Any] = {
                 "required": ["status", "reason", "overhead_ticks", "core_hz", "chain_ratio", "metrics", "elapsed_ns"],
                 "properties": {
                     "status": {"enum": ["ok", "unsupported", "failed"]},
+                    "failure": {"enum": ["check", "error", "worker", None]},
                     "reason": _STRING_OR_NULL,
                     "overhead_ticks": _NUMBER_OR_NULL,
                     "core_hz": _NUMBER_OR_NULL,
@@ -291,10 +292,12 @@ ROUND_SCHEMA: dict[str, Any] = {
     },
 }
 """The record in a round file's metadata. ``worker.tick_hz`` converts every tick of that round. A case with status
-``unsupported`` or ``failed`` has no rows, and its reason is one sentence. ``histogram`` is there for event kernels: all
-events of the process, net of overhead, as ascending tick counts and how often each was seen. ``visits`` is there for
-cases that a round visits several times (the sides of a comparison): how many rows each visit left, in the order of the
-visits, whose rows follow each other; the figures of the engine are means over visits."""
+``unsupported`` or ``failed`` has no rows, and its reason is one sentence. ``failure`` says of the latter what failed:
+the kernel's ``check``, a call that returned another ``error``, or the ``worker``, which ended or hung with it.
+``histogram`` is there for event kernels: all events of the process, net of overhead, as ascending tick counts and how
+often each was seen. ``visits`` is there for cases that a round visits several times (the sides of a comparison): how
+many rows each visit left, in the order of the visits, whose rows follow each other; the figures of the engine are
+means over visits."""
 
 ROWS_SCHEMA: dict[str, Any] = {
     "type": "object",

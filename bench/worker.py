@@ -124,7 +124,13 @@ class Round:
 
     def _measure(self, case: dict[str, Any]) -> None:
         ffi, lib = self.ffi, self.lib
-        record: dict[str, Any] = {"kind": "case", "case": case["case"], "status": "failed", "reason": None}
+        record: dict[str, Any] = {
+            "kind": "case",
+            "case": case["case"],
+            "status": "failed",
+            "failure": "error",
+            "reason": None,
+        }
         kernel = self._kernel_of(case)
         if kernel is None:
             record["reason"] = f"kernel {case['kernel']} is not in this engine"
@@ -148,11 +154,14 @@ class Round:
         reason = ffi.string(outcome.reason).decode("utf-8", "replace") or None
         samples = buckets = memoryview(b"")
         if status < 0:
-            if status == -95:  # ENOTSUP; the module errno would be one import more
-                record["status"] = "unsupported"
+            # The module errno would be one import more.
+            if status == -95:  # ENOTSUP
+                record |= {"status": "unsupported", "failure": None}
+            elif status == -84:  # EILSEQ, which is what trial_fault() returns
+                record["failure"] = "check"
             record["reason"] = reason or os.strerror(-status)
         else:
-            record["status"] = "ok"
+            record |= {"status": "ok", "failure": None}
             samples = memoryview(ffi.buffer(self.samples, outcome.samples * ffi.sizeof("struct sample")))
             buckets = memoryview(ffi.buffer(self.buckets, outcome.buckets * ffi.sizeof("struct bucket")))
         record |= {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +68,8 @@ def run_command(
 
     Each round is a fresh process, pinned by taskset, that runs every case once in shuffled order. Ctrl-C keeps the
     complete rounds and says how to go on. With --kernel and no KERNEL: the kernels of those files, and beside them the
-    few of the suite by which later runs see whether the machine itself has moved. An outcome that
-    the memory model forbids ends the run with exit code 1, after everything else.
+    few of the suite by which later runs see whether the machine itself has moved. A case that fails (its check, an
+    error, a crash, a hang) loses its own row only; the run is completed and ends with exit code 1.
     """
     from fencepost.bench import runfolder
 
@@ -96,18 +99,14 @@ def run_command(
             folder = runfolder.create(base, machine(), _run_record(engine, plan, own))
         with folder:
             _measure(engine, folder, quiet=quiet or as_json)
+    found = _outcome(folder)
     if as_json:
         from fencepost.cli import display
 
-        display.print_json(_summary(folder))
+        display.print_json(_summary(folder, found))
     elif not quiet:
-        _show_summary(folder)
-    failed = _failed_cases(folder)
-    if failed:
-        cases = "1 case" if len(failed) == 1 else f"{len(failed)} cases"
-        case, reason = next(iter(failed.items()))
-        click.echo(f"fencepost: {cases} failed; none of their figures counts: {case}: {reason}", err=True)
-        click.get_current_context().exit(1)
+        _show_summary(folder, found)
+    _end(found)
 
 
 @contextlib.contextmanager
@@ -316,16 +315,59 @@ def _measure(engine: Engine, folder: RunFolder, *, quiet: bool) -> None:
     Runner(engine, folder, progress).run()
 
 
-def _failed_cases(folder: RunFolder) -> dict[str, str]:
-    """Cases that saw what their memory model forbids, in some round, with the first reason: a gate not passed."""
+MOST_FAILED_NAMED = 20
+_FAILURES = {"check": "check failed", "error": "error", "worker": "worker lost"}
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of the cases of a run: those that failed in some round, with their kind and first reason; why others
+    could not be measured; whether any was.
+    """
+
+    failed: dict[str, tuple[str, str]]
+    lacking: dict[str, str]
+    measured: bool
+
+
+def _outcome(folder: RunFolder) -> _Outcome:
     from fencepost.bench import runfolder, schema
 
-    failed: dict[str, str] = {}
+    failed: dict[str, tuple[str, str]] = {}
+    lacking: dict[str, str] = {}
+    measured = False
     for _, path in sorted(schema.round_files(folder.path).items()):
         for case, record in runfolder.read_round_record(path)["cases"].items():
-            if record["status"] == "failed" and "FORBIDDEN" in str(record["reason"]):
-                failed.setdefault(case, str(record["reason"]))
-    return failed
+            if record["status"] == "failed":
+                # Rounds measured before the kind was recorded have none.
+                failed.setdefault(case, (record.get("failure") or "error", str(record["reason"])))
+            elif record["status"] == "ok":
+                measured = True
+            else:
+                lacking.setdefault(case, str(record["reason"]))
+    return _Outcome(failed, lacking, measured)
+
+
+def _end(found: _Outcome) -> None:
+    """Name the cases that failed and exit with 1; with 3 where nothing failed and nothing was measured."""
+    from fencepost.analysis.text import visible
+    from fencepost.bench.errors import EXIT_GATE, MeasureError
+
+    failed = found.failed
+    if failed:
+        kinds = Counter(kind for kind, _ in failed.values())
+        how = ", ".join(f"{_FAILURES[kind]}: {count}" for kind, count in kinds.items())
+        cases = "1 case" if len(failed) == 1 else f"{len(failed)} cases"
+        click.echo(f"fencepost: {cases} failed ({how}); none of their figures counts:", err=True)
+        for case, (_, reason) in itertools.islice(failed.items(), MOST_FAILED_NAMED):
+            click.echo(f"  {case}: {visible(reason)}", err=True)
+        if len(failed) > MOST_FAILED_NAMED:
+            click.echo(f"  and {len(failed) - MOST_FAILED_NAMED} more, in the report", err=True)
+        click.get_current_context().exit(EXIT_GATE)
+    if not found.measured:
+        raise MeasureError(
+            f"nothing of this could be measured here: {'; '.join(dict.fromkeys(found.lacking.values()))}"
+        )
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
@@ -366,7 +408,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     )
 
 
-def _summary(folder: RunFolder) -> dict[str, Any]:
+def _summary(folder: RunFolder, found: _Outcome) -> dict[str, Any]:
     from fencepost.analysis.report import as_json
 
     report = as_json(folder.path)
@@ -376,14 +418,19 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
         "rounds": folder.plan.rounds,
         "cases": len(folder.plan.cases),
         "noise_floor_pct": report["noise_floor_pct"],
-        "unmeasurable": [{"case": row["case"], "reason": row["reason"]} for row in report["rows"] if row["reason"]],
+        "failed": [{"case": case, "failure": kind, "reason": reason} for case, (kind, reason) in found.failed.items()],
+        "unmeasurable": [
+            {"case": row["case"], "reason": row["reason"]}
+            for row in report["rows"]
+            if row["reason"] and row["case"] not in found.failed
+        ],
     }
 
 
 MOST_ROWS_SHOWN = 40
 
 
-def _show_summary(folder: RunFolder) -> None:
+def _show_summary(folder: RunFolder, found: _Outcome) -> None:
     from rich import box
 
     from fencepost.analysis.estimate import analyse
@@ -400,7 +447,7 @@ def _show_summary(folder: RunFolder) -> None:
     out.print(table)
     reasons: dict[str, list[str]] = {}
     for case, reason in zip(analysis.rows["case"], analysis.rows["reason"], strict=True):
-        if isinstance(reason, str) and reason:
+        if isinstance(reason, str) and reason and case not in found.failed:
             reasons.setdefault(reason, []).append(case)
     if reasons:
         out.print(display.unmeasurable_table([(_briefly(cases), reason) for reason, cases in reasons.items()]))
@@ -409,6 +456,8 @@ def _show_summary(folder: RunFolder) -> None:
     sentence = f"{cases} in {plan.rounds} rounds"
     if without:
         sentence += f", {without} not measurable here"
+    if found.failed:
+        sentence += f", {len(found.failed)} failed"
     if math.isfinite(analysis.noise_floor_pct):
         reach = max(analysis.noise_floor_pct, analysis.noise_reach_pct)  # NaN, which is no larger, with few rounds
         sentence += (

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import runtime
 from machines import build
@@ -16,6 +17,7 @@ from runtime import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_pla
 
 from fencepost.bench import schema
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.runfolder import read_round_record
 from fencepost.cli import disassembly, display, faults, kernels, main, progress
 
 CPU = any_cpu()
@@ -104,6 +106,53 @@ def test_wrong_use_is_one_sentence_and_2(tmp_path: Path, arguments: tuple[str, .
 
 def test_what_cannot_be_measured_is_3(tmp_path: Path) -> None:
     assert "needs 1024 CPUs" in refused(3, "run", "bad/crowd", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("bad", "failure", "said"),
+    [
+        ("bad/wrong", "check", "check failed: 1"),
+        ("bad/crash", "worker", "worker lost: 1"),
+    ],
+)
+def test_a_case_that_failed_ends_the_run_with_1_when_all_is_kept(
+    tmp_path: Path, bad: str, failure: str, said: str
+) -> None:
+    done = fencepost_inside("run", "good/steady", bad, *QUICK, "--json", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"fencepost: 1 case failed ({said}); none of their figures counts:\n  {bad}@" in done.stderr
+    summary = json.loads(done.stdout)
+    assert [(row["case"], row["failure"]) for row in summary["failed"]] == [(f"{bad}@cpu{CPU}", failure)]
+    assert summary["unmeasurable"] == []
+    folder = only_run(tmp_path)
+    assert sorted(schema.round_files(folder)) == [1, 2]
+    record = read_round_record(schema.round_file(folder, 2))["cases"]
+    assert {name.partition("/")[0]: case["failure"] for name, case in record.items()} == {"good": None, "bad": failure}
+    assert "good/steady" in ok("report", "latest", "--json", cwd=tmp_path)
+    # What another process has left complete is judged alike.
+    assert fencepost_inside("run", "--resume", "latest", "-q", cwd=tmp_path).returncode == 1
+
+
+def test_one_failed_round_is_enough(tmp_path: Path) -> None:
+    """The failure stands in the record as data; the reason's words decide nothing."""
+    ok("run", "good/once", "good/steady", *QUICK, "-q", cwd=tmp_path)
+    folder = only_run(tmp_path)
+    path = schema.round_file(folder, 2)
+    table = pq.read_table(path)
+    record = json.loads(table.schema.metadata[schema.ROUND_KEY])
+    steady = next(case for name, case in record["cases"].items() if name.startswith("good/steady"))
+    steady |= {"status": "failed", "reason": "x", "failure": "check"}
+    rewritten = table.replace_schema_metadata({schema.ROUND_KEY: json.dumps(record)})
+    pq.write_table(rewritten, path)
+    done = fencepost_inside("run", "--resume", "latest", "-q", cwd=tmp_path)
+    assert done.returncode == 1 and "1 case failed (check failed: 1)" in done.stderr
+
+
+def test_what_this_machine_lacks_is_no_failure_and_alone_it_is_3(tmp_path: Path) -> None:
+    out = ok("run", "good/steady", "bad/lacking", *QUICK, "--json", cwd=tmp_path)
+    assert [row["case"] for row in json.loads(out)["unmeasurable"]] == [f"bad/lacking@cpu{CPU}"]
+    sentence = refused(3, "run", "bad/lacking", *QUICK, "-q", cwd=tmp_path)
+    assert sentence.startswith("fencepost: nothing of this could be measured here:") and "unicorn" in sentence
 
 
 def test_a_missing_engine_is_3_and_says_what_to_run(tmp_path: Path) -> None:

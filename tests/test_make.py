@@ -392,6 +392,23 @@ def test_outside_of_a_checkout(bare: Path, tmp_path: Path) -> None:
     assert "not a checkout of fencepost" in run.stderr
 
 
+@pytest.mark.parametrize(("status", "reports"), [(0, True), (1, True), (2, False), (3, False)])
+def test_make_bench_reports_what_was_measured_and_ends_as_the_run_did(
+    status: int, reports: bool, tmp_path: Path
+) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    script(tmp_path / "tools" / "install.sh", "exit 0")
+    notes = tmp_path / "notes"
+    script(tmp_path / ".venv" / "bin" / "fencepost", f'echo "$*" >>"{notes}"; [ "$1" != run ] || exit {status}')
+    run = subprocess.run(["make", "bench"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert notes.read_text() == "run --profile standard\n" + ("report latest\n" if reports else "")
+    # make itself ends with 2 whatever a recipe ends with, and names that.
+    assert (run.returncode == 0) == (status == 0)
+    assert status == 0 or f"Error {status}" in run.stderr
+
+
 def needs(*tools: str) -> None:
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:

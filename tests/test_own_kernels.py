@@ -264,7 +264,8 @@ def test_each_faulty_kernel_loses_its_own_rows_only(tmp_path: Path, monkeypatch:
     answer = fencepost(
         "run", "own", "good/once", "--kernel", file, "--profile", "quick", "--rounds", 1, "-q", cwd=tmp_path
     )
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode == 1, answer.stderr
+    assert "11 cases failed" in answer.stderr and "own/wrong@" in answer.stderr
     (run,) = (tmp_path / "results" / "runs").iterdir()
     cases = read_round_record(schema.round_file(run, 1))["cases"]
     for name, sentence in FAULTS.items():
