@@ -102,7 +102,8 @@ def topology_figure(machine: Mapping[str, Any], cpus: Sequence[int]) -> Figure |
     kinds = machine.get("core_kinds")
     efficient = set(kinds.get("E") or ()) if isinstance(kinds, Mapping) else set()
     chosen = set(cpus)
-    cores, lasts, nodes, packages = (_groups(topology, name) for name in ("cores", "l3", "numa", "packages"))
+    names = ("cores", "l2", "l3", "numa", "packages")
+    cores, seconds, lasts, nodes, packages = (_groups(topology, name) for name in names)
     sizes = dict(caches(machine))
 
     def within(groups: list[list[int]], cpus: Sequence[int]) -> list[list[int]]:
@@ -120,17 +121,20 @@ def topology_figure(machine: Mapping[str, Any], cpus: Sequence[int]) -> Figure |
             return leaf(cpus[0])
         return Box("core", tuple(leaf(cpu) for cpu in cpus))
 
+    def inside_of(cpus: list[int]) -> tuple[Box, ...]:
+        """Cores, in a box of their own where several share a second-level cache."""
+        found: list[Box] = []
+        for group in within(seconds, cpus) if seconds else [cpus]:
+            boxes = tuple(core(part) for part in within(cores, group)) if cores else tuple(map(leaf, group))
+            shared = seconds and len(boxes) > 1 and len(cores) > 0
+            found += [Box(f"L2 {size(sizes['L2'])}" if "L2" in sizes else "L2", boxes)] if shared else boxes
+        return tuple(found)
+
     def last(cpus: list[int]) -> Box:
-        inside = tuple(core(group) for group in within(cores, cpus)) if cores else tuple(map(leaf, cpus))
-        return Box(f"L3 {size(sizes['L3'])}" if "L3" in sizes else "L3", inside)
+        return Box(f"L3 {size(sizes['L3'])}" if "L3" in sizes else "L3", inside_of(cpus))
 
     def node(cpus: list[int], number: int) -> Box:
-        inside = (
-            tuple(last(group) for group in within(lasts, cpus))
-            if lasts
-            else (tuple(core(group) for group in within(cores, cpus)))
-        )
-        return Box(f"NUMA node {number}", inside)
+        return Box(f"NUMA node {number}", tuple(map(last, within(lasts, cpus))) if lasts else inside_of(cpus))
 
     cells: list[tuple[str, ...]] = []
     outer = []

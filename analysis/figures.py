@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.svg import tidy
-from fencepost.analysis.tables import Table, count, plain, size, with_bounds
+from fencepost.analysis.tables import Table, count, plain, size, thousands, with_bounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -226,7 +226,8 @@ def _short(label: str) -> str:
 
 
 def _decade(value: float) -> str:
-    return plain(value, 1) if value < 1 else count(round(value))
+    # From ten thousand on in short: on an axis of eight decades whole numbers would run into each other.
+    return plain(value, 1) if value < 1 else thousands(value) if value >= 1e4 else count(round(value))
 
 
 def _log_axis(axis: Any, label: Callable[[float], str] = _decade) -> None:

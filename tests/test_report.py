@@ -565,6 +565,9 @@ def test_topologies_of_real_machines_are_drawn_within_their_picture(
     for cpu in topology["cpus"]:
         assert re.search(rf">{cpu}</text>", figure.svg)
     assert len(figure.table.rows) >= len(topology["l3"] or [1])
+    alone = {cpu: core for core in topology["cores"] for cpu in core}
+    shared = [group for group in topology["l2"] if any(alone.get(cpu) != alone.get(group[0]) for cpu in group)]
+    assert figure.svg.count(">L2</text>") == len(shared)
 
 
 DOCTOR = {
