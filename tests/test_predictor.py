@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -236,7 +237,8 @@ def test_a_part_of_the_topic_is_enough(tmp_path: Path, rounds: int) -> None:
         analysis = analysed(tmp_path / kernel, some, rounds)
         document = report.build_document(analysis)
         assert len(document.sections[0].figures) == 1
-        assert "nan" not in report.as_html(document).lower().replace("nano", "")
+        words = re.sub(r'base64,[^"]*', "", report.as_html(document))  # the packed rows may spell anything
+        assert "nan" not in words.lower().replace("nano", "")
 
 
 # ---- pairs ----
