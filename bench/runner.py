@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import select
 import shutil
 import signal
@@ -22,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
@@ -34,6 +36,8 @@ from fencepost.bench.runfolder import CaseRows, RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from fencepost.bench.objects import KernelObject
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 WAKE_MS = 500
@@ -97,6 +101,51 @@ def find_taskset() -> str | None:
 def launcher_name() -> str:
     """How workers are pinned here: ``taskset``, or ``sched_setaffinity`` where that command does not work."""
     return "taskset" if find_taskset() else "sched_setaffinity"
+
+
+def describe_run(
+    engine: Engine, plan: Plan, objects: Sequence[KernelObject] = (), command: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What run.json holds beside the run's id and time: the plan, and all that it is carried out with.
+
+    Parameters
+    ----------
+    objects
+        kernels of a user's own, loaded into `engine`.
+    command
+        what the user called; by default ``fencepost`` with the arguments of this process.
+    """
+    from fencepost.bench.doctor import PROFILES, examine
+
+    # Before the first round: what it finds is the state in which the run was made.
+    asked = plan.profile if plan.profile in PROFILES else "standard"
+    diagnosis = examine(cpus=plan.cpus, profile=asked, live={"perf_events": engine.perf_events()})
+    return {
+        "command": list(command or ("fencepost", *sys.argv[1:])),
+        "launcher": launcher_name(),
+        "versions": {
+            "fencepost": _version("fencepost"),
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("cffi", "numpy", "pyarrow")},
+        },
+        "engine": {
+            "arch": engine.arch,
+            "compiler": engine.compiler,
+            "flags": engine.flags,
+            "sha256": engine.sha256,
+        },
+        **({"objects": [item.as_json() for item in objects]} if objects else {}),
+        "doctor": diagnosis.as_record(),
+        "plan": plan.as_json(),
+        "plan_sha256": plan.sha256(),
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def online_cpus() -> set[int] | None:

@@ -129,6 +129,7 @@ def _measure(
     from fencepost.bench import engine as engines
     from fencepost.bench import plan as plans
     from fencepost.bench import runfolder
+    from fencepost.bench.runner import describe_run
     from fencepost.bench.sides import make_ab_plan
     from fencepost.cli import run as runs
     from fencepost.cli import sides
@@ -155,7 +156,7 @@ def _measure(
     notes += [f"{item.case}: not measurable here, {item.reason}" for item in plan.unmeasurable]
     notes += plan.notes
     machine = machine_facts(engine, topology, allowed)
-    with runfolder.create(base, machine, runs._run_record(engine, plan, own)) as folder:
+    with runfolder.create(base, machine, describe_run(engine, plan, own)) as folder:
         runs._measure(engine, folder, quiet=quiet)
     return folder.path, notes
 

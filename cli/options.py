@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,8 +46,14 @@ def kernel_files_option(command: Command) -> Command:
     )(command)
 
 
-def load_kernel_files(engine: Engine, files: Sequence[Path], cflags: str) -> list[KernelObject]:
-    """Compile the files of ``--kernel`` and load them into `engine`, each under its label.
+def load_kernel_files(
+    engine: Engine,
+    files: Sequence[Path],
+    cflags: str,
+    warn: Callable[[str], object] | None = None,
+) -> list[KernelObject]:
+    """Compile the files of ``--kernel`` and load them into `engine`, each under its label; `warn` is told what the
+    compiler warns of; by default it goes to stderr.
 
     Raises
     ------
@@ -70,6 +77,6 @@ def load_kernel_files(engine: Engine, files: Sequence[Path], cflags: str) -> lis
     built = objects.build_all(files, extra)
     for file, item in zip(files, built, strict=True):
         if item.warnings:
-            click.echo(f"{file}: the compiler warns:\n{item.warnings}", err=True)
+            (warn or functools.partial(click.echo, err=True))(f"{file}: the compiler warns:\n{item.warnings}")
         engine.load_object(item.label, item.path, str(file), item.source)
     return built

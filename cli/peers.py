@@ -54,9 +54,8 @@ def _measure(folder: Path, rounds: int | None, seed: int | None, out: Path | Non
     from fencepost.bench.peers import find_peers, peers_plan
     from fencepost.bench.placement import allowed_cpus
     from fencepost.bench.plan import placer_on
-    from fencepost.bench.runner import Progress, Runner
+    from fencepost.bench.runner import Progress, Runner, describe_run
     from fencepost.bench.topology import read_topology
-    from fencepost.cli.run import _run_record
 
     engine = load()
     found = find_peers(folder)
@@ -88,7 +87,7 @@ def _measure(folder: Path, rounds: int | None, seed: int | None, out: Path | Non
         from fencepost.cli.progress import progress_on
 
         progress = progress_on()
-    with runfolder.create(base, machine, _run_record(engine, plan, own)) as run:
+    with runfolder.create(base, machine, describe_run(engine, plan, own)) as run:
         Runner(engine, run, progress).run()
         return run.path
 

@@ -67,7 +67,7 @@ def fencepost_benchmark(request: pytest.FixtureRequest, benchmark: Any) -> Fence
     from fencepost.cli.pytest_rows import FencepostBenchmark
 
     mark = request.node.get_closest_marker("benchmark")
-    return FencepostBenchmark(benchmark, mark.kwargs["timer"])
+    return FencepostBenchmark(benchmark, mark.kwargs["timer"], request)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,6 +12,7 @@ import math
 import secrets
 import statistics
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,10 @@ from fencepost.bench.errors import FencepostError, RunInterruptedError
 
 if TYPE_CHECKING:
     from fencepost.analysis.estimate import Analysis
+    from fencepost.bench.catalog import Catalog
     from fencepost.bench.engine import Engine
-    from fencepost.bench.plan import Plan
+    from fencepost.bench.objects import KernelObject
+    from fencepost.bench.plan import Override, Plan
 
 Result = TypeVar("Result")
 
@@ -81,9 +84,10 @@ class Row:
 class FencepostBenchmark:
     """What the fixture `fencepost_benchmark` gives to a test; it can be used once, as pytest-benchmark's own."""
 
-    def __init__(self, benchmark: Any, clock: SampleClock) -> None:
+    def __init__(self, benchmark: Any, clock: SampleClock, request: pytest.FixtureRequest | None = None) -> None:
         self.benchmark = benchmark
         self._clock = clock
+        self._request = request
 
     @property
     def enabled(self) -> bool:
@@ -109,8 +113,54 @@ class FencepostBenchmark:
         self._replay(samples)
         return result
 
+    def kernel(
+        self,
+        files: str | Path | Sequence[str | Path],
+        name: str | None = None,
+        /,
+        *,
+        cflags: str = "",
+        cpus: Sequence[int] | None = None,
+        **parameters: str | int,
+    ) -> Row:
+        """Time a kernel of one's own in fresh processes, as ``fencepost run --kernel`` does; see docs/own_kernels.md.
+
+        Parameters
+        ----------
+        files
+            kernel files (C, C++, or a built object); a relative path is from the folder of the test's file.
+        name
+            which kernel, ``topic/variant``; may be left out where the files hold one.
+        cflags
+            more compiler options.
+        cpus
+            where each thread runs; otherwise the first placement that the plan has for the kernel.
+        **parameters
+            one value each, as ``--set`` takes it (``size="4KiB"``); those left out have their default.
+
+        Returns
+        -------
+        Row
+            with `samples` in seconds an operation, one a process, and `extra_info`, which is stored beside them.
+
+        Fails the test, with one message, where the file does not compile or the kernel crashes, hangs or fails its
+        check; skips it where this machine lacks what the kernel needs.
+        """
+        __tracebackhide__ = True
+        if self._request is None:
+            raise TypeError("made without the request of its test, so it does not know the folder of the test's file")
+        from fencepost.cli.pytest_kernels import kernel_row
+
+        row = kernel_row(self._request, files, name, cflags, cpus, parameters, enabled=self.enabled)
+        self.row(row)
+        return row
+
     def row(self, row: Row) -> None:
         """Store a measured case; skip or fail the test where it has no figures."""
+        __tracebackhide__ = True
+        if (row.failed or row.skipped) is not None:
+            # True, and beside the reason only confusing. Pytest takes filters back after each test.
+            warnings.filterwarnings("ignore", "Benchmark fixture was not used at all")
         if row.failed is not None:
             pytest.fail(f"{row.case}: {row.failed}", pytrace=False)
         if row.skipped is not None:
@@ -204,17 +254,18 @@ def _untraced() -> Iterator[None]:
 
 
 @dataclass
-class _Suite:
-    """The plan of the session, and what came of it."""
+class Suite:
+    """A plan, and what came of it. `objects` are kernels of the user's own, loaded into `engine`."""
 
     engine: Engine
     plan: Plan
+    objects: Sequence[KernelObject] = ()
     rows: dict[str, Row] | None = None
     fault: str | None = None
-    words: list[str] = field(default_factory=list)
 
 
-_SUITE = pytest.StashKey[_Suite]()
+_SUITE = pytest.StashKey[Suite]()
+_WORDS = pytest.StashKey[list[str]]()
 
 
 def parameters(config: pytest.Config) -> list[Any]:
@@ -225,29 +276,43 @@ def parameters(config: pytest.Config) -> list[Any]:
     return [pytest.param(name, id=name, marks=pytest.mark.benchmark(group=name.partition("/")[0])) for name in names]
 
 
-def _suite(config: pytest.Config) -> _Suite:
+def _suite(config: pytest.Config) -> Suite:
     if _SUITE not in config.stash:
         from fencepost.bench import engine
+        from fencepost.bench.catalog import read_catalog
 
         try:
             loaded = engine.load()
-            config.stash[_SUITE] = _Suite(loaded, _whole_plan(loaded, config.getoption("--fencepost-profile")))
+            config.stash[_SUITE] = Suite(loaded, plan_of(loaded, read_catalog(loaded), config))
         except FencepostError as error:
             raise pytest.UsageError(f"fencepost: {error}") from error
     return config.stash[_SUITE]
 
 
-def _whole_plan(engine: Engine, profile: str) -> Plan:
+def plan_of(
+    engine: Engine,
+    catalog: Catalog,
+    config: pytest.Config,
+    patterns: Sequence[str] = (),
+    overrides: Sequence[Override] = (),
+) -> Plan:
+    """The plan of this session's profile on the CPUs of this process; raises like `fencepost.bench.plan.make_plan`."""
     import os
 
     from fencepost.bench import plan as plans
-    from fencepost.bench.catalog import read_catalog
     from fencepost.bench.placement import allowed_cpus
     from fencepost.bench.topology import read_topology
 
     topology = read_topology(cpus=os.sched_getaffinity(0))
-    placer = plans.placer_on(topology, allowed_cpus(topology))
-    return plans.make_plan(engine, read_catalog(engine), plans.PROFILES[profile], placer, seed=secrets.randbits(32))
+    return plans.make_plan(
+        engine,
+        catalog,
+        plans.PROFILES[config.getoption("--fencepost-profile")],
+        plans.placer_on(topology, allowed_cpus(topology)),
+        patterns=patterns,
+        overrides=overrides,
+        seed=secrets.randbits(32),
+    )
 
 
 def row(request: pytest.FixtureRequest, *, enabled: bool) -> Row:
@@ -259,13 +324,13 @@ def row(request: pytest.FixtureRequest, *, enabled: bool) -> Row:
     if not enabled:
         # Nothing will be stored: one process, this case alone, so that its check has run.
         try:
-            return _measure(suite, {request.param}, request, rounds=1)[request.param]
+            return measure(suite, {request.param}, request, quick=True)[request.param]
         except FencepostError as error:
             return Row(request.param, failed=str(error))
     if suite.rows is None:
         chosen = {name for item in request.session.items if (name := _row_of(item)) is not None}
         try:
-            suite.rows = _measure(suite, chosen, request)
+            suite.rows = measure(suite, chosen, request)
         except RunInterruptedError as error:
             pytest.exit(f"fencepost: {error}", returncode=error.exit_code)
         except FencepostError as error:
@@ -281,65 +346,64 @@ def _row_of(item: pytest.Item) -> str | None:
     return name
 
 
-def _measure(
-    suite: _Suite, chosen: set[str], request: pytest.FixtureRequest, rounds: int | None = None
-) -> dict[str, Row]:
-    """Measure the cases `chosen` and the twins of these, in fresh processes, and reduce them to rows."""
+def measure(suite: Suite, chosen: set[str], request: pytest.FixtureRequest, *, quick: bool = False) -> dict[str, Row]:
+    """Measure the cases `chosen` and the twins of these, in fresh processes, and reduce them to rows.
+
+    With `quick` in one process only, and nothing is kept or said.
+    """
     from fencepost.analysis.estimate import analyse
+    from fencepost.cli.display import duration
 
     cases = tuple(case for case in suite.plan.cases if (case.twin_of or case.case) in chosen)
     plan = dataclasses.replace(
         suite.plan,
-        rounds=rounds or suite.plan.rounds,
+        rounds=1 if quick else suite.plan.rounds,
         cases=cases,
         unmeasurable=(),
         cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
     )
-    path, kept = _run(suite.engine, plan, request, quiet=rounds is not None)
+    out = None if quick else request.config.getoption("--fencepost-out")
+    if not quick and (not suite.objects or plan.expected_ns > WORTH_SAYING_NS):
+        _say(
+            request.config,
+            f"fencepost: measuring {len(cases)} cases in {plan.rounds} processes, about {duration(plan.expected_ns)} …",
+        )
+    path = _run(dataclasses.replace(suite, plan=plan), request, out)
     analysis = analyse(path)
-    if rounds is None:
-        words = f"fencepost: {len(cases)} cases in {plan.rounds} processes"
-        if math.isfinite(analysis.noise_floor_pct):
-            words += f"; the same code under two names differs by {analysis.noise_floor_pct:.2g} % (noise floor)"
-        suite.words = [words]
-        if kept:
-            suite.words.append(f"fencepost: all samples are in {path}; write its report with: fencepost report {path}")
+    if not quick:
+        words = request.config.stash.setdefault(_WORDS, [])
+        if not suite.objects:
+            said = f"fencepost: {len(cases)} cases in {plan.rounds} processes"
+            if math.isfinite(analysis.noise_floor_pct):
+                floor = f"{analysis.noise_floor_pct:.2g} % (noise floor)"
+                said += f"; the same code under two names differs by {floor}"
+            words.append(said)
+        if out is not None:
+            words.append(f"fencepost: all samples are in {path}; write its report with: fencepost report {path}")
     return rows_of(analysis)
 
 
-def _run(engine: Engine, plan: Plan, request: pytest.FixtureRequest, *, quiet: bool) -> tuple[Path, bool]:
-    """Measure `plan`; returns the run folder, and whether it outlives this session."""
+WORTH_SAYING_NS = 2e9
+"""Kernels of one's own that take no longer are measured without a word, as any other test."""
+
+
+def _run(suite: Suite, request: pytest.FixtureRequest, out: str | None) -> Path:
+    """Measure the plan of `suite`; returns the run folder, in `out`, or in one that pytest removes some day."""
     from fencepost.bench import runfolder
     from fencepost.bench.machine import describe_machine
-    from fencepost.bench.runner import Runner
-    from fencepost.cli import display
-    from fencepost.cli.run import _run_record
+    from fencepost.bench.runner import Runner, describe_run
 
-    out = request.config.getoption("--fencepost-out")
-    if quiet or out is None:
+    if out is None:
         factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-        base, kept = factory.mktemp("fencepost"), False
+        base = factory.mktemp("fencepost")
     else:
-        base, kept = Path(out), True
-    if not quiet:
-        _say(
-            request.config,
-            f"fencepost: measuring {len(plan.cases)} cases in {plan.rounds} processes, "
-            f"about {display.duration(plan.expected_ns)} …",
-        )
+        base = Path(out)
+    engine = suite.engine
     machine = describe_machine(capabilities=engine.capabilities(), perf_events=engine.perf_events(), tick=engine.tick())
-    with runfolder.create(base, machine, _run_record(engine, plan)) as folder:
+    record = describe_run(engine, suite.plan, suite.objects, command=["pytest", *sys.argv[1:]])
+    with runfolder.create(base, machine, record) as folder:
         Runner(engine, folder).run()
-        return folder.path, kept
-
-
-def _say(config: pytest.Config, sentence: str) -> None:
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    capture = config.pluginmanager.getplugin("capturemanager")
-    if reporter is not None:
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-            reporter.ensure_newline()
-            reporter.write_line(sentence)
+        return folder.path
 
 
 def rows_of(analysis: Analysis) -> dict[str, Row]:
@@ -370,7 +434,11 @@ def rows_of(analysis: Analysis) -> dict[str, Row]:
             # pytest-benchmark divides rows by the smallest of their group, and compares by ratios.
             rows[name] = Row(name, skipped="reads zero: there is no ratio to it (fencepost report shows the figure)")
         else:
-            beside = {key: record[key] for key in BESIDE} | {"flags": list(record["flags"])} | facts
+            metrics = {
+                metric: {key: _known(value) for key, value in found.items() if key in BESIDE_METRIC}
+                for metric, found in record["metrics"].items()
+            }
+            beside = {key: record[key] for key in BESIDE} | {"flags": list(record["flags"]), "metrics": metrics} | facts
             rows[name] = Row(name, own, {key: _known(value) for key, value in beside.items()})
     return rows
 
@@ -392,6 +460,8 @@ BESIDE = (
     "core_hz",
 )
 """Columns of an estimate that go into extra_info; ``ns_low`` to ``ns_high`` is its interval."""
+BESIDE_METRIC = ("value", "low", "high", "unit")
+"""The same of each of a kernel's own metrics."""
 
 
 def _known(value: Any) -> Any:
@@ -417,6 +487,15 @@ def machine_facts() -> dict[str, Any]:
     return facts | {"compiler": loaded.compiler, "flags": loaded.flags}
 
 
+def _say(config: pytest.Config, sentence: str) -> None:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if reporter is not None:
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(sentence)
+
+
 def closing_words(config: pytest.Config) -> list[str]:
     """Sentences for the end of the session."""
-    return config.stash[_SUITE].words if _SUITE in config.stash else []
+    return config.stash.get(_WORDS, [])

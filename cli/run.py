@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,7 @@ def run_command(
     error, a crash, a hang) loses its own row only; the run is completed and ends with exit code 1.
     """
     from fencepost.bench import runfolder
+    from fencepost.bench.runner import describe_run
 
     base = out or runfolder.DEFAULT_BASE
     unfinished = None if resume is None else runfolder.find(resume)
@@ -96,7 +97,7 @@ def run_command(
             if dry_run:
                 _show_plan(plan, as_json=as_json)
                 return
-            folder = runfolder.create(base, machine(), _run_record(engine, plan, own))
+            folder = runfolder.create(base, machine(), describe_run(engine, plan, own))
         with folder:
             _measure(engine, folder, quiet=quiet or as_json)
     found = _outcome(folder)
@@ -207,41 +208,6 @@ def _chosen_cpus(text: str, allowed: tuple[int, ...]) -> tuple[int, ...]:
             f"--cpus {text}: CPU {', '.join(map(str, beyond))} may not be used here; this process has {usable}"
         )
     return tuple(sorted(set(wanted)))
-
-
-def _run_record(engine: Engine, plan: Plan, own: Sequence[KernelObject] = ()) -> dict[str, Any]:
-    import platform
-    import sys
-    from importlib import metadata
-
-    from fencepost.bench.doctor import PROFILES, examine
-    from fencepost.bench.runner import launcher_name
-    from fencepost.cli.main import package_version
-
-    # Before the first round: what it finds is the state in which the run was made.
-    asked = plan.profile if plan.profile in PROFILES else "standard"
-    diagnosis = examine(cpus=plan.cpus, profile=asked, live={"perf_events": engine.perf_events()})
-    versions = {"fencepost": package_version(), "python": platform.python_version()}
-    for name in ("cffi", "numpy", "pyarrow"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "unknown"
-    return {
-        "command": ["fencepost", *sys.argv[1:]],
-        "launcher": launcher_name(),
-        "versions": versions,
-        "engine": {
-            "arch": engine.arch,
-            "compiler": engine.compiler,
-            "flags": engine.flags,
-            "sha256": engine.sha256,
-        },
-        **({"objects": [item.as_json() for item in own]} if own else {}),
-        "doctor": diagnosis.as_record(),
-        "plan": plan.as_json(),
-        "plan_sha256": plan.sha256(),
-    }
 
 
 def _resume(

@@ -93,9 +93,9 @@ def _begin(
     from fencepost.bench import plan as plans
     from fencepost.bench import runfolder
     from fencepost.bench.catalog import read_catalog
+    from fencepost.bench.runner import describe_run
     from fencepost.bench.sides import Pair, Side, make_ab_plan
     from fencepost.cli import ab
-    from fencepost.cli import run as runs
 
     engine = engines.load()
     catalog = read_catalog(engine)
@@ -124,7 +124,7 @@ def _begin(
         seed=secrets.randbits(32) if seed is None else seed,
         twins={name for name, *_ in KNOWN},
     )
-    record = {**runs._run_record(engine, plan), "rounds_a_repeat": rounds}
+    record = {**describe_run(engine, plan), "rounds_a_repeat": rounds}
     return runfolder.create(base, ab.machine_facts(engine, topology, allowed), record), rounds
 
 
