@@ -27,9 +27,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from fencepost.analysis.controls import is_control
 from fencepost.analysis.estimate import FEWEST_PROCESSES, analyse, interval_of, records
 from fencepost.analysis.frame import Floats, map_runs
-from fencepost.analysis.tables import size_bytes
 from fencepost.bench import schema
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ DEFAULT_FLOOR_PCT = 1.0
 ALIKE = 0.25
 """A row moved with the machine where its step differs from the machine's by less than this share of it."""
 FEWEST_ALIKE = 4
-SMALLEST_LEVEL_BYTES = 16 << 10
-"""A chase in a ring of this size stays in the first-level cache of any machine."""
 
 
 class HistoryError(ValueError):
@@ -225,6 +223,7 @@ def _read(folder: Path) -> tuple[Run, list[dict[str, Any]], int] | str:
         "kernel": str(machine.get("kernel")),
         "microcode": str(machine.get("microcode")),
         "launcher": document["launcher"],
+        **{f"file {item['label']}": item["sha256"] for item in document.get("objects", ())},
     }
     created = datetime.fromisoformat(document["created_utc"])
     run = Run(document["id"], created, document["machine_key"], made_with, analysis.noise_floor_pct)
@@ -262,23 +261,13 @@ def _wanted(series: Series, patterns: Sequence[str]) -> bool:
     return any(pattern in (series.case, topic) or fnmatch.fnmatchcase(series.kernel, pattern) for pattern in patterns)
 
 
-def is_control(kernel: str, parameters: Mapping[str, Any]) -> bool:
-    """Whether a row shows the machine and nothing else: one chain of dependent arithmetic, or a chase in the
-    first-level cache.
-    """
-    if kernel == "pipeline/imul100":
-        return True
-    if kernel == "pipeline/chain":
-        return parameters.get("op") in ("imul", "add") and str(parameters.get("chains")) == "1"
-    return kernel == "memory/chase" and size_bytes(parameters.get("size")) <= SMALLEST_LEVEL_BYTES
-
-
 def _marks(runs: Sequence[Run]) -> list[Mark]:
     return [
         Mark(index, what, before.made_with[what], after.made_with[what])
         for index, (before, after) in enumerate(itertools.pairwise(runs), 1)
         for what in after.made_with
-        if before.made_with[what] != after.made_with[what]
+        # A file that was not there before is not another one.
+        if before.made_with.get(what, after.made_with[what]) != after.made_with[what]
     ]
 
 

@@ -16,14 +16,13 @@ from scipy import stats
 
 from fencepost.analysis import verdict as verdicts
 from fencepost.analysis.compare import Comparison, ComparisonError, NothingMeasuredError, Row, check_margin
+from fencepost.analysis.controls import is_control
 from fencepost.analysis.estimate import Analysis, analyse
 from fencepost.analysis.paired import core_hz
 from fencepost.analysis.verdict import ROW_ERROR, Decision, Verdict, bounds_at, fewest_rounds
 
 Floats = npt.NDArray[np.float64]
 
-L1_BYTES = 16 << 10
-"""The chase in rings up to this size stays in any L1."""
 _NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
 _FIRST_FACTS = (
     "cpu_model",
@@ -261,13 +260,8 @@ def _units(run: Analysis) -> dict[str, str]:
 
 def _is_control_case(run: Analysis, case: str) -> bool:
     row = run.rows[run.rows["case"] == case].iloc[0]
-    kernel, parameters = row["kernel"], row["parameters"]
-    if kernel in ("pipeline/imul100", "clock/empty", "clock/core"):
-        return True
-    if kernel == "pipeline/chain":
-        return str(parameters.get("op")) == "imul" and str(parameters.get("chains")) == "1"
-    size = parameters.get("size")
-    return kernel == "memory/chase" and isinstance(size, int) and size <= L1_BYTES
+    # The empty window never has a verdict: where it is not zero, it is the apparatus.
+    return row["kernel"] == "clock/empty" or is_control(row["kernel"], row["parameters"])
 
 
 def _drift(

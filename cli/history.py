@@ -97,7 +97,7 @@ def _show_machine(out: Console, machine: Machine) -> None:
             soft_wrap=True,
         )
     for mark in machine.marks:
-        cut = 12 if mark.what == "engine" else 80
+        cut = 12 if mark.what == "engine" or mark.what.startswith("file ") else 80
         out.print(
             display.printable(
                 f"{mark.what} of {runs[mark.at].id} and after: {mark.after[:cut]}, not {mark.before[:cut]}"

@@ -18,6 +18,7 @@ from runtime import fencepost_inside
 from scipy import stats
 
 from fencepost.analysis import history as histories
+from fencepost.analysis.controls import is_control
 from fencepost.analysis.history import Change, HistoryError, Series, changes_of, history
 
 CHAIN = synthetic.Case("pipeline/chain", {"op": "imul", "chains": 1}, ns=0.8)
@@ -179,12 +180,15 @@ def test_most_rows_that_move_alike_are_the_machine_too() -> None:
         ("pipeline/chain", {"op": "imul", "chains": 2}, False),
         ("pipeline/imul100", {}, True),
         ("memory/chase", {"size": "4KiB"}, True),
+        ("memory/chase", {"size": 16384}, True),  # as run.json has it
+        ("clock/core", {"state": "warm"}, True),
+        ("clock/empty", {}, False),
         ("memory/chase", {"size": "256KiB"}, False),
         ("clock/null_syscall", {}, False),
     ],
 )
 def test_controls_show_the_machine_and_nothing_else(kernel: str, parameters: dict[str, Any], control: bool) -> None:
-    assert histories.is_control(kernel, parameters) is control
+    assert is_control(kernel, parameters) is control
 
 
 # ---- folders of runs ----
@@ -223,6 +227,9 @@ def stepped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def edit(number: int, document: dict[str, Any]) -> None:
         document["engine"]["sha256"] = ("1" if number >= 7 else "0") * 64
+        # Another file of a user's own each few runs, and one that comes on the way.
+        document["objects"] = [{"label": "mine.c", "sha256": ("3" if number >= 8 else "2") * 64}]
+        document["objects"] += [{"label": "late.c", "sha256": "4" * 64}] if number >= 5 else []
 
     factors = [{"clock/call": 1.08} if number >= 7 else {} for number in range(14)]
     return write_runs(tmp_path_factory.mktemp("stepped"), factors, edit=edit)
@@ -237,8 +244,8 @@ def test_a_planted_change_is_found_with_what_was_made_differently(stepped: Path)
     assert change.low < 1.08 < change.high
     assert change.kind == "row"
     assert machine.shifts == []
-    assert [(mark.at, mark.what) for mark in machine.marks] == [(7, "engine")]
-    assert [mark.what for mark in machine.marks_at(change)] == ["engine"]
+    assert [(mark.at, mark.what) for mark in machine.marks] == [(7, "engine"), (8, "file mine.c")]
+    assert "engine" in [mark.what for mark in machine.marks_at(change)]
     assert len(machine.series) == 4  # twins are the same code
     assert 0 < machine.floor_pct < 1
 
