@@ -578,7 +578,10 @@ def draw(machine: Machine, path: Path) -> list[str]:
     shown = [one for one in order if one.case in largest or one.control][:MOST_PANELS] or order[:MOST_PANELS]
     with mpl.rc_context({"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": "fencepost"}):
         canvas = Figure(figsize=(9, 0.8 + 1.9 * len(shown)), layout="constrained")
-        canvas.suptitle(f"{machine.key}: {len(machine.runs)} runs", fontsize=11)
+        legend = "shaded: where the change lies (95 %)"
+        if machine.marks:
+            legend += f"; dotted: made differently ({', '.join(dict.fromkeys(mark.what for mark in machine.marks))})"
+        canvas.suptitle(f"{machine.key}: {len(machine.runs)} runs\n{legend}", fontsize=10)
         _draw_panels(canvas, machine, shown)
         # Without a date two drawings of the same runs are the same file.
         canvas.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
@@ -615,6 +618,8 @@ def _draw_panels(canvas: Canvas, machine: Machine, shown: Sequence[Series]) -> N
                 va="top",
                 fontsize=8,
                 color=colour,
+                # A dotted line may stand right there.
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )
         for mark in machine.marks:
             axes.axvline(times[mark.at], color=PALETTE[7], ls=":", lw=1)
