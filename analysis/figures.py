@@ -13,8 +13,8 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -88,13 +88,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Series:
-    """One line or one set of points: its label, x, y, and bounds of y (NaN where there are none)."""
+    """One line or one set of points: its label, x, y, and bounds of y (NaN where there are none). `drawn` as a line
+    with points on it, a ``line`` without (a model), or ``points`` alone (what is held against it).
+    """
 
     label: str
     x: Array
     y: Array
     low: Array | None = None
     high: Array | None = None
+    drawn: Literal["both", "line", "points"] = field(default="both", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -307,19 +310,22 @@ def lines(
     with _canvas(name, 3.7 + 0.21 * len(shown) if below else 3.5) as (canvas, axes):
         for index, item in enumerate(shown):
             colour, dash = PALETTE[index % 8], _DASHES[(index // 8 + index) % 4 if markers else 0]
+            has_markers = markers and item.drawn != "line"
             (drawn,) = axes.plot(
                 item.x,
                 item.y,
                 color=colour,
-                linestyle=dash,
+                linestyle="" if item.drawn == "points" else dash,
                 linewidth=1.8,
-                marker="o" if markers else None,
-                markersize=3.5,
+                marker="o" if has_markers else None,
+                markersize=5 if item.drawn == "points" else 3.5,
                 label=_short(item.label),
                 drawstyle="steps-post" if stairs else "default",
             )
-            words.series(drawn, item, x_format or plain, markers)
-            if item.low is not None and item.high is not None:
+            words.series(drawn, item, x_format or plain, has_markers)
+            if item.low is not None and item.high is not None and item.drawn == "points":
+                axes.vlines(item.x, item.low, item.high, color=colour, linewidth=1.2)
+            elif item.low is not None and item.high is not None:
                 axes.fill_between(
                     item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0, step="post" if stairs else None
                 )

@@ -7,6 +7,7 @@ import numpy as np
 from fencepost.analysis import figures
 from fencepost.analysis.estimate import Analysis
 from fencepost.analysis.figures import Figure, Series
+from fencepost.analysis.overwriting import burst_figure, steady_figure
 from fencepost.analysis.paired import grid
 from fencepost.analysis.tables import count, plain, table
 from fencepost.analysis.topics import Topic
@@ -57,6 +58,6 @@ TOPIC = Topic(
     "metrics full_per_item, empty_per_item and regime say which it was. Round trips stand beside the machine's raw "
     "round trip of one line.",
     "Latency at a given rate; rings across sockets.",
-    figures=(capacity_figure,),
+    figures=(capacity_figure, burst_figure, steady_figure),
     order=80,
 )

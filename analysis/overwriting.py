@@ -1,0 +1,127 @@
+"""What the overwriting ring loses, beside what it has to lose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fencepost.analysis import figures
+from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.figures import Figure, Series
+from fencepost.analysis.sharing import value_of
+from fencepost.analysis.tables import count, ns_with_bounds, plain, table, with_bounds
+
+Floats = npt.NDArray[np.float64]
+CURVE_POINTS = 60
+
+
+def burst_loss(ratio: Floats) -> Floats:
+    """Percent lost of a burst of `ratio` capacities that nobody reads in time: all but the newest capacity."""
+    return 100 * np.maximum(0.0, 1 - 1 / ratio)
+
+
+def steady_loss(ratio: Floats) -> Floats:
+    """Percent lost by a reader of `ratio` times the writer's rate: what it has no turn for."""
+    return 100 * np.maximum(0.0, 1 - ratio)
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    try:
+        return float(row["parameters"][name])
+    except (KeyError, TypeError, ValueError):  # a run folder edited by hand
+        return math.nan
+
+
+def _measured(analysis: Analysis, kernel: str) -> list[Mapping[str, Any]]:
+    rows = analysis.kernel(kernel)
+    return [row for row in records(rows[rows["ns"].notna()]) if math.isfinite(value_of(row, "lost_pct")[0])]
+
+
+def burst_figure(analysis: Analysis) -> Figure | None:
+    """Loss of a burst by its length over the capacity."""
+    rows = [row for row in _measured(analysis, "ring/overwrite_burst") if _number(row, "burst_pct") > 0]
+    rows.sort(key=lambda row: (_number(row, "burst_pct"), _number(row, "capacity")))
+    x = np.array([_number(row, "burst_pct") / 100 for row in rows])
+    if len(set(x)) < 2:
+        return None
+    lost = np.array([value_of(row, "lost_pct")[0] for row in rows])
+    curve = np.union1d(np.geomspace(x.min(), x.max(), CURVE_POINTS), [1.0])
+    curve = curve[(curve >= x.min()) & (curve <= x.max())]
+    return figures.lines(
+        "ring-overwrite-burst",
+        "A burst into a log that nobody reads in time: what is lost",
+        f"The points are counts, not estimates; the line is 1 \N{MINUS SIGN} capacity / burst. Bursts of up to "
+        f"{plain(float(x.max()), 3)} times the capacity; of the longest, {plain(float(lost[-1]), 3)} % was lost, the "
+        "oldest records first.",
+        table(
+            "Records lost of a burst, and what the length and the capacity leave no room for",
+            ("capacity", "burst \N{DIVISION SIGN} capacity", "lost", "burst less capacity", "lost of the burst"),
+            [
+                (
+                    count(_number(row, "capacity")),
+                    plain(ratio, 3),
+                    count(value_of(row, "lost")[0]),
+                    count(value_of(row, "expected")[0]),
+                    f"{plain(share, 3)} %",
+                )
+                for row, ratio, share in zip(rows, x, lost, strict=True)
+            ],
+        ),
+        [
+            Series("model", curve, burst_loss(curve), drawn="line"),
+            Series("counted", x, lost, drawn="points"),
+        ],
+        x_label="length of the burst \N{DIVISION SIGN} capacity (log)",
+        y_label="% of the burst lost",
+        x_scale="log",
+        x_ticks=[float(tick) for tick in (0.5, 1, 2, 4, 8, 16) if x.min() <= tick <= x.max()],
+        x_format=lambda value: f"{value:g}",
+    )
+
+
+def steady_figure(analysis: Analysis) -> Figure | None:
+    """Loss of a reader at a set rate, by its rate over the writer's."""
+    rows = []
+    for row in _measured(analysis, "ring/overwrite"):
+        writes, reads = (value_of(row, name)[0] for name in ("writes_per_us", "reads_per_us"))
+        if writes > 0 and math.isfinite(reads):
+            rows.append((reads / writes, row))
+    rows.sort(key=lambda pair: pair[0])
+    if len(rows) < 2:
+        return None
+    x = np.array([ratio for ratio, _ in rows])
+    lost, low, high = (np.array([value_of(row, "lost_pct")[i] for _, row in rows]) for i in range(3))
+    line = np.union1d([0.0, max(1.0, float(x.max()))], [1.0])
+    apart = np.abs(lost - np.array([value_of(row, "model_pct")[0] for _, row in rows]))
+    return figures.lines(
+        "ring-overwrite-steady",
+        "A log with a reader at a set rate: what it loses",
+        "Rates as they were met, loss as the reader counted it. The line is 1 \N{MINUS SIGN} reads / writes, or "
+        "nothing for a reader that keeps up; no median is further than "
+        f"{plain(float(np.nanmax(apart)), 2)} percentage points from it.",
+        table(
+            "Loss by the reader's rate, its model by the rates that were met in the same process, and what a call took",
+            ("asked", "reads \N{DIVISION SIGN} writes", "lost", "model", "a write", "a read"),
+            [
+                (
+                    f"{count(_number(row, 'read_pct'))} %",
+                    plain(ratio, 3),
+                    with_bounds(*value_of(row, "lost_pct"), "%"),
+                    with_bounds(*value_of(row, "model_pct"), "%"),
+                    ns_with_bounds(*value_of(row, "write_ns")),
+                    ns_with_bounds(*value_of(row, "read_ns")),
+                )
+                for ratio, row in rows
+            ],
+        ),
+        [
+            Series("model", line, steady_loss(line), drawn="line"),
+            Series("counted", x, lost, low, high, drawn="points"),
+        ],
+        x_label="rate of reading \N{DIVISION SIGN} rate of writing",
+        y_label="% of the records lost",
+    )
