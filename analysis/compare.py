@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fencepost.analysis import verdict as verdicts
 from fencepost.analysis.rounds import RowRounds, read_rows
 from fencepost.analysis.verdict import REPORT_ERROR, ROW_ERROR, Decision, Verdict, fewest_rounds
+from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,7 +96,7 @@ class Comparison:
 
 
 def compare_sides(folder: Path | str, margin: float) -> Comparison:
-    """Verdicts on a run of ``fencepost ab``.
+    """Verdicts on a run of ``fencepost ab``; ratios without verdicts where rounds of its plan are missing.
 
     Raises
     ------
@@ -104,7 +105,18 @@ def compare_sides(folder: Path | str, margin: float) -> Comparison:
     NothingMeasuredError
         when no row was measured, or all batches of all rows were disturbed.
     """
-    return judge_rounds(read_rows(folder), margin)
+    found = judge_rounds(read_rows(folder), margin)
+    done, planned = len(schema.round_files(Path(folder))), int(schema.read_run(Path(folder))["plan"]["rounds"])
+    return found if done >= planned else _without_verdicts(found, f"{done} of {planned} rounds")
+
+
+def _without_verdicts(found: Comparison, reason: str) -> Comparison:
+    """The same ratios, claimed by nobody: how many rounds there are was not decided beforehand."""
+    rows = tuple(
+        replace(row, decision=replace(row.decision, verdict=Verdict.UNDECIDED, more=None, reason=reason))
+        for row in found.rows
+    )
+    return replace(found, rows=rows)
 
 
 def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
@@ -127,8 +139,8 @@ def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
     ]
     if noise > margin:
         notes.append(
-            f"identical code differed by {noise:.2%}, more than the margin of {margin:.2%}: nothing smaller is called "
-            "changed, and nothing is called the same"
+            f"identical code differed by {noise * 100:.3g} %, more than the margin of {margin * 100:.3g} %: nothing "
+            "smaller is called changed, and nothing is called the same"
         )
     least = fewest_rounds(min(ROW_ERROR, REPORT_ERROR / len(usable)))
     if any(row.decision.rounds < least for row in found):

@@ -226,6 +226,8 @@ class Runner:
         tells which CPUs may be used now; asked before and after each round.
     patience_s
         see `PATIENCE_S`.
+    go_on
+        the command that completes an interrupted run, for its last sentence.
     """
 
     def __init__(
@@ -236,8 +238,10 @@ class Runner:
         *,
         usable: Callable[[], set[int]] = usable_cpus,
         patience_s: float = PATIENCE_S,
+        go_on: str = "fencepost run --resume",
     ) -> None:
         self.engine = engine
+        self.go_on = go_on
         self.folder = folder
         self.plan = folder.plan
         self.progress = progress or Progress()
@@ -555,7 +559,7 @@ class Runner:
         there = len(schema.round_files(self.folder.path))
         return (
             f"{sentence}; {there} of {self.plan.rounds} rounds are complete and kept, "
-            f"go on with: fencepost run --resume {self.folder.path}"
+            f"go on with: {self.go_on} {self.folder.path}"
         )
 
     @contextlib.contextmanager

@@ -11,6 +11,9 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
+    from fencepost.analysis.compare import Comparison
+    from fencepost.bench.runfolder import RunFolder
+    from fencepost.bench.runner import Progress
     from fencepost.bench.topology import Topology
 
 ROUNDS = {"quick": 12, "standard": 24, "rigorous": 60}
@@ -19,8 +22,8 @@ DEFAULT_BASE = Path("results") / "ab"
 
 
 @click.command(name="ab", short_help="Compare two versions of a kernel, interleaved; with a verdict.")
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
 @click.option(
     "--only", multiple=True, metavar="KERNEL", help="Of the kernels in two files only these (names, globs, topics)."
 )
@@ -45,14 +48,15 @@ DEFAULT_BASE = Path("results") / "ab"
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the run's folder goes.  [default: results/ab]")
+@click.option("--resume", metavar="RUN", help="Complete an interrupted comparison, or judge a complete one again.")
 @gate_option
 @markdown_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @json_option
 @verbose_option
 def ab_command(
-    old: str,
-    new: str,
+    old: str | None,
+    new: str | None,
     only: tuple[str, ...],
     settings: tuple[str, ...],
     cflags: str,
@@ -62,6 +66,7 @@ def ab_command(
     seed: int | None,
     cpus: str | None,
     out: Path | None,
+    resume: str | None,
     fail_on: tuple[str, ...],
     as_markdown: bool,
     quiet: bool,
@@ -73,7 +78,8 @@ def ab_command(
     Every round is a fresh process that holds both sides and measures them in the order old, new, new, old (or the other
     way round). The number of rounds is fixed beforehand. A row is *changed* when the whole interval of the ratio lies
     beyond the margin, *same* when it lies inside, and *undecided* otherwise: then it says how many more rounds a new
-    measurement should have.
+    measurement should have. Ctrl-C keeps the complete rounds and prints their ratios, without verdicts; go on with
+    --resume.
     """
     import shlex
 
@@ -86,30 +92,108 @@ def ab_command(
         options = shlex.split(cflags)
     except ValueError as error:
         raise UsageError(f"--cflags {cflags}: cannot be read ({str(error).lower()})") from error
-    folder, notes = _measure(
-        old, new, only, settings, options, profile, rounds, seed, cpus, out or DEFAULT_BASE, quiet=quiet or as_json
-    )
     from dataclasses import replace
 
     from fencepost.analysis import compare
-    from fencepost.bench.errors import MeasureError
+    from fencepost.bench.errors import MeasureError, RunInterruptedError
 
+    notes: list[str] = []
+    if resume is not None:
+        folder = _go_on(resume, out or DEFAULT_BASE)
+    elif old is None or new is None:
+        raise UsageError("two sides are needed: fencepost ab OLD NEW; see `fencepost ab --help`")
+    else:
+        folder, notes = _begin(old, new, only, settings, options, profile, rounds, seed, cpus, out or DEFAULT_BASE)
+    stopped: RunInterruptedError | None = None
+    with folder:
+        try:
+            complete(folder, "ab", _progress(quiet=quiet or as_json))
+        except RunInterruptedError as error:
+            stopped = error
     try:
-        found = compare.compare_sides(folder, margin)
+        found = compare.compare_sides(folder.path, margin)
     except compare.NothingMeasuredError as error:
-        raise MeasureError(str(error)) from error
-    found = replace(found, notes=(*notes, *found.notes))
+        raise stopped or MeasureError(str(error)) from error
+    found = replace(found, notes=(*notes, *found.notes, *_advice(found)))
     if as_json:
-        display.print_json({"run": folder.name, "folder": str(folder.resolve()), **found.as_json()})
+        display.print_json({"run": folder.id, "folder": str(folder.path.resolve()), **found.as_json()})
     elif as_markdown:
-        click.echo(verdicts.as_markdown(found, f"{old} against {new}"), nl=False)
+        click.echo(verdicts.as_markdown(found, _title(old, new, folder)), nl=False)
     else:
         verdicts.show(found)
-        click.echo(f"samples: {display.short_path(folder)}")
+        click.echo(f"samples: {display.short_path(folder.path)}")
+    if stopped is not None:
+        raise stopped
     return int(any(found.fails(gate) for gate in fail_on))
 
 
-def _measure(
+def _title(old: str | None, new: str | None, folder: RunFolder) -> str:
+    return f"{old} against {new}" if old is not None else folder.id
+
+
+def _advice(found: Comparison) -> list[str]:
+    """What to do about undecided rows: measure anew, with as many rounds as they want in all."""
+    from fencepost.analysis.verdict import Verdict
+
+    wanted = [
+        row.decision.rounds + row.decision.more
+        for row in found.rows
+        if row.decision.verdict is Verdict.UNDECIDED and row.decision.more
+    ]
+    if not wanted:
+        return []
+    return [f"for a decision measure anew with --rounds {max(wanted)}: more rounds on top of these would be a peek"]
+
+
+def _progress(*, quiet: bool) -> Progress:
+    from fencepost.bench.runner import Progress
+
+    if quiet:
+        return Progress()
+    from fencepost.cli.progress import progress_on
+
+    return progress_on()
+
+
+def complete(folder: RunFolder, command: str, progress: Progress) -> None:
+    """Measure the missing rounds of a run with sides; `command` is the one that goes on with it, for its last words."""
+    from fencepost.bench import engine as engines
+    from fencepost.bench.runner import Runner
+
+    Runner(engines.load(), folder, progress, go_on=f"fencepost {command} --resume").run()
+
+
+def _go_on(name: str, base: Path) -> RunFolder:
+    """Open the comparison that a user names with --resume."""
+    from fencepost.analysis.rounds import planned_rows
+    from fencepost.bench import engine as engines
+    from fencepost.bench import runfolder, schema
+    from fencepost.bench.errors import UsageError
+    from fencepost.cli import run as runs
+
+    path = runfolder.find(name, base)
+    run = schema.read_run(path)
+    if not planned_rows(run) or "rounds_a_repeat" in run:
+        other = "selfcheck" if "rounds_a_repeat" in run else "run"
+        raise UsageError(f"{path}: not made by fencepost ab; resume it with `fencepost {other} --resume`")
+    refuse_beside_resume("only", "settings", "cflags", "profile", "rounds", "seed", "cpus", "old", "new")
+    return runs._resume(engines.load(), path, {}, None, None, None, [])
+
+
+def refuse_beside_resume(*names: str) -> None:
+    """Refuse options and arguments that the plan of an interrupted run has already decided."""
+    from click.core import ParameterSource
+
+    from fencepost.bench.errors import UsageError
+
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            word = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+            raise UsageError(f"{word} with --resume: the plan is the interrupted run's; leave it out")
+
+
+def _begin(
     old: str,
     new: str,
     only: tuple[str, ...],
@@ -120,10 +204,8 @@ def _measure(
     seed: int | None,
     cpus: str | None,
     base: Path,
-    *,
-    quiet: bool,
-) -> tuple[Path, list[str]]:
-    """Measure; returns the run folder, and what is to be said of it."""
+) -> tuple[RunFolder, list[str]]:
+    """A new comparison's folder, and what is to be said of it."""
     import secrets
 
     from fencepost.bench import engine as engines
@@ -131,7 +213,6 @@ def _measure(
     from fencepost.bench import runfolder
     from fencepost.bench.runner import describe_run
     from fencepost.bench.sides import make_ab_plan
-    from fencepost.cli import run as runs
     from fencepost.cli import sides
 
     engine = engines.load()
@@ -156,9 +237,7 @@ def _measure(
     notes += [f"{item.case}: not measurable here, {item.reason}" for item in plan.unmeasurable]
     notes += plan.notes
     machine = machine_facts(engine, topology, allowed)
-    with runfolder.create(base, machine, describe_run(engine, plan, own)) as folder:
-        runs._measure(engine, folder, quiet=quiet)
-    return folder.path, notes
+    return runfolder.create(base, machine, describe_run(engine, plan, own)), notes
 
 
 def rounds_for(rows: int, profile: str, rounds: int | None) -> int:

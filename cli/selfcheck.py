@@ -56,31 +56,37 @@ def selfcheck_command(
     against 102) are always among the rows; each KERNEL (names, globs, topics) adds a row of identical code. Takes some
     minutes. Ctrl-C keeps what is done and prints it; go on with --resume.
     """
-    from fencepost.analysis.selfcheck import check
-    from fencepost.bench.errors import MeasureError, RunInterruptedError
-    from fencepost.cli import display
+    from fencepost.analysis.selfcheck import TRUE_EFFECT, check
+    from fencepost.bench.errors import MeasureError, RunInterruptedError, UsageError
+    from fencepost.cli import ab, display
 
+    if margin >= TRUE_EFFECT:
+        raise UsageError(
+            f"--margin {margin * 100:g}%: counts the true effect of 2 % as the same, so nothing is left to be found"
+        )
+    if resume is not None:
+        ab.refuse_beside_resume("kernels", "pairs", "rounds", "seed", "cpus")
     folder, rounds = (
         _begin(kernels, pairs, rounds, seed, cpus, out or DEFAULT_BASE)
         if resume is None
         else _go_on(resume, out or DEFAULT_BASE)
     )
-    stopped = None
+    stopped: RunInterruptedError | None = None
     with folder:
         try:
-            _run(folder, rounds, quiet=quiet or as_json)
-        except RunInterruptedError:
-            stopped = f"interrupted; go on with: fencepost selfcheck --resume {display.short_path(folder.path)}"
+            ab.complete(folder, "selfcheck", _progress(rounds, quiet=quiet or as_json))
+        except RunInterruptedError as error:
+            stopped = error
     found = check(folder.path, rounds, margin)
     if not found.repeats:
-        raise MeasureError(f"{stopped or folder.path}; not one repeat is complete yet")
+        raise stopped or MeasureError(f"{folder.path}: not one repeat of it is complete")
     if as_json:
         display.print_json({"run": folder.id, "complete": stopped is None, **found.as_json()})
     else:
         _show(found)
         click.echo(f"samples: {display.short_path(folder.path)}")
     if stopped is not None:
-        raise MeasureError(stopped)
+        raise stopped
     return 0
 
 
@@ -141,15 +147,9 @@ def _go_on(name: str, base: Path) -> tuple[RunFolder, int]:
     return runs._resume(engines.load(), path, {}, None, None, None, []), rounds
 
 
-def _run(folder: RunFolder, rounds: int, *, quiet: bool) -> None:
-    from fencepost.bench import engine as engines
-    from fencepost.bench.runner import Progress, Runner
-
-    Runner(engines.load(), folder, Progress() if quiet else _progress(rounds)).run()
-
-
-def _progress(rounds: int) -> Any:
-    """The usual bar; where there is no terminal, a line a repeat and not a line a round."""
+def _progress(rounds: int, *, quiet: bool) -> Any:
+    """The usual bar; where there is no terminal, a line after every tenth repeat and not a line a round."""
+    from fencepost.bench.runner import Progress
     from fencepost.cli.progress import BarProgress, PlainProgress, progress_on
 
     class Repeats(PlainProgress):
@@ -160,6 +160,8 @@ def _progress(rounds: int) -> Any:
             else:
                 self._left.remove(round_number)
 
+    if quiet:
+        return Progress()
     usual = progress_on()
     return usual if isinstance(usual, BarProgress) else Repeats()
 

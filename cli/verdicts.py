@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 GATES = ("slower", "changed", "undecided")
 HEADER = ("case", "old", "new", "ratio", "interval", "verdict")
 LARGEST_MARGIN_PCT = 50.0
+SMALLEST_MARGIN_PCT = 0.01
+"""Identical code has been seen to differ by more in calm runs of the steadiest kernels: see docs/statistics.md."""
 
 
 def margin_option(command: Command) -> Command:
@@ -59,18 +61,23 @@ def _margin(_context: click.Context, _parameter: click.Parameter, text: str) -> 
     if math.isnan(percent):
         raise UsageError(f"--margin {text}: not a percentage; write 1% or 0.5%")
     if percent <= 0:
+        raise UsageError(f"--margin {text}: must be above 0, as no two measurements are exactly alike; write 1%")
+    if percent < 1 and "%" not in text:
+        raise UsageError(f"--margin {text}: {percent:g}% or {percent * 100:g}%? Write the sign")
+    if percent < SMALLEST_MARGIN_PCT:
         raise UsageError(
-            f"--margin {text}: with nothing or less between them no two measurements are the same; write 1%"
+            f"--margin {text}: finer than identical code can be told apart; write {SMALLEST_MARGIN_PCT:g}% or more"
         )
     if percent > LARGEST_MARGIN_PCT:
         raise UsageError(
-            f"--margin {text}: half as much again counts as the same; write {LARGEST_MARGIN_PCT:.0f}% or less"
+            f"--margin {text}: so coarse that what takes half as long again counts as the same; write "
+            f"{LARGEST_MARGIN_PCT:.0f}% or less"
         )
     return percent / 100
 
 
 def ratio(decision: Decision) -> str:
-    """``+2.01 %``, by how much new differs from old; ``x 1.53`` where that is far."""
+    """``+2.01 %``, by how much new differs from old; ``x 1.530`` where that is far."""
     return _ratio(decision.ratio)
 
 
@@ -86,7 +93,7 @@ def _ratio(value: float) -> str:
         return "–"
     if 0.5 <= value <= 1.5:
         return f"{(value - 1) * 100:+.2f} %"
-    return f"x {value:.3g}"
+    return f"x {value:.3f}" if value < 10 else f"x {value:.4g}"
 
 
 def words(row: Row) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -240,6 +242,11 @@ def test_a_revision_outside_of_a_repository(tmp_path: Path, monkeypatch: pytest.
         (("good/steady", "good/steady", "--margin", "0"), "--margin 0"),
         (("good/steady", "good/steady", "--margin=-1%"), "--margin -1%"),
         (("good/steady", "good/steady", "--margin", "9000%"), "--margin 9000%"),
+        (("good/steady", "good/steady", "--margin", "inf%"), "--margin inf%"),
+        (("good/steady", "good/steady", "--margin", "nan"), "not a percentage"),
+        (("good/steady", "good/steady", "--margin", "0.0001%"), "finer than identical code"),
+        (("good/steady", "good/steady", "--margin", "0.02"), "0.02% or 2%"),
+        (("good/steady",), "two sides are needed"),
         (("good/steady", "good/steady", "--margin", "some"), "not a percentage"),
         (("good/steady", "good/steady", "--rounds", "1"), "decide nothing"),
         (("good/steady", "good/steady", "--set", "none=3"), "no kernel that is compared"),
@@ -266,6 +273,63 @@ def test_more_rows_want_more_rounds() -> None:
     assert ab.rounds_for(100_000, "quick", None) > 20
     with pytest.raises(UsageError, match="100 rows"):
         ab.rounds_for(100, "quick", 9)
+
+
+# Ctrl-C, and going on.
+
+
+def interrupted(cwd: Path, rounds: int, *arguments: str) -> tuple[Path, str, str]:
+    """Send SIGINT to a comparison once it has `rounds` complete rounds: its folder, and what it said."""
+    process = subprocess.Popen(
+        runtime.command(*arguments), cwd=cwd, env=runtime.environment(), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        runtime.wait_for(lambda: len(list(cwd.glob("results/*/*/rounds/*.parquet"))) >= rounds)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 3 and "Traceback" not in errors, errors
+    (folder,) = cwd.glob("results/*/*")
+    return folder, out, errors.strip().splitlines()[-1]
+
+
+def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> None:
+    sides = ("good/steady", "good/steady[size=8KiB]")
+    folder, out, last = interrupted(tmp_path, 8, "ab", *sides, "--rounds", "3000", "-q", "--fail-on", "undecided")
+    done = len(schema.round_files(folder))
+    assert f"undecided: {done} of 3000 rounds" in out and "1 row: 1 undecided" in out
+    assert f"go on with: fencepost ab --resume {folder.relative_to(tmp_path)}" in last, last
+    run = json.loads((folder / schema.RUN_FILE).read_text())
+    # As if it had been begun with so few rounds.
+    run["plan"]["rounds"] = done + 2
+    run["plan_sha256"] = plans.plan_from_json(run["plan"]).sha256()
+    (folder / schema.RUN_FILE).write_text(json.dumps(run))
+    for _ in range(2):  # the second time it is complete, and only judged
+        again = fencepost("ab", "--resume", folder, "--json", "--margin", "50%", cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+        (row,) = json.loads(again.stdout)["rows"]
+        assert row["rounds"] == done + 2 and "rounds" not in row["reason"]
+    assert "leave it out" in refused(2, "ab", "--resume", folder, "--rounds", "9", cwd=tmp_path)
+    assert "leave it out" in refused(2, "ab", *sides, "--resume", folder, cwd=tmp_path)
+
+
+def test_what_is_no_comparison_is_not_gone_on_with(tmp_path: Path) -> None:
+    import synthetic
+
+    folder = synthetic.write_run(tmp_path / "run")
+    assert "fencepost run --resume" in refused(2, "ab", "--resume", folder, cwd=tmp_path)
+
+
+def test_undecided_rows_say_how_to_measure_anew() -> None:
+    rows = [row("r", [1.0] * 24, [1.0] * 12 + [1.02] * 12), row("s", [1.0] * 24, [1.02] * 24)]
+    found = compare.judge_rounds(rows, 0.015)
+    wanted = found.rows[0].decision.more
+    advice = ab._advice(found)
+    assert advice == [] if not wanted else f"--rounds {24 + wanted}" in advice[0]
+    noisy = compare.judge_rounds([row("r", [1.0] * 24, [1.0] * 8 + [1.03] * 16)], 0.01)
+    assert noisy.rows[0].decision.more and f"--rounds {24 + noisy.rows[0].decision.more}" in ab._advice(noisy)[0]
 
 
 # Reading.
@@ -336,3 +400,19 @@ def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path) -> None:
     again = runtime.fencepost("selfcheck", "--resume", str(folder), "-q", cwd=tmp_path, env=env)
     assert again.returncode == 0, again.stderr
     assert "2 repeats of 6 rows" in again.stdout and "true 2 % found" in again.stdout
+    assert "leave it out" in refused(2, "selfcheck", "--resume", folder, "--pairs", "3", cwd=tmp_path)
+    assert "fencepost selfcheck --resume" in refused(2, "ab", "--resume", folder, cwd=tmp_path)
+
+
+def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
+    monkeypatch.setattr(runtime, "environment", functools.partial(runtime.environment, FENCEPOST_ENGINE=None))
+    folder, out, last = interrupted(tmp_path, 8, "selfcheck", "--pairs", "400", "--rounds", "7", "-q")
+    assert f"{len(schema.round_files(folder)) // 7} repeats of 6 rows" in out
+    assert f"go on with: fencepost selfcheck --resume {folder.relative_to(tmp_path)}" in last, last
+
+
+def test_a_margin_that_hides_the_true_effect_checks_nothing(tmp_path: Path) -> None:
+    assert "nothing is left" in refused(2, "selfcheck", "--margin", "2%", cwd=tmp_path)
