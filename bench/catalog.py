@@ -16,8 +16,8 @@ from fencepost.bench.errors import EngineError, UsageError
 
 PROFILE_NAMES = ("quick", "standard", "rigorous")
 
-Place = Literal["any", "each_cpu", "pairs", "all", "sweep"]
-_PLACES: tuple[Place, ...] = ("any", "each_cpu", "pairs", "all", "sweep")
+Place = Literal["any", "each_cpu", "pairs", "all", "sweep", "one_cpu"]
+_PLACES: tuple[Place, ...] = ("any", "each_cpu", "pairs", "all", "sweep", "one_cpu")
 
 _NUMBER = re.compile(r"([+-]?[0-9]+(?:_[0-9]+)*|0[xX][0-9a-fA-F]+)\s*([A-Za-z]*)")
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "B": 1}

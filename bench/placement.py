@@ -39,6 +39,7 @@ class PlaceKind(enum.IntEnum):
     PAIRS = 2
     ALL = 3
     SWEEP = 4
+    ONE_CPU = 5
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,8 @@ def place(
     -------
     Placements or Shortage
         `PlaceKind.PAIRS` takes both directions of each pair. `PlaceKind.SWEEP` takes 1, 2, 4 … and all CPUs, as far as
-        the kernel's range of threads goes; each team holds the smaller ones, in the same order.
+        the kernel's range of threads goes; each team holds the smaller ones, in the same order. `PlaceKind.ONE_CPU`
+        puts all `threads` on the CPU that a single one would get.
 
     Raises
     ------
@@ -230,9 +232,12 @@ def place(
     if kind is PlaceKind.PAIRS and threads != 2:
         raise ValueError(f"pairs are placements of 2 threads, not {threads}")
     usable = sorted(set(allowed) & set(topology.cpus))
+    relations = Relations(topology)
+    if kind is PlaceKind.ONE_CPU and usable:
+        team = _team(topology, relations, usable, 1) * threads
+        return Placements((Placement(team, OVERSUBSCRIBED if threads > 1 else None),), False, 1)
     if len(usable) < threads:
         return Shortage(threads, len(usable), len(topology.cpus))
-    relations = Relations(topology)
     if kind is PlaceKind.PAIRS:
         return _pairs(relations, usable, most_pairs, seed)
     most = max(threads, most_threads or len(usable))

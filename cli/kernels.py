@@ -159,6 +159,7 @@ def _facts(engine: Engine, kernel: KernelInfo) -> list[str]:
         "pairs": "on pairs of CPUs, both directions",
         "all": "over all usable CPUs",
         "sweep": "over 1, 2, 4 … and all usable CPUs, as far as the range goes",
+        "one_cpu": "all on one CPU",
     }[kernel.place]
     facts = [
         f"one operation is one {kernel.unit}" if kernel.kind == "loop" else f"one event is one {kernel.unit}",

@@ -47,6 +47,7 @@ extern "C" {
 #define PLACE_PAIRS 2    /* one case per pair of CPUs and direction, sampled by relation where there are many */
 #define PLACE_ALL 3      /* one case over all usable CPUs */
 #define PLACE_SWEEP 4    /* one case over 1, 2, 4 ... and all usable CPUs each, within the range of threads */
+#define PLACE_ONE_CPU 5  /* one case, all threads.min threads on the one best CPU, labelled oversubscribed */
 
 #define KERNEL_ONCE 1   /* measured in the first round only: a picture of time, not an estimate */
 #define KERNEL_TWIN 2   /* its default case runs twice under two names in every round: the A/A row */

@@ -122,7 +122,7 @@ static const char *descriptor_fault(const struct kernel *kernel)
         return "has events but no events_per_batch";
     if (kernel->threads.min < 1 || kernel->threads.max < kernel->threads.min || kernel->threads.max > MAX_TEAM)
         return "has an impossible range of threads";
-    if (kernel->place > PLACE_SWEEP)
+    if (kernel->place > PLACE_ONE_CPU)
         return "has an unknown placement";
     fault = parameters_fault(kernel);
     return fault ? fault : metrics_fault(kernel);

@@ -332,7 +332,7 @@ def test_every_kind_can_be_placed_on_real_machines(name: str, tmp_path_factory: 
 @given(topologies(), st.data())
 def test_every_placement_is_inside_and_distinct(topology: Topology, data: st.DataObject) -> None:
     allowed = data.draw(st.sets(st.sampled_from([*topology.cpus, 999])))
-    kind = data.draw(st.sampled_from(PlaceKind))
+    kind = data.draw(st.sampled_from([kind for kind in PlaceKind if kind is not PlaceKind.ONE_CPU]))
     threads = 2 if kind is PlaceKind.PAIRS else data.draw(st.integers(1, 6))
     usable = allowed & set(topology.cpus)
     result = place(topology, allowed, kind, threads)
@@ -345,6 +345,20 @@ def test_every_placement_is_inside_and_distinct(topology: Topology, data: st.Dat
         assert set(placement.cpus) <= usable
         assert len(set(placement.cpus)) == len(placement.cpus) >= threads
         assert placement.relation in (RELATIONS if len(placement.cpus) > 1 else (None,))
+
+
+@settings(deadline=None)
+@given(topologies(), st.data())
+def test_one_cpu_has_all_threads_on_the_best_one(topology: Topology, data: st.DataObject) -> None:
+    usable = sorted(data.draw(st.sets(st.sampled_from(topology.cpus))))
+    threads = data.draw(st.integers(1, 6))
+    found = place(topology, usable, PlaceKind.ONE_CPU, threads)
+    if not usable:
+        assert isinstance(found, Shortage)
+        return
+    (single,) = placed(topology, usable, PlaceKind.ANY, 1)
+    assert isinstance(found, Placements)
+    assert found.placements == (Placement(single.cpus * threads, OVERSUBSCRIBED if threads > 1 else None),)
 
 
 @settings(deadline=None)

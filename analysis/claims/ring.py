@@ -12,13 +12,13 @@ from fencepost.analysis.tables import with_bounds
     "ring/lockless",
     "ring buffer lockless lockfree",
     "",
-    ["ring/spsc", "ring/naive", "ring/mutex"],
+    ["ring/spsc", "ring/naive", "ring/mutex_spin"],
     "lockless rings beat a mutex",
 )
 def lockless(analysis: Analysis) -> Verdict:
     """An item under a mutex over one without, round by round: the plainest lockless ring and the library's."""
     wanted = {"capacity": 1024, "bytes": 8, "batch": 1}
-    locked = grid(analysis, "ring/mutex")
+    locked = grid(analysis, "ring/mutex_spin")
     gains = {}
     for name in ("ring/naive", "ring/spsc"):
         free = grid(analysis, name)
@@ -27,7 +27,7 @@ def lockless(analysis: Analysis) -> Verdict:
             if i is not None and j is not None and locked.ns.shape[0] == free.ns.shape[0]:
                 gains[f"{name}, pause={pause}"] = pooled(locked.ns[:, i] / free.ns[:, j])
     if not gains:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs ring/mutex beside ring/naive or ring/spsc, on two CPUs.")
+        return Verdict(Outcome.NOT_MEASURABLE, "", "needs ring/mutex_spin beside ring/naive or ring/spsc, on two CPUs.")
     figure = "a mutex costs " + "; ".join(f"×{with_bounds(*gain[:3])} ({name})" for name, gain in gains.items())
     if all(above(gain, 1) for gain in gains.values()):
         return Verdict(Outcome.CONFIRMED, figure, "Every lockless ring was faster; how much, its use of lines decides.")

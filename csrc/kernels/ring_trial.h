@@ -171,13 +171,19 @@ static inline int ring_trial_throughput_check(struct trial *trial)
 #define RING_TRIAL_THROUGHPUT(ring)                                                                                    \
     RING_TRIAL_THROUGHPUT_OF(ring, NULL, "16 64 256 1024 4096 16384 65536 262144 1048576", NULL, NULL)
 
+#define RING_TRIAL_METRICS                                                                                             \
+    {                                                                                                                  \
+        {"full_per_item", "refusals", "pushes that met a full ring, per item"},                                        \
+            {"empty_per_item", "refusals", "pops that met an empty ring, per item"},                                   \
+        {                                                                                                              \
+            "regime", "1", "-1: all refusals met an empty ring, 1: all a full one"                                     \
+        }                                                                                                              \
+    }
+
 /* The same with the swept capacities, sizes and batches of the standard profile: each a text as in struct parameter. */
 #define RING_TRIAL_THROUGHPUT_OF(ring, capacities, all_capacities, sizes, batches)                                     \
     .unit = "item", .threads = {2, 2}, .place = PLACE_ANY,                                                             \
-    .parameters = RING_TRIAL_PARAMETERS(capacities, all_capacities, sizes, batches),                                   \
-    .metrics = {{"full_per_item", "refusals", "pushes that met a full ring, per item"},                                \
-                {"empty_per_item", "refusals", "pops that met an empty ring, per item"},                               \
-                {"regime", "1", "-1: all refusals met an empty ring, 1: all a full one"}},                             \
+    .parameters = RING_TRIAL_PARAMETERS(capacities, all_capacities, sizes, batches), .metrics = RING_TRIAL_METRICS,    \
     .setup = ring##_throughput_setup, .run = ring##_throughput_8, .check = ring_trial_throughput_check,                \
     .teardown = ring##_teardown
 

@@ -1,0 +1,127 @@
+/*
+ * ring/one_cpu, ring/one_cpu_spin: what is a lockless ring worth when both threads share one CPU?
+ *
+ * One operation is one item of 8 bytes; producer and consumer are pinned to the same CPU, so that only one of them runs at a time. In
+ * ring/one_cpu who is refused gives the CPU away (or sleeps, by design); in ring/one_cpu_spin who is refused tries on, and the other
+ * runs only once the scheduler has had enough of it.
+ * Excluded:  making the ring; the team's start.
+ * Expect:    giving way, the ring is filled and emptied in turn, and an item costs its copying plus 1/capacity of a switch: the design
+ *            matters as much as an uncontended lock costs. Spinning, a slice of the scheduler (3-4 ms) per lap of the ring, whatever
+ *            the design: 3-8 us an item at 1024 (arithmetic; perfbook and the notes have no figure).
+ * Hazards:   what spinning costs is the scheduler's slice, not the ring's. Windows are two laps of the ring, or a lucky one would hold
+ *            no switch at all.
+ * Not shown: other threads on the same CPU; real-time priorities, under which a spinning thread waits for ever.
+ */
+#define _GNU_SOURCE
+#include "ring_designs.h"
+
+enum { DESIGN = RING_PAUSE + 1 };
+
+#define SPIN_BATCHES 2         /* of several slices each */
+#define LONG_ENOUGH_NS 6000000 /* two slices or more of a scheduler's usual 2-4 ms */
+
+#define RING spsc
+#include "ring_trial.h"
+#define RING naive
+#include "ring_trial.h"
+#define RING cached
+#include "ring_trial.h"
+#define RING seq_cst
+#include "ring_trial.h"
+#define RING mutex_spin
+#include "ring_trial.h"
+#define RING mutex_condvar
+#include "ring_trial.h"
+#define RING pipe
+#define RING_HAS_BULK
+#include "ring_trial.h"
+#define RING eventfd
+#include "ring_trial.h"
+
+static int (*const setups[RING_DESIGN_COUNT])(struct trial *trial) = {
+#define MAKE_ROW(name) name##_throughput_setup,
+    RING_DESIGNS(MAKE_ROW)
+#undef MAKE_ROW
+};
+
+/* Two laps: at least one hand-over of the CPU lies within a window, however it begins. */
+static int one_cpu_setup(struct trial *trial)
+{
+    const int status = setups[trial->value[DESIGN]](trial);
+    struct ring_trial *state = trial->state;
+
+    if (status)
+        return status;
+    state->wait = RING_YIELD;
+    trial->granule = 2 * (uint64_t)trial->value[RING_CAPACITY];
+    return 0;
+}
+
+static int spin_setup(struct trial *trial)
+{
+    const int status = one_cpu_setup(trial);
+    struct ring_trial *state = trial->state;
+
+    if (status)
+        return status;
+    state->wait = RING_RELAX;
+    /* The lap is long already: the engine's stretch of windows on shared CPUs is for rings that give way. */
+    trial->batch_ns = LONG_ENOUGH_NS;
+    return 0;
+}
+
+static void teardown(struct trial *trial)
+{
+    ring_trial_teardown(trial, ring_designs[trial->value[DESIGN]].destroy);
+}
+
+/* Two windows, the warm-up and the engine's search, of 6 ms each with both threads on the CPU. */
+static uint64_t one_cpu_cost_ns(const struct trial *trial)
+{
+    (void)trial;
+    return UINT64_C(4) * LONG_ENOUGH_NS;
+}
+
+/* Windows, warm-up and the three tries of the search, each two to four slices of 3 ms. */
+static uint64_t spin_cost_ns(const struct trial *trial)
+{
+    (void)trial;
+    return (SPIN_BATCHES + 1 + 3) * UINT64_C(3) * 3000000;
+}
+
+#define ONE_CPU_PARAMETERS(designs, capacities, all)                                                                   \
+    {"capacity", "items", "of the ring", NULL, 1024, NULL, capacities, all},                                           \
+        {"bytes", "bytes", "size of an item", NULL, 8, NULL, NULL, NULL},                                              \
+        {"batch", "items", "pushed and popped by one call", NULL, 1, NULL, NULL, NULL},                                \
+        {"pause", "", "a spin hint after a refusal, where one spins", "no yes", 1, NULL, NULL, NULL},                  \
+    {                                                                                                                  \
+        "design", "", "which ring", RING_DESIGN_LABELS, RING_DESIGN_spsc, NULL, designs, "*"                           \
+    }
+
+KERNEL(one_cpu,
+    .name       = "ring/one_cpu",
+    .summary    = "items between two threads of one CPU, each giving way when refused",
+    .unit       = "item",
+    .threads    = { .min = 2, .max = 2 },
+    .place      = PLACE_ONE_CPU,
+    .parameters = { ONE_CPU_PARAMETERS("spsc seq_cst mutex_spin mutex_condvar", NULL, "16 1024") },
+    .metrics    = RING_TRIAL_METRICS,
+    .setup      = one_cpu_setup,
+    .run        = spsc_throughput_8,
+    .check      = ring_trial_throughput_check,
+    .teardown   = teardown,
+    .cost_ns    = one_cpu_cost_ns);
+KERNEL(one_cpu_spin,
+    .name       = "ring/one_cpu_spin",
+    .summary    = "the same, each spinning when refused",
+    .unit       = "item",
+    .threads    = { .min = 2, .max = 2 },
+    .place      = PLACE_ONE_CPU,
+    .parameters = { ONE_CPU_PARAMETERS("spsc", NULL, NULL) },
+    .metrics    = RING_TRIAL_METRICS,
+    .batches    = SPIN_BATCHES,
+    .setup      = spin_setup,
+    .run        = spsc_throughput_8,
+    .check      = ring_trial_throughput_check,
+    .teardown   = teardown,
+    .cost_ns    = spin_cost_ns);

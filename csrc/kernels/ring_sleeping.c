@@ -1,0 +1,41 @@
+/*
+ * ring/pipe, ring/eventfd, ring/pipe_round_trip, ring/eventfd_round_trip: what do the kernel's own means of passing items cost?
+ *
+ * One operation is one item, or one item there and back (ring_sleeping.h):
+ *   pipe     a blocking pipe, a write and a read for each item; a batch is one write, and one read of what is there
+ *   eventfd  the library's SPSC ring, and an eventfd for each side to sleep at: who finds nothing to do says so and sleeps, and the other
+ *            side rings only if somebody sleeps. So do virtio and io_uring; an eventfd that counts items would be two system calls an item.
+ * Excluded:  making them; the team's start.
+ * Expect:    a pipe: two system calls and a copy each way, 0.5-2 us an item; a round trip is two wake-ups, as of condition variables
+ *            (ring/mutex_condvar_round_trip: 82 us on the reference guest). With an eventfd, near the ring's own time plus a fence while
+ *            nobody sleeps (fence/cost), and a wake-up where somebody does.
+ * Hazards:   a pipe holds whole pages, at least one: `capacity` is a lower bound, and where it is more than fs.pipe-max-size, none.
+ * Not shown: spinning for a while before going to sleep, the usual compromise; epoll.
+ */
+#define _GNU_SOURCE
+#include "ring_sleeping.h"
+#include "ring_trial.h"
+
+#define RING pipe
+#define RING_HAS_BULK
+#include "ring_trial.h"
+
+#define RING eventfd
+#include "ring_trial.h"
+
+KERNEL(pipe,
+    .name    = "ring/pipe",
+    .summary = "items through a pipe, a system call for each at either end",
+    RING_TRIAL_THROUGHPUT_OF(pipe, NULL, "16 64 256 1024 4096 16384 65536", NULL, "1 32"));
+KERNEL(pipe_round_trip,
+    .name    = "ring/pipe_round_trip",
+    .summary = "an item there and back over two pipes",
+    RING_TRIAL_ROUND_TRIP(pipe));
+KERNEL(eventfd,
+    .name    = "ring/eventfd",
+    .summary = "items through the library's ring, asleep at an eventfd while refused",
+    RING_TRIAL_THROUGHPUT(eventfd));
+KERNEL(eventfd_round_trip,
+    .name    = "ring/eventfd_round_trip",
+    .summary = "an item there and back over two such rings, each wait a sleep",
+    RING_TRIAL_ROUND_TRIP(eventfd));

@@ -1,0 +1,137 @@
+"""Rows of the rings between two threads: every item, in order, by every design; faults that each check catches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engines import Engine
+from kernels.faults import CPUS, SHARING, engine_of, metrics
+from kernels.trial import kernel
+
+DESIGNS = ("spsc", "naive", "cached", "seq_cst", "mutex_spin", "mutex_condvar", "pipe", "eventfd")
+TEAMS = [SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
+    names = ("ring_indices", "ring_locked", "ring_sleeping", "ring_latency", "ring_regime", "ring_one_cpu")
+    return {name: engine_of(tmp_path_factory.mktemp(name), f"{name}.c") for name in names}
+
+
+def test_designs_are_those_with_rows_of_their_own() -> None:
+    for name in ("ring/latency", "ring/regime", "ring/one_cpu", "ring/one_cpu_spin"):
+        assert tuple(kernel(name).parameter("design").labels) == DESIGNS
+    for name in DESIGNS:
+        assert kernel(f"ring/{name}").unit == "item"
+        assert kernel(f"ring/{name}_round_trip").unit == "round trip"
+
+
+ROWS = [
+    ("ring_indices", name) for name in ("batched", "seq_cst", "naive_round_trip", "seq_cst_round_trip")
+] + [
+    ("ring_locked", name) for name in ("mutex_spin", "spin_lock", "mutex_condvar", "mutex_condvar_round_trip")
+] + [
+    ("ring_sleeping", name) for name in ("pipe", "eventfd", "pipe_round_trip", "eventfd_round_trip")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cpus", TEAMS, ids=str)
+@pytest.mark.parametrize(("source", "row"), ROWS, ids=lambda text: text.removeprefix("ring_"))
+def test_every_item_comes_through(engines: dict[str, Engine], source: str, row: str, cpus: list[int]) -> None:
+    for capacity, size, batch in ((1, 8, 1), (3, 64, 8), (1024, 8, 32), (64, 256, 32)):
+        batch = 1 if "round_trip" in row else batch
+        measured = engines[source].measure(f"ring/{row}", (capacity, size, batch, 1), cpus, batches=1, batch_ns=5000)
+        assert measured.status == 0, f"{capacity} {size} {batch}: {measured.reason}"
+
+
+@pytest.mark.parametrize("cpus", TEAMS, ids=str)
+@pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
+def test_latency_has_every_item_in_order(engines: dict[str, Engine], design: int, cpus: list[int]) -> None:
+    engine = engines["ring_latency"]
+    measured = engine.measure("ring/latency", (design, 1000, 64), cpus, batches=2)
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "ring/latency", measured.outcome)
+    assert sum(count for _, count in measured.buckets) == 2 * 256
+    assert found["lowest_ticks"] == measured.buckets[0][0]
+    assert found["lowest_ticks"] <= found["p50_ticks"] <= found["p99_ticks"] <= found["p99_9_ticks"]
+    assert found["p99_9_ticks"] == measured.buckets[-1][0]  # of 512 items, 99.9 % is all of them
+    assert 0 <= found["late_pct"] <= 100
+
+
+def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
+    """Each batch's sender sleeps for 5 ms in the middle: the items due meanwhile are late, not only the next one."""
+    engine = engine_of(
+        tmp_path,
+        "ring_latency.c",
+        ("#define _GNU_SOURCE", "#define _GNU_SOURCE\n#include <unistd.h>"),
+        ("while ((now = tick_now()) < due)", "if (i == WARM + 100) usleep(5000); while ((now = tick_now()) < due)"),
+    )
+    measured = engine.measure("ring/latency", (0, 10_000, 1024), TEAMS[-1], batches=1)
+    assert measured.status == 0, measured.reason
+    found = metrics(engine, "ring/latency", measured.outcome)
+    # 156 items remain, 1.56 ms of them due within the stall, the last of which is 3.4 ms late: more than half of all.
+    assert found["late_pct"] >= 100 * 150 / 256
+    assert found["p50_ticks"] > 256 * 10e-6 * measured.outcome.tick_hz
+
+
+@pytest.mark.parametrize("gap_ns", [99, 1_000_001])
+def test_latency_refuses_other_gaps(engines: dict[str, Engine], gap_ns: int) -> None:
+    assert f"gap_ns={gap_ns}" in engines["ring_latency"].measure("ring/latency", (0, gap_ns, 64), SHARING).reason
+
+
+@pytest.mark.parametrize("cpus", TEAMS, ids=str)
+@pytest.mark.parametrize("slowed", [0, 1, 2])
+@pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
+def test_regime_accounts_for_every_item(engines: dict[str, Engine], design: int, slowed: int, cpus: list[int]) -> None:
+    engine = engines["ring_regime"]
+    for capacity in (1, 64):
+        measured = engine.measure("ring/regime", (design, slowed, 100, capacity), cpus, batches=1, batch_ns=5000)
+        assert measured.status == 0, measured.reason
+        found = metrics(engine, "ring/regime", measured.outcome)
+        assert -1 <= found["regime"] <= 1
+        assert found["work_ticks"] > 0
+
+
+@pytest.mark.parametrize("values", [(0, 0, 0, 64), (0, 0, 100_001, 64), (0, 0, 100, 0)])
+def test_regime_refuses(engines: dict[str, Engine], values: tuple[int, ...]) -> None:
+    assert "=" in engines["ring_regime"].measure("ring/regime", values, SHARING).reason
+
+
+@pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
+def test_one_cpu_hands_over_whole_laps(engines: dict[str, Engine], design: int) -> None:
+    engine = engines["ring_one_cpu"]
+    measured = engine.measure("ring/one_cpu", (16, 8, 1, 1, design), SHARING, batches=1)
+    assert measured.status == 0, measured.reason
+    assert all(sample.operations % 32 == 0 for sample in measured.samples)
+
+
+def test_one_cpu_spins_until_the_scheduler_has_had_enough(engines: dict[str, Engine]) -> None:
+    engine = engines["ring_one_cpu"]
+    measured = engine.measure("ring/one_cpu_spin", (1024, 8, 1, 1, 0), SHARING)
+    assert measured.status == 0, measured.reason
+    assert all(sample.involuntary > 0 for sample in measured.samples)
+
+
+FAULTS = {
+    # Nobody flushes, and so the last items of a window never come.
+    "batched keeps items back": (
+        "ring_indices.c", "ring/batched", "#define RING_HAS_FLUSH\n", "#define batched_flush batched_without_flush\n",
+        (64, 8, 1, 1),
+    ),
+    "a latency item is doubled": (
+        "ring_latency.c", "ring/latency", "common->side[1].number = number;", "common->side[1].number = number - 1;",
+        (0, 1000, 64),
+    ),
+    "a regime item is changed": (
+        "ring_regime.c", "ring/regime", "disorder |= item ^ number;", "disorder |= item ^ 1;", (0, 0, 50, 64),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_caught(name: str, tmp_path: Path) -> None:
+    source, row, old, new, values = FAULTS[name]
+    measured = engine_of(tmp_path, source, (old, new)).measure(row, values, TEAMS[-1], batches=1, batch_ns=5000)
+    assert measured.status < 0
+    assert "came" in measured.reason
