@@ -143,6 +143,30 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Dot:
+    """One row of a dot plot: a value with bounds, and further out where most of the values behind it lie; or, where
+    there is no value (NaN), the `bound` that it cannot exceed. `said` stands at the end of the row.
+    """
+
+    label: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    least: float = math.nan
+    most: float = math.nan
+    bound: float = math.nan
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Rows of a dot plot under a common heading."""
+
+    label: str
+    dots: Sequence[Dot]
+
+
+@dataclass(frozen=True)
 class Fit:
     """Points with bounds, a line through them with its band, and what the line leaves over; all of shape (points,)."""
 
@@ -459,6 +483,81 @@ def bars(
         axes.set_xlim(start, start * (reach / start) ** 1.25 if x_scale == "log" else reach * 1.2 or 1.0)
         axes.grid(visible=False, axis="y")
         (_log_axis if x_scale == "log" else _linear_axis)(axes.xaxis)
+        axes.set_xlabel(x_label)
+        return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
+
+
+def dots(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    groups: Sequence[Dots],
+    *,
+    x_label: str,
+    start: float,
+) -> Figure:
+    """A dot a row under the headings of their groups, on a logarithmic axis from `start`: thick where its bounds are,
+    thin to where most values lie. A bound is a hollow triangle that points to what it allows. Each row's words stand
+    behind its last mark; a dot below `start`, as 0 is, stands at the edge.
+    """
+    from matplotlib.ticker import LogLocator
+
+    height = sum(1.35 + len(group.dots) for group in groups)
+    words = _Words()
+    with _canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
+        axes.set_xscale("log")
+        y, ticks, labels, reach = 0.0, [], [], start
+        for group in groups:
+            axes.text(0.0, y, _short(group.label), transform=axes.get_yaxis_transform(), va="center", weight="bold")
+            y += 1.1
+            for dot in group.dots:
+                known = math.isfinite(dot.value)
+                at = max(dot.value if known else dot.bound, start)
+                end = at
+                for low, high, width in ((dot.least, dot.most, 1.0), (dot.low, dot.high, 3.5)):
+                    if known and math.isfinite(low) and high > start:
+                        axes.plot(
+                            [max(low, start), high],
+                            [y, y],
+                            color=PALETTE[0],
+                            linewidth=width,
+                            alpha=0.55,
+                            solid_capstyle="butt",
+                        )
+                        end = max(end, high)
+                if known:
+                    (drawn,) = axes.plot([at], [y], "o", color=PALETTE[0], markersize=5, clip_on=False)
+                    said = f"{dot.label}, {group.label}: {_interval(dot.value, dot.low, dot.high)}"
+                else:
+                    axes.plot([start, at], [y, y], color=PALETTE[7], linewidth=1.0, linestyle=(0, (1.5, 1.5)))
+                    (drawn,) = axes.plot(
+                        [at], [y], "<", markeredgecolor=PALETTE[7], markerfacecolor="none", markersize=6, clip_on=False
+                    )
+                    said = f"{dot.label}, {group.label}: none, less than {plain(dot.bound, 2)}"
+                words.add(drawn, [said])
+                axes.annotate(
+                    dot.said or plain(dot.value, 3),
+                    (end, y),
+                    xytext=(6, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=9.5,
+                )
+                reach = max(reach, end)
+                ticks.append(y)
+                labels.append(_short(dot.label))
+                y += 1.0
+            y += 0.25
+        axes.set_yticks(ticks, labels, fontsize=9.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(y - 0.5, -0.7)
+        # Room for the words of the row that reaches furthest.
+        axes.set_xlim(start, start * (reach / start) ** 1.3 if reach > start else start * 10)
+        axes.grid(visible=False, axis="y")
+        if reach > start * 1e4:  # the words of neighbouring decades would meet
+            axes.xaxis.set_major_locator(LogLocator(base=100))
+        _log_axis(axes.xaxis)
         axes.set_xlabel(x_label)
         return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 

@@ -19,8 +19,9 @@ CONTROL = "none"
 
 @dataclass(frozen=True)
 class Rate:
-    """One test in one order under one runner: `per_million` and `per_second` are quantiles over processes; `bound` is
-    how many weak outcomes in a million trials are still possible where none was seen, NaN where some were.
+    """One test in one order under one runner: `per_million` and `per_second` are medians over processes with their
+    intervals, `least` and `most` the rates in a million between which eight of ten processes lie; `bound` is how many
+    weak outcomes in a million trials are still possible where none was seen, NaN where some were.
     """
 
     test: str
@@ -32,6 +33,8 @@ class Rate:
     trials: float
     per_million: Interval
     per_second: Interval
+    least: float
+    most: float
     bound: float
 
 
@@ -65,6 +68,8 @@ def rates(analysis: Analysis) -> list[Rate]:
 def _rate(analysis: Analysis, row: Mapping[str, Any]) -> Rate:
     case = str(row["case"])
     weak, trials = (float(per_process(analysis, case, name).sum()) for name in ("weak", "trials"))
+    of_processes = per_process(analysis, case, "weak_per_million")
+    least, most = np.quantile(of_processes, (0.1, 0.9)) if len(of_processes) else (math.nan, math.nan)
     return Rate(
         str(row["kernel"]).partition("/")[2],
         str(row["parameters"].get("order")),
@@ -73,8 +78,10 @@ def _rate(analysis: Analysis, row: Mapping[str, Any]) -> Rate:
         bool((per_process(analysis, case, "forbidden") > 0).any()),
         weak,
         trials,
-        pooled(per_process(analysis, case, "weak_per_million")),
+        pooled(of_processes),
         pooled(per_process(analysis, case, "weak_per_s")),
+        float(least),
+        float(most),
         upper_bound(trials) * 1e6 if weak == 0 else math.nan,
     )
 

@@ -3,64 +3,81 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from fencepost.analysis import figures, litmus
 from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Bar, Figure, Group
-from fencepost.analysis.tables import DASH, count, plain, table
+from fencepost.analysis.figures import Dot, Dots, Figure
+from fencepost.analysis.tables import DASH, count, plain, table, with_bounds
 from fencepost.analysis.topics import Topic
 
-LEAST = 0.1
-"""Where the axis of rates begins, in a million trials."""
+START = 1.0
+"""Where the axis of rates begins, in a million trials: no run is long enough for a smaller bound."""
 
 
 def rates_figure(analysis: Analysis) -> Figure | None:
-    """Rates of weak outcomes by test and order; the table is the verdicts beside what was seen."""
+    """Rates of weak outcomes by test and order; the table has every runner, with verdicts."""
     found = litmus.rates(analysis)
-    shown = [item for item in found if item.runner == litmus.RENDEZVOUS] or found
-    if not shown:
+    if not found:
         return None
-    orders, tests = (list(dict.fromkeys(values)) for values in zip(*((i.order, i.test) for i in shown), strict=True))
-    cell = {(item.test, item.order): item for item in shown}
     groups = []
-    for test in tests:
-        bars = []
-        for order in orders:
-            item = cell.get((test, order))
-            if item is None or (not item.weak and order not in (litmus.CONTROL, "c11_seq_cst", "int")):
-                continue
-            value = item.per_million.value if item.weak else item.bound
-            said = f"{plain(value, 3)}" if item.weak else f"none (< {plain(value, 2)})"
-            low, high = (item.per_million.low, item.per_million.high) if item.weak else (math.nan, math.nan)
-            bars.append(Bar(order, max(value, LEAST), low, high, 0 if item.weak else 7, said))
-        groups.append(Group(test, bars))
-    seen = sorted({item.test for item in shown if item.weak and item.order == litmus.CONTROL})
-    return figures.bars(
+    for test in dict.fromkeys(item.test for item in found):
+        mine = [item for item in found if item.test == test]
+        main = [item for item in mine if item.runner == litmus.RENDEZVOUS] or mine
+        # Other runners beside it for the control alone: how much the runner decides.
+        others = [item for item in mine if item not in main and item.order == litmus.CONTROL]
+        groups.append(Dots(_heading(main), [_dot(item) for item in _grouped(main)] + [_dot(item) for item in others]))
+    seen = sorted({item.test for item in found if item.weak and item.order == litmus.CONTROL})
+    return figures.dots(
         "litmus-rates",
         "Outcomes that no interleaving explains, in a million trials",
-        f"Seen without a fence: {', '.join(seen) or 'none'}. Blue: median over processes with its interval. Grey: "
-        "never seen; the bar ends at the exact 95 % bound. Orders that were never weak are in the table only.",
+        f"Seen without a fence: {', '.join(seen) or 'none'}. Dot: median over processes, thick its interval, thin "
+        "eight of ten processes. Hollow triangle: never seen; the rate is below it with 95 % confidence (exact). "
+        "Runner: rendezvous, where no other is named.",
         table(
-            "Weak outcomes in a million trials, and whether they must not be seen (forbidden); never seen: exact bound",
-            ("test", *orders),
-            [(test, *(_verdict(cell.get((test, order))) for order in orders)) for test in tests],
+            "Weak outcomes by test, order and runner; forbidden ones must not be seen. Never seen: exact 95 % bound",
+            ("test", "order", "runner", "verdict", "in a million", "8 of 10 processes", "a second", "weak", "trials"),
+            [
+                (
+                    item.test,
+                    item.order,
+                    item.runner,
+                    "forbidden" if item.forbidden else "allowed",
+                    with_bounds(*item.per_million[:3]) if item.weak else f"none, < {plain(item.bound, 2)}",
+                    f"{plain(item.least, 3)} to {plain(item.most, 3)}" if item.weak else DASH,
+                    with_bounds(*item.per_second[:3]) if item.weak else DASH,
+                    count(item.weak),
+                    count(item.trials),
+                )
+                for item in found
+            ],
         ),
         groups,
         x_label="weak outcomes in a million trials (log)",
-        x_scale="log",
-        least=LEAST,
+        start=START,
     )
 
 
-def _verdict(item: litmus.Rate | None) -> str:
-    if item is None:
-        return DASH
-    rate = (
-        f"{plain(item.per_million.value, 3)}"
-        if item.weak
-        else f"none in {count(item.trials)}, < {plain(item.bound, 2)}"
-    )
-    return f"{rate}; {'forbidden' if item.forbidden else 'allowed'}"
+def _heading(rates: list[litmus.Rate]) -> str:
+    (test,) = {item.test for item in rates}
+    return test if any(item.weak for item in rates) else f"{test}: never in any order"
+
+
+def _grouped(rates: list[litmus.Rate]) -> list[litmus.Rate]:
+    """Every order of a test that was weak in some; of one that never was, the order that was tried least."""
+    if any(item.weak for item in rates):
+        return rates
+    least = max(rates, key=lambda item: item.bound)
+    return [replace(least, order="all orders" if len(rates) > 1 else least.order)]
+
+
+def _dot(item: litmus.Rate) -> Dot:
+    label = item.order if item.runner == litmus.RENDEZVOUS else f"{item.order}, {item.runner}"
+    if not item.weak:
+        return Dot(label, math.nan, bound=item.bound, said=f"none, < {plain(item.bound, 2)}")
+    value, low, high = item.per_million[:3]
+    said = "" if value else f"median 0; {count(item.weak)} in all processes"
+    return Dot(label, value, low, high, item.least, item.most, said=said)
 
 
 TOPIC = Topic(

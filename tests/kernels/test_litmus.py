@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise, permutations, product
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,42 @@ from kernels.trial import kernel
 FILES = sorted((CSRC / "kernels").glob("litmus_*.c"))
 TESTS = [path.stem.removeprefix("litmus_") for path in FILES]
 
-# Thread by thread: W place value, R place, F the fence; and the weak outcome: registers in order, then final values of
-# the places named.
-PROGRAMS: dict[str, tuple[str, str, str]] = {
-    "sb": ("WX1 F RY | WY1 F RX", "", "00"),
-    "sb_rfi": ("WX1 RX F RY | WY1 RY F RX", "", "1010"),
-    "r": ("WX1 F WY1 | WY2 F RX", "Y", "02"),
-    "mp": ("WX1 F WY1 | RY F RX", "", "10"),
-    "mp_twice": ("WX1 F WY1 | RX F RY F RX", "", "010"),
-    "lb": ("RX F WY1 | RY F WX1", "", "11"),
-    "s": ("WX2 F WY1 | RY F WX1", "X", "12"),
-    "two_two_w": ("WX1 F WY2 | WY1 F WX2", "XY", "11"),
-    "corr": ("WX1 | RX F RX", "", "10"),
-    "n5": ("WX1 F RX | WX2 F RX", "", "21"),
-    "iriw": ("WX1 | WY1 | RX F RY | RY F RX", "", "1010"),
-    "wrc": ("WX1 | RX F WY1 | RY F RX", "", "110"),
-    "isa2": ("WX1 F WY1 | RY F WZ1 | RZ F RX", "", "110"),
-}
+
+def program_of(test: str) -> tuple[str, str, str]:
+    """Program, final values and weak outcome of a test, from the columns and the line `Weak` of its file's header.
+
+    Thread by thread: W place value, R place, F the fence; the weak outcome is what the registers hold, in order, then
+    what is left in the places named.
+    """
+    header = (CSRC / "kernels" / f"litmus_{test}.c").read_text(encoding="utf-8").partition("*/")[0]
+    first, *rows = header[header.rindex("\n", 0, header.index("thread 0")) + 1 :].split("\n")
+    starts = [found.start() for found in re.finditer(r"thread \d", first)]
+    threads: list[list[str]] = [[] for _ in starts]
+    for row in rows[: rows.index(" *")]:
+        for thread, (start, end) in enumerate(pairwise([*starts, len(row) + 1])):
+            threads[thread].append(row[start:end].strip())
+    words = {r"fence": "F", r"r\d = ([XYZ])": r"R\1", r"([XYZ]) = (\d)": r"W\1\2"}
+    parts = []
+    for steps in threads:
+        said = [
+            (step, [re.sub(p, w, step) for p, w in words.items() if re.fullmatch(p, step)]) for step in steps if step
+        ]
+        assert all(len(found) == 1 for _, found in said), f"{test}: {said}"
+        parts.append(" ".join(found[0] for _, found in said))
+    weak = re.search(r"^ \* Weak: ([^.]*)\.", header, re.MULTILINE)
+    assert weak is not None, test
+    values = dict(item.split(" = ") for item in weak[1].split(", "))
+    finals = "".join(name for name in values if name in "XYZ")
+    registers = [name for name in values if name not in "XYZ"]
+    assert (
+        registers
+        == [f"r{k}" for k in range(len(registers))]
+        == re.findall(r"r\d", " ".join(step for steps in threads for step in steps))
+    )
+    return " | ".join(parts), finals, "".join(values.values())
+
+
+PROGRAMS = {test: program_of(test) for test in TESTS}
 # Which pairs of accesses to different places stay in order: always, and across each fence.
 ALL = {"RR", "RW", "WW", "WR"}
 TSO = {"RR", "RW", "WW"}
@@ -120,11 +140,22 @@ def forbidden(test: str) -> dict[str, set[str]]:
     }
 
 
-def test_every_test_has_its_program() -> None:
-    assert set(TESTS) == set(PROGRAMS)
-    for test, (_, _, weak) in PROGRAMS.items():
+def test_the_header_says_what_the_code_looks_for() -> None:
+    assert PROGRAMS["sb"] == ("WX1 F RY | WY1 F RX", "", "00")
+    assert PROGRAMS["wrc"] == ("WX1 | RX F WY1 | RY F RX", "", "110")
+    assert PROGRAMS["r"] == ("WX1 F WY1 | WY2 F RX", "Y", "02")
+    for test, (program, finals, weak) in PROGRAMS.items():
         source = (CSRC / "kernels" / f"litmus_{test}.c").read_text(encoding="utf-8")
         assert f'#define WEAK "{weak}"' in source
+        assert f'#define FINALS "{"".join(str("XYZ".index(name)) for name in finals)}"' in source
+        assert f"#define THREADS {program.count('|') + 1}" in source
+        # What thread() does, read off its text in the order of its branches.
+        body = source[source.index("INLINE void thread(") : source.index('#include "litmus_run.h"')]
+        steps = re.findall(
+            r"(store)\(order, &cells\[(\w)\], base \+ (\d)\)|(load)\(order, &cells\[(\w)\]\)|(fence)\(", body
+        )
+        done = [f"W{place}{value}" if w else f"R{read}" if r else "F" for w, place, value, r, read, _ in steps]
+        assert done == program.replace("|", "").split(), test
 
 
 @pytest.mark.parametrize("arch", MODELS)
@@ -156,6 +187,76 @@ def test_the_page_has_the_verdicts_of_the_code(test: str) -> None:
     (row,) = re.findall(rf"^\| `{test}` \| (.*) \| (.*) \| (.*) \| (.*) \|$", page, re.MULTILINE)
     found = [set(cell.split(", ")) - {"–"} for cell in row]
     assert found == [forbidden(test)[name] for name in ("x86_64", "aarch64", "riscv64", "c11")]
+
+
+Pairs = set[tuple[int, int]]
+
+
+def closed(pairs: Pairs) -> Pairs:
+    """Transitive closure."""
+    while more := {(a, d) for a, b in pairs for c, d in pairs if b == c} - pairs:
+        pairs = pairs | more
+    return pairs
+
+
+def c11_outcomes(program: str, finals: str, mode: str) -> set[str]:
+    """All outcomes that C11 allows where every access has this mode: candidate executions, judged by coherence and by
+    the order of seq_cst accesses as Lahav et al. have repaired it ("Repairing Sequential Consistency in C/C++11", PLDI
+    2017), without that paper's ban on cycles of program order and reads-from, which C11 does not have.
+    """
+    accesses = [
+        (thread, word[0], word[1], word[2:])
+        for thread, part in enumerate(program.split("|"))
+        for word in part.split()
+        if word != "F"
+    ]
+    places = sorted({place for _, _, place, _ in accesses})
+    events = [(-1, "W", place, "0") for place in places] + accesses
+    every = range(len(events))
+    reads = [e for e in every if events[e][1] == "R"]
+    writes = {place: [e for e in every if events[e][1:3] == ("W", place)] for place in places}
+    before = {
+        (a, b) for a in every for b in every if a < b and events[a][0] in (-1, events[b][0]) and events[b][0] >= 0
+    }
+
+    def one_place(pairs: Pairs, same: bool) -> Pairs:
+        return {(a, b) for a, b in pairs if (events[a][2] == events[b][2]) == same}
+
+    def then(*steps: Pairs) -> Pairs:
+        found = steps[0]
+        for step in steps[1:]:
+            found = {(a, d) for a, b in found for c, d in step if b == c}
+        return found
+
+    found = set()
+    orders = [[(writes[place][0], *rest) for rest in permutations(writes[place][1:])] for place in places]
+    for sources, modification in product(product(*(writes[events[r][2]] for r in reads)), product(*orders)):
+        from_ = set(zip(sources, reads, strict=True))
+        changes = {(a, b) for order in modification for i, a in enumerate(order) for b in order[i + 1 :]}
+        overtaken = then({(r, w) for w, r in from_}, changes)
+        # Release stores and acquire loads; those at the start, too, come before everything.
+        happens = closed(before | (from_ if mode != "c11_relaxed" else set()))
+        communication = closed(from_ | changes | overtaken)
+        if any((b, a) in communication or a == b for a, b in happens) or any(a == b for a, b in communication):
+            continue
+        if mode == "c11_seq_cst":
+            apart = one_place(before, same=False)
+            total = closed(before | then(apart, happens, apart) | one_place(happens, same=True) | changes | overtaken)
+            if any(a == b for a, b in total):
+                continue
+        values = dict(zip(reads, (events[w][3] for w in sources), strict=True))
+        last = {place: events[order[-1]][3] for place, order in zip(places, modification, strict=True)}
+        found.add("".join(values[r] for r in reads) + "".join(last[place] for place in finals))
+    return found
+
+
+@pytest.mark.parametrize("test", PROGRAMS)
+def test_verdicts_of_c11_are_those_of_its_model(test: str) -> None:
+    program, finals, weak = PROGRAMS[test]
+    modes = ("c11_relaxed", "c11_acq_rel", "c11_seq_cst")
+    assert forbidden(test)["c11"] == {mode for mode in modes if weak not in c11_outcomes(program, finals, mode)}
+    # In seq_cst order it is the machine on which nothing is reordered.
+    assert c11_outcomes(program, finals, "c11_seq_cst") == outcomes(program, finals, ALL, ALL)
 
 
 FENCES = {
@@ -194,23 +295,64 @@ def wording(step: Instruction) -> str:
     return re.sub(r"\s*(//|#).*", "", f"{step.mnemonic} {step.operands}".strip())
 
 
+ADDRESS = {
+    "x86_64": re.compile(r"(?P<offset>-?0x[0-9a-f]+)?\((?P<base>%[^)]*)\)"),
+    "aarch64": re.compile(r"\[(?P<base>\w+)(?:, #(?P<offset>-?\w+))?\]"),
+    "riscv64": re.compile(r"(?P<offset>-?\d+)\((?P<base>\w+)\)"),
+}
+# From X to Y of a trial; the second where the compiler has moved on to the next trial's three cells between the two.
+NEXT_CELL = (128, 128 - 3 * 128)
+
+
+def between(steps: list[Instruction], arch: str, accesses: str) -> list[list[str]]:
+    """What orders anything between an access to one cell and the next access to the following one, wherever a function
+    has them: `accesses` is WR or WW.
+    """
+    stores = {"aarch64": ("str", "stur", "stlr"), "riscv64": ("sw",)}
+    found = []
+
+    def place(step: Instruction) -> tuple[str, int] | None:
+        at = ADDRESS[arch].search(step.operands)
+        return None if at is None else (at["base"], int(at["offset"] or "0", 0))
+
+    def writes(step: Instruction) -> bool:
+        return step.operands.endswith(")") if arch == "x86_64" else step.mnemonic in stores[arch]
+
+    for i, first in enumerate(steps):
+        at = place(first)
+        if at is None or not writes(first) or first.mnemonic in ("lock add", "lock addl"):
+            continue
+        for k, second in enumerate(steps[i + 1 : i + 8], i + 1):
+            if place(second) in [(at[0], at[1] + step) for step in NEXT_CELL] and writes(second) == (
+                accesses[1] == "W"
+            ):
+                found.append([word for word in map(wording, steps[i + 1 : k]) if ORDERING.fullmatch(word)])
+    return found
+
+
 @pytest.mark.parametrize("toolchain", TOOLCHAINS, ids=lambda toolchain: toolchain.name)
-def test_store_buffering_is_store_fence_load(toolchain: Toolchain) -> None:
-    """After the last reading of the counter: the store, the order's own fence and no other, the load."""
+@pytest.mark.parametrize(("file", "accesses"), [("litmus_sb.c", "WR"), ("litmus_mp.c", "WW")])
+def test_the_fence_stands_between_the_accesses(file: str, accesses: str, toolchain: Toolchain) -> None:
+    """Of the first thread, in every order that has a fence of its own or none: that fence, and no other."""
     if toolchain.arch not in FENCES:
         pytest.skip(f"the fences are not written for {toolchain.arch}")
-    found = functions("litmus_sb.c", toolchain)
+    found = functions(file, toolchain)
     for order, pattern in FENCES[toolchain.arch].items():
-        steps = [wording(step) for step in found[f"run_{order}_0"]]
-        if not pattern:
+        if order == "int" or order.startswith("c11_"):  # the compiler's to arrange
             continue
-        assert any(re.match(pattern, step) for step in steps), f"{order}: {steps}"
-    for order in FENCES[toolchain.arch]:
-        others = [
-            p for o, p in FENCES[toolchain.arch].items() if p and o != order and o in ("mfence", "sfence", "fence_tso")
-        ]
-        steps = [wording(step) for step in found[f"run_{order}_0"]]
-        assert not any(re.match(p, step) for p in others for step in steps if order != "c11_seq_cst"), order
+        places = between(found[f"run_{order}_0"], toolchain.arch, accesses)
+        assert places, f"{order}: the accesses were not found"
+        for fences in places:
+            assert len(fences) == bool(pattern), f"{order}: {fences}"
+            assert all(re.match(pattern, fence) for fence in fences), f"{order}: {fences}"
+
+
+@pytest.mark.parametrize("toolchain", TOOLCHAINS[:2], ids=lambda toolchain: toolchain.name)
+def test_a_sequentially_consistent_store_is_a_full_fence(toolchain: Toolchain) -> None:
+    if toolchain.arch != "x86_64":
+        pytest.skip("looked at on x86-64")
+    steps = [wording(step) for step in functions("litmus_sb.c", toolchain)["run_c11_seq_cst_0"]]
+    assert any(re.fullmatch(r"xchg %\w+,.*\(.*\)|mfence", step) for step in steps)
 
 
 def test_the_compiler_answers_the_second_look_with_the_first() -> None:
