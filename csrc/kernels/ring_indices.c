@@ -1,6 +1,6 @@
 /*
- * ring/naive, ring/cached, ring/batched, ring/seq_cst, ring/shared_line, ring/naive_round_trip, ring/cached_round_trip,
- * ring/seq_cst_round_trip: what makes a ring with two indices fast or slow?
+ * ring/naive, ring/cached, ring/batched, ring/seq_cst, ring/shared_line: what makes a ring with two indices fast or slow?
+ * ring/naive_round_trip, ring/cached_round_trip, ring/seq_cst_round_trip: and how long does it take there and back?
  *
  * One operation is one item, or one item there and back. Rings (ring_indices.h) that differ in one thing each from the first:
  *   naive        head and tail on lines of their own; every push reads the other's index, and so does every pop

@@ -1,6 +1,6 @@
 /*
- * ring/mutex_spin, ring/spin_lock, ring/mutex_condvar, ring/mutex_spin_round_trip, ring/mutex_condvar_round_trip: what does a ring under
- * a lock cost?
+ * ring/mutex_spin, ring/spin_lock, ring/mutex_condvar: what does a ring under a lock cost?
+ * ring/mutex_spin_round_trip, ring/mutex_condvar_round_trip: and how long does it take there and back?
  *
  * One operation is one item, or one item there and back. The same ring three times (ring_locked.h):
  *   mutex_spin     a mutex of the C library around it; a refusal is told to the caller, who tries again at once
