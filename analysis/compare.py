@@ -143,7 +143,7 @@ def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
             "smaller is called changed, and nothing is called the same"
         )
     least = fewest_rounds(min(ROW_ERROR, REPORT_ERROR / len(usable)))
-    if any(row.decision.rounds < least for row in found):
+    if any(0 < row.decision.rounds < least for row in found):
         notes.append(f"fewer than {least} rounds decide nothing, whatever they show")
     twins = tuple(_row(row, own[row.name]) for row in rows if _is_control(row))
     return Comparison(margin, floor, tuple(found), twins, notes=tuple(notes))

@@ -79,7 +79,7 @@ def ab_command(
     way round). The number of rounds is fixed beforehand. A row is *changed* when the whole interval of the ratio lies
     beyond the margin, *same* when it lies inside, and *undecided* otherwise: then it says how many more rounds a new
     measurement should have. Ctrl-C keeps the complete rounds and prints their ratios, without verdicts; go on with
-    --resume.
+    --resume. A side that fails (its check, an error, a crash, a hang) loses its own row only, and the exit code is 1.
     """
     import shlex
 
@@ -96,6 +96,7 @@ def ab_command(
 
     from fencepost.analysis import compare
     from fencepost.bench.errors import MeasureError, RunInterruptedError
+    from fencepost.cli import run as runs
 
     notes: list[str] = []
     if resume is not None:
@@ -113,6 +114,8 @@ def ab_command(
     try:
         found = compare.compare_sides(folder.path, margin)
     except compare.NothingMeasuredError as error:
+        if stopped is None:
+            runs._end(runs._outcome(folder))
         raise stopped or MeasureError(str(error)) from error
     found = replace(found, notes=(*notes, *found.notes, *_advice(found)))
     if as_json:
@@ -124,6 +127,7 @@ def ab_command(
         click.echo(f"samples: {display.short_path(folder.path)}")
     if stopped is not None:
         raise stopped
+    runs._end(runs._outcome(folder))  # a side that fails its check, or kills its worker, is a fault without any gate
     return int(any(found.fails(gate) for gate in fail_on))
 
 

@@ -183,8 +183,22 @@ def test_a_kernel_against_itself(tmp_path: Path) -> None:
 def test_a_side_that_fails_is_undecided_with_its_reason(tmp_path: Path) -> None:
     broken = SLOW.replace("(void)trial;\n    return 0;", 'return trial_fault(trial, "a wrong sum");')
     old, new = write(tmp_path, "old.c", answer="1", text=SLOW), write(tmp_path, "new.c", answer="1", text=broken)
-    said = refused(3, "ab", old, new, *FEW, cwd=tmp_path)
-    assert "a wrong sum" in said
+    assert "a wrong sum" in refused(1, "ab", old, new, *FEW, cwd=tmp_path)
+    registered = SLOW.index("KERNEL")
+    second = SLOW[registered:].replace("one", "two").replace("NAME", "own/fine")
+    for path in (old, new):
+        path.write_text(path.read_text() + second.replace(".check = fine", ".check = right"))
+        text = path.read_text()
+        right = "static int right(struct trial *trial) { (void)trial; return 0; }\n"
+        path.write_text(text.replace('#include "kernel.h"\n', '#include "kernel.h"\n' + right))
+    done = fencepost("ab", old, new, "--rounds", "9", "-q", "--json", cwd=tmp_path)
+    assert done.returncode == 1 and "a wrong sum" in done.stderr, done.stderr
+    document = json.loads(done.stdout)
+    rows = {row["case"].partition("@")[0]: row for row in document["rows"]}
+    assert len(rows) == 2 and rows["own/fine"]["rounds"] == 9 and rows["own/fine"]["reason"] == ""
+    (broken_row,) = (row for name, row in rows.items() if name != "own/fine")
+    assert (broken_row["verdict"], broken_row["ratio"]) == ("undecided", None)
+    assert "a wrong sum" in broken_row["reason"] and not any("fewer" in note for note in document["notes"])
 
 
 @pytest.fixture
