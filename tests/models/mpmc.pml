@@ -40,19 +40,6 @@
 byte popped[ITEMS + 1];
 byte in_order;
 
-/* A plain access that does not come after the newest write of its location, in the thread's view, is a data race. */
-inline plain_load(thread, where, into) {
-    d_step {
-        assert(view[thread].from[where] == memory[where].count - 1);
-        into = memory[where].value[view[thread].from[where]]
-    }
-}
-
-inline plain_store(thread, where, what) {
-    d_step { assert(view[thread].from[where] == memory[where].count - 1) }
-    store(thread, where, what, 0)
-}
-
 proctype producer(byte me) {
     byte i, k, at, stamp, other, done;
 
@@ -61,7 +48,7 @@ proctype producer(byte me) {
        load(me, STAMP, SEE, stamp);
        if
        :: stamp == at ->
-           exchange(me, TAIL, at, at + LAP, done);
+           exchange(me, TAIL, at, at + LAP, 0, done);
            if
            :: done -> break
            :: else
@@ -91,7 +78,7 @@ proctype consumer(byte me) {
        load(me, STAMP, SEE, stamp);
        if
        :: stamp == at + 1 ->
-           exchange(me, HEAD, at, at + LAP, done);
+           exchange(me, HEAD, at, at + LAP, 0, done);
            if
            :: done -> break
            :: else
@@ -109,9 +96,7 @@ proctype consumer(byte me) {
     skip;
     if
     :: EARLY -> store(me, STAMP, at + LAP, FREE); plain_load(me, ITEM, item)
-    :: else -> plain_load(me, ITEM, item);
-               /* The load is an event that the next write of the item has to come after: modelled as a write of the same value. */
-               store(me, ITEM, item, 0);
+    :: else -> plain_take(me, ITEM, item);
                store(me, STAMP, at + LAP, FREE)
     fi;
     d_step {

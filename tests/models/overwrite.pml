@@ -4,6 +4,7 @@
  * -DRECHECK=0                          the state is not looked at again
  * -DPUBLISH=0, -DSEE=0                 the state relaxed: when a record is complete, when a reader looks first
  * -DWRITE=0, -DREAD=0                  the words relaxed: stored, loaded
+ * -DTAKE=0                             the exchange that takes the slot relaxed
  * -DDROP=0                             a writer takes the slot from one that is still inside
  */
 #ifndef RECHECK
@@ -21,6 +22,9 @@
 #ifndef READ
 #define READ 1
 #endif
+#ifndef TAKE
+#define TAKE 1
+#endif
 #ifndef DROP
 #define DROP 1
 #endif
@@ -35,14 +39,14 @@
 #include "views.h"
 
 proctype writer(byte me; byte number) {
-    byte i, k, state, done;
+    byte i, j, k, state, done;
 
     do
-    :: load(me, STATE, 1, state);
+    :: load(me, STATE, 0, state);
        if
        :: state >= 2 * number -> goto end /* a later one was here first */
        :: DROP && state % 2 == 0 -> goto end
-       :: else -> exchange(me, STATE, state, 2 * number, done)
+       :: else -> exchange(me, STATE, state, 2 * number, TAKE, done)
        fi;
        if
        :: done -> break
@@ -50,8 +54,8 @@ proctype writer(byte me; byte number) {
        fi
     od;
     skip;
-    store(me, FIRST, number, WRITE);
-    store(me, SECOND, number, WRITE);
+    store_anywhere(me, FIRST, number, WRITE);
+    store_anywhere(me, SECOND, number, WRITE);
     store(me, STATE, 2 * number + 1, PUBLISH);
 end:
     skip
