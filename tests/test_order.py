@@ -149,6 +149,8 @@ def test_losses_and_the_break_even_are_in_the_figure(tmp_path: Path) -> None:
     assert none.per_million.value == pytest.approx(1000) and none.may_lose and not fenced.may_lose
     drawn = figure(analysis, "order-losses")
     assert "pays from 500" in drawn.description and "none lost" in drawn.svg
+    lost = {row[1]: row[3] for row in drawn.table.rows}
+    assert lost["none"].startswith("1") and lost["mfence"] == "none, < 3.0"
 
 
 def test_a_fence_that_costs_nothing_never_breaks_even(tmp_path: Path) -> None:
