@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import pairwise, permutations, product
 from pathlib import Path
 
 import pytest
+import runtime
 from engines import Engine
 from kernels.disassembly import CSRC, TOOLCHAINS, Instruction, Toolchain, functions
 from kernels.family import EILSEQ, ENOTSUP, measure, metrics
@@ -400,6 +402,32 @@ def test_a_forbidden_outcome_fails_the_case(tmp_path: Path) -> None:
     done = measure(engine, "litmus/sb", {"order": "c11_seq_cst"})
     assert done.status == EILSEQ
     assert re.search(r"FORBIDDEN outcome 00 seen \d+ times in \d+ trials", done.reason)
+
+
+def test_a_run_that_sees_what_its_table_forbids_ends_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way: a wrong verdict in a kernel file, a run of it, its exit code and the reason."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("litmus/sb needs 2 CPUs")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = (CSRC / "kernels" / "litmus_sb.c").read_text(encoding="utf-8")
+    for old, new in (
+        ('"litmus/sb"', '"mine/sb"'),
+        ('#include "litmus', '#include "kernels/litmus'),
+        ('.c11 = "c11_seq_cst"', '.c11 = "c11_relaxed"'),
+        ("const uint32_t r0 = load(order, &cells[Y]);", "const uint32_t r0 = 0;"),
+        ("const uint32_t r1 = load(order, &cells[X]);", "const uint32_t r1 = 0;"),
+    ):
+        assert old in source
+        source = source.replace(old, new)
+    file = tmp_path / "mine.c"
+    file.write_text(source, encoding="utf-8")
+    asked = ("run", "mine/sb", "--kernel", str(file), "--profile", "quick", "--rounds", "1", "-q")
+    sane = runtime.fencepost_inside(*asked, "--set", "mine/sb.order=c11_acq_rel", cwd=tmp_path)
+    assert sane.returncode == 0, sane.stderr
+    done = runtime.fencepost_inside(*asked, "--set", "mine/sb.order=c11_relaxed", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "check failed: 1" in done.stderr
+    assert re.search(r"mine/sb\[.*: .*FORBIDDEN outcome 00 seen \d+ times", done.stderr)
 
 
 def test_an_outcome_that_no_access_can_leave_fails_the_case(tmp_path: Path) -> None:
