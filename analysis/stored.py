@@ -305,8 +305,8 @@ def _moved_alike(decision: Decision, moved: Sequence[Row]) -> Row | None:
     the control's.
     """
     for control in moved:
-        same_side = (control.decision.ratio > 1) == (decision.ratio > 1)
-        if same_side and decision.low <= control.decision.high and control.decision.low <= decision.high:
+        # Both are beyond the margin, so that intervals which touch lie on the same side of 1.
+        if decision.low <= control.decision.high and control.decision.low <= decision.high:
             return control
     return None
 

@@ -12,13 +12,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import runtime
 from test_own_kernels import write
 
 from fencepost.analysis import compare, selfcheck
 from fencepost.analysis.frame import RunFolderError, iter_rounds
-from fencepost.analysis.rounds import RowRounds
+from fencepost.analysis.rounds import RowRounds, read_rows
 from fencepost.bench import plan as plans
 from fencepost.bench import revisions, schema, sides
 from fencepost.bench.catalog import read_catalog
@@ -81,6 +82,8 @@ def test_a_round_visits_both_sides_in_turn() -> None:
             assert len({case.row for case in four}) == 1
             assert tuple(case.side for case in four) in plans.ORDERS
             starts[four[0].side] += 1
+    for four_sides in plans.ORDERS:  # a drift that is linear in time adds as much to one side as to the other
+        assert len({sum(i for i, side in enumerate(four_sides) if side == one) for one in plans.SIDES}) == 1
     assert min(starts.values()) > 40  # of 160: neither side is always the first
     assert len({tuple(case.case for case in plan.order(number)) for number in range(1, 9)}) > 4
 
@@ -126,11 +129,20 @@ def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) 
     assert [item["label"] for item in run["objects"]] == ["old", "new"]
     record = read_round_record(schema.round_file(folder, 1))
     batches = run["plan"]["batches"]
+    schema_columns = ("case", "batch", "ticks", "overhead_ticks", "operations")
     assert len(record["order"]) == 2 * len(run["plan"]["cases"])
     assert all(case["visits"] == [batches, batches] for case in record["cases"].values())
     (item,) = [item for item in iter_rounds(folder, ("case", "batch")) if item.number == 1]
     frame = item.rows.to_pandas()
     assert frame.groupby("case", observed=True)["batch"].apply(sorted).map(list(range(2 * batches)).__eq__).all()
+    # A side's value: the lower quartile of each visit, and the smaller of the two.
+    rounds = {item.number: item for item in iter_rounds(folder, schema_columns)}
+    for row_read in read_rows(folder):
+        for item, value in zip((rounds[number] for number in sorted(rounds)), row_read.old_ns, strict=True):
+            own = item.rows.to_pandas().query("case == @row_read.old")
+            ns = (own["ticks"] - own["overhead_ticks"]) / own["operations"] / item.record["worker"]["tick_hz"] * 1e9
+            visits = [np.quantile(ns[own["batch"] // batches == number], 0.25) for number in (0, 1)]
+            assert value == pytest.approx(min(visits), rel=1e-12)
     # The report of such a run, and its rows, are those of any other.
     assert fencepost("report", folder, "--json", cwd=folder.parent).returncode == 0
 

@@ -164,6 +164,12 @@ def test_many_rows_are_held_against_a_stricter_bound() -> None:
     assert decide(logs, MARGIN)["0"].verdict is Verdict.UNDECIDED
 
 
+def test_sameness_of_many_rows_is_a_family_too() -> None:
+    logs = {str(i): np.zeros(7) for i in range(100)}
+    assert decide({"0": logs["0"]}, MARGIN)["0"].verdict is Verdict.SAME
+    assert {item.verdict for item in decide(logs, MARGIN).values()} == {Verdict.UNDECIDED}
+
+
 @given(ratios, st.lists(st.integers(0, 79), max_size=10))
 @settings(max_examples=30)
 def test_rounds_that_failed_are_left_out(values: list[float], holes: list[int]) -> None:
