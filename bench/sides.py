@@ -100,7 +100,7 @@ def make_ab_plan(
                 )
             _add(cases, pair.name(placement.cpus), sides)
     if not cases:
-        reasons = "; ".join(dict.fromkeys(f"{item.kernel} {item.reason}" for item in unmeasurable))
+        reasons = "; ".join(dict.fromkeys(f"{item.case}: {item.reason}" for item in unmeasurable))
         raise MeasureError(f"nothing of this can be measured here: {reasons}")
     return Plan(
         profile=profile.name,
