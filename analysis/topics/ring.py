@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from fencepost.analysis import figures
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Figure, Series
+from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.figures import Bar, Figure, Group, Series
 from fencepost.analysis.overwriting import burst_figure, steady_figure
 from fencepost.analysis.paired import grid
-from fencepost.analysis.tables import count, plain, table
+from fencepost.analysis.sharing import value_of
+from fencepost.analysis.tables import DASH, count, nanoseconds, ns_with_bounds, plain, table, with_bounds
 from fencepost.analysis.topics import Topic
 
 
@@ -43,10 +48,229 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
         table("An item by capacity and batch", ("capacity", "batch", "ns an item"), cells),
         series,
         x_label="items that the ring holds (log)",
-        y_label="ns an item (log)",
+        y_label="ns an item",
         x_scale="log",
-        y_scale="log",
+        y_from_zero=True,
         x_format=count,
+        x_ticks=sorted({float(x) for item in series for x in item.x}),
+    )
+
+
+LOCKLESS = ("spsc", "cached", "batched", "naive", "shared_line", "seq_cst")
+LOCKED = ("spin_lock", "mutex_spin")
+SLEEPING = ("eventfd", "mutex_condvar", "pipe")
+KINDS = {"no lock": LOCKLESS, "a lock, retried": LOCKED, "asleep while refused": SLEEPING}
+ONE_SIDED = 0.5
+"""Three of four refusals are of one kind from here on."""
+
+
+def regime_word(row: Mapping[str, Any]) -> str:
+    """Which side waited, from the refusals that each met."""
+    full, empty, regime = (value_of(row, name)[0] for name in ("full_per_item", "empty_per_item", "regime"))
+    if not math.isfinite(regime):
+        return DASH
+    if full + empty == 0:
+        return "no refusals"
+    return "mostly empty" if regime < -ONE_SIDED else "mostly full" if regime > ONE_SIDED else "balanced"
+
+
+def _designs(analysis: Analysis, suffix: str, **wanted: object) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Rows by kind and design: ring/NAME + `suffix`, with these parameters."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for kind, names in KINDS.items():
+        for name in names:
+            table_of = grid(analysis, f"ring/{name}{suffix}")
+            place = table_of.find(**wanted)
+            if place is not None:
+                found.setdefault(kind, {})[name] = table_of.rows[place]
+    return found
+
+
+def _by_kind(rows: Mapping[str, Mapping[str, Bar]]) -> list[Group]:
+    return [Group(kind, sorted(bars.values(), key=lambda bar: bar.value)) for kind, bars in rows.items()]
+
+
+def designs_figure(analysis: Analysis) -> Figure | None:
+    """Throughput of single items by design."""
+    found = _designs(analysis, "", capacity=1024, bytes=8, batch=1, pause="yes")
+    rows = [(name, row) for part in found.values() for name, row in part.items()]
+    if len(rows) < 2:
+        return None
+    rows.sort(key=lambda item: float(item[1]["ns"]))
+    groups = _by_kind(
+        {
+            kind: {name: Bar(name, row["ns"], row["ns_low"], row["ns_high"], place) for name, row in part.items()}
+            for place, (kind, part) in enumerate(found.items())
+        }
+    )
+    (best, first), (worst, last) = rows[0], rows[-1]
+    return figures.bars(
+        "ring-designs",
+        "An item, by how the ring is made",
+        f"8-byte items one at a time through 1024 places: from {best} at {nanoseconds(first['ns'], 3)} to {worst} at "
+        f"{nanoseconds(last['ns'], 3)}. That there is no lock does not make a ring fast; that the two sides seldom "
+        "touch each other's lines does.",
+        table(
+            "8-byte items, one at a time, 1024 places, a spin hint after a refusal",
+            ("ring", "an item", "÷ raw round trip", "regime", "full / item", "empty / item"),
+            [
+                (
+                    name,
+                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+                    with_bounds(*value_of(row, "xraw")),
+                    regime_word(row),
+                    plain(value_of(row, "full_per_item")[0], 2),
+                    plain(value_of(row, "empty_per_item")[0], 2),
+                )
+                for name, row in rows
+            ],
+        ),
+        groups,
+        x_label="ns an item (log)",
+        x_scale="log",
+        least=float(first["ns"]) / 2,
+    )
+
+
+def round_trip_figure(analysis: Analysis) -> Figure | None:
+    """There and back over two rings, in raw round trips of a line, beside the least that two lines take."""
+    found = _designs(analysis, "_round_trip", capacity=1024, bytes=8, pause="no")
+    rows = [(name, row) for part in found.values() for name, row in part.items()]
+    rows = [(name, row) for name, row in rows if math.isfinite(value_of(row, "xraw")[0])]
+    if len(rows) < 2:
+        return None
+    rows.sort(key=lambda item: value_of(item[1], "xraw")[0])
+    groups = [
+        Group("the hardware", [Bar("1 raw round trip", 1.0, colour=3), Bar("2 raw round trips", 2.0, colour=3)]),
+        *_by_kind(
+            {
+                kind: {name: Bar(name, *value_of(row, "xraw"), place) for name, row in part.items()}
+                for place, (kind, part) in enumerate(found.items())
+            }
+        ),
+    ]
+    (best, first), (worst, last) = rows[0], rows[-1]
+    return figures.bars(
+        "ring-round-trip",
+        "There and back: how many round trips of a line it takes",
+        f"An 8-byte item to the other thread and back over two rings: {best} takes "
+        f"{plain(value_of(first, 'xraw')[0], 3)} raw round trips ({nanoseconds(first['ns'], 3)}), {worst} "
+        f"{plain(value_of(last, 'xraw')[0], 3)} ({nanoseconds(last['ns'], 3)}). One is a single line that both sides "
+        "write. Two is a line for each way that its writer has to take back each time; less is possible where taking "
+        "it back overlaps the wait for the answer.",
+        table(
+            "An 8-byte item there and back over two rings, no spin hint",
+            ("ring", "a round trip", "÷ raw round trip"),
+            [
+                (name, ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]), with_bounds(*value_of(row, "xraw")))
+                for name, row in rows
+            ],
+        ),
+        groups,
+        x_label="raw round trips of a line (log)",
+        x_scale="log",
+        least=0.5,
+    )
+
+
+def latency_figure(analysis: Analysis) -> Figure | None:
+    """How long items took at a fixed rate, by design."""
+    rows = [row for row in records(analysis.kernel("ring/latency")) if row["case"] in analysis.reduced.histograms]
+    rows = sorted((row for row in rows if math.isfinite(row["ns"])), key=lambda row: float(row["ns"]))
+    gaps = sorted({int(row["parameters"]["gap_ns"]) for row in rows})
+    if not gaps:
+        return None
+    series = []
+    for row in rows:
+        if int(row["parameters"]["gap_ns"]) == gaps[0]:
+            histogram = analysis.reduced.histograms[row["case"]]
+            # What the two counters are apart can make an event negative, which has no place on a logarithmic axis.
+            x = np.maximum(np.asarray(histogram.ns, float), 1.0)
+            share = np.cumsum(histogram.count) / histogram.count.sum()
+            series.append(Series(str(row["parameters"]["design"]), x, share))
+    first = rows[0]
+    return figures.ecdf(
+        "ring-latency",
+        "How long an item takes that nobody keeps waiting",
+        f"An item every {count(gaps[0])} ns, from when it was due to be sent to when it has come. Fastest is "
+        f"{first['parameters']['design']}: half of its items take at most {nanoseconds(first['quantiles']['p50'], 3)}, "
+        f"99.9 % at most {nanoseconds(first['quantiles']['p99_9'], 3)}. Items that were sent late count from when they "
+        f"were due: {plain(value_of(first, 'late_pct')[0], 2)} % here, whose sender had lost its CPU. "
+        f"{_offset_remark(analysis)}",
+        table(
+            "Latency at a fixed rate",
+            ("ring", "an item every", "p50", "p99", "p99.9", "p50 ÷ raw round trip", "sent late"),
+            [
+                (
+                    str(row["parameters"]["design"]),
+                    nanoseconds(float(row["parameters"]["gap_ns"]), 3),
+                    *(nanoseconds(row["quantiles"][name], 3) for name in ("p50", "p99", "p99_9")),
+                    with_bounds(*value_of(row, "xraw")),
+                    f"{plain(value_of(row, 'late_pct')[0], 2)} %",
+                )
+                for row in rows
+            ],
+        ),
+        series,
+        x_label="ns from due to received (log)",
+    )
+
+
+def _offset_remark(analysis: Analysis) -> str:
+    for row in records(analysis.kernel("clock/offset")):
+        low, high = (row["metrics"].get(name) for name in ("offset_low_ticks", "offset_high_ticks"))
+        if low and high and list(row["cpus"]) == [1, 0]:
+            return (
+                "The counters of the two CPUs are apart by something between "
+                f"{plain(-high['ns'], 3)} and {plain(-low['ns'], 3)} ns, which is in every event alike."
+            )
+    return "What the counters of the two CPUs are apart is in every event alike: clock/offset bounds it."
+
+
+SLOWED = {
+    "producer": "the producer works: ring mostly empty",
+    "both": "both work: ring half full",
+    "consumer": "the consumer works: ring mostly full",
+}
+
+
+def regime_figure(analysis: Analysis) -> Figure | None:
+    """What an item takes beyond its work, by who works."""
+    rows = records(analysis.kernel("ring/regime"))
+    rows = [row for row in rows if math.isfinite(row["ns"]) and "beyond_ticks" in row["metrics"]]
+    if len(rows) < 2:
+        return None
+    groups, cells = [], []
+    for place, (slowed, said) in enumerate(SLOWED.items()):
+        bars = []
+        for row in rows:
+            if row["parameters"]["slowed"] != slowed:
+                continue
+            design, beyond, work = (
+                str(row["parameters"]["design"]),
+                *(row["metrics"][f"{name}_ticks"] for name in ("beyond", "work")),
+            )
+            bars.append(Bar(design, max(beyond["ns"], 0.0), beyond["ns_low"], beyond["ns_high"], place))
+            cells.append(
+                (
+                    design,
+                    slowed,
+                    ns_with_bounds(beyond["ns"], beyond["ns_low"], beyond["ns_high"]),
+                    nanoseconds(work["ns"], 3),
+                    regime_word(row),
+                )
+            )
+        if bars:
+            groups.append(Group(said, sorted(bars, key=lambda bar: bar.value)))
+    return figures.bars(
+        "ring-regime",
+        "What an item costs beside work, when it is known which side waits",
+        "Time of an item less the work beside it: near zero, the hand-over hides behind the work. Where the ring is "
+        "empty each item is waited for; where there are items to take and room to put them, only a ring whose sides "
+        "look at each other's lines for every item still shows it.",
+        table("An item less the work beside it", ("ring", "who works", "beyond the work", "the work", "regime"), cells),
+        groups,
+        x_label="ns an item, less the work",
     )
 
 
@@ -55,9 +279,17 @@ TOPIC = Topic(
     "Items from one thread to another",
     "What does it cost to hand items to another thread, and what makes it cheap?",
     "Single items are bistable: where one side always finds the ring empty or full, every item waits for a line. The "
-    "metrics full_per_item, empty_per_item and regime say which it was. Round trips stand beside the machine's raw "
-    "round trip of one line.",
-    "Latency at a given rate; rings across sockets.",
-    figures=(capacity_figure, burst_figure, steady_figure),
+    "regime says which it was, from the refusals that each side met. Round trips stand beside the machine's raw "
+    "round trip of one line. Latency does not follow from throughput: it has rows of its own, at a fixed rate.",
+    "Rings across sockets; latency near saturation.",
+    figures=(
+        designs_figure,
+        capacity_figure,
+        round_trip_figure,
+        latency_figure,
+        regime_figure,
+        burst_figure,
+        steady_figure,
+    ),
     order=80,
 )

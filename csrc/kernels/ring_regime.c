@@ -2,8 +2,8 @@
  * ring/regime: what does an item cost beside work, when it is known which side waits?
  *
  * One operation is one item of 8 bytes, and beside it work: work_ns of a chain of multiplications, by one side (slowed), or by both. With
- * slowed=producer the ring is mostly empty and each item is waited for; with slowed=consumer it is mostly full; with slowed=both, which
- * work alike, it begins half full and there is room for either to fall behind. What single items cost without work depends on which of
+ * slowed=producer the ring begins and stays empty, each item is waited for; with slowed=consumer it begins and stays full; with
+ * slowed=both, which work alike, it begins half full and there is room for either to fall behind. What single items cost without work depends on which of
  * these states the two threads happen to fall into (ring/spsc, regime); here it is set.
  * Excluded:  making the ring; the team's start. The time of the work alone is measured in setup and is a metric: beyond_ticks is what an
  *            item takes longer than its work.
@@ -22,6 +22,8 @@ enum { BY_PRODUCER, BY_CONSUMER, BY_BOTH };
 
 #define WORK_TRIES 7
 #define WORK_ITEMS 1000
+/* One page: what a pipe certainly holds. One more would block for ever, with nobody there to read. */
+#define PIPE_ITEMS (4096 / (int64_t)sizeof(uint64_t))
 
 struct regime {
     struct ring_trial common; /* first: its ring, its sides and what looks at them */
@@ -118,6 +120,7 @@ static int setup(struct trial *trial)
     const uint64_t guess = 100;
     struct regime *regime;
     uint64_t steps;
+    int64_t fill;
     int status;
 
     if (work_ns < 1 || work_ns > 100000)
@@ -134,8 +137,11 @@ static int setup(struct trial *trial)
     regime->steps[1] = slowed == BY_CONSUMER ? 0 : steps;
     regime->common.wait = trial->oversubscribed ? (unsigned)RING_YIELD : (unsigned)RING_RELAX;
     status = ring_designs[trial->value[DESIGN]].create(&regime->common.ring[0], (size_t)capacity, sizeof(uint64_t));
-    if (!status && slowed == BY_BOTH)
-        ends[trial->value[DESIGN]].fill(&regime->common, (uint64_t)capacity / 2);
+    fill = slowed == BY_CONSUMER ? capacity : slowed == BY_BOTH ? capacity / 2 : 0;
+    if (trial->value[DESIGN] == RING_DESIGN_pipe && fill > PIPE_ITEMS)
+        fill = PIPE_ITEMS;
+    if (!status)
+        ends[trial->value[DESIGN]].fill(&regime->common, (uint64_t)fill);
     regime->held = regime->common.side[1].number;
     return status;
 }
