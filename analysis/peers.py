@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -68,8 +68,13 @@ class Cell:
 
     @property
     def own(self) -> Ring | None:
-        """The library's ring."""
-        return next((ring for ring in self.rings if ring.ours), None)
+        """The library's ring as it is by default; `forms` has the others too."""
+        return next(iter(self.forms), None)
+
+    @property
+    def forms(self) -> Sequence[Ring]:
+        """The library's rings, those with a flag at creation last."""
+        return sorted((ring for ring in self.rings if ring.ours), key=lambda ring: "_lazy" in ring.name)
 
 
 @dataclass(frozen=True)
@@ -158,9 +163,8 @@ def _cell(
     rings = sorted((_ring(row, processes, values[row["case"]]) for row in rows), key=lambda ring: ring.value.value)
     known = [ring for ring in rings if not ring.ours and _mostly_there(ring)]
     best = min(known, key=lambda ring: ring.value.value, default=None)
-    own = next((ring for ring in rings if ring.ours), None)
-    ratio = _ratio(values, best, own)
-    return Cell(family, rows[0]["parameters"], "ns" if family == MPMC else "xraw", rings, best, ratio)
+    cell = Cell(family, rows[0]["parameters"], "ns" if family == MPMC else "xraw", rings, best, _UNKNOWN)
+    return replace(cell, ratio=_ratio(values, best, cell.own))
 
 
 def _ring(row: Mapping[str, Any], processes: pd.DataFrame, values: pd.Series) -> Ring:
@@ -196,34 +200,39 @@ def _ratio(values: Mapping[str, pd.Series], slower: Ring | None, faster: Ring | 
 
 
 def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Bar]:
+    """The bars of each form of the library's ring, named where it is not the default one."""
     bars = []
     for cell in cells:
         given = cell.parameters
         batch, size = int(given["batch"]), int(given["bytes"])
-        own = cell.own
-        assert own is not None
-        if cell.family == ROUND_TRIP:
-            bars.append(Bar(f"{cell.title}: ours, xraw", 2.3, False, own.value))
-            bars.append(Bar(cell.title, 1.4, True, cell.ratio, _name(cell.best)))
-        elif cell.family == SPSC and batch > 1 and size == 8:
-            bars.append(_against(cell, RTE, 1.25, values))
-        elif cell.family == SPSC and size == 64:
-            bars.append(Bar(cell.title, 1.5 if batch == 1 else 1.2, True, cell.ratio, _name(cell.best)))
-        elif cell.family == MPMC:
-            bars.append(_against(cell, RTE, 1.4, values, 15))
-    worst = _worst(cells, values)
-    return [*bars, *([worst] if worst else [])]
+        for own in cell.forms:
+            what = cell.title + _form(own)
+            ratio = _ratio(values, cell.best, own)
+            if cell.family == ROUND_TRIP:
+                bars.append(Bar(f"{what}: ours, xraw", 2.3, False, own.value))
+                bars.append(Bar(what, 1.4, True, ratio, _name(cell.best)))
+            elif cell.family == SPSC and batch > 1 and size == 8:
+                bars.append(_against(cell, own, RTE, 1.25, values))
+            elif cell.family == SPSC and size == 64:
+                bars.append(Bar(what, 1.5 if batch == 1 else 1.2, True, ratio, _name(cell.best)))
+            elif cell.family == MPMC:
+                bars.append(_against(cell, own, RTE, 1.4, values, 15))
+    return [*bars, *_worst(cells, values)]
 
 
-def _against(cell: Cell, peer: str, limit: float, values: Mapping[str, pd.Series], rounds: int = 0) -> Bar:
+def _form(ring: Ring) -> str:
+    return " (lazy, with flush)" if "_lazy" in ring.name else ""
+
+
+def _against(cell: Cell, own: Ring, peer: str, limit: float, values: Mapping[str, pd.Series], rounds: int = 0) -> Bar:
     """The bar of a ratio to one peer; of its modes, the fastest."""
     others = [ring for ring in cell.rings if _name(ring).startswith(peer) and _mostly_there(ring)]
     other = min(others, key=lambda ring: ring.value.value, default=None)
-    return Bar(cell.title, limit, True, _ratio(values, other, cell.own), _name(other) or peer, rounds)
+    return Bar(cell.title + _form(own), limit, True, _ratio(values, other, own), _name(other) or peer, rounds)
 
 
-def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> Bar | None:
-    """The worst cell of single items of 8 bytes against the worst of the peer whose worst is best."""
+def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Bar]:
+    """The worst cell of single items of 8 bytes, of each form, against the worst of the peer whose worst is best."""
     single = [cell for cell in cells if cell.family == SPSC and int(cell.parameters["bytes"]) == 8]
     single = [cell for cell in single if int(cell.parameters["batch"]) == 1]
     by_name: dict[str, list[Ring]] = {}
@@ -236,12 +245,12 @@ def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> Bar | None
         for name, rings in by_name.items()
         if len(rings) == len(single)
     }
-    own = next((ring for ring in worst.values() if ring.ours), None)
     peer = min((ring for ring in worst.values() if not ring.ours), key=lambda ring: ring.value.value, default=None)
-    if own is None or peer is None:
-        return None
+    if peer is None:
+        return []
     what = f"SPSC, single, 8 B, worst of {len(single)} cells of each"
-    return Bar(what, 3.0, True, _ratio(values, peer, own), _name(peer))
+    forms = sorted((ring for ring in worst.values() if ring.ours), key=lambda ring: "_lazy" in ring.name)
+    return [Bar(what + _form(own), 3.0, True, _ratio(values, peer, own), _name(peer)) for own in forms]
 
 
 def _name(ring: Ring | None) -> str:

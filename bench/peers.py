@@ -19,17 +19,24 @@ PROFILE = Profile("peers", rounds=20, batches=12, warmup_batches=1, batch_ns=500
 _NEEDS = re.compile(r"peer: header (\S+) package (\S+)")
 _USES = (
     # kernels of ours, of peers, and parameters
-    (("ring/spsc_round_trip",), "_round_trip", ("capacity=1024", "bytes=8", "batch=1", "pause=no,yes")),
-    (("ring/spsc",), "_spsc", ("capacity=64,1024,65536", "bytes=8", "batch=1", "pause=no,yes")),
-    (("ring/spsc",), "_spsc", ("capacity=1024", "bytes=8", "batch=8,32", "pause=yes")),
-    (("ring/spsc",), "_spsc", ("capacity=1024", "bytes=64", "batch=1,32", "pause=yes")),
+    (
+        ("ring/spsc_round_trip", "ring/spsc_lazy_round_trip"),
+        "_round_trip",
+        ("capacity=1024", "bytes=8", "batch=1", "pause=no,yes"),
+    ),
+    (("ring/spsc", "ring/spsc_lazy"), "_spsc", ("capacity=64,1024,65536", "bytes=8", "batch=1", "pause=no,yes")),
+    (("ring/spsc", "ring/spsc_lazy"), "_spsc", ("capacity=1024", "bytes=8", "batch=8,32", "pause=yes")),
+    (("ring/spsc", "ring/spsc_lazy"), "_spsc", ("capacity=1024", "bytes=64", "batch=1,32", "pause=yes")),
     (
         ("ring/mpmc_oversubscribed",),
         "_mpmc",
         ("capacity=1024", "bytes=8", "batch=1", "pause=yes", "roles=apart,mixed"),
     ),
 )
-"""Round trip; single items by capacity and spin hint; many items; large items; two producers and two consumers."""
+"""Round trip; single items by capacity and spin hint; many items; large items; two producers and two consumers.
+The SPSC ring in both forms: every push published, and lazy (flushed where a window ends and after each item there and
+back).
+"""
 TEAM = 4
 
 

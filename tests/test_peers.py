@@ -72,6 +72,8 @@ def test_the_plan_has_every_ring_in_every_use() -> None:
         "ring/spsc_round_trip": 2,
         "peer/ck_spsc_round_trip": 2,
         "ring/spsc": 10,
+        "ring/spsc_lazy_round_trip": 2,
+        "ring/spsc_lazy": 10,
         "peer/ck_spsc": 10,
         "ring/mpmc_oversubscribed": 2,
         "peer/ck_mpmc": 2,
@@ -110,6 +112,17 @@ def test_ratios_are_against_the_best_peer_and_the_worst_cells() -> None:
     assert bar.against == "b_spsc" and bar.seen.value == pytest.approx(3.5) and bar.verdict == "met"
     assert found.cells[0].rings[0].refused_empty == 0.5 and found.cells[0].rings[0].refused_full == 0.25
     assert json.loads(json.dumps(peers.as_json(found)))["bars"][0]["verdict"] == "met"
+
+
+def test_each_form_of_the_ring_has_bars_of_its_own() -> None:
+    times = {("ring/spsc_lazy", "yes"): 0.1, ("ring/spsc", "yes"): 0.2, ("peer/a_spsc", "yes"): 0.4}
+    found = peers.compare_peers(run_of(times))
+    assert found.cells[0].own is not None and found.cells[0].own.name == "ring/spsc"
+    assert found.cells[0].ratio.value == pytest.approx(2.0)
+    assert [(bar.what.endswith("(lazy, with flush)"), bar.verdict) for bar in found.bars] == [
+        (False, "missed"),
+        (True, "met"),
+    ]
 
 
 def test_drifted_rounds_are_set_aside_and_counted() -> None:

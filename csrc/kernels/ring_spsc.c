@@ -1,9 +1,11 @@
 /*
- * ring/spsc, ring/spsc_round_trip: how fast does the library's ring hand items from one thread to another?
+ * ring/spsc, ring/spsc_round_trip, ring/spsc_lazy, ring/spsc_lazy_round_trip: how fast does the library's ring hand items from one thread
+ * to another, with every push published and (lazy) published by groups?
  *
  * One operation is one item (ring/spsc), or one item sent over one ring and back over another (ring/spsc_round_trip). Worker 1
  * pushes, worker 0 pops and is timed from the common start to its last item. After a refusal a thread tries again, with or without a
  * spin hint between.
+ * The lazy producer flushes where its window ends, and after each item of a round trip; nowhere else.
  * Excluded:  making the rings; the team's start.
  * Expect:    one hand-over is one line: a round trip of 2.0-2.3 xraw, where two indices and a slot take 3-4.5.
  * Hazards:   single items are bistable: whoever finds the ring empty (or full) waits for one line per item, whoever does not works on many
@@ -43,8 +45,28 @@ RING_INLINE size_t spsc_pop_bulk(void *ring, void *items, size_t count, size_t i
     return ring_spsc_pop_bulk_sized(ring, items, count, item_bytes);
 }
 
+static int spsc_lazy_create(void **ring, size_t capacity, size_t item_bytes)
+{
+    return ring_spsc_create((struct ring_spsc **)ring, capacity, item_bytes, RING_SPSC_LAZY);
+}
+
+RING_INLINE void spsc_lazy_flush(void *ring)
+{
+    ring_spsc_flush(ring);
+}
+
 #define RING spsc
 #define RING_HAS_BULK
+#include "ring_trial.h"
+
+#define spsc_lazy_destroy spsc_destroy
+#define spsc_lazy_try_push spsc_try_push
+#define spsc_lazy_try_pop spsc_try_pop
+#define spsc_lazy_push_bulk spsc_push_bulk
+#define spsc_lazy_pop_bulk spsc_pop_bulk
+#define RING spsc_lazy
+#define RING_HAS_BULK
+#define RING_HAS_FLUSH
 #include "ring_trial.h"
 
 KERNEL(spsc,
@@ -56,3 +78,11 @@ KERNEL(spsc_round_trip,
     .name    = "ring/spsc_round_trip",
     .summary = "an item to another thread and back, over two of the library's rings",
     RING_TRIAL_ROUND_TRIP(spsc));
+KERNEL(spsc_lazy,
+    .name    = "ring/spsc_lazy",
+    .summary = "items through the library's ring, published by groups",
+    RING_TRIAL_THROUGHPUT(spsc_lazy));
+KERNEL(spsc_lazy_round_trip,
+    .name    = "ring/spsc_lazy_round_trip",
+    .summary = "an item to another thread and back, each flushed, over two of the library's rings",
+    RING_TRIAL_ROUND_TRIP(spsc_lazy));

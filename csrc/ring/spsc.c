@@ -11,9 +11,9 @@ void ring_spsc_start_at(struct ring_spsc *ring, ring_index start)
     /* No word may stand before an item that is not there: at `start` all of them say that nothing was published. */
     for (unsigned char *block = ring->first; block != ring->end; block += ring_spsc_stride(ring->item_bytes))
         ring_spsc_publish(block, start);
-    ring->producer.tail = ring->consumer.head = ring->consumer.known = ring->taken = start;
+    ring->producer.tail = ring->producer.shown = ring->consumer.head = ring->consumer.known = ring->taken = start;
     ring->producer.limit = start + ring->capacity;
-    ring->producer.block = ring->consumer.block = ring->first;
+    ring->producer.block = ring->producer.shown_block = ring->consumer.block = ring->first;
     ring->producer.block_end = ring->consumer.block_end = first_end;
 }
 
@@ -24,7 +24,7 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
 
     *ring = NULL;
     /* Counters of a lap, with the rest of a block, must be told from those of the last. */
-    if (capacity == 0 || item_bytes == 0 || flags || capacity > RING_INDEX_HALF - RING_LINE ||
+    if (capacity == 0 || item_bytes == 0 || (flags & ~RING_SPSC_LAZY) || capacity > RING_INDEX_HALF - RING_LINE ||
         item_bytes > SIZE_MAX / 16)
         return -EINVAL;
     /* One block more than the items need: the producer, at most `capacity` ahead, never comes to the block that the consumer is in. Else
@@ -45,6 +45,12 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
     made->item_bytes = item_bytes;
     made->per_block = (ring_index)ring_spsc_per_block(item_bytes);
     made->stride = ring_spsc_stride(item_bytes);
+    if (flags & RING_SPSC_LAZY) {
+        const size_t items = item_bytes < RING_SPSC_GROUP ? RING_SPSC_GROUP / item_bytes : 1;
+        const size_t most = capacity < 4 ? 1 : capacity / 4;
+
+        made->group = (ring_index)(items < most ? items : most);
+    }
     ring_spsc_start_at(made, 0);
     *ring = made;
     return 0;
