@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,11 @@ def upper_bound(trials: float) -> float:
 
 def per_process(analysis: Analysis, case: str, metric: str) -> Floats:
     """A metric of a case, one value a process that knows it, shape (processes,)."""
-    rows = processes_of(analysis, [case])
-    values = np.array([process.get(metric, math.nan) for process in rows["metrics"]], float)
+    return _known(list(processes_of(analysis, [case])["metrics"]), metric)
+
+
+def _known(processes: Sequence[Mapping[str, float]], metric: str) -> Floats:
+    values = np.array([process.get(metric, math.nan) for process in processes], float)
     known: Floats = values[np.isfinite(values)]
     return known
 
@@ -67,19 +70,20 @@ def rates(analysis: Analysis) -> list[Rate]:
 
 def _rate(analysis: Analysis, row: Mapping[str, Any]) -> Rate:
     case = str(row["case"])
-    weak, trials = (float(per_process(analysis, case, name).sum()) for name in ("weak", "trials"))
-    of_processes = per_process(analysis, case, "weak_per_million")
+    processes = list(processes_of(analysis, [case])["metrics"])
+    weak, trials = (float(_known(processes, name).sum()) for name in ("weak", "trials"))
+    of_processes = _known(processes, "weak_per_million")
     least, most = np.quantile(of_processes, (0.1, 0.9)) if len(of_processes) else (math.nan, math.nan)
     return Rate(
         str(row["kernel"]).partition("/")[2],
         str(row["parameters"].get("order")),
         str(row["parameters"].get("runner")),
         case,
-        bool((per_process(analysis, case, "forbidden") > 0).any()),
+        bool((_known(processes, "forbidden") > 0).any()),
         weak,
         trials,
         pooled(of_processes),
-        pooled(per_process(analysis, case, "weak_per_s")),
+        pooled(_known(processes, "weak_per_s")),
         float(least),
         float(most),
         upper_bound(trials) * 1e6 if weak == 0 else math.nan,

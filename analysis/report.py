@@ -136,10 +136,15 @@ def as_json(folder: Path | str) -> dict[str, Any]:
     RunFolderError
         where the folder is damaged.
     """
-    return _json_of(analyse(folder))
+    analysis = analyse(folder)
+    return _json_of(analysis, _sentences(analysis))
 
 
-def _json_of(analysis: Analysis) -> dict[str, Any]:
+def _sentences(analysis: Analysis) -> list[lecture.Sentence]:
+    return lecture.sentences(analysis) if analysis.rounds else []
+
+
+def _json_of(analysis: Analysis, said: Sequence[lecture.Sentence]) -> dict[str, Any]:
     rows = [{name: record[name] for name in _JSON_ROW} for record in records(analysis.rows)]
     for row in rows:
         row["modes"] = [mode._asdict() for mode in row["modes"]]
@@ -165,7 +170,7 @@ def _json_of(analysis: Analysis) -> dict[str, Any]:
             }
             for item in warnings.collect(analysis)
         ],
-        "claims": lecture.as_rows(lecture.sentences(analysis)) if analysis.rounds else [],
+        "claims": lecture.as_rows(said),
     }
     clean = _plain_data(document)
     assert isinstance(clean, dict)
@@ -178,7 +183,21 @@ EMBEDDED_DIGITS = 10
 
 def _embedded(document: Mapping[str, Any]) -> str:
     """A document as JSON that may stand inside of a script element."""
-    return json_in_html(json.dumps(_shortened(document), ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    hoisted = _summaries_once(_shortened(document))
+    return json_in_html(json.dumps(hoisted, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def _summaries_once(document: dict[str, Any]) -> dict[str, Any]:
+    """What a metric is stands once a kernel instead of in each row: a third of the page would say the same again."""
+    summaries: dict[str, dict[str, str]] = {}
+    rows = []
+    for row in document["rows"]:
+        metrics = {}
+        for name, metric in row["metrics"].items():
+            summaries.setdefault(row["kernel"], {})[name] = metric["summary"]
+            metrics[name] = {key: value for key, value in metric.items() if key != "summary"}
+        rows.append(row | {"metrics": metrics})
+    return document | {"metric_summaries": summaries, "rows": rows}
 
 
 def _shortened(value: Any) -> Any:
@@ -248,14 +267,14 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
 def build_document(analysis: Analysis) -> Document:
     """Everything that a report says about a run."""
     name = str(analysis.machine["cpu_model"])
-    said = lecture.sentences(analysis) if analysis.rounds else []
+    said = _sentences(analysis)
     by_topic: dict[str, list[tuple[claims.Claim, claims.Verdict]]] = {}
     for item in said:
         by_topic.setdefault(item.claim.topic, []).append((item.claim, item.verdict))
     sections = topics.sections(analysis) if analysis.rounds else []
     missing = {section.topic.name: trust.unmeasurable(analysis, section.topic.name) for section in sections}
     found = rungs(analysis)
-    embedded = _embedded(_json_of(analysis))
+    embedded = _embedded(_json_of(analysis, said))
     return Document(
         title=f"What {name} really charges",
         machine_name=name,
