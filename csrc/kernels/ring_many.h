@@ -161,14 +161,20 @@ static inline int ring_many_check(struct trial *trial)
             {"regime", "1", "-1: all refusals met an empty ring, 1: all a full one"},                                  \
     }
 
-#define RING_MANY_PARAMETERS(capacities, sizes, batches, pauses)                                                       \
-    {"capacity", "items", "of the ring", NULL, 1024, NULL, capacities, "2 16 64 1024 16384 65536"},                    \
-        {"bytes", "bytes", "size of an item", NULL, 8, NULL, sizes, "8 64 256"},                                       \
-        {"batch", "items", "pushed and popped by one call", NULL, 1, NULL, batches, "1 8 32"},                         \
+#define RING_MANY_SWEEPS(capacities, all_capacities, sizes, all_sizes, batches, all_batches, pauses, all_pauses)       \
+    {"capacity", "items", "of the ring", NULL, 1024, NULL, capacities, all_capacities},                                \
+        {"bytes", "bytes", "size of an item", NULL, 8, NULL, sizes, all_sizes},                                        \
+        {"batch", "items", "pushed and popped by one call", NULL, 1, NULL, batches, all_batches},                      \
     {                                                                                                                  \
         "pause", "", "a spin hint after a refusal; more threads than CPUs yield instead", "no yes", 1, NULL, pauses,   \
-            "no yes"                                                                                                   \
+            all_pauses                                                                                                 \
     }
+
+#define RING_MANY_PARAMETERS(capacities, sizes, batches, pauses)                                                       \
+    RING_MANY_SWEEPS(capacities, "2 16 64 1024 16384 65536", sizes, "8 64 256", batches, "1 8 32", pauses, "no yes")
+
+/* Oversubscribed. Each case is as long as ten others and yields instead of pausing: a full sweep would be most of a rigorous run. */
+#define RING_CROWD_PARAMETERS RING_MANY_SWEEPS(NULL, "64 1024 65536", NULL, NULL, NULL, "1 32", NULL, NULL)
 
 #define RING_MANY_ROLES(standard_sweep)                                                                                \
     {                                                                                                                  \
