@@ -22,7 +22,7 @@ enum { BY_PRODUCER, BY_CONSUMER, BY_BOTH };
 
 #define WORK_TRIES 7
 #define WORK_ITEMS 1000
-/* One page: what a pipe certainly holds. One more would block for ever, with nobody there to read. */
+/* What a pipe of at least two pages holds wherever the oldest item begins. More could block for ever, with nobody there to read. */
 #define PIPE_ITEMS (4096 / (int64_t)sizeof(uint64_t))
 
 struct regime {

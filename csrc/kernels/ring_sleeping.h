@@ -24,7 +24,8 @@ struct pipe_ring {
 /* How many bytes it really holds is the kernel's matter: whole pages, a power of two, at most fs.pipe-max-size without privilege. */
 RING_INLINE int pipe_create(void **ring, size_t capacity, size_t item_bytes)
 {
-    const size_t bytes = capacity * item_bytes;
+    /* A page is given back only when all of it was read: one more, and `capacity` items fit wherever the oldest of them begins. */
+    const size_t bytes = capacity * item_bytes + (size_t)sysconf(_SC_PAGESIZE);
     struct pipe_ring *made = ring_memory(sizeof *made);
 
     if (!made)

@@ -96,6 +96,13 @@ def test_regime_accounts_for_every_item(engines: dict[str, Engine], design: int,
             assert found["full_per_item"] >= found["empty_per_item"]
 
 
+def test_a_pipe_that_is_never_empty_never_blocks_a_window(engines: dict[str, Engine]) -> None:
+    """A page is given back only when all of it was read: in a pipe of one page, what stays ends the writing."""
+    case = (DESIGNS.index("pipe"), 1, 1, 64)
+    measured = engines["ring_regime"].measure("ring/regime", case, TEAMS[-1], batches=20, batch_ns=5000)
+    assert measured.status == 0, measured.reason
+
+
 @pytest.mark.parametrize("values", [(0, 0, 0, 64), (0, 0, 100_001, 64), (0, 0, 100, 0)])
 def test_regime_refuses(engines: dict[str, Engine], values: tuple[int, ...]) -> None:
     assert "=" in engines["ring_regime"].measure("ring/regime", values, SHARING).reason
