@@ -121,5 +121,6 @@ def engine_objects() -> tuple[str, ...]:
 
 def _compile(arguments: list[str]) -> None:
     flags = [flag for flag in build_script().FLAGS if not flag.startswith("-fvisibility")]
-    command = [os.environ.get("CC") or "cc", *flags, "-fPIC", f"-I{CSRC}", *arguments]
+    # -Bsymbolic: an engine that this process opened globally, for a user's own kernels, must not stand in for this one.
+    command = [os.environ.get("CC") or "cc", *flags, "-fPIC", "-Wl,-Bsymbolic", f"-I{CSRC}", *arguments]
     subprocess.run(command, check=True, capture_output=True, text=True)
