@@ -127,7 +127,8 @@ def refusals(analysis: Analysis, private: Sequence[tuple[str, str]] = ()) -> lis
 
 # Absolute paths other than those that every machine has; the file name of an option counts too (-I/home/…).
 _PATH = re.compile(
-    r"(?<![\w.:/\]])(?:-[A-Za-z])?(~/|/(?!(?:sys|proc|dev|usr|build|etc/default/grub)\b)[\w.+-]+/[\w.+~-]|/root\b)[^\s\"',;]*"
+    r"(?<![\w.:/\]])(?:-[A-Za-z])?"
+    r"(~/|/(?!(?:sys|proc|dev|usr|build)\b|etc/default/grub(?![\w./-]))[\w.+-]+/[\w.+~-]|/root\b)[^\s\"',;]*"
 )
 _PERSONAL = {
     *(

@@ -28,7 +28,8 @@ from fencepost.analysis.trust import trust_verdict
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
 
 AGAIN = "write the folder again with `fencepost publish`"
-NOT_PUBLISHED = ("runs", ".gitkeep", ".gitignore")
+NOT_PUBLISHED = ("runs", "ab", "selfcheck", ".gitkeep", ".gitignore")
+"""What commands write below results by default, none of it under version control."""
 TOLERANCE = 1e-9
 """Relative: sums may be taken in another order by another version of a library, and nothing else may differ."""
 KeyOf = Callable[[Mapping[str, Any]], str]

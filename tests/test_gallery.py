@@ -127,6 +127,18 @@ def test_paths_in_the_command_are_shortened(tmp_path: Path) -> None:
         assert b"alice" not in path.read_bytes(), path
 
 
+def test_a_path_that_all_machines_have_is_no_secret(tmp_path: Path) -> None:
+    """As the doctor's advice names it; any other file beside it is refused."""
+    for path, allowed in (("/etc/default/grub", True), ("/etc/default/grub.d/alice", False), ("/etc/alice/x", False)):
+        run = measured(tmp_path / path.replace("/", "_") / "run")
+        edit(run / MACHINE_FILE, lambda m, path=path: m.update(kernel=f"6.1, see {path}, then"))
+        if allowed:
+            published(tmp_path / "results", run)
+        else:
+            with pytest.raises(Exception, match="holds the path"):
+                published(tmp_path / "results", run)
+
+
 REFUSED: dict[str, tuple[Callable[[Any], object], str, str]] = {
     "a path": (lambda m: m.update(kernel="6.1 /home/alice/linux"), MACHINE_FILE, "field kernel: holds the path"),
     "an include path": (lambda r: r["engine"].update(flags="-O2 -I/home/alice/x"), RUN_FILE, "field engine.flags"),
@@ -351,7 +363,8 @@ def test_what_lies_beside_the_folders_is_looked_at(results: Path) -> None:
     (results / "evil.html").write_text("x")
     (results / "2026-01-02-..-x").mkdir()
     (results / "2026-01-03-link").symlink_to("/etc")
-    (results / "runs").mkdir()
+    for own in ("runs", "ab", "selfcheck"):  # what run, ab and selfcheck write there
+        (results / own).mkdir()
     found = faults(results)
     assert len(found) == 3
     assert any("evil.html: a file that is no page" in fault for fault in found)

@@ -136,7 +136,7 @@ KERNEL(pattern,
     .parameters = {
         { "pattern", "", "order of the outcomes", "sorted alternating periodic random", RANDOM, "*", "*", "*" },
         { "taken_pct", "%", "share of outcomes that take the jump", NULL, 50, "50",
-          "0 5 10 20 30 40 50 60 70 80 90 95 100", "0 5 10 15 20 25 30 35 40 45 50 55 60 65 70 75 80 85 90 95 100" },
+          "0 5 10 15 20 25 30 35 40 45 50 55 60 65 70 75 80 85 90 95 100", "0 5 10 15 20 25 30 35 40 45 50 55 60 65 70 75 80 85 90 95 100" },
         { "form", "", "a jump, or a conditional move on the same bytes", "branch cmov", 0, "*", "*", "*" },
     },
     .metrics    = { { "array_taken_pct", "%", "share of taken outcomes in the array as built" }, MISSES_PER_BRANCH },
