@@ -129,14 +129,13 @@ def test_paths_in_the_command_are_shortened(tmp_path: Path) -> None:
 
 def test_a_path_that_all_machines_have_is_no_secret(tmp_path: Path) -> None:
     """As the doctor's advice names it; any other file beside it is refused."""
-    for path, allowed in (("/etc/default/grub", True), ("/etc/default/grub.d/alice", False), ("/etc/alice/x", False)):
-        run = measured(tmp_path / path.replace("/", "_") / "run")
-        edit(run / MACHINE_FILE, lambda m, path=path: m.update(kernel=f"6.1, see {path}, then"))
-        if allowed:
+    run = measured(tmp_path / "run")
+    edit(run / MACHINE_FILE, lambda m: m.update(kernel="6.1, see /etc/default/grub, then"))
+    published(tmp_path / "results", run)
+    for path in ("/etc/default/grub.d/alice", "/etc/alice/x"):
+        edit(run / MACHINE_FILE, lambda m: m.update(kernel=f"6.1, see {path}, then"))  # noqa: B023 - called at once
+        with pytest.raises(gallery.GalleryError, match="holds the path"):
             published(tmp_path / "results", run)
-        else:
-            with pytest.raises(Exception, match="holds the path"):
-                published(tmp_path / "results", run)
 
 
 REFUSED: dict[str, tuple[Callable[[Any], object], str, str]] = {
