@@ -26,17 +26,22 @@ have() {
     return 1
 }
 
-# build NAME COMPILER OPTION…: of all sources but $without
+# compile_all FOLDER COMPILER OPTION…: all sources but $without into objects, as many at once as there are CPUs
 without=
+compile_all() {
+    objects=$1
+    shift
+    rm -rf "$objects"
+    mkdir "$objects" || return 1
+    printf '%s\n' csrc/*.c csrc/ring/*.c csrc/kernels/*.c | grep -vxF "${without:-none}" |
+        xargs -P "$(nproc)" -I SOURCE sh "$0" compile SOURCE "$objects" "$@"
+}
+
+# build NAME COMPILER OPTION…
 build() {
     name=$1
     shift
-    sources=
-    for source in csrc/*.c csrc/ring/*.c csrc/kernels/*.c; do
-        [ "$source" = "$without" ] || sources="$sources $source"
-    done
-    # shellcheck disable=SC2086
-    "$@" $flags -o "$out/$name" $sources -lm -ldl
+    compile_all "$out/$name.objects" "$@" && "$@" -g -pthread -o "$out/$name" "$out/$name.objects"/*.o -lm -ldl
 }
 
 # run_quietly NAME COMMAND…: what is not ok, or the number of cases that are
@@ -58,12 +63,14 @@ warnings)
     for compiler in gcc clang; do
         have "$compiler" || continue
         # -O2 and not only a syntax check: some warnings come out of the optimizer.
-        printf '%s\0' csrc/*.c csrc/ring/*.c csrc/kernels/*.c | xargs -0 -P 2 -n 1 sh "$0" compile "$compiler" || failed=1
+        compile_all "$out/$compiler.objects" "$compiler" || failed=1
     done
     ;;
-compile)
+compile) # SOURCE FOLDER COMPILER OPTION…: one source, for compile_all
+    source=$2 object=$3/$(basename "$(dirname "$2")").$(basename "$2" .c).o
+    shift 3
     # shellcheck disable=SC2086
-    "$2" $flags -c -o "$out/$(basename "$3" .c).$2.o" "$3" || exit 1
+    "$@" $flags -c -o "$object" "$source" || exit 1
     ;;
 sanitize)
     compiler=${CC:-gcc}
