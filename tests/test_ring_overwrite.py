@@ -212,6 +212,8 @@ def test_kernels_notice_a_ring_with_a_fault(fault: str, tmp_path: Path) -> None:
         folder = tmp_path / source
         folder.mkdir(exist_ok=True)
         kernel = engine_of(folder, source, ('#include "ring/overwrite.h"', f'#include "{tmp_path}/overwrite.h"'))
-        measured = kernel.measure(name, values, cpus)
-        assert measured.status < 0, f"{name} has not noticed: {fault}"
+        # Where nothing is lost nothing can be told wrongly, and a busy machine may leave a trial too short to lose anything.
+        tries = (kernel.measure(name, values, cpus) for _ in range(5))
+        measured = next((trial for trial in tries if trial.status < 0), None)
+        assert measured is not None, f"{name} has not noticed: {fault}"
         assert any(word in measured.reason for word in ("lost", "torn", "wrong")), measured.reason
