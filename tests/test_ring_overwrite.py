@@ -212,7 +212,7 @@ def test_kernels_notice_a_ring_with_a_fault(fault: str, tmp_path: Path) -> None:
         folder = tmp_path / source
         folder.mkdir(exist_ok=True)
         kernel = engine_of(folder, source, ('#include "ring/overwrite.h"', f'#include "{tmp_path}/overwrite.h"'))
-        # Where nothing is lost nothing can be told wrongly, and a busy machine may leave a trial too short to lose anything.
+        # Where nothing is lost nothing can be told wrongly, and on a busy machine a trial may be too short to lose any.
         tries = (kernel.measure(name, values, cpus) for _ in range(5))
         measured = next((trial for trial in tries if trial.status < 0), None)
         assert measured is not None, f"{name} has not noticed: {fault}"
