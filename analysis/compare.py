@@ -47,6 +47,7 @@ class Row:
             "ratio": decision.ratio,
             "low": decision.low,
             "high": decision.high,
+            "counter_step_pct": decision.step * 100,
             "verdict": str(decision.verdict),
             "rounds": decision.rounds,
             "more_rounds": decision.more if decision.verdict is Verdict.UNDECIDED else 0,
@@ -124,13 +125,13 @@ def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
     check_margin(margin)
     asked = [row for row in rows if not _is_control(row)]
     floor = noise_floor([row for row in rows if _is_control(row)])
-    logs = {row.name: row.logs for row in rows}
+    logs, steps = {row.name: row.logs for row in rows}, {row.name: row.steps for row in rows}
     usable = [row for row in asked if np.isfinite(logs[row.name]).any() and row.disturbed < 1]
     if not usable:
         raise NothingMeasuredError(f"no row of this comparison was measured: {_why(asked)}")
     noise = 0.0 if math.isnan(floor) else floor
-    judged = verdicts.decide({row.name: logs[row.name] for row in usable}, margin, noise_floor=noise)
-    own = verdicts.decide({row.name: logs[row.name] for row in rows if _is_control(row)}, margin)
+    judged = verdicts.decide({row.name: logs[row.name] for row in usable}, margin, noise_floor=noise, steps=steps)
+    own = verdicts.decide({row.name: logs[row.name] for row in rows if _is_control(row)}, margin, steps=steps)
     found = [_row(row, judged[row.name]) if row.name in judged else _unusable(row) for row in asked]
     notes = [
         f"{row.case}: {row.disturbed:.0%} of its batches were disturbed (switched out, moved, page faults)"

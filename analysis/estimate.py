@@ -22,6 +22,7 @@ import pandas as pd
 from scipy import stats
 
 from fencepost.analysis.frame import Floats, Histogram, Reduced, map_runs, reduce_run
+from fencepost.analysis.steps import ordered_bounds
 from fencepost.bench import schema
 
 COVERAGE = 0.95
@@ -196,8 +197,10 @@ def median_interval(values: npt.ArrayLike, coverage: float = COVERAGE) -> Interv
     return result
 
 
-def interval_of(values: Floats, coverage: float = COVERAGE) -> Interval:
-    """`median_interval` of values that hold no NaN, without its warning."""
+def interval_of(values: Floats, coverage: float = COVERAGE, *, steps: npt.ArrayLike = 0.0) -> Interval:
+    """`median_interval` of values that hold no NaN, without its warning; its bounds allow for `steps`, by which each
+    value may be off whatever the others are (`fencepost.analysis.steps`).
+    """
     n = len(values)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0.0, 0)
@@ -206,7 +209,7 @@ def interval_of(values: Floats, coverage: float = COVERAGE) -> Interval:
     rank, reached = interval_ranks(n, coverage)
     if rank == 0:
         return Interval(middle, math.nan, math.nan, 0.0, n)
-    return Interval(middle, float(ordered[rank - 1]), float(ordered[n - rank]), reached, n)
+    return Interval(middle, *ordered_bounds(values, rank, steps), reached, n)
 
 
 def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
@@ -284,17 +287,24 @@ def noise_floor(reduced: Reduced) -> list[Twin]:
     pairs = {name: case["twin_of"] for name, case in planned.items() if case["twin_of"]}
     frame = reduced.processes
     wanted = frame[frame["case"].isin([*pairs, *pairs.values()]) & (frame["status"] == "ok")]
-    table = (
-        wanted.pivot_table(index="round", columns="case", values="ns", observed=True) if len(wanted) else pd.DataFrame()
+    times, steps = (
+        wanted.pivot_table(index="round", columns="case", values=values, observed=True, dropna=False)
+        if len(wanted)
+        else pd.DataFrame()
+        for values in ("ns", "resolution_ns")
     )
     twins = []
     for twin, original in pairs.items():
-        ratios = np.empty(0)
-        if twin in table and original in table:
-            a, b = table[twin].to_numpy(float), table[original].to_numpy(float)
+        ratios, allowed = np.empty(0), np.empty(0)
+        if twin in times and original in times:
+            a, b = times[twin].to_numpy(float), times[original].to_numpy(float)
             fine = (a > 0) & (b > 0)
             ratios = (a[fine] / b[fine] - 1) * 100
-        twins.append(Twin(twin, original, interval_of(ratios)))
+            allowed = np.zeros(len(ratios))
+            if planned[twin]["kind"] != "events":
+                shares = (steps[[twin, original]] / times[[twin, original]]).to_numpy(float)[fine].sum(axis=1)
+                allowed = (ratios + 100) * shares
+        twins.append(Twin(twin, original, interval_of(ratios, steps=allowed)))
     return twins
 
 
@@ -425,12 +435,15 @@ def _estimate_case(
     ns = columns["ns"][good].astype(float)
     resolution = _median(columns["resolution_ns"][good].astype(float))
     modes = find_modes(ns, resolution)
-    central = interval_of(ns)
+    # An event is shown as it was read, with its quantiles; only a time per operation claims to be finer than a reading.
+    steps = np.zeros(len(ns)) if case["kind"] == "events" else columns["resolution_ns"][good].astype(float)
+    central = interval_of(ns, steps=steps)
     flags = set()
     core, ratio = columns["core_hz"][good].astype(float), columns["chain_ratio"][good].astype(float)
     believable = np.abs(ratio / CHAIN_RATIO - 1) <= CHAIN_TOLERANCE
-    cycles_values = (ns * core / 1e9)[believable & np.isfinite(core)]
-    cycles = interval_of(cycles_values)
+    timed = believable & np.isfinite(core)
+    cycles_values = (ns * core / 1e9)[timed]
+    cycles = interval_of(cycles_values, steps=(steps * core / 1e9)[timed])
     # Less than half of the processes is no longer a median over processes, but over those that happened to suit.
     if len(cycles_values) * 2 <= len(ns):
         cycles = interval_of(np.empty(0))

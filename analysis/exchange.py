@@ -102,6 +102,7 @@ _ABOUT = {
     "parameters": dict,
     "cpus": list,
     "value_per": str,
+    "step_ns": float | int,
 }
 
 
@@ -111,6 +112,8 @@ def _about(row: Mapping[str, Any], own: bool) -> dict[str, Any]:
         **{name: row[name] for name in names},
         "summary": row["summary"] or "",
         "value_per": "process" if own else "sample",
+        # By how much the counter's steps widen the interval: other tools' files have no place for it.
+        "step_ns": row["resolution_ns"] if row["kind"] != "events" else 0.0,
     }
 
 
@@ -648,6 +651,8 @@ def _read_about(at: _Place, value: object) -> dict[str, Any]:
         raise at["cpus"].wrong("not a list of numbers of CPUs")
     if not all(isinstance(item, str | int) for item in found.get("parameters", {}).values()):
         raise at["parameters"].wrong("values of parameters are texts or whole numbers")
+    if not (math.isfinite(found.get("step_ns", 0.0)) and found.get("step_ns", 0.0) >= 0):
+        raise at["step_ns"].wrong("not a time")
     if "process" in found and (type(found["process"]) is not int or found["process"] < 0):
         raise at["process"].wrong("not the number of a process")
     return found
@@ -777,7 +782,7 @@ def _encode(
                     "floor_ns": floor if math.isnan(item.floor_ns) else item.floor_ns,
                     # Nothing is known of what disturbed it; the tools do not record that.
                     **dict.fromkeys(("flagged", "disturbed", *schema.FLAGS), 0.0),
-                    "resolution_ns": 0.0,
+                    "resolution_ns": float(item.about.get("step_ns", 0.0)),
                     "metrics": {},
                 }
             )

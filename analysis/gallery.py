@@ -223,10 +223,15 @@ def _or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def run_file(analysis: Analysis, version: str) -> bytes:
+    """The bytes of the published run.json."""
+    return _json_file(published_run(analysis, version))
+
+
 def data_files(analysis: Analysis, version: str) -> dict[str, bytes]:
     """run.json, machine.json and rows.parquet of a run to be published."""
     return {
-        RUN_FILE: _json_file(published_run(analysis, version)),
+        RUN_FILE: run_file(analysis, version),
         MACHINE_FILE: _json_file(analysis.machine),
         ROWS_FILE: encode_rows(analysis.reduced),
     }

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.frame import Round, RunFolderError, iter_rounds
+from fencepost.analysis.steps import log_step, step_of_events
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +27,8 @@ _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS[
 @dataclass
 class RowRounds:
     """One row of a comparison. `old_ns` and `new_ns`: per round the cost of each side per operation, NaN where it was
-    not measured; `twin`: both sides are the same code.
+    not measured; `old_step_ns`, `new_step_ns`: how far each of these may be off by the steps of the tick counter;
+    `twin`: both sides are the same code.
     """
 
     name: str
@@ -36,6 +38,8 @@ class RowRounds:
     new: str
     old_ns: list[float] = field(default_factory=list)
     new_ns: list[float] = field(default_factory=list)
+    old_step_ns: list[float] = field(default_factory=list)
+    new_step_ns: list[float] = field(default_factory=list)
     floor_ns: list[float] = field(default_factory=list)
     """Per round the shortest batch of the old side."""
     disturbed: float = 0.0
@@ -51,6 +55,11 @@ class RowRounds:
         result = np.full(len(old), math.nan)
         result[fine] = np.log(new[fine] / old[fine])
         return result
+
+    @property
+    def steps(self) -> Floats:
+        """How far each of `logs` may be off by the steps of the tick counter: both sides', added up."""
+        return log_step(self.old_step_ns, self.old_ns) + log_step(self.new_step_ns, self.new_ns)
 
 
 def read_rows(folder: Path | str) -> list[RowRounds]:
@@ -74,8 +83,10 @@ def read_rows(folder: Path | str) -> list[RowRounds]:
         values = dict(_values(item, events))
         for place, row in enumerate(rows):
             sides = [values.get(name) for name in (row.old, row.new)]
-            for name, value, series in zip((row.old, row.new), sides, (row.old_ns, row.new_ns), strict=True):
+            kept = ((row.old_ns, row.old_step_ns), (row.new_ns, row.new_step_ns))
+            for name, value, (series, steps) in zip((row.old, row.new), sides, kept, strict=True):
                 series.append(math.nan if value is None else value.ns)
+                steps.append(math.nan if value is None else value.step_ns)
                 case = item.record["cases"].get(name)
                 if value is None and case is not None and case["reason"]:
                     row.reasons.append(str(case["reason"]))
@@ -106,6 +117,7 @@ def planned_rows(run: Mapping[str, Any]) -> list[RowRounds]:
 @dataclass(frozen=True)
 class _Value:
     ns: float
+    step_ns: float
     floor_ns: float
     batches: int
     disturbed: int
@@ -119,7 +131,8 @@ def _values(item: Round, events: Container[str]) -> Iterator[tuple[str, _Value]]
     data = {name: item.rows.column(name).to_numpy() for name in _COLUMNS if name != "case"}
     if len(codes) and data["operations"].min() < 1:
         raise RunFolderError(f"{item.path}: column operations: a batch without operations")
-    ns = (data["ticks"] - data["overhead_ticks"]) / data["operations"] / item.record["worker"]["tick_hz"] * 1e9
+    worker = item.record["worker"]
+    ns = (data["ticks"] - data["overhead_ticks"]) / data["operations"] / worker["tick_hz"] * 1e9
     for code, name in enumerate(names):
         where = np.flatnonzero(codes == code)
         if not len(where):
@@ -131,6 +144,9 @@ def _values(item: Round, events: Container[str]) -> Iterator[tuple[str, _Value]]
                 f"{item.path}: field cases.{name}.visits: {sum(lengths)} rows, the file has {len(where)}"
             )
         visits = [ns[part] for part in np.split(where, np.cumsum(lengths)[:-1]) if len(part)]
+        quantum = worker["quantum_ticks"]
+        if name in events:
+            quantum = step_of_events(data["ticks"][where], quantum)
         flags = data["flags"][where]
         if name in events:  # it sleeps on purpose: only a switch that it did not ask for disturbs it
             flags = flags & ~np.where(data["involuntary"][where] == 0, schema.FLAGS["switched"], 0)
@@ -138,6 +154,7 @@ def _values(item: Round, events: Container[str]) -> Iterator[tuple[str, _Value]]
             name,
             _Value(
                 min(float(np.quantile(visit, QUANTILE)) for visit in visits),
+                float(quantum / data["operations"][where].min() / worker["tick_hz"] * 1e9),
                 float(ns[where].min()),
                 len(where),
                 int(np.sum((flags & _DISTURBED) != 0)),

@@ -53,7 +53,8 @@ class Share:
 @dataclass(frozen=True)
 class CheckedRow:
     """A row over all repeats. `effect` is its true effect: 0 for identical code. `covered`: repeats whose 95 % interval
-    of the ratio holds the true one. `width_pct`: the median width of that interval.
+    of the ratio holds the true one. `width_pct`: the median width of that interval, `counter_step_pct`: how much of it
+    on either side the steps of the tick counter are.
     """
 
     case: str
@@ -63,6 +64,7 @@ class CheckedRow:
     undecided: Share
     covered: Share
     width_pct: float
+    counter_step_pct: float
     more_rounds: float
 
 
@@ -98,6 +100,7 @@ class SelfCheck:
                     "undecided": row.undecided.as_json(),
                     "interval_covered": row.covered.as_json(),
                     "interval_width_pct": row.width_pct,
+                    "counter_step_pct": row.counter_step_pct,
                     "more_rounds": row.more_rounds,
                     "time_covered": self.time_covered[row.case].as_json(),
                     "floor_range_pct": self.floor_range_pct[row.case],
@@ -141,7 +144,7 @@ def judge_repeats(
     """Verdicts on each of `blocks` (places of rounds): checked rows, repeats with any false alarm, coverage of times,
     and ranges of floors.
     """
-    logs = {row.name: row.logs for row in rows}
+    logs, steps = {row.name: row.logs for row in rows}, {row.name: row.steps for row in rows}
     effects = {row.name: 0.0 if row.twin else TRUE_EFFECT for row in rows}
     counts = {row.name: dict.fromkeys(Verdict, 0) for row in rows}
     covered = dict.fromkeys(logs, 0)
@@ -149,19 +152,20 @@ def judge_repeats(
     more: dict[str, list[float]] = {name: [] for name in logs}
     alarms = 0
     for block in blocks:
-        part = {name: values[list(block)] for name, values in logs.items()}
+        part, step = ({name: array[list(block)] for name, array in both.items()} for both in (logs, steps))
         twins = [abs(math.expm1(float(np.nanmedian(part[row.name])))) for row in rows if row.twin]
         # As in fencepost ab, what differs must exceed what identical code showed. Identical code itself is judged
         # without that help.
-        plain = verdicts.decide(part, margin)
-        helped = verdicts.decide(part, margin, noise_floor=max(twins, default=0.0))
+        plain = verdicts.decide(part, margin, steps=step)
+        helped = verdicts.decide(part, margin, noise_floor=max(twins, default=0.0), steps=step)
         judged = {row.name: (plain if row.twin else helped)[row.name] for row in rows}
         alarms += any(judged[row.name].verdict is Verdict.CHANGED for row in rows if row.twin)
         for name, decision in judged.items():
             counts[name][decision.verdict] += 1
             if decision.verdict is Verdict.UNDECIDED and decision.more is not None:
                 more[name].append(decision.more)
-            interval = interval_of(part[name][np.isfinite(part[name])])
+            known = np.isfinite(part[name])
+            interval = interval_of(part[name][known], steps=step[name][known])
             covered[name] += interval.low <= math.log1p(effects[name]) <= interval.high
             widths[name].append((interval.high - interval.low) * 100)
     n = len(blocks)
@@ -174,21 +178,24 @@ def judge_repeats(
             Share(counts[row.name][Verdict.UNDECIDED], n),
             Share(covered[row.name], n),
             float(np.median(widths[row.name])) if n else math.nan,
+            float(np.nanmedian(np.expm1(steps[row.name]))) * 100 if n else math.nan,
             float(np.median(more[row.name])) if more[row.name] else 0.0,
         )
         for row in rows
     )
-    times = {row.name: _time_coverage(np.asarray(row.old_ns, float), blocks) for row in rows}
+    times = {row.name: _time_coverage(np.array(row.old_ns), np.array(row.old_step_ns), blocks) for row in rows}
     floors = {row.name: _floor_range(np.asarray(row.floor_ns, float), blocks) for row in rows}
     return checked, Share(alarms, n), times, floors
 
 
-def _time_coverage(ns: Floats, blocks: Sequence[Sequence[int]]) -> Share:
+def _time_coverage(ns: Floats, steps: Floats, blocks: Sequence[Sequence[int]]) -> Share:
     """Repeats whose interval of the old side's time holds the median over all rounds."""
     if not blocks:
         return Share(0, 0)
     truth = float(np.nanmedian(ns))
-    intervals = [interval_of(part[np.isfinite(part)]) for part in (ns[list(block)] for block in blocks)]
+    known = np.isfinite(ns)
+    places = [[place for place in block if known[place]] for block in blocks]
+    intervals = [interval_of(ns[part], steps=steps[part]) for part in places]
     return Share(sum(item.low <= truth <= item.high for item in intervals), len(blocks))
 
 

@@ -19,6 +19,7 @@ from fencepost.analysis.compare import Comparison, ComparisonError, NothingMeasu
 from fencepost.analysis.controls import is_control
 from fencepost.analysis.estimate import Analysis, analyse
 from fencepost.analysis.paired import core_hz
+from fencepost.analysis.steps import log_step, step_of_events
 from fencepost.analysis.verdict import ROW_ERROR, Decision, Verdict, bounds_at, fewest_rounds
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +39,32 @@ _FIRST_FACTS = (
     "clocksource",
     "mitigations",
 )
+
+
+@dataclass(frozen=True)
+class Series:
+    """One case of a run: a value a process, in ns, and how far each may be off by the steps of the tick counter."""
+
+    ns: Floats
+    step_ns: Floats
+
+    @property
+    def logs(self) -> Floats:
+        """Logarithms of the values."""
+        return np.log(self.ns)
+
+    @property
+    def steps(self) -> Floats:
+        """How far each of `logs` may be off."""
+        return log_step(self.step_ns, self.ns)
+
+    def __len__(self) -> int:
+        return len(self.ns)
+
+
+def steady(ns: Floats) -> Series:
+    """A series of means over so many readings that the counter's steps have gone."""
+    return Series(ns, np.zeros(len(ns)))
 
 
 @dataclass(frozen=True)
@@ -62,7 +89,15 @@ class MachineComparison:
                 {
                     "case": case,
                     "unit": unit,
-                    "ratios": [{"ratio": item.ratio, "low": item.low, "high": item.high} for item in ratios],
+                    "ratios": [
+                        {
+                            "ratio": item.ratio,
+                            "low": item.low,
+                            "high": item.high,
+                            "counter_step_pct": item.step * 100,
+                        }
+                        for item in ratios
+                    ],
                 }
                 for case, unit, ratios in self.rows
             ],
@@ -104,16 +139,24 @@ def two_sample_rounds(error: float) -> int:
     return fewest_rounds(error / 2)
 
 
-def ratio_bounds(old: Floats, new: Floats, error: float) -> tuple[float, float, float]:
+def ratio_bounds(old: Series, new: Series, error: float) -> tuple[float, float, float]:
     """Logarithm of the ratio of two runs' medians, and its bounds, each wrong with a probability of at most `error`.
 
     Each run's median has bounds that are wrong with at most error / 2 (order statistics); the ratio is at least the
     lower one of the new over the upper one of the old. This holds whatever the two distributions look like, and is
     wider than need be where they are alike.
     """
-    first, second = np.log(old), np.log(new)
-    (old_low, old_high), (new_low, new_high) = bounds_at(first, error / 2), bounds_at(second, error / 2)
-    return float(np.median(second) - np.median(first)), new_low - old_high, new_high - old_low
+    (old_low, old_high), (new_low, new_high) = (bounds_at(one.logs, error / 2, one.steps) for one in (old, new))
+    return _middle(old, new), new_low - old_high, new_high - old_low
+
+
+def _middle(old: Series, new: Series) -> float:
+    return float(np.median(new.logs) - np.median(old.logs))
+
+
+def _step(old: Series, new: Series) -> float:
+    """By how much the steps of the tick counter widen either bound of the ratio's logarithm."""
+    return float(np.median(old.steps) + np.median(new.steps))
 
 
 def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = False) -> Comparison:
@@ -173,7 +216,8 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         if cause is not None:
             reason = f"{cause.case} moved by {cause.decision.ratio - 1:+.2%} as well"
             decision = replace(decision, verdict=Verdict.WITHHELD, more=None, reason=reason)
-        found.append(Row(case, units[case], float(np.median(first[case])), float(np.median(second[case])), decision))
+        medians = [float(np.median(series[case].ns)) for series in (first, second)]
+        found.append(Row(case, units[case], medians[0], medians[1], decision))
     if not controls:
         notes.append("no control case is in both runs: whether the machine itself moved is not known")
     return Comparison(margin, floor, tuple(found), controls=tuple(controls), notes=tuple(notes))
@@ -194,8 +238,7 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         ratios = []
         for other in series[1:]:
             values = other[name][1]
-            middle, low, high = ratio_bounds(base, values, ROW_ERROR)
-            ratios.append(_decision(middle, low, high, Verdict.UNDECIDED, min(len(base), len(values)), ROW_ERROR))
+            ratios.append(_decision(base, values, Verdict.UNDECIDED, ROW_ERROR))
         rows.append((name, units[case], tuple(ratios)))
     notes = [f"{run.run['id']}: {_different_code(runs[0], run)}" for run in runs[1:] if _different_code(runs[0], run)]
     return MachineComparison(
@@ -229,17 +272,22 @@ def _different_code(old: Analysis, new: Analysis) -> str:
     return ""
 
 
-def _series(run: Analysis) -> dict[str, Floats]:
-    """Per case the medians of its processes in ns, where all are above 0; without twins and cases measured once."""
+def _series(run: Analysis) -> dict[str, Series]:
+    """Per case the medians of its processes, where all are above 0; without twins and cases measured once."""
     rows = run.rows[run.rows["reason"].isna() & run.rows["twin_of"].isna() & ~run.rows["once"].astype(bool)]
-    wanted = set(rows["case"])
+    kinds = dict(zip(rows["case"], rows["kind"], strict=True))
     frame = run.processes[run.processes["status"] == "ok"]
+    quantum = float(run.reduced.workers["quantum_ticks"].median())
     found = {}
     for case, part in frame.groupby("case", observed=True):
-        values = part["ns"].to_numpy(float)
-        values = values[np.isfinite(values)]
-        if case in wanted and len(values):
-            found[str(case)] = values
+        part = part[np.isfinite(part["ns"])]
+        if case not in kinds or not len(part):
+            continue
+        step_ns = part["resolution_ns"].to_numpy(float)
+        if kinds[case] == "events":
+            step_ns = step_ns * step_of_events(part["ticks"], quantum) / quantum
+        # Of what another tool measured nothing is known of its clock.
+        found[str(case)] = Series(part["ns"].to_numpy(float), np.nan_to_num(step_ns))
     return {case: found[case] for case in run.rows["case"] if case in found}
 
 
@@ -267,24 +315,24 @@ def _is_control_case(run: Analysis, case: str) -> bool:
 def _drift(
     old: Analysis,
     new: Analysis,
-    first: Mapping[str, Floats],
-    second: Mapping[str, Floats],
+    first: Mapping[str, Series],
+    second: Mapping[str, Series],
     margin: float,
     usable: Sequence[str],
 ) -> tuple[list[Row], list[Row]]:
     """The control cases with their verdicts, and those of them that moved."""
-    pairs: dict[str, tuple[Floats, Floats]] = {}
+    pairs: dict[str, tuple[Series, Series]] = {}
     clocks = [_core_period(run) for run in (old, new)]
     if all(len(clock) for clock in clocks):
-        pairs["core clock (period)"] = (clocks[0], clocks[1])
+        pairs["core clock (period)"] = (steady(clocks[0]), steady(clocks[1]))
     empty = [run.reduced.workers["overhead_ticks"].to_numpy(float) for run in (old, new)]
     if all((ticks > 0).all() for ticks in empty):
         hz = [run.reduced.workers["tick_hz"].to_numpy(float) for run in (old, new)]
-        pairs["empty window"] = (empty[0] / hz[0] * 1e9, empty[1] / hz[1] * 1e9)
+        pairs["empty window"] = (steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9))
     pairs |= {case: (first[case], second[case]) for case in usable if _is_control_case(old, case)}
     decided = _decide_two(pairs, margin, 0.0)
     rows = [
-        Row(name, "", float(np.median(pairs[name][0])), float(np.median(pairs[name][1])), decision)
+        Row(name, "", float(np.median(pairs[name][0].ns)), float(np.median(pairs[name][1].ns)), decision)
         for name, decision in decided.items()
     ]
     return rows, [row for row in rows if row.decision.verdict is Verdict.CHANGED]
@@ -316,60 +364,56 @@ def _noise(old: Analysis, new: Analysis) -> float:
     return max(floors, default=math.nan)
 
 
-def _decide_two(pairs: Mapping[str, tuple[Floats, Floats]], margin: float, floor: float) -> dict[str, Decision]:
+def _decide_two(pairs: Mapping[str, tuple[Series, Series]], margin: float, floor: float) -> dict[str, Decision]:
     """Verdicts on ratios of two runs; Holm over the rows as for rounds, with p-values from the bounds' own rule."""
     inner, outer = math.log1p(margin), math.log1p(max(margin, 0.0 if math.isnan(floor) else floor))
     changed = dict(zip(pairs, verdicts.holm_errors([_p_beyond(*pair, outer) for pair in pairs.values()]), strict=True))
     same = dict(zip(pairs, verdicts.holm_errors([_p_inside(*pair, inner) for pair in pairs.values()]), strict=True))
     found = {}
     for name, (old, new) in pairs.items():
-        n = min(len(old), len(new))
-        middle, low, high = ratio_bounds(old, new, changed[name])
+        _, low, high = ratio_bounds(old, new, changed[name])
         if low > outer or high < -outer:
-            found[name] = _decision(middle, low, high, Verdict.CHANGED, n, changed[name])
+            found[name] = _decision(old, new, Verdict.CHANGED, changed[name])
             continue
-        middle, low, high = ratio_bounds(old, new, same[name])
+        _, low, high = ratio_bounds(old, new, same[name])
         if outer <= inner and -inner < low and high < inner:
-            found[name] = _decision(middle, low, high, Verdict.SAME, n, same[name])
+            found[name] = _decision(old, new, Verdict.SAME, same[name])
             continue
         error = min(changed[name], same[name])
-        middle, low, high = ratio_bounds(old, new, error)
-        least = two_sample_rounds(error)
-        more, reason = (least - n, f"fewer than {least} rounds") if n < least else (None, "")
-        found[name] = _decision(middle, low, high, Verdict.UNDECIDED, n, error, more, reason)
+        n, least, step, middle = min(len(old), len(new)), two_sample_rounds(error), _step(old, new), _middle(old, new)
+        more, reason = None, ""
+        if step >= inner and abs(middle) <= outer + step:
+            reason = verdicts.why_never(middle, step, inner, outer)
+        elif n < least:
+            more, reason = least - n, f"fewer than {least} rounds"
+        found[name] = _decision(old, new, Verdict.UNDECIDED, error, more, reason)
     return found
 
 
-def _errors_of(old: Floats, new: Floats) -> list[float]:
+def _errors_of(old: Series, new: Series) -> list[float]:
     """The errors at which the bounds of a ratio of two runs step, smallest first."""
     return sorted({2 * float(stats.binom.cdf(k, n, 0.5)) for n in (len(old), len(new)) for k in range((n + 1) // 2)})
 
 
-def _smallest_error(old: Floats, new: Floats, holds: Any) -> float:
+def _smallest_error(old: Series, new: Series, holds: Any) -> float:
     """The smallest error at which the bounds of the ratio satisfy `holds(low, high)`: a p-value; 1 where none does."""
     return next((error for error in _errors_of(old, new) if holds(*ratio_bounds(old, new, error)[1:])), 1.0)
 
 
-def _p_beyond(old: Floats, new: Floats, limit: float) -> float:
+def _p_beyond(old: Series, new: Series, limit: float) -> float:
     return _smallest_error(old, new, lambda low, high: low > limit or high < -limit)
 
 
-def _p_inside(old: Floats, new: Floats, limit: float) -> float:
+def _p_inside(old: Series, new: Series, limit: float) -> float:
     return _smallest_error(old, new, lambda low, high: -limit < low and high < limit)
 
 
 def _decision(
-    middle: float,
-    low: float,
-    high: float,
-    verdict: Verdict,
-    n: int,
-    error: float,
-    more: int | None = 0,
-    reason: str = "",
+    old: Series, new: Series, verdict: Verdict, error: float, more: int | None = 0, reason: str = ""
 ) -> Decision:
-    shown = [math.exp(value) if math.isfinite(value) else math.nan for value in (middle, low, high)]
-    return Decision(shown[0], shown[1], shown[2], verdict, n, error, more, reason)
+    shown = [math.exp(value) if math.isfinite(value) else math.nan for value in ratio_bounds(old, new, error)]
+    n, step = min(len(old), len(new)), math.expm1(_step(old, new))
+    return Decision(shown[0], shown[1], shown[2], verdict, n, error, more, reason, step)
 
 
 def _place_free(run: Analysis, case: str) -> str:

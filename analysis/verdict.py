@@ -3,7 +3,9 @@
 The unit is the logarithm of one round's ratio. All that is used of it is on which side of a limit it lies, and how many
 of n independent rounds do is binomial, whatever their distribution: so nothing here assumes a shape, a variance or a
 scale. The bounds of an interval are order statistics for the same reason, and an interval lies beyond the margin
-exactly when the sign test against the margin rejects. See docs/statistics.md.
+exactly when the sign test against the margin rejects. What the steps of the tick counter leave open is no part of the
+noise: every round is an interval as wide as that, and only all of it counts as beyond or within a limit. See
+docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+
+from fencepost.analysis.steps import ordered_bounds
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,6 +47,8 @@ class Verdict(enum.StrEnum):
 class Decision:
     """The verdict on one row. `ratio`, `low`, `high`: new over old; `error` is the one-sided error of each bound,
     `more` how many more rounds an undecided row wants (None: no number of rounds would help, see `reason`).
+    `step`: by what factor less 1 each bound lies further out than the rounds alone would have it, because the tick
+    counter moves in steps.
     """
 
     ratio: float
@@ -53,6 +59,7 @@ class Decision:
     error: float
     more: int | None = 0
     reason: str = ""
+    step: float = 0.0
 
 
 def bound_rank(n: int, error: float) -> int:
@@ -79,35 +86,36 @@ def fewest_rounds(error: float) -> int:
     return math.ceil(math.log2(1 / error) - 1e-9)
 
 
-def bounds_at(logs: Floats, error: float) -> tuple[float, float]:
+def bounds_at(logs: Floats, error: float, steps: npt.ArrayLike = 0.0) -> tuple[float, float]:
     """Order-statistic bounds of the median, each wrong with a probability of at most `error`; infinite where there are
-    too few values.
+    too few values. `steps`: how far each value may be off whatever the others are, see `fencepost.analysis.steps`.
     """
-    k = bound_rank(len(logs), error)
-    if k == 0:
-        return -math.inf, math.inf
-    ordered = np.sort(logs)
-    return float(ordered[k - 1]), float(ordered[len(logs) - k])
+    return ordered_bounds(logs, bound_rank(len(logs), error), steps)
 
 
-def p_changed(logs: Floats, limit: float) -> float:
+def p_changed(logs: Floats, limit: float, steps: npt.ArrayLike = 0.0) -> float:
     """How probable so many rounds beyond `limit` (on one side) are at most, if the true median is within +-`limit`.
 
     The sign test against the nearer edge of the margin. Both edges cannot be the truth at once, so that the smaller of
     the two is a p-value without any correction as long as `limit` is above 0.
     """
     n = len(logs)
-    beyond = max(int(np.sum(logs > limit)), int(np.sum(logs < -limit)))
+    beyond = max(_above(logs, limit, steps), _above(-logs, limit, steps))
     return float(stats.binom.sf(beyond - 1, n, 0.5))
 
 
-def p_same(logs: Floats, limit: float) -> float:
+def p_same(logs: Floats, limit: float, steps: npt.ArrayLike = 0.0) -> float:
     """How probable so many rounds within +-`limit` are at most, if the true median is beyond it: two one-sided sign
     tests, of which the larger counts.
     """
     n = len(logs)
-    inside = min(int(np.sum(logs < limit)), int(np.sum(logs > -limit)))
+    inside = min(_above(logs, -limit, 0.0), _above(-logs, -limit, 0.0))
     return float(stats.binom.sf(inside - 1, n, 0.5))
+
+
+def _above(logs: Floats, limit: float, steps: npt.ArrayLike) -> int:
+    """Rounds that lie above a limit whatever the counter's steps hide."""
+    return int(np.sum(logs - np.asarray(steps, float) > limit))
 
 
 def holm_errors(p_values: Sequence[float], row: float = ROW_ERROR, report: float = REPORT_ERROR) -> list[float]:
@@ -127,7 +135,13 @@ def holm_errors(p_values: Sequence[float], row: float = ROW_ERROR, report: float
     return errors
 
 
-def decide(logs: Mapping[str, npt.ArrayLike], margin: float, *, noise_floor: float = 0.0) -> dict[str, Decision]:
+def decide(
+    logs: Mapping[str, npt.ArrayLike],
+    margin: float,
+    *,
+    noise_floor: float = 0.0,
+    steps: Mapping[str, npt.ArrayLike] | None = None,
+) -> dict[str, Decision]:
     """Verdicts on the rows of one report.
 
     Parameters
@@ -139,6 +153,9 @@ def decide(logs: Mapping[str, npt.ArrayLike], margin: float, *, noise_floor: flo
     noise_floor
         the largest effect that identical code showed in the same run, as a share: nothing smaller is called changed,
         and nothing is called the same within a margin smaller than it.
+    steps
+        per row: how far each of `logs` may be off by the steps of the tick counter, in the same shape; none, where a
+        row is not in it.
 
     Returns
     -------
@@ -149,52 +166,76 @@ def decide(logs: Mapping[str, npt.ArrayLike], margin: float, *, noise_floor: flo
     """
     if not margin > 0:
         raise ValueError(f"a margin of {margin} has no inside")
-    arrays = {name: _known(values) for name, values in logs.items()}
+    rows = {name: _known(values, (steps or {}).get(name, 0.0)) for name, values in logs.items()}
     inner, outer = math.log1p(margin), math.log1p(max(margin, noise_floor))
-    changed = dict(zip(arrays, holm_errors([p_changed(x, outer) for x in arrays.values()]), strict=True))
-    same = dict(zip(arrays, holm_errors([p_same(x, inner) for x in arrays.values()]), strict=True))
-    return {name: _decide_row(values, inner, outer, changed[name], same[name]) for name, values in arrays.items()}
+    changed = holm_errors([p_changed(values, outer, step) for values, step in rows.values()])
+    same = holm_errors([p_same(values, inner, step) for values, step in rows.values()])
+    return {
+        name: _decide_row(*row, inner, outer, *errors)
+        for (name, row), *errors in zip(rows.items(), changed, same, strict=True)
+    }
 
 
-def _known(values: npt.ArrayLike) -> Floats:
+def _known(values: npt.ArrayLike, steps: npt.ArrayLike) -> tuple[Floats, Floats]:
     array = np.asarray(values, float).ravel()
-    known: Floats = array[np.isfinite(array)]
-    return known
+    known = np.isfinite(array)
+    return array[known], np.broadcast_to(np.asarray(steps, float), array.shape)[known]
 
 
-def _decide_row(logs: Floats, inner: float, outer: float, changed_error: float, same_error: float) -> Decision:
+def _decide_row(
+    logs: Floats, steps: Floats, inner: float, outer: float, changed_error: float, same_error: float
+) -> Decision:
     n = len(logs)
     if n == 0:
         nothing = "no round holds both sides"
         return Decision(math.nan, math.nan, math.nan, Verdict.UNDECIDED, 0, changed_error, None, nothing)
-    middle = float(np.median(logs))
+    middle, step = float(np.median(logs)), float(np.median(steps))
 
     def decision(verdict: Verdict, error: float, more: int | None = 0, reason: str = "") -> Decision:
-        low, high = bounds_at(logs, error)
+        low, high = bounds_at(logs, error, steps)
         shown = [math.exp(value) if math.isfinite(value) else math.nan for value in (middle, low, high)]
-        return Decision(shown[0], shown[1], shown[2], verdict, n, error, more, reason)
+        return Decision(shown[0], shown[1], shown[2], verdict, n, error, more, reason, math.expm1(step))
 
-    low, high = bounds_at(logs, changed_error)
+    low, high = bounds_at(logs, changed_error, steps)
     if low > outer or high < -outer:
         return decision(Verdict.CHANGED, changed_error)
-    low, high = bounds_at(logs, same_error)
+    low, high = bounds_at(logs, same_error, steps)
     if outer <= inner and -inner < low and high < inner:
         return decision(Verdict.SAME, same_error)
-    more = rounds_wanted(logs, inner, outer, changed_error, same_error)
-    reason = "" if more is not None else "the effect lies at the margin, or below the noise floor"
+    more = rounds_wanted(logs, inner, outer, changed_error, same_error, steps)
+    reason = "" if more is not None else why_never(middle, step, inner, outer)
     return decision(Verdict.UNDECIDED, min(changed_error, same_error), more, reason)
 
 
-def rounds_wanted(logs: Floats, inner: float, outer: float, changed_error: float, same_error: float) -> int | None:
+def why_never(middle: float, step: float, inner: float, outer: float) -> str:
+    """Why no number of rounds decides a row with this effect. All are logarithms of ratios; `inner` is the margin,
+    `outer` what the effect had to exceed.
+    """
+    counter = "one step of the counter" + (f" ({math.expm1(step) * 100:.2g} %)" if math.isfinite(step) else "")
+    if step >= inner and abs(middle) <= outer + step:
+        return f"the margin is below {counter}"
+    if step > 0 and any(abs(abs(middle) - limit) <= step for limit in (inner, outer)):
+        return f"the effect lies within {counter} of the margin"
+    return "the effect lies at the margin, or below the noise floor"
+
+
+def rounds_wanted(
+    logs: Floats,
+    inner: float,
+    outer: float,
+    changed_error: float,
+    same_error: float,
+    steps: npt.ArrayLike = 0.0,
+) -> int | None:
     """How many more rounds would decide this row with a probability of `POWER`, if the rounds so far are typical; None
     where none up to `MOST_ROUNDS` would.
     """
     n = len(logs)
-    targets = [(np.sum(logs > outer), changed_error), (np.sum(logs < -outer), changed_error)]
+    targets = [(_above(side, outer, steps), changed_error) for side in (logs, -logs)]
     if outer <= inner:
-        targets.append((min(np.sum(logs < inner), np.sum(logs > -inner)), same_error))
+        targets.append((min(_above(side, -inner, steps) for side in (logs, -logs)), same_error))
     # The shares are those of a coin seen n times: moved half a round towards the middle, so that none is 0 or 1.
-    found = [_rounds_for((float(count) + 0.5) / (n + 1), error) for count, error in targets]
+    found = [_rounds_for((count + 0.5) / (n + 1), error) for count, error in targets]
     known = [rounds for rounds in found if rounds is not None]
     return max(1, min(known) - n) if known else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +13,6 @@ from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 if TYPE_CHECKING:
     from fencepost.analysis.compare import Comparison
     from fencepost.bench.runfolder import RunFolder
-    from fencepost.bench.runner import Progress
-    from fencepost.bench.topology import Topology
 
 ROUNDS = {"quick": 12, "standard": 24, "rigorous": 60}
 """Rounds of each profile; the batches of a round are those of the profile quick. See docs/statistics.md."""
@@ -95,8 +93,9 @@ def ab_command(
     from dataclasses import replace
 
     from fencepost.analysis import compare
+    from fencepost.bench import engine as engines
     from fencepost.bench.errors import MeasureError, RunInterruptedError
-    from fencepost.cli import run as runs
+    from fencepost.cli import measuring
 
     notes: list[str] = []
     if resume is not None:
@@ -108,14 +107,14 @@ def ab_command(
     stopped: RunInterruptedError | None = None
     with folder:
         try:
-            complete(folder, "ab", _progress(quiet=quiet or as_json))
+            measuring.complete(engines.load(), folder, "ab", measuring.progress_for(quiet=quiet or as_json))
         except RunInterruptedError as error:
             stopped = error
     try:
         found = compare.compare_sides(folder.path, margin)
     except compare.NothingMeasuredError as error:
         if stopped is None:
-            runs._end(runs._outcome(folder))
+            measuring.end_with(measuring.outcome_of(folder))
         raise stopped or MeasureError(str(error)) from error
     found = replace(found, notes=(*notes, *found.notes, *_advice(found)))
     if as_json:
@@ -127,7 +126,8 @@ def ab_command(
         click.echo(f"samples: {display.short_path(folder.path)}")
     if stopped is not None:
         raise stopped
-    runs._end(runs._outcome(folder))  # a side that fails its check, or kills its worker, is a fault without any gate
+    # A side that fails its check, or kills its worker, is a fault without any gate.
+    measuring.end_with(measuring.outcome_of(folder))
     return int(any(found.fails(gate) for gate in fail_on))
 
 
@@ -149,52 +149,21 @@ def _advice(found: Comparison) -> list[str]:
     return [f"for a decision measure anew with --rounds {max(wanted)}: more rounds on top of these would be a peek"]
 
 
-def _progress(*, quiet: bool) -> Progress:
-    from fencepost.bench.runner import Progress
-
-    if quiet:
-        return Progress()
-    from fencepost.cli.progress import progress_on
-
-    return progress_on()
-
-
-def complete(folder: RunFolder, command: str, progress: Progress) -> None:
-    """Measure the missing rounds of a run with sides; `command` is the one that goes on with it, for its last words."""
-    from fencepost.bench import engine as engines
-    from fencepost.bench.runner import Runner
-
-    Runner(engines.load(), folder, progress, go_on=f"fencepost {command} --resume").run()
-
-
 def _go_on(name: str, base: Path) -> RunFolder:
     """Open the comparison that a user names with --resume."""
     from fencepost.analysis.rounds import planned_rows
     from fencepost.bench import engine as engines
     from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import UsageError
-    from fencepost.cli import run as runs
+    from fencepost.cli import measuring
 
     path = runfolder.find(name, base)
     run = schema.read_run(path)
     if not planned_rows(run) or "rounds_a_repeat" in run:
         other = "selfcheck" if "rounds_a_repeat" in run else "run"
         raise UsageError(f"{path}: not made by fencepost ab; resume it with `fencepost {other} --resume`")
-    refuse_beside_resume("only", "settings", "cflags", "profile", "rounds", "seed", "cpus", "old", "new")
-    return runs._resume(engines.load(), path, {}, None, None, None, [])
-
-
-def refuse_beside_resume(*names: str) -> None:
-    """Refuse options and arguments that the plan of an interrupted run has already decided."""
-    from click.core import ParameterSource
-
-    from fencepost.bench.errors import UsageError
-
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
-            word = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
-            raise UsageError(f"{word} with --resume: the plan is the interrupted run's; leave it out")
+    measuring.refuse_beside_resume("only", "settings", "cflags", "profile", "rounds", "seed", "cpus", "old", "new")
+    return measuring.resume_run(engines.load(), path, {}, None, None, None, [])
 
 
 def _begin(
@@ -217,7 +186,7 @@ def _begin(
     from fencepost.bench import runfolder
     from fencepost.bench.runner import describe_run
     from fencepost.bench.sides import make_ab_plan
-    from fencepost.cli import sides
+    from fencepost.cli import measuring, sides
 
     engine = engines.load()
     given = [sides.read_side(engine, text, label, options) for text, label in ((old, "old"), (new, "new"))]
@@ -229,7 +198,7 @@ def _begin(
     pairs, notes = sides.pairs_of(given[0], given[1], plans.parse_overrides(settings), only)
     if len(own) == 2 and own[0].sha256 == own[1].sha256:
         notes.append("both sides are the same machine code: whatever differs is noise")
-    topology, allowed = here(cpus)
+    topology, allowed = measuring.here(cpus)
     plan = make_ab_plan(
         engine,
         pairs,
@@ -240,7 +209,7 @@ def _begin(
     )
     notes += [f"{item.case}: not measurable here, {item.reason}" for item in plan.unmeasurable]
     notes += plan.notes
-    machine = machine_facts(engine, topology, allowed)
+    machine = measuring.machine_facts(engine, topology, allowed)
     return runfolder.create(base, machine, describe_run(engine, plan, own)), notes
 
 
@@ -265,29 +234,3 @@ def rounds_for(rows: int, profile: str, rounds: int | None) -> int:
         words = "1 row" if rows == 1 else f"{rows} rows"
         raise UsageError(f"--rounds {rounds}: fewer than {least} rounds decide nothing about {words}; leave it out")
     return rounds
-
-
-def here(cpus: str | None) -> tuple[Topology, tuple[int, ...]]:
-    """The machine at hand, and the CPUs that may be used."""
-    import os
-
-    from fencepost.bench.placement import allowed_cpus
-    from fencepost.bench.topology import read_topology
-    from fencepost.cli import run as runs
-
-    topology = read_topology(cpus=os.sched_getaffinity(0))
-    allowed = allowed_cpus(topology)
-    return topology, allowed if cpus is None else runs._chosen_cpus(cpus, allowed)
-
-
-def machine_facts(engine: Any, topology: Topology, allowed: tuple[int, ...]) -> dict[str, Any]:
-    """What machine.json will hold."""
-    from fencepost.bench.machine import describe_machine
-
-    return describe_machine(
-        topology=topology,
-        cpus=allowed,
-        capabilities=engine.capabilities(),
-        perf_events=engine.perf_events(),
-        tick=engine.tick(),
-    )

@@ -48,7 +48,7 @@ COMMON_NAMES = {
 @click.option("--check", is_flag=True, help="Only check all published folders; exit code 1 where one has a fault.")
 @click.option("--reports", is_flag=True, help="With --check: also write each report again and compare its words.")
 @click.option("--rebuild", is_flag=True, help="Only write the gallery's pages again.")
-@click.option("--rewrite", is_flag=True, help="Write all reports and summaries again from their rows, then the pages.")
+@click.option("--rewrite", is_flag=True, help="Write all that is derived again from the rows, then the pages.")
 @json_option
 @verbose_option
 def publish_command(
@@ -171,15 +171,20 @@ def _derived(folder: Path, rows: bytes) -> dict[str, bytes]:
 
 
 def _rewrite(results: Path) -> list[Path]:
-    from fencepost.analysis.gallery import published_folders
+    from fencepost.analysis import gallery
+    from fencepost.analysis.estimate import analyse
     from fencepost.bench import runfolder
-    from fencepost.bench.schema import ROWS_FILE
+    from fencepost.bench.schema import ROWS_FILE, RUN_FILE
+    from fencepost.cli.main import package_version
 
     written = []
-    for folder in published_folders(results):
-        for name, content in _derived(folder, (folder / ROWS_FILE).read_bytes()).items():
+    for folder in gallery.published_folders(results):
+        # First: what it says of trust and noise is derived too, and stands in the report.
+        runfolder.atomic_write(folder / RUN_FILE, gallery.run_file(analyse(folder), package_version()))
+        derived = _derived(folder, (folder / ROWS_FILE).read_bytes())
+        for name, content in derived.items():
             runfolder.atomic_write(folder / name, content)
-            written.append(folder / name)
+        written += [folder / name for name in (RUN_FILE, *derived)]
     return written
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +14,9 @@ from fencepost.cli.options import json_option, kernel_files_option, load_kernel_
 
 if TYPE_CHECKING:
     from fencepost.bench.engine import Engine
-    from fencepost.bench.objects import KernelObject
     from fencepost.bench.plan import Plan
     from fencepost.bench.runfolder import RunFolder
+    from fencepost.cli.measuring import Outcome
 
 
 @click.command(name="run", short_help="Measure, and keep the samples in a run folder.")
@@ -73,6 +70,7 @@ def run_command(
     """
     from fencepost.bench import runfolder
     from fencepost.bench.runner import describe_run
+    from fencepost.cli import measuring
 
     base = out or runfolder.DEFAULT_BASE
     unfinished = None if resume is None else runfolder.find(resume)
@@ -87,7 +85,7 @@ def run_command(
                 "--dry-run": dry_run,
             }
             own = load_kernel_files(engine, kernel_files, cflags)
-            folder = _resume(engine, unfinished, given, profile, rounds, seed, own)
+            folder = measuring.resume_run(engine, unfinished, given, profile, rounds, seed, own)
         else:
             own = load_kernel_files(engine, kernel_files, cflags)
             labels = [item.label for item in own]
@@ -99,15 +97,15 @@ def run_command(
                 return
             folder = runfolder.create(base, machine(), describe_run(engine, plan, own))
         with folder:
-            _measure(engine, folder, quiet=quiet or as_json)
-    found = _outcome(folder)
+            measuring.complete(engine, folder, "run", measuring.progress_for(quiet=quiet or as_json))
+    found = measuring.outcome_of(folder)
     if as_json:
         from fencepost.cli import display
 
         display.print_json(_summary(folder, found))
     elif not quiet:
         _show_summary(folder, found)
-    _end(found)
+    measuring.end_with(found)
 
 
 @contextlib.contextmanager
@@ -129,7 +127,7 @@ def _engine(profile: str | None, *, quiet: bool) -> Iterator[Engine]:
 
 
 def _profile_of(path: Path) -> str | None:
-    """The profile a run was started with; None where the folder does not say, which `_resume` then tells."""
+    """The profile a run was started with; None where the folder does not say, which `resume_run` then tells."""
     from fencepost.bench import schema
 
     try:
@@ -148,18 +146,13 @@ def _plan(
     cpus: str | None,
     objects: list[str],
 ) -> tuple[Plan, Any]:
-    import os
     import secrets
 
     from fencepost.bench import plan as plans
     from fencepost.bench.catalog import read_catalog
-    from fencepost.bench.placement import allowed_cpus
-    from fencepost.bench.topology import read_topology
+    from fencepost.cli import measuring
 
-    topology = read_topology(cpus=os.sched_getaffinity(0))
-    allowed = allowed_cpus(topology)
-    if cpus is not None:
-        allowed = _chosen_cpus(cpus, allowed)
+    topology, allowed = measuring.here(cpus)
     catalog = read_catalog(engine, objects)
     fixed: list[plans.Override] = []
     if objects and not patterns:
@@ -177,163 +170,7 @@ def _plan(
         seed=secrets.randbits(32) if seed is None else seed,
     )
 
-    def machine() -> dict[str, Any]:
-        from fencepost.bench.machine import describe_machine
-
-        return describe_machine(
-            topology=topology,
-            cpus=allowed,
-            capabilities=engine.capabilities(),
-            perf_events=engine.perf_events(),
-            tick=engine.tick(),
-        )
-
-    return plan, machine
-
-
-def _chosen_cpus(text: str, allowed: tuple[int, ...]) -> tuple[int, ...]:
-    from fencepost.bench.errors import UsageError
-    from fencepost.bench.sysfs import parse_cpulist
-
-    try:
-        wanted = tuple(parse_cpulist(text, "--cpus"))
-    except ValueError as error:
-        raise UsageError(f"--cpus {text}: not a list of CPUs; write 1,3-5") from error
-    usable = ", ".join(map(str, allowed))
-    if not wanted:
-        raise UsageError(f"--cpus {text!r}: names no CPU; this process may use {usable}")
-    beyond = sorted(set(wanted) - set(allowed))
-    if beyond:
-        raise UsageError(
-            f"--cpus {text}: CPU {', '.join(map(str, beyond))} may not be used here; this process has {usable}"
-        )
-    return tuple(sorted(set(wanted)))
-
-
-def _resume(
-    engine: Engine,
-    path: Path,
-    given: dict[str, Any],
-    profile: str | None,
-    rounds: int | None,
-    seed: int | None,
-    own: list[KernelObject],
-) -> RunFolder:
-    """Open a run to complete it, after making sure that the rest would be measured like its beginning."""
-    from fencepost.bench import runfolder, schema
-    from fencepost.bench.errors import UsageError
-    from fencepost.bench.machine import describe_machine
-
-    for option, value in given.items():
-        if value:
-            raise UsageError(f"{option} with --resume: the plan is the one in {path / schema.RUN_FILE}; leave it out")
-    folder = runfolder.resume(path)
-    try:
-        plan, run = folder.plan, folder.run
-        for option, wanted, recorded in (
-            ("--profile", profile, plan.profile),
-            ("--rounds", rounds, plan.rounds),
-            ("--seed", seed, plan.seed),
-        ):
-            if wanted is not None and wanted != recorded:
-                raise UsageError(f"{option} {wanted}: the run in {path} was started with {recorded}; start a new run")
-        recorded_hash = run["engine"]["sha256"]
-        if recorded_hash != engine.sha256:
-            raise UsageError(
-                f"{path}: was measured with another engine (sha256 {recorded_hash[:12]}…, the one here is "
-                f"{engine.sha256[:12]}…), so its rounds cannot be mixed with new ones; start a new run"
-            )
-        _resume_objects(engine, path, run.get("objects", []), own)
-        here = describe_machine()["key"]
-        if run["machine_key"] != here:
-            raise UsageError(f"{path}: was measured on {run['machine_key']}, this is {here}; start a new run")
-    except BaseException:
-        folder.close()
-        raise
-    return folder
-
-
-def _resume_objects(engine: Engine, path: Path, records: list[dict[str, Any]], own: list[KernelObject]) -> None:
-    """Have the kernels of the user's own loaded with which the run was started: given again, or from the cache."""
-    from fencepost.bench import objects
-    from fencepost.bench.errors import UsageError
-
-    given = {item.label: item for item in own}
-    for record in records:
-        item = given.pop(record["label"], None)
-        if item is not None:
-            objects.require_same(item, record)
-        else:
-            item = objects.find_again(record)
-            engine.load_object(item.label, item.path, record["label"])
-    if given:
-        raise UsageError(f"--kernel {', '.join(given)}: the run in {path} was started without it; leave it out")
-
-
-def _measure(engine: Engine, folder: RunFolder, *, quiet: bool) -> None:
-    from fencepost.bench.runner import Progress, Runner
-
-    progress = Progress()
-    if not quiet:
-        from fencepost.cli.progress import progress_on
-
-        progress = progress_on()
-    Runner(engine, folder, progress).run()
-
-
-MOST_FAILED_NAMED = 20
-_FAILURES = {"check": "check failed", "error": "error", "worker": "worker lost"}
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What came of the cases of a run: those that failed in some round, with their kind and first reason; why others
-    could not be measured; whether any was.
-    """
-
-    failed: dict[str, tuple[str, str]]
-    lacking: dict[str, str]
-    measured: bool
-
-
-def _outcome(folder: RunFolder) -> _Outcome:
-    from fencepost.bench import runfolder, schema
-
-    failed: dict[str, tuple[str, str]] = {}
-    lacking: dict[str, str] = {}
-    measured = False
-    for _, path in sorted(schema.round_files(folder.path).items()):
-        for case, record in runfolder.read_round_record(path)["cases"].items():
-            if record["status"] == "failed":
-                # Rounds measured before the kind was recorded have none.
-                failed.setdefault(case, (record.get("failure") or "error", str(record["reason"])))
-            elif record["status"] == "ok":
-                measured = True
-            else:
-                lacking.setdefault(case, str(record["reason"]))
-    return _Outcome(failed, lacking, measured)
-
-
-def _end(found: _Outcome) -> None:
-    """Name the cases that failed and exit with 1; with 3 where nothing failed and nothing was measured."""
-    from fencepost.analysis.text import visible
-    from fencepost.bench.errors import EXIT_GATE, MeasureError
-
-    failed = found.failed
-    if failed:
-        kinds = Counter(kind for kind, _ in failed.values())
-        how = ", ".join(f"{_FAILURES[kind]}: {count}" for kind, count in kinds.items())
-        cases = "1 case" if len(failed) == 1 else f"{len(failed)} cases"
-        click.echo(f"fencepost: {cases} failed ({how}); none of their figures counts:", err=True)
-        for case, (_, reason) in itertools.islice(failed.items(), MOST_FAILED_NAMED):
-            click.echo(f"  {case}: {visible(reason)}", err=True)
-        if len(failed) > MOST_FAILED_NAMED:
-            click.echo(f"  and {len(failed) - MOST_FAILED_NAMED} more, in the report", err=True)
-        click.get_current_context().exit(EXIT_GATE)
-    if not found.measured:
-        raise MeasureError(
-            f"nothing of this could be measured here: {'; '.join(dict.fromkeys(found.lacking.values()))}"
-        )
+    return plan, lambda: measuring.machine_facts(engine, topology, allowed)
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
@@ -374,7 +211,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     )
 
 
-def _summary(folder: RunFolder, found: _Outcome) -> dict[str, Any]:
+def _summary(folder: RunFolder, found: Outcome) -> dict[str, Any]:
     from fencepost.analysis.report import as_json
 
     report = as_json(folder.path)
@@ -396,7 +233,7 @@ def _summary(folder: RunFolder, found: _Outcome) -> dict[str, Any]:
 MOST_ROWS_SHOWN = 40
 
 
-def _show_summary(folder: RunFolder, found: _Outcome) -> None:
+def _show_summary(folder: RunFolder, found: Outcome) -> None:
     from rich import box
 
     from fencepost.analysis.estimate import analyse

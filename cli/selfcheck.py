@@ -57,15 +57,16 @@ def selfcheck_command(
     minutes. Ctrl-C keeps what is done and prints it; go on with --resume.
     """
     from fencepost.analysis.selfcheck import TRUE_EFFECT, check
+    from fencepost.bench import engine as engines
     from fencepost.bench.errors import MeasureError, RunInterruptedError, UsageError
-    from fencepost.cli import ab, display
+    from fencepost.cli import display, measuring
 
     if margin >= TRUE_EFFECT:
         raise UsageError(
             f"--margin {margin * 100:g}%: counts the true effect of 2 % as the same, so nothing is left to be found"
         )
     if resume is not None:
-        ab.refuse_beside_resume("kernels", "pairs", "rounds", "seed", "cpus")
+        measuring.refuse_beside_resume("kernels", "pairs", "rounds", "seed", "cpus")
     folder, rounds = (
         _begin(kernels, pairs, rounds, seed, cpus, out or DEFAULT_BASE)
         if resume is None
@@ -74,7 +75,7 @@ def selfcheck_command(
     stopped: RunInterruptedError | None = None
     with folder:
         try:
-            ab.complete(folder, "selfcheck", _progress(rounds, quiet=quiet or as_json))
+            measuring.complete(engines.load(), folder, "selfcheck", _progress(rounds, quiet=quiet or as_json))
         except RunInterruptedError as error:
             stopped = error
     found = check(folder.path, rounds, margin)
@@ -101,7 +102,7 @@ def _begin(
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.runner import describe_run
     from fencepost.bench.sides import Pair, Side, make_ab_plan
-    from fencepost.cli import ab
+    from fencepost.cli import measuring
 
     engine = engines.load()
     catalog = read_catalog(engine)
@@ -120,7 +121,7 @@ def _begin(
             continue
         side = Side(kernel, tuple(item.initial for item in kernel.parameters))
         compared.append(Pair(side, side))
-    topology, allowed = ab.here(cpus)
+    topology, allowed = measuring.here(cpus)
     plan = make_ab_plan(
         engine,
         compared,
@@ -131,20 +132,20 @@ def _begin(
         twins={name for name, *_ in KNOWN},
     )
     record = {**describe_run(engine, plan), "rounds_a_repeat": rounds}
-    return runfolder.create(base, ab.machine_facts(engine, topology, allowed), record), rounds
+    return runfolder.create(base, measuring.machine_facts(engine, topology, allowed), record), rounds
 
 
 def _go_on(name: str, base: Path) -> tuple[RunFolder, int]:
     from fencepost.bench import engine as engines
     from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import UsageError
-    from fencepost.cli import run as runs
+    from fencepost.cli import measuring
 
     path = runfolder.find(name, base)
     rounds = schema.read_run(path).get("rounds_a_repeat")
     if not isinstance(rounds, int) or rounds < 1:
         raise UsageError(f"{path}: not a self-check; resume it with `fencepost run --resume`")
-    return runs._resume(engines.load(), path, {}, None, None, None, []), rounds
+    return measuring.resume_run(engines.load(), path, {}, None, None, None, []), rounds
 
 
 def _progress(rounds: int, *, quiet: bool) -> Any:
@@ -170,7 +171,7 @@ def _show(found: SelfCheck) -> None:
     from fencepost.cli import display
 
     out = display.console()
-    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "its width")
+    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "its width (by the counter)")
     rows = [
         (
             row.case,
@@ -179,7 +180,7 @@ def _show(found: SelfCheck) -> None:
             str(row.same.count),
             str(row.undecided.count) + (f" (+{row.more_rounds:.0f} rounds)" if row.more_rounds else ""),
             _share(row.covered),
-            f"{row.width_pct:.2g} %",
+            f"{row.width_pct:.2g} % ({2 * row.counter_step_pct:.2g} %)",
         )
         for row in found.rows
     ]

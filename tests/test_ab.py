@@ -372,7 +372,7 @@ def test_a_run_without_sides_has_nothing_to_judge(tmp_path: Path) -> None:
 
 
 def row(name: str, old: list[float], new: list[float], *, twin: bool = False, disturbed: float = 0.0) -> RowRounds:
-    return RowRounds(name, "u", twin, "a", "b", old, new, old, disturbed)
+    return RowRounds(name, "u", twin, "a", "b", old, new, [0.0] * len(old), [0.0] * len(new), old, disturbed)
 
 
 def test_all_batches_disturbed_is_no_measurement() -> None:

@@ -100,8 +100,9 @@ def test_export_and_import_give_the_same_run(run: Path, tmp_path: Path, wanted: 
     assert two.run[schema.IMPORTED]["format"] == wanted
     assert two.rows["case"].tolist() == one.rows[one.rows["ns"].notna()]["case"].tolist()
     rows = one.rows[one.rows["ns"].notna()]
-    for name in ("ns", "ns_low", "ns_high"):
-        assert two.rows[name].tolist() == pytest.approx(rows[name].tolist(), rel=1e-14)
+    assert two.rows["ns"].tolist() == pytest.approx(rows["ns"].tolist(), rel=1e-14)
+    for name in ("ns_low", "ns_high"):  # the counter's step comes as one figure for all processes
+        assert two.rows[name].tolist() == pytest.approx(rows[name].tolist(), rel=1e-8)
     for name in ("kernel", "parameters", "cpus", "unit", "relation"):
         assert two.rows[name].tolist() == rows[name].tolist()
     key = ["case", "round"]

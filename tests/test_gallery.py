@@ -250,8 +250,10 @@ def other_rows(folder: Path) -> None:
 def pa_half(table: Any) -> Any:
     import pyarrow.compute as pc
 
-    place = table.column_names.index("ns")
-    return table.set_column(place, table.schema.field("ns"), pc.multiply(table.column("ns"), 0.5))
+    for name in ("ns", "resolution_ns"):
+        place = table.column_names.index(name)
+        table = table.set_column(place, table.schema.field(name), pc.multiply(table.column(name), 0.5))
+    return table
 
 
 def link_out(folder: Path) -> None:
@@ -384,6 +386,9 @@ def test_rewriting_makes_the_derived_files_again(results: Path) -> None:
     folder = only(results)
     faster(folder)
     replace_text(gallery.README, "95 %", "99 %")(folder)
+    document = json.loads((folder / RUN_FILE).read_text())
+    document[gallery.PUBLISHED] |= {"noise_reach_pct": 99.0, "trust": "No"}
+    (folder / RUN_FILE).write_text(json.dumps(document))
     assert faults(results)
     done = fencepost_inside("publish", "--rewrite", "--results", str(results), cwd=results.parent)
     assert done.returncode == 0, done.stderr

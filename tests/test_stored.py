@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from synthetic import CORE_HZ, Case
 
 from fencepost.analysis import compare, stored
+from fencepost.analysis.estimate import analyse
 from fencepost.analysis.frame import RunFolderError
 from fencepost.analysis.verdict import Verdict
 from fencepost.bench import schema
@@ -154,7 +155,10 @@ def test_anyway_compares_different_code_and_says_so(tmp_path: Path) -> None:
 
 @given(st.integers(8, 40), st.integers(8, 40), st.floats(0.001, 0.05), st.randoms(use_true_random=False))
 def test_swapping_two_runs_inverts_their_ratio(n: int, m: int, error: float, source: Any) -> None:
-    old, new = (np.array([source.uniform(1, 2) for _ in range(count)]) for count in (n, m))
+    old, new = (
+        stored.Series(np.array([source.uniform(1, 2) for _ in range(count)]), np.full(count, step))
+        for count, step in ((n, 0.01), (m, 0.02))
+    )
     middle, low, high = stored.ratio_bounds(old, new, error)
     assert low <= middle <= high
     assert stored.ratio_bounds(new, old, error) == pytest.approx((-middle, -high, -low))
@@ -165,6 +169,35 @@ def test_bounds_of_a_ratio_hold_it() -> None:
     missed = 0
     for _ in range(400):
         old, new = rng.lognormal(0, 0.3, 20), 1.5 * rng.lognormal(0, 0.1, 20)
-        _, low, high = stored.ratio_bounds(old, new, 0.05)
+        _, low, high = stored.ratio_bounds(stored.steady(old), stored.steady(new), 0.05)
         missed += not low <= math.log(1.5) <= high
     assert missed < 40  # at most a tenth; far fewer, as the two bounds are added
+
+
+def test_two_runs_are_no_closer_than_the_steps_of_their_counters(tmp_path: Path) -> None:
+    # Without noise all processes read the same, 50 000 ns in steps of 100 or 64 ticks: all are off by the same.
+    exact = [replace(case, process_noise=0.0, noise=0.0, gap_share=0.0) for case in ROWS]
+    longer = [replace(case, ns=case.ns * 1.0003) for case in exact]
+    old = synthetic.write_run(tmp_path / "old", exact, rounds=20, quantum=100, unmeasurable=[])
+    new = synthetic.write_run(tmp_path / "new", longer, rounds=20, quantum=64, unmeasurable=[])
+    narrow = compared(old, new, margin=0.001)
+    for row in narrow.rows:
+        decision = row.decision
+        assert decision.low <= 1.0003 <= decision.high
+        assert decision.step == pytest.approx((100 + 64) / 125_000, rel=0.01)
+        assert decision.verdict is Verdict.UNDECIDED and decision.more is None
+        assert "margin is below one step of the counter" in decision.reason
+        assert row.as_json()["counter_step_pct"] == pytest.approx(decision.step * 100)
+    assert set(verdicts(compared(old, new, margin=0.005)).values()) == {"same"}
+    far = stored.compare_machines(stored.read_runs([old, new]))
+    for _, _, (ratio,) in far.rows:
+        assert ratio.low <= 1.0003 <= ratio.high and ratio.high - ratio.low > 0.0024
+    assert far.as_json()["rows"][0]["ratios"][0]["counter_step_pct"] == pytest.approx(0.131, rel=0.01)
+
+
+@pytest.mark.parametrize(("quantum", "step"), [(100, 100), (1, 1)])
+def test_events_are_as_coarse_as_their_readings(tmp_path: Path, quantum: int, step: int) -> None:
+    case = Case("own/event", ns=1000.0, kind="events", noise=0.0, process_noise=0.0, gap_share=0.0)
+    folder = synthetic.write_run(tmp_path / "run", [case], rounds=20, quantum=quantum, unmeasurable=[])
+    (series,) = stored._series(analyse(folder)).values()
+    assert series.step_ns == pytest.approx(step / synthetic.TICK_HZ * 1e9, rel=1e-4)
