@@ -109,7 +109,7 @@ def p_same(logs: Floats, limit: float, steps: npt.ArrayLike = 0.0) -> float:
     tests, of which the larger counts.
     """
     n = len(logs)
-    inside = min(_above(logs, -limit, 0.0), _above(-logs, -limit, 0.0))
+    inside = min(_above(logs, -limit, steps), _above(-logs, -limit, steps))
     return float(stats.binom.sf(inside - 1, n, 0.5))
 
 
