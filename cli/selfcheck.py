@@ -171,7 +171,7 @@ def _show(found: SelfCheck) -> None:
     from fencepost.cli import display
 
     out = display.console()
-    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "its width (by the counter)")
+    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "its width")
     rows = [
         (
             row.case,
@@ -180,7 +180,7 @@ def _show(found: SelfCheck) -> None:
             str(row.same.count),
             str(row.undecided.count) + (f" (+{row.more_rounds:.0f} rounds)" if row.more_rounds else ""),
             _share(row.covered),
-            f"{row.width_pct:.2g} % ({2 * row.counter_step_pct:.2g} %)",
+            f"{row.width_pct:.2g} %",
         )
         for row in found.rows
     ]
@@ -197,6 +197,9 @@ def _show(found: SelfCheck) -> None:
         f"false alarms: {_total(alarms)} in a row, {_share(found.any_alarm)} in a report",
         f"true 2 % found: {_total(caught)}",
     ]
+    counter = [2 * row.counter_step_pct for row in found.rows if math.isfinite(row.counter_step_pct)]
+    if counter and max(counter) > 0:
+        sentences.append(f"of an interval's width, {min(counter):.2g} to {max(counter):.2g} % are the counter's steps")
     if floors and math.isfinite(max(floors)):
         sentences.append(f"floor of the chain from repeat to repeat: a range of {max(floors):.3f} %")
     for sentence in sentences:
