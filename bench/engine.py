@@ -116,7 +116,7 @@ class Engine:
         ]
 
     def tick(self) -> dict[str, Any]:
-        """The tick counter, as measured now in this process."""
+        """The tick counter, as measured once in this process."""
         facts = self.ffi.new("struct clock_facts *")
         self.lib.clock_measure(facts)
         return {

@@ -177,7 +177,13 @@ class Plan:
     @property
     def settings(self) -> dict[str, int]:
         """The members of C's ``struct settings``."""
-        return {"batches": self.batches, "warmup_batches": self.warmup_batches, "batch_ns": self.batch_ns}
+        return {
+            "batches": self.batches,
+            "warmup_batches": self.warmup_batches,
+            "batch_ns": self.batch_ns,
+            # Sides of a comparison have memory of their own.
+            "keep_memory": int(all(case.row is None for case in self.cases)),
+        }
 
     def order(self, round_number: int) -> list[Case]:
         """Visits of round `round_number` (from 1) in the order they run: the same for the same seed and plan."""

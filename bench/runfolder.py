@@ -12,11 +12,11 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fencepost.bench import schema
 from fencepost.bench.errors import MeasureError, UsageError
@@ -42,6 +42,21 @@ class CaseRows:
     samples: np.ndarray
 
 
+class CaseOutcome(NamedTuple):
+    """How a case went in a round: fields of its entry in the round's record."""
+
+    status: str
+    failure: str | None
+    reason: str | None
+
+
+def _outcomes(record: Mapping[str, Any]) -> dict[str, CaseOutcome]:
+    return {
+        case: CaseOutcome(entry["status"], entry.get("failure"), entry["reason"])
+        for case, entry in record["cases"].items()
+    }
+
+
 class RunFolder:
     """A run folder open for writing, locked against other writers. Use it as a context manager."""
 
@@ -49,6 +64,7 @@ class RunFolder:
         self.path = path
         self.run = run
         self._lock = lock
+        self._written: dict[int, dict[str, CaseOutcome]] = {}
 
     @property
     def id(self) -> str:
@@ -102,7 +118,20 @@ class RunFolder:
         """Write one complete round."""
         path = schema.round_file(self.path, record["round"])
         atomic_write(path, encode_round(record, rows))
+        self._written[record["round"]] = _outcomes(record)
         return path
+
+    def outcomes(self) -> Iterator[tuple[str, CaseOutcome]]:
+        """How each case went in each complete round, round by round. Files are read of earlier processes' rounds only.
+
+        Raises
+        ------
+        fencepost.bench.schema.RunFolderError
+            when such a file is damaged.
+        """
+        for number, path in schema.round_files(self.path).items():
+            written = self._written.get(number)
+            yield from (_outcomes(read_round_record(path)) if written is None else written).items()
 
 
 def create(base: Path, machine: Mapping[str, Any], run: Mapping[str, Any], now: datetime | None = None) -> RunFolder:

@@ -171,20 +171,17 @@ class Outcome:
 
 def outcome_of(folder: RunFolder) -> Outcome:
     """Read it from the complete rounds of a run."""
-    from fencepost.bench import runfolder, schema
-
     failed: dict[str, tuple[str, str]] = {}
     lacking: dict[str, str] = {}
     measured = False
-    for _, path in sorted(schema.round_files(folder.path).items()):
-        for case, record in runfolder.read_round_record(path)["cases"].items():
-            if record["status"] == "failed":
-                # Rounds measured before the kind was recorded have none.
-                failed.setdefault(case, (record.get("failure") or "error", str(record["reason"])))
-            elif record["status"] == "ok":
-                measured = True
-            else:
-                lacking.setdefault(case, str(record["reason"]))
+    for case, outcome in folder.outcomes():
+        if outcome.status == "failed":
+            # Rounds measured before the kind was recorded have none.
+            failed.setdefault(case, (outcome.failure or "error", str(outcome.reason)))
+        elif outcome.status == "ok":
+            measured = True
+        else:
+            lacking.setdefault(case, str(outcome.reason))
     return Outcome(failed, lacking, measured)
 
 

@@ -17,6 +17,8 @@ int kernels_fault(const struct kernel *const *kernels, unsigned count, char *sen
 struct chains {
     double add_hz, mul_hz;
 };
+/* One calibration a process: all its cases are converted by the same rate. */
+const struct clock_facts *process_clock(void);
 void probe_chains(double tick_hz, struct chains *chains);
 int compare_int64(const void *left, const void *right);
 /* File descriptor of a running counter of this thread's mispredicted branches; 0 where there is none. */
@@ -59,7 +61,8 @@ int team_meet(struct team *team);
 void team_fail(struct team *team, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* memory.c */
-void allocations_free(struct trial *trial);
+/* With `keep`, a large mapping stays for the next trial that asks for as much: see memory_give_back(). */
+void allocations_free(struct trial *trial, int keep);
 /* NULL, or what was overwritten. */
 const char *allocations_fault(const struct trial *trial);
 

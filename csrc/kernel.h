@@ -160,6 +160,7 @@ struct bucket {
 
 struct settings {
     uint64_t batches, warmup_batches, batch_ns;
+    uint64_t keep_memory; /* not 0: large mappings may go from one case to the next; 0 where each side has its own */
 };
 
 struct outcome {
@@ -210,6 +211,7 @@ const struct kernel *const *object_load(const char *path, unsigned *count, char 
 /* Capabilities of this process on this machine, as NEED_ bits; and what a missing one is called ("needs …"). */
 unsigned capabilities(void);
 const char *capability_text(unsigned bit);
+/* Measured at the first call: a process has one rate. */
 void clock_measure(struct clock_facts *facts);
 unsigned perf_probe(struct perf_fact *facts, unsigned capacity);
 /* Ask to be killed when the parent dies, so that no worker outlives its run. 0 or -errno. */
@@ -237,6 +239,11 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
 void *trial_alloc(struct trial *trial, size_t bytes);
 /* The same on pages of the asked size: huge or small by madvise. Aligned to 2 MiB. The caller sees with memory_huge_bytes() what it got. */
 void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge);
+/*
+ * Between trials the engine may keep one large mapping of huge pages, which the next trial that asks for as much finds zeroed like any other.
+ * This gives it back to the system: for whoever looks at how much memory is free.
+ */
+void memory_give_back(void);
 /* How many bytes of this allocation are backed by huge pages now (from /proc/self/smaps), or -errno. */
 int64_t memory_huge_bytes(const void *start, size_t bytes);
 

@@ -156,12 +156,22 @@ static double measure_overhead(void)
     return median_of(windows, sizeof windows / sizeof *windows);
 }
 
+const struct clock_facts *process_clock(void)
+{
+    static struct clock_facts facts;
+
+    if (facts.tick_hz == 0) {
+        facts.source = TICK_SOURCE;
+        measure_rate(&facts);
+        facts.quantum_ticks = measure_quantum();
+        facts.overhead_ticks = measure_overhead();
+    }
+    return &facts;
+}
+
 void clock_measure(struct clock_facts *facts)
 {
-    facts->source = TICK_SOURCE;
-    measure_rate(facts);
-    facts->quantum_ticks = measure_quantum();
-    facts->overhead_ticks = measure_overhead();
+    *facts = *process_clock();
 }
 
 /* ---- the core clock ---- */
@@ -227,19 +237,7 @@ static int may_use_fifo(void)
     return 1;
 }
 
-/* Opened and raised by what should raise it: on some guests hardware counters open and then read 0. */
-static int event_counts(const char *name)
-{
-    static struct perf_fact facts[16];
-    static unsigned count;
-
-    if (count == 0)
-        count = perf_probe(facts, 16);
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(facts[i].name, name) == 0)
-            return facts[i].error == 0 && facts[i].count >= facts[i].expect;
-    return 0;
-}
+static int event_counts(const char *name);
 
 static unsigned find_capabilities(void)
 {
@@ -375,29 +373,57 @@ static int event_open(uint32_t type, uint64_t config)
     return (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
+#define PERF_EVENTS (sizeof perf_events / sizeof *perf_events)
+
+static struct perf_fact probe_event(size_t event)
+{
+    struct perf_fact fact = {perf_events[event].name, perf_events[event].type == PERF_TYPE_HARDWARE, 0, 0,
+                             perf_events[event].expect};
+    const int fd = event_open(perf_events[event].type, perf_events[event].config);
+
+    if (fd < 0) {
+        fact.error = errno;
+        return fact;
+    }
+    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
+    known_work();
+    ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+    if (read(fd, &fact.count, sizeof fact.count) != (ssize_t)sizeof fact.count)
+        fact.error = EIO;
+    close(fd);
+    return fact;
+}
+
 unsigned perf_probe(struct perf_fact *facts, unsigned capacity)
 {
     unsigned count = 0;
 
-    for (; count < sizeof perf_events / sizeof *perf_events && count < capacity; count++) {
-        struct perf_fact *fact = &facts[count];
-        int fd;
-
-        *fact = (struct perf_fact){perf_events[count].name, perf_events[count].type == PERF_TYPE_HARDWARE, 0, 0,
-                                   perf_events[count].expect};
-        fd = event_open(perf_events[count].type, perf_events[count].config);
-        if (fd < 0) {
-            fact->error = errno;
-            continue;
-        }
-        ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
-        known_work();
-        ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
-        if (read(fd, &fact->count, sizeof fact->count) != (ssize_t)sizeof fact->count)
-            fact->error = EIO;
-        close(fd);
-    }
+    for (; count < PERF_EVENTS && count < capacity; count++)
+        facts[count] = probe_event(count);
     return count;
+}
+
+/*
+ * Opened and raised by what should raise it: on some guests hardware counters open and then read 0. Only the event asked for is tried,
+ * and once a process: the known work of all ten takes 10 ms, and every worker asks.
+ */
+static int event_counts(const char *name)
+{
+    static struct {
+        int known, counts;
+    } found[PERF_EVENTS];
+
+    for (size_t event = 0; event < PERF_EVENTS; event++)
+        if (strcmp(perf_events[event].name, name) == 0) {
+            if (!found[event].known) {
+                const struct perf_fact fact = probe_event(event);
+
+                found[event].counts = fact.error == 0 && fact.count >= fact.expect;
+                found[event].known = 1;
+            }
+            return found[event].counts;
+        }
+    return 0;
 }
 
 int branch_misses_open(void)

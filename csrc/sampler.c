@@ -29,6 +29,8 @@
 #define EMPTY_WINDOWS 512
 /* Windows tried at one number of operations: the shortest counts, the others may have met a gap. */
 #define CALIBRATION_TRIES 3
+/* From one number of operations tried to the next, at most: a first window with cold code says little about the thousandth. */
+#define MOST_GROWTH 16
 #define MAX_OPERATIONS ((uint64_t)1 << 40)
 /* A team that ran together for less than half of the window measured something else. */
 #define LOW_OVERLAP 0.5f
@@ -39,6 +41,10 @@
    many batches. A case of this kind costs as much as ten others. */
 #define OVERSUBSCRIBED_NS UINT64_C(6000000)
 #define OVERSUBSCRIBED_BATCHES 2
+
+/* So long a reading of the core clock stands for the present: the time of a check, of a record and of the next team's threads. A clock
+   wanders over seconds (seen 2.7-3.0 GHz in 30 s), and a governor looks every few milliseconds at best. */
+#define SAME_CLOCK_NS 1e6
 
 /* The raw ping-pong beside each case of a team: 5 x 200 round trips, some 0.2 ms; the median of the five dodges gaps. */
 #define RAW_TRIPS 200
@@ -191,12 +197,14 @@ static uint64_t calibrate(struct session *session, struct worker *worker)
 
             team_meet(&session->team); /* the windows are read: the next batch may write them */
             shortest = fmin(shortest, ticks);
+            if (shortest * MOST_GROWTH <= target)
+                break; /* the step is the largest already, and a shorter window could only ask for more */
         }
         /* Close enough when half of the target is reached: one more step in proportion. Below that the overhead still disturbs. */
         factor = target / fmax(shortest, 1);
         if (factor <= 2 || operations >= MAX_OPERATIONS)
             return granules(trial, (double)operations * factor);
-        operations = granules(trial, (double)operations * fmin(factor, 16));
+        operations = granules(trial, (double)operations * fmin(factor, MOST_GROWTH));
     }
 }
 
@@ -306,13 +314,16 @@ static void loop_batches(struct session *session, struct worker *worker)
 {
     struct trial *trial = &session->trial;
     const unsigned size = session->team.size, measured = trial->measured;
+    /* Where threads take turns on a CPU, nothing stays warm over a turn, and a window may have to wait for several. */
+    const uint64_t warmups =
+        trial->oversubscribed && session->settings.warmup_batches ? 1 : session->settings.warmup_batches;
     uint64_t operations;
     double misses = NAN;
 
     operations = calibrate(session, worker);
     if (worker->index == 0)
         session->operations = operations;
-    for (uint64_t i = 0; i < session->settings.warmup_batches; i++)
+    for (uint64_t i = 0; i < warmups; i++)
         team_window(session, worker, operations);
     if (trial->oversubscribed)
         operations = granules(trial, (double)operations * fmax(1, (double)OVERSUBSCRIBED_NS / (double)trial->batch_ns));
@@ -428,12 +439,38 @@ static void make_histogram(struct session *session)
     outcome->buckets = (int64_t)session->bucket_capacity;
 }
 
+/* The latest reading of the core clock in this process; written by worker 0 of one team after the other. */
+static struct {
+    struct chains chains;
+    uint64_t ticks; /* 0: none yet */
+    int cpu;
+} latest_clock;
+
+static void read_clock(const struct worker *worker, struct chains *chains)
+{
+    probe_chains(worker->trial->tick_hz, chains);
+    latest_clock.chains = *chains;
+    latest_clock.cpu = worker->cpu;
+    latest_clock.ticks = tick_now();
+}
+
+/* The reading after one case is the one before the next, where that follows on the same CPU at once: they would stand side by side. */
+static void read_clock_before(const struct worker *worker, struct chains *chains)
+{
+    const double since_ns = (double)(tick_now() - latest_clock.ticks) * 1e9 / worker->trial->tick_hz;
+
+    if (latest_clock.ticks && latest_clock.cpu == worker->cpu && since_ns <= SAME_CLOCK_NS)
+        *chains = latest_clock.chains;
+    else
+        read_clock(worker, chains);
+}
+
 static void prepare(struct session *session, struct worker *worker)
 {
     struct trial *trial = &session->trial;
     int status = 0;
 
-    probe_chains(trial->tick_hz, &session->before);
+    read_clock_before(worker, &session->before);
     trial->core_hz = isnan(session->before.mul_hz) ? 0 : core_hz(&session->before);
     trial->overhead_ticks = measure_empty(worker);
     if (trial->kernel->setup)
@@ -444,13 +481,13 @@ static void prepare(struct session *session, struct worker *worker)
         trial->run = trial->kernel->run;
 }
 
-static void finish(struct session *session)
+static void finish(struct session *session, const struct worker *worker)
 {
     struct trial *trial = &session->trial;
     const char *overwritten;
     int status;
 
-    probe_chains(trial->tick_hz, &session->after);
+    read_clock(worker, &session->after);
     if (session->events)
         make_histogram(session);
     status = trial->kernel->check(trial);
@@ -485,7 +522,7 @@ static void body(struct worker *worker, void *context)
             session->raw_after_ticks = after;
         }
         if (all_well(session) && worker->index == 0)
-            finish(session);
+            finish(session, worker);
     }
     if (worker->index == 0 && trial->kernel->teardown)
         trial->kernel->teardown(trial);
@@ -526,16 +563,6 @@ uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsig
     if (kernel->run && kernel->flags & KERNEL_OVERSUBSCRIBE && team_size > cpus)
         cost += (OVERSUBSCRIBED_BATCHES + 1) * OVERSUBSCRIBED_NS * team_size / cpus; /* and the search for operations */
     return cost + (kernel->cost_ns ? kernel->cost_ns(&trial) : 0);
-}
-
-/* One calibration a process: all its cases are converted by the same rate. */
-static const struct clock_facts *process_clock(void)
-{
-    static struct clock_facts facts;
-
-    if (facts.tick_hz == 0)
-        clock_measure(&facts);
-    return &facts;
 }
 
 static double mean_of_two(double a, double b)
@@ -638,7 +665,7 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
         conclude(&session);
     else
         outcome->samples = outcome->buckets = outcome->events = 0;
-    allocations_free(trial);
+    allocations_free(trial, settings->keep_memory != 0);
     free(session.windows);
     free(session.events);
     outcome->elapsed_ns = (int64_t)(now_ns() - began_ns);

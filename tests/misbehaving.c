@@ -86,6 +86,23 @@ static int untouched(struct trial *trial)
 KERNEL(memory, .name = "test/memory", .summary = "s", .unit = "u", .threads = {1, 1}, .setup = untouched, .run = spin,
        .check = fine)
 
+/* 128 MiB on huge pages: found zero, left dirty; where they lay is said. */
+static int large(struct trial *trial)
+{
+    const size_t bytes = (size_t)128 << 20;
+    unsigned char *data = trial_alloc_pages(trial, bytes, 1);
+    if (!data)
+        return -ENOMEM;
+    for (size_t i = 0; i < bytes; i += 4096)
+        if (data[i + i / 4096 % 4096])
+            return trial_fault(trial, "not zeroed");
+    memset(data, 0x77, bytes);
+    trial->metric[0] = (double)(uintptr_t)data;
+    return 0;
+}
+KERNEL(large, .name = "test/large", .summary = "s", .unit = "u", .threads = {1, 1}, .setup = large, .run = spin,
+       .check = fine, .metrics = {{"where", "1", "s"}})
+
 static void fault(struct worker *worker, uint64_t n)
 {
     volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -26,7 +27,7 @@ static void spin(struct worker *worker, uint64_t n)
 
 KERNELS = Path(__file__).with_name("misbehaving.c")
 
-EXTRA = "extern int64_t test_values[20000]; extern uint64_t test_count;"
+EXTRA = "extern int64_t test_values[20000]; extern uint64_t test_count; void memory_give_back(void);"
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +282,51 @@ def test_no_events_is_no_row(engine: Engine) -> None:
     got = engine.measure("test/given")
     assert got.status == 0
     assert got.samples == [] and got.buckets == [] and got.outcome.events == 0
+
+
+def resident_bytes(address: int) -> int:
+    """How much of the mapping at `address` is in memory; 0 where nothing is mapped."""
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        span = line.split(" ", 1)[0]
+        if "-" in span and not span.endswith(":"):
+            low, high = (int(end, 16) for end in span.split("-"))
+            inside = low <= address < high
+        elif inside and line.startswith("Rss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def test_a_large_mapping_goes_to_the_next_case_zeroed_where_that_is_wanted(engine: Engine) -> None:
+    first = engine.measure("test/large", keep_memory=True)
+    assert first.status == 0, first.reason
+    where = int(first.outcome.metric[0])
+    assert resident_bytes(where) >= 128 << 20, "kept for the next"
+    again = engine.measure("test/large", keep_memory=True)
+    assert again.status == 0, again.reason
+    assert int(again.outcome.metric[0]) == where
+    assert resident_bytes(where) >= 128 << 20
+    engine.lib.memory_give_back()
+    assert resident_bytes(where) == 0
+    own = engine.measure("test/large")
+    assert own.status == 0, own.reason
+    assert resident_bytes(int(own.outcome.metric[0])) == 0, "sides of a comparison leave nothing to each other"
+
+
+def test_the_clock_is_read_once_between_two_cases_that_follow_each_other(engine: Engine) -> None:
+    # Several times: whoever takes this CPU for a millisecond makes the engine read the clock anew, as it should; and
+    # two readings may agree by chance, in whole steps of the counter.
+    at_once, later = [], []
+    for _ in range(20):
+        for pairs, pause_s in ((at_once, 0.0), (later, 0.005)):
+            before = engine.measure("test/good", batches=1).outcome.core_hz_after
+            if math.isnan(before):
+                pytest.skip("no chain for this architecture")
+            time.sleep(pause_s)
+            pairs.append((before, engine.measure("test/good", batches=1).outcome.core_hz_before))
+    same = [sum(before == after for before, after in pairs) for pairs in (at_once, later)]
+    assert same[0] > 0
+    assert same[1] < len(later)
 
 
 def test_clock_facts_are_consistent(engine: Engine) -> None:

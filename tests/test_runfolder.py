@@ -112,6 +112,28 @@ def test_a_round_without_any_rows_can_be_stored(folder: runfolder.RunFolder) -> 
     assert folder.missing_rounds() == [2, 3]
 
 
+def test_rounds_of_this_process_are_not_read_again_to_say_how_their_cases_went(
+    folder: runfolder.RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: dict[str, Any] = {
+        "status": "failed",
+        "failure": "check",
+        "reason": "two and two are 5",
+        "overhead_ticks": None,
+    }
+    failed |= {"core_hz": None, "chain_ratio": None, "metrics": {}, "elapsed_ns": 1}
+    for number in (1, 2):
+        folder.write_round(round_record(folder, number) | {"cases": {"good/steady": failed}}, [])
+    outcome = runfolder.CaseOutcome("failed", "check", "two and two are 5")
+    with monkeypatch.context() as patched:
+        patched.setattr(runfolder, "read_round_record", None)
+        assert list(folder.outcomes()) == [("good/steady", outcome)] * 2
+    path = folder.path
+    folder.close()
+    with runfolder.resume(path) as resumed:
+        assert list(resumed.outcomes()) == [("good/steady", outcome)] * 2
+
+
 def test_missing_rounds(folder: runfolder.RunFolder) -> None:
     assert folder.missing_rounds() == [1, 2, 3]
     write(folder, 2)

@@ -46,8 +46,7 @@ static int setup(struct trial *trial)
     if (!walk)
         return -ENOMEM;
     walk->size = (uint64_t)period;
-    for (uint64_t i = 0; i < walk->size; i++)
-        walk->outcomes[i] = next_random(&seed) >> 63;
+    fill_with_coins(walk->outcomes, walk->size, &seed);
     warm = WARM_PASSES * walk->size;
     step(walk, warm < WARM_ELEMENTS ? warm : WARM_ELEMENTS);
     return 0;

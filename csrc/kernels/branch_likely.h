@@ -51,10 +51,12 @@ static inline struct work *make_work(struct trial *trial, int data)
     if (!work)
         return NULL;
     work->size = size;
-    for (uint64_t i = 0; i < size; i++) {
-        work->outcomes[i] = data == RANDOM ? (uint8_t)(next_random(&seed) >> 63) : (uint8_t)data;
+    if (data == RANDOM)
+        fill_with_coins(work->outcomes, size, &seed);
+    else
+        memset(work->outcomes, data, size);
+    for (uint64_t i = 0; i < size; i++)
         work->ones += work->outcomes[i];
-    }
     return work;
 }
 

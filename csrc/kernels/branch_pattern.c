@@ -48,6 +48,19 @@ static void run_branch_free(struct worker *worker, uint64_t elements)
     walk_branch_free(worker->trial->state, elements);
 }
 
+/* Four outcomes a number, each from 16 bits of its own: a share is met to a thousandth of a percent. */
+static void fill_random(struct walk *walk, uint64_t taken_pct)
+{
+    uint64_t seed = fresh_seed();
+
+    for (uint64_t i = 0; i < walk->size; i += 4) {
+        uint64_t random = next_random(&seed);
+
+        for (unsigned j = 0; j < 4; j++, random >>= 16)
+            walk->outcomes[i + j] = (random & 0xffff) * 100 >> 16 < taken_pct;
+    }
+}
+
 static void fill(struct walk *walk, int pattern, uint64_t taken_pct)
 {
     uint64_t seed = fresh_seed();
@@ -70,11 +83,8 @@ static void fill(struct walk *walk, int pattern, uint64_t taken_pct)
         case ALTERNATING:
             walk->outcomes[i] = (i + 1) * taken_pct / 100 != i * taken_pct / 100;
             break;
-        case PERIODIC:
+        default: /* PERIODIC */
             walk->outcomes[i] = block[i % PERIOD];
-            break;
-        default:
-            walk->outcomes[i] = (next_random(&seed) >> 32) * 100 >> 32 < taken_pct;
         }
 }
 
@@ -92,7 +102,10 @@ static int setup(struct trial *trial)
     if (!walk)
         return -ENOMEM;
     walk->size = size;
-    fill(walk, pattern, (uint64_t)trial->value[TAKEN_PCT]);
+    if (pattern == RANDOM)
+        fill_random(walk, (uint64_t)trial->value[TAKEN_PCT]);
+    else
+        fill(walk, pattern, (uint64_t)trial->value[TAKEN_PCT]);
     trial->run = trial->value[FORM] ? run_branch_free : run_branch;
     return 0;
 }
@@ -121,10 +134,10 @@ static int check(struct trial *trial)
     return check_walk(trial, walk);
 }
 
-/* Filling (seen 1.7 ns an outcome), touching and recounting the random array. */
+/* Filling (seen 0.4 ns an outcome), touching and recounting the random array. */
 static uint64_t cost_ns(const struct trial *trial)
 {
-    return trial->value[PATTERN] == RANDOM ? 2 * RANDOM_OUTCOMES : 2 * LEARNT_OUTCOMES;
+    return trial->value[PATTERN] == RANDOM ? RANDOM_OUTCOMES : 2 * LEARNT_OUTCOMES;
 }
 
 KERNEL(pattern,

@@ -229,6 +229,8 @@ static int setup(struct trial *trial)
         trial_fault(trial, "size=%" PRId64 " is not a multiple of %d bytes up to 1 TiB", size, LOADS * LINE_BYTES);
         return -EINVAL;
     }
+    if (available_bytes() < wanted)
+        memory_give_back();
     if (available_bytes() < wanted) {
         snprintf(trial->explanation, sizeof trial->explanation, "%" PRId64 " MiB of free memory", (wanted >> 20) + 1);
         return trial_needs(trial, trial->explanation);
