@@ -316,7 +316,8 @@ def test_a_large_mapping_goes_to_the_next_case_zeroed_where_that_is_wanted(engin
 def test_the_clock_is_read_once_between_two_cases_that_follow_each_other(engine: Engine) -> None:
     # Several times: whoever takes this CPU for a millisecond makes the engine read the clock anew, as it should; and
     # two readings may agree by chance, in whole steps of the counter.
-    at_once, later = [], []
+    at_once: list[tuple[float, float]] = []
+    later: list[tuple[float, float]] = []
     for _ in range(20):
         for pairs, pause_s in ((at_once, 0.0), (later, 0.005)):
             before = engine.measure("test/good", batches=1).outcome.core_hz_after

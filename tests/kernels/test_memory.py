@@ -119,7 +119,7 @@ def test_ring_is_one_cycle_for_every_number_of_lines(tmp_path: Path) -> None:
             if (steps != n) { printf("%" PRIu64 " lines: a cycle of %" PRIu64 "\\n", n, steps); return 0; }
             run(&worker, 16 * 77);
             if (check(&trial)) { puts(trial.explanation); return 0; }
-            allocations_free(&trial);
+            allocations_free(&trial, 0);
         }
     puts("all");
 """,
