@@ -44,7 +44,7 @@ report: install ## write the report of the latest run again (RUN=folder)
 	@$(VENV)/fencepost report "$(RUN)"
 
 compare: install ## measure through pytest-benchmark and compare with the last time (PYTEST_ARGS="-k clock")
-	@$(VENV)/python -m pytest bench/ --benchmark-autosave --benchmark-compare --benchmark-columns=min,median,max,rounds $(PYTEST_ARGS)
+	@$(VENV)/python -m pytest bench/ --benchmark-autosave --benchmark-save-data --benchmark-compare --benchmark-columns=min,median,max,rounds $(PYTEST_ARGS)
 
 lint: install-dev ## check style, types and warnings of all sources
 	@sh tools/preflight.sh tools clang-format shellcheck gcc clang

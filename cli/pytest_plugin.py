@@ -6,6 +6,7 @@ Every pytest of an environment with fencepost loads this module, so it imports n
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,12 +79,26 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     machine_info["fencepost"] = pytest_rows.machine_facts()
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say where the samples are, and what the run thinks of itself."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Generator[None, object, object]:
+    """Say where the samples are, and what the run thinks of itself; where ``--benchmark-compare-fail`` ends the
+    session, end it in a sentence.
+    """
     import sys
 
     # Not imported: no test asked for anything of ours.
     rows = sys.modules.get("fencepost.cli.pytest_rows")
-    if rows is not None:
-        for sentence in rows.closing_words(terminalreporter.config):
-            terminalreporter.write_line(sentence)
+    if rows is None:
+        return (yield)
+    failed = False
+    try:
+        result = yield
+    except Exception as error:
+        if not rows.is_regression(error):
+            raise
+        failed, result = True, None  # its rows are listed above; a traceback would say no more
+    for sentence in rows.closing_words(terminalreporter.config):
+        terminalreporter.write_line(sentence)
+    if failed:
+        pytest.exit("a row is slower than --benchmark-compare-fail allows: see above", returncode=1)
+    return result

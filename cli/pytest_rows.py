@@ -278,6 +278,7 @@ def parameters(config: pytest.Config) -> list[Any]:
 
 def _suite(config: pytest.Config) -> Suite:
     if _SUITE not in config.stash:
+        _require_histogram(config)
         from fencepost.bench import engine
         from fencepost.bench.catalog import read_catalog
 
@@ -285,8 +286,20 @@ def _suite(config: pytest.Config) -> Suite:
             loaded = engine.load()
             config.stash[_SUITE] = Suite(loaded, plan_of(loaded, read_catalog(loaded), config))
         except FencepostError as error:
-            raise pytest.UsageError(f"fencepost: {error}") from error
+            # Of a fault in collection pytest shows the words alone; of any other exception the way it came.
+            raise pytest.Collector.CollectError(f"fencepost: {error}") from error
     return config.stash[_SUITE]
+
+
+def _require_histogram(config: pytest.Config) -> None:
+    """Refuse a picture that could not be drawn before anything is measured: pytest-benchmark looks at the end."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("pygal", "pygaljs") if find_spec(name) is None]
+    if missing and config.getoption("benchmark_histogram", default=None):
+        raise pytest.Collector.CollectError(
+            f"--benchmark-histogram: {' and '.join(missing)} missing; pip install pygal pygaljs"
+        )
 
 
 def plan_of(
@@ -494,6 +507,13 @@ def _say(config: pytest.Config, sentence: str) -> None:
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
             reporter.ensure_newline()
             reporter.write_line(sentence)
+
+
+def is_regression(error: Exception) -> bool:
+    """Whether this is how pytest-benchmark ends a session whose rows are slower than they may be."""
+    from pytest_benchmark.session import PerformanceRegression
+
+    return isinstance(error, PerformanceRegression)
 
 
 def closing_words(config: pytest.Config) -> list[str]:

@@ -144,8 +144,23 @@ def test_a_regression_fails_the_session(saved: Saved, tmp_path: Path) -> None:
     (tmp_path / ".benchmarks" / folder.name).mkdir(parents=True)
     (tmp_path / ".benchmarks" / folder.name / "0001_faster.json").write_text(json.dumps(document))
     done = run_suite(tmp_path, "-k", "good/events", "--benchmark-compare", "--benchmark-compare-fail", "median:5%")
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert "Performance has regressed" in done.stdout + done.stderr
+    assert "good/events" in done.stdout.split("Performance has regressed")[-1] + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "fencepost: " in done.stdout and "see above" in done.stderr
+
+
+def test_a_histogram_that_cannot_be_drawn_is_refused_first(tmp_path: Path) -> None:
+    # A plugin is imported before anything is collected; what hides the libraries from it hides them from all.
+    (tmp_path / "hide.py").write_text("import sys\nsys.modules['pygal'] = sys.modules['pygaljs'] = None\n")
+    suite = ("-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench"), "-p", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", "-p", "hide", *suite, "--benchmark-histogram"]
+    env = runtime.environment(PYTEST_ADDOPTS=None, PYTEST_XDIST_WORKER=None)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "pytest_rows.py" not in done.stdout + done.stderr
+    assert "--benchmark-histogram: pygal and pygaljs missing; pip install pygal pygaljs" in done.stdout + done.stderr
+    assert "measuring" not in done.stdout
 
 
 def test_only_what_is_selected_is_measured(saved: Saved) -> None:
