@@ -64,6 +64,12 @@ def with_values(**wanted: object) -> Pick:
     return pick
 
 
+def alone(**wanted: object) -> Pick:
+    """The first row of a single thread whose parameters have these values."""
+    pick = with_values(**wanted)
+    return lambda rows: pick([row for row in rows if len(row["cpus"]) == 1])
+
+
 def first(rows: Sequence[Row]) -> Row | None:
     """The first row, of a kernel that has one."""
     return rows[0] if rows else None

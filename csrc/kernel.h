@@ -49,10 +49,11 @@ extern "C" {
 #define PLACE_SWEEP 4    /* one case over 1, 2, 4 ... and all usable CPUs each, within the range of threads */
 #define PLACE_ONE_CPU 5  /* one case, all threads.min threads on the one best CPU, labelled oversubscribed */
 
-#define KERNEL_ONCE 1   /* measured in the first round only: a picture of time, not an estimate */
-#define KERNEL_TWIN 2   /* its default case runs twice under two names in every round: the A/A row */
-#define KERNEL_OPT_IN 4 /* planned only when its full name is given: disturbs others, or needs a build of its own */
-#define KERNEL_MISSES 8 /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
+#define KERNEL_ONCE 1    /* measured in the first round only: a picture of time, not an estimate */
+#define KERNEL_TWIN 2    /* its default case runs twice under two names in every round: the A/A row */
+#define KERNEL_OPT_IN 4  /* planned only when its full name is given: disturbs others, or needs a build of its own */
+#define KERNEL_MISSES 8  /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
+#define KERNEL_FAULTS 32 /* page faults are part of what it measures: no batch is flagged for them */
 #define KERNEL_OVERSUBSCRIBE 16 /* with PLACE_SWEEP: also 2 and 4 times as many threads as CPUs, labelled so */
 
 /* What the engine saw during a batch. Flagged batches are kept and counted. */

@@ -305,7 +305,7 @@ static struct sample make_sample(const struct worker *worker, uint64_t batch, co
         sample.flags |= FLAG_MIGRATED;
     if (sample.voluntary || sample.involuntary)
         sample.flags |= FLAG_SWITCHED;
-    if (sample.minor_faults || sample.major_faults)
+    if ((sample.minor_faults || sample.major_faults) && !(worker->trial->kernel->flags & KERNEL_FAULTS))
         sample.flags |= FLAG_FAULTED;
     return sample;
 }

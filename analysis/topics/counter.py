@@ -7,6 +7,7 @@ import numpy as np
 from fencepost.analysis import figures, sharing
 from fencepost.analysis.estimate import Analysis
 from fencepost.analysis.figures import Bar, Figure, Group, Series
+from fencepost.analysis.ladder import alone, step
 from fencepost.analysis.paired import grid
 from fencepost.analysis.tables import DASH, count, ns_with_bounds, plain, powers, table, with_bounds
 from fencepost.analysis.topics import Topic
@@ -177,5 +178,6 @@ TOPIC = Topic(
     "thread.",
     "More threads than this machine has CPUs, and threads that migrate.",
     figures=(front_figure, increment_figure, sloppy_figure, read_figure),
+    ladder=(step("atomic addition to a counter that nobody else wants", "counter/increment", alone(kind="atomic")),),
     order=80,
 )

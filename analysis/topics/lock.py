@@ -5,6 +5,7 @@ from __future__ import annotations
 from fencepost.analysis import sharing
 from fencepost.analysis.estimate import Analysis
 from fencepost.analysis.figures import Figure
+from fencepost.analysis.ladder import alone, step
 from fencepost.analysis.paired import grid
 from fencepost.analysis.tables import count, plain
 from fencepost.analysis.topics import Topic
@@ -58,5 +59,6 @@ TOPIC = Topic(
     "waits for a thread that does not run.",
     "Critical sections of other lengths than those measured.",
     figures=(hold_figure, oversubscribed_figure),
+    ladder=(step("take a free mutex and give it back", "lock/hold", alone(lock="pthread_mutex", section_ns=0)),),
     order=70,
 )

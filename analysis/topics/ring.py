@@ -11,6 +11,7 @@ import numpy as np
 from fencepost.analysis import figures
 from fencepost.analysis.estimate import Analysis, records
 from fencepost.analysis.figures import Bar, Figure, Group, Series
+from fencepost.analysis.ladder import step, with_values
 from fencepost.analysis.overwriting import burst_figure, steady_figure
 from fencepost.analysis.paired import grid
 from fencepost.analysis.sharing import value_of
@@ -290,6 +291,14 @@ TOPIC = Topic(
         regime_figure,
         burst_figure,
         steady_figure,
+    ),
+    ladder=(
+        step(
+            "an item to another thread and back, over rings",
+            "ring/spsc_round_trip",
+            with_values(pause="no"),
+            cycles=False,
+        ),
     ),
     order=80,
 )

@@ -1,0 +1,42 @@
+"""What the notes say of processes."""
+
+from __future__ import annotations
+
+from fencepost.analysis.claims import Outcome, Verdict, claim
+from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.paired import grid
+from fencepost.analysis.sharing import value_of
+from fencepost.analysis.tables import ns_with_bounds, plain
+
+
+@claim(
+    "process/vfork",
+    "vfork - create a child process and block parent 鳩佔鵲巢",
+    "vfork creates a child process and blocks the parent: the cuckoo in the magpie's nest",
+    ["process/spawn"],
+    "every child of vfork has ended when the call returns in the parent, and not every child of fork has",
+)
+def vfork(analysis: Analysis) -> Verdict:
+    """In which order child and parent went on, in every process."""
+    found = grid(analysis, "process/spawn")
+    shares, times = {}, {}
+    for how in ("vfork", "fork"):
+        place = found.find(how=how, touched=0)
+        if place is None:
+            return Verdict(Outcome.NOT_MEASURABLE, "", f"needs how={how}, touched=0 of process/spawn.")
+        row = found.rows[place]
+        shares[how] = value_of(row, "waited_pct")
+        times[how] = ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"])
+    figure = ", ".join(
+        f"{how}: {plain(share[0], 3)} % of children had ended before the call returned" for how, share in shares.items()
+    )
+    prices = f"With the wait for the child a vfork takes {times['vfork']}, a fork {times['fork']}."
+    if shares["vfork"][1] < 100:
+        return Verdict(Outcome.REFUTED, figure, f"Here the parent of a vfork went on before its child ended. {prices}")
+    if shares["fork"][2] >= 100:
+        return Verdict(
+            Outcome.DEPENDS,
+            figure,
+            f"The parent of a vfork waits; but here the child of a fork ran first as well, on the one CPU. {prices}",
+        )
+    return Verdict(Outcome.CONFIRMED, figure, f"The parent waits in the call, and lends its memory. {prices}")

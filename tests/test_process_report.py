@@ -1,0 +1,59 @@
+"""The topic process in the report, and the rungs that others give to the ladder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import synthetic
+from synthetic import Case
+
+from fencepost.analysis import claims, estimate, report
+from fencepost.analysis.claims import Outcome
+
+
+def analysed(folder: Path, cases: list[Case]) -> estimate.Analysis:
+    return estimate.analyse(synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[]))
+
+
+def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
+    document = report.build_document(analysed(tmp_path, synthetic.process_cases()))
+    (section,) = document.sections
+    assert section.topic.title == "Having a child do it"
+    (figure,) = section.figures
+    assert "fork" in figure.description and "81.0 MiB" in figure.description
+    assert len(figure.table.rows) == 6
+    assert document.ladder is not None
+    assert [row[0] for row in document.ladder.rows] == [
+        "start a thread and wait for it",
+        "fork a process and wait for it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("vfork_waits", "fork_waits", "outcome"),
+    [(100.0, 0.0, Outcome.CONFIRMED), (60.0, 0.0, Outcome.REFUTED), (100.0, 100.0, Outcome.DEPENDS)],
+)
+def test_vfork_blocks_its_parent(tmp_path: Path, vfork_waits: float, fork_waits: float, outcome: Outcome) -> None:
+    analysis = analysed(tmp_path, synthetic.process_cases(vfork_waits, fork_waits))
+    said = next(said for claim, said in claims.verdicts(analysis) if claim.id == "process/vfork")
+    assert said.outcome is outcome
+    assert f"vfork: {vfork_waits:.3g} %" in said.figure.replace(".0 %", " %") and "µs" in said.because
+
+
+def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
+    cases = [case for case in synthetic.process_cases() if case.parameters["how"] == "vfork"]
+    said = next(said for claim, said in claims.verdicts(analysed(tmp_path, cases)) if claim.id == "process/vfork")
+    assert said.outcome is Outcome.NOT_MEASURABLE
+
+
+def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) -> None:
+    trip = synthetic.pair_case("ring/spsc_round_trip", {"pause": "no"}, 150.0)
+    cases = [*synthetic.sharing_cases(), trip]
+    cases += synthetic.crowd_cases("lock/hold", {"lock": "pthread_mutex", "section_ns": 0}, {2: 90.0, 1: 14.0})
+    document = report.build_document(analysed(tmp_path, cases))
+    assert document.ladder is not None
+    rungs = {row[0]: row for row in document.ladder.rows}
+    assert "14" in rungs["take a free mutex and give it back"][1]
+    assert rungs["atomic addition to a counter that nobody else wants"][-1].endswith("[kind=atomic]@cpu0")
+    assert "150" in rungs["an item to another thread and back, over rings"][1]
