@@ -419,6 +419,23 @@ def process_cases(vfork_waits: float = 100.0, fork_waits: float = 0.0) -> list[C
     ]
 
 
+def fault_cases(again: float = 0.0) -> list[Case]:
+    """memory/fault; `again` faults a page at the second touch."""
+    truth = {"write": (500.0, 1.0), "read": (300.0, 1.0), "populate": (250.0, 1.0), "again": (5.0, again)}
+    return [
+        Case(
+            "memory/fault",
+            {"access": access},
+            ns=ns,
+            unit="page",
+            kind="events",
+            metrics={"faults_per_page": faults},
+            metric_noise=0.0,
+        )
+        for access, (ns, faults) in truth.items()
+    ]
+
+
 UNMEASURABLE = [
     {
         "case": "clock/read[read=serialize_rdtsc]@cpu1",

@@ -10,9 +10,11 @@ import numpy as np
 
 from fencepost.analysis import figures
 from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Figure, Series
-from fencepost.analysis.ladder import Pick, Row, step
+from fencepost.analysis.figures import Bar, Figure, Group, Series
+from fencepost.analysis.ladder import Pick, Row, step, with_values
+from fencepost.analysis.paired import grid
 from fencepost.analysis.rows import remarks
+from fencepost.analysis.sharing import value_of
 from fencepost.analysis.tables import nanoseconds, ns_with_bounds, size, size_bytes, table, with_bounds
 from fencepost.analysis.topics import Topic
 
@@ -79,6 +81,50 @@ def chase_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+FIRST_TOUCH = {
+    "write": "write, first touch",
+    "read": "read, first touch",
+    "populate": "had at once (populate)",
+    "again": "write, second touch",
+}
+
+
+def fault_figure(analysis: Analysis) -> Figure | None:
+    """A page by what touches it, for the first time and again."""
+    rows = sorted(grid(analysis, "memory/fault").rows, key=lambda row: -float(row["ns"]))
+    if not rows:
+        return None
+    labels = [FIRST_TOUCH.get(str(row["parameters"].get("access")), "page") for row in rows]
+    values = [float(row["ns"]) for row in rows]
+    return figures.bars(
+        "memory-fault",
+        "The first touch of a page",
+        "; ".join(f"{label}: {nanoseconds(value, 3)}" for label, value in zip(labels, values, strict=True))
+        + ". Memory that was asked for comes when it is touched, page by page.",
+        table(
+            "A page by what touches it",
+            ("touched by", "time", "minor faults a page"),
+            [
+                (
+                    label,
+                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
+                    with_bounds(*value_of(row, "faults_per_page")),
+                )
+                for label, row in zip(labels, rows, strict=True)
+            ],
+        ),
+        [
+            Group(
+                "small pages",
+                [Bar(label, row["ns"], row["ns_low"], row["ns_high"]) for label, row in zip(labels, rows, strict=True)],
+            )
+        ],
+        x_label="ns per page (log)",
+        x_scale="log",
+        least=min(values) / 3,
+    )
+
+
 def caches(machine: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Data and unified caches that machine.json states, as (``L1d``, bytes), smallest level first; nothing where it
     states none.
@@ -121,15 +167,17 @@ def _sized(label: str) -> Callable[[Row], str]:
 TOPIC = Topic(
     "memory",
     "How far away data is",
-    "What does a load cost that depends on the one before it, by the size of what is walked through?",
+    "What does a load cost that depends on the one before it, by the size of what is walked through, and what does a "
+    "page that was never touched?",
     "Each plateau is a level: first cache, second, last, memory. With small pages the steps lie earlier and "
     "higher, because "
     "address translations run out of room too; the difference of the two lines is the price of the page walks.",
     "Bandwidth, loads that do not depend on each other (they overlap), stores, and other nodes' memory.",
-    figures=(chase_figure,),
+    figures=(chase_figure, fault_figure),
     ladder=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min)),
         step(_sized("load from the largest ring"), "memory/chase", _by_size(max)),
+        step("touch a page for the first time", "memory/fault", with_values(access="write")),
     ),
     order=50,
 )

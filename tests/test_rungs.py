@@ -1,4 +1,4 @@
-"""The topic process in the report, and the rungs that others give to the ladder."""
+"""The topics process and memory in the report, and the rungs that others give to the ladder."""
 
 from __future__ import annotations
 
@@ -45,6 +45,19 @@ def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
     cases = [case for case in synthetic.process_cases() if case.parameters["how"] == "vfork"]
     said = next(said for claim, said in claims.verdicts(analysed(tmp_path, cases)) if claim.id == "process/vfork")
     assert said.outcome is Outcome.NOT_MEASURABLE
+
+
+@pytest.mark.parametrize(("again", "outcome"), [(0.0, Outcome.CONFIRMED), (1.0, Outcome.DEPENDS)])
+def test_memory_comes_with_the_first_touch(tmp_path: Path, again: float, outcome: Outcome) -> None:
+    analysis = analysed(tmp_path, synthetic.fault_cases(again))
+    said = next(said for claim, said in claims.verdicts(analysis) if claim.id == "memory/lazy")
+    assert said.outcome is outcome
+    document = report.build_document(analysis)
+    (section,) = document.sections
+    assert [figure.name for figure in section.figures] == ["memory-fault"]
+    assert len(section.figures[0].table.rows) == 4
+    assert document.ladder is not None
+    assert [row[0] for row in document.ladder.rows] == ["touch a page for the first time"]
 
 
 def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""memory/fault: pages that were there before are found out, and its own faults are no disturbance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engines import Engine, compile_files
+from kernels import family
+from kernels.family import EILSEQ, ENOTSUP, KERNELS
+
+FAULT = "memory_fault.c"
+FAULTED = 4
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("fault"), [KERNELS / FAULT])
+
+
+@pytest.mark.parametrize(("access", "faults"), [("write", 1), ("read", 1), ("populate", None), ("again", 0)])
+def test_faults_are_those_of_first_touches(engine: Engine, access: str, faults: int | None) -> None:
+    measured = family.measure(engine, "memory/fault", {"access": access}, batches=4)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert measured.outcome.events == 4
+    assert not any(sample.flags & FAULTED for sample in measured.samples)
+    if faults is not None:
+        # What else this thread does may have a fault or two of its own among 256 pages.
+        counted = family.metrics(engine, "memory/fault", measured)["faults_per_page"]
+        assert faults <= counted < faults + 0.1
+    if faults == 1:
+        assert all(sample.minor_faults >= 64 for sample in measured.samples)
+
+
+@pytest.mark.parametrize(
+    ("access", "whole", "broken", "said"),
+    [
+        # Brought before, in whatever way, they are no first touches.
+        ("write", "MAP_PRIVATE | MAP_ANONYMOUS,", "MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,", "were there before"),
+        (
+            "write",
+            "*(volatile unsigned char *)page = 1;",
+            "*(volatile unsigned char *)page = 3;",
+            "holds 3 instead of 1",
+        ),
+        (
+            "read",
+            "page += pages->page_bytes)\n            pages->read_sum",
+            "page += 2 * pages->page_bytes)\n            pages->read_sum",
+            "is not in memory",
+        ),
+    ],
+)
+def test_a_kernel_that_touches_otherwise_fails(tmp_path: Path, access: str, whole: str, broken: str, said: str) -> None:
+    faulty = family.compile_broken(tmp_path, {FAULT: [(whole, broken)]})
+    measured = family.measure(faulty, "memory/fault", {"access": access})
+    assert measured.status == EILSEQ
+    assert said in measured.reason
+
+
+def test_a_kernel_without_the_advice_is_a_need_and_not_a_failure(tmp_path: Path) -> None:
+    unknown = [("(size_t)(end - page), MADV_POPULATE_WRITE)", "(size_t)(end - page), 9999)")]
+    faulty = family.compile_broken(tmp_path, {FAULT: unknown})
+    measured = family.measure(faulty, "memory/fault", {"access": "populate"})
+    assert measured.status == ENOTSUP
+    assert measured.reason == "needs MADV_POPULATE_WRITE (Linux 5.14)"
