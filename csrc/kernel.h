@@ -241,7 +241,8 @@ void *trial_alloc(struct trial *trial, size_t bytes);
 /* The same on pages of the asked size: huge or small by madvise. Aligned to 2 MiB. The caller sees with memory_huge_bytes() what it got. */
 void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge);
 /*
- * Between trials the engine may keep one large mapping of huge pages, which the next trial that asks for as much finds zeroed like any other.
+ * Between trials the engine may keep one large mapping of huge pages, which the next trial that asks for as much or less finds zeroed like any
+ * other.
  * This gives it back to the system: for whoever looks at how much memory is free.
  */
 void memory_give_back(void);

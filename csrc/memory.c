@@ -20,9 +20,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* From here on a mapping of huge pages is kept for the next trial of the same size. Its pages may be dear beyond what this system says: in
-   a guest whose free memory goes back to the host, 256 MiB were seen to take 600 ms in place of 22, and three cases of a round ask for them. */
+/* From here on a mapping of huge pages is kept for the next trial, and from there on one is made of a part of it. Fresh pages may be dear
+   beyond what this system says: in a guest whose free memory goes back to the host, 256 MiB were seen to take 600 ms in place of 22. */
 #define KEPT_BYTES ((size_t)128 << 20)
+#define REUSED_BYTES ((size_t)8 << 20)
 
 struct allocation {
     struct allocation *next;
@@ -62,19 +63,20 @@ void memory_give_back(void)
     kept.mapping = NULL;
 }
 
-/* The mapping that was kept, if it is one of so many bytes. A larger trial must not find it in its way. */
-static void *take_kept(size_t bytes)
+/* The mapping that was kept, if it has so many bytes; how many it has. A trial that needs more must not find it in its way. */
+static void *take_kept(size_t *bytes)
 {
     void *mapping = kept.mapping;
 
-    if (!mapping || bytes < KEPT_BYTES)
+    if (!mapping || *bytes < REUSED_BYTES)
         return NULL;
-    if (kept.bytes != bytes) {
+    if (kept.bytes < *bytes) {
         memory_give_back();
         return NULL;
     }
     kept.mapping = NULL;
-    madvise(mapping, bytes, MADV_DOFORK);
+    *bytes = kept.bytes;
+    madvise(mapping, kept.bytes, MADV_DOFORK);
     return mapping;
 }
 
@@ -98,13 +100,13 @@ void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge)
     const size_t align = huge ? HUGE_PAGE_BYTES : (size_t)sysconf(_SC_PAGESIZE);
     /* Data starts at a multiple of `align` that leaves room for the first canary; the second follows the data at once. */
     const size_t span = round_up(bytes, align) + CANARY_BYTES;
-    const size_t total = sizeof(struct allocation) + CANARY_BYTES + 2 * align + span;
+    size_t total = sizeof(struct allocation) + CANARY_BYTES + 2 * align + span;
     struct allocation *allocation;
     unsigned char *mapping, *again;
 
     if (bytes == 0 || bytes > SIZE_MAX / 2)
         return NULL;
-    again = huge ? take_kept(total) : NULL;
+    again = huge ? take_kept(&total) : NULL;
     mapping =
         again ? again : mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED)

@@ -29,6 +29,8 @@
 #define EMPTY_WINDOWS 512
 /* Windows tried at one number of operations: the shortest counts, the others may have met a gap. */
 #define CALIBRATION_TRIES 3
+/* Two that differ by no more met no gap, and a third would say the same. */
+#define AGREEMENT 0.01
 /* From one number of operations tried to the next, at most: a first window with cold code says little about the thousandth. */
 #define MOST_GROWTH 16
 #define MAX_OPERATIONS ((uint64_t)1 << 40)
@@ -194,11 +196,13 @@ static uint64_t calibrate(struct session *session, struct worker *worker)
 
         for (int i = 0; i < CALIBRATION_TRIES; i++) {
             const double ticks = (double)team_window(session, worker, operations) - trial->overhead_ticks;
+            const int agree = i > 0 && fabs(ticks - shortest) <= AGREEMENT * shortest;
 
             team_meet(&session->team); /* the windows are read: the next batch may write them */
             shortest = fmin(shortest, ticks);
-            if (shortest * MOST_GROWTH <= target)
-                break; /* the step is the largest already, and a shorter window could only ask for more */
+            /* Gaps do not agree; or the step is the largest already, and a shorter window could only ask for more. */
+            if (agree || shortest * MOST_GROWTH <= target)
+                break;
         }
         /* Close enough when half of the target is reached: one more step in proportion. Below that the overhead still disturbs. */
         factor = target / fmax(shortest, 1);

@@ -51,13 +51,14 @@ static void run_branch_free(struct worker *worker, uint64_t elements)
 /* Four outcomes a number, each from 16 bits of its own: a share is met to a thousandth of a percent. */
 static void fill_random(struct walk *walk, uint64_t taken_pct)
 {
+    const uint32_t limit = (uint32_t)((taken_pct * 65536 + 50) / 100);
     uint64_t seed = fresh_seed();
 
     for (uint64_t i = 0; i < walk->size; i += 4) {
-        uint64_t random = next_random(&seed);
+        const uint64_t random = next_random(&seed);
 
-        for (unsigned j = 0; j < 4; j++, random >>= 16)
-            walk->outcomes[i + j] = (random & 0xffff) * 100 >> 16 < taken_pct;
+        for (unsigned j = 0; j < 4; j++)
+            walk->outcomes[i + j] = (uint16_t)(random >> 16 * j) < limit;
     }
 }
 

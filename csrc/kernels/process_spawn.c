@@ -228,7 +228,7 @@ KERNEL(spawn,
         [HOW]     = { .name = "how", .summary = "the call that makes the child", .labels = "fork vfork thread", .initial = FORK,
                       .quick = "*", .standard = "*", .rigorous = "*" },
         [TOUCHED] = { .name = "touched", .unit = "bytes", .summary = "memory written to before, beyond what the process has",
-                      .initial = 0, .quick = "0", .standard = "0 64MiB", .rigorous = "0 16MiB 64MiB 256MiB" },
+                      .initial = 0, .quick = "0", .standard = "0 16MiB", .rigorous = "0 16MiB 64MiB 256MiB" },
     },
     .metrics          = {
         [WAITED]   = { "waited_pct", "%", "children that had ended before the call that made them returned in the parent" },
