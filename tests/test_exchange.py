@@ -422,6 +422,13 @@ BAD: dict[str, tuple[str | bytes | dict[str, Any], str]] = {
         },
         "cpus: not a list of numbers of CPUs",
     ),
+    "negative step": (
+        {
+            "machine_info": {},
+            "benchmarks": [{"name": "a", "extra_info": {"fencepost": {"step_ns": -1}}, "stats": {"data": [1]}}],
+        },
+        "step_ns: not a time",
+    ),
 }
 
 
