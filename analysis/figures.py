@@ -290,6 +290,15 @@ def _spread(wanted: Sequence[float], gap: float) -> list[float]:
     return result
 
 
+def _lay_out(canvas: Canvas) -> None:
+    """Give the axes the places that they will about have, so that words can be put beside what was drawn. A drawing
+    without rendering would do the same and draw everything besides.
+    """
+    engine = canvas.get_layout_engine()
+    assert engine is not None
+    engine.execute(canvas)
+
+
 def _end_labels(axes: Axes, series: Sequence[Series]) -> None:
     """Name each line at its right end, moved up or down where names would overlap."""
     transform = axes.transData
@@ -384,7 +393,7 @@ def lines(
                 handles[::-1], labels[::-1], loc="outside lower left", frameon=False, fontsize=10, handlelength=2.5
             )
         elif len(shown) > 1 or (shown and shown[0].label):
-            canvas.draw_without_rendering()
+            _lay_out(canvas)
             _end_labels(axes, shown)
         return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 
@@ -648,7 +657,7 @@ def stacked(
         upper.set_ylabel(y_label)
         lower.set_ylabel(beneath_label)
         lower.set_xlabel(x_label)
-        canvas.draw_without_rendering()
+        _lay_out(canvas)
         _end_labels(upper, series)
         return Figure(name, title, description, _svg(canvas, name, title, description, words.by_id), table)
 

@@ -199,6 +199,37 @@ def test_nothing_hinders_a_reader_with_a_disability(
     assert axe(browser, rules) == []
 
 
+@pytest.fixture(scope="module")
+def gallery_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of three machines, two of them with a core-to-core map."""
+    from test_gallery import measured, published
+
+    base = tmp_path_factory.mktemp("gallery")
+    far = {(a, b): ("same_package", 30.0 + 9 * abs(a - b)) for a in range(4) for b in range(4) if a != b}
+    cases = [*synthetic.suite_cases(), *synthetic.pingpong_cases(far)]
+    published(base / "results", measured(base / "one", cases, cpus_present=[0, 1, 2, 3]))
+    published(base / "results", measured(base / "two", cpu_model="A processor of quite another make at 3.00GHz"))
+    published(base / "results", measured(base / "three", [Case("pipeline/chain", {"op": "add"})], cpu_model="Third"))
+    return base / "results"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ["index.html", "compare.html"])
+def test_the_gallery_hinders_no_reader_and_fits_a_telephone(
+    browser: Any, gallery_pages: Path, name: str, dark: bool
+) -> None:
+    file = gallery_pages / name
+    for width in (360, 1280):
+        show(browser, file, width=width, dark=dark)
+        assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+        assert {url for url in requests(browser) if not url.startswith(("about:", "data:"))} == {file.as_uri()}
+        reach = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+        assert reach[0] <= width == reach[1]
+        assert axe(browser) == []
+    rows = texts(browser, "#tables tbody tr" if name == "compare.html" else "main tbody tr")
+    assert len(rows) >= 3
+
+
 # Words in figures lie beyond what axe looks at.
 CONTRAST = """
 const parse = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
