@@ -14,7 +14,15 @@ MODELS = ROOT / "tests" / "models"
 FAULTS = {
     "mpmc": ("PUBLISH=0", "FREE=0", "SEE=0", "EARLY=1", "BLIND=1"),
     "overwrite": ("PUBLISH=0", "SEE=0", "RECHECK=0", "WRITE=0", "READ=0", "TAKE=0", "DROP=0"),
-    "spsc": ("SPARE=0", "PUBLISH=0", "SEE=0", "FREE=0", "ROOM=0", "PER_BLOCK=1 SPARE=0 EARLY=1"),
+    "spsc": (
+        "SPARE=0",
+        "PUBLISH=0",
+        "SEE=0",
+        "FREE=0",
+        "ROOM=0",
+        "PER_BLOCK=1 SPARE=0 EARLY=1",
+        "PER_BLOCK=1 SPARE=0 LATE=1",
+    ),
 }
 CLEAN = ("mpmc", "overwrite", "spsc", "spsc PER_BLOCK=1", "spsc PER_BLOCK=1 SPARE=0")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import shutil
 import subprocess
@@ -168,7 +169,8 @@ def replay(
 
 
 LAZY = 1
-GROUP_BYTES = 16 * 64
+GROUP_BYTES = 128 * 64
+SHARES = 4
 
 
 def replay_lazy(
@@ -177,13 +179,16 @@ def replay_lazy(
     """Play operations on a lazy ring beside a queue; what the ring did that its header does not allow, or None.
 
     What is shown is only known within bounds: at least what was pushed by the last flush or refusal, and all but a
-    group and a block. The places that a consumer may keep: fewer than a block's, none after it was told "empty".
+    group and a block. The places that a consumer may keep: fewer than a quarter of a group and, of small items, a
+    block; none after it was told "empty".
     """
     ffi, lib = made.ffi, made.lib
     ring = lib.make(capacity, item_bytes, start % 2**64, LAZY)
     assert ring != ffi.NULL
     block = lib.per_block(ring)
-    held_most = max(1, min(GROUP_BYTES // item_bytes, capacity // 4)) - 1 + (block if item_bytes <= 56 else 0)
+    group = max(1, min(GROUP_BYTES // item_bytes, capacity // 4))
+    held_most = group - 1 + (block if item_bytes <= 56 else 0)
+    kept_most = max(0, group // SHARES - 1) + (block - 1 if item_bytes <= 56 else 0)
     queue: deque[bytes] = deque()
     pushed = popped = shown = kept = 0
     try:
@@ -214,7 +219,7 @@ def replay_lazy(
                 if bytes(ffi.buffer(buffer, done * item_bytes)) != b"".join(queue.popleft() for _ in range(done)):
                     return "other items came than were pushed"
                 popped += done
-                kept = 0 if bulk or done < count or popped == pushed else min(kept + done, block - 1)
+                kept = 0 if bulk or done < count or popped == pushed else min(kept + done, kept_most)
                 shown = max(shown, popped)
         lib.flush(ring)
         buffer = ffi.new("unsigned char[]", max(1, capacity) * item_bytes)
@@ -306,8 +311,8 @@ LAZY_FAULTS = {
     "never published on full, in bulk": ("if (refused)\n        ring_spsc_flush(ring);\n    else if", "if"),
     "group never published": (">= ring->group)", "> ring->capacity)"),
     "word of the wrong block": (FLUSH, FLUSH.replace("shown_block", "block")),
-    "places given back by blocks only": ("head + 1 == ring->consumer.known || ", ""),
-    "places never given back early": (" || head + 1 == ring->consumer.block_end)", ")"),
+    "places given back by shares only": ("if (!ring->group || at == ring->consumer.known ||", "if (!ring->group ||"),
+    "places never given back early": (">= ring->share)", "> ring->capacity)"),
     "a word left behind": (
         "__atomic_store_n((ring_index *)(void *)block, tail, __ATOMIC_RELAXED);",
         "(void)block, (void)tail;",
@@ -342,6 +347,22 @@ SINGLE_FAULTS = {
         "ring->producer.limit = taken + ring->capacity + 1;",
     ),
     "a word compared as if it never wrapped": ("if (!ring_before(head, word))", "if (word <= head)"),
+    "a line written to whose last item is to come": (
+        "} else if (ends && ring_spsc_was_whole(ring, item_bytes))",
+        "} else if (ring_spsc_was_whole(ring, item_bytes))",
+    ),
+    "a line written to whose last items are to come, in bulk": (
+        "} else if (some == in_block && ring_spsc_was_whole(ring, item_bytes))",
+        "} else if (ring_spsc_was_whole(ring, item_bytes))",
+    ),
+    "a large item written to before it is read": (
+        "ring_spsc_disown_items(slot, item_bytes);",
+        "ring_spsc_disown_items(slot + item_bytes, item_bytes);",
+    ),
+    "large items written to before they are read, in bulk": (
+        "ring_spsc_disown_items(slot, some * item_bytes);",
+        "ring_spsc_disown_items(slot + item_bytes, some * item_bytes);",
+    ),
     "bulk forgets what it gave": (
         "    if (at != head)\n        ring_spsc_give_back(ring, at);",
         "    ring->consumer.head = at;",
@@ -353,8 +374,11 @@ SINGLE_FAULTS = {
 def test_a_fault_in_the_ring_is_found_by_one_thread(tmp_path: Path, fault: str) -> None:
     broken = Library(tmp_path, "uint32_t", SINGLE_FAULTS[fault])
     operations = [(name, count) for count in (1, 3, 5, 11) for name in ("push_bulk", "pop_bulk", "push", "pop")] * 30
+    # Popped by pieces of what was pushed at once, too.
+    operations += [("push_bulk", 30), ("pop_bulk", 4), *[("pop", 1)] * 9, ("pop_bulk", 17)] * 10
     starts = (0, 2**32 - 40)
-    assert any(replay(broken, capacity, 8, start, operations) for capacity in (1, 4, 10) for start in starts)
+    trials = itertools.product((1, 4, 10, 40), (8, 64), starts)
+    assert any(replay(broken, capacity, size, start, operations) for capacity, size, start in trials)
 
 
 @pytest.mark.parametrize("fault", LAZY_FAULTS)
@@ -413,11 +437,10 @@ RACES = {
         "__atomic_store_n(&ring->taken, head, __ATOMIC_RELEASE)",
         "__atomic_store_n(&ring->taken, head, __ATOMIC_RELAXED)",
     ),
-    # One place early does nothing: the spare block keeps the producer a block away. So a block early.
-    # One place early does nothing: the spare block keeps the producer away. So by blocks.
+    # One place early does nothing: the blocks kept free keep the producer away. So by more blocks than those.
     "places given back before they were read": (
         "__atomic_store_n(&ring->taken, head, __ATOMIC_RELEASE)",
-        "__atomic_store_n(&ring->taken, head + 3 * ring->per_block, __ATOMIC_RELEASE)",
+        "__atomic_store_n(&ring->taken, head + 20 * ring->per_block, __ATOMIC_RELEASE)",
     ),
 }
 

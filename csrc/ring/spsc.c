@@ -11,10 +11,12 @@ void ring_spsc_start_at(struct ring_spsc *ring, ring_index start)
     /* No word may stand before an item that is not there: at `start` all of them say that nothing was published. */
     for (unsigned char *block = ring->first; block != ring->end; block += ring_spsc_stride(ring->item_bytes))
         ring_spsc_publish(block, start);
-    ring->producer.tail = ring->producer.shown = ring->consumer.head = ring->consumer.known = ring->taken = start;
+    ring->producer.tail = ring->producer.shown = ring->consumer.head = ring->consumer.known = ring->consumer.looked =
+        ring->taken = start;
     ring->producer.limit = start + ring->capacity;
     ring->producer.block = ring->producer.shown_block = ring->consumer.block = ring->first;
     ring->producer.block_end = ring->consumer.block_end = first_end;
+    ring->consumer.guesses = 0;
 }
 
 int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes, unsigned flags)
@@ -27,9 +29,10 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
     if (capacity == 0 || item_bytes == 0 || (flags & ~RING_SPSC_LAZY) || capacity > RING_INDEX_HALF - RING_LINE ||
         item_bytes > SIZE_MAX / 16)
         return -EINVAL;
-    /* One block more than the items need: the producer, at most `capacity` ahead, never comes to the block that the consumer is in. Else
-       the consumer could find there the word of the next lap, which counts items of other blocks. */
-    blocks = (capacity - 1) / ring_spsc_per_block(item_bytes) + 2;
+    /* At least one block more than the items need: the producer, at most `capacity` ahead, never comes to the block that the consumer is
+       in. Else the consumer could find there the word of the next lap, which counts items of other blocks. */
+    blocks =
+        (capacity - 1) / ring_spsc_per_block(item_bytes) + 1 + (ring_spsc_is_small(item_bytes) ? RING_SPSC_SPARE : 1);
     if (__builtin_mul_overflow(blocks, ring_spsc_stride(item_bytes), &bytes))
         return -ENOMEM;
     made = (struct ring_spsc *)ring_memory(sizeof *made);
@@ -50,6 +53,9 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
         const size_t most = capacity < 4 ? 1 : capacity / 4;
 
         made->group = (ring_index)(items < most ? items : most);
+        if (ring_spsc_is_small(item_bytes) && made->group * item_bytes < RING_SPSC_GROUP_LEAST)
+            made->group = 1;
+        made->share = made->group / RING_SPSC_SHARES;
     }
     ring_spsc_start_at(made, 0);
     *ring = made;

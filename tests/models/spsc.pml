@@ -7,6 +7,7 @@
  * -DSPARE=0                no block is kept free between producer and consumer
  * -DPER_BLOCK=1            items in blocks of their own: right without the free block, too
  * -DEARLY=1                places are given back before their items are loaded: the free block hides it, so with -DPER_BLOCK=1 -DSPARE=0
+ * -DLATE=1                 the last slot of a block is written to (ring_spsc_disown) after its place was given back: likewise
  */
 #ifndef PUBLISH
 #define PUBLISH 1
@@ -22,6 +23,9 @@
 #endif
 #ifndef EARLY
 #define EARLY 0
+#endif
+#ifndef LATE
+#define LATE 0
 #endif
 #ifndef SPARE
 #define SPARE 1
@@ -121,12 +125,22 @@ proctype consumer() {
                some--
            od;
            if
+           :: in_block == 0 && !LATE -> plain_store(1, SLOT(block, 1), 0) /* ring_spsc_disown(), at every block */
+           :: else
+           fi;
+           if
            :: in_block == 0 -> block = (block + 1) % BLOCKS; block_end = block_end + PER_BLOCK
            :: else
            fi
        od;
        if
-       :: at != head -> head = at; store(1, TAKEN, at, FREE)
+       :: at != head ->
+           head = at;
+           store(1, TAKEN, at, FREE);
+           if
+           :: LATE -> plain_store(1, SLOT((block + BLOCKS - 1) % BLOCKS, 1), 0)
+           :: else
+           fi
        :: else
        fi
     od
