@@ -246,6 +246,7 @@ void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge);
  * This gives it back to the system: for whoever looks at how much memory is free.
  */
 void memory_give_back(void);
+size_t memory_kept_bytes(void); /* no child of this process has it */
 /* How many bytes of this allocation are backed by huge pages now (from /proc/self/smaps), or -errno. */
 int64_t memory_huge_bytes(const void *start, size_t bytes);
 

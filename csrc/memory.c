@@ -63,6 +63,11 @@ void memory_give_back(void)
     kept.mapping = NULL;
 }
 
+size_t memory_kept_bytes(void)
+{
+    return kept.mapping ? kept.bytes : 0;
+}
+
 /* The mapping that was kept, if it has so many bytes; how many it has. A trial that needs more must not find it in its way. */
 static void *take_kept(size_t *bytes)
 {

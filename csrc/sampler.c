@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -39,6 +40,8 @@
 /* Threads, pinning, the two core-clock probes, the empty windows and the search for the operations per batch: seen 0.7-1.5 ms. */
 #define CASE_OVERHEAD_NS 1000000
 #define SERIES_BATCHES 2048
+/* glibc's own limit at the start of a process. */
+#define LARGE_BLOCK_BYTES (128 << 10)
 /* With more threads than CPUs a window has to hold several turns of the scheduler (3-4 ms each): so much of worker 0's own time, in so
    many batches. A case of this kind costs as much as ten others. */
 #define OVERSUBSCRIBED_NS UINT64_C(6000000)
@@ -656,6 +659,11 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
                  (unsigned long long)sample_capacity, (unsigned long long)trial_samples(kernel, team_size, settings));
         return outcome->status = -ENOSPC;
     }
+#if defined(__GLIBC__)
+    /* Large blocks always come from the system and go back to it. Left alone, glibc raises this limit with each that is freed, and keeps up to
+       32 MiB in the arena of a thread that is gone: memory that one case leaves to the next, and that a fork copies. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+#endif
     trial->tick_hz = outcome->tick_hz = process_clock()->tick_hz;
     trial->quantum_ticks = process_clock()->quantum_ticks;
     session.windows = calloc(team_size, sizeof *session.windows);
