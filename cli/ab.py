@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fencepost.analysis.compare import Comparison
     from fencepost.bench.runfolder import RunFolder
 
-ROUNDS = {"quick": 12, "standard": 24, "rigorous": 60}
+ROUNDS = {"quick": 12, "standard": 36, "rigorous": 60}
 """Rounds of each profile; the batches of a round are those of the profile quick. See docs/statistics.md."""
 DEFAULT_BASE = Path("results") / "ab"
 

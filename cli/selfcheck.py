@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fencepost.cli.ab import ROUNDS
 from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import margin_option
 
@@ -29,7 +30,13 @@ DEFAULT_BASE = Path("results") / "selfcheck"
 @click.command(name="selfcheck", short_help="Measure how often the verdicts are wrong on this machine.")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
 @click.option("--pairs", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Repeats of each row.")
-@click.option("--rounds", type=click.IntRange(7, 10_000), default=24, show_default=True, help="Rounds of one repeat.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(7, 10_000),
+    default=ROUNDS["standard"],
+    show_default=True,
+    help="Rounds of one repeat; by default those of `fencepost ab`.",
+)
 @margin_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
