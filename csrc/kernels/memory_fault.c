@@ -82,8 +82,8 @@ static int setup(struct trial *trial)
         mmap(NULL, pages->count * pages->page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages->first == MAP_FAILED)
         return -errno;
-    madvise(pages->first, pages->count * pages->page_bytes,
-            MADV_NOHUGEPAGE); /* refused where there are none: as well */
+    /* Refused by a kernel without huge pages, which serves as well. */
+    madvise(pages->first, pages->count * pages->page_bytes, MADV_NOHUGEPAGE);
     if (access == AGAIN)
         for (size_t i = 0; i < pages->count; i++)
             *(volatile unsigned char *)(pages->first + i * pages->page_bytes) = 2;

@@ -155,9 +155,9 @@ static int setup(struct trial *trial)
         trial_fault(trial, "touched=%" PRId64 " is not a number of bytes up to 1 GiB", touched);
         return -EINVAL;
     }
+    /* What cases before this one left in the allocator would be copied as well: seen a fork three times as dear for it. */
 #if defined(__GLIBC__)
-    malloc_trim(
-        0); /* what cases before this one left in the allocator would be copied as well: seen a fork three times as dear for it */
+    malloc_trim(0);
 #endif
     children = trial_alloc(trial, sizeof *children);
     if (!children || (touched && !trial_alloc_pages(trial, (size_t)touched, 0)))
