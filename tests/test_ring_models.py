@@ -22,9 +22,18 @@ FAULTS = {
         "ROOM=0",
         "PER_BLOCK=1 SPARE=0 EARLY=1",
         "PER_BLOCK=1 SPARE=0 LATE=1",
+        *(f"LAZY=1 {fault}" for fault in ("PUBLISH=0", "SEE=0", "FREE=0", "ROOM=0", "WRONG=1")),
     ),
 }
-CLEAN = ("mpmc", "overwrite", "spsc", "spsc PER_BLOCK=1", "spsc PER_BLOCK=1 SPARE=0")
+CLEAN = (
+    "mpmc",
+    "overwrite",
+    "spsc",
+    "spsc PER_BLOCK=1",
+    "spsc PER_BLOCK=1 SPARE=0",
+    "spsc LAZY=1",
+    "spsc LAZY=1 PER_BLOCK=1",
+)
 
 
 def errors(folder: Path, model: str, *options: str) -> int:

@@ -8,6 +8,9 @@
  * -DPER_BLOCK=1            items in blocks of their own: right without the free block, too
  * -DEARLY=1                places are given back before their items are loaded: the free block hides it, so with -DPER_BLOCK=1 -DSPARE=0
  * -DLATE=1                 the last slot of a block is written to (ring_spsc_disown) after its place was given back: likewise
+ * -DLAZY=1                 as with RING_SPSC_LAZY, for every size of a group and of a share: after each operation the producer publishes or does
+ *                          not, and the consumer gives places back or, while it knows of more, does not
+ * -DLAZY=1 -DWRONG=1       the word of the block that the producer is in, not of the first that is new to the consumer
  */
 #ifndef PUBLISH
 #define PUBLISH 1
@@ -27,6 +30,12 @@
 #ifndef LATE
 #define LATE 0
 #endif
+#ifndef LAZY
+#define LAZY 0
+#endif
+#ifndef WRONG
+#define WRONG 0
+#endif
 #ifndef SPARE
 #define SPARE 1
 #endif
@@ -37,7 +46,9 @@
 #define ITEMS 6                 /* each block is come to twice, one three times without the free one */
 #endif
 
+#ifndef CAPACITY
 #define CAPACITY 2
+#endif
 #define BLOCKS ((CAPACITY - 1) / PER_BLOCK + 1 + SPARE)
 #define THREADS 2
 #define MOST (2 * ITEMS + 2)    /* values of one location */
@@ -48,8 +59,11 @@
 
 #include "views.h"
 
+byte published; /* items, for whoever could see everything */
+
 proctype producer() {
-    byte i, k, tail, limit = CAPACITY, block_end = PER_BLOCK, block, count, left, some, taken;
+    byte i, k, tail, limit = CAPACITY, block_end = PER_BLOCK, block, count, left, some, taken, shown, shown_block;
+    bool refused;
 
     do
     :: tail == ITEMS -> break
@@ -63,6 +77,7 @@ proctype producer() {
        :: else
        fi;
        left = (limit - tail < count -> limit - tail : count);
+       refused = left < count;
        do
        :: left == 0 -> break
        :: else ->
@@ -76,12 +91,25 @@ proctype producer() {
                tail++;
                some--
            od;
-           store(0, WORD(block), tail, PUBLISH);
+           if
+           :: !LAZY -> store(0, WORD(block), tail, PUBLISH); published = tail
+           :: LAZY && tail == block_end && block != shown_block -> store(0, WORD(block), tail, 0) /* ring_spsc_pass_over() */
+           :: else
+           fi;
            if
            :: tail == block_end -> block = (block + 1) % BLOCKS; block_end = block_end + PER_BLOCK
            :: else
            fi
-       od
+       od;
+       if
+       :: LAZY && shown != tail ->
+           some = (WRONG -> block : shown_block);
+           store(0, WORD(some), tail, PUBLISH); /* ring_spsc_flush() */
+           shown = tail;
+           published = tail;
+           shown_block = block
+       :: !LAZY || shown == tail || (!refused && tail != ITEMS)
+       fi
     od
 }
 
@@ -105,11 +133,18 @@ proctype consumer() {
                load(1, WORD(block), SEE, word);
                if
                :: at < word -> known = word
-               :: else -> break
+               :: else ->
+                   /* "Empty" by the newest word there is: then nothing more has been published. */
+                   assert(published <= at || view[1].from[WORD(block)] != memory[WORD(block)].count - 1);
+                   break
                fi
            :: else
            fi;
            some = (count - (at - head) < known - at -> count - (at - head) : known - at);
+           if
+           :: LAZY && some > in_block -> some = in_block
+           :: else
+           fi;
            assert(some <= in_block); /* or items are read from beyond the block */
            if
            :: EARLY -> store(1, TAKEN, at + some, FREE)
@@ -134,6 +169,7 @@ proctype consumer() {
            fi
        od;
        if
+       :: LAZY && at != known -> head = at
        :: at != head ->
            head = at;
            store(1, TAKEN, at, FREE);
@@ -141,7 +177,7 @@ proctype consumer() {
            :: LATE -> plain_store(1, SLOT((block + BLOCKS - 1) % BLOCKS, 1), 0)
            :: else
            fi
-       :: else
+       :: at == head
        fi
     od
 }
