@@ -210,6 +210,7 @@ def test_the_ladder_has_a_hand_over(tmp_path: Path) -> None:
     ladder = report.ladder(analysed(tmp_path, synthetic.sharing_cases(), rounds=6))
     assert ladder is not None
     assert [row[0] for row in ladder.rows] == [
+        "atomic addition to a counter that nobody else wants",
         "atomic addition to a line that 2 threads want",
         "a cache line to another CPU, one way (same L3)",
     ]
