@@ -7,6 +7,7 @@ Every pytest of an environment with fencepost loads this module, so it imports n
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a path that is not there, of which pytest-benchmark would make an internal error."""
+    compare = config.getoption("benchmark_compare", default=None)
+    if isinstance(compare, str) and compare.count("/") > 1 and not Path(compare).is_file():
+        pytest.exit(
+            f"fencepost: --benchmark-compare={compare}: no such file; give one that is there, or a number as 0001",
+            returncode=2,
+        )
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a case of the plan."""
     if ROW in metafunc.fixturenames:
@@ -52,6 +64,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             mark = item.get_closest_marker("benchmark")
             options: dict[str, Any] = dict(mark.kwargs) if mark else {}
             item.add_marker(pytest.mark.benchmark(**options | {"timer": SampleClock()}), append=False)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse options that pytest-benchmark looks at after the last row, where rows of ours are selected."""
+    if any({ROW, BENCHMARK}.intersection(getattr(item, "fixturenames", ())) for item in session.items):
+        from fencepost.cli import pytest_rows
+
+        pytest_rows.require_usable_options(session.config)
 
 
 @pytest.fixture

@@ -253,6 +253,28 @@ def _untraced() -> Iterator[None]:
 # ---- the suite ----
 
 
+def require_usable_options(config: pytest.Config) -> None:
+    """End the session before anything is measured where pytest-benchmark would fail at its end, in a traceback."""
+    from importlib.util import find_spec
+
+    session = config.pluginmanager.get_plugin("pytest-benchmark")
+    if session is None or session.disabled or session.skip or config.option.collectonly:
+        return  # no rows: it will not come to that
+    missing = [name for name in ("pygal", "pygaljs") if find_spec(name) is None]
+    refused = None
+    if session.histogram and missing:
+        refused = f"--benchmark-histogram: {' and '.join(missing)} missing; pip install pygal pygaljs"
+    elif session.compare_fail and not session.compared_mapping:
+        refused = "--benchmark-compare-fail: nothing to compare with: "
+        if not session.compare:
+            refused += "add --benchmark-compare (with the session saved last) or --benchmark-compare=0001 (with that)"
+        else:
+            asked = "" if session.compare is True else f" that is {session.compare}"
+            refused += f"{session.storage} holds no saved session{asked}; save one first with --benchmark-autosave"
+    if refused is not None:
+        pytest.exit(f"fencepost: {refused}", returncode=2)
+
+
 @dataclass
 class Suite:
     """A plan, and what came of it. `objects` are kernels of the user's own, loaded into `engine`."""
@@ -278,7 +300,6 @@ def parameters(config: pytest.Config) -> list[Any]:
 
 def _suite(config: pytest.Config) -> Suite:
     if _SUITE not in config.stash:
-        _require_histogram(config)
         from fencepost.bench import engine
         from fencepost.bench.catalog import read_catalog
 
@@ -289,17 +310,6 @@ def _suite(config: pytest.Config) -> Suite:
             # Of a fault in collection pytest shows the words alone; of any other exception the way it came.
             raise pytest.Collector.CollectError(f"fencepost: {error}") from error
     return config.stash[_SUITE]
-
-
-def _require_histogram(config: pytest.Config) -> None:
-    """Refuse a picture that could not be drawn before anything is measured: pytest-benchmark looks at the end."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("pygal", "pygaljs") if find_spec(name) is None]
-    if missing and config.getoption("benchmark_histogram", default=None):
-        raise pytest.Collector.CollectError(
-            f"--benchmark-histogram: {' and '.join(missing)} missing; pip install pygal pygaljs"
-        )
 
 
 def plan_of(

@@ -163,6 +163,32 @@ def test_a_histogram_that_cannot_be_drawn_is_refused_first(tmp_path: Path) -> No
     assert "measuring" not in done.stdout
 
 
+REFUSED = {
+    "absent": ([], "fail: nothing to compare with: add --benchmark-compare"),
+    "none": (["--benchmark-compare"], "nothing to compare with: .*[.]benchmarks holds no saved session; save one"),
+    "number": (["--benchmark-compare=0007"], "holds no saved session that is 0007; save one first with --benchmark-au"),
+    "path": (["--benchmark-compare=.benchmarks/Linux/0007_x.json"], "0007_x.json: no such file; give one that is th"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_gate_without_anything_to_compare_with_is_refused_first(tmp_path: Path, case: str) -> None:
+    arguments, said = REFUSED[case]
+    done = run_suite(tmp_path, "-k", "good/events", "--benchmark-compare-fail", "median:5%", *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert re.search(f"fencepost: --benchmark-compare.*{said}", done.stdout + done.stderr)
+    assert not re.search("Traceback|INTERNALERROR|measuring", done.stdout + done.stderr)
+
+
+def test_a_gate_that_is_never_reached_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(CALLABLE, encoding="utf-8")
+    gate = ("test_mine.py", "--benchmark-compare-fail", "median:5%")
+    assert run_pytest(tmp_path, *gate, "--benchmark-disable").returncode == 0  # no rows
+    assert run_pytest(tmp_path, *gate, "-k", "plain", "--benchmark-skip").returncode == 0
+    refused = run_pytest(tmp_path, *gate)
+    assert refused.returncode == 2 and "nothing to compare with" in refused.stdout, refused.stdout
+
+
 def test_only_what_is_selected_is_measured(saved: Saved) -> None:
     (folder,) = (saved.cwd / "runs").iterdir()
     run = schema.read_run(folder)
