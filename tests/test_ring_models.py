@@ -47,7 +47,7 @@ def errors(folder: Path, model: str, *options: str) -> int:
     subprocess.run(["spin", "-a", *defines, str(MODELS / f"{model}.pml")], cwd=folder, check=True, capture_output=True)
     level = "-O0" if options else "-O1"  # what is looked through in no time is compiled in less
     subprocess.run(["gcc", level, "-w", "-DSAFETY", "-DVECTORSZ=4096", "-o", "pan", "pan.c"], cwd=folder, check=True)
-    run = subprocess.run(["./pan", "-m1000000"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(["./pan", "-m1000000"], cwd=folder, capture_output=True, text=True, timeout=1200, check=False)
     assert "max search depth too small" not in run.stdout, run.stdout
     words = run.stdout.split("errors: ")
     assert len(words) == 2, run.stdout + run.stderr

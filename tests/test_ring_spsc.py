@@ -14,7 +14,7 @@ from typing import Any
 
 import cffi
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -240,6 +240,7 @@ STARTS = st.one_of(
     st.integers(2**64 - 300, 2**64 - 1),
     st.integers(2**63 - 300, 2**63),
 )
+PATIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = st.sampled_from(["push", "pop", "push_bulk", "pop_bulk", "push_wait", "pop_wait"])
 OPERATIONS = st.lists(
     st.tuples(NAMES, st.integers(1, 40)).map(lambda pair: pair if "bulk" in pair[0] else (pair[0], 1)), max_size=120
@@ -247,7 +248,7 @@ OPERATIONS = st.lists(
 
 
 @pytest.mark.parametrize("index", ["uint32_t", "uint64_t"])
-@settings(max_examples=150, deadline=None)
+@PATIENT
 @given(capacity=CAPACITIES, item_bytes=SIZES, start=STARTS, operations=OPERATIONS)
 def test_any_sequence_does_what_a_queue_does(
     folder: Path, index: str, capacity: int, item_bytes: int, start: int, operations: list[tuple[str, int]]
@@ -263,7 +264,7 @@ LAZY_OPERATIONS = st.lists(
 
 
 @pytest.mark.parametrize("index", ["uint32_t", "uint64_t"])
-@settings(max_examples=150, deadline=None)
+@PATIENT
 @given(capacity=CAPACITIES, item_bytes=SIZES, start=STARTS, operations=LAZY_OPERATIONS)
 def test_a_lazy_ring_holds_back_no_more_than_it_may(
     folder: Path, index: str, capacity: int, item_bytes: int, start: int, operations: list[tuple[str, int]]
@@ -412,7 +413,7 @@ def soak(folder: Path, options: list[str], *replacements: tuple[str, str]) -> su
         **os.environ,
         "TSAN_OPTIONS": "halt_on_error=1",
     }  # a ring that lost an item would wait for it for ever
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def test_two_threads_keep_order(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ static void count(struct worker *worker)
     /* Relaxed: only this thread writes it. */
     uint64_t made = atomic_load_explicit(mine, memory_order_relaxed), own = made % threshold;
 
-    while (!leader_has_ended(worker)) {
+    do { /* once at least, as in all kernels whose followers go on until the first thread has ended */
         if (++own == threshold) {
             /* Relaxed: published by B. */
             atomic_fetch_add_explicit(&sloppy->common, threshold, memory_order_relaxed);
@@ -84,7 +84,7 @@ static void count(struct worker *worker)
         }
         /* B: release, pairs with A. */
         atomic_store_explicit(mine, ++made, memory_order_release);
-    }
+    } while (!leader_has_ended(worker));
 }
 
 static void run(struct worker *worker, uint64_t operations)

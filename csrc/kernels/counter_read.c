@@ -57,7 +57,7 @@ static void write_in_turn(struct worker *worker)
     struct slot *slot = reading->first;
     uint64_t writes = 0;
 
-    while (!leader_has_ended(worker)) {
+    do { /* once at least: a thread that comes to its CPU when all is over has written too */
         /* Relaxed: the only writer, so a load and a store are enough; counts order nothing. */
         const uint64_t count = atomic_load_explicit(&slot->count, memory_order_relaxed);
 
@@ -65,7 +65,7 @@ static void write_in_turn(struct worker *worker)
         writes++;
         if (++slot == reading->end)
             slot = reading->first;
-    }
+    } while (!leader_has_ended(worker));
     reading->writes += writes;
 }
 

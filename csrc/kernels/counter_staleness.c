@@ -72,8 +72,9 @@ static void count(struct worker *worker)
     _Atomic uint64_t *mine = &eventual->sides[worker->index].made;
     uint64_t made = atomic_load_explicit(mine, memory_order_relaxed); /* only this thread writes it */
 
-    while (!leader_has_ended(worker))
+    do /* once at least: a thread that comes to its CPU when all is over has counted too */
         atomic_store_explicit(mine, ++made, memory_order_relaxed); /* a number on its own: see sum_made() */
+    while (!leader_has_ended(worker));
 }
 
 static void run(struct worker *worker, uint64_t operations)

@@ -94,7 +94,7 @@ static __attribute__((noinline)) void run_fast_side(struct asymmetric *both, uin
 {
     uint64_t turn = both->turns, seen = both->seen;
 
-    while (look(&both->stopped) != generation) {
+    do { /* once at least: what the slow side saw before it came to its CPU is decided by the turn that follows */
         for (unsigned i = 0; i < TURNS; i++) {
             uint64_t trial;
 
@@ -104,7 +104,7 @@ static __attribute__((noinline)) void run_fast_side(struct asymmetric *both, uin
             while (seen < trial)
                 both->first[++seen] = turn;
         }
-    }
+    } while (look(&both->stopped) != generation);
     both->turns = turn;
     both->seen = seen;
 }

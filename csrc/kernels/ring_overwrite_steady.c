@@ -4,8 +4,8 @@
  *
  * An event of ring/overwrite is one write. Worker 0 writes a record of 64 bytes every period_ns, worker 1 tries to read one every period_ns / read_pct %,
  * both by the tick counter, between a common start and a common end. Who is late by a whole period (preempted) goes on from then and does not
- * catch up: the rates are those that were met, and are given. Loss is what the reader has counted, of all that it has come past. With read_pct below
- * 100 the log is full from the start, as it would become.
+ * catch up: the rates are those that were met, and are given. Each makes the first of its batch, however late it is. Loss is what the reader
+ * has counted, of all that it has come past. With read_pct below 100 the log is full from the start, as it would become.
  * One operation of ring/overwrite_cost is one write, or a write and the read of its record, alone on one thread.
  * Excluded:  making the record and the ring; comparing what was read. The event is the call alone; a short random pause before it
  *            begins it anywhere in a step of the tick counter, so that write_ns and read_ns, means, are finer than a step.
@@ -167,7 +167,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     uint64_t made = 0;
 
     if (worker->index == 0) {
-        for (uint64_t due = start; made < count && wait_until(trial, due, end);
+        for (uint64_t due = start; made < count && (due == start || wait_until(trial, due, end));
              due = next_due(due, steady->period_ticks)) {
             int64_t *took = &steady->writer.took[steady->writer.paced++];
 
@@ -178,7 +178,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
         steady->span_ticks += end - start;
         return (int64_t)made;
     }
-    for (uint64_t due = start; steady->reader.timed < MOST_READS && wait_until(trial, due, end);
+    for (uint64_t due = start; steady->reader.timed < MOST_READS && (due == start || wait_until(trial, due, end));
          due = next_due(due, steady->read_period_ticks)) {
         random_pause(&steady->reader.random);
         steady->reader.tries++;

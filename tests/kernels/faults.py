@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from engines import CSRC, Engine, compile_files
+from engines import CSRC, Engine, Measured, compile_files
+from runtime import wait_for
 
 CPUS = sorted(os.sched_getaffinity(0))
 ALONE = [CPUS[0]]
@@ -36,3 +38,27 @@ def metrics(engine: Engine, name: str, outcome: object) -> dict[str, float]:
         for i in range(engine.lib.MAX_METRICS)
         if row.metrics[i].name
     }
+
+
+TRIES = 50
+"""For what is sure to be seen only where two threads get in each other's way: a busy machine may keep them apart for a
+whole trial, not for as many in a row as this."""
+
+
+def first_that(wanted: Callable[[Measured], bool], measure: Callable[[], Measured]) -> Measured:
+    """Measure until it is as wanted, at most `TRIES` times; what was measured last."""
+    for _ in range(TRIES):
+        measured = measure()
+        if wanted(measured):
+            break
+    return measured
+
+
+def threads() -> set[str]:
+    """Numbers of this process's threads."""
+    return {path.name for path in Path("/proc/self/task").iterdir()}
+
+
+def expect_no_thread_more_than(before: set[str]) -> None:
+    """What was started since is gone. A joined thread leaves the list a moment later, when the system gets to it."""
+    wait_for(lambda: threads() <= before, timeout_s=300)

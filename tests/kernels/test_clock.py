@@ -82,6 +82,8 @@ READS = [
 ]
 X86_64_PAIRS = labels_of("clock_bias.c", "X86_64_PAIRS")
 PAIRS = [*X86_64_PAIRS, *labels_of("clock_bias.c", "AARCH64_PAIRS"), *labels_of("clock_bias.c", "RISCV64_PAIRS")]
+UNORDERED = {"rdtsc", "cntvct", "rdtime"}
+"""Nothing keeps two of these in order: that the second says less is unheard of, and allowed."""
 CLOCKS = {
     "monotonic": time.CLOCK_MONOTONIC,
     "monotonic_raw": time.CLOCK_MONOTONIC_RAW,
@@ -158,7 +160,7 @@ def test_delta_tells_step_and_order(engine: Engine, read: str) -> None:
     slow = read == "cpuid_rdtsc"
     # 20 processes of the standard profile: at least 200 000 of each, of the slow one at most 2000
     assert measured.outcome.events == (100 if slow else 10240)
-    assert found["negative"] == 0
+    assert found["negative"] == 0 or read in UNORDERED
     assert 1 <= found["distinct"] <= measured.outcome.events
     assert found["quantum_ticks"] > 0
     if read != "monotonic_raw" and found["distinct"] < 200:  # then the histogram holds exact values
@@ -197,8 +199,10 @@ def test_core_clock_follows_from_its_chain(engine: Engine, state: str) -> None:
     assert measured.status == 0, measured.reason
     found = metrics(engine, "clock/core", measured)
     if platform.machine() == "x86_64":
-        by_hand = 3 * 16384 / measured.samples[0].ticks * measured.outcome.tick_hz
-        assert found["core_hz"] == pytest.approx(by_hand, rel=0.2)  # medians of 16: upper, and mean of the middle two
+        # So few events are kept as they are. Of 16 clocks the upper of the middle two is that of the shorter chain.
+        chains = [ticks for ticks, count in measured.buckets for _ in range(count)]
+        assert len(chains) == 16
+        assert found["core_hz"] == pytest.approx(3 * 16384 / chains[7] * measured.outcome.tick_hz)
     assert found["first_hz"] > 0
 
 
@@ -399,13 +403,18 @@ FAULTS = {
         {},
         "out of order",
     ),
+    # Too short by a minute, and too early by a quarter of an hour: so late no machine is.
     "clock_rate.c": Fault(
-        "spin_ns((uint64_t)duration_ns)", "spin_ns(1000)", "clock/rate", {"during": "spin"}, "went on by"
+        "spin_ns((uint64_t)duration_ns)",
+        "spin_ns(1000)",
+        "clock/rate",
+        {"during": "spin", "duration_ms": 60_000},
+        "went on by",
     ),
     "clock_read.c": Fault("before = now;", "before = now + 1000000;", "clock/delta", {}, "negative"),
     "clock_wakeup.c": Fault(
         "clock_ns() - wakeups",
-        "clock_ns() - 900000000 - wakeups",
+        "clock_ns() - 900000000000 - wakeups",
         "clock/wakeup",
         {},
         "before their deadline",

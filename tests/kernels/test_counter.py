@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from kernels.disassembly import CSRC, TOOLCHAINS, Toolchain, functions, loops
-from kernels.faults import ALONE, TEAMS, engine_of, metrics
+from kernels.faults import ALONE, TEAMS, TRIES, engine_of, metrics
 from kernels.trial import UNSUPPORTED, kernel, program
 
 KINDS = tuple(kernel("counter/increment").parameter("kind").labels)
@@ -87,7 +87,7 @@ def test_an_unregistered_rseq_is_refused_with_its_need() -> None:
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
     }
     answer = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600, check=True
     )
     status, _, reason = answer.stdout.strip().partition(" ")
     assert int(status) == UNSUPPORTED
@@ -207,6 +207,10 @@ def test_rseq_loses_nothing_while_threads_are_moved(tmp_path: Path) -> None:
 
 
 def test_without_the_restart_increments_are_lost(tmp_path: Path) -> None:
-    """The control: the same code, whose descriptor is never stored. Preemption alone shows it, on one CPU as well."""
-    found, made = moved_counts(tmp_path, (STORE, 'nop\\n"'))
-    assert found < made
+    """The control: the same code, whose descriptor is never stored. Preemption alone shows it, on one CPU as well.
+
+    Nine tenths of the time lie between a load and its store, so that one preemption in such a run is all but enough;
+    there are dozens.
+    """
+    tries = (moved_counts(tmp_path, (STORE, 'nop\\n"')) for _ in range(TRIES))
+    assert any(found < made for found, made in tries)

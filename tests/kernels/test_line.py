@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops
+from kernels.faults import expect_no_thread_more_than, threads
 from kernels.trial import kernel, program
 
 from fencepost.bench.engine import load
@@ -65,10 +66,6 @@ def measure(name: str, parameters: dict[str, str] | None = None, cpus: list[int]
     )
 
 
-def threads_alive() -> int:
-    return len(list(Path("/proc/self/task").iterdir()))
-
-
 def labelled_cases() -> list[tuple[str, dict[str, str]]]:
     names = ("line/pingpong", "line/false_sharing", "line/contended", "line/read_mostly", "line/state")
     return [
@@ -88,10 +85,10 @@ def test_two_cpus_do_what_the_check_expects(name: str, parameters: dict[str, str
 
 @pytest.mark.parametrize(("name", "parameters"), labelled_cases(), ids=str)
 def test_threads_that_share_a_cpu_do_not_hang(name: str, parameters: dict[str, str]) -> None:
-    before = threads_alive()
+    before = threads()
     team = measure(name, parameters, HERE)
     assert team.status == 0, team.reason
-    assert threads_alive() == before
+    expect_no_thread_more_than(before)
 
 
 @pytest.mark.parametrize("op", ["atomic_add", "plain_add", "store", "load"])
@@ -110,17 +107,27 @@ def test_any_number_of_threads(op: str, count: int) -> None:
 
 
 def test_hundreds_of_threads_lose_no_increment() -> None:
-    before = threads_alive()
+    before = threads()
     team = measure("line/contended", {"op": "fetch_add"}, [CPUS[i % len(CPUS)] for i in range(100)])
     assert team.status == 0, team.reason
-    assert threads_alive() == before
+    expect_no_thread_more_than(before)
 
 
-def test_work_between_the_operations() -> None:
-    bare, loaded = (measure("line/contended", {"between": text}, CPUS[:1]) for text in ("0", "1000"))
-    assert bare.status == loaded.status == 0
-    # As long a window holds hundreds of times fewer operations; a factor of ten leaves room for any machine.
-    assert sum(bare.made.values()) > 10 * sum(loaded.made.values())
+@pytest.mark.parametrize("between", [0, 1, 1000])
+@pytest.mark.parametrize("op", ["FETCH_ADD", "CAS", "XCHG"])
+def test_work_between_the_operations(op: str, between: int, tmp_path: Path) -> None:
+    assert measure("line/contended", {"op": op.lower(), "between": str(between)}, CPUS[:1]).status == 0
+    # Each multiplication goes through OPAQUE, so that no compiler drops it: counted there.
+    count = """
+#include "kernel.h"
+static uint64_t multiplications;
+#undef OPAQUE
+#define OPAQUE(x) do { multiplications++; __asm__ volatile("" : "+r"(x)); } while (0)
+"""
+    body = (
+        BEGIN % (f"{op}, {between}", "contended") + 'trial.run(&worker, 80); printf("%" PRIu64 "\\n", multiplications);'
+    )
+    assert program(tmp_path, "line_contended.c", body, count) == [str(80 * between)]
 
 
 def test_the_leader_makes_what_it_is_asked_for_and_the_others_go_on_until_it_has() -> None:

@@ -13,7 +13,8 @@ def test_gaps_account_for_the_time_asked_for() -> None:
     assert outcome.status == 0, outcome.reason
     assert set(outcome.metrics) == {"gaps_per_s", "lost_pct", "longest_us"}
     assert 0 <= outcome.metrics["lost_pct"] <= 100
-    assert outcome.metrics["gaps_per_s"] >= outcome.events
+    # Not a second long, unless one of the gaps was: then there are fewer in a second than were seen.
+    assert (outcome.metrics["gaps_per_s"] > 0) == (outcome.events > 0)
     assert (outcome.metrics["longest_us"] > 1) == (outcome.events > 0)
     assert len(outcome.samples) == min(1, outcome.events)
 

@@ -134,4 +134,4 @@ int main(void)
     made = folder / "program"
     command = [*compiler, *OPTIONS, "-o", str(made), str(folder / "program.c"), *engine_objects(*compiler)]
     subprocess.run([*command, "-lm", "-ldl"], check=True)
-    return subprocess.run([str(made)], check=True, capture_output=True, text=True, timeout=120).stdout.splitlines()
+    return subprocess.run([str(made)], check=True, capture_output=True, text=True, timeout=600).stdout.splitlines()
