@@ -7,12 +7,14 @@ import fcntl
 import functools
 import importlib.util
 import io
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,15 @@ from typing import Any
 import pytest
 
 from fencepost.bench import plan as plans
+from fencepost.bench import runner, schema
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.placement import Placement, Placements, Shortage
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000)
+PATIENCE_S = 300.0
+"""After so long a test takes for hung what it waits for: all is done within 10 s, on a machine of one's own."""
 MACHINE = {"key": "test-1cpu-00000000", "cpu_model": "test", "arch": "test", "topology": {}, "kernel": "0"}
 
 
@@ -121,7 +126,7 @@ def environment(**changes: str | None) -> dict[str, str]:
 
 
 def fencepost(
-    *arguments: str, cwd: Path, timeout: float = 60, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
+    *arguments: str, cwd: Path, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run `fencepost` to its end."""
     return subprocess.run(
@@ -130,7 +135,7 @@ def fencepost(
         env=environment() if env is None else env,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -157,9 +162,9 @@ def fencepost_inside(*arguments: str, cwd: Path) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 30) -> Any:
+def wait_for(condition: Callable[[], Any]) -> Any:
     """The first true answer of `condition`."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if answer := condition():
             return answer
@@ -173,3 +178,39 @@ def children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def impatient(patch: pytest.MonkeyPatch, kernel: str) -> None:
+    """Let a run wait for half a second for each case of `kernel`, which hangs, and for the others as long as they take:
+    a machine that is away for a second is no reason to leave one out.
+    """
+
+    def limit_s(_self: runner.Runner, cases: Mapping[str, plans.Case], under_way: str | None) -> float:
+        case = cases.get(under_way or "")
+        return 0.5 if case is not None and case.kernel == kernel else PATIENCE_S
+
+    patch.setattr(runner.Runner, "_limit_s", limit_s)
+
+
+def shorten(folder: Path, rounds: int) -> None:
+    """As if the run in `folder` had been begun with so few rounds."""
+    path = folder / schema.RUN_FILE
+    run = json.loads(path.read_text())
+    run["plan"]["rounds"] = rounds
+    run["plan_sha256"] = plans.plan_from_json(run["plan"]).sha256()
+    path.write_text(json.dumps(run))
+
+
+@contextlib.contextmanager
+def heeding_signals() -> Iterator[None]:
+    """Heed the signals that end a run, in this process and in those that it starts: whom a shell starts in the
+    background ignores SIGINT, and whom nohup starts SIGHUP.
+    """
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from runtime import PATIENCE_S
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -22,7 +23,7 @@ def run_pytest(cwd: Path, env: Mapping[str, str], *arguments: str) -> subprocess
     out, err = cwd / "stdout.txt", cwd / "stderr.txt"
     process = _CONTEXT.Process(target=_session, args=(cwd, dict(env), arguments, out, err))
     process.start()
-    process.join(120)
+    process.join(PATIENCE_S)
     if process.exitcode is None:
         process.kill()
         process.join()

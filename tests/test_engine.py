@@ -12,6 +12,7 @@ import pytest
 from engines import Engine, compile_engine, compile_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runtime import wait_for
 
 EXEMPLAR = Path(__file__).resolve().parent.parent.parent / "shared" / "exemplar.c"
 
@@ -35,8 +36,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return compile_files(tmp_path_factory.mktemp("engine"), [KERNELS], EXTRA)
 
 
-def threads_alive() -> int:
-    return len(list(Path("/proc/self/task").iterdir()))
+def threads() -> set[str]:
+    return {path.name for path in Path("/proc/self/task").iterdir()}
+
+
+def none_stays(before: set[str]) -> None:
+    """Wait until every thread left was there before: one that has been joined may be listed for a moment longer."""
+    wait_for(lambda: threads() <= before)
 
 
 def row(**changes: str) -> str:
@@ -103,8 +109,9 @@ def test_loop_gives_a_row_per_batch_and_thread(engine: Engine) -> None:
 
 
 def test_operations_grow_with_the_batch(engine: Engine) -> None:
+    # A thousand times as long: far more than what a CPU may become slower by between the two.
     short = engine.measure("test/good", batch_ns=30_000).samples[0].operations
-    long = engine.measure("test/good", batch_ns=900_000).samples[0].operations
+    long = engine.measure("test/good", batch_ns=30_000_000).samples[0].operations
     assert long > 3 * short
 
 
@@ -166,14 +173,16 @@ def test_page_faults_in_the_window_are_flagged(engine: Engine) -> None:
 
 def test_sleep_in_the_window_is_flagged(engine: Engine) -> None:
     got = engine.measure("test/nap")
-    assert all(s.voluntary >= 1 and s.flags & engine.lib.FLAG_SWITCHED for s in got.samples)
+    assert all(bool(s.flags & engine.lib.FLAG_SWITCHED) == (s.voluntary + s.involuntary > 0) for s in got.samples)
+    # Not of all: where the host takes the CPU just before the sleep, its time may be over before it begins.
+    assert any(s.voluntary >= 1 for s in got.samples)
 
 
 def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:
     """With one CPU in the mask two threads share it: the engine does not mind, and nothing is lost."""
     allowed = sorted(os.sched_getaffinity(0))
     cpus = [allowed[0], allowed[-1]]
-    before = threads_alive()
+    before = threads()
     got = engine.measure("test/pair", cpus=cpus, batches=2)
     assert got.status == 0, got.reason
     assert [(s.batch, s.thread) for s in got.samples] == [(b, t) for b in range(2) for t in range(2)]
@@ -183,7 +192,7 @@ def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:
     if cpus[0] != cpus[1]:  # where a CPU is shared, taking turns is no reason for a flag
         low = {bool(s.flags & engine.lib.FLAG_LOW_OVERLAP) == (s.overlap < 0.5) for s in got.samples}
         assert low == {True}
-    assert threads_alive() == before
+    none_stays(before)
 
 
 def test_raw_round_trip_stands_beside_every_team_on_cpus_of_its_own(engine: Engine) -> None:
@@ -207,12 +216,12 @@ def test_no_raw_round_trip_where_there_is_none(engine: Engine) -> None:
 
 
 def test_cpu_outside_the_mask_is_refused_and_no_thread_stays(engine: Engine) -> None:
-    before = threads_alive()
+    before = threads()
     outside = max(os.sched_getaffinity(0)) + 1
     got = engine.measure("test/good", cpus=[outside])
     assert got.status < 0
     assert got.reason == f"CPU {outside} is outside this process's CPU mask"
-    assert threads_alive() == before
+    none_stays(before)
 
 
 def test_mask_is_honoured_even_where_the_system_would_allow_more(engine: Engine) -> None:
@@ -241,12 +250,12 @@ def test_label_out_of_range_is_refused(engine: Engine, value: int) -> None:
 
 
 def test_error_in_events_stops_the_whole_team(engine: Engine) -> None:
-    before = threads_alive()
+    before = threads()
     cpu = min(os.sched_getaffinity(0))
     got = engine.measure("test/broken", cpus=[cpu, cpu])
     assert got.status == -33  # EDOM
     assert got.reason.startswith("measuring failed: ")
-    assert threads_alive() == before
+    none_stays(before)
 
 
 @settings(max_examples=40, deadline=None)
@@ -314,20 +323,17 @@ def test_a_large_mapping_goes_to_the_next_case_zeroed_where_that_is_wanted(engin
 
 
 def test_the_clock_is_read_once_between_two_cases_that_follow_each_other(engine: Engine) -> None:
-    # Several times: whoever takes this CPU for a millisecond makes the engine read the clock anew, as it should; and
+    def read_once(pause_s: float) -> bool:
+        before = engine.measure("test/good", batches=1).outcome.core_hz_after
+        if math.isnan(before):
+            pytest.skip("no chain for this architecture")
+        time.sleep(pause_s)
+        return bool(before == engine.measure("test/good", batches=1).outcome.core_hz_before)
+
+    # Until it is seen: whoever takes this CPU for a millisecond makes the engine read the clock anew, as it should; and
     # two readings may agree by chance, in whole steps of the counter.
-    at_once: list[tuple[float, float]] = []
-    later: list[tuple[float, float]] = []
-    for _ in range(20):
-        for pairs, pause_s in ((at_once, 0.0), (later, 0.005)):
-            before = engine.measure("test/good", batches=1).outcome.core_hz_after
-            if math.isnan(before):
-                pytest.skip("no chain for this architecture")
-            time.sleep(pause_s)
-            pairs.append((before, engine.measure("test/good", batches=1).outcome.core_hz_before))
-    same = [sum(before == after for before, after in pairs) for pairs in (at_once, later)]
-    assert same[0] > 0
-    assert same[1] < len(later)
+    wait_for(lambda: read_once(0.0))
+    wait_for(lambda: not read_once(0.005))
 
 
 def test_clock_facts_are_consistent(engine: Engine) -> None:

@@ -9,10 +9,11 @@ import signal
 import stat
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the shell scripts use; a PATH of only these has no Python and no compiler.
@@ -32,6 +33,12 @@ ORDINARY = [
     "touch",
     "uname",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _heeds_signals() -> Iterator[None]:
+    with runtime.heeding_signals():
+        yield
 
 
 def script(path: Path, text: str) -> Path:
@@ -221,7 +228,7 @@ class Checkout:
 "- "*) echo anything ;;
 *"--requirement"*)
     echo packages >>"{self.notes}"
-    [ ! -e slow ] || sleep 60
+    [ ! -e slow ] || sleep 1000
     [ ! -e broken ] || {{ echo 'pip: no network'; exit 1; }} ;;
 *"--editable"*)
     echo extension >>"{self.notes}"
@@ -360,10 +367,7 @@ def test_an_interrupted_installation_is_not_taken_for_finished(checkout: Checkou
         start_new_session=True,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 30
-    while not (checkout.notes.exists() and "packages" in checkout.notes.read_text(encoding="utf-8")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    runtime.wait_for(lambda: checkout.notes.exists() and "packages" in checkout.notes.read_text(encoding="utf-8"))
     os.killpg(process.pid, signal.Signals[name])
     assert process.wait() != 0
     slow.unlink()

@@ -16,7 +16,7 @@ import pytest
 import runtime
 
 from fencepost.bench import engine as engines
-from fencepost.bench import objects, runner, schema
+from fencepost.bench import objects, schema
 from fencepost.bench.catalog import read_catalog, read_object
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.runfolder import read_round_record
@@ -259,7 +259,7 @@ FAULTS = {
 
 
 def test_each_faulty_kernel_loses_its_own_rows_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "OWN_PATIENCE_S", 0.5)
+    runtime.impatient(monkeypatch, "own/hang")
     file = runtime.ROOT / "tests" / "own_faults.c"
     answer = fencepost(
         "run", "own", "good/once", "--kernel", file, "--profile", "quick", "--rounds", 1, "-q", cwd=tmp_path

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from engines import build_script
 from kernels.trial import measure
+from runtime import PATIENCE_S
 
 from fencepost.bench import pgo
 from fencepost.bench.engine import Engine, load_from
@@ -46,7 +47,9 @@ def run(engine: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
     )
     environment = {name: value for name, value in os.environ.items() if name != "FENCEPOST_ENGINE"}
     command = [sys.executable, "-c", code, "run", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 @pytest.mark.parametrize("data", ["false", "true"])

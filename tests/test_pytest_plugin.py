@@ -113,10 +113,11 @@ def test_interval_cycles_rate_and_machine_are_stored_beside(saved: Saved) -> Non
 def test_compare_and_histogram_work_on_the_rows(saved: Saved) -> None:
     cwd, second = saved.cwd, saved.second
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "machine_info is different" not in second.stdout + second.stderr
     assert "(NOW)" in second.stdout
     assert "(0001_" in second.stdout
-    assert len(stored(cwd)) == 2
+    # pytest-benchmark says when machines differ. It asks for the clock of the moment; what we add stays the same.
+    before, after = (document["machine_info"]["fencepost"] for document in stored(cwd))
+    assert before == after and "unknown" not in before
     assert [path.name for path in (cwd / "pictures").iterdir()] == ["h-good.svg"]
 
 
@@ -124,7 +125,7 @@ def test_pytest_benchmarks_own_command_compares_them_and_writes_csv(saved: Saved
     cwd = saved.cwd
     command = [sys.executable, "-m", "pytest_benchmark", "compare", "--sort=name", "--csv=table.csv"]
     command += ["--histogram=command/h", "--group-by=name"]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=runtime.PATIENCE_S, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test_row[good/events") >= 2
     with (cwd / "table.csv").open(newline="") as file:
@@ -157,7 +158,9 @@ def test_a_histogram_that_cannot_be_drawn_is_refused_first(tmp_path: Path) -> No
     suite = ("-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench"), "-p", "no:cacheprovider")
     command = [sys.executable, "-m", "pytest", "-p", "hide", *suite, "--benchmark-histogram"]
     env = runtime.environment(PYTEST_ADDOPTS=None, PYTEST_XDIST_WORKER=None)
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=runtime.PATIENCE_S, check=False
+    )
     assert done.returncode == 2 and "pytest_rows.py" not in done.stdout + done.stderr
     assert "--benchmark-histogram: pygal and pygaljs missing; pip install pygal pygaljs" in done.stdout + done.stderr
     assert "measuring" not in done.stdout
@@ -241,7 +244,7 @@ def test_a_python_callable_is_timed_by_the_tick_counter(tmp_path: Path) -> None:
     assert ours["options"]["timer"].endswith("fencepost")
     assert ours["extra_info"]["note"] == "mine"
     assert ours["extra_info"]["tick_hz"] > 0
-    assert ours["extra_info"]["calls_per_window"] > 1
+    assert ours["extra_info"]["calls_per_window"] >= 1
     assert ours["extra_info"]["overhead_ticks"] > 0
     assert 0 < ours["stats"]["median"] < 1
     assert "fencepost" not in rows["test_plain"]["options"]["timer"]
@@ -286,7 +289,9 @@ def test_nothing_of_ours_is_loaded():
     for option in ("-q", "-pno:benchmark"):
         # Not forked from a process that has all of it.
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_mine.py", option]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=runtime.PATIENCE_S, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

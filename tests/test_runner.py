@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +28,12 @@ CPU = any_cpu()
 @pytest.fixture(autouse=True)
 def _wakes_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "WAKE_MS", 10)
+
+
+@pytest.fixture(autouse=True)
+def _heeds_signals() -> Iterator[None]:
+    with runtime.heeding_signals():
+        yield
 
 
 class Recorder(runner.Progress):
@@ -127,54 +135,66 @@ def test_a_crash_names_its_case_and_costs_only_that(tmp_path: Path) -> None:
     assert crash in progress.notes[0]
 
 
-def test_a_hanging_case_is_left_out_after_the_watchdog(tmp_path: Path) -> None:
+def test_a_hanging_case_is_left_out_after_the_watchdog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime.impatient(monkeypatch, "bad/hang")
     with make(tmp_path, ["good/steady", "bad/hang"]) as folder:
-        run(folder, patience_s=0.5)
+        run(folder)
         cases = record(folder, 2)["cases"]
     assert "took longer than" in cases[f"bad/hang@cpu{CPU}"]["reason"]
     assert cases[f"good/steady[size=4KiB,mode=plain]@cpu{CPU}"]["status"] == "ok"
     assert workers() == []
 
 
-def kill_workers(number: int) -> None:
-    for worker in workers():
-        os.kill(worker, number)
+def test_a_case_has_ten_times_what_it_is_expected_to_take_and_some_patience(tmp_path: Path) -> None:
+    with make(tmp_path, ["good/steady", "good/once"]) as folder:
+        first, second = folder.plan.cases[:2]
+        own = replace(second, object="mine.c")
+        cases = {case.case: case for case in (first, own)}
+        for given, suite, mine in ((30.0, 30.0, 10.0), (0.5, 0.5, 0.5)):
+            runs = runner.Runner(runtime.fault_engine(), folder, patience_s=given)
+            assert runs._limit_s(cases, first.case) == 10 * first.expected_ns / 1e9 + suite
+            assert runs._limit_s(cases, own.case) == 10 * own.expected_ns / 1e9 + mine
+            assert runs._limit_s(cases, None) == runner.PATIENCE_S  # it has yet to start
+
+
+class Killer(runner.Runner):
+    """Kills the worker from outside while the case `victim` is under way, `times` times."""
+
+    def __init__(self, folder: runfolder.RunFolder, progress: Recorder, victim: str, times: int) -> None:
+        super().__init__(runtime.fault_engine(), folder, progress)
+        self._victim, self._times = victim, times
+
+    def _take(self, attempt: runner._Attempt, reader: runner.FrameReader, expected: Mapping[str, int]) -> int:
+        done_ns = super()._take(attempt, reader, expected)
+        if attempt.under_way == self._victim and self._times:
+            for worker in workers():
+                os.kill(worker, signal.SIGKILL)
+                self._times -= 1
+        return done_ns
 
 
 def test_a_worker_killed_from_outside_is_started_again(tmp_path: Path) -> None:
-    left = [1]
-
-    def kill_once() -> None:
-        if left and workers():
-            left.pop()
-            kill_workers(signal.SIGKILL)
-
     # Long enough to be caught at work, and not to blame for it.
     profile = plans.Profile("quick", rounds=1, batches=40, warmup_batches=1, batch_ns=2_000_000)
-    with make(tmp_path, ["good/steady"], profile=profile) as folder:
-        progress = Recorder(kill_once)
-        run(folder, progress)
-        assert all(case["status"] == "ok" for case in record(folder, 1)["cases"].values())
-    assert left == []
+    for number in itertools.count():  # whoever is off the CPU for a second comes too late: once more
+        with make(tmp_path / str(number), ["good/steady"], profile=profile) as folder:
+            progress = Recorder()
+            Killer(folder, progress, folder.plan.cases[0].case, 1).run()
+            assert all(case["status"] == "ok" for case in record(folder, 1)["cases"].values())
+        if progress.notes:
+            break
+    assert progress.notes == ["round 1: the worker was killed by SIGKILL; trying again"]
 
 
 def test_a_case_in_which_every_worker_is_killed_is_given_up(tmp_path: Path) -> None:
+    hang = f"bad/hang@cpu{CPU}"
     with make(tmp_path, ["good/steady", "bad/hang"], rounds=1) as folder:
-        order = [case.kernel for case in folder.plan.order(1)]
-        reached = {"count": 0}
-
-        def kill_at_hang() -> None:
-            # With nothing but the hanging case left to do, the worker turns up here again and again.
-            reached["count"] += 1
-            if reached["count"] % 30 == 0:
-                kill_workers(signal.SIGKILL)
-
-        progress = Recorder(kill_at_hang)
-        run(folder, progress)
+        progress = Recorder()
+        Killer(folder, progress, hang, 99).run()
         cases = record(folder, 1)["cases"]
-    assert "bad/hang" in order
-    assert "SIGKILL" in cases[f"bad/hang@cpu{CPU}"]["reason"]
-    assert len(progress.notes) == 3
+    assert "SIGKILL" in cases[hang]["reason"]
+    assert all(case["status"] == "ok" for name, case in cases.items() if name != hang)
+    assert [note.partition("; ")[2] for note in progress.notes] == ["trying again"] * 2 + ["leaving it out"]
 
 
 def test_a_worker_that_does_not_start_ends_the_run_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,18 +325,62 @@ def test_a_signal_interrupts_a_worker_at_work(tmp_path: Path) -> None:
     assert workers() == []
 
 
-def start(tmp_path: Path, *arguments: str) -> tuple[subprocess.Popen[str], Path]:
-    """`fencepost run` on the test engine, and its run folder as soon as it has one whole round."""
-    process = subprocess.Popen(
-        runtime.command("run", "--out", str(tmp_path / "runs"), "--seed", "5", *arguments),
-        env=runtime.environment(),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    first = wait_for(lambda: next(iter((tmp_path / "runs").glob("*/rounds/0001.parquet")), None))
-    return process, first.parent.parent
+class Command:
+    """`fencepost run` on the test engine in a process of its own, of so many rounds that whatever is done to it comes
+    before the last of them; it is left to itself until one round is whole.
+    """
+
+    rounds = 3000
+
+    def __init__(self, cwd: Path, errors: IO[str], *arguments: str) -> None:
+        kernels = ("good/steady", "good/once", "--profile", "quick", "--rounds", str(self.rounds))
+        self._errors = Path(errors.name)
+        self.process = subprocess.Popen(
+            runtime.command("run", "--out", str(cwd / "runs"), "--seed", "5", *kernels, *arguments),
+            env=runtime.environment(),
+            cwd=cwd,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            first = wait_for(lambda: next(iter((cwd / "runs").glob("*/rounds/0001.parquet")), None))
+        except BaseException:
+            self.process.kill()
+            raise
+        self.folder: Path = first.parent.parent
+
+    def said(self) -> str:
+        """What it has printed on standard error so far."""
+        return self._errors.read_text()
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Its exit status, after this signal."""
+        if number is not None:
+            self.process.send_signal(number)
+        return self.process.wait(runtime.PATIENCE_S)
+
+    def resumed(self) -> int:
+        """How many rounds it has after two more, as if no more had been asked for."""
+        runtime.shorten(self.folder, len(schema.round_files(self.folder)) + 2)
+        before = (self.folder / "run.json").read_bytes()
+        done = runtime.fencepost("run", "--resume", str(self.folder), "--quiet", cwd=self.folder)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (self.folder / "run.json").read_bytes() == before
+        return len(schema.round_files(self.folder))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    with contextlib.ExitStack() as stack:
+
+        def started(*arguments: str) -> Command:
+            errors = stack.enter_context((tmp_path / "errors.txt").open("w"))
+            command = Command(tmp_path, errors, *arguments)
+            stack.callback(command.process.wait)
+            stack.callback(command.process.kill)
+            return command
+
+        yield started
 
 
 def workers_of(folder: Path) -> list[int]:
@@ -331,59 +395,62 @@ def workers_of(folder: Path) -> list[int]:
     return found
 
 
-LONG = ("good/steady", "good/once", "--profile", "quick", "--rounds", "20")
-
-
-def test_after_kill_9_of_the_parent_resume_completes_the_same_plan(tmp_path: Path) -> None:
-    process, folder = start(tmp_path, *LONG)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+def test_after_kill_9_of_the_parent_resume_completes_the_same_plan(
+    tmp_path: Path, start: Callable[..., Command]
+) -> None:
+    command = start()
+    assert command.end(signal.SIGKILL) == -signal.SIGKILL
     wait_for(lambda: not workers_of(tmp_path))
-    run_before = (folder / "run.json").read_bytes()
-    rounds_before = {path.name: path.read_bytes() for path in (folder / "rounds").glob("0*.parquet")}
-    assert 1 <= len(rounds_before) < 20
-    done = runtime.fencepost("run", "--resume", str(folder), "--quiet", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (folder / "run.json").read_bytes() == run_before
-    assert len(schema.round_files(folder)) == 20
-    for name, data in rounds_before.items():
-        assert (folder / "rounds" / name).read_bytes() == data
-    with runfolder.resume(folder) as complete:
+    before = {path: path.read_bytes() for path in schema.round_files(command.folder).values()}
+    assert 1 <= len(before) < command.rounds
+    assert command.resumed() == len(before) + 2
+    assert {path: path.read_bytes() for path in before} == before
+    with runfolder.resume(command.folder) as complete:
         assert complete.missing_rounds() == []
-    assert sorted(path.name for path in folder.iterdir()) == ["machine.json", "rounds", "run.json"]
+    assert sorted(path.name for path in command.folder.iterdir()) == ["machine.json", "rounds", "run.json"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupting_the_command(tmp_path: Path, number: signal.Signals) -> None:
-    process, folder = start(tmp_path, *LONG)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 3
-    last = errors.strip().splitlines()[-1]
+def test_interrupting_the_command(tmp_path: Path, start: Callable[..., Command], number: signal.Signals) -> None:
+    command = start()
+    assert command.end(number) == 3
+    last = command.said().strip().splitlines()[-1]
     assert f"interrupted by {number.name}" in last
-    assert f"fencepost run --resume {folder}" in last
-    assert "Traceback" not in errors
+    assert f"fencepost run --resume {command.folder}" in last
+    assert "Traceback" not in command.said()
     assert workers_of(tmp_path) == []
-    assert runtime.fencepost("run", "--resume", str(folder), "--quiet", cwd=tmp_path).returncode == 0
-    assert len(schema.round_files(folder)) == 20
+    there = len(schema.round_files(command.folder))
+    assert f"; {there} of {command.rounds} rounds are complete and kept" in last
+    assert command.resumed() == there + 2
 
 
-def test_a_worker_killed_under_the_command(tmp_path: Path) -> None:
-    process, folder = start(tmp_path, *LONG)
-    os.kill(wait_for(lambda: workers_of(tmp_path))[0], signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert len(schema.round_files(folder)) == 20
+def test_a_worker_killed_under_the_command(tmp_path: Path, start: Callable[..., Command]) -> None:
+    command = start()
+    killed: set[int] = set()
+
+    def told() -> bool:
+        # One that is at its end already leaves nothing to tell of; then the next. Of no round more than two are killed.
+        if "the worker was killed by SIGKILL; trying again" in command.said():
+            return True
+        for worker in set(workers_of(tmp_path)) - killed:
+            killed.add(worker)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        return False
+
+    wait_for(told)
+    assert command.end(signal.SIGINT) == 3
+    there = len(schema.round_files(command.folder))
+    assert command.resumed() == there + 2
+    assert "leaving it out" not in command.said()
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs 2 CPUs to take one away")
-def test_a_mask_narrowed_under_the_command(tmp_path: Path) -> None:
+def test_a_mask_narrowed_under_the_command(start: Callable[..., Command]) -> None:
     cpus = sorted(os.sched_getaffinity(0))
-    process, folder = start(tmp_path, *LONG, "--cpus", str(cpus[1]))
-    os.sched_setaffinity(process.pid, {cpus[0]})
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 3
-    assert f"needs CPU {cpus[1]}" in errors.strip().splitlines()[-1]
-    assert "Traceback" not in errors
-    assert 1 <= len(schema.round_files(folder)) < 20
+    command = start("--cpus", str(cpus[1]))
+    os.sched_setaffinity(command.process.pid, {cpus[0]})
+    assert command.end() == 3
+    assert f"needs CPU {cpus[1]}" in command.said().strip().splitlines()[-1]
+    assert "Traceback" not in command.said()
+    assert 1 <= len(schema.round_files(command.folder)) < command.rounds

@@ -52,7 +52,7 @@ def frames(output: Path) -> list[tuple[dict[str, Any], bytes, bytes]]:
 
 def run(patterns: list[str], tmp_path: Path, **changes: Any) -> list[tuple[dict[str, Any], bytes, bytes]]:
     process = start(spec_of(tiny_plan(patterns), **changes), tmp_path / "frames")
-    assert process.wait(60) == 0
+    assert process.wait(runtime.PATIENCE_S) == 0
     return frames(tmp_path / "frames")
 
 
@@ -118,14 +118,14 @@ def test_an_engine_that_does_not_load_is_said(tmp_path: Path) -> None:
     process = start(spec_of(tiny_plan(["good/once"]), engine=str(tmp_path / "broken.so")), tmp_path / "frames")
     assert process.stderr is not None
     errors = process.stderr.read()
-    assert process.wait(60) == worker.EXIT_ENGINE
+    assert process.wait(runtime.PATIENCE_S) == worker.EXIT_ENGINE
     assert b"broken.so" in errors
     assert b"Traceback" not in errors
 
 
 def test_a_worker_whose_parent_has_gone_does_nothing(tmp_path: Path) -> None:
     process = start(spec_of(tiny_plan(["bad/hang"]), parent=1), tmp_path / "frames")
-    assert process.wait(60) == worker.EXIT_ORPHAN
+    assert process.wait(runtime.PATIENCE_S) == worker.EXIT_ORPHAN
     assert frames(tmp_path / "frames") == []
 
 
