@@ -7,16 +7,14 @@ Whatever comes from outside (names of CPUs, labels, kernels) is text: jinja esca
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
-import gc
 import gzip
 import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fencepost.analysis import about, claims, figures, lecture, topics, trust, warnings
+from fencepost.analysis.drawing import uncollected
 from fencepost.analysis.estimate import Analysis, analyse, records
 from fencepost.analysis.figures import Figure, Point
 from fencepost.analysis.ladder import Rung
@@ -244,7 +243,7 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
     OSError
         where a file cannot be written.
     """
-    with _few_collections():
+    with uncollected():
         document = build_document(analyse(folder))
     written = []
     if html is not None:
@@ -267,52 +266,44 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
     return written
 
 
-@contextlib.contextmanager
-def _few_collections() -> Iterator[None]:
-    """Look for garbage in cycles a hundred times less often: pictures are many small objects that stay until they are
-    drawn, and going over them took a fifth of the time of a report.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(100 * before[0], *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def build_document(analysis: Analysis) -> Document:
     """Everything that a report says about a run."""
-    name = str(analysis.machine["cpu_model"])
-    said = _sentences(analysis)
-    by_topic: dict[str, list[tuple[claims.Claim, claims.Verdict]]] = {}
-    for item in said:
-        by_topic.setdefault(item.claim.topic, []).append((item.claim, item.verdict))
-    sections = topics.sections(analysis) if analysis.rounds else []
+    with topics.sections_begun(analysis) as complete:
+        # All but the sections, while a second process draws for them.
+        name = str(analysis.machine["cpu_model"])
+        said = _sentences(analysis)
+        by_topic: dict[str, list[tuple[claims.Claim, claims.Verdict]]] = {}
+        for item in said:
+            by_topic.setdefault(item.claim.topic, []).append((item.claim, item.verdict))
+        found = rungs(analysis)
+        embedded = _embedded(_json_of(analysis, said))
+        document = Document(
+            title=f"What {name} really charges",
+            machine_name=name,
+            made=str(analysis.run["created_utc"])[:10],
+            verdict=trust_verdict(analysis),
+            ladder=_ladder_table([rung for rung, _ in found]),
+            ladder_figures=ladder_figures(found),
+            ladder_links=[link for _, link in found],
+            trust=trust_table(analysis),
+            examination=trust.examination(analysis.run),
+            warnings=warnings.collect(analysis),
+            machine=about.machine_table(analysis.machine, analysis.run["engine"]),
+            topology=about.topology_figure(analysis.machine, analysis.run["plan"]["cpus"]),
+            sections=(),
+            claims=by_topic,
+            missing={},
+            sentences=said,
+            data=about.data_table(analysis),
+            twins=trust.twins_table(analysis),
+            embedded=embedded,
+            packed=base64.b64encode(gzip.compress(embedded.encode(), mtime=0)).decode(),
+            download_name=re.sub(r"[^A-Za-z0-9._-]+", "-", str(analysis.run["id"])),
+        )
+        sections = complete() if analysis.rounds else []
     missing = {section.topic.name: trust.unmeasurable(analysis, section.topic.name) for section in sections}
-    found = rungs(analysis)
-    embedded = _embedded(_json_of(analysis, said))
-    return Document(
-        title=f"What {name} really charges",
-        machine_name=name,
-        made=str(analysis.run["created_utc"])[:10],
-        verdict=trust_verdict(analysis),
-        ladder=_ladder_table([rung for rung, _ in found]),
-        ladder_figures=ladder_figures(found),
-        ladder_links=[link for _, link in found],
-        trust=trust_table(analysis),
-        examination=trust.examination(analysis.run),
-        warnings=warnings.collect(analysis),
-        machine=about.machine_table(analysis.machine, analysis.run["engine"]),
-        topology=about.topology_figure(analysis.machine, analysis.run["plan"]["cpus"]),
-        sections=sections,
-        claims=by_topic,
-        missing={name: item for name, item in missing.items() if item is not None},
-        sentences=said,
-        data=about.data_table(analysis),
-        twins=trust.twins_table(analysis),
-        embedded=embedded,
-        packed=base64.b64encode(gzip.compress(embedded.encode(), mtime=0)).decode(),
-        download_name=re.sub(r"[^A-Za-z0-9._-]+", "-", str(analysis.run["id"])),
+    return replace(
+        document, sections=sections, missing={name: item for name, item in missing.items() if item is not None}
     )
 
 

@@ -31,9 +31,12 @@ def report_command(run: str, html: Path | None, markdown: Path | None, as_json: 
         return
     if html is None and markdown is None:
         html, markdown = folder / "report.html", folder / "report.md"
-    from fencepost.analysis.report import write_report
+    from fencepost.analysis.drawing import uncollected
 
-    write_report(folder, html=html, markdown=markdown)
+    with uncollected():  # the imports too
+        from fencepost.analysis.report import write_report
+
+        write_report(folder, html=html, markdown=markdown)
     if as_json:
         from fencepost.analysis.report import as_json as document_of
 

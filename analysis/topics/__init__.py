@@ -7,14 +7,17 @@ A topic is the part of a kernel's name before the slash. Modules of this package
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import itertools
 import pkgutil
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from fencepost.analysis.drawing import begun
 from fencepost.analysis.estimate import Analysis
 from fencepost.analysis.figures import Figure
 from fencepost.analysis.ladder import Step
@@ -65,17 +68,36 @@ def known_topics() -> tuple[Topic, ...]:
 
 def sections(analysis: Analysis) -> list[Section]:
     """One section for each topic with a case in the run: known topics in their order, others after them by name."""
+    with sections_begun(analysis) as complete:
+        return complete()
+
+
+@contextlib.contextmanager
+def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
+    """The same, its figures begun in a second process; what is yielded draws the rest and returns the sections."""
     names = set(analysis.rows["kernel"].str.partition("/")[0]) if len(analysis.rows) else set()
     known = [topic for topic in known_topics() if topic.name in names]
-    strange = [generic_topic(name) for name in sorted(names - {topic.name for topic in known})]
-    result = []
-    for topic in [*known, *strange]:
-        draws = topic.figures or (functools.partial(rows_figure, topic=topic.name, slug=topic.slug),)
-        drawn = [draw(analysis) for draw in draws] if analysis.rounds else []
-        result.append(
-            Section(topic, tuple(item for item in drawn if item is not None), tuple(topic_tables(analysis, topic.name)))
-        )
-    return result
+    every = [*known, *(generic_topic(name) for name in sorted(names - {topic.name for topic in known}))]
+    draws = {
+        topic.name: topic.figures or (functools.partial(rows_figure, topic=topic.name, slug=topic.slug),)
+        for topic in every
+        if analysis.rounds
+    }
+    with begun([functools.partial(draw, analysis) for several in draws.values() for draw in several]) as complete:
+
+        def finished() -> list[Section]:
+            figures = iter(complete())
+            drawn = {name: tuple(itertools.islice(figures, len(several))) for name, several in draws.items()}
+            return [
+                Section(
+                    topic,
+                    tuple(figure for figure in drawn.get(topic.name, ()) if figure is not None),
+                    tuple(topic_tables(analysis, topic.name)),
+                )
+                for topic in every
+            ]
+
+        yield finished
 
 
 def generic_topic(name: str) -> Topic:
