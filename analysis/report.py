@@ -184,26 +184,30 @@ EMBEDDED_DIGITS = 10
 
 def _embedded(document: Mapping[str, Any]) -> str:
     """A document as JSON that may stand inside of a script element."""
-    hoisted = _summaries_once(_shortened(document))
+    hoisted = _said_once(_shortened(document))
     return json_in_html(json.dumps(hoisted, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-def _summaries_once(document: dict[str, Any]) -> dict[str, Any]:
-    """What a metric is stands once a kernel instead of in each row: a third of the page would say the same again."""
-    summaries: dict[str, dict[str, str]] = {}
+def _said_once(document: dict[str, Any]) -> dict[str, Any]:
+    """What a metric is and its unit stand once a kernel instead of in each row: a third of the page would say the same
+    again.
+    """
+    once: dict[str, dict[str, dict[str, str]]] = {"summary": {}, "unit": {}}
     rows = []
     for row in document["rows"]:
         metrics = {}
         for name, metric in row["metrics"].items():
-            summaries.setdefault(row["kernel"], {})[name] = metric["summary"]
-            metrics[name] = {key: value for key, value in metric.items() if key != "summary"}
+            for key, found in once.items():
+                found.setdefault(row["kernel"], {})[name] = metric[key]
+            metrics[name] = {key: value for key, value in metric.items() if key not in once}
         rows.append(row | {"metrics": metrics})
-    return document | {"metric_summaries": summaries, "rows": rows}
+    return document | {"metric_summaries": once["summary"], "metric_units": once["unit"], "rows": rows}
 
 
 def _shortened(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.{EMBEDDED_DIGITS}g}")
+        short = float(f"{value:.{EMBEDDED_DIGITS}g}")
+        return int(short) if short.is_integer() else short  # 0 for 0.0: the same number
     if isinstance(value, dict):
         return {name: _shortened(item) for name, item in value.items()}
     return [_shortened(item) for item in value] if isinstance(value, list) else value

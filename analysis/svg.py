@@ -19,8 +19,11 @@ _FAMILY = re.compile(r"(?:^|; )font-family: [^;]*")
 _WEIGHT = re.compile(r"font: (\w+ )?(\w+) ([\d.]+)px [^;]*")
 _NO_XML = re.compile("[\ufffe\uffff]")
 """What XML does not allow beside what `visible` replaces (XML 1.0, section 2.2)."""
-_NOTHING = "fill: none; opacity: 0"
+_NOTHING = "fill:none;opacity:0"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_GIVEN = re.compile("(?:^|;)(?:fill:currentColor|text-anchor:start)(?=;|$)")
+"""What holds for words anyway: the picture as a whole says it, or nobody need."""
+_SEGMENT = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 
 
 def tidy(
@@ -64,9 +67,11 @@ def tidy(
     }
     for element in root.iter():
         _say(element, said, links)
+    short = {old: f"{name}-{place}" for place, old in enumerate(dict.fromkeys(_ids(root, wanted)))}
     for element in root.iter():
-        _shorten(element, name, wanted, colours)
+        _shorten(element, short, colours)
     _splice(root)
+    _style_shapes(root)
     view = root.attrib["viewBox"]
     root.attrib.clear()
     root.attrib.update(
@@ -78,13 +83,15 @@ def tidy(
             "aria-labelledby": f"{name}-title" if links else f"{name}-title {name}-desc",
             "stroke-linejoin": "round",
             "stroke-linecap": "butt",
+            "fill": "currentColor",
         }
     )
     for place, (tag, words) in enumerate((("title", title), ("desc", description))):
         child = Element(tag, {"id": f"{name}-{tag}"})
         child.text = visible(words)
         root.insert(place, child)
-    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+    # Within words and attributes the sign is written as an entity.
+    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True).replace(" />", "/>")
 
 
 def _plain_names(root: Element) -> None:
@@ -126,27 +133,35 @@ def _drawn(element: Element) -> list[Element]:
     return found
 
 
-def _shorten(element: Element, name: str, wanted: set[str], colours: Mapping[str, str]) -> None:
+def _ids(root: Element, wanted: set[str]) -> list[str]:
+    return [element.attrib["id"] for element in root.iter() if element.attrib.get("id") in wanted]
+
+
+def _shorten(element: Element, short: Mapping[str, str], colours: Mapping[str, str]) -> None:
     attributes = element.attrib
     if "id" in attributes:
-        if attributes["id"] in wanted:
-            attributes["id"] = f"{name}-{attributes['id']}"
+        if attributes["id"] in short:
+            attributes["id"] = short[attributes["id"]]
         else:
             del attributes["id"]
     for key, value in list(attributes.items()):
         if key in _GEOMETRY:
             attributes[key] = " ".join(_NUMBER.sub(_rounded, value).split())
-        elif key == "href" and value.startswith("#") and value[1:] in wanted and element.tag == "use":
-            attributes[key] = f"#{name}-{value[1:]}"
+            if key == "d":
+                attributes[key] = _short_path(attributes[key])
+        elif key == "href" and value.startswith("#") and value[1:] in short and element.tag == "use":
+            attributes[key] = f"#{short[value[1:]]}"
         elif key == "clip-path":
-            attributes[key] = _REFERENCE.sub(lambda match: f"url(#{name}-{match[1]})", value)
+            attributes[key] = _REFERENCE.sub(lambda match: f"url(#{short[match[1]]})", value)
         elif key == "style":
             # matplotlib names a font of its own for every text; the page's font is the one that fits.
             style = _WEIGHT.sub(lambda match: f"font-weight: {match[2]}; font-size: {match[3]}px", value)
             style = _FAMILY.sub("", _FONT.sub(lambda match: f"font-size: {match[1]}px", style)).removeprefix("; ")
             for colour, instead in colours.items():
                 style = style.replace(colour, instead)
-            attributes[key] = style
+            attributes[key] = re.sub("([:;]) ", r"\1", style)
+            if element.tag == "text":
+                attributes[key] = _GIVEN.sub("", attributes[key]).removeprefix(";")
     if attributes.get("transform", "").startswith("rotate(-0 "):
         del attributes["transform"]
 
@@ -155,6 +170,51 @@ def _rounded(match: re.Match[str]) -> str:
     """A coordinate to a hundredth of a point, finer than any screen."""
     text = f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def _short_path(path: str) -> str:
+    """The same path (of matplotlib's commands, which are absolute): level and upright lines by one number, without the
+    points on the way, and no space where a letter parts two numbers.
+    """
+    found: list[str] = []
+    x, y, begun = "", "", ""  # where the line that ends here began: its x if it is level, its y if upright
+    for command, rest in _SEGMENT.findall(path):
+        numbers = rest.split()
+        straight = "H" if command == "L" and numbers[1] == y else "V" if command == "L" and numbers[0] == x else ""
+        if straight:
+            here, there = (x, numbers[0]) if straight == "H" else (y, numbers[1])
+            if found[-1][0] == straight and (float(here) - float(begun)) * (float(there) - float(here)) >= 0:
+                found.pop()
+            else:
+                begun = here
+            found.append(straight + there)
+        else:
+            found.append(command + " ".join(numbers))
+        x, y = numbers[-2:] if numbers else ("", "")
+    return "".join(found)
+
+
+def _style_shapes(root: Element) -> None:
+    """Where all copies of a shape look alike, the shape says how, and not each of them."""
+    copies: dict[str, list[Element]] = {}
+    for element in root.iter("use"):
+        copies.setdefault(element.attrib["href"][1:], []).append(element)
+    for shape in root.iter("path"):
+        alike = copies.get(shape.attrib.get("id", ""), [])
+        if not alike or len({copy.attrib.get("style") for copy in alike}) > 1:
+            continue
+        given, own = _declared(alike[0]), _declared(shape)
+        # What is not inherited holds for the copy and for the shape in it: both opacities count.
+        if "opacity" in given and "opacity" in own:
+            continue
+        shape.attrib["style"] = ";".join(f"{name}:{value}" for name, value in (given | own).items())
+        for copy in alike:
+            copy.attrib.pop("style", None)
+
+
+def _declared(element: Element) -> dict[str, str]:
+    declarations = element.attrib.get("style", "").split(";")
+    return dict(declaration.split(":", 1) for declaration in declarations if declaration)
 
 
 def _splice(element: Element) -> None:

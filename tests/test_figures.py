@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -10,10 +11,13 @@ import matplotlib
 import numpy as np
 import pytest
 import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
 from synthetic import Case
 
 from fencepost.analysis import estimate, figures, topics
 from fencepost.analysis.figures import Figure, Point, Series
+from fencepost.analysis.svg import _short_path, tidy
 from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, size, size_bytes, table
 from fencepost.analysis.topics import memory
 
@@ -191,3 +195,81 @@ def test_numbers_never_have_an_exponent() -> None:
 def test_sizes(text: object, value: int) -> None:
     assert size_bytes(text) == value
     assert size_bytes(size(value)) == value
+
+
+# ---- small, and the same to look at ----
+
+
+def corners(path: str) -> list[tuple[str, float, float]]:
+    """Where a path goes: commands with the point that each leads to."""
+    found, x, y = [], 0.0, 0.0
+    for command, rest in re.findall("([A-Za-z])([^A-Za-z]*)", path):
+        numbers = [float(number) for number in rest.split()]
+        if command == "H":
+            x = numbers[0]
+        elif command == "V":
+            y = numbers[0]
+        elif numbers:
+            x, y = numbers[-2:]
+        found.append(("L" if command in "HV" else command, x, y))
+    return found
+
+
+def length(points: list[tuple[str, float, float]]) -> float:
+    """The way along straight lines."""
+    pairs = itertools.pairwise(points)
+    return sum(float(np.hypot(b[1] - a[1], b[2] - a[2])) for a, b in pairs if b[0] == "L")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("LLLLLMz"), st.sampled_from([0, 1.5, -2, 30.25]), st.sampled_from([0, 7.01, -1])),
+        max_size=30,
+    )
+)
+def test_a_shortened_path_goes_the_same_way(parts: list[tuple[str, float, float]]) -> None:
+    written, after_end = "M 3 4", False
+    for command, x, y in parts:
+        # As matplotlib writes: after the end of a figure a new one is begun.
+        letter = "M" if after_end else command
+        written += " z" if letter == "z" else f" {letter} {x} {y}"
+        after_end = letter == "z"
+    before, after = corners(written), corners(_short_path(written))
+    rest = iter(before)
+    assert all(point in rest for point in after), "no corner is new, and none in another order"
+    assert [point for point in before if point[0] != "L"] == [point for point in after if point[0] != "L"]
+    # What was left out lay on the way: the way is as long without it.
+    assert length(after) == pytest.approx(length(before))
+
+
+def test_shortened_paths_are_short() -> None:
+    assert _short_path("M 1 2 L 1 9 L 1 12 L 5 12 L 7 12 L 6 12 L 8 13 z") == "M1 2V12H7H6L8 13z"
+    assert (
+        _short_path("M 0 2.5 C 0.66 2.5 1.3 2.24 1.77 1.77 Q 1 2 3 4 L 9 4")
+        == "M0 2.5C0.66 2.5 1.3 2.24 1.77 1.77Q1 2 3 4H9"
+    )
+
+
+def tidied(body: str) -> str:
+    start = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">'
+    return tidy(f"{start}{body}</svg>", "name", "title", "description", {"#010203": "currentColor"})
+
+
+def test_what_all_copies_of_a_shape_say_is_said_once() -> None:
+    shape = '<defs><path id="m12ab" d="M 0 0 L 0 3" style="stroke: #010203; stroke-width: 0.8"/></defs>'
+    copy = '<use xlink:href="#m12ab" x="1.004" y="2" style="fill: #d55e00; stroke: #ff0000"/>'
+    text = tidied(shape + copy + copy)
+    assert '<path id="name-0" d="M0 0V3" style="fill:#d55e00;stroke:currentColor;stroke-width:0.8"/>' in text
+    assert text.count('<use x="1" y="2" href="#name-0"/>') == 2
+    other = copy.replace("#d55e00", "#0072b2")
+    assert tidied(shape + copy + other).count('style="fill:') == 2
+    faint = [part.replace('style="', 'style="opacity: 0.5; ') for part in (shape, copy)]
+    assert tidied("".join(faint)).count("opacity:0.5") == 2
+
+
+def test_words_say_what_does_not_hold_anyway() -> None:
+    assert '<text style="font-size:11px" x="1">a &gt; b</text>' in tidied(
+        '<text style="font: 11px sans; text-anchor: start; fill: #010203" x="1">a &gt; b</text>'
+    )
+    assert '<text style="text-anchor:end">' in tidied('<text style="fill: #010203; text-anchor: end">a</text>')
+    assert ' fill="currentColor"' in tidied("").partition(">")[0]

@@ -183,13 +183,14 @@ def test_rows_are_in_the_page_twice_for_those_with_and_without_a_script(suite: P
     packed = str(link["href"]).removeprefix("data:application/gzip;base64,")
     assert gzip.decompress(base64.b64decode(packed)).decode() == embedded(html)
     inside, whole = json.loads(embedded(html)), report.as_json(suite)
-    assert inside.keys() == whole.keys() | {"metric_summaries"}
+    assert inside.keys() == whole.keys() | {"metric_summaries", "metric_units"}
     assert [row["case"] for row in inside["rows"]] == [row["case"] for row in whole["rows"]]
     for short, full in zip(inside["rows"], whole["rows"], strict=True):
         assert short["ns"] == (full["ns"] and pytest.approx(full["ns"], rel=1e-6))
         for name, metric in full["metrics"].items():
             assert inside["metric_summaries"][full["kernel"]][name] == metric["summary"]
-            assert metric.keys() == short["metrics"][name].keys() | {"summary"}
+            assert inside["metric_units"][full["kernel"]][name] == metric["unit"]
+            assert metric.keys() == short["metrics"][name].keys() | {"summary", "unit"}
 
 
 def test_the_hash_of_the_run_is_that_of_its_files(suite: Path, html: str) -> None:
