@@ -48,12 +48,12 @@ build() {
 run_quietly() {
     name=$1
     shift
-    if timeout 600 "$@" >"$out/$name.log" 2>&1; then
+    if timeout 1800 "$@" >"$out/$name.log" 2>&1; then
         say "$name: $(grep -c '^ok' "$out/$name.log") cases ok, $(grep -c '^ok.*# SKIP' "$out/$name.log") of them not possible here"
     else
         status=$?
         grep -v '^ok' "$out/$name.log"
-        say "$name: the self-test failed (exit status $status; 124: it did not end within 600 s)"
+        say "$name: the self-test failed (exit status $status; 124: it did not end within 1800 s)"
         failed=1
     fi
 }
