@@ -24,7 +24,12 @@ ORDERS = (("old", "new", "new", "old"), ("new", "old", "old", "new"))
 """In which order the sides of a row are visited in a round; which of the two is drawn by the seed. Either way a drift
 that is linear in time adds as much to one side as to the other."""
 STARTUP_NS = 60_000_000
-"""What a worker costs beside its cases: process, imports, its clock, the spin before the first case."""
+"""What a round costs beside its cases: process, imports, its clock, the spin before the first case, and storing it;
+seen 50-70 ms with few cases.
+"""
+VISIT_NS = 180_000
+"""What each visit to a case adds to that: its frames, written by the worker between two cases (0.09 ms), then read,
+encoded and stored (0.1 ms)."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +209,7 @@ class Plan:
         """Expected duration of a round, in ns."""
         times = {True: 1, False: 2}
         cases = [case for case in self.cases if round_number == 1 or not case.once]
-        return STARTUP_NS + sum(case.expected_ns * times[case.row is None] for case in cases)
+        return STARTUP_NS + sum((VISIT_NS + case.expected_ns) * times[case.row is None] for case in cases)
 
     @property
     def expected_ns(self) -> int:

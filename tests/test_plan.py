@@ -16,6 +16,7 @@ from fencepost.bench import catalog, schema
 from fencepost.bench import plan as plans
 from fencepost.bench.engine import load
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.placement import Placement
 from fencepost.bench.topology import Topology
 
 CPU = any_cpu()
@@ -177,6 +178,24 @@ def test_once_is_in_the_first_round_only() -> None:
     assert [once in [case.case for case in plan.order(n)] for n in (1, 2, 3)] == [True, False, False]
     assert plan.round_ns(1) > plan.round_ns(2)
     assert plan.expected_ns == plan.round_ns(1) + 2 * plan.round_ns(2)
+
+
+def test_a_round_is_expected_to_take_its_start_and_every_visit() -> None:
+    plan = tiny_plan(["good"], rounds=3)
+    visits = plan.order(2)
+    expected = plans.STARTUP_NS + sum(plans.VISIT_NS + case.expected_ns for case in visits)
+    assert plan.round_ns(2) == expected
+
+
+def test_memory_that_a_ring_touches_is_expected_to_take_time() -> None:
+    loaded = load()
+    kernel = catalog.read_catalog(loaded).get("ring/naive")
+    settings_ = loaded.ffi.new("struct settings *", {"batches": 20, "warmup_batches": 3, "batch_ns": 50_000})
+    small = [parameter.initial for parameter in kernel.parameters]
+    large = [1 << 20, 256, *small[2:]]
+    place = Placement((0, 1), None)
+    costs = [plans.make_case(loaded, kernel, tuple(v), place, settings_).expected_ns for v in (small, large)]
+    assert costs[1] - costs[0] > (1 << 28) / 4  # a quarter of a nanosecond a byte, at the least
 
 
 @settings(max_examples=30)

@@ -175,7 +175,7 @@ static int check(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     (void)trial;
-    return (uint64_t)BATCHES * LEVELS * BLOCKS * 2 * 150;
+    return (uint64_t)BATCHES * LEVELS * BLOCKS * 2 * 100;
 }
 
 KERNEL(penalty,

@@ -133,7 +133,7 @@ static int check(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     (void)trial;
-    return TRIPS_PER_BATCH * BATCHES * UINT64_C(500);
+    return TRIPS_PER_BATCH * BATCHES * UINT64_C(300);
 }
 
 KERNEL(offset,

@@ -258,7 +258,7 @@ static uint64_t delta_cost_ns(const struct trial *trial)
 {
     if (!readers[trial->value[0]].loop)
         return 0; /* refused in setup */
-    return trial->value[0] == READ_cpuid_rdtsc ? 2000000 : 1500000;
+    return trial->value[0] == READ_cpuid_rdtsc ? 700000 : 1000000;
 }
 
 #define READ_PARAMETER                                                                                                 \

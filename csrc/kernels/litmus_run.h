@@ -359,9 +359,9 @@ static int check(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     /* Seen: a trial with its share of warming up and counting, and the search for the window. */
-    static const uint64_t trial_ns[] = {[ARRAY] = 50, [BARRIER] = 200, [RENDEZVOUS] = 250};
+    static const uint64_t trial_ns[] = {[ARRAY] = 20, [BARRIER] = 90, [RENDEZVOUS] = 90};
 
-    return trial->batches * BLOCK * trial_ns[trial->value[RUNNER]] + (trial->value[RUNNER] == RENDEZVOUS ? 400000 : 0);
+    return trial->batches * BLOCK * trial_ns[trial->value[RUNNER]] + (trial->value[RUNNER] == RENDEZVOUS ? 300000 : 0);
 }
 
 #define LITMUS_PARAMETERS(runners, quick_orders, standard_orders)                                                      \

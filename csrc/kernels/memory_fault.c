@@ -158,7 +158,7 @@ static void teardown(struct trial *trial)
 
 static uint64_t cost_ns(const struct trial *trial)
 {
-    return (trial->batches + 1) * PAGES_A_BATCH * 1500;
+    return (trial->batches + 1) * PAGES_A_BATCH * 2700;
 }
 
 KERNEL(fault,

@@ -220,7 +220,7 @@ static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t mib = (uint64_t)trial->value[TOUCHED] >> 20;
 
-    return 300000 * mib + CHILDREN_A_ROUND * (trial->value[HOW] == FORK ? 150000 + 20000 * mib : 30000);
+    return 500000 * mib + CHILDREN_A_ROUND * (trial->value[HOW] == FORK ? 350000 + 60000 * mib : 60000);
 }
 
 KERNEL(spawn,
