@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from fencepost.analysis.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis, Interval, interval_of, interval_ranks
 
@@ -132,7 +132,7 @@ def bias(analysis: Analysis) -> list[Bias]:
         slopes, intercepts = [], []
         for values in data.ns:
             known = np.isfinite(values) & (data.k >= BIAS_FROM)
-            fit = stats.linregress(data.k[known], values[known]) if known.sum() >= 3 else None
+            fit = scipy.stats.linregress(data.k[known], values[known]) if known.sum() >= 3 else None
             slopes.append(float(fit.slope) if fit else math.nan)
             intercepts.append(float(fit.intercept) if fit else math.nan)
         slope, intercept = np.array(slopes), np.array(intercepts)

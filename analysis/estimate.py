@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from fencepost.analysis.frame import Floats, Histogram, Reduced, map_runs, reduce_run
 from fencepost.analysis.steps import ordered_bounds
@@ -159,7 +159,7 @@ def interval_ranks(n: int, coverage: float = COVERAGE) -> tuple[int, float]:
     """
     rank, reached = 0, 0.0
     for k in range(1, n // 2 + 1):
-        covered = float(1 - 2 * stats.binom.cdf(k - 1, n, 0.5))
+        covered = float(1 - 2 * special.bdtr(k - 1, n, 0.5))
         if covered < coverage:
             break
         rank, reached = k, covered

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from fencepost.analysis.estimate import Analysis, Interval
 from fencepost.analysis.paired import Floats, grid, pooled, processes_of
@@ -44,7 +44,7 @@ def upper_bound(trials: float) -> float:
     """
     if trials < 1:
         return math.nan
-    return float(stats.binomtest(0, int(trials), alternative="less").proportion_ci(0.95, "exact").high)
+    return float(scipy.stats.binomtest(0, int(trials), alternative="less").proportion_ci(0.95, "exact").high)
 
 
 def per_process(analysis: Analysis, case: str, metric: str) -> Floats:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from fencepost.analysis import derive
 from fencepost.analysis.estimate import Analysis, Interval
@@ -235,7 +235,9 @@ def slope(table: Grid, crowd: Crowd) -> Interval:
         return UNKNOWN
     x = crowd.threads[own]
     values = table.ns[:, [crowd.places[i] for i in own]]
-    return pooled([float(stats.linregress(x, row).slope) if np.isfinite(row).all() else math.nan for row in values])
+    return pooled(
+        [float(scipy.stats.linregress(x, row).slope) if np.isfinite(row).all() else math.nan for row in values]
+    )
 
 
 # ---- counters ----

@@ -7,6 +7,7 @@ wakes a few times a second at most (progress), on a signal, and when the worker 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -184,17 +185,19 @@ class FrameReader:
         while piece := os.pread(self._descriptor, 1 << 20, self._offset):
             self._offset += len(piece)
             self._pending += piece
-        while True:
-            line, newline, rest = self._pending.partition(b"\n")
-            if not newline:
-                return
-            record = json.loads(line)
-            samples = int(record.get("samples_bytes", 0))
-            total = samples + int(record.get("buckets_bytes", 0))
-            if len(rest) < total:
-                return
-            self._pending = rest[total:]
-            yield record, rest[:samples], rest[samples:total]
+        whole, begin = self._pending, 0
+        try:
+            while (end := whole.find(b"\n", begin)) >= 0:
+                record = json.loads(whole[begin:end])
+                buckets = end + 1 + int(record.get("samples_bytes", 0))
+                after = buckets + int(record.get("buckets_bytes", 0))
+                if len(whole) < after:
+                    return
+                begin = after
+                yield record, whole[end + 1 : buckets], whole[buckets:after]
+        finally:
+            # Once for all frames, which are hundreds where the worker has just ended.
+            self._pending = whole[begin:]
 
 
 @dataclass
@@ -425,6 +428,7 @@ class Runner:
                     "object": case.object,
                     "values": case.values,
                     "cpus": case.cpus,
+                    "metrics": len(case.metrics),
                 }
                 for case in cases
             ],
@@ -512,12 +516,17 @@ class Runner:
                 histogram = decode_buckets(self.engine, b"".join(buckets for _, _, buckets in visits))
         # One that failed speaks for all: its figures, and no rows.
         spoken = records if bad is None else [bad]
-        metrics = [_mean(values) for values in zip(*(record.get("metrics") or [] for record in spoken), strict=False)]
+        if len(spoken) == 1:
+            figures = {key: spoken[0].get(key) for key in ENGINE_FIGURES}
+            metrics = spoken[0].get("metrics") or []
+        else:
+            figures = {key: _mean([record.get(key) for record in spoken]) for key in ENGINE_FIGURES}
+            metrics = [_mean(each) for each in zip(*(record.get("metrics") or [] for record in spoken), strict=False)]
         entry = {
             "status": spoken[0]["status"],
             "failure": spoken[0].get("failure"),
             "reason": spoken[0]["reason"],
-            **{key: _mean([record.get(key) for record in spoken]) for key in ENGINE_FIGURES},
+            **figures,
             "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)},
             "elapsed_ns": sum(record.get("elapsed_ns", 0) for record in spoken),
             "events": sum(record.get("events", 0) for record in spoken),
@@ -597,32 +606,33 @@ def decode_samples(engine: Engine, data: bytes) -> np.ndarray:
     """The worker's bytes as an array with the fields of ``struct sample``."""
     import numpy as np
 
-    return np.frombuffer(data, dtype=_dtype(engine, "struct sample"))
+    return np.frombuffer(data, dtype=_dtype(engine.ffi, "struct sample"))
 
 
 def decode_buckets(engine: Engine, data: bytes) -> dict[str, list[int]]:
     """The worker's bytes as the histogram of a round record, ascending."""
     import numpy as np
 
-    buckets = np.frombuffer(data, dtype=_dtype(engine, "struct bucket"))
+    buckets = np.frombuffer(data, dtype=_dtype(engine.ffi, "struct bucket"))
     ticks, where = np.unique(buckets["ticks"], return_inverse=True)
     count = np.zeros(len(ticks), np.int64)
     np.add.at(count, where, buckets["count"])
     return {"ticks": ticks.tolist(), "count": count.tolist()}
 
 
-def _dtype(engine: Engine, struct: str) -> np.dtype[Any]:
+@functools.cache
+def _dtype(ffi: Any, struct: str) -> np.dtype[Any]:
     """The numpy type of a C struct of plain numbers, laid out as the compiler did."""
     import numpy as np
 
     kinds = {"int64_t": "i8", "int32_t": "i4", "float": "f4", "double": "f8"}
-    fields = engine.ffi.typeof(struct).fields
+    fields = ffi.typeof(struct).fields
     return np.dtype(
         {
             "names": [name for name, _ in fields],
             "formats": [kinds[member.type.cname] for _, member in fields],
             "offsets": [member.offset for _, member in fields],
-            "itemsize": engine.ffi.sizeof(struct),
+            "itemsize": ffi.sizeof(struct),
         }
     )
 

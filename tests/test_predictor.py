@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
+from scipy import stats
 from synthetic import CYCLE, Case
 
 from fencepost.analysis import claims, estimate, predictor, report, topics
@@ -163,6 +166,31 @@ def test_learning_is_refuted_where_nothing_grows_cheaper(tmp_path: Path) -> None
 
 
 # ---- patterns and hints ----
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1.0, 100.0])
+def test_the_line_is_that_of_least_squares(spread: float) -> None:
+    generator = np.random.default_rng(1)
+    for _ in range(20):
+        x = generator.uniform(0, 64, 9)
+        y = 3 * x + generator.normal(0, 1, 9) * spread
+        line = stats.linregress(x, y)
+        expected = (line.slope, line.intercept, line.rvalue**2)
+        np.testing.assert_allclose(predictor._line(x, y), expected, rtol=1e-9, atol=1e-9)
+    assert predictor._line(x, np.ones(9)) == pytest.approx((0, 1, 0), abs=1e-12)
+
+
+def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
+    """It would take as long to import as everything else that comes after the last round."""
+    synthetic.write_run(tmp_path / "run", [synthetic.penalty_case(18)], rounds=6, unmeasurable=[])
+    text = (
+        "import sys; from pathlib import Path\n"
+        "from fencepost.analysis.estimate import analyse\n"
+        "from fencepost.analysis.summary import ladder_table\n"
+        "ladder_table(analyse(Path(sys.argv[1])))\n"
+        "assert 'scipy.stats' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", text, str(tmp_path / "run")], check=True, timeout=60)
 
 
 def test_break_even_is_where_the_lines_cross(tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
         "engine": str(runtime.engine_path()),
         "backend": str(backend_path()),
         "settings": plan.settings,
-        "cases": [{"case": c.case, "kernel": c.kernel, "values": c.values, "cpus": c.cpus} for c in plan.cases],
+        "cases": [
+            {"case": c.case, "kernel": c.kernel, "values": c.values, "cpus": c.cpus, "metrics": len(c.metrics)}
+            for c in plan.cases
+        ],
         **changes,
     }
 
@@ -107,7 +110,7 @@ def test_failing_cases_have_reasons_and_the_others_go_on(tmp_path: Path) -> None
 
 
 def test_an_unknown_kernel_is_a_failed_case(tmp_path: Path) -> None:
-    case = {"case": "gone", "kernel": "no/such", "values": [], "cpus": [CPU]}
+    case = {"case": "gone", "kernel": "no/such", "values": [], "cpus": [CPU], "metrics": 0}
     got = run(["good/once"], tmp_path, cases=[case])
     assert got[2][0]["status"] == "failed"
     assert "not in this engine" in got[2][0]["reason"]
