@@ -15,7 +15,7 @@ from typing import Any
 
 from fencepost.bench.errors import EngineError, UsageError
 
-ABI = 2
+ABI = 3
 """ENGINE_ABI of csrc/kernel.h that this Python code speaks."""
 
 MODULE = "fencepost.bench._kernels"
@@ -187,10 +187,16 @@ def _installed() -> Path:
     return Path(spec.origin)
 
 
+_REMEDY = f"run `make` to build it again, or unset {ENGINE_VARIABLE} where that names it"
+
+
 def _check(engine: Engine) -> None:
-    abi = int(engine.lib.engine_abi())
+    try:
+        abi = int(engine.lib.engine_abi())
+    except AttributeError as error:
+        raise EngineError(f"{engine.path}: not an engine of fencepost; {_REMEDY}") from error
     if abi != ABI:
-        raise EngineError(f"{engine.path}: built for engine ABI {abi}, this fencepost speaks {ABI}; run `make` again")
+        raise EngineError(f"{engine.path}: built for engine ABI {abi}, this fencepost speaks {ABI}; {_REMEDY}")
     fault = engine.text(engine.lib.registry_fault())
     if fault is not None:
         raise EngineError(f"{engine.path.name}: {fault}")

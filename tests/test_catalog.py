@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import cffi
 import pytest
 import runtime
 from hypothesis import given
@@ -169,8 +172,29 @@ def fake(abi: int, fault: str | None) -> engine.Engine:
 
 def test_another_abi_is_refused() -> None:
     engine._check(fake(engine.ABI, None))
-    with pytest.raises(ImportError, match=f"ABI {engine.ABI + 1}, this fencepost speaks {engine.ABI}"):
+    with pytest.raises(ImportError, match=f"so: built for engine ABI {engine.ABI + 1}, this fencepost speaks "):
         engine._check(fake(engine.ABI + 1, None))
+    nothing = engine.Engine(SimpleNamespace(), SimpleNamespace(), Path("_kernels.so"))
+    with pytest.raises(EngineError, match=r"_kernels[.]so: not an engine of fencepost; run `make`"):
+        engine._check(nothing)
+
+
+def test_an_engine_of_older_sources_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    """As it was found: `struct settings` had a member less."""
+    ffi = cffi.FFI()
+    ffi.cdef("int engine_abi(void); struct settings { uint64_t batches, warmup_batches, batch_ns; };")
+    ffi.set_source(
+        engine.MODULE,
+        "#include <stdint.h>\n"
+        "int engine_abi(void) { return 2; }\n"
+        "struct settings { uint64_t batches, warmup_batches, batch_ns; };\n",
+    )
+    made = ffi.compile(tmpdir=str(tmp_path))
+    env = runtime.environment(FENCEPOST_ENGINE=str(made))
+    command = [sys.executable, "-c", "from fencepost.cli.main import main; main()", "list"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
+    assert f"built for engine ABI 2, this fencepost speaks {engine.ABI}; run `make`" in done.stderr
 
 
 def test_a_fault_of_the_registry_is_the_import_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from fencepost.bench import engine
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("bench", "analysis", "cli")
@@ -53,6 +56,18 @@ def test_bench_knows_neither_pandas_nor_the_other_rooms() -> None:
 
 def test_analysis_knows_only_the_schema_of_bench() -> None:
     assert violations("analysis", r"fencepost\.(bench|cli)\b", r"fencepost\.bench\.schema\b") == []
+
+
+def test_what_kernels_and_python_agree_on_has_a_number_of_its_own() -> None:
+    """Without a new number, engines and objects compiled from older headers would be taken, and read wrongly."""
+    text = (ROOT / "csrc" / "kernel.h").read_text(encoding="utf-8")
+    code = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
+    abi = re.search(r"#define ENGINE_ABI (\d+)", code)
+    assert abi is not None and int(abi[1]) == engine.ABI
+    digest = hashlib.sha256("".join(code.split()).encode()).hexdigest()[:16]
+    assert digest == "1bf8d2afea332343", (
+        "csrc/kernel.h has changed: add 1 to its ENGINE_ABI and to ABI of bench/engine.py, note the new digest here"
+    )
 
 
 def test_the_scan_sees_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
