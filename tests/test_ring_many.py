@@ -681,7 +681,7 @@ def test_blocking_forms_wait(kind: str, tmp_path: Path) -> None:
     queue, got = Queue(rings, kind, 1), rings.ffi.new("unsigned char[8]")
     popper = threading.Thread(target=queue.call, args=("pop_blocking", queue.ring, got), daemon=True)
     popper.start()
-    wait_for(lambda: waits_on(popper), WAIT_S)
+    wait_for(lambda: waits_on(popper))
     assert queue.push([7]) == 1
     popper.join(WAIT_S)
     assert not popper.is_alive()
@@ -690,7 +690,7 @@ def test_blocking_forms_wait(kind: str, tmp_path: Path) -> None:
     pusher = threading.Thread(target=queue.call, args=("push_blocking", queue.ring, queue.pack(9)), daemon=True)
     rings.lib.waits = 0
     pusher.start()
-    wait_for(lambda: waits_on(pusher), WAIT_S)
+    wait_for(lambda: waits_on(pusher))
     assert queue.pop(1) == (1, [queue.pack(8)])
     pusher.join(WAIT_S)
     assert not pusher.is_alive()

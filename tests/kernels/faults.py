@@ -61,4 +61,4 @@ def threads() -> set[str]:
 
 def expect_no_thread_more_than(before: set[str]) -> None:
     """What was started since is gone. A joined thread leaves the list a moment later, when the system gets to it."""
-    wait_for(lambda: threads() <= before, timeout_s=300)
+    wait_for(lambda: threads() <= before)
