@@ -16,6 +16,7 @@ import numpy.typing as npt
 import scipy
 
 from fencepost.analysis.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis, Interval, interval_of, interval_ranks
+from fencepost.analysis.paired import quotient
 
 Floats = npt.NDArray[np.float64]
 
@@ -275,13 +276,11 @@ def ratio(analysis: Analysis, above: str, below: str) -> Interval:
     """
     frame = analysis.processes
     good = frame[frame["status"] == "ok"]
-    a = good[good["case"] == above].set_index("round")["ns"]
-    b = good[good["case"] == below].set_index("round")["ns"]
+    a, b = (good[good["case"] == case].set_index("round") for case in (above, below))
     both = a.index.intersection(b.index)
-    quotient = a.loc[both].to_numpy(float) / np.where(
-        b.loc[both].to_numpy(float) > 0, b.loc[both].to_numpy(float), math.nan
-    )
-    return _known(quotient)
+    events = {case["case"] for case in analysis.run["plan"]["cases"] if case["kind"] == "events"}
+    times, steps = ([side.loc[both, name].to_numpy(float) for side in (a, b)] for name in ("ns", "resolution_ns"))
+    return quotient(*times, *(step * (case not in events) for case, step in zip((above, below), steps, strict=True)))
 
 
 def _known(values: Floats) -> Interval:

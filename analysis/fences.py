@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import Floats, Grid, above, grid, pooled
+from fencepost.analysis.paired import Floats, Grid, above, grid, pooled, quotient
 
 CONTROL = "none"
 CONTEXTS = {
@@ -69,11 +67,16 @@ class Costs:
         are left out.
         """
         a, b = self._added(above, context), self._added(below, context)
-        return pooled([]) if a is None or b is None else pooled(a / np.where(b > 0, b, np.nan))
+        return pooled([]) if a is None or b is None else quotient(a[0], b[0], a[1], b[1])
 
-    def _added(self, fence: str, context: str) -> Floats | None:
+    def _added(self, fence: str, context: str) -> tuple[Floats, Floats] | None:
         place, control = (self.table.find(fence=name, context=context) for name in (fence, CONTROL))
-        return None if place is None or control is None else self.table.ns[:, place] - self.table.ns[:, control]
+        return None if place is None or control is None else _difference(self.table, place, control)
+
+
+def _difference(table: Grid, more: int, less: int) -> tuple[Floats, Floats]:
+    """What a row adds to another in each process, in ns, and by how much that may be off for the counter's steps."""
+    return table.ns[:, more] - table.ns[:, less], table.steps[:, more] + table.steps[:, less]
 
 
 def costs(analysis: Analysis) -> Costs:
@@ -85,19 +88,21 @@ def costs(analysis: Analysis) -> Costs:
         control = table.find(fence=CONTROL, context=context)
         if fence == CONTROL or control is None:
             continue
-        added = table.ns[:, place] - table.ns[:, control]
         hidden = pooled([])
         bare, nothing = (table.find(fence=name, context="bare") for name in (fence, CONTROL))
         if bare is not None and nothing is not None and context != "bare":
-            alone = table.ns[:, bare] - table.ns[:, nothing]
-            if above(pooled(alone), LEAST_NS):
-                hidden = pooled((1 - added / np.where(alone > 0, alone, np.nan)) * 100)
+            added, added_steps = _difference(table, place, control)
+            alone, alone_steps = _difference(table, bare, nothing)
+            if above(pooled(alone, alone_steps), LEAST_NS):
+                left = quotient(added, alone, added_steps, alone_steps)
+                hidden = left._replace(
+                    value=(1 - left.value) * 100, low=(1 - left.high) * 100, high=(1 - left.low) * 100
+                )
         items[fence, context] = Cost(
             fence,
             context,
             str(row["case"]),
-            pooled(added),
-            pooled(table.cycles[:, place] - table.cycles[:, control]),
+            *table.difference(place, control),
             hidden,
         )
     return Costs(table, items)

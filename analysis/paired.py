@@ -24,12 +24,14 @@ UNKNOWN = Interval(math.nan, math.nan, math.nan, 0.0, 0)
 @dataclass(frozen=True)
 class Grid:
     """Measured cases of a kernel: `rows` as `records` gives them, `ns` and `cycles` of shape (rounds, rows); NaN where
-    a round lacks a case, and in `cycles` where its core clock is not to be believed.
+    a round lacks a case, and in `cycles` where its core clock is not to be believed. `steps`: by how many ns each of
+    `ns` may be off for the steps of the tick counter (`fencepost.analysis.steps`), 0 of event kernels.
     """
 
     rows: Sequence[Mapping[str, Any]]
     ns: Floats
     cycles: Floats
+    steps: Floats
 
     def find(self, **wanted: object) -> int | None:
         """Place of the first row whose parameters have these values."""
@@ -37,6 +39,23 @@ class Grid:
             if all(str(row["parameters"].get(name)) == str(value) for name, value in wanted.items()):
                 return place
         return None
+
+    def difference(self, more: int, less: int) -> tuple[Interval, Interval]:
+        """By how many ns, and by how many cycles, one row exceeds another, paired by round. Both may be off by their
+        steps, and in opposite directions: the bounds allow for the sum.
+        """
+        steps = self.steps[:, more] + self.steps[:, less]
+        # Cycles are ns times the clock of their process; where that is not known, neither is the difference.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            hz = np.fmax(self.cycles[:, more] / self.ns[:, more], self.cycles[:, less] / self.ns[:, less])
+        return (
+            pooled(self.ns[:, more] - self.ns[:, less], steps),
+            pooled(self.cycles[:, more] - self.cycles[:, less], steps * hz),
+        )
+
+    def ratio(self, above: int, below: int) -> Interval:
+        """How many times the time of one row another takes, see `quotient`."""
+        return quotient(self.ns[:, above], self.ns[:, below], self.steps[:, above], self.steps[:, below])
 
     @property
     def in_cycles(self) -> bool:
@@ -67,13 +86,15 @@ def grid(analysis: Analysis, kernel: str) -> Grid:
     good = processes_of(analysis, list(places))
     rounds = {number: place for place, number in enumerate(sorted(set(good["round"])))}
     shape = (len(rounds), len(found))
-    ns, cycles = np.full(shape, math.nan), np.full(shape, math.nan)
+    ns, cycles, steps = (np.full(shape, math.nan) for _ in range(3))
     if len(good):
         i = [rounds[number] for number in good["round"]]
         j = [places[case] for case in good["case"]]
         ns[i, j] = good["ns"].to_numpy(float)
         cycles[i, j] = ns[i, j] * core_hz(good) / 1e9
-    return Grid(found, ns, cycles)
+        steps[i, j] = good["resolution_ns"].to_numpy(float)
+    steps[:, [row["kind"] == "events" for row in found]] = 0
+    return Grid(found, ns, cycles, steps)
 
 
 def processes_of(analysis: Analysis, cases: Sequence[str]) -> pd.DataFrame:
@@ -90,11 +111,32 @@ def core_hz(rows: pd.DataFrame) -> Floats:
     return np.where(believable, rows["core_hz"].to_numpy(float), math.nan)
 
 
-def pooled(values: npt.ArrayLike) -> Interval:
-    """Median and interval over the processes that know a value; nothing where that is half of them or less."""
+def pooled(values: npt.ArrayLike, steps: npt.ArrayLike = 0.0) -> Interval:
+    """Median and interval over the processes that know a value; nothing where that is half of them or less. `steps`: by
+    how much each value may be off for the steps of the tick counter, see `fencepost.analysis.steps`.
+    """
     array = np.asarray(values, float).ravel()
-    known = array[np.isfinite(array)]
-    return interval_of(known) if len(known) * 2 > len(array) else UNKNOWN
+    known = np.isfinite(array)
+    off = np.broadcast_to(np.asarray(steps, float), array.shape)
+    off = np.where(np.isnan(off), 0.0, off)
+    return interval_of(array[known], steps=off[known]) if known.sum() * 2 > len(array) else UNKNOWN
+
+
+def quotient(above: Floats, below: Floats, above_steps: Floats, below_steps: Floats) -> Interval:
+    """Ratio of two series, paired by process, its bounds widened by the steps of both; processes in which the divisor
+    is not positive know none. Without bounds where the divisor may be nothing, for all that its steps say.
+    """
+    ratio = above / np.where(below > 0, below, math.nan)
+    least = np.asarray(below - below_steps, float)
+    # The farthest that (a + s) / (b - t) can lie from a / b.
+    off = (above_steps + np.abs(ratio) * below_steps) / np.where(least > 0, least, math.nan)
+    found = pooled(ratio, np.where(least > 0, off, math.inf))
+    return found if math.isfinite(found.high - found.low) else found._replace(low=math.nan, high=math.nan)
+
+
+def scaled(interval: Interval, factor: float) -> Interval:
+    """The interval of a figure times a positive number."""
+    return interval._replace(value=interval.value * factor, low=interval.low * factor, high=interval.high * factor)
 
 
 def crossings(x: Floats, y: Floats, level: float) -> tuple[float, float]:

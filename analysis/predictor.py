@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numpy.polynomial.polynomial import polyfit
 
 from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import Grid, between, core_hz, crossings, grid, pooled, processes_of
+from fencepost.analysis.paired import Grid, between, core_hz, crossings, grid, pooled, processes_of, scaled
 from fencepost.analysis.tables import size_bytes
 
 Floats = npt.NDArray[np.float64]
@@ -156,8 +156,7 @@ def loaded_penalties(analysis: Analysis) -> list[LoadedPenalty]:
             LoadedPenalty(
                 size_bytes(size),
                 bool(counted),
-                pooled((table.ns[:, random] - table.ns[:, zero]) / share),
-                pooled((table.cycles[:, random] - table.cycles[:, zero]) / share),
+                *(scaled(added, 1 / share) for added in table.difference(random, zero)),
             )
         )
     return sorted(found, key=lambda item: item.size)
@@ -298,5 +297,4 @@ def quotient(table: Grid, above: int | None, below: int | None) -> Interval:
     """Ratio of two rows of a grid, paired by round."""
     if above is None or below is None:
         return pooled([])
-    divisor = table.ns[:, below]
-    return pooled(table.ns[:, above] / np.where(divisor > 0, divisor, math.nan))
+    return table.ratio(above, below)

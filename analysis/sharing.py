@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy
 
 from fencepost.analysis import derive
 from fencepost.analysis.estimate import Analysis, Interval
@@ -157,7 +156,7 @@ def staircases(analysis: Analysis) -> list[Staircase]:
                 *_bounds(rows),
                 edge,
                 float(shared.max()) if len(shared) else math.nan,
-                pooled(values[:, 0] / np.where(values[:, -1] > 0, values[:, -1], math.nan)),
+                table.ratio(places[0], places[-1]),
                 (nobody["ns"], nobody["ns_low"], nobody["ns_high"]) if nobody else NOTHING,
                 beside,
             )
@@ -223,7 +222,7 @@ def step(table: Grid, crowd: Crowd) -> tuple[int, Interval]:
     if len(own) < 2:
         return 0, UNKNOWN
     first, last = crowd.places[own[0]], crowd.places[own[-1]]
-    return int(crowd.threads[own[-1]]), pooled(table.ns[:, last] / table.ns[:, first])
+    return int(crowd.threads[own[-1]]), table.ratio(last, first)
 
 
 def slope(table: Grid, crowd: Crowd) -> Interval:
@@ -234,10 +233,10 @@ def slope(table: Grid, crowd: Crowd) -> Interval:
     if len(own) < 3:
         return UNKNOWN
     x = crowd.threads[own]
-    values = table.ns[:, [crowd.places[i] for i in own]]
-    return pooled(
-        [float(scipy.stats.linregress(x, row).slope) if np.isfinite(row).all() else math.nan for row in values]
-    )
+    places = [crowd.places[i] for i in own]
+    # A slope is a sum of the values by these weights, and may be off by the steps by their amounts.
+    weights = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
+    return pooled(table.ns[:, places] @ weights, table.steps[:, places] @ np.abs(weights))
 
 
 # ---- counters ----
@@ -341,7 +340,7 @@ def sloppy(analysis: Analysis) -> list[Sloppy]:
                 threads,
                 threshold,
                 *_bounds(rows),
-                pooled(values[:, 0] / np.where(values[:, -1] > 0, values[:, -1], math.nan)),
+                table.ratio(places[0], places[-1]),
                 between(pooled(knees), threshold, 4),
             )
         )

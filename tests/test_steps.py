@@ -6,6 +6,8 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import Case
 
-from fencepost.analysis import compare, selfcheck, steps, verdict
-from fencepost.analysis.estimate import analyse, interval_of
+from fencepost.analysis import compare, derive, fences, paired, selfcheck, sharing, steps, verdict
+from fencepost.analysis.estimate import Interval, analyse, interval_of
 from fencepost.analysis.rounds import QUANTILE, RowRounds, read_rows
 from fencepost.analysis.verdict import Verdict
 from fencepost.bench import schema
@@ -71,6 +73,54 @@ def test_intervals_hold_the_truth_though_readings_are_whole_steps(operation: flo
     assert covered[True] >= 93
     # The proof that the simulation is one: identical sides are off alike, others are not.
     assert ratio == 1 or covered[False] < 80
+
+
+def derived(rng: np.random.Generator, operations: tuple[float, float, float], *, allowed: bool) -> list[Interval]:
+    """What is derived from three rows of twenty processes: a difference, a ratio, the slope over 2, 4 and 8 threads."""
+    sides = [side(rng, operation, 20) for operation in operations]
+    ns, steps_ns = (np.array(part).T for part in zip(*sides, strict=True))
+    table = paired.Grid([], ns, np.full(ns.shape, math.nan), steps_ns * allowed)
+    crowd: Any = SimpleNamespace(
+        threads=np.array([2.0, 4.0, 8.0]), places=[0, 1, 2], rows=[{"relation": "smt"} for _ in range(3)]
+    )
+    return [table.difference(1, 0)[0], table.ratio(1, 0), sharing.slope(table, crowd)]
+
+
+def test_derived_figures_hold_the_truth_though_readings_are_whole_steps() -> None:
+    repeats = 100
+    covered = {}
+    for allowed in (True, False):
+        rng, hits = np.random.default_rng(1), np.zeros(3)
+        for _ in range(repeats):
+            a, b, c = rng.uniform(15_000, 30_000), rng.uniform(15_000, 30_000), rng.uniform(15_000, 30_000)
+            truth = (b - a, b / a, float(np.polyfit([2, 4, 8], [a, b, c], 1)[0]))
+            found = derived(rng, (a, b, c), allowed=allowed)
+            hits += [one.low <= value <= one.high for one, value in zip(found, truth, strict=True)]
+        covered[allowed] = hits
+    assert (covered[True] >= 95).all()
+    assert (covered[False] < 80).all()
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(1, 1e5)] * 2, *[st.floats(0, 0.9)] * 2), min_size=6, max_size=30),
+    st.randoms(use_true_random=False),
+)
+def test_a_quotient_holds_whatever_lies_within_the_steps(
+    readings: list[tuple[float, float, float, float]], source: object
+) -> None:
+    above, below, *steps_of = (np.array(part) for part in zip(*readings, strict=True))
+    off = [step * np.array([source.uniform(-1, 1) for _ in readings]) for step in steps_of]  # type: ignore[attr-defined]
+    exact = interval_of((above + off[0]) / (below + off[1]))
+    found = paired.quotient(above - 50, below, *steps_of)  # a difference may be less than nothing
+    beside = interval_of((above - 50 + off[0]) / (below + off[1]))
+    assert found.low <= beside.low + 1e-9 and beside.high <= found.high + 1e-9
+    wide = paired.quotient(above, below, *steps_of)
+    assert wide.low <= exact.low + 1e-9 and exact.high <= wide.high + 1e-9
+
+
+def test_a_quotient_by_what_may_be_nothing_has_no_bounds() -> None:
+    found = paired.quotient(np.full(20, 5.0), np.full(20, 0.1), np.zeros(20), np.full(20, 0.1))
+    assert found.value == pytest.approx(50) and math.isnan(found.low) and math.isnan(found.high)
 
 
 @given(
@@ -197,6 +247,23 @@ def test_the_interval_of_a_time_is_no_narrower_than_a_step(
     (twin,) = analysis.twins
     assert twin.effect_pct.low <= 0 <= twin.effect_pct.high
     assert twin.effect_pct.high >= 199 * found["resolution_ns"] / ns
+
+
+def test_what_a_fence_adds_is_no_surer_than_its_two_rows(tmp_path: Path) -> None:
+    names = ("none", "mfence")
+    cases = [
+        exact(kernel="fence/cost", parameters={"fence": name, "context": "bare"}, ns=ns)
+        for name, ns in zip(names, (40.0, 43.0), strict=True)
+    ]
+    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, quantum=100, unmeasurable=[]))
+    rows = analysis.rows
+    both = float(rows["resolution_ns"].sum())
+    (cost,) = fences.costs(analysis).items.values()
+    assert cost.ns.high - cost.ns.low >= 1.99 * both
+    assert cost.ns.low <= 3.0 <= cost.ns.high
+    assert cost.cycles.high - cost.cycles.low >= 1.9 * both * rows["core_hz"].min() / 1e9
+    ratio = derive.ratio(analysis, rows["case"].iloc[1], rows["case"].iloc[0])
+    assert ratio.high - ratio.low >= 1.99 * both / 43
 
 
 def test_events_are_shown_as_they_were_read(tmp_path: Path) -> None:

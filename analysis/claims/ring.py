@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.claims import Outcome, Verdict, claim
 from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import above, below, grid, pooled
+from fencepost.analysis.paired import above, below, grid, quotient
 from fencepost.analysis.tables import with_bounds
 
 WANTED = {"capacity": 1024, "bytes": 8, "batch": 1}
@@ -46,7 +46,8 @@ def _on_two_cpus(analysis: Analysis) -> dict[str, Interval]:
         for pause in ("yes", "no"):
             i, j = locked.find(**WANTED, pause=pause), free.find(**WANTED, pause=pause)
             if i is not None and j is not None and locked.ns.shape[0] == free.ns.shape[0]:
-                gains[f"{name}, pause={pause}"] = pooled(locked.ns[:, i] / free.ns[:, j])
+                steps = locked.steps[:, i], free.steps[:, j]
+                gains[f"{name}, pause={pause}"] = quotient(locked.ns[:, i], free.ns[:, j], *steps)
     return gains
 
 
@@ -58,5 +59,7 @@ def _on_one_cpu(analysis: Analysis) -> dict[str, Interval]:
     for word, free in (("giving way", shared), ("spinning", grid(analysis, "ring/one_cpu_spin"))):
         place = free.find(capacity=1024, design="spsc")
         if asleep is not None and place is not None and shared.ns.shape[0] == free.ns.shape[0]:
-            gains[f"spsc on one CPU, {word}"] = pooled(shared.ns[:, asleep] / free.ns[:, place])
+            gains[f"spsc on one CPU, {word}"] = quotient(
+                shared.ns[:, asleep], free.ns[:, place], shared.steps[:, asleep], free.steps[:, place]
+            )
     return gains
