@@ -5,16 +5,11 @@
 
 int ring_mpmc_create(struct ring_mpmc **ring, size_t capacity, size_t item_bytes, unsigned flags)
 {
+    const ring_index lap = ring_lap(capacity, item_bytes, ring_mpmc_stride(item_bytes));
     struct ring_mpmc *made;
-    ring_index lap = 1;
 
-    /* A quarter of the counters' range: a position and one a lap later stay less than half of it apart, whatever the lap is rounded
-       to. Nor may the size of all slots wrap. */
-    if (flags || capacity == 0 || item_bytes == 0 || capacity > RING_INDEX_HALF / 4 || item_bytes > SIZE_MAX / 4 ||
-        capacity > SIZE_MAX / 4 / ring_mpmc_stride(item_bytes))
+    if (flags || lap == 0)
         return -EINVAL;
-    while (lap <= capacity)
-        lap *= 2;
     made = (struct ring_mpmc *)ring_memory(sizeof *made);
     if (!made)
         return -ENOMEM;

@@ -21,6 +21,20 @@ void *ring_memory(size_t bytes)
     return memset(memory, 0, bytes);
 }
 
+ring_index ring_lap(size_t capacity, size_t item_bytes, size_t stride)
+{
+    ring_index lap = 1;
+
+    /* A quarter of the counters' range: a position and one a lap later stay less than half of it apart, whatever the lap is rounded
+       to. Nor may the size of all slots wrap; that of one, the stride, is right once the item is known to be no larger. */
+    if (capacity == 0 || item_bytes == 0 || capacity > RING_INDEX_HALF / 4 || item_bytes > SIZE_MAX / 4 ||
+        capacity > SIZE_MAX / 4 / stride)
+        return 0;
+    while (lap <= capacity)
+        lap *= 2;
+    return lap;
+}
+
 void ring_wait_longer(struct ring_wait *wait)
 {
     const unsigned naps = wait->looks - RING_SPINS - RING_YIELDS;

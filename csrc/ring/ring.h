@@ -151,6 +151,11 @@ RING_INLINE void ring_wait_on(struct ring_wait *wait)
 
 /* Zeroed memory that begins on a pair of lines; NULL when there is none or the size is absurd. Freed by free(). */
 void *ring_memory(size_t bytes);
+/*
+ * Positions of a lap (see mpmc.h) in a ring of slots of `stride` bytes, stamp and item: the smallest power of two beyond the capacity; 0 where a
+ * ring of this size cannot be.
+ */
+ring_index ring_lap(size_t capacity, size_t item_bytes, size_t stride);
 
 #ifdef __cplusplus
 }
