@@ -108,6 +108,13 @@ class Analysis:
         """Medians per process, see `fencepost.analysis.frame.process_medians`."""
         return self.reduced.processes
 
+    @functools.cached_property
+    def measured_places(self) -> dict[str, npt.NDArray[np.intp]]:
+        """By case, the places of its rows in `processes` that were measured: asked for by the hundred."""
+        good = np.flatnonzero(self.processes["status"] == "ok")
+        groups = self.processes.iloc[good].groupby("case", observed=True).indices
+        return {str(case): good[places] for case, places in groups.items()}
+
     @property
     def rounds(self) -> int:
         """Complete rounds."""

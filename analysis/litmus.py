@@ -40,11 +40,12 @@ class Rate:
 
 def upper_bound(trials: float) -> float:
     """Largest rate that no event in so many trials leaves possible, with 95 % confidence (Clopper and Pearson, exact,
-    one-sided). For equal trials; where processes differ it speaks of their mean.
+    one-sided: for no event a quantile of the beta distribution). For equal trials; where processes differ it speaks of
+    their mean.
     """
     if trials < 1:
         return math.nan
-    return float(scipy.stats.binomtest(0, int(trials), alternative="less").proportion_ci(0.95, "exact").high)
+    return float(scipy.stats.beta.ppf(0.95, 1, int(trials)))
 
 
 def per_process(analysis: Analysis, case: str, metric: str) -> Floats:

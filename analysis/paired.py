@@ -99,9 +99,8 @@ def grid(analysis: Analysis, kernel: str) -> Grid:
 
 def processes_of(analysis: Analysis, cases: Sequence[str]) -> pd.DataFrame:
     """Rows of `Analysis.processes` of these cases that were measured."""
-    frame = analysis.processes
-    rows: pd.DataFrame = frame[frame["case"].isin(cases) & (frame["status"] == "ok")]
-    return rows
+    places = [analysis.measured_places[case] for case in dict.fromkeys(cases) if case in analysis.measured_places]
+    return analysis.processes.iloc[np.sort(np.concatenate(places)) if places else []]
 
 
 def core_hz(rows: pd.DataFrame) -> Floats:

@@ -17,8 +17,10 @@ import termios
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import popen_fork
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import synthetic
@@ -181,16 +183,33 @@ def test_an_interruption_leaves_no_process() -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.usefixtures("two_cpus")
+def test_ctrl_c_while_the_other_is_started_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = popen_fork.Popen._launch  # type: ignore[attr-defined]
+    begun_here: list[int] = []
+
+    def interrupted(popen: Any, process: Any) -> None:
+        launch(popen, process)
+        begun_here.append(popen.pid)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(popen_fork.Popen, "_launch", interrupted)
+    with pytest.raises(KeyboardInterrupt), begun(draw_and_tell({PLACES[-1]: signal.pause})):
+        pass
+    assert not Path(f"/proc/{begun_here[0]}").exists()
+
+
 def test_ctrl_c_ends_both_and_one_of_them_speaks() -> None:
     code = """
-import os, signal
+import os, time
 os.sched_getaffinity = lambda _: {0, 1}
 from fencepost.analysis.drawing import WORTHWHILE, begun
 own = os.getpid()
 def hang():
     if os.getpid() != own:
         print("there", flush=True)
-    signal.pause()
+    while True:  # not signal.pause(), which misses a signal that comes just before it
+        time.sleep(0.01)
 with begun([hang] * WORTHWHILE) as complete:
     complete()
 """

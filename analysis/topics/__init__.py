@@ -14,6 +14,7 @@ import itertools
 import pkgutil
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -75,12 +76,13 @@ def sections(analysis: Analysis) -> list[Section]:
 @contextlib.contextmanager
 def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
     """The same, its figures begun in a second process; what is yielded draws the rest and returns the sections."""
-    names = set(analysis.rows["kernel"].str.partition("/")[0]) if len(analysis.rows) else set()
-    known = [topic for topic in known_topics() if topic.name in names]
-    every = [*known, *(generic_topic(name) for name in sorted(names - {topic.name for topic in known}))]
+    cases = Counter(str(kernel).partition("/")[0] for kernel in (analysis.rows["kernel"] if len(analysis.rows) else ()))
+    known = [topic for topic in known_topics() if topic.name in cases]
+    every = [*known, *(generic_topic(name) for name in sorted(cases.keys() - {topic.name for topic in known}))]
+    # The largest last, where the other process begins: the figure at which the two meet is drawn twice.
     draws = {
         topic.name: topic.figures or (functools.partial(rows_figure, topic=topic.name, slug=topic.slug),)
-        for topic in every
+        for topic in sorted(every, key=lambda topic: cases[topic.name])
         if analysis.rounds
     }
     with begun([functools.partial(draw, analysis) for several in draws.values() for draw in several]) as complete:
