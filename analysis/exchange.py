@@ -19,7 +19,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -228,13 +228,26 @@ def _pyperf(analysis: Analysis) -> Exported:
         rows, lambda item: min(item.samples) > 0, "pyperf holds only times above zero, and a process read less"
     )
     benchmarks = []
-    for item in rows:
-        name = one_line(item.row["case"], MOST_NAME)
+    names = _distinct(one_line(item.row["case"], MOST_NAME) for item in rows)
+    for name, item in zip(names, rows, strict=True):
         metadata = {"name": name, "unit": "second", _KEY: json.dumps(_about(item.row, own))}
         runs = [{"values": [value / 1e9 for value in process]} for process in item.processes]
         benchmarks.append({"metadata": metadata, "runs": runs})
     common = {"cpu_model_name": one_line(analysis.machine["cpu_model"]) or "unknown", "unit": "second"}
     return Exported(_json({"version": "1.0", "metadata": common, "benchmarks": benchmarks}), left_out)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Names that may have become the same when they were made fit, numbered from the second on."""
+    found: dict[str, None] = {}
+    for name in names:
+        number = 1
+        other = name
+        while other in found:
+            number += 1
+            other = f"{name} ({number})"
+        found[other] = None
+    return list(found)
 
 
 def _google(analysis: Analysis) -> Exported:
