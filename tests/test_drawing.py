@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import runtime
 import synthetic
 
 from fencepost.analysis import drawing, report, topics
@@ -33,6 +34,12 @@ from fencepost.analysis.tables import table
 HERE = "here"
 THERE = "there"
 PLACES = range(drawing.WORTHWHILE)
+
+
+@pytest.fixture(autouse=True)
+def _heeds_signals() -> Iterator[None]:
+    with runtime.heeding_signals():
+        yield
 
 
 @pytest.fixture
@@ -199,6 +206,22 @@ def test_ctrl_c_while_the_other_is_started_leaves_none(monkeypatch: pytest.Monke
     assert not Path(f"/proc/{begun_here[0]}").exists()
 
 
+@contextlib.contextmanager
+def both_drawing(code: str) -> Iterator[subprocess.Popen[str]]:
+    """A program in a session of its own, from when its other process says that it is there."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as both:
+        assert both.stdout is not None
+        assert both.stdout.readline() == "there\n"
+        yield both
+
+
 def test_ctrl_c_ends_both_and_one_of_them_speaks() -> None:
     code = """
 import os, time
@@ -213,13 +236,9 @@ def hang():
 with begun([hang] * WORTHWHILE) as complete:
     complete()
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as both:
-        assert both.stdout is not None
-        assert both.stdout.readline() == "there\n"
+    with both_drawing(code) as both:
         os.killpg(both.pid, signal.SIGINT)
-        errors = both.communicate(timeout=60)[1]
+        errors = both.communicate(timeout=runtime.PATIENCE_S)[1]
     assert errors.count("Traceback") == 1 and errors.endswith("KeyboardInterrupt\n")
     with pytest.raises(ProcessLookupError):
         os.killpg(both.pid, 0)
@@ -237,14 +256,10 @@ def draw():
 with begun([draw] * 1_000_000) as complete:
     input()
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as both:
-        assert both.stdout is not None
-        assert both.stdout.readline() == "there\n"
+    with both_drawing(code) as both:
         both.kill()
         # The output has its end when the other process is gone too.
-        assert set(both.communicate(timeout=60)[0].split()) <= {"there"}
+        assert set(both.communicate(timeout=runtime.PATIENCE_S)[0].split()) <= {"there"}
 
 
 @pytest.mark.parametrize("cpus, few, threads", [(1, False, False), (2, True, False), (2, False, True)])

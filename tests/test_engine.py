@@ -12,6 +12,7 @@ import pytest
 from engines import Engine, compile_engine, compile_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels.faults import expect_no_thread_more_than, threads
 from runtime import wait_for
 
 EXEMPLAR = Path(__file__).resolve().parent.parent.parent / "shared" / "exemplar.c"
@@ -34,15 +35,6 @@ EXTRA = "extern int64_t test_values[20000]; extern uint64_t test_count; void mem
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return compile_files(tmp_path_factory.mktemp("engine"), [KERNELS], EXTRA)
-
-
-def threads() -> set[str]:
-    return {path.name for path in Path("/proc/self/task").iterdir()}
-
-
-def none_stays(before: set[str]) -> None:
-    """Wait until every thread left was there before: one that has been joined may be listed for a moment longer."""
-    wait_for(lambda: threads() <= before)
 
 
 def row(**changes: str) -> str:
@@ -192,7 +184,7 @@ def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:
     if cpus[0] != cpus[1]:  # where a CPU is shared, taking turns is no reason for a flag
         low = {bool(s.flags & engine.lib.FLAG_LOW_OVERLAP) == (s.overlap < 0.5) for s in got.samples}
         assert low == {True}
-    none_stays(before)
+    expect_no_thread_more_than(before)
 
 
 def test_raw_round_trip_stands_beside_every_team_on_cpus_of_its_own(engine: Engine) -> None:
@@ -221,7 +213,7 @@ def test_cpu_outside_the_mask_is_refused_and_no_thread_stays(engine: Engine) -> 
     got = engine.measure("test/good", cpus=[outside])
     assert got.status < 0
     assert got.reason == f"CPU {outside} is outside this process's CPU mask"
-    none_stays(before)
+    expect_no_thread_more_than(before)
 
 
 def test_mask_is_honoured_even_where_the_system_would_allow_more(engine: Engine) -> None:
@@ -255,7 +247,7 @@ def test_error_in_events_stops_the_whole_team(engine: Engine) -> None:
     got = engine.measure("test/broken", cpus=[cpu, cpu])
     assert got.status == -33  # EDOM
     assert got.reason.startswith("measuring failed: ")
-    none_stays(before)
+    expect_no_thread_more_than(before)
 
 
 @settings(max_examples=40, deadline=None)
