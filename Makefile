@@ -17,7 +17,7 @@ export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH
 
 VENV := .venv/bin
-C_FILES = csrc/*.[ch] csrc/*/*.[ch] tools/*.c examples/*/*.[ch]*
+C_FILES = csrc/*.[ch] csrc/*/*.[ch] csrc/*/*/*.[ch] csrc/*/*/*/*.[ch] tools/*.c examples/*/*.[ch]*
 SHELL_FILES := tools/*.sh .ci/run
 PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
 

@@ -14,7 +14,7 @@ setup(
     package_data={
         "": ["py.typed", "*.pyi", "templates/*", "static/*"],
         # Headers for kernels of a user's own, and the sources that `fencepost show` prints.
-        SOURCES: ["*.[ch]", "*/*.[ch]", "own/*"],
+        SOURCES: ["**/*.[ch]", "own/*"],
     },
     include_package_data=False,
     cffi_modules=["csrc/build_kernels.py:ffibuilder"],

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import EngineError, UsageError
+from fencepost.bench.sources import CSRC
 
 PROFILE_NAMES = ("quick", "standard", "rigorous")
 
@@ -151,7 +152,8 @@ class KernelInfo:
         if self.object:
             return self.own_source
         recorded = Path(self.file)
-        beside = Path(__file__).resolve().parent.parent / "csrc" / "kernels" / recorded.name
+        # Compiled from the project's root, so that the path begins with csrc/.
+        beside = CSRC.parent / recorded
         for path in (recorded, beside):
             if path.is_absolute() and path.is_file():
                 return path

@@ -1,7 +1,7 @@
 """The engine of `fencepost run --profile pgo`: the suite as usual, and the loops of branch/pgo with measured profiles.
 
-gcc compiles csrc/pgo/loop.c three times: plainly, and with the profile of a training run over data that is all false or
-all true. Everything happens in a folder that the caller throws away afterwards.
+gcc compiles csrc/kernels/branch/pgo/loop.c three times: plainly, and with the profile of a training run over data that
+is all false or all true. Everything happens in a folder that the caller throws away afterwards.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from fencepost.bench.engine import MODULE
 from fencepost.bench.errors import EngineError, MeasureError
 from fencepost.bench.sources import CSRC, build_script
 
-LOOP = CSRC / "pgo" / "loop.c"
-TRAINER = CSRC / "pgo" / "train.c"
+LOOP = CSRC / "kernels" / "branch" / "pgo" / "loop.c"
+TRAINER = CSRC / "kernels" / "branch" / "pgo" / "train.c"
 TRAININGS = {"pgo_false": (), "pgo_true": ("true",)}
 """Names of the loops that have a profile, and the arguments of the training run that makes it."""
 PLAIN = "pgo_none"
@@ -91,7 +91,8 @@ def _link(gcc: str, build: ModuleType, folder: Path, loops: Sequence[Path]) -> P
     include = [f"-I{CSRC}", f"-I{sysconfig.get_path('include')}", f"-ffile-prefix-map={folder}=."]
     define = f'-DFENCEPOST_FLAGS="{" ".join(flags)}"'
     sources = [wrapper, *(build.ROOT / source for source in build.sources())]
-    objects = [folder / f"{source.stem}.o" for source in sources]
+    # Numbered: sources in different folders may have the same name.
+    objects = [folder / f"{number}-{source.stem}.o" for number, source in enumerate(sources)]
     commands = [
         [gcc, *flags, define, "-fPIC", *include, "-c", "-o", str(made), str(source)]
         for source, made in zip(sources, objects, strict=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def peers_command(
     folder: Path, rounds: int | None, seed: int | None, out: Path | None, stored: str | None, as_json: bool
 ) -> None:
-    """Measure the rings of csrc/ring beside those peers in FOLDER whose headers are installed, and print the ratios.
+    """Measure our rings (csrc/lib/ring) beside those peers in FOLDER whose headers are installed, and print the ratios.
 
     All are rows of one run: in every round each comes once, in shuffled order, on the same two CPUs.
     """

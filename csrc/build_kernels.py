@@ -1,8 +1,8 @@
-"""The cffi script: all of csrc, kernels and rings found by name, as one extension module.
+"""The cffi script: all of csrc (engine, libraries, kernels), found by where it lies, as one extension module.
 
 The declarations that Python sees are the part of kernel.h between the marks ``cffi: begin`` and ``cffi: end``, so that
-there is no second list of them. A new kernel is a new file in kernels/ and nothing else: the folder itself is a
-dependency, so that a deleted file rebuilds as well.
+there is no second list of them. A new kernel is a new file in a folder of kernels/ and nothing else: the folders
+themselves are dependencies, so that a deleted file rebuilds as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import cffi
 
 CSRC = Path(__file__).resolve().parent
 ROOT = CSRC.parent
-ENGINE = ("registry.c", "object.c", "sampler.c", "team.c", "memory.c", "probe.c")
 
 FLAGS = [
     "-std=gnu11",
@@ -45,17 +44,23 @@ def declarations() -> str:
     return re.sub(r"/\*.*?\*/", "", match.group(1), flags=re.DOTALL)
 
 
+def engine_files() -> list[Path]:
+    """The engine and the libraries: all that is compiled but the kernels. The self-test is a program of its own."""
+    engine = sorted(path for path in (CSRC / "engine").glob("*.c") if path.name != "selftest.c")
+    return [*engine, *sorted((CSRC / "lib").glob("*/*.c"))]
+
+
 def sources() -> list[str]:
-    """Engine, rings and kernels, relative to the project's root (setuptools refuses absolute paths)."""
-    folders = ("ring", "kernels")
-    files = [CSRC / name for name in ENGINE] + [path for name in folders for path in sorted((CSRC / name).glob("*.c"))]
+    """Engine, libraries and kernels, relative to the project's root (setuptools refuses absolute paths)."""
+    files = [*engine_files(), *sorted((CSRC / "kernels").glob("*/*.c"))]
     return [str(path.relative_to(ROOT)) for path in files]
 
 
 def dependencies() -> list[str]:
     """What the extension is rebuilt for, beyond its sources."""
-    headers = [*CSRC.glob("*.h"), *CSRC.glob("*/*.h"), CSRC / "build_kernels.py", CSRC / "kernels", CSRC / "ring"]
-    return sorted(str(path.relative_to(ROOT)) for path in headers)
+    rooms = [CSRC / name for name in ("engine", "lib", "kernels")]
+    folders = [*rooms, *(path for room in rooms for path in room.rglob("*") if path.is_dir())]
+    return sorted(str(path.relative_to(ROOT)) for path in [*CSRC.rglob("*.h"), CSRC / "build_kernels.py", *folders])
 
 
 def stated_flags() -> str:

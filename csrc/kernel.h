@@ -206,7 +206,7 @@ const char *registry_fault(void);
 unsigned registry_count(void);
 const struct kernel *registry_get(unsigned index);
 /*
- * Load kernels of a user's own: a shared object made as in csrc/object.c, beside this engine and beside others, so that two objects
+ * Load kernels of a user's own: a shared object made as in csrc/engine/object.c, beside this engine and beside others, so that two objects
  * may hold a kernel of the same name each. Returns its kernels and their number; NULL with one sentence in `reason` when it cannot be
  * loaded, is of another ENGINE_ABI, or a kernel in it is at fault (none at all, a name used twice, no check). The object stays loaded.
  */
@@ -299,7 +299,7 @@ static inline int leader_has_ended(const struct worker *worker)
 extern const struct kernel *const __start_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 
-/* What an object with kernels of a user's own shows to the engine that loads it: see csrc/object.c. */
+/* What an object with kernels of a user's own shows to the engine that loads it: see csrc/engine/object.c. */
 struct kernel_object {
     unsigned abi, kernel_bytes; /* ENGINE_ABI and sizeof(struct kernel) of the headers it was compiled with */
     const struct kernel *const *begin, *const *end;

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -104,21 +105,27 @@ def compile_engine(folder: Path, source: str, extra_declarations: str = "") -> E
     return compile_files(folder, [kernel_file], extra_declarations)
 
 
-def compile_files(folder: Path, files: list[Path], extra_declarations: str = "") -> Engine:
-    """Compile the engine with kernel files and load it. Unlike the product its symbols are visible, for cffi."""
+def compile_files(
+    folder: Path, files: list[Path], extra_declarations: str = "", include: Sequence[Path] = ()
+) -> Engine:
+    """Compile the engine with kernel files and load it. Unlike the product its symbols are visible, for cffi.
+
+    Headers are looked for in the folders of `include` before csrc/.
+    """
     library = folder / "engine.so"
-    _compile(["-shared", "-o", str(library), *engine_objects(), *map(str, files), "-lm", "-ldl"])
+    places = [f"-I{place}" for place in include]
+    _compile([*places, "-shared", "-o", str(library), *engine_objects(), *map(str, files), "-lm", "-ldl"])
     return Engine(library, extra_declarations)
 
 
 @functools.cache
 def engine_objects() -> tuple[str, ...]:
-    """The engine's own files and the rings, compiled once for all tests of this process."""
+    """The engine's own files and the libraries, compiled once for all tests of this process."""
     folder = Path(tempfile.mkdtemp(prefix="fencepost-engine-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     objects = []
-    for path in [*(CSRC / name for name in build_script().ENGINE), *CSRC.glob("ring/*.c")]:
-        objects.append(str(folder / f"{path.name}.o"))
+    for number, path in enumerate(build_script().engine_files()):
+        objects.append(str(folder / f"{number}-{path.name}.o"))
         _compile(["-c", "-o", objects[-1], str(path)])
     return tuple(objects)
 
@@ -126,5 +133,5 @@ def engine_objects() -> tuple[str, ...]:
 def _compile(arguments: list[str]) -> None:
     flags = [flag for flag in build_script().FLAGS if not flag.startswith("-fvisibility")]
     # -Bsymbolic: an engine that this process opened globally, for a user's own kernels, must not stand in for this one.
-    command = [os.environ.get("CC") or "cc", *flags, "-fPIC", "-Wl,-Bsymbolic", f"-I{CSRC}", *arguments]
+    command = [os.environ.get("CC") or "cc", *flags, "-fPIC", "-Wl,-Bsymbolic", *arguments, f"-I{CSRC}"]
     subprocess.run(command, check=True, capture_output=True, text=True)

@@ -14,13 +14,13 @@ static void (*test_point)(const char *name);
     } while (0)
 
 /* The library calls the one below; its own gets another name. */
-#include "ring/ring.h"
+#include "lib/ring/ring.h"
 #define ring_wait_longer ring_wait_longer_unused
-#include "ring/ring.c"
+#include "lib/ring/ring.c"
 #undef ring_wait_longer
-#include "ring/mpmc.c"
-#include "ring/mpsc.c"
-#include "ring/overwrite.c"
+#include "lib/ring/mpmc.c"
+#include "lib/ring/mpsc.c"
+#include "lib/ring/overwrite.c"
 
 #define STUCK (-1L)
 static jmp_buf *innermost;

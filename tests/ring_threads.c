@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ring/mpmc.h"
-#include "ring/mpsc.h"
-#include "ring/overwrite.h"
+#include "lib/ring/mpmc.h"
+#include "lib/ring/mpsc.h"
+#include "lib/ring/overwrite.h"
 
 #define MOST_THREADS 16
 #define MOST_BULK 64

@@ -43,7 +43,7 @@ def engine_path() -> Path:
     spec.loader.exec_module(build)
     import cffi
 
-    sources = [ROOT / "csrc" / name for name in build.ENGINE]
+    sources = build.engine_files()
     inputs = [
         *sources,
         *(ROOT / "csrc").glob("**/*.h"),

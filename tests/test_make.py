@@ -209,10 +209,10 @@ class Checkout:
 
     def __init__(self, root: Path, path: Path) -> None:
         self.root, self.path = root, path
-        (root / "csrc" / "kernels").mkdir(parents=True)
+        (root / "csrc" / "kernels" / "topic").mkdir(parents=True)
         (root / "bench").mkdir()
         shutil.copytree(ROOT / "tools", root / "tools")
-        for name in ("pyproject.toml", "setup.py", "csrc/build_kernels.py", "csrc/kernel.h", "csrc/kernels/a.c"):
+        for name in ("pyproject.toml", "setup.py", "csrc/build_kernels.py", "csrc/kernel.h", "csrc/kernels/topic/a.c"):
             (root / name).write_text(f"{name}\n", encoding="utf-8")
         self.notes = path.parent / "notes"
         include = path.parent / "include"
@@ -279,7 +279,7 @@ def test_development_needs_more_once(checkout: Checkout) -> None:
     assert checkout.steps("runtime") == []
 
 
-@pytest.mark.parametrize("name", ["csrc/kernels/a.c", "csrc/kernel.h", "csrc/build_kernels.py", "setup.py"])
+@pytest.mark.parametrize("name", ["csrc/kernels/topic/a.c", "csrc/kernel.h", "csrc/build_kernels.py", "setup.py"])
 def test_a_change_rebuilds_the_extension_only(checkout: Checkout, name: str) -> None:
     checkout.steps()
     (checkout.root / name).write_text("changed\n", encoding="utf-8")
@@ -289,11 +289,11 @@ def test_a_change_rebuilds_the_extension_only(checkout: Checkout, name: str) -> 
 
 def test_the_set_of_kernels_counts(checkout: Checkout) -> None:
     checkout.steps()
-    (checkout.root / "csrc/kernels/b.c").touch()
+    (checkout.root / "csrc/kernels/topic/b.c").touch()
     assert checkout.steps() == ["extension"]
-    (checkout.root / "csrc/kernels/b.c").rename(checkout.root / "csrc/kernels/c.c")
+    (checkout.root / "csrc/kernels/topic/b.c").rename(checkout.root / "csrc/kernels/topic/c.c")
     assert checkout.steps() == ["extension"]
-    (checkout.root / "csrc/kernels/c.c").unlink()
+    (checkout.root / "csrc/kernels/topic/c.c").unlink()
     assert checkout.steps() == ["extension"]
     assert checkout.steps() == []
 
@@ -347,7 +347,7 @@ def test_a_failed_build_leaves_no_old_extension(checkout: Checkout) -> None:
     checkout.steps()
     bad = checkout.root / "uncompilable"
     bad.touch()
-    (checkout.root / "csrc/kernels/a.c").write_text("changed\n", encoding="utf-8")
+    (checkout.root / "csrc/kernels/topic/a.c").write_text("changed\n", encoding="utf-8")
     run = checkout.install()
     assert run.returncode == 2
     assert "a.c:1: error" in run.stderr

@@ -323,7 +323,7 @@ def test_the_package_carries_what_kernel_files_include(tmp_path: Path) -> None:
         [*command, "egg_info", "--egg-base", str(tmp_path)], cwd=runtime.ROOT, check=True, capture_output=True
     )
     installed = tmp_path / "lib" / "fencepost" / "csrc"
-    for pattern in ("*.h", "*/*.h", "own/*", "build_kernels.py"):
+    for pattern in ("**/*.h", "**/*.c", "own/*", "build_kernels.py"):
         wanted = {path.relative_to(runtime.ROOT / "csrc") for path in (runtime.ROOT / "csrc").glob(pattern)}
         assert wanted and wanted <= {path.relative_to(installed) for path in installed.glob(pattern)}
 

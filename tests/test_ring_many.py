@@ -59,7 +59,7 @@ DECLARATIONS += """
 """
 
 Fault = tuple[str, str, str]
-"""File of csrc/ring, what stands in it once, and what the fault makes of it."""
+"""File of csrc/lib/ring, what stands in it once, and what the fault makes of it."""
 
 
 def compiler(*names: str) -> str:
@@ -72,13 +72,13 @@ def compiler(*names: str) -> str:
 
 
 def plant(folder: Path, fault: Fault | None) -> Path:
-    """A copy of csrc/ring with the fault in it; the folder to include from."""
-    shutil.copytree(CSRC / "ring", folder / "ring")
+    """A copy of csrc/lib/ring with the fault in it; the folder to include from."""
+    shutil.copytree(CSRC / "lib" / "ring", folder / "lib" / "ring")
     if fault:
         file, whole, broken = fault
-        text = (folder / "ring" / file).read_text(encoding="utf-8")
+        text = (folder / "lib" / "ring" / file).read_text(encoding="utf-8")
         assert text.count(whole) == 1, f"{file} no longer has once what this test breaks: {whole}"
-        (folder / "ring" / file).write_text(text.replace(whole, broken), encoding="utf-8")
+        (folder / "lib" / "ring" / file).write_text(text.replace(whole, broken), encoding="utf-8")
     return folder
 
 
@@ -717,7 +717,12 @@ def threads(folder: Path, fault: Fault | None, *options: str) -> Path:
     """ring_threads.c as a program."""
     made, sources = folder / "threads", plant(folder, fault)
     command = [compiler("gcc", "clang"), "-std=gnu11", "-O2", "-g", "-w", *options, "-pthread", f"-I{sources}"]
-    command += ["-o", str(made), str(ROOT / "tests" / "ring_threads.c"), *map(str, sorted(sources.glob("ring/*.c")))]
+    command += [
+        "-o",
+        str(made),
+        str(ROOT / "tests" / "ring_threads.c"),
+        *map(str, sorted(sources.glob("lib/ring/*.c"))),
+    ]
     subprocess.run(command, check=True)
     return made
 
@@ -813,4 +818,6 @@ def test_headers_are_plain_c_and_cpp(language: str, index: int, tmp_path: Path) 
             "c++" if "+" in language else "c",
             f"-DRING_INDEX=uint{index}_t",
         ]
-        subprocess.run([*command, "-c", "-o", str(tmp_path / "object"), str(CSRC / "ring" / source)], check=True)
+        subprocess.run(
+            [*command, "-c", "-o", str(tmp_path / "object"), str(CSRC / "lib" / "ring" / source)], check=True
+        )

@@ -139,7 +139,7 @@ def test_too_few_points_are_no_picture(tmp_path: Path, cases: list[Case]) -> Non
 
 # ---- kernels ----
 
-STEADY, BURST, LOG = "ring_overwrite_steady.c", "ring_overwrite.c", "ring_printk.c"
+STEADY, BURST, LOG = "ring/overwrite.c", "ring/overwrite_burst.c", "ring/printk.c"
 CAPACITY, PERIOD_NS = 16, 500
 
 
@@ -204,15 +204,15 @@ CASES = {
 @pytest.mark.parametrize("fault", RING_FAULTS)
 def test_kernels_notice_a_ring_with_a_fault(fault: str, tmp_path: Path) -> None:
     """One engine a fault, with all kernels of the overwriting ring in it."""
-    header = (CSRC / "ring" / "overwrite.h").read_text(encoding="utf-8")
+    header = (CSRC / "lib" / "ring" / "overwrite.h").read_text(encoding="utf-8")
     whole, broken = RING_FAULTS[fault]
     assert header.count(whole) == 1, f"overwrite.h no longer has once what this test breaks: {whole}"
-    header = header.replace('#include "ring.h"', '#include "ring/ring.h"')
+    header = header.replace('#include "ring.h"', '#include "lib/ring/ring.h"')
     (tmp_path / "overwrite.h").write_text(header.replace(whole, broken), encoding="utf-8")
     for name, (source, values, cpus) in CASES.items():
         folder = tmp_path / source
-        folder.mkdir(exist_ok=True)
-        kernel = engine_of(folder, source, ('#include "ring/overwrite.h"', f'#include "{tmp_path}/overwrite.h"'))
+        folder.mkdir(parents=True, exist_ok=True)
+        kernel = engine_of(folder, source, ('#include "lib/ring/overwrite.h"', f'#include "{tmp_path}/overwrite.h"'))
         # Where nothing is lost nothing can be told wrongly, and threads that are kept from their CPU may lose nothing.
         measured = first_that(lambda trial: trial.status < 0, functools.partial(kernel.measure, name, values, cpus))
         assert measured.status < 0, f"{name} has not noticed: {fault}"

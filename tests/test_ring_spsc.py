@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parent.parent
-RINGS = ROOT / "csrc" / "ring"
+RINGS = ROOT / "csrc" / "lib" / "ring"
 SOAK = ROOT / "tools" / "soak.c"
 EINVAL = 22
 

@@ -54,7 +54,7 @@ place=$root
 packages=$(digest pyproject.toml | cksum)
 extension=$({
     printf '%s\n' "$root" "${CC:-}" "${CFLAGS:-}" "${LDFLAGS:-}" "$packages"
-    digest setup.py csrc/*.py csrc/*.[ch] csrc/*/*.[ch]
+    digest setup.py csrc/*.py csrc/*.[ch] csrc/*/*.[ch] csrc/*/*/*.[ch]
 } | cksum)
 
 right_place() {

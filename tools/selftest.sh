@@ -33,7 +33,7 @@ compile_all() {
     shift
     rm -rf "$objects"
     mkdir "$objects" || return 1
-    printf '%s\n' csrc/*.c csrc/ring/*.c csrc/kernels/*.c | grep -vxF "${without:-none}" |
+    printf '%s\n' csrc/engine/*.c csrc/lib/*/*.c csrc/kernels/*/*.c | grep -vxF "${without:-none}" |
         xargs -P "$(nproc)" -I SOURCE sh "$0" compile SOURCE "$objects" "$@"
 }
 
@@ -67,7 +67,8 @@ warnings)
     done
     ;;
 compile) # SOURCE FOLDER COMPILER OPTION…: one source, for compile_all
-    source=$2 object=$3/$(basename "$(dirname "$2")").$(basename "$2" .c).o
+    # Named after the whole path: files of one name lie in several folders.
+    source=$2 object=$3/$(printf '%s' "${2%.c}" | tr / .).o
     shift 3
     # shellcheck disable=SC2086
     "$@" $flags -c -o "$object" "$source" || exit 1
@@ -93,7 +94,7 @@ sanitize)
 architectures)
     # Linked statically, so that qemu needs no libraries of the other architecture. A static program cannot load the shared objects
     # that object.c is for, and no case of the self-test does.
-    without=csrc/object.c
+    without=csrc/engine/object.c
     for arch in aarch64 riscv64; do
         have "$arch-linux-gnu-gcc" "qemu-$arch" || continue
         # Emulated: qemu orders memory as its host does and as its translation leaves it (seen: a load-acquire that passes a

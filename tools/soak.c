@@ -1,5 +1,5 @@
 /*
- * Long two-thread runs over the rings of csrc/ring: order, loss, duplication and torn items, for `make soak` and, in short, for the
+ * Long two-thread runs over the rings of csrc/lib/ring: order, loss, duplication and torn items, for `make soak` and, in short, for the
  * tests and the thread sanitizer. A plain program; prints one line a case in the manner of TAP, the exit status is the number of failures.
  *
  *   soak spsc ITEMS    so many items in all, half of them through the lazy form, of several sizes, alone and in batches
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ring/spsc.h"
+#include "lib/ring/spsc.h"
 
 #define MOST_WORDS 32
 #define MOST_BATCH 32

@@ -40,9 +40,9 @@ template <class T> using AtomicMpmc = Atomic<T, false>;
 PEER_TEMPLATE(atomic_queue_spsc, AtomicSpsc)
 PEER_TEMPLATE(atomic_queue_mpmc, AtomicMpmc)
 #define RING atomic_queue_spsc
-#include "kernels/ring_trial.h"
+#include "kernels/ring/trial.h"
 PEER_SPSC(atomic_queue_spsc, "atomic_queue")
 
 #define RING atomic_queue_mpmc
-#include "kernels/ring_many.h"
+#include "kernels/ring/many.h"
 PEER_MPMC(atomic_queue_mpmc, "atomic_queue")

@@ -57,9 +57,9 @@ PEER_TEMPLATE(boost_mpmc, BoostMpmc)
 
 #define RING boost_spsc
 #define RING_HAS_BULK
-#include "kernels/ring_trial.h"
+#include "kernels/ring/trial.h"
 PEER_SPSC(boost_spsc, "boost::lockfree::spsc_queue")
 
 #define RING boost_mpmc
-#include "kernels/ring_many.h"
+#include "kernels/ring/many.h"
 PEER_MPMC(boost_mpmc, "boost::lockfree::queue")

@@ -85,9 +85,9 @@ CK_ADAPTER(mpmc, trydequeue_mpmc)
 #define ck_mpmc_destroy ck_destroy
 
 #define RING ck_spsc
-#include "kernels/ring_trial.h"
+#include "kernels/ring/trial.h"
 PEER_SPSC(ck_spsc, "ck_ring")
 
 #define RING ck_mpmc
-#include "kernels/ring_many.h"
+#include "kernels/ring/many.h"
 PEER_MPMC(ck_mpmc, "ck_ring")

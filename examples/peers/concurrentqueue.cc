@@ -72,5 +72,5 @@ PEER_TEMPLATE(concurrentqueue_mpmc, Camel)
 PEER_TEMPLATE_BULK(concurrentqueue_mpmc, Camel)
 #define RING concurrentqueue_mpmc
 #define RING_HAS_BULK
-#include "kernels/ring_many.h"
+#include "kernels/ring/many.h"
 PEER_MPMC(concurrentqueue_mpmc, "concurrentqueue")

@@ -1,6 +1,6 @@
 /*
  * What the files of this folder share: the rows that every peer has, measured by the harness of the suite's own rings
- * (csrc/kernels/ring_trial.h, ring_many.h) and with the same parameters.
+ * (csrc/kernels/ring/trial.h, ring/many.h) and with the same parameters.
  *
  * A file says in a line "peer: header FILE package NAME" what it needs and where Debian has it; `make peers` leaves out those whose
  * header is missing.
@@ -8,8 +8,8 @@
 #ifndef PEER_H
 #define PEER_H
 
-#include "kernels/ring_many.h"
-#include "kernels/ring_trial.h"
+#include "kernels/ring/many.h"
+#include "kernels/ring/trial.h"
 
 #define PEER_SPSC(ring, library)                                                                                       \
     KERNEL(ring, .name = "peer/" #ring, .summary = library ", one producer and one consumer",                          \

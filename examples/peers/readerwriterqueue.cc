@@ -27,5 +27,5 @@ template <class T> struct Rwq {
 
 PEER_TEMPLATE(rwq_spsc, Rwq)
 #define RING rwq_spsc
-#include "kernels/ring_trial.h"
+#include "kernels/ring/trial.h"
 PEER_SPSC(rwq_spsc, "readerwriterqueue")

@@ -72,20 +72,20 @@ RTE_ADAPTER(rte_hts_mpmc, mp_hts_enqueue, mc_hts_dequeue, RING_F_MP_HTS_ENQ | RI
 
 #define RING rte_spsc
 #define RING_HAS_BULK
-#include "kernels/ring_trial.h"
+#include "kernels/ring/trial.h"
 PEER_SPSC(rte_spsc, "rte_ring")
 
 #define RING rte_mpmc
 #define RING_HAS_BULK
-#include "kernels/ring_many.h"
+#include "kernels/ring/many.h"
 PEER_MPMC(rte_mpmc, "rte_ring")
 
 #define RING rte_rts_mpmc
 #define RING_HAS_BULK
-#include "kernels/ring_many.h"
+#include "kernels/ring/many.h"
 PEER_MPMC(rte_rts_mpmc, "rte_ring with relaxed tail sync")
 
 #define RING rte_hts_mpmc
 #define RING_HAS_BULK
-#include "kernels/ring_many.h"
+#include "kernels/ring/many.h"
 PEER_MPMC(rte_hts_mpmc, "rte_ring with head/tail sync")

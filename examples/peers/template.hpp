@@ -1,5 +1,5 @@
 /*
- * For the peers that are templates over the type of an item. PEER_TEMPLATE(name, Queue) gives the functions of ring_trial.h for
+ * For the peers that are templates over the type of an item. PEER_TEMPLATE(name, Queue) gives the functions of ring/trial.h for
  * `template <class T> struct Queue` with a constructor from the capacity, bool try_push(const T &) and bool try_pop(T &).
  */
 #ifndef PEER_TEMPLATE_HPP

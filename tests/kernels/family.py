@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,15 +54,18 @@ def names(engine: Engine) -> set[str]:
 
 
 def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]]) -> Engine:
-    """Kernel files with faults planted in them: by file, what stands there and what the fault makes of it.
+    """Kernel files with faults planted in them: what stands there and what the fault makes of it.
 
-    Faults in headers are planted as well; all kernel files of the named topics are compiled.
+    By path below csrc/kernels. Faults in headers are planted as well; all kernel files of the named topics are compiled.
     """
-    topics = {re.split(r"[_.]", file)[0] for file in faults}
-    for path in [*KERNELS.glob("*.h"), *(path for topic in topics for path in KERNELS.glob(f"{topic}_*.c"))]:
+    topics = {Path(file).parent.name for file in faults}
+    copied = folder / "kernels"
+    for path in [*KERNELS.rglob("*.h"), *(path for topic in topics for path in KERNELS.glob(f"{topic}/*.c"))]:
+        name = path.relative_to(KERNELS).as_posix()
         source = path.read_text(encoding="utf-8")
-        for whole, broken in faults.get(path.name, ()):
-            assert source.count(whole) == 1, f"{path.name} no longer has once what this test breaks: {whole}"
+        for whole, broken in faults.get(name, ()):
+            assert source.count(whole) == 1, f"{name} no longer has once what this test breaks: {whole}"
             source = source.replace(whole, broken)
-        (folder / path.name).write_text(source, encoding="utf-8")
-    return compile_files(folder, sorted(folder.glob("*.c")))
+        (copied / name).parent.mkdir(parents=True, exist_ok=True)
+        (copied / name).write_text(source, encoding="utf-8")
+    return compile_files(folder, sorted(copied.glob("*/*.c")), include=[folder])

@@ -17,7 +17,7 @@ from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions, i
 from kernels.family import EILSEQ, EINVAL, ENOTSUP, KERNELS, compile_broken, measure, metrics, names, parameters
 from kernels.trial import program
 
-FILES = sorted(KERNELS.glob("branch_*.c"))
+FILES = sorted(KERNELS.glob("branch/*.c"))
 HAS_LOADED = {"x86_64", "aarch64"}
 HINTS = ("plain", "likely", "unlikely", "even", "cold")
 
@@ -81,7 +81,7 @@ def loops_like(source: str, toolchain: Toolchain, wanted: list[str]) -> dict[str
 @each_toolchain
 @pytest.mark.parametrize(
     ("source", "function"),
-    [("branch_pattern.c", "walk_branch"), ("branch_capacity.c", "step"), ("branch_learning.c", "walk_once")],
+    [("branch/pattern.c", "walk_branch"), ("branch/capacity.c", "step"), ("branch/learning.c", "walk_once")],
 )
 def test_there_is_one_jump_on_an_outcome(source: str, function: str, toolchain: Toolchain) -> None:
     if toolchain.arch not in JUMPING:
@@ -103,7 +103,7 @@ def test_there_is_one_jump_on_an_outcome(source: str, function: str, toolchain: 
 def test_the_twin_has_no_jump_but_its_own(toolchain: Toolchain) -> None:
     if toolchain.arch not in BRANCH_FREE:
         pytest.skip(f"the loop is not written for {toolchain.arch}")
-    found = loops_like("branch_pattern.c", toolchain, BRANCH_FREE[toolchain.arch])
+    found = loops_like("branch/pattern.c", toolchain, BRANCH_FREE[toolchain.arch])
     (loop,) = found["walk_branch_free"]
     assert [step.address for step in jumps(loop)] == [loop[-1].address]
     assert sum(CHOOSES.match(step.mnemonic) is not None for step in loop) == 1
@@ -122,7 +122,7 @@ def test_a_block_is_64_conditional_jumps(toolchain: Toolchain) -> None:
     if toolchain.arch not in SLOT:
         pytest.skip(f"the block is not written for {toolchain.arch}")
     slot = SLOT[toolchain.arch]
-    (block,) = loops(functions("branch_penalty.c", toolchain)["toss"])
+    (block,) = loops(functions("branch/penalty.c", toolchain)["toss"])
     assert [step.target for step in jumps(block)][-1] == block[0].address
     assert len(jumps(block)) == 64 + 1
     jump = slot.index(mnemonics(jumps(block))[0])
@@ -141,7 +141,7 @@ def test_a_block_is_64_conditional_jumps(toolchain: Toolchain) -> None:
 def test_the_loaded_condition_is_a_jump_on_a_byte(toolchain: Toolchain) -> None:
     if toolchain.arch not in HAS_LOADED:
         pytest.skip(f"the loop is not written for {toolchain.arch}")
-    (loop,) = innermost_loops(functions("branch_penalty_loaded.c", toolchain)["run"])
+    (loop,) = innermost_loops(functions("branch/penalty_loaded.c", toolchain)["run"])
     assert len(jumps(loop)) == 2
     assert sum(step.has_memory_operand for step in loop) == 1
     load = next(i for i, step in enumerate(loop) if step.has_memory_operand)
@@ -153,7 +153,7 @@ def test_the_loaded_condition_is_a_jump_on_a_byte(toolchain: Toolchain) -> None:
 def test_a_run_is_16384_jumps_8_bytes_apart(toolchain: Toolchain) -> None:
     if toolchain.arch not in HAS_LOADED:
         pytest.skip(f"the runs are not written for {toolchain.arch}")
-    listing = functions("branch_footprint.c", toolchain)
+    listing = functions("branch/footprint.c", toolchain)
     for run, jump, filler in (
         ("taken", {"jmp", "b"}, {"int3", "udf"}),
         ("never", {"jb", "cbnz"}, {"xchg", "nop"}),
@@ -178,7 +178,7 @@ def test_a_run_is_16384_jumps_8_bytes_apart(toolchain: Toolchain) -> None:
 
 def hinted(hint: str, toolchain: Toolchain) -> list[Instruction]:
     """Everything that belongs to one loop of branch/likely: gcc puts what is cold into a part of its own."""
-    listing = functions("branch_likely.c", toolchain)
+    listing = functions("branch/likely.c", toolchain)
     parts = [body for name, body in listing.items() if name in (f"loop_{hint}", f"loop_{hint}.cold")]
     assert parts
     return sorted((step for part in parts for step in part), key=lambda step: step.address)
@@ -186,7 +186,7 @@ def hinted(hint: str, toolchain: Toolchain) -> list[Instruction]:
 
 def wording(hint: str, toolchain: Toolchain) -> list[str]:
     """The text of a loop's function, addresses left out; targets count from the function's beginning."""
-    body = functions("branch_likely.c", toolchain)[f"loop_{hint}"]
+    body = functions("branch/likely.c", toolchain)[f"loop_{hint}"]
     lines = []
     for step in body:
         if "nop" in f"{step.mnemonic} {step.operands}" or step.mnemonic == "xchg":
@@ -287,7 +287,7 @@ PATTERN = """
 
 @pytest.mark.parametrize(("pattern", "taken_pct"), [(0, 50), (1, 50), (1, 20), (2, 50), (2, 5), (3, 50)])
 def test_a_pattern_is_what_it_is_called(pattern: int, taken_pct: int, tmp_path: Path) -> None:
-    lines = program(tmp_path, "branch_pattern.c", PATTERN % (pattern, taken_pct))
+    lines = program(tmp_path, "branch/pattern.c", PATTERN % (pattern, taken_pct))
     if lines == ["unsupported"]:
         pytest.skip("the loop is not written for this architecture")
     (outcomes,) = lines
@@ -426,7 +426,7 @@ def test_penalty_has_a_figure_for_each_number_of_coins(engine: Engine, slots: st
 def test_slots_are_drawn_anew_or_stay(tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "branch_penalty.c",
+        "branch/penalty.c",
         """
     uint64_t seed = 7, any = 0;
     int right = 1;
@@ -499,13 +499,13 @@ def test_pgo_says_what_it_needs_in_an_ordinary_build(engine: Engine) -> None:
 # ---- checks notice what they are there for ----
 
 FAULTS = {
-    "branch/pattern": ("branch_outcomes.h", "zeros += count_zeros(walk->outcomes + position, n);", "zeros += n;"),
-    "branch/learning": ("branch_learning.c", "lessons->zeros += counted;", "lessons->zeros += counted + (pass == 7);"),
-    "branch/penalty": ("branch_penalty.c", "for (int i = 0; i < BLOCKS; i++) {\n        uint64_t word",
+    "branch/pattern": ("branch/outcomes.h", "zeros += count_zeros(walk->outcomes + position, n);", "zeros += n;"),
+    "branch/learning": ("branch/learning.c", "lessons->zeros += counted;", "lessons->zeros += counted + (pass == 7);"),
+    "branch/penalty": ("branch/penalty.c", "for (int i = 0; i < BLOCKS; i++) {\n        uint64_t word",
                        "for (int i = 1; i < BLOCKS; i++) {\n        uint64_t word"),
-    "branch/penalty_loaded": ("branch_penalty_loaded.c", "field->zeros += zeros;", "field->zeros += zeros + 1;"),
-    "branch/footprint": ("branch_footprint.c", "footprint->calls += calls;", "footprint->calls += calls - 1;"),
-    "branch/likely": ("branch_likely_loop.h", "*rare += count;", "*rare += count + 1;"),
+    "branch/penalty_loaded": ("branch/penalty_loaded.c", "field->zeros += zeros;", "field->zeros += zeros + 1;"),
+    "branch/footprint": ("branch/footprint.c", "footprint->calls += calls;", "footprint->calls += calls - 1;"),
+    "branch/likely": ("branch/likely_loop.h", "*rare += count;", "*rare += count + 1;"),
 }  # fmt: skip
 
 
@@ -528,7 +528,7 @@ def test_check_notices_a_fault(faulty: Engine, name: str) -> None:
 
 
 def test_check_of_likely_notices_a_loop_that_does_less(tmp_path: Path) -> None:
-    faults = {"branch_likely_loop.h": [("sum += i;", "sum += i & ~UINT64_C(1);")]}
+    faults = {"branch/likely_loop.h": [("sum += i;", "sum += i & ~UINT64_C(1);")]}
     measured = measure(compile_broken(tmp_path, faults), "branch/likely")
     assert measured.status == EILSEQ
     assert "sum is wrong" in measured.reason
@@ -549,7 +549,7 @@ def require(*tools: str) -> None:
 WALK = """
 #include <stdio.h>
 #include <stdlib.h>
-#include "kernels/branch_pattern.c"
+#include "kernels/branch/pattern.c"
 
 int main(int count, char **words)
 {

@@ -17,7 +17,7 @@ from engines import CSRC, Engine, Measured, compile_files
 from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions
 
 KERNELS = CSRC / "kernels"
-FILES = sorted(KERNELS.glob("clock_*.c"))
+FILES = sorted(KERNELS.glob("clock/*.c"))
 ENOTSUP, EINVAL, EILSEQ = -95, -22, -84
 LENGTHS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 NATIVE = {"x86_64": "an x86-64 CPU", "aarch64": "an AArch64 CPU", "riscv64": "a 64-bit RISC-V CPU"}
@@ -73,15 +73,15 @@ def labels_of(file: str, macro: str) -> list[str]:
     return ["_to_".join(re.split(r",\s*", words)) for words in re.findall(r"X\(([a-z0-9_, ]+)\)", match[1])]
 
 
-X86_64_READS = labels_of("clock_reads.h", "X86_64_READS")
+X86_64_READS = labels_of("clock/reads.h", "X86_64_READS")
 READS = [
     *X86_64_READS,
-    *labels_of("clock_reads.h", "AARCH64_READS"),
-    *labels_of("clock_reads.h", "RISCV64_READS"),
+    *labels_of("clock/reads.h", "AARCH64_READS"),
+    *labels_of("clock/reads.h", "RISCV64_READS"),
     "monotonic_raw",
 ]
-X86_64_PAIRS = labels_of("clock_bias.c", "X86_64_PAIRS")
-PAIRS = [*X86_64_PAIRS, *labels_of("clock_bias.c", "AARCH64_PAIRS"), *labels_of("clock_bias.c", "RISCV64_PAIRS")]
+X86_64_PAIRS = labels_of("clock/bias.c", "X86_64_PAIRS")
+PAIRS = [*X86_64_PAIRS, *labels_of("clock/bias.c", "AARCH64_PAIRS"), *labels_of("clock/bias.c", "RISCV64_PAIRS")]
 UNORDERED = {"rdtsc", "cntvct", "rdtime"}
 """Nothing keeps two of these in order: that the second says less is unheard of, and allowed."""
 CLOCKS = {
@@ -315,8 +315,8 @@ def test_wakeups_come_after_their_deadlines(engine: Engine, policy: str) -> None
 
 def test_wakeup_leaves_the_thread_as_it_was_found(tmp_path: Path) -> None:
     # Policy and slack belong to the thread: look at them from the check, which runs in the same one.
-    source = (KERNELS / "clock_wakeup.c").read_text(encoding="utf-8")
-    mutant = tmp_path / "clock_wakeup.c"
+    source = (KERNELS / "clock/wakeup.c").read_text(encoding="utf-8")
+    mutant = tmp_path / "wakeup.c"
     mutant.write_text(
         source.replace(
             "    const struct wakeups *wakeups = trial->state;\n\n",
@@ -374,29 +374,29 @@ class Fault(NamedTuple):
 
 
 FAULTS = {
-    "clock_bias.c": Fault(
+    "clock/bias.c": Fault(
         "MULTIPLY_TIMES(k, product, factor);",
         "MULTIPLY_TIMES(k - (k == 64), product, factor);",
         "clock/bias",
         {},
         "does not hold",
     ),
-    "clock_call.c": Fault(
+    "clock/call.c": Fault(
         "syscall(SYS_clock_gettime, id, &now.spec)",
         "syscall(SYS_clock_gettime, 9999, &now.spec)",
         "clock/call",
         {"via": "syscall"},
         "could not be read",
     ),
-    "clock_core.c": Fault(
+    "clock/core.c": Fault(
         "i < CHAIN_LENGTH / BLOCK; i++)\n        MULTIPLY",
         "i < CHAIN_LENGTH / BLOCK - 1; i++)\n        MULTIPLY",
         "clock/core",
         {"spin_ms": 1},
         "does not hold",
     ),
-    "clock_empty.c": Fault("(int64_t)(end - begin)", "(int64_t)(begin - end)", "clock/empty", {}, "less than 0 ticks"),
-    "clock_offset.c": Fault(
+    "clock/empty.c": Fault("(int64_t)(end - begin)", "(int64_t)(begin - end)", "clock/empty", {}, "less than 0 ticks"),
+    "clock/offset.c": Fault(
         "atomic_store_explicit(&letter->number, number,",
         "atomic_store_explicit(&letter->number, number == 7 ? 9 : number,",
         "clock/offset",
@@ -404,15 +404,15 @@ FAULTS = {
         "out of order",
     ),
     # Too short by a minute, and too early by a quarter of an hour: so late no machine is.
-    "clock_rate.c": Fault(
+    "clock/rate.c": Fault(
         "spin_ns((uint64_t)duration_ns)",
         "spin_ns(1000)",
         "clock/rate",
         {"during": "spin", "duration_ms": 60_000},
         "went on by",
     ),
-    "clock_read.c": Fault("before = now;", "before = now + 1000000;", "clock/delta", {}, "negative"),
-    "clock_wakeup.c": Fault(
+    "clock/read.c": Fault("before = now;", "before = now + 1000000;", "clock/delta", {}, "negative"),
+    "clock/wakeup.c": Fault(
         "clock_ns() - wakeups",
         "clock_ns() - 900000000000 - wakeups",
         "clock/wakeup",
@@ -426,13 +426,14 @@ FAULTS = {
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """The same kernels, each with one fault."""
     folder = tmp_path_factory.mktemp("faulty")
-    for header in KERNELS.glob("*.h"):
-        shutil.copy(header, folder)
+    (folder / "clock").mkdir()
+    for header in KERNELS.glob("clock/*.h"):
+        shutil.copy(header, folder / "clock")
     for name, fault in FAULTS.items():
         source = (KERNELS / name).read_text(encoding="utf-8")
         assert source.count(fault.whole) == 1, f"{name} no longer has the line that this test breaks: {fault.whole}"
         (folder / name).write_text(source.replace(fault.whole, fault.broken), encoding="utf-8")
-    return compile_files(folder, sorted(folder.glob("clock_*.c")))
+    return compile_files(folder, sorted(folder.glob("clock/*.c")))
 
 
 @pytest.mark.parametrize("file", sorted(FAULTS))
@@ -504,7 +505,7 @@ def is_repetition(found: list[str], of: list[str]) -> bool:
 
 @each_toolchain()
 def test_read_holds_the_instructions_of_its_name(toolchain: Toolchain) -> None:
-    listing = functions("clock_read.c", toolchain)
+    listing = functions("clock/read.c", toolchain)
     for read in native(READS, toolchain):
         for function in (f"loop_{read}", f"deltas_{read}", f"once_{read}"):
             found = mnemonics(listing[function], WORDS[toolchain.arch])
@@ -513,14 +514,14 @@ def test_read_holds_the_instructions_of_its_name(toolchain: Toolchain) -> None:
 
 @each_toolchain("x86_64")
 def test_cpuid_asks_for_leaf_zero(toolchain: Toolchain) -> None:
-    loop = functions("clock_read.c", toolchain)["loop_cpuid_rdtsc"]
+    loop = functions("clock/read.c", toolchain)["loop_cpuid_rdtsc"]
     before = loop[[instruction.mnemonic for instruction in loop].index("cpuid") - 1]
     assert (before.mnemonic, before.registers) == ("xor", ["eax", "eax"])
 
 
 @each_toolchain()
 def test_window_holds_its_multiplications_and_no_memory_access(toolchain: Toolchain) -> None:
-    listing = functions("clock_bias.c", toolchain)
+    listing = functions("clock/bias.c", toolchain)
     multiply, settle, words = MULTIPLY[toolchain.arch], SETTLE[toolchain.arch], WORDS[toolchain.arch]
     for pair in native(PAIRS, toolchain):
         start, end = map(instructions_of, pair.split("_to_"))
@@ -534,7 +535,7 @@ def test_window_holds_its_multiplications_and_no_memory_access(toolchain: Toolch
 
 @each_toolchain()
 def test_chain_is_carried_through_one_register(toolchain: Toolchain) -> None:
-    chain = functions("clock_core.c", toolchain)["timed_chain"]
+    chain = functions("clock/core.c", toolchain)["timed_chain"]
     multiply, words = MULTIPLY[toolchain.arch], WORDS[toolchain.arch]
     found = mnemonics(chain, {*words, multiply})
     blocks = found.count(multiply)
@@ -551,7 +552,7 @@ def test_chain_is_carried_through_one_register(toolchain: Toolchain) -> None:
 
 @each_toolchain("x86_64")
 def test_burst_is_512_bits_wide(toolchain: Toolchain) -> None:
-    listing = functions("clock_core.c", toolchain)
+    listing = functions("clock/core.c", toolchain)
     burst = next(body for body in listing.values() if any("zmm" in line.operands for line in body))
     assert sum(line.mnemonic == "vfmadd231pd" and "zmm" in line.operands for line in burst) == 1024
     assert any(line.mnemonic == "vzeroupper" for line in burst)
@@ -559,7 +560,7 @@ def test_burst_is_512_bits_wide(toolchain: Toolchain) -> None:
 
 @each_toolchain()
 def test_empty_window_holds_one_indirect_call(toolchain: Toolchain) -> None:
-    window = functions("clock_empty.c", toolchain)["window"]
+    window = functions("clock/empty.c", toolchain)["window"]
     call = {"x86_64": "call", "aarch64": "blr", "riscv64": "jalr"}[toolchain.arch]
     found = mnemonics(window, {*WORDS[toolchain.arch], call, "bl", "jal"})
     assert found == [*TICK_NOW[toolchain.arch], call, *TICK_END[toolchain.arch]]

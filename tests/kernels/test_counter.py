@@ -17,7 +17,7 @@ KINDS = tuple(kernel("counter/increment").parameter("kind").labels)
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 def test_every_kind_counts_exactly_but_the_racy_one(cpus: list[int], tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, "counter_increment.c")
+    engine = engine_of(tmp_path, "counter/increment.c")
     for kind, label in enumerate(KINDS):
         measured = engine.measure("counter/increment", (kind,), cpus)
         if label == "rseq" and measured.status == UNSUPPORTED:
@@ -30,11 +30,11 @@ def test_every_kind_counts_exactly_but_the_racy_one(cpus: list[int], tmp_path: P
 @pytest.mark.parametrize(
     ("source", "name", "values", "old", "new"),
     [
-        ("counter_increment.c", "counter/increment", (0,), "&counter->total, 1,", "&counter->total, 2,"),
-        ("counter_increment.c", "counter/increment", (3,), "&counter->total, count + 1", "&counter->total, count + 2"),
-        ("counter_sloppy.c", "counter/sloppy", (16,), "&sloppy->common, threshold", "&sloppy->common, threshold - 1"),
-        ("counter_staleness.c", "counter/staleness", (10,), "collected = sum;", "collected = sum + (1ull << 40);"),
-        ("counter_refcount.c", "counter/refcount", (0, 1), "TAKE_ONE == 1)", "ADD_ONE == 1)"),
+        ("counter/increment.c", "counter/increment", (0,), "&counter->total, 1,", "&counter->total, 2,"),
+        ("counter/increment.c", "counter/increment", (3,), "&counter->total, count + 1", "&counter->total, count + 2"),
+        ("counter/sloppy.c", "counter/sloppy", (16,), "&sloppy->common, threshold", "&sloppy->common, threshold - 1"),
+        ("counter/staleness.c", "counter/staleness", (10,), "collected = sum;", "collected = sum + (1ull << 40);"),
+        ("counter/refcount.c", "counter/refcount", (0, 1), "TAKE_ONE == 1)", "ADD_ONE == 1)"),
     ],
 )
 def test_check_notices(source: str, name: str, values: tuple[int, ...], old: str, new: str, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_check_notices(source: str, name: str, values: tuple[int, ...], old: str
 @pytest.mark.parametrize("threshold", [1, 16, 256])
 @pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
 def test_no_error_is_beyond_its_bound(cpus: list[int], threshold: int, tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, "counter_error.c")
+    engine = engine_of(tmp_path, "counter/error.c")
     measured = engine.measure("counter/error", (threshold,), cpus)
     assert measured.status == 0, measured.reason
     found = metrics(engine, "counter/error", measured.outcome)
@@ -57,7 +57,7 @@ def test_no_error_is_beyond_its_bound(cpus: list[int], threshold: int, tmp_path:
 
 @pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
 def test_a_collected_sum_is_behind_and_never_ahead(cpus: list[int], tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, "counter_staleness.c")
+    engine = engine_of(tmp_path, "counter/staleness.c")
     measured = engine.measure("counter/staleness", (10,), cpus)
     assert measured.status == 0, measured.reason
     found = metrics(engine, "counter/staleness", measured.outcome)
@@ -70,7 +70,7 @@ def test_a_collected_sum_is_behind_and_never_ahead(cpus: list[int], tmp_path: Pa
 def test_loop_is_the_bare_instruction(function: str, instruction: str, toolchain: Toolchain) -> None:
     if toolchain.arch != "x86_64":
         pytest.skip(f"not looked at on {toolchain.arch}")
-    bare = min(loops(functions("counter_increment.c", toolchain)[function]), key=len)
+    bare = min(loops(functions("counter/increment.c", toolchain)[function]), key=len)
     assert len(bare) <= 5
     assert [step.mnemonic.startswith(instruction) for step in bare if step.has_memory_operand] == [True]
 
@@ -98,7 +98,7 @@ def test_an_unregistered_rseq_is_refused_with_its_need() -> None:
 @pytest.mark.parametrize("slots", [2, 64])
 @pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
 def test_reading_sums_all_slots(cpus: list[int], slots: int, state: int, tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, "counter_read.c")
+    engine = engine_of(tmp_path, "counter/read.c")
     measured = engine.measure("counter/read", (slots, state), cpus)
     assert measured.status == 0, measured.reason
     writes = metrics(engine, "counter/read", measured.outcome)["writes_per_operation"]
@@ -108,10 +108,10 @@ def test_reading_sums_all_slots(cpus: list[int], slots: int, state: int, tmp_pat
 @pytest.mark.parametrize(
     ("source", "name", "values"),
     [
-        ("counter_sloppy.c", "counter/sloppy", (0,)),
-        ("counter_error.c", "counter/error", (0,)),
-        ("counter_read.c", "counter/read", (0, 0)),
-        ("counter_staleness.c", "counter/staleness", (0,)),
+        ("counter/sloppy.c", "counter/sloppy", (0,)),
+        ("counter/error.c", "counter/error", (0,)),
+        ("counter/read.c", "counter/read", (0, 0)),
+        ("counter/staleness.c", "counter/staleness", (0,)),
     ],
 )
 def test_impossible_parameters_are_refused(source: str, name: str, values: tuple[int, ...], tmp_path: Path) -> None:
@@ -188,12 +188,12 @@ STRETCHED = ((ADD, SLOW_ADD), (': "memory", "cc");', ': "memory", "cc", "rcx");'
 
 def moved_counts(folder: Path, *replacements: tuple[str, str]) -> tuple[int, int]:
     """Increments found and made by the stretched sequence of four threads on two CPUs."""
-    text = (CSRC / "kernels" / "counter_rseq.h").read_text(encoding="utf-8")
+    text = (CSRC / "kernels" / "counter/rseq.h").read_text(encoding="utf-8")
     for old, new in (*replacements, *STRETCHED):
-        assert old in text, f"counter_rseq.h has no {old!r}"
+        assert old in text, f"counter/rseq.h has no {old!r}"
         text = text.replace(old, new)
     (folder / "stretched_rseq.h").write_text(text, encoding="utf-8")
-    (line,) = program(folder, "counter_sloppy.c", MIGRATING, ADDING)
+    (line,) = program(folder, "counter/sloppy.c", MIGRATING, ADDING)
     if line == "none":
         pytest.skip("needs restartable sequences, on x86-64")
     found, _, made = line.partition(" of ")

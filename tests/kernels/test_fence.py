@@ -13,7 +13,7 @@ from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions, l
 from kernels.family import EILSEQ, ENOTSUP, KERNELS, compile_broken, measure, names, parameters
 from kernels.trial import program
 
-FILES = sorted(KERNELS.glob("fence_*.c"))
+FILES = sorted(KERNELS.glob("fence/*.c"))
 CONTEXTS = ("bare", "store_hit", "load_miss", "store_miss", "chain")
 PORTABLE = ("none", "compiler", "c11_acquire", "c11_release", "c11_seq_cst", "c11_xchg", "c11_fetch_add")
 
@@ -116,7 +116,7 @@ def turns_in(context: str, loop: Sequence[Instruction]) -> int:
 
 
 def loop_of(context: str, fence: str, toolchain: Toolchain) -> list[Instruction]:
-    found = loops(functions("fence_cost.c", toolchain)[f"{context}_{fence}"])
+    found = loops(functions("fence/cost.c", toolchain)[f"{context}_{fence}"])
     assert found, f"{context}_{fence} has no loop"
     return max(found, key=len)  # aarch64 without LSE may have a small retry loop inside
 
@@ -226,7 +226,7 @@ FAULTS = [
 @pytest.mark.parametrize(("context", "fences", "fault"), FAULTS)
 def test_check_notices(context: str, fences: str, fault: str, tmp_path: Path) -> None:
     listed = ", ".join(f'"{fence}"' for fence in fences.split())
-    lines = program(tmp_path, "fence_cost.c", CHECK % (context, listed, fault))
+    lines = program(tmp_path, "fence/cost.c", CHECK % (context, listed, fault))
     assert len(lines) == len(fences.split())
     assert set(lines) <= {"0 1", "unsupported"}
     assert "0 1" in lines
@@ -237,7 +237,7 @@ def test_check_notices_an_operation_without_its_lock_prefix(tmp_path: Path) -> N
     if platform.machine() != "x86_64":
         pytest.skip("needs x86-64, whose instructions have prefixes")
     fault = ('"lock incq %0"', '"nop # %0"')
-    measured = measure(compile_broken(tmp_path, {"fence_cost.c": [fault]}), "fence/cost", {"fence": "lock_inc"})
+    measured = measure(compile_broken(tmp_path, {"fence/cost.c": [fault]}), "fence/cost", {"fence": "lock_inc"})
     assert measured.status == EILSEQ
     assert "the cell holds 0 instead of" in measured.reason
 
@@ -269,7 +269,7 @@ def test_split_lock_check_notices(tmp_path: Path) -> None:
         pytest.skip("needs x86-64")
     lines = program(
         tmp_path,
-        "fence_split_lock.c",
+        "fence/split_lock.c",
         """
     const int64_t consent = 1;
     const uint64_t count = 7;
@@ -290,5 +290,5 @@ def test_split_lock_check_notices(tmp_path: Path) -> None:
 def test_split_lock_is_one_locked_addition_in_a_window(toolchain: Toolchain) -> None:
     if toolchain.arch != "x86_64":
         pytest.skip("needs x86-64")
-    body = functions("fence_split_lock.c", toolchain)["events"]
+    body = functions("fence/split_lock.c", toolchain)["events"]
     assert [step.mnemonic for step in body if step.mnemonic.startswith("lock")] == ["lock addq"]

@@ -127,7 +127,7 @@ static uint64_t multiplications;
     body = (
         BEGIN % (f"{op}, {between}", "contended") + 'trial.run(&worker, 80); printf("%" PRIu64 "\\n", multiplications);'
     )
-    assert program(tmp_path, "line_contended.c", body, count) == [str(80 * between)]
+    assert program(tmp_path, "line/contended.c", body, count) == [str(80 * between)]
 
 
 def test_the_leader_makes_what_it_is_asked_for_and_the_others_go_on_until_it_has() -> None:
@@ -239,7 +239,7 @@ PAIR = "struct table *table = trial.state; table->side[0].trips = table->side[1]
     "fault", ["table->there--", "table->side[1].trips--", "table->side[0].disorder = 4", "table->back = 1"]
 )
 def test_pingpong_notices(fault: str, tmp_path: Path) -> None:
-    planted(tmp_path, "line_pingpong.c", "pingpong", "LOAD_STORE", PAIR, fault)
+    planted(tmp_path, "line/pingpong.c", "pingpong", "LOAD_STORE", PAIR, fault)
 
 
 @pytest.mark.parametrize("variant", ["LOAD_STORE", "TWO_LINES"])
@@ -247,7 +247,7 @@ def test_pingpong_reports_a_wrong_number_and_does_not_wait_for_ever(variant: str
     """A number that nobody should have sent is there when the round trip begins."""
     fault = "worker.index = 1; table->there = 77; trial.run(&worker, 1)"
     work = "struct table *table = trial.state;"
-    planted(tmp_path, "line_pingpong.c", "pingpong", variant, work, fault)
+    planted(tmp_path, "line/pingpong.c", "pingpong", variant, work, fault)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_pingpong_reports_a_wrong_number_and_does_not_wait_for_ever(variant: str
 )
 def test_false_sharing_notices(op: str, fault: str, tmp_path: Path) -> None:
     work = "struct field *field = trial.state; trial.run(&worker, 16 * 5); if (worker.done != 80) return 1;"
-    planted(tmp_path, "line_false_sharing.c", "sharing", f"{op}, 8", work, fault)
+    planted(tmp_path, "line/false_sharing.c", "sharing", f"{op}, 8", work, fault)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_false_sharing_notices(op: str, fault: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("between", [0, 3])
 def test_contended_notices(op: str, between: int, fault: str, tmp_path: Path) -> None:
     work = "struct arena *arena = trial.state; trial.run(&worker, 16 * 5);"
-    planted(tmp_path, "line_contended.c", "contended", f"{op}, {between}", work, fault)
+    planted(tmp_path, "line/contended.c", "contended", f"{op}, {between}", work, fault)
 
 
 READ_AGAIN = "worker.index = 0; trial.run(&worker, 16)"
@@ -300,7 +300,7 @@ def test_read_mostly_notices(guard: str, fault: str, tmp_path: Path) -> None:
     ended = 1; worker.index = 1; for (int i = 0; i < 20; i++) trial.run(&worker, 16);
     ended = 0; worker.index = 0; trial.run(&worker, 32);
     if (board->writes != 32) return 1;"""
-    planted(tmp_path, "line_read_mostly.c", "read_mostly", f"{guard}, 10", work, fault)
+    planted(tmp_path, "line/read_mostly.c", "read_mostly", f"{guard}, 10", work, fault)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_state_notices_a_line_that_is_not_as_prepared(op: str, fault: str, tmp_p
     square->ticks[square->runs++] = 1000; square->prepared = square->through = 1;"""
     planted(
         tmp_path,
-        "line_state.c",
+        "line/state.c",
         "state",
         f"OWN, {op}",
         work,
@@ -328,7 +328,7 @@ def test_state_notices_a_line_that_is_not_as_prepared(op: str, fault: str, tmp_p
 def test_state_notices_a_run_that_was_not_made(tmp_path: Path) -> None:
     work = """struct square *square = trial.state;
     square->ticks[square->runs++] = 1000; square->prepared = square->through = 1;"""
-    planted(tmp_path, "line_state.c", "state", "MODIFIED, LOAD", work, "square->prepared = 2")
+    planted(tmp_path, "line/state.c", "state", "MODIFIED, LOAD", work, "square->prepared = 2")
 
 
 def test_lines_of_state_are_far_apart_and_in_one_ring(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_lines_of_state_are_far_apart_and_in_one_ring(tmp_path: Path) -> None:
     puts(at == square->order[0] ? "closed" : "open");
 """
     )
-    *offsets, end = program(tmp_path, "line_state.c", body)
+    *offsets, end = program(tmp_path, "line/state.c", body)
     places = [int(offset) for offset in offsets]
     assert end == "closed"
     assert len(set(places)) == 128
@@ -366,9 +366,9 @@ def block_loop(source: str, function: str, toolchain: Toolchain) -> list[Instruc
 @pytest.mark.parametrize(
     ("source", "function", "operation"),
     [
-        ("line_false_sharing.c", "atomic_add", ("lock add", "lock inc")),
-        ("line_contended.c", "fetch_add", ("lock add", "lock inc")),
-        ("line_contended.c", "xchg", ("xchg",)),
+        ("line/false_sharing.c", "atomic_add", ("lock add", "lock inc")),
+        ("line/contended.c", "fetch_add", ("lock add", "lock inc")),
+        ("line/contended.c", "xchg", ("xchg",)),
     ],
 )
 def test_the_block_is_sixteen_atomics_and_nothing_else(
@@ -386,7 +386,7 @@ def test_the_block_is_sixteen_atomics_and_nothing_else(
 @pytest.mark.parametrize("toolchain", X86, ids=lambda toolchain: toolchain.name)
 @pytest.mark.parametrize("function", ["plain_add", "store", "load"])
 def test_plain_accesses_are_not_merged_and_not_locked(function: str, toolchain: Toolchain) -> None:
-    loop = block_loop("line_false_sharing.c", function, toolchain)
+    loop = block_loop("line/false_sharing.c", function, toolchain)
     assert not any(step.mnemonic.startswith(("lock", "xchg", "call")) for step in loop)
     accesses = [
         step for step in loop if step.has_memory_operand and step.mnemonic != "lea" and "lea" not in step.mnemonic
@@ -396,7 +396,7 @@ def test_plain_accesses_are_not_merged_and_not_locked(function: str, toolchain: 
 
 @pytest.mark.parametrize("toolchain", X86, ids=lambda toolchain: toolchain.name)
 def test_compare_and_swap_is_one(toolchain: Toolchain) -> None:
-    body = functions("line_contended.c", toolchain)["cas"]
+    body = functions("line/contended.c", toolchain)["cas"]
     assert sum(step.mnemonic == "lock cmpxchg" for step in body) >= BLOCK
     assert not any(step.mnemonic.startswith("call") for step in body)
 
@@ -404,7 +404,7 @@ def test_compare_and_swap_is_one(toolchain: Toolchain) -> None:
 @pytest.mark.parametrize("toolchain", X86, ids=lambda toolchain: toolchain.name)
 def test_compare_and_swaps_of_a_run_wait_for_each_other(toolchain: Toolchain) -> None:
     """No branch on the outcome: it would be predicted, and the next line fetched before this one is here."""
-    loop = max(innermost_loops(functions("line_state.c", toolchain)["access_cas"]), key=len)
+    loop = max(innermost_loops(functions("line/state.c", toolchain)["access_cas"]), key=len)
     assert sum(step.mnemonic == "lock cmpxchg" for step in loop) == 8
     assert sum(step.target is not None for step in loop) == 1
 
@@ -413,7 +413,7 @@ def test_compare_and_swaps_of_a_run_wait_for_each_other(toolchain: Toolchain) ->
 @pytest.mark.parametrize("variant", ["load_store", "cas", "two_lines"])
 def test_spin_hints_only_where_they_are_asked_for(variant: str, toolchain: Toolchain) -> None:
     for relax in ("bare", "pause"):
-        body = functions("line_pingpong.c", toolchain)[f"{variant}_{relax}"]
+        body = functions("line/pingpong.c", toolchain)[f"{variant}_{relax}"]
         assert ("pause" in {step.mnemonic for step in body}) == (relax == "pause")
         # xchg of a register with itself is padding.
         locked = any(step.mnemonic.startswith(("lock", "xchg")) and step.has_memory_operand for step in body)

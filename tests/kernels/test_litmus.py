@@ -16,8 +16,8 @@ from kernels.family import EILSEQ, ENOTSUP, measure, metrics
 from kernels.faults import engine_of
 from kernels.trial import kernel
 
-FILES = sorted((CSRC / "kernels").glob("litmus_*.c"))
-TESTS = [path.stem.removeprefix("litmus_") for path in FILES]
+FILES = sorted((CSRC / "kernels" / "litmus").glob("*.c"))
+TESTS = [path.stem for path in FILES]
 
 
 def program_of(test: str) -> tuple[str, str, str]:
@@ -26,7 +26,7 @@ def program_of(test: str) -> tuple[str, str, str]:
     Thread by thread: W place value, R place, F the fence; the weak outcome is what the registers hold, in order, then
     what is left in the places named.
     """
-    header = (CSRC / "kernels" / f"litmus_{test}.c").read_text(encoding="utf-8").partition("*/")[0]
+    header = (CSRC / "kernels" / "litmus" / f"{test}.c").read_text(encoding="utf-8").partition("*/")[0]
     first, *rows = header[header.rindex("\n", 0, header.index("thread 0")) + 1 :].split("\n")
     starts = [found.start() for found in re.finditer(r"thread \d", first)]
     threads: list[list[str]] = [[] for _ in starts]
@@ -135,7 +135,7 @@ def outcomes(program: str, finals: str, kept: set[str], always: set[str]) -> set
 
 def forbidden(test: str) -> dict[str, set[str]]:
     """FORBIDDEN of a test's file, by architecture."""
-    source = (CSRC / "kernels" / f"litmus_{test}.c").read_text(encoding="utf-8")
+    source = (CSRC / "kernels" / "litmus" / f"{test}.c").read_text(encoding="utf-8")
     return {
         name: set(words.split())
         for name, words in re.findall(r'\.(x86_64|aarch64|riscv64|c11)\s*=\s*"([^"]*)"', source)
@@ -147,12 +147,12 @@ def test_the_header_says_what_the_code_looks_for() -> None:
     assert PROGRAMS["wrc"] == ("WX1 | RX F WY1 | RY F RX", "", "110")
     assert PROGRAMS["r"] == ("WX1 F WY1 | WY2 F RX", "Y", "02")
     for test, (program, finals, weak) in PROGRAMS.items():
-        source = (CSRC / "kernels" / f"litmus_{test}.c").read_text(encoding="utf-8")
+        source = (CSRC / "kernels" / "litmus" / f"{test}.c").read_text(encoding="utf-8")
         assert f'#define WEAK "{weak}"' in source
         assert f'#define FINALS "{"".join(str("XYZ".index(name)) for name in finals)}"' in source
         assert f"#define THREADS {program.count('|') + 1}" in source
         # What thread() does, read off its text in the order of its branches.
-        body = source[source.index("INLINE void thread(") : source.index('#include "litmus_run.h"')]
+        body = source[source.index("INLINE void thread(") : source.index('#include "run.h"')]
         steps = re.findall(
             r"(store)\(order, &cells\[(\w)\], base \+ (\d)\)|(load)\(order, &cells\[(\w)\]\)|(fence)\(", body
         )
@@ -333,7 +333,7 @@ def between(steps: list[Instruction], arch: str, accesses: str) -> list[list[str
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS, ids=lambda toolchain: toolchain.name)
-@pytest.mark.parametrize(("file", "accesses"), [("litmus_sb.c", "WR"), ("litmus_mp.c", "WW")])
+@pytest.mark.parametrize(("file", "accesses"), [("litmus/sb.c", "WR"), ("litmus/mp.c", "WW")])
 def test_the_fence_stands_between_the_accesses(file: str, accesses: str, toolchain: Toolchain) -> None:
     """Of the first thread, in every order that has a fence of its own or none: that fence, and no other."""
     if toolchain.arch not in FENCES:
@@ -353,7 +353,7 @@ def test_the_fence_stands_between_the_accesses(file: str, accesses: str, toolcha
 def test_a_sequentially_consistent_store_is_a_full_fence(toolchain: Toolchain) -> None:
     if toolchain.arch != "x86_64":
         pytest.skip("looked at on x86-64")
-    steps = [wording(step) for step in functions("litmus_sb.c", toolchain)["run_c11_seq_cst_0"]]
+    steps = [wording(step) for step in functions("litmus/sb.c", toolchain)["run_c11_seq_cst_0"]]
     assert any(re.fullmatch(r"xchg %\w+,.*\(.*\)|mfence", step) for step in steps)
 
 
@@ -363,7 +363,7 @@ def test_the_compiler_answers_the_second_look_with_the_first() -> None:
         pytest.skip("looked at on x86-64")
 
     def loads(order: str) -> int:
-        steps = functions("litmus_mp_twice.c", TOOLCHAINS[0])[f"run_{order}_1"]
+        steps = functions("litmus/mp_twice.c", TOOLCHAINS[0])[f"run_{order}_1"]
         return sum(
             step.mnemonic == "mov" and re.fullmatch(r"[^,]*\(.*\),%\w+", step.operands) is not None for step in steps
         )
@@ -390,14 +390,14 @@ def test_an_order_of_another_architecture_is_refused(engine_of_sb: Engine) -> No
 
 @pytest.fixture(scope="module")
 def engine_of_sb(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("litmus"), "litmus_sb.c")
+    return engine_of(tmp_path_factory.mktemp("litmus"), "litmus/sb.c")
 
 
 def test_a_forbidden_outcome_fails_the_case(tmp_path: Path) -> None:
     """A wrong verdict, on a machine that shows every outcome: a trial that loads what was there before."""
     stale = ("const uint32_t r0 = load(order, &cells[Y]);", "const uint32_t r0 = 0;")
     also = ("const uint32_t r1 = load(order, &cells[X]);", "const uint32_t r1 = 0;")
-    engine = engine_of(tmp_path, "litmus_sb.c", stale, also)
+    engine = engine_of(tmp_path, "litmus/sb.c", stale, also)
     assert measure(engine, "litmus/sb", {"order": "none"}).status == 0
     done = measure(engine, "litmus/sb", {"order": "c11_seq_cst"})
     assert done.status == EILSEQ
@@ -409,10 +409,11 @@ def test_a_run_that_sees_what_its_table_forbids_ends_with_1(tmp_path: Path, monk
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("litmus/sb needs 2 CPUs")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    source = (CSRC / "kernels" / "litmus_sb.c").read_text(encoding="utf-8")
+    source = (CSRC / "kernels" / "litmus/sb.c").read_text(encoding="utf-8")
     for old, new in (
         ('"litmus/sb"', '"mine/sb"'),
-        ('#include "litmus', '#include "kernels/litmus'),
+        ('#include "litmus.h"', '#include "kernels/litmus/litmus.h"'),
+        ('#include "run.h"', '#include "kernels/litmus/run.h"'),
         ('.c11 = "c11_seq_cst"', '.c11 = "c11_relaxed"'),
         ("const uint32_t r0 = load(order, &cells[Y]);", "const uint32_t r0 = 0;"),
         ("const uint32_t r1 = load(order, &cells[X]);", "const uint32_t r1 = 0;"),
@@ -434,7 +435,7 @@ def test_an_outcome_that_no_access_can_leave_fails_the_case(tmp_path: Path) -> N
     strange = [
         (f"store(order, &cells[{place}], base + 1)", f"store(order, &cells[{place}], base + 3)") for place in "XY"
     ]
-    engine = engine_of(tmp_path, "litmus_sb.c", *strange)
+    engine = engine_of(tmp_path, "litmus/sb.c", *strange)
     # In this order one of the two sees what the other has stored, in every trial.
     done = measure(engine, "litmus/sb", {"order": "c11_seq_cst"})
     assert done.status == EILSEQ and "no accesses can leave" in done.reason

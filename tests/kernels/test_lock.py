@@ -26,12 +26,12 @@ HOLD = "lock/hold"
 
 @pytest.fixture(scope="module")
 def hold(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("hold"), "lock_hold.c")
+    return engine_of(tmp_path_factory.mktemp("hold"), "lock/hold.c")
 
 
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("owner"), "lock_owner.c")
+    return engine_of(tmp_path_factory.mktemp("owner"), "lock/owner.c")
 
 
 def test_labels_are_the_locks() -> None:
@@ -78,8 +78,8 @@ def test_spinning_gives_the_cpu_away_to_a_holder_that_waits_for_it(hold: Engine,
 
 @pytest.mark.parametrize("lock", ["tas", "ttas", "ticket", "futex"])
 def test_lock_without_its_acquire_is_caught(lock: str, tmp_path: Path) -> None:
-    nothing = f'#include "kernels/lock_algorithms.h"\n#define acquire_{lock}(locks, me) ((void)0)\n'
-    broken = engine_of(tmp_path, "lock_hold.c", ('#include "lock_algorithms.h"\n', nothing))
+    nothing = f'#include "kernels/lock/algorithms.h"\n#define acquire_{lock}(locks, me) ((void)0)\n'
+    broken = engine_of(tmp_path, "lock/hold.c", ('#include "algorithms.h"\n', nothing))
     # On one CPU: whoever is preempted is inside for nearly all of the time, and so is the other then.
     case = (LOCKS.index(lock), 50_000)
     measured = first_that(
@@ -92,7 +92,7 @@ def test_lock_without_its_acquire_is_caught(lock: str, tmp_path: Path) -> None:
 
 def test_lock_that_miscounts_a_section_is_caught(tmp_path: Path) -> None:
     broken = engine_of(
-        tmp_path, "lock_hold.c", ("hold->count = number + 1;", "hold->count = number + 1 + (number == 9);")
+        tmp_path, "lock/hold.c", ("hold->count = number + 1;", "hold->count = number + 1 + (number == 9);")
     )
     assert "the counter under the lock shows" in broken.measure(HOLD, (0, 0), ALONE).reason
 
@@ -112,14 +112,14 @@ ATOMICS = {"tas": ["xchg"], "ttas": ["xchg"], "ticket": ["lock xadd"], "mcs": ["
 def test_spin_locks_are_their_atomic_instructions(lock: str, toolchain: Toolchain) -> None:
     if toolchain.arch != "x86_64":
         pytest.skip(f"not looked at on {toolchain.arch}")
-    found = functions("lock_hold.c", toolchain)[f"run_{lock}_empty"]
+    found = functions("lock/hold.c", toolchain)[f"run_{lock}_empty"]
     atomics = [step.mnemonic for step in found if step.mnemonic.startswith(("lock", "xchg")) and "(" in step.operands]
     assert sorted({name.rstrip("blwq") for name in atomics}) == sorted(ATOMICS[lock])
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS, ids=lambda toolchain: toolchain.name)
 def test_no_loop_calls_through_a_pointer(toolchain: Toolchain) -> None:
-    for name, found in functions("lock_hold.c", toolchain).items():
+    for name, found in functions("lock/hold.c", toolchain).items():
         if name.startswith(("run_", "timed_")):
             for step in (step for loop in loops(found) for step in loop):
                 assert not (step.mnemonic.startswith(("call", "jmp")) and "*" in step.operands), f"{name}: {step}"
@@ -150,7 +150,7 @@ def test_only_a_mutex_refuses_another_thread(owner: Engine, unlock: str) -> None
 )
 def test_owner_notices(unlock: str, old: str, new: str, fault: str, tmp_path: Path) -> None:
     before = threads()
-    broken = engine_of(tmp_path, "lock_owner.c", (old, new))
+    broken = engine_of(tmp_path, "lock/owner.c", (old, new))
     measured = broken.measure("lock/owner", (UNLOCKS.index(unlock),), ALONE)
     assert measured.status < 0
     assert any(part in measured.reason for part in fault.split("|")), measured.reason

@@ -16,7 +16,7 @@ LOADS = {"x86_64": "mov", "aarch64": "ldr", "riscv64": "ld"}
 def test_loop_is_sixteen_loads_each_from_the_last(toolchain: Toolchain) -> None:
     if toolchain.arch not in LOADS:
         pytest.skip(f"not looked at on {toolchain.arch}")
-    (loop,) = loops(functions("memory_chase.c", toolchain)["run"])
+    (loop,) = loops(functions("memory/chase.c", toolchain)["run"])
     loads = [step for step in loop if step.has_memory_operand]
     assert [step.mnemonic for step in loads] == [LOADS[toolchain.arch]] * 16
     assert len(loop) <= 16 + 3
@@ -72,7 +72,7 @@ def test_ring_larger_than_free_memory_is_not_tried() -> None:
 def test_address_space_that_is_limited_is_a_need(tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "memory_chase.c",
+        "memory/chase.c",
         """
     struct rlimit limit = {64 << 20, 64 << 20};
     int64_t values[] = {128 << 20, HUGE, RANDOM};
@@ -100,7 +100,7 @@ def test_ring_is_one_cycle_for_every_number_of_lines(tmp_path: Path) -> None:
     """Powers of two and all others: the successor function alone, walked round for 2 to 4096 lines in both orders."""
     lines = program(
         tmp_path,
-        "memory_chase.c",
+        "memory/chase.c",
         """
     for (uint64_t n = 16; n <= 4096; n += n < 1024 ? 16 : 112)
         for (int forward = 0; forward < 2; forward++) {
@@ -123,7 +123,7 @@ def test_ring_is_one_cycle_for_every_number_of_lines(tmp_path: Path) -> None:
         }
     puts("all");
 """,
-        before='#include "engine.h"',
+        before='#include "engine/engine.h"',
     )
     assert lines == ["all"]
 
@@ -149,7 +149,7 @@ LINES = [
 def test_check_notices(size: str, fault: str, tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "memory_chase.c",
+        "memory/chase.c",
         f"""
     int64_t values[] = {{{size}, SMALL, RANDOM}};
     if (trial_begin(&trial, &kernel_chase, values, sizeof values)) {{ puts("setup failed"); return 0; }}
@@ -167,7 +167,7 @@ def test_random_order_has_no_stride_and_no_favourite_page(tmp_path: Path) -> Non
     """Successive lines: differences hardly repeat, and the page stays the same no more often than by chance."""
     lines = program(
         tmp_path,
-        "memory_chase.c",
+        "memory/chase.c",
         """
     int64_t values[] = {16 << 20, SMALL, RANDOM};
     if (trial_begin(&trial, &kernel_chase, values, sizeof values)) { puts("setup failed"); return 0; }
@@ -215,9 +215,9 @@ static FILE *fake_fopen(const char *path, const char *mode)
 #define fopen fake_fopen
 """
     body = 'printf("%" PRId64 "\\n", available_bytes());'
-    assert program(tmp_path, "memory_chase.c", body, fake) == [str(524288000 - 104857600 + 52428800)]
+    assert program(tmp_path, "memory/chase.c", body, fake) == [str(524288000 - 104857600 + 52428800)]
     (root / "sys/fs/cgroup/a/memory.max").write_text("max\n")
-    assert program(tmp_path, "memory_chase.c", body, fake) == [str(8000000 * 1024)]
+    assert program(tmp_path, "memory/chase.c", body, fake) == [str(8000000 * 1024)]
     (root / "proc/self/cgroup").unlink()
     (root / "proc/meminfo").unlink()
-    assert program(tmp_path, "memory_chase.c", body, fake) == [str(2**63 - 1)]
+    assert program(tmp_path, "memory/chase.c", body, fake) == [str(2**63 - 1)]

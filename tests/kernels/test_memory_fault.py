@@ -9,7 +9,7 @@ from engines import Engine, compile_files
 from kernels import family
 from kernels.family import EILSEQ, ENOTSUP, KERNELS
 
-FAULT = "memory_fault.c"
+FAULT = "memory/fault.c"
 FAULTED = 4
 
 

@@ -37,7 +37,7 @@ def test_durations_out_of_range_are_refused(duration: str) -> None:
 
 # A tick counter for the kernel to read: moves by 10 ticks a read (1 ns each), and on demand by more.
 CLOCK = """
-#include "engine.h"
+#include "engine/engine.h"
 static uint64_t fake_ticks, reads, gap_at[3], gap_ticks[3];
 static uint64_t fake_tick_now(void)
 {
@@ -67,7 +67,7 @@ RUN = """
 def test_gaps_are_found_by_length_and_a_clean_run_has_none(tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "noise_gaps.c",
+        "noise/gaps.c",
         RUN
         + """
     printf("%d\\n", (int)events(&worker, ticks, CAPACITY));
@@ -93,7 +93,7 @@ def test_gaps_are_found_by_length_and_a_clean_run_has_none(tmp_path: Path) -> No
 def test_more_gaps_than_room_still_count(tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "noise_gaps.c",
+        "noise/gaps.c",
         RUN
         + """
     gap_at[0] = 5000, gap_ticks[0] = 2000, gap_at[1] = 6000, gap_ticks[1] = 3000, gap_at[2] = 7000, gap_ticks[2] = 4000;
@@ -112,7 +112,7 @@ def test_more_gaps_than_room_still_count(tmp_path: Path) -> None:
 def test_check_notices_time_that_does_not_add_up(fault: str, tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "noise_gaps.c",
+        "noise/gaps.c",
         RUN
         + f"""
     events(&worker, ticks, CAPACITY);

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from engines import CSRC
 from kernels.faults import SHARING, TEAMS, engine_of, first_that, metrics
 from kernels.trial import UNSUPPORTED
 
@@ -16,7 +17,7 @@ MAY_LOSE = {"none", "c11_acq_rel"}
 
 @pytest.mark.parametrize("algorithm", ["peterson", "dekker"])
 def test_nothing_is_lost_under_a_full_fence(algorithm: str, tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, f"order_{algorithm}.c")
+    engine = engine_of(tmp_path, f"order/{algorithm}.c")
     for cpus in TEAMS[2:]:
         for number, order in enumerate(ORDERS):
             measured = engine.measure(f"order/{algorithm}", (number,), cpus)
@@ -36,12 +37,12 @@ def test_a_lock_that_keeps_nobody_out_is_caught(algorithm: str, tmp_path: Path) 
         "        state->count++;",
         "        { uint64_t old = state->count; sched_yield(); state->count = old + 1; }",
     )
-    header = (Path(__file__).resolve().parents[2] / "csrc" / "kernels" / "order.h").read_text(encoding="utf-8")
+    header = (CSRC / "kernels" / "order" / "order.h").read_text(encoding="utf-8")
     assert torn[0] in header
     (tmp_path / "torn.h").write_text(header.replace(*torn), encoding="utf-8")
     engine = engine_of(
         tmp_path,
-        f"order_{algorithm}.c",
+        f"order/{algorithm}.c",
         ('#include "order.h"', f'#include "{tmp_path}/torn.h"'),
         ("put(order, &state->flag[me].up, 1);\n    ", "put(order, &state->flag[me].up, 0);\n    "),
     )
@@ -54,7 +55,7 @@ def test_a_lock_that_keeps_nobody_out_is_caught(algorithm: str, tmp_path: Path) 
 
 
 def test_membarrier_pays_for_both(tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, "order_membarrier.c")
+    engine = engine_of(tmp_path, "order/membarrier.c")
     for cpus in TEAMS[2:]:
         for number, side in enumerate(SIDES):
             measured = engine.measure("order/membarrier", (number,), cpus)
@@ -68,7 +69,7 @@ def test_membarrier_pays_for_both(tmp_path: Path) -> None:
 
 
 def test_membarrier_that_is_missing_is_refused_with_its_need(tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, "order_membarrier.c", ("#define HAS_MEMBARRIER 1", "#define HAS_MEMBARRIER 0"))
+    engine = engine_of(tmp_path, "order/membarrier.c", ("#define HAS_MEMBARRIER 1", "#define HAS_MEMBARRIER 0"))
     measured = engine.measure("order/membarrier", (2,), SHARING)
     assert measured.status == UNSUPPORTED
     assert measured.reason.startswith("needs membarrier(2) with MEMBARRIER_CMD_PRIVATE_EXPEDITED")
@@ -77,7 +78,7 @@ def test_membarrier_that_is_missing_is_refused_with_its_need(tmp_path: Path) -> 
 def test_a_weak_trial_across_membarrier_is_caught(tmp_path: Path) -> None:
     engine = engine_of(
         tmp_path,
-        "order_membarrier.c",
+        "order/membarrier.c",
         ("both->first[i] > next", "both->first[i] + TRIALS_MAX > 0"),
         ("if (next > both->turns)", "if (next == 0)"),  # on one CPU the fast side hardly comes so far
     )

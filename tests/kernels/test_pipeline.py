@@ -34,7 +34,7 @@ def test_chain_loop_holds_the_promised_instructions(op: str, toolchain: Toolchai
         pytest.skip(f"the chains are not written for {toolchain.arch}")
     mnemonic = MNEMONICS[toolchain.arch][op]
     for chains in range(1, 9):
-        loop = only_loop("pipeline_chain.c", toolchain, f"{op}_{chains}")
+        loop = only_loop("pipeline/chain.c", toolchain, f"{op}_{chains}")
         assert len(loop) <= ROUNDS * chains + OVERHEAD
         # The loop's own counter may be an add too: with an immediate operand ("$-64", "#0x40", "-64").
         steps = [step for step in loop if step.mnemonic == mnemonic and not re.search(r"[$#]|,-?\d+$", step.operands)]
@@ -56,7 +56,7 @@ def test_chain_loop_holds_the_promised_instructions(op: str, toolchain: Toolchai
 def test_imul100_is_one_chain_of_100(toolchain: Toolchain) -> None:
     if toolchain.arch not in MNEMONICS:
         pytest.skip(f"the multiplications are not written for {toolchain.arch}")
-    loop = only_loop("pipeline_imul100.c", toolchain, "run")
+    loop = only_loop("pipeline/imul100.c", toolchain, "run")
     steps = [step for step in loop if step.mnemonic == MNEMONICS[toolchain.arch]["imul"]]
     assert len(steps) == 100
     assert len({destination(step, toolchain) for step in steps}) == 1
@@ -83,7 +83,7 @@ def test_window_has_k_fillers_after_each_load(fill: str, toolchain: Toolchain) -
     load = MNEMONICS[toolchain.arch]["load"]
     assert len(distances()) >= 16
     for k in distances():
-        loop = only_loop("pipeline_window.c", toolchain, f"{fill}_{k}")
+        loop = only_loop("pipeline/window.c", toolchain, f"{fill}_{k}")
         assert len(loop) <= 2 * k + 2 + OVERHEAD
         loads = [i for i, step in enumerate(loop) if step.has_memory_operand]
         assert [loop[i].mnemonic for i in loads] == [load, load]
@@ -163,7 +163,7 @@ CHAIN = """
     ],
 )
 def test_chain_check_notices(op: int, fault: str, tmp_path: Path) -> None:
-    lines = program(tmp_path, "pipeline_chain.c", CHAIN % (op, fault))
+    lines = program(tmp_path, "pipeline/chain.c", CHAIN % (op, fault))
     if lines == ["unsupported"]:
         pytest.skip("no chains for this architecture")
     assert lines[:2] == ["0", "1"]
@@ -173,7 +173,7 @@ def test_chain_check_notices(op: int, fault: str, tmp_path: Path) -> None:
 def test_imul100_check_notices_a_block_left_out(tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "pipeline_imul100.c",
+        "pipeline/imul100.c",
         """
     if (trial_begin(&trial, &kernel_imul100, (int64_t[]){0}, 8)) { puts("unsupported"); return 0; }
     run(&worker, 77);
@@ -188,7 +188,7 @@ def test_imul100_check_notices_a_block_left_out(tmp_path: Path) -> None:
 def test_window_check_notices_a_chase_astray(tmp_path: Path) -> None:
     lines = program(
         tmp_path,
-        "pipeline_window.c",
+        "pipeline/window.c",
         """
     if (trial_begin(&trial, &kernel_window, (int64_t[]){0}, 8)) { puts("unsupported"); return 0; }
     struct window *window = trial.state;

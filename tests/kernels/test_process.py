@@ -9,7 +9,7 @@ from engines import Engine, compile_files
 from kernels import family
 from kernels.family import EILSEQ, ENOTSUP, KERNELS
 
-SPAWN = "process_spawn.c"
+SPAWN = "process/spawn.c"
 SWITCHED, FAULTED = 2, 4
 
 

@@ -15,8 +15,8 @@ TEAMS = [SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
-    names = ("ring_indices", "ring_locked", "ring_sleeping", "ring_latency", "ring_regime", "ring_one_cpu")
-    return {name: engine_of(tmp_path_factory.mktemp(name), f"{name}.c") for name in names}
+    names = ("indices", "locked", "sleeping", "latency", "regime", "one_cpu")
+    return {name: engine_of(tmp_path_factory.mktemp(name), f"ring/{name}.c") for name in names}
 
 
 def test_designs_are_those_with_rows_of_their_own() -> None:
@@ -28,16 +28,16 @@ def test_designs_are_those_with_rows_of_their_own() -> None:
 
 
 ROWS = [
-    ("ring_indices", name) for name in ("batched", "seq_cst", "naive_round_trip", "seq_cst_round_trip")
+    ("indices", name) for name in ("batched", "seq_cst", "naive_round_trip", "seq_cst_round_trip")
 ] + [
-    ("ring_locked", name) for name in ("mutex_spin", "spin_lock", "mutex_condvar", "mutex_condvar_round_trip")
+    ("locked", name) for name in ("mutex_spin", "spin_lock", "mutex_condvar", "mutex_condvar_round_trip")
 ] + [
-    ("ring_sleeping", name) for name in ("pipe", "eventfd", "pipe_round_trip", "eventfd_round_trip")
+    ("sleeping", name) for name in ("pipe", "eventfd", "pipe_round_trip", "eventfd_round_trip")
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
-@pytest.mark.parametrize(("source", "row"), ROWS, ids=lambda text: text.removeprefix("ring_"))
+@pytest.mark.parametrize(("source", "row"), ROWS)
 def test_every_item_comes_through(engines: dict[str, Engine], source: str, row: str, cpus: list[int]) -> None:
     for capacity, size, batch in ((1, 8, 1), (3, 64, 8), (1024, 8, 32), (64, 256, 32)):
         batch = 1 if "round_trip" in row else batch
@@ -48,7 +48,7 @@ def test_every_item_comes_through(engines: dict[str, Engine], source: str, row: 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
 def test_latency_has_every_item_in_order(engines: dict[str, Engine], design: int, cpus: list[int]) -> None:
-    engine = engines["ring_latency"]
+    engine = engines["latency"]
     measured = engine.measure("ring/latency", (design, 1000, 64), cpus, batches=2)
     assert measured.status == 0, measured.reason
     found = metrics(engine, "ring/latency", measured.outcome)
@@ -63,7 +63,7 @@ def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
     """Each batch's sender sleeps for 5 ms in the middle: the items due meanwhile are late, not only the next one."""
     engine = engine_of(
         tmp_path,
-        "ring_latency.c",
+        "ring/latency.c",
         ("#define _GNU_SOURCE", "#define _GNU_SOURCE\n#include <unistd.h>"),
         ("while ((now = tick_now()) < due)", "if (i == WARM + 100) usleep(5000); while ((now = tick_now()) < due)"),
     )
@@ -77,14 +77,14 @@ def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gap_ns", [99, 1_000_001])
 def test_latency_refuses_other_gaps(engines: dict[str, Engine], gap_ns: int) -> None:
-    assert f"gap_ns={gap_ns}" in engines["ring_latency"].measure("ring/latency", (0, gap_ns, 64), SHARING).reason
+    assert f"gap_ns={gap_ns}" in engines["latency"].measure("ring/latency", (0, gap_ns, 64), SHARING).reason
 
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("slowed", [0, 1, 2])
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
 def test_regime_accounts_for_every_item(engines: dict[str, Engine], design: int, slowed: int, cpus: list[int]) -> None:
-    engine = engines["ring_regime"]
+    engine = engines["regime"]
     for capacity in (1, 64):
         measured = engine.measure("ring/regime", (design, slowed, 100, capacity), cpus, batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
@@ -105,9 +105,9 @@ def test_only_the_side_that_is_not_slowed_is_refused(engines: dict[str, Engine],
         ("empty_per_item", "full_per_item") if slowed == "producer" else ("full_per_item", "empty_per_item")
     )
     for _ in range(TRIES):
-        measured = engines["ring_regime"].measure("ring/regime", values, TEAMS[-1], batches=1, batch_ns=5000)
+        measured = engines["regime"].measure("ring/regime", values, TEAMS[-1], batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
-        found = metrics(engines["ring_regime"], "ring/regime", measured.outcome)
+        found = metrics(engines["regime"], "ring/regime", measured.outcome)
         assert found[never] == 0
         if found[refused] > 0:
             return
@@ -117,25 +117,25 @@ def test_only_the_side_that_is_not_slowed_is_refused(engines: dict[str, Engine],
 def test_a_pipe_that_is_never_empty_never_blocks_a_window(engines: dict[str, Engine]) -> None:
     """A page is given back only when all of it was read: in a pipe of one page, what stays ends the writing."""
     case = (DESIGNS.index("pipe"), 1, 1, 64)
-    measured = engines["ring_regime"].measure("ring/regime", case, TEAMS[-1], batches=20, batch_ns=5000)
+    measured = engines["regime"].measure("ring/regime", case, TEAMS[-1], batches=20, batch_ns=5000)
     assert measured.status == 0, measured.reason
 
 
 @pytest.mark.parametrize("values", [(0, 0, 0, 64), (0, 0, 100_001, 64), (0, 0, 100, 0)])
 def test_regime_refuses(engines: dict[str, Engine], values: tuple[int, ...]) -> None:
-    assert "=" in engines["ring_regime"].measure("ring/regime", values, SHARING).reason
+    assert "=" in engines["regime"].measure("ring/regime", values, SHARING).reason
 
 
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
 def test_one_cpu_hands_over_whole_laps(engines: dict[str, Engine], design: int) -> None:
-    engine = engines["ring_one_cpu"]
+    engine = engines["one_cpu"]
     measured = engine.measure("ring/one_cpu", (16, 8, 1, 1, design), SHARING, batches=1)
     assert measured.status == 0, measured.reason
     assert all(sample.operations % 32 == 0 for sample in measured.samples)
 
 
 def test_one_cpu_spins_until_the_scheduler_has_had_enough(engines: dict[str, Engine]) -> None:
-    engine = engines["ring_one_cpu"]
+    engine = engines["one_cpu"]
     measured = engine.measure("ring/one_cpu_spin", (1024, 8, 1, 1, 0), SHARING)
     assert measured.status == 0, measured.reason
     assert all(sample.involuntary > 0 for sample in measured.samples)
@@ -144,15 +144,15 @@ def test_one_cpu_spins_until_the_scheduler_has_had_enough(engines: dict[str, Eng
 FAULTS = {
     # Nobody flushes, and so the last items of a window never come.
     "batched keeps items back": (
-        "ring_indices.c", "ring/batched", "#define RING_HAS_FLUSH\n", "#define batched_flush batched_without_flush\n",
+        "ring/indices.c", "ring/batched", "#define RING_HAS_FLUSH\n", "#define batched_flush batched_without_flush\n",
         (64, 8, 1, 1),
     ),
     "a latency item is doubled": (
-        "ring_latency.c", "ring/latency", "common->side[1].number = number;", "common->side[1].number = number - 1;",
+        "ring/latency.c", "ring/latency", "common->side[1].number = number;", "common->side[1].number = number - 1;",
         (0, 1000, 64),
     ),
     "a regime item is changed": (
-        "ring_regime.c", "ring/regime", "disorder |= item ^ number;", "disorder |= item ^ 1;", (0, 0, 50, 64),
+        "ring/regime.c", "ring/regime", "disorder |= item ^ number;", "disorder |= item ^ 1;", (0, 0, 50, 64),
     ),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kernels.disassembly import CSRC
+from engines import CSRC, build_script
 
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.engine import Engine, load
@@ -81,12 +81,14 @@ def measure(
 
 @functools.cache
 def engine_objects(*compiler: str) -> list[str]:
-    """The engine and the rings without the kernels, compiled once for all tests of this process."""
+    """The engine and the libraries without the kernels, compiled once for all tests of this process."""
     folder = tempfile.mkdtemp(prefix="fencepost-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    sources = [str(path) for path in [*CSRC.glob("*.c"), *CSRC.glob("ring/*.c")] if path.name != "selftest.c"]
-    subprocess.run([*compiler, *OPTIONS, "-c", *sources], check=True, cwd=folder)
-    return [str(path) for path in Path(folder).glob("*.o")]
+    objects = []
+    for number, path in enumerate(build_script().engine_files()):
+        objects.append(f"{folder}/{number}-{path.stem}.o")
+        subprocess.run([*compiler, *OPTIONS, "-c", "-o", objects[-1], str(path)], check=True)
+    return objects
 
 
 def program(folder: Path, source: str, body: str, before: str = "") -> list[str]:

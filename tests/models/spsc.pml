@@ -1,6 +1,6 @@
 /*
  * ring_spsc with a capacity of 2 in blocks of 2 items and, with the block kept free, 2 blocks: ITEMS items, pushed and popped by one or two at once.
- * Orders: views.h. The names are those of csrc/ring/spsc.h; items are plain memory, their numbers from 1.
+ * Orders: views.h. The names are those of csrc/lib/ring/spsc.h; items are plain memory, their numbers from 1.
  *
  * -DPUBLISH=0, -DSEE=0     a weaker order: of the word (A), of the look at it (B)
  * -DFREE=0, -DROOM=0       of what the consumer says it has taken (C), of the look at it (D)

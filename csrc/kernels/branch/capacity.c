@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "branch_outcomes.h"
+#include "outcomes.h"
 
 enum { PERIOD };
 

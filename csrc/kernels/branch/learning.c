@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "branch_outcomes.h"
+#include "outcomes.h"
 
 enum { N };
 

@@ -1,7 +1,7 @@
 /*
  * branch/likely: what does __builtin_expect do for a loop, when it is right and when it is wrong?
  *
- * One operation is one turn of a loop with a block that runs when the element's byte is not 0. One source (branch_likely_loop.h),
+ * One operation is one turn of a loop with a block that runs when the element's byte is not 0. One source (branch/likely_loop.h),
  * compiled five times: no hint, likely, unlikely, a stated probability of one half, and a callee marked cold. The data is all
  * false or all true, so that nothing is ever mispredicted: what remains is where the compiler put the block. Random data is
  * there to show that a hint does not help the predictor.
@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-#include "branch_likely.h"
+#include "likely.h"
 
 enum { HINT, DATA };
 
@@ -30,27 +30,27 @@ static __attribute__((cold, noinline)) uint64_t note_rare_cold(uint64_t count)
 #define LOOP loop_plain
 #define EXPECT(x) (x)
 #define CALLEE note_rare
-#include "branch_likely_loop.h"
+#include "likely_loop.h"
 
 #define LOOP loop_likely
 #define EXPECT(x) __builtin_expect(!!(x), 1)
 #define CALLEE note_rare
-#include "branch_likely_loop.h"
+#include "likely_loop.h"
 
 #define LOOP loop_unlikely
 #define EXPECT(x) __builtin_expect(!!(x), 0)
 #define CALLEE note_rare
-#include "branch_likely_loop.h"
+#include "likely_loop.h"
 
 #define LOOP loop_even
 #define EXPECT(x) __builtin_expect_with_probability(!!(x), 1, 0.5)
 #define CALLEE note_rare
-#include "branch_likely_loop.h"
+#include "likely_loop.h"
 
 #define LOOP loop_cold
 #define EXPECT(x) (x)
 #define CALLEE note_rare_cold
-#include "branch_likely_loop.h"
+#include "likely_loop.h"
 
 static uint64_t (*const loops[])(const uint8_t *, uint64_t, uint64_t *) = {loop_plain, loop_likely, loop_unlikely,
                                                                            loop_even, loop_cold};

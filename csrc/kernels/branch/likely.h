@@ -1,8 +1,8 @@
-/* The work of branch/likely and branch/pgo: what the loop of branch_likely_loop.h walks over, what its block does, and what must come of it. */
+/* The work of branch/likely and branch/pgo: what the loop of branch/likely_loop.h walks over, what its block does, and what must come of it. */
 #ifndef FENCEPOST_BRANCH_LIKELY_H
 #define FENCEPOST_BRANCH_LIKELY_H
 
-#include "branch_outcomes.h"
+#include "outcomes.h"
 
 enum { ALL_FALSE, ALL_TRUE, RANDOM };
 

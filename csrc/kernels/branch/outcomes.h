@@ -1,5 +1,5 @@
 /*
- * What the files branch_*.c share: random outcomes that no predictor knows, the loop under test in its two forms, and a walk of that loop
+ * What the kernels of this topic share: random outcomes that no predictor knows, the loop under test in its two forms, and a walk of that loop
  * over an array that goes on where the last batch stopped.
  */
 #ifndef FENCEPOST_BRANCH_OUTCOMES_H
@@ -7,21 +7,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "kernel.h"
-
-/* Marsaglia's xorshift64*: passes for random with any branch predictor, and a byte costs a nanosecond. */
-static inline uint64_t next_random(uint64_t *state)
-{
-    uint64_t x = *state;
-
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    *state = x;
-    return x * 0x2545f4914f6cdd1du;
-}
+#include "kernels/random.h"
 
 /*
  * Coins, one a byte, 0 or 1: each of the 64 bits of a number is used once, so that 2^20 of them take a fifth of a millisecond and not two.
@@ -38,15 +26,6 @@ static inline void fill_with_coins(uint8_t *outcomes, uint64_t n, uint64_t *stat
             words[j] = random >> j & 0x0101010101010101u;
         memcpy(outcomes + i, words, rest < sizeof words ? rest : sizeof words);
     }
-}
-
-/* A new seed in every process: what is learnt of one array says nothing about the next. Never 0, which xorshift cannot leave. */
-static inline uint64_t fresh_seed(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return ((uint64_t)now.tv_sec << 32 ^ (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u) | 1;
 }
 
 /*

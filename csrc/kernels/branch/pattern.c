@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "branch_outcomes.h"
+#include "outcomes.h"
 
 enum { PATTERN, TAKEN_PCT, FORM };
 enum { SORTED, ALTERNATING, PERIODIC, RANDOM };

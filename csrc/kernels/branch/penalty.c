@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "branch_outcomes.h"
+#include "outcomes.h"
 
 enum { CHOICE };
 enum { SHUFFLED, FIRST };

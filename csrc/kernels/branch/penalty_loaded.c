@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "branch_outcomes.h"
+#include "outcomes.h"
 
 enum { SIZE, CONTENTS };
 

@@ -1,7 +1,7 @@
 /*
  * branch/pgo: what does a compiler make of a measured profile, when the data is like the training and when it is not?
  *
- * One operation is one turn of branch/likely's loop (branch_likely_loop.h), without any hint in the source. The compiler is told by
+ * One operation is one turn of branch/likely's loop (branch/likely_loop.h), without any hint in the source. The compiler is told by
  * a profile instead: gcc -fprofile-generate, a training run over all-false or all-true data, gcc -fprofile-use.
  *
  *   training=none       no profile: the control, the same as branch/likely[hint=plain]
@@ -17,14 +17,14 @@
 
 #include <errno.h>
 
-#include "branch_likely.h"
+#include "likely.h"
 
 enum { TRAINING, DATA };
 enum { NONE, MATCHING, OPPOSITE };
 
 #if defined(FENCEPOST_PGO)
 
-/* csrc/pgo/loop.c, compiled three times. */
+/* pgo/loop.c, compiled three times. */
 uint64_t pgo_none(const uint8_t *outcomes, uint64_t n, uint64_t *rare);
 uint64_t pgo_false(const uint8_t *outcomes, uint64_t n, uint64_t *rare);
 uint64_t pgo_true(const uint8_t *outcomes, uint64_t n, uint64_t *rare);

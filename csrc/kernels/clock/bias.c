@@ -20,9 +20,9 @@
  *            only.
  * Not shown: what loads or stores in the window do; they float further than register arithmetic.
  */
-#include "clock_chain.h"
-#include "clock_reads.h"
-#include "window_mean.h"
+#include "chain.h"
+#include "engine/window_mean.h"
+#include "reads.h"
 
 #include <errno.h>
 

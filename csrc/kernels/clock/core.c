@@ -16,7 +16,7 @@
  * Not shown: what limits the clock (power, heat, a hypervisor's cap). The governor is in the run's machine facts.
  */
 #define _GNU_SOURCE
-#include "clock_chain.h"
+#include "chain.h"
 
 #include <errno.h>
 #include <math.h>

@@ -12,7 +12,7 @@
  * Hazards:   both are means of some hundred windows that a step of the counter spreads out: one step of 26 ticks leaves half a tick of chance.
  * Not shown: the cost of a reading (clock/read, clock/delta).
  */
-#include "window_mean.h"
+#include "engine/window_mean.h"
 
 #include <errno.h>
 #include <math.h>

@@ -19,7 +19,7 @@
             reads 1 more, so deltas are 1, 25 and 26): quantum_ticks of rdtsc is then 1, of slower variants the step.
  * Not shown: how far an unfenced reading strays from where it stands in the program (clock/bias).
  */
-#include "clock_reads.h"
+#include "reads.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -18,7 +18,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#include "counter_errors.h"
+#include "errors.h"
 
 #define MAX_THRESHOLD ((int64_t)1 << 32)
 

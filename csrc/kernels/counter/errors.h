@@ -1,6 +1,6 @@
 /*
- * Errors of a quick reading, kept while others count and turned into metrics afterwards. Shared by counter_error.c and
- * counter_staleness.c.
+ * Errors of a quick reading, kept while others count and turned into metrics afterwards. Shared by counter/error.c and
+ * counter/staleness.c.
  */
 #ifndef FENCEPOST_COUNTER_ERRORS_H
 #define FENCEPOST_COUNTER_ERRORS_H

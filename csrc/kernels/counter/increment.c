@@ -20,7 +20,7 @@
  * Not shown: threads that migrate (all are pinned): getcpu and rseq are right then too, percpu_counter here would not be.
  */
 #define _GNU_SOURCE
-#include "counter_rseq.h"
+#include "rseq.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -17,7 +17,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
-#include "counter_errors.h"
+#include "errors.h"
 
 #define MAX_PERIOD_US INT64_C(1000000)
 

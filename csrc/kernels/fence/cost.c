@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "branch_outcomes.h"
+#include "kernels/random.h"
 
 enum { FENCE, CONTEXT };
 enum { BARE, STORE_HIT, LOAD_MISS, STORE_MISS, CHAIN };

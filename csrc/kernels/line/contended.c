@@ -21,7 +21,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
-#include "shares.h"
+#include "kernels/shares.h"
 
 enum { OP, BETWEEN };
 enum { FETCH_ADD, CAS, XCHG };

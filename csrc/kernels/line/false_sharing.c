@@ -21,7 +21,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
-#include "shares.h"
+#include "kernels/shares.h"
 
 enum { OP, STRIDE }; /* of line/alone: only the first */
 enum { ATOMIC_ADD, PLAIN_ADD, STORE, READER_WRITER };

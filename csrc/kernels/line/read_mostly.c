@@ -23,7 +23,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "shares.h"
+#include "kernels/shares.h"
 
 enum { GUARD, READS_PER_WRITE };
 enum { ATOMIC, RWLOCK, SEQLOCK };

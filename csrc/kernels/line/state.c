@@ -26,7 +26,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "window_mean.h"
+#include "engine/window_mean.h"
 
 enum { STATE, OP };
 enum { MODIFIED, EXCLUSIVE, SHARED, INVALID, OWN };

@@ -42,7 +42,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
     }
 }
 
-#include "litmus_run.h"
+#include "run.h"
 
 KERNEL(corr,
     .name       = "litmus/corr",

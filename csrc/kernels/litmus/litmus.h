@@ -1,8 +1,8 @@
 /*
- * What a litmus test is written in: cells, accesses and fences by order, verdicts. litmus_run.h, included below a test's threads, runs it.
+ * What a litmus test is written in: cells, accesses and fences by order, verdicts. litmus/run.h, included below a test's threads, runs it.
  *
  * A test is a few threads with two or three accesses each, and a question: may they see an outcome that no interleaving of them explains?
- * Each test is a file with its threads, and what must not be seen in which order. All files of one test read alike: litmus_sb.c is the
+ * Each test is a file with its threads, and what must not be seen in which order. All files of one test read alike: litmus/sb.c is the
  * one to begin with.
  *
  * The accesses of `none` and of the fences are volatile: the compiler emits them as they stand, and what is seen is the CPU's doing. C11

@@ -49,7 +49,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
     }
 }
 
-#include "litmus_run.h"
+#include "run.h"
 
 KERNEL(mp_twice,
     .name       = "litmus/mp_twice",

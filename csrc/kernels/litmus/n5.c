@@ -45,7 +45,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
     }
 }
 
-#include "litmus_run.h"
+#include "run.h"
 
 KERNEL(n5,
     .name       = "litmus/n5",

@@ -48,7 +48,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
     }
 }
 
-#include "litmus_run.h"
+#include "run.h"
 
 KERNEL(sb_rfi,
     .name       = "litmus/sb_rfi",

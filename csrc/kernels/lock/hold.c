@@ -14,11 +14,11 @@
  *            threads: test-and-set 9 and 49, ticket 9 and 263, pthread mutex 22 and 41.
  * Hazards:   a lock that is fast because one thread keeps it: see changes_per_operation, longest_run and fairness beside each figure.
  *            Oversubscribed, a queue (ticket, MCS) waits for a thread that does not run, and each hand-over is a context switch.
- *            SPINS_BEFORE_YIELD in lock_algorithms.h bounds that; yields_per_operation says how often it was needed.
+ *            SPINS_BEFORE_YIELD in lock/algorithms.h bounds that; yields_per_operation says how often it was needed.
  * Not shown: work between two sections, which takes contention away; readers; priorities; more than one lock.
  */
 #define _GNU_SOURCE
-#include "lock_algorithms.h"
+#include "algorithms.h"
 
 #include <errno.h>
 #include <inttypes.h>

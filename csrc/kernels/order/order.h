@@ -1,7 +1,7 @@
 /*
  * Two threads that keep each other out with loads and stores alone, as textbooks have it. Both algorithms raise a flag and then look at
- * the other's: a store and a load of another place, and if the load passes the store, both go in. Shared by order_peterson.c and
- * order_dekker.c, which define enter() and leave().
+ * the other's: a store and a load of another place, and if the load passes the store, both go in. Shared by order/peterson.c and
+ * order/dekker.c, which define enter() and leave().
  *
  * What stands between flag and look is the parameter `order`; the rest is the same for all:
  *   none         relaxed, in the order written: what the processor makes of it

@@ -1,13 +1,13 @@
 /*
- * The designs that are compared side by side in one kernel, each by its adapter; see ring_trial.h for what an adapter is.
+ * The designs that are compared side by side in one kernel, each by its adapter; see ring/trial.h for what an adapter is.
  */
 #ifndef FENCEPOST_RING_DESIGNS_H
 #define FENCEPOST_RING_DESIGNS_H
 
-#include "ring_indices.h"
-#include "ring_locked.h"
-#include "ring_sleeping.h"
-#include "ring_trial.h"
+#include "indices.h"
+#include "locked.h"
+#include "sleeping.h"
+#include "trial.h"
 
 RING_INLINE int spsc_create(void **ring, size_t capacity, size_t item_bytes)
 {

@@ -2,7 +2,7 @@
  * ring/naive, ring/cached, ring/batched, ring/seq_cst, ring/shared_line: what makes a ring with two indices fast or slow?
  * ring/naive_round_trip, ring/cached_round_trip, ring/seq_cst_round_trip: and how long does it take there and back?
  *
- * One operation is one item, or one item there and back. Rings (ring_indices.h) that differ in one thing each from the first:
+ * One operation is one item, or one item there and back. Rings (ring/indices.h) that differ in one thing each from the first:
  *   naive        head and tail on lines of their own; every push reads the other's index, and so does every pop
  *   cached       each side remembers the other's index and reads it anew only when by it there is nothing to do
  *   batched      cached, and each side tells the other only after 8 items, when it has to wait, or when it is told to
@@ -14,24 +14,24 @@
  *            An item that batched holds back has not been sent yet: a producer that stops has to flush.
  * Not shown: rings whose publication lies beside the item (ring/spsc), and items given in batches (its `batch`).
  */
-#include "ring_indices.h"
-#include "ring_trial.h"
+#include "indices.h"
+#include "trial.h"
 
 #define RING naive
-#include "ring_trial.h"
+#include "trial.h"
 
 #define RING cached
-#include "ring_trial.h"
+#include "trial.h"
 
 #define RING batched
 #define RING_HAS_FLUSH
-#include "ring_trial.h"
+#include "trial.h"
 
 #define RING seq_cst
-#include "ring_trial.h"
+#include "trial.h"
 
 #define RING shared_line
-#include "ring_trial.h"
+#include "trial.h"
 
 KERNEL(naive,
     .name    = "ring/naive",

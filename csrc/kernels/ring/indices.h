@@ -1,5 +1,5 @@
 /*
- * Rings with two indices, as adapters for ring_trial.h: naive, cached, batched, seq_cst, shared_line. See ring_indices.c.
+ * Rings with two indices, as adapters for ring/trial.h: naive, cached, batched, seq_cst, shared_line. See ring/indices.c.
  */
 #ifndef FENCEPOST_RING_INDICES_H
 #define FENCEPOST_RING_INDICES_H
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "ring/ring.h"
+#include "lib/ring/ring.h"
 
 struct apart {
     size_t slots; /* one more than the capacity: full and empty look different */

@@ -15,7 +15,7 @@
  * Not shown: rates near saturation, where the queue decides; bursts.
  */
 #define _GNU_SOURCE
-#include "ring_designs.h"
+#include "designs.h"
 
 #define EVENTS 256 /* a batch */
 #define WARM 16

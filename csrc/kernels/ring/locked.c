@@ -2,7 +2,7 @@
  * ring/mutex_spin, ring/spin_lock, ring/mutex_condvar: what does a ring under a lock cost?
  * ring/mutex_spin_round_trip, ring/mutex_condvar_round_trip: and how long does it take there and back?
  *
- * One operation is one item, or one item there and back. The same ring three times (ring_locked.h):
+ * One operation is one item, or one item there and back. The same ring three times (ring/locked.h):
  *   mutex_spin     a mutex of the C library around it; a refusal is told to the caller, who tries again at once
  *   spin_lock      the same with a spin lock of the C library: nobody ever sleeps
  *   mutex_condvar  a mutex; who is refused sleeps until the other side signals
@@ -13,17 +13,17 @@
  * Not shown: sleeping as such (the wake-up of an idle CPU); many threads.
  */
 #define _GNU_SOURCE
-#include "ring_locked.h"
-#include "ring_trial.h"
+#include "locked.h"
+#include "trial.h"
 
 #define RING mutex_spin
-#include "ring_trial.h"
+#include "trial.h"
 
 #define RING spin_lock
-#include "ring_trial.h"
+#include "trial.h"
 
 #define RING mutex_condvar
-#include "ring_trial.h"
+#include "trial.h"
 
 KERNEL(mutex_spin,
     .name    = "ring/mutex_spin",

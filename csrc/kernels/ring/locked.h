@@ -1,5 +1,5 @@
 /*
- * A ring under a lock, as adapters for ring_trial.h: mutex_spin, spin_lock, mutex_condvar. See ring_locked.c.
+ * A ring under a lock, as adapters for ring/trial.h: mutex_spin, spin_lock, mutex_condvar. See ring/locked.c.
  */
 #ifndef FENCEPOST_RING_LOCKED_H
 #define FENCEPOST_RING_LOCKED_H
@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "ring/ring.h"
+#include "lib/ring/ring.h"
 
 /* Which lock it is, and whether who is refused sleeps. */
 enum locked_how { LOCKED_MUTEX, LOCKED_SPIN, LOCKED_SLEEPS };

@@ -1,6 +1,6 @@
 /*
  * The harness for rings with several producers or consumers: throughput of a team, half of it pushing and half popping, or one
- * popping and the rest pushing. The adapter of a ring is that of ring_trial.h: its functions, then `#define RING name` and this header.
+ * popping and the rest pushing. The adapter of a ring is that of ring/trial.h: its functions, then `#define RING name` and this header.
  *
  * A window moves a fixed number of items. Each producer numbers its own; consumers compare: the numbers of one producer must grow in each
  * consumer's eyes, and at the end count, sum and sum of squares over all consumers must be those of what was pushed. So disorder,
@@ -12,9 +12,9 @@
 #ifndef FENCEPOST_RING_MANY_H
 #define FENCEPOST_RING_MANY_H
 
-#include "ring_trial.h"
+#include "trial.h"
 
-/* After the parameters of ring_trial.h. */
+/* After the parameters of ring/trial.h. */
 enum { RING_ROLES = RING_PAUSE + 1 };
 /* Where there are several threads a CPU: consumers and producers on CPUs of their own, or as many of both on each. */
 enum { RING_APART_ROLES, RING_MIXED_ROLES };

@@ -7,12 +7,12 @@
  * Excluded:  making the ring; the team's start.
  * Variants:  roles matters where threads share CPUs: apart, each CPU has threads of one role; mixed, of both.
  * Expect:    reference guest, two producers and two consumers on two CPUs: 63 ns an item for Vyukov's cells, 97 for rte_ring.
- * Hazards:   a thread preempted between claim and stamp holds up the other side (csrc/ring/mpmc.h); single items are bistable: see the regime.
+ * Hazards:   a thread preempted between claim and stamp holds up the other side (csrc/lib/ring/mpmc.h); single items are bistable: see the regime.
  * Not shown: fairness among threads of a role: shares are fixed.
  */
-#include "ring/mpmc.h"
+#include "lib/ring/mpmc.h"
 
-#include "ring_many.h"
+#include "many.h"
 
 static int mpmc_create(void **ring, size_t capacity, size_t item_bytes)
 {
@@ -46,7 +46,7 @@ RING_INLINE size_t mpmc_pop_bulk(void *ring, void *items, size_t count, size_t i
 
 #define RING mpmc
 #define RING_HAS_BULK
-#include "ring_many.h"
+#include "many.h"
 
 /* With a CPU for each thread. */
 KERNEL(mpmc,

@@ -10,9 +10,9 @@
  * Hazards:   single items are bistable: see the regime.
  * Not shown: fairness among producers: shares are fixed.
  */
-#include "ring/mpsc.h"
+#include "lib/ring/mpsc.h"
 
-#include "ring_many.h"
+#include "many.h"
 
 static int mpsc_create(void **ring, size_t capacity, size_t item_bytes)
 {
@@ -46,7 +46,7 @@ RING_INLINE size_t mpsc_pop_bulk(void *ring, void *items, size_t count, size_t i
 
 #define RING mpsc
 #define RING_HAS_BULK
-#include "ring_many.h"
+#include "many.h"
 
 /* With a CPU for each thread. */
 KERNEL(mpsc,

@@ -13,7 +13,7 @@
  * Not shown: other threads on the same CPU; real-time priorities, under which a spinning thread waits for ever.
  */
 #define _GNU_SOURCE
-#include "ring_designs.h"
+#include "designs.h"
 
 enum { DESIGN = RING_PAUSE + 1 };
 
@@ -21,22 +21,22 @@ enum { DESIGN = RING_PAUSE + 1 };
 #define LONG_ENOUGH_NS 6000000 /* two slices or more of a scheduler's usual 2-4 ms */
 
 #define RING spsc
-#include "ring_trial.h"
+#include "trial.h"
 #define RING naive
-#include "ring_trial.h"
+#include "trial.h"
 #define RING cached
-#include "ring_trial.h"
+#include "trial.h"
 #define RING seq_cst
-#include "ring_trial.h"
+#include "trial.h"
 #define RING mutex_spin
-#include "ring_trial.h"
+#include "trial.h"
 #define RING mutex_condvar
-#include "ring_trial.h"
+#include "trial.h"
 #define RING pipe
 #define RING_HAS_BULK
-#include "ring_trial.h"
+#include "trial.h"
 #define RING eventfd
-#include "ring_trial.h"
+#include "trial.h"
 
 static int (*const setups[RING_DESIGN_COUNT])(struct trial *trial) = {
 #define MAKE_ROW(name) name##_throughput_setup,

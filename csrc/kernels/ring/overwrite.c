@@ -20,9 +20,9 @@
 #include <sched.h>
 #include <string.h>
 
+#include "engine/window_mean.h"
 #include "kernel.h"
-#include "ring/overwrite.h"
-#include "window_mean.h"
+#include "lib/ring/overwrite.h"
 
 #define WORDS 8
 

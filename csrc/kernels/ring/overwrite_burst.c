@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "kernel.h"
-#include "ring/overwrite.h"
+#include "lib/ring/overwrite.h"
 
 enum { CAPACITY, BURST_PCT };
 enum { LOST, EXPECTED, LOST_PCT };

@@ -1,7 +1,7 @@
 /*
  * ring/printk: what does a common log cost its writers, under a lock and without?
  *
- * One operation is one record of 64 bytes, written by each thread into one overwriting ring (csrc/ring/overwrite.h). With design=lock all
+ * One operation is one record of 64 bytes, written by each thread into one overwriting ring (csrc/lib/ring/overwrite.h). With design=lock all
  * threads take one mutex around the write, as printk took logbuf_lock until Linux 5.9; with design=lockless they take numbers from a
  * common counter and write side by side, as printk does since 5.10 (commit b6cf8b3f3312). Nobody reads meanwhile; at the end all
  * that is left is read, and every record is compared.
@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "kernel.h"
-#include "ring/overwrite.h"
+#include "lib/ring/overwrite.h"
 
 enum { DESIGN };
 enum { LOCK, LOCKLESS };

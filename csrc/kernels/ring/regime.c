@@ -14,7 +14,7 @@
  * Not shown: bursts; work that itself uses the cache.
  */
 #define _GNU_SOURCE
-#include "ring_designs.h"
+#include "designs.h"
 
 enum { DESIGN, SLOWED, WORK_NS, CAPACITY };
 enum { FULL, EMPTY, REGIME, WORK, BEYOND };
@@ -43,7 +43,7 @@ static inline __attribute__((always_inline)) void work(uint64_t steps)
     }
 }
 
-/* As the loops of ring_trial.h, with work beside each item. */
+/* As the loops of ring/trial.h, with work beside each item. */
 #define MAKE_ENDS(name)                                                                                                \
     static void produce_##name(struct ring_trial *common, uint64_t steps, uint64_t count)                              \
     {                                                                                                                  \

@@ -1,7 +1,7 @@
 /*
  * ring/pipe, ring/eventfd, ring/pipe_round_trip, ring/eventfd_round_trip: what do the kernel's own means of passing items cost?
  *
- * One operation is one item, or one item there and back (ring_sleeping.h):
+ * One operation is one item, or one item there and back (ring/sleeping.h):
  *   pipe     a blocking pipe, a write and a read for each item; a batch is one write, and one read of what is there
  *   eventfd  the library's SPSC ring, and an eventfd for each side to sleep at: who finds nothing to do says so and sleeps, and the other
  *            side rings only if somebody sleeps. So do virtio and io_uring; an eventfd that counts items would be two system calls an item.
@@ -13,15 +13,15 @@
  * Not shown: spinning for a while before going to sleep, the usual compromise; epoll.
  */
 #define _GNU_SOURCE
-#include "ring_sleeping.h"
-#include "ring_trial.h"
+#include "sleeping.h"
+#include "trial.h"
 
 #define RING pipe
 #define RING_HAS_BULK
-#include "ring_trial.h"
+#include "trial.h"
 
 #define RING eventfd
-#include "ring_trial.h"
+#include "trial.h"
 
 KERNEL(pipe,
     .name    = "ring/pipe",

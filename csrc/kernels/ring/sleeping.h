@@ -1,5 +1,5 @@
 /*
- * What the kernel offers, as adapters for ring_trial.h: pipe, and eventfd as the doorbell of a ring. See ring_sleeping.c.
+ * What the kernel offers, as adapters for ring/trial.h: pipe, and eventfd as the doorbell of a ring. See ring/sleeping.c.
  */
 #ifndef FENCEPOST_RING_SLEEPING_H
 #define FENCEPOST_RING_SLEEPING_H
@@ -14,8 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "ring/ring.h"
-#include "ring/spsc.h"
+#include "lib/ring/ring.h"
+#include "lib/ring/spsc.h"
 
 struct pipe_ring {
     int ends[2];

@@ -12,8 +12,8 @@
  *            lines at once. The regime says which it was; a spin hint moves the border.
  * Not shown: latency under load. It does not follow from the throughput (ring/spsc_latency).
  */
-#include "ring/spsc.h"
-#include "ring_trial.h"
+#include "lib/ring/spsc.h"
+#include "trial.h"
 
 static int spsc_create(void **ring, size_t capacity, size_t item_bytes)
 {
@@ -57,7 +57,7 @@ RING_INLINE void spsc_lazy_flush(void *ring)
 
 #define RING spsc
 #define RING_HAS_BULK
-#include "ring_trial.h"
+#include "trial.h"
 
 #define spsc_lazy_destroy spsc_destroy
 #define spsc_lazy_try_push spsc_try_push
@@ -67,7 +67,7 @@ RING_INLINE void spsc_lazy_flush(void *ring)
 #define RING spsc_lazy
 #define RING_HAS_BULK
 #define RING_HAS_FLUSH
-#include "ring_trial.h"
+#include "trial.h"
 
 KERNEL(spsc,
     .name    = "ring/spsc",
