@@ -56,7 +56,7 @@ def names(engine: Engine) -> set[str]:
 def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]]) -> Engine:
     """Kernel files with faults planted in them: what stands there and what the fault makes of it.
 
-    By path below csrc/kernels. Faults in headers are planted as well; all kernel files of the named topics are compiled.
+    By path below csrc/kernels. Faults in headers are planted as well; all kernel files of these topics are compiled.
     """
     topics = {Path(file).parent.name for file in faults}
     copied = folder / "kernels"
