@@ -1,8 +1,17 @@
-"""Machines to read in tests: snapshots of real ones, where they are at hand, and small trees built on the spot."""
+"""Machines to read in tests: made-up ones kept as text, small trees built on the spot, and snapshots of real ones.
+
+A made-up machine is a file of tests/data/machines, and beside it stands what has to be read from it. Each line is
+``path: content``. Numbers before the path make one file for each of them, with the number in place of ``{}``. A path
+that comes again adds a line to its file. ``\\t`` and ``\\n`` in a content are a tab and a new line.
+
+Snapshots of real machines are tried as well where the variable FENCEPOST_SNAPSHOTS names a folder with them:
+``NAME.tar.bz2``, and in ``NAME.expected.json`` what has to be read from it.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,14 +19,23 @@ from typing import Any
 
 import pytest
 
-SNAPSHOTS = Path(__file__).resolve().parents[2] / "shared" / "topologies"
-NAMES = (
-    "128arm-2pa2n8cluster4co",
-    "16em64t-4s2c2t-offlines",
-    "20em64t-hybrid-1p6c2t+2ca4co1t",
-    "8em64t-2s2ca2c",
-    "96em64t-4no4pa3ca2co",
-)
+from fencepost.bench.sysfs import parse_cpulist
+
+MADE_UP = Path(__file__).resolve().parent / "data" / "machines"
+OWN_NAMES = ("arm-clusters", "hybrid-laptop", "two-node-server")
+"""The made-up machines: tests that name one find it here always."""
+
+
+def _real() -> dict[str, Path]:
+    """The snapshots of real machines that this computer has, by name."""
+    folder = os.environ.get("FENCEPOST_SNAPSHOTS")
+    found = sorted(Path(folder).glob("*.tar.bz2")) if folder else []
+    archives = {path.name.removesuffix(".tar.bz2"): path for path in found}
+    return {name: path for name, path in archives.items() if path.with_name(f"{name}.expected.json").exists()}
+
+
+REAL = _real()
+NAMES = (*OWN_NAMES, *REAL)
 
 X86_BLOCK = """processor\t: {cpu}
 vendor_id\t: GenuineIntel
@@ -37,22 +55,46 @@ _unpacked: dict[str, Path] = {}
 
 
 def snapshot(name: str, factory: pytest.TempPathFactory) -> Path:
-    """The unpacked snapshot of a real machine, to be read only; skips where the snapshots are not at hand."""
-    archive = SNAPSHOTS / f"{name}.tar.bz2"
-    if not archive.exists():
-        pytest.skip("the snapshots of real machines (../shared/topologies) are not part of the project and not here")
+    """The unpacked files of a machine of `NAMES`, to be read only."""
     if name not in _unpacked:  # some hold thousands of files
         folder = factory.mktemp("snapshot")
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="tar")
-        (_unpacked[name],) = (path for path in folder.iterdir() if path.is_dir())
+        if name in REAL:
+            with tarfile.open(REAL[name]) as tar:
+                tar.extractall(folder, filter="tar")
+            (folder,) = (path for path in folder.iterdir() if path.is_dir())
+        else:
+            write(folder, unpack((MADE_UP / f"{name}.txt").read_text(encoding="utf-8")))
+        _unpacked[name] = folder
     return _unpacked[name]
 
 
+def unpack(text: str) -> dict[str, str]:
+    """The files of a made-up machine: path and content; see the top of this file."""
+    lines: dict[str, list[str]] = {}
+    blocks: dict[str, dict[str, list[str]]] = {}
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        path, _, content = line.partition(": ")
+        content = content.replace("\\t", "\t").replace("\\n", "\n")
+        numbers, _, numbered = path.rpartition(" ")
+        if not numbers:
+            lines.setdefault(path, []).append(content)
+            continue
+        for number in map(str, parse_cpulist(numbers)):
+            # Lines for the same file stand together by number: a block of /proc/cpuinfo for each CPU.
+            own = blocks.setdefault(numbered.replace("{}", number), {})
+            own.setdefault(number, []).append(content.replace("{}", number))
+    for path, by_number in blocks.items():
+        lines.setdefault(path, []).extend(line for block in by_number.values() for line in block)
+    return {path: "\n".join(found) for path, found in lines.items()}
+
+
 def expected(name: str) -> dict[str, Any]:
-    """What hwloc reads from a snapshot."""
-    facts: dict[str, Any] = json.loads((SNAPSHOTS / f"{name}.expected.json").read_text())
-    del facts["source"]
+    """What has to be read from a machine: reasoned from the files of a made-up one, as hwloc reads a real one."""
+    beside = REAL[name] if name in REAL else MADE_UP / name
+    facts: dict[str, Any] = json.loads(beside.with_name(f"{name}.expected.json").read_text(encoding="utf-8"))
+    facts.pop("source", None)
     return facts
 
 

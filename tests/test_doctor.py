@@ -245,7 +245,7 @@ def test_snapshots(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def test_hybrid_laptop_is_told_to_change_its_governor(tmp_path_factory: pytest.TempPathFactory) -> None:
-    diagnosis = examine(snapshot("20em64t-hybrid-1p6c2t+2ca4co1t", tmp_path_factory))
+    diagnosis = examine(snapshot("hybrid-laptop", tmp_path_factory))
     best = diagnosis.best_change()
     assert best is not None
     assert (best.knob, best.value) == ("governor", "powersave")

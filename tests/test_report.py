@@ -560,9 +560,7 @@ def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, draw
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_topologies_of_real_machines_are_drawn_within_their_picture(
-    name: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_topologies_of_whole_machines_are_drawn_within_their_picture(name: str) -> None:
     topology = expected(name)
     figure = about.topology_figure({"topology": topology}, topology["cpus"][:2])
     assert figure is not None
