@@ -11,6 +11,9 @@
 /* Whether something is wrong with these kernels; then `sentence` (REASON_BYTES) says what, of the first that is at fault. */
 int kernels_fault(const struct kernel *const *kernels, unsigned count, char *sentence);
 
+/* How many words a parameter's labels are. */
+int labels_in(const char *labels);
+
 /* probe.c */
 
 /* The two chains, timed side by side. Rates are instructions per second; NaN where the architecture has no chains. */

@@ -67,7 +67,7 @@ static int well_named(const char *name)
     return slash && word(name, slash) && word(slash + 1, name + strlen(name));
 }
 
-static int labels_in(const char *labels)
+int labels_in(const char *labels)
 {
     int count = 0;
 

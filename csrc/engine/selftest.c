@@ -36,15 +36,6 @@ static unsigned usable_cpus(int *cpus, unsigned capacity)
     return count;
 }
 
-static int labels_in(const char *labels)
-{
-    int count = 0;
-
-    for (; *labels; labels++)
-        count += *labels != ' ' && (labels[1] == ' ' || labels[1] == '\0');
-    return count;
-}
-
 /* Prints the outcome; returns whether it is a failure. */
 static int try_case(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
                     unsigned *number)

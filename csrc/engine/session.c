@@ -1,0 +1,89 @@
+/* What happens around a batch: whether anybody has failed and why, what the system did meanwhile, and the flags that this gives. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "session.h"
+
+int trial_needs(struct trial *trial, const char *need)
+{
+    trial->need = need;
+    return -ENOTSUP;
+}
+
+int trial_fault(struct trial *trial, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(trial->explanation, sizeof trial->explanation, format, arguments);
+    va_end(arguments);
+    return -EILSEQ;
+}
+
+int all_well(struct session *session)
+{
+    return team_meet(&session->team) == 0;
+}
+
+void fail_from(struct session *session, int status, const char *stage)
+{
+    const struct trial *trial = &session->trial;
+
+    if (status == -ENOTSUP)
+        team_fail(&session->team, status, "needs %s", trial->need ? trial->need : "something this machine lacks");
+    else
+        team_fail(&session->team, status, "%s failed: %s", stage,
+                  trial->explanation[0] ? trial->explanation : strerror(-status));
+}
+
+struct surroundings look_around(void)
+{
+    struct surroundings here;
+
+    getrusage(RUSAGE_THREAD, &here.usage);
+    here.cpu = sched_getcpu();
+    return here;
+}
+
+struct sample make_sample(const struct worker *worker, uint64_t batch, const struct surroundings *before,
+                          const struct surroundings *after)
+{
+    struct sample sample = {
+        .batch = (int32_t)batch,
+        .thread = (int32_t)worker->index,
+        .cpu_begin = before->cpu,
+        .cpu_end = after->cpu,
+        .voluntary = (int32_t)(after->usage.ru_nvcsw - before->usage.ru_nvcsw),
+        .involuntary = (int32_t)(after->usage.ru_nivcsw - before->usage.ru_nivcsw),
+        .minor_faults = (int32_t)(after->usage.ru_minflt - before->usage.ru_minflt),
+        .major_faults = (int32_t)(after->usage.ru_majflt - before->usage.ru_majflt),
+        .overlap = 1,
+    };
+
+    if (before->cpu != worker->cpu || after->cpu != worker->cpu)
+        sample.flags |= FLAG_MIGRATED;
+    if (sample.voluntary || sample.involuntary)
+        sample.flags |= FLAG_SWITCHED;
+    if ((sample.minor_faults || sample.major_faults) && !(worker->trial->kernel->flags & KERNEL_FAULTS))
+        sample.flags |= FLAG_FAULTED;
+    return sample;
+}
+
+float team_overlap(const struct session *session)
+{
+    uint64_t first = UINT64_MAX, last = 0, latest_begin = 0, earliest_end = UINT64_MAX;
+
+    for (unsigned i = 0; i < session->team.size; i++) {
+        const struct window *w = &session->windows[i];
+
+        first = w->begin < first ? w->begin : first;
+        last = w->end > last ? w->end : last;
+        latest_begin = w->begin > latest_begin ? w->begin : latest_begin;
+        earliest_end = w->end < earliest_end ? w->end : earliest_end;
+    }
+    return earliest_end > latest_begin ? (float)(earliest_end - latest_begin) / (float)(last - first) : 0;
+}

@@ -1,0 +1,77 @@
+/* One case under way: what the files of the engine that measure it share. sampler.c goes from its beginning to its end. */
+#ifndef FENCEPOST_SESSION_H
+#define FENCEPOST_SESSION_H
+
+#include <sys/resource.h>
+
+#include "engine.h"
+
+/* With more threads than CPUs a window has to hold several turns of the scheduler (3-4 ms each): so much of worker 0's own time, in so
+   many batches. A case of this kind costs as much as ten others. */
+#define OVERSUBSCRIBED_NS UINT64_C(6000000)
+#define OVERSUBSCRIBED_BATCHES 2
+
+struct window {
+    uint64_t begin, end;
+};
+
+struct session {
+    struct team team;
+    struct trial trial;
+    struct settings settings;
+    struct sample *samples;
+    struct bucket *buckets;
+    uint64_t bucket_capacity;
+    struct outcome *outcome;
+    struct window *windows; /* one per worker, of the batch under way */
+    int64_t *events;
+    uint64_t event_count;
+    uint64_t operations;
+    uint64_t began_ticks;
+    struct chains before, after;
+    double raw_before_ticks, raw_after_ticks;
+    _Alignas(128) _Atomic uint64_t raw_line; /* alone on its pair of lines */
+};
+
+/* session.c */
+
+/* Whether nobody has failed: the same answer to the whole team. */
+int all_well(struct session *session);
+/* Note why the case ends: what the kernel said, or what `status` means. */
+void fail_from(struct session *session, int status, const char *stage);
+
+/* What is read around a window, never in it. */
+struct surroundings {
+    struct rusage usage;
+    int cpu;
+};
+
+struct surroundings look_around(void);
+/* One batch of one worker, all but its times: what happened between the two looks, and the flags that this gives. */
+struct sample make_sample(const struct worker *worker, uint64_t batch, const struct surroundings *before,
+                          const struct surroundings *after);
+/* Share of the window under way in which the whole team ran. */
+float team_overlap(const struct session *session);
+
+/* events.c */
+
+/* All batches of an event kernel, for each worker of the team. */
+void event_batches(struct session *session, struct worker *worker);
+/* Sort, count equal values; if there are more than fit, count them in steps of 1/128 of their size. */
+void make_histogram(struct session *session);
+
+/* core_clock.c */
+
+double core_hz(const struct chains *chains);
+void read_clock(const struct worker *worker, struct chains *chains);
+/* The reading after one case is the one before the next, where that follows on the same CPU at once: they would stand side by side. */
+void read_clock_before(const struct worker *worker, struct chains *chains);
+
+/* hand_over.c */
+
+/* A round trip of one line between workers 0 and 1, in ticks, for worker 0; NaN for a single thread and where CPUs are shared. */
+double raw_round_trip(struct session *session, struct worker *worker);
+/* Whether two of them differ by more than the machine's hand-over cost may within a case; no for NaN. */
+int hand_over_drifted(double before_ticks, double after_ticks);
+
+#endif
