@@ -1,0 +1,75 @@
+"""The report of the published run stays, word by word and number by number, what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import published
+import pytest
+from published import FILES, GOLDENS, Rendered
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Rendered:
+    if not published.RUN.parent.exists():
+        pytest.skip("the source distribution comes without results")
+    return published.render()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_report_is_as_kept(name: str, rendered: Rendered) -> None:
+    text = rendered.texts()[name]
+    if published.updating():
+        published.update({name: text})
+    difference = published.difference(GOLDENS / name, text)
+    if difference:
+        pytest.fail(difference, pytrace=False)
+
+
+def test_the_download_is_the_data_of_the_page(rendered: Rendered) -> None:
+    assert rendered.download == rendered.embedded
+
+
+# ---- the comparison itself ----
+
+
+PAGE = (
+    '<p>5 ns</p><svg class="figure"><title id="a">Costs</title><desc>From 1 &amp; up</desc><path d="M1"/>'
+    '<text>tick</text><use><title>load: 5 ns</title></use></svg><a href="data:application/gzip;base64,H4s"></a>'
+    '<script type="application/json" id="rows">{"a":1}</script>'
+)
+
+
+def test_words_of_a_picture_stay_and_its_paths_do_not() -> None:
+    kept = published.skeleton(PAGE)
+    assert kept == published.skeleton(PAGE.replace("M1", "M2").replace("H4s", "H5s").replace('{"a":1}', '{"a":2}'))
+    assert "title: Costs\ndesc: From 1 & up\ntitle: load: 5 ns\n" in kept
+    for word in ("5 ns</p>", "Costs", "1 &amp; up", "load: 5"):
+        assert published.skeleton(PAGE.replace(word, word.replace("1", "2").replace("5", "6").upper())) != kept
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html.gz"])
+def test_a_changed_line_is_shown(name: str, tmp_path: Path) -> None:
+    lines = [f"line {number}" for number in range(1000)]
+    published.update({name: "\n".join(lines)}, tmp_path)
+    assert published.difference(tmp_path / name, "\n".join(lines)) == ""
+    lines[500] = "another line"
+    said = published.difference(tmp_path / name, "\n".join(lines)).splitlines()
+    assert said[0] == f"{name}: line 501 is the first of 1000 that is not as kept (1000 lines)"
+    assert said[1:3] == ["-line 500", "+another line"]
+    assert said[-1].startswith("where this is meant: FENCEPOST_UPDATE_GOLDENS=1")
+
+
+def test_lines_missing_at_the_end_and_a_missing_file_are_shown(tmp_path: Path) -> None:
+    published.update({"report.md": "a\nb\n"}, tmp_path)
+    assert "line 2 is the first" in published.difference(tmp_path / "report.md", "a\n")
+    assert "-b" in published.difference(tmp_path / "report.md", "a\n").splitlines()
+    assert published.difference(tmp_path / "report.md", "a\nb") != ""
+    assert "+a" in published.difference(tmp_path / "none.md", "a\n").splitlines()
+
+
+def test_what_is_kept_already_is_not_written_again(tmp_path: Path) -> None:
+    published.update({"report.html.gz": "a\n"}, tmp_path)
+    before = (tmp_path / "report.html.gz").stat().st_mtime_ns
+    published.update({"report.html.gz": "a\n"}, tmp_path)
+    assert (tmp_path / "report.html.gz").stat().st_mtime_ns == before
