@@ -15,7 +15,7 @@ from typing import Any
 
 from fencepost.bench.errors import EngineError, UsageError
 
-ABI = 3
+ABI = 4
 """ENGINE_ABI of csrc/kernel.h that this Python code speaks."""
 
 MODULE = "fencepost.bench._kernels"

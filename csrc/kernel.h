@@ -24,7 +24,7 @@ extern "C" {
 /* cffi: begin */
 /* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
    about it refuse each other. tests/test_house.py notices a change without it. */
-#define ENGINE_ABI 3
+#define ENGINE_ABI 4
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_TEAM 1024
@@ -51,14 +51,13 @@ extern "C" {
 #define PLACE_SWEEP 4    /* one case over 1, 2, 4 ... and all usable CPUs each, within the range of threads */
 #define PLACE_ONE_CPU 5  /* one case, all threads.min threads on the one best CPU, labelled oversubscribed */
 
-#define KERNEL_ONCE 1    /* measured in the first round only: a picture of time, not an estimate */
-#define KERNEL_TWIN 2    /* its default case runs twice under two names in every round: the A/A row */
-#define KERNEL_OPT_IN 4  /* planned only when its full name is given: disturbs others, or needs a build of its own */
-#define KERNEL_MISSES 8  /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
-#define KERNEL_FAULTS 32 /* page faults are part of what it measures: no batch is flagged for them */
+#define KERNEL_ONCE 1   /* measured in the first round only: a picture of time, not an estimate */
+#define KERNEL_TWIN 2   /* its default case runs twice under two names in every round: the A/A row */
+#define KERNEL_OPT_IN 4 /* planned only when its full name is given: disturbs others, or needs a build of its own */
+#define KERNEL_MISSES 8 /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
 #define KERNEL_OVERSUBSCRIBE 16 /* with PLACE_SWEEP: also 2 and 4 times as many threads as CPUs, labelled so */
 
-/* What the engine saw during a batch. Flagged batches are kept and counted. */
+/* What the engine saw during a batch. Flagged batches are kept and counted. The first three may be a kernel's subject. */
 #define FLAG_MIGRATED 1         /* began and ended on different CPUs, or on one that was not asked for */
 #define FLAG_SWITCHED 2         /* a voluntary or involuntary context switch inside the window */
 #define FLAG_FAULTED 4          /* a minor or major page fault inside the window */
@@ -68,16 +67,22 @@ extern "C" {
 
 /* Values are integers. With labels (one word each, separated by spaces) value i is shown and given as the i-th word. */
 struct parameter {
-    const char *name, *unit, *summary;
+    const char *name;
+    const char *unit;
+    const char *summary;
     const char *labels;
     int64_t initial; /* the default value, or the index of the default label */
-    const char *quick, *standard,
-        *rigorous; /* swept values by profile, as users write them ("4KiB 2MiB 7", "*": all labels); NULL: the default only */
+    /* Swept values by profile, as users write them ("4KiB 2MiB 7", "*": all labels); NULL: the default only. */
+    const char *quick;
+    const char *standard;
+    const char *rigorous;
 };
 
 /* A named figure beside time, one per process. Its unit ends its name (…_ns, …_ticks, …_pct), ticks are converted later. */
 struct metric {
-    const char *name, *unit, *summary;
+    const char *name;
+    const char *unit;
+    const char *summary;
 };
 
 struct trial;
@@ -85,11 +90,17 @@ struct worker;
 
 struct kernel {
     const char *name; /* topic/variant: lower case, digits, underscores */
-    const char *summary, *unit;
+    const char *summary;
+    const char *unit;
     struct {
-        unsigned min, max;
+        unsigned min;
+        unsigned max;
     } threads;
-    unsigned place, flags, needs;
+    unsigned place; /* one of PLACE_ */
+    unsigned flags; /* KERNEL_ bits */
+    /* What it is about: any of FLAG_MIGRATED, FLAG_SWITCHED, FLAG_FAULTED. They flag none of its batches. */
+    unsigned subject;
+    unsigned needs; /* NEED_ bits */
     struct parameter parameters[MAX_PARAMETERS];
     struct metric metrics[MAX_METRICS];
     int (*setup)(struct trial *trial); /* optional; 0 or -errno. Runs on the first worker's CPU. */
@@ -99,9 +110,8 @@ struct kernel {
     uint64_t batches;                      /* 0: as many as the profile says */
     int (*check)(struct trial *trial);     /* mandatory; 0 or -errno. May also fill in metrics. */
     void (*teardown)(struct trial *trial); /* optional. What trial_alloc gave is freed by the engine. */
-    uint64_t (*cost_ns)(
-        const struct trial
-            *trial);  /* optional: expected time of a whole case beyond a plain loop's batches, for the plan */
+    /* Optional: expected time of a whole case beyond a plain loop's batches, for the plan. */
+    uint64_t (*cost_ns)(const struct trial *trial);
     const char *file; /* filled in by KERNEL */
 };
 
@@ -121,12 +131,13 @@ struct trial {
     uint64_t quantum_ticks;
     double overhead_ticks; /* mean empty window */
     uint64_t batch_ns;
-    uint64_t
-        batches; /* setup of an event kernel may change it, up to what trial_samples() promised (2048 with KERNEL_ONCE) */
+    /* Setup of an event kernel may change it, up to what trial_samples() promised (2048 with KERNEL_ONCE). */
+    uint64_t batches;
     uint64_t granule;            /* operations are asked for in multiples of this; 1 unless setup says otherwise */
     int miss_counter;            /* see branch_misses(); 0: none */
     double misses_per_operation; /* mispredictions of a loop kernel, over all batches; NaN where nothing counts */
     int oversubscribed;          /* some CPU has several of the threads: whoever waits for another must yield */
+    unsigned subject;            /* FLAG_ bits that mark no batch of this case: the kernel's, and those of its kind */
     unsigned measured; /* the windows of the first so many workers become samples: all, unless setup says otherwise */
     const struct sample *samples; /* for the check of a loop kernel: batch by batch, in it worker by worker */
     uint64_t sample_count;
@@ -137,7 +148,8 @@ struct trial {
 
 struct worker {
     struct trial *trial;
-    unsigned index, team_size;
+    unsigned index;
+    unsigned team_size;
     int cpu;
     uint64_t done;          /* operations of this window: as asked for, unless run sets it; see leader_has_ended() */
     const void *leader_end; /* see there */
@@ -148,9 +160,14 @@ struct sample {
     int64_t ticks; /* as read: the empty window is not yet subtracted */
     int64_t operations;
     int64_t begin_ticks; /* since the trial began */
-    int32_t batch, thread;
-    int32_t cpu_begin, cpu_end;
-    int32_t voluntary, involuntary, minor_faults, major_faults;
+    int32_t batch;
+    int32_t thread;
+    int32_t cpu_begin;
+    int32_t cpu_end;
+    int32_t voluntary;
+    int32_t involuntary;
+    int32_t minor_faults;
+    int32_t major_faults;
     int32_t flags;
     float overlap; /* share of the window in which the whole team ran; 1 for a single thread */
 };
@@ -162,20 +179,28 @@ struct bucket {
 };
 
 struct settings {
-    uint64_t batches, warmup_batches, batch_ns;
+    uint64_t batches;
+    uint64_t warmup_batches;
+    uint64_t batch_ns;
     uint64_t keep_memory; /* not 0: large mappings may go from one case to the next; 0 where each side has its own */
 };
 
 struct outcome {
     int status; /* 0 measured, or -errno */
     char reason[REASON_BYTES];
-    int64_t samples, buckets, events;
+    int64_t samples;
+    int64_t buckets;
+    int64_t events;
     double overhead_ticks; /* to be subtracted from each sample; 0 for event kernels, which do it themselves */
     double tick_hz;
-    double core_hz, core_hz_before, core_hz_after; /* 3 x the rate of the imul chain; NaN where there is none */
+    /* 3 x the rate of the imul chain; NaN where there is none. */
+    double core_hz;
+    double core_hz_before;
+    double core_hz_after;
     double chain_ratio; /* time of an imul over time of an add; 3 where cycles can be believed */
-    double raw_before_ticks,
-        raw_after_ticks; /* round trip of one line between workers 0 and 1; NaN for one thread or shared CPUs */
+    /* Round trip of one line between workers 0 and 1; NaN for one thread or shared CPUs. */
+    double raw_before_ticks;
+    double raw_after_ticks;
     double metric[MAX_METRICS];
     int64_t elapsed_ns;
 };
@@ -183,7 +208,8 @@ struct outcome {
 /* The tick counter as measured in this process. */
 struct clock_facts {
     const char *source; /* "tsc", "cntvct", "time", "clock_monotonic_raw" */
-    double tick_hz, tick_hz_error_ppm;
+    double tick_hz;
+    double tick_hz_error_ppm;
     uint64_t quantum_ticks;
     double overhead_ticks;
 };
@@ -301,8 +327,11 @@ extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visi
 
 /* What an object with kernels of a user's own shows to the engine that loads it: see csrc/engine/object.c. */
 struct kernel_object {
-    unsigned abi, kernel_bytes; /* ENGINE_ABI and sizeof(struct kernel) of the headers it was compiled with */
-    const struct kernel *const *begin, *const *end;
+    /* ENGINE_ABI and sizeof(struct kernel) of the headers it was compiled with. */
+    unsigned abi;
+    unsigned kernel_bytes;
+    const struct kernel *const *begin;
+    const struct kernel *const *end;
 };
 
 #ifdef FENCEPOST_OBJECT

@@ -3,11 +3,13 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 static int fine(struct trial *trial)
 {
@@ -119,6 +121,50 @@ static void nap(struct worker *worker, uint64_t n)
     spin(worker, n);
 }
 KERNEL(nap, .name = "test/nap", .summary = "s", .unit = "u", .threads = {1, 1}, .run = nap, .check = fine)
+
+/* Leaves for another CPU in each window, where it may. It comes back in the next: neither window began and ended where it was asked for. */
+static void hop(struct worker *worker, uint64_t n)
+{
+    static cpu_set_t all;
+    cpu_set_t one;
+    int cpu;
+
+    if (CPU_COUNT(&all) == 0)
+        sched_getaffinity(getpid(), sizeof all, &all); /* of the main thread: the whole mask */
+    for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all) && cpu != sched_getcpu())
+            break;
+    CPU_ZERO(&one);
+    CPU_SET(cpu < CPU_SETSIZE ? cpu : worker->cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    spin(worker, n);
+}
+KERNEL(hop, .name = "test/hop", .summary = "s", .unit = "u", .threads = {1, 1}, .run = hop, .check = fine)
+
+/* All three at once, as a subject of one, of two, and of all. */
+static void restless(struct worker *worker, uint64_t n)
+{
+    fault(worker, n);
+    nap(worker, 0);
+    hop(worker, 0);
+}
+KERNEL(about_faults, .name = "test/about_faults", .summary = "s", .unit = "u", .threads = {1, 1},
+       .subject = FLAG_FAULTED, .run = restless, .check = fine)
+KERNEL(about_hops, .name = "test/about_hops", .summary = "s", .unit = "u", .threads = {1, 1},
+       .subject = FLAG_SWITCHED | FLAG_MIGRATED, .run = restless, .check = fine)
+KERNEL(about_all, .name = "test/about_all", .summary = "s", .unit = "u", .threads = {1, 1},
+       .subject = FLAG_FAULTED | FLAG_SWITCHED | FLAG_MIGRATED, .run = restless, .check = fine)
+
+/* An event that sleeps, and touches a page. */
+static int64_t uneasy(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    nap(worker, 0);
+    fault(worker, 0);
+    ticks[0] = 1;
+    return (int64_t)(count > 0);
+}
+KERNEL(uneasy, .name = "test/uneasy", .summary = "s", .unit = "u", .threads = {1, 1}, .events = uneasy,
+       .events_per_batch = 1, .check = fine)
 
 static int thirteen(struct trial *trial)
 {

@@ -62,6 +62,7 @@ def row(**changes: str) -> str:
         (row(threads="{ 2, 1 }"), "impossible range of threads"),
         (row(threads=""), "impossible range of threads"),
         (row(place="99"), "unknown placement"),
+        (row(subject="FLAG_SHORT"), "a subject other than migrations, context switches and page faults"),
         (row(parameters='{ { "a", "u", "s", .initial = 1 }, { "a", "u", "s" } }'), "two parameters of one name"),
         (row(parameters='{ { "a", "u", "s", "x y", 2 } }'), "default is not one of its labels"),
         (row(parameters='{ { "a" } }'), "parameter without unit or summary"),
@@ -168,6 +169,29 @@ def test_sleep_in_the_window_is_flagged(engine: Engine) -> None:
     assert all(bool(s.flags & engine.lib.FLAG_SWITCHED) == (s.voluntary + s.involuntary > 0) for s in got.samples)
     # Not of all: where the host takes the CPU just before the sleep, its time may be over before it begins.
     assert any(s.voluntary >= 1 for s in got.samples)
+
+
+MIGRATED, SWITCHED, FAULTED = 1, 2, 4
+
+
+@pytest.mark.parametrize(
+    ("kernel", "flagged"),
+    [
+        ("test/about_faults", {MIGRATED, SWITCHED}),
+        ("test/about_hops", {FAULTED}),
+        ("test/about_all", set()),
+        ("test/uneasy", {FAULTED}),  # an event may sleep
+    ],
+)
+def test_what_a_kernel_is_about_flags_no_batch(engine: Engine, kernel: str, flagged: set[int]) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        flagged = flagged - {MIGRATED}
+    got = engine.measure(kernel, batches=5)
+    assert got.status == 0, got.reason
+    # Of all together: the host may have taken the CPU just before a sleep, whose time is over then before it begins.
+    seen = {flag for sample in got.samples for flag in (MIGRATED, SWITCHED, FAULTED) if sample.flags & flag}
+    assert seen == flagged
+    assert any(sample.minor_faults for sample in got.samples) and any(sample.voluntary for sample in got.samples)
 
 
 def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:

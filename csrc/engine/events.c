@@ -35,8 +35,6 @@ void event_batches(struct session *session, struct worker *worker)
         } else if (worker->index == 0 && got > 0) {
             struct sample sample = make_sample(worker, batch, &before, &after);
 
-            /* A sleeping or waiting event switches context by its nature: no reason to flag it. */
-            sample.flags &= ~FLAG_SWITCHED;
             for (int64_t i = 0; i < got; i++)
                 scratch[i] = (double)ticks[i];
             sample.ticks = (int64_t)llround(median_of(scratch, (size_t)got));

@@ -124,6 +124,8 @@ static const char *descriptor_fault(const struct kernel *kernel)
         return "has an impossible range of threads";
     if (kernel->place > PLACE_ONE_CPU)
         return "has an unknown placement";
+    if (kernel->subject & ~(unsigned)(FLAG_MIGRATED | FLAG_SWITCHED | FLAG_FAULTED))
+        return "has a subject other than migrations, context switches and page faults";
     fault = parameters_fault(kernel);
     return fault ? fault : metrics_fault(kernel);
 }

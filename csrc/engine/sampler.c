@@ -176,11 +176,9 @@ static void loop_batches(struct session *session, struct worker *worker)
             sample.flags |= FLAG_SHORT;
         if (size > 1) {
             sample.overlap = team_overlap(session);
-            if (sample.overlap < LOW_OVERLAP)
+            if (sample.overlap < LOW_OVERLAP && !(trial->subject & FLAG_LOW_OVERLAP))
                 sample.flags |= FLAG_LOW_OVERLAP;
         }
-        if (trial->oversubscribed) /* taking turns is what such a case is about */
-            sample.flags &= ~(FLAG_SWITCHED | FLAG_LOW_OVERLAP);
         if (worker->index < measured)
             session->samples[batch * measured + worker->index] = sample;
         team_meet(&session->team); /* the windows are read: the next batch may write them */
@@ -330,6 +328,7 @@ static int run_session(struct session *session)
     mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
 #endif
     trial->oversubscribed = oversubscribed(trial);
+    trial->subject = subject_of(trial);
     trial->batches = kernel->batches ? kernel->batches : session->settings.batches;
     if (trial->oversubscribed && kernel->run && trial->batches > OVERSUBSCRIBED_BATCHES)
         trial->batches = OVERSUBSCRIBED_BATCHES;

@@ -40,6 +40,17 @@ void fail_from(struct session *session, int status, const char *stage)
                   trial->explanation[0] ? trial->explanation : strerror(-status));
 }
 
+unsigned subject_of(const struct trial *trial)
+{
+    const struct kernel *kernel = trial->kernel;
+
+    if (kernel->events) /* an event that sleeps or waits switches context by its nature */
+        return kernel->subject | FLAG_SWITCHED;
+    if (trial->oversubscribed) /* taking turns is what such a case is about */
+        return kernel->subject | FLAG_SWITCHED | FLAG_LOW_OVERLAP;
+    return kernel->subject;
+}
+
 struct surroundings look_around(void)
 {
     struct surroundings here;
@@ -68,8 +79,9 @@ struct sample make_sample(const struct worker *worker, uint64_t batch, const str
         sample.flags |= FLAG_MIGRATED;
     if (sample.voluntary || sample.involuntary)
         sample.flags |= FLAG_SWITCHED;
-    if ((sample.minor_faults || sample.major_faults) && !(worker->trial->kernel->flags & KERNEL_FAULTS))
+    if (sample.minor_faults || sample.major_faults)
         sample.flags |= FLAG_FAULTED;
+    sample.flags &= ~worker->trial->subject;
     return sample;
 }
 

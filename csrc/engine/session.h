@@ -47,7 +47,10 @@ struct surroundings {
 };
 
 struct surroundings look_around(void);
-/* One batch of one worker, all but its times: what happened between the two looks, and the flags that this gives. */
+/* What flags no batch of this case: its kernel's subject, and what belongs to a case of its kind. */
+unsigned subject_of(const struct trial *trial);
+/* One batch of one worker, all but its times: what happened between the two looks, and the flags that this gives,
+   less the subject. */
 struct sample make_sample(const struct worker *worker, uint64_t batch, const struct surroundings *before,
                           const struct surroundings *after);
 /* Share of the window under way in which the whole team ran. */

@@ -228,7 +228,7 @@ KERNEL(spawn,
     .summary          = "a child that does nothing, from the call that makes it to the end of waiting for it",
     .unit             = "child",
     .threads          = { .min = 1, .max = 1 },
-    .flags            = KERNEL_FAULTS,
+    .subject          = FLAG_FAULTED,
     .parameters       = {
         [HOW]     = { .name = "how", .summary = "the call that makes the child", .labels = "fork vfork thread", .initial = FORK,
                       .quick = "*", .standard = "*", .rigorous = "*" },
