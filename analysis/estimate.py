@@ -42,8 +42,10 @@ ENGINE_METRICS: tuple[dict[str, str], ...] = (
         "summary": "a line handed over and back, measured beside this case",
     },
     {"name": "xraw", "unit": "1", "summary": "the case's time over that round trip: comparable with another hour's"},
+    {"name": "operation_ticks", "unit": "ticks", "summary": "the operation alone, its control not subtracted"},
+    {"name": "control_ticks", "unit": "ticks", "summary": "the control alone"},
 )
-"""Metrics that every case with several CPUs has, whatever its kernel."""
+"""Metrics that a case has whatever its kernel: the first two with several CPUs, the last two with a control."""
 MODE_DISTANCE = 0.02
 """Modes closer than 2 % are not told apart: the interval shows them well enough."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -326,6 +328,7 @@ ROW_COLUMNS = (
     "kind",
     "once",
     "twin_of",
+    "paired",
     "reason",
     "ns",
     "ns_low",
@@ -355,7 +358,8 @@ def estimate_cases(reduced: Reduced) -> pd.DataFrame:
     where fewer than six processes or several modes (``modes``, list of `Mode`). ``cycles``: by the core clock that each
     process measured beside the case, only where its chains read 3.0 +- 5 %. ``floor_ns``: the smallest batch.
     ``metrics``: name to dict of value, low, high, unit, summary and, for ticks, the same in ns. ``quantiles``: of event
-    kernels, see `pooled_quantiles`. ``flags``: sorted names, see `fencepost.analysis.warnings`.
+    kernels, see `pooled_quantiles`. ``paired``: the time is an operation less its control; it may be negative and has
+    no floor. ``flags``: sorted names, see `fencepost.analysis.warnings`.
     """
     plan = reduced.run["plan"]
     frame = reduced.processes
@@ -408,6 +412,7 @@ _EMPTY_ROW: dict[str, Any] = {
     "kind": "loop",
     "once": False,
     "twin_of": None,
+    "paired": False,
     "reason": None,
     "quantiles": None,
 }
@@ -426,6 +431,7 @@ def _estimate_case(
         for name in ("case", "kernel", "parameters", "cpus", "relation", "unit", "kind", "once", "twin_of")
     }
     row["summary"] = case.get("summary") or ""
+    row["paired"] = bool(case.get("paired"))
     status = columns["status"][where]
     failed = status == "failed"
     good = where[status == "ok"]
@@ -486,7 +492,8 @@ def _estimate_case(
         "cycles": cycles.value,
         "cycles_low": cycles_bounds[0],
         "cycles_high": cycles_bounds[1],
-        "floor_ns": float(np.min(columns["floor_ns"][good])),
+        # The smallest difference of all is no cost that was ever seen.
+        "floor_ns": math.nan if row["paired"] else float(np.min(columns["floor_ns"][good])),
         "core_hz": _median(core),
         "rounds": len(good),
         "batches": int(batches.sum()),

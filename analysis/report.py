@@ -147,7 +147,9 @@ def _sentences(analysis: Analysis) -> list[lecture.Sentence]:
 
 def _json_of(analysis: Analysis, said: Sequence[lecture.Sentence]) -> dict[str, Any]:
     rows = [{name: record[name] for name in _JSON_ROW} for record in records(analysis.rows)]
-    for row in rows:
+    for row, record in zip(rows, records(analysis.rows), strict=True):
+        if record["paired"]:
+            row["paired"] = True  # only where it says something: published documents stay as they are
         row["modes"] = [mode._asdict() for mode in row["modes"]]
     document = {
         "schema": SCHEMA_VERSION,

@@ -78,7 +78,8 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
     be read.
     """
     rows = analysis.rows[(analysis.rows["kernel"].str.partition("/")[0] == topic) & analysis.rows["twin_of"].isna()]
-    rows = rows[rows["ns"].notna() & (rows["ns"] > 0)].sort_values("ns")
+    # A difference to a control may be negative, and stays; another time that is not positive cannot be drawn.
+    rows = rows[rows["ns"].notna() & ((rows["ns"] > 0) | rows["paired"])].sort_values("ns")
     if not 2 <= len(rows) <= MOST_ROWS:
         return None
     variants = sorted({str(kernel) for kernel in rows["kernel"]})
@@ -91,7 +92,7 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
         points.append(Point(label, row["ns"], row["ns_low"], row["ns_high"]))
         groups.append(variants.index(row["kernel"]))
         cells.append((label, ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]), remarks(row)))
-    wide = points[-1].value > 20 * points[0].value
+    wide = points[0].value > 0 and points[-1].value > 20 * points[0].value
     return figures.forest(
         f"{slug}-rows",
         "All rows, cheapest first",
@@ -101,7 +102,7 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
         points,
         x_label="ns per operation" + (" (log)" if wide else ""),
         x_scale="log" if wide else "linear",
-        from_zero=not wide,
+        from_zero=not wide and points[0].value > 0,
         groups=groups,
     )
 
@@ -135,6 +136,8 @@ def remarks(row: Mapping[str, Any]) -> str:
         words.append("modes " + ", ".join(f"{nanoseconds(mode.ns, 3)} ({mode.share:.0%})" for mode in row["modes"]))
     if row["twin_of"]:
         words.append("A/A twin")
+    if row["paired"]:
+        words.append("less its control")
     return "; ".join(words)
 
 

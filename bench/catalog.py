@@ -129,6 +129,8 @@ class KernelInfo:
     index: int
     object: str = ""
     """Label of the object that it comes from (`Engine.objects`); "" for the suite."""
+    paired: bool = False
+    """Whether each event is an operation less its control (``control`` of csrc/kernel.h)."""
     own_source: Path | None = None
     """The file of a kernel of a user's own, where it is known."""
 
@@ -283,6 +285,7 @@ def _kernel(engine: Engine, descriptor: Any, index: int, label: str) -> KernelIn
         file=text(descriptor.file) or "",
         index=index,
         object=label,
+        paired=bool(descriptor.control),
         own_source=engine.objects[label].source if label else None,
     )
 

@@ -113,6 +113,8 @@ class Case:
     """Name of the comparison that this case is one side of; None in an ordinary run."""
     side: str | None = None
     """Which side of it: one of `SIDES`."""
+    paired: bool = False
+    """Whether its figure is a difference: the operation less its control."""
 
     def as_json(self) -> dict[str, Any]:
         """As run.json holds it."""
@@ -131,7 +133,8 @@ class Case:
             "twin_of": self.twin_of,
             "metrics": [dict(metric) for metric in self.metrics],
             "expected_ns": self.expected_ns,
-            # Left out for the suite's own, so that the plans of runs from before there were objects keep their digest.
+            # Left out where they say nothing, so that the plans of older runs keep their digest.
+            **({"paired": True} if self.paired else {}),
             **({"object": self.object} if self.object else {}),
             **sides,
         }
@@ -269,6 +272,7 @@ def plan_from_json(document: Mapping[str, Any]) -> Plan:
                 object=case.get("object", ""),
                 row=case.get("row"),
                 side=case.get("side"),
+                paired=case.get("paired", False),
             )
             for case in document["cases"]
         ),
@@ -503,4 +507,5 @@ def make_case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], place
         metrics=tuple({"name": m.name, "unit": m.unit, "summary": m.summary} for m in kernel.metrics),
         expected_ns=int(expected),
         object=kernel.object,
+        paired=kernel.paired,
     )

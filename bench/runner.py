@@ -527,7 +527,8 @@ class Runner:
             "failure": spoken[0].get("failure"),
             "reason": spoken[0]["reason"],
             **figures,
-            "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)},
+            "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)}
+            | _engine_metrics(spoken),
             "elapsed_ns": sum(record.get("elapsed_ns", 0) for record in spoken),
             "events": sum(record.get("events", 0) for record in spoken),
             "histogram": histogram,
@@ -641,6 +642,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
     """Mean of the visits that have a value; a single one stays as it is."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) > 1 else known[0] if known else None
+
+
+def _engine_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """What the engine itself says of some cases (`worker.ENGINE_METRICS`): the mean over the visits."""
+    each = [record.get("engine_metrics", {}) for record in records]
+    return {name: _mean([item.get(name) for item in each]) for item in each[:1] for name in item}
 
 
 def _failed(reason: str) -> dict[str, Any]:

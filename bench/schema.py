@@ -87,6 +87,7 @@ _CASE = {
         "kind": {"enum": ["loop", "events"]},
         "once": {"type": "boolean"},
         "twin_of": _STRING_OR_NULL,
+        "paired": {"type": "boolean"},
         "metrics": {"type": "array", "items": {"type": "object", "required": ["name", "unit", "summary"]}},
         "expected_ns": _NUMBER,
         "object": _STRING,
@@ -212,7 +213,8 @@ RUN_SCHEMA: dict[str, Any] = {
     },
 }
 """What run.json must hold (JSON Schema 2020-12). Further keys are allowed and kept. ``objects`` are the kernels of a
-user's own (`fencepost.bench.objects`); the key ``object`` of a case names the one that holds its kernel, by label."""
+user's own (`fencepost.bench.objects`); the key ``object`` of a case names the one that holds its kernel, by label.
+A ``paired`` case is measured as a difference: each event is an operation less its control, and may be negative."""
 
 MACHINE_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -297,7 +299,7 @@ the kernel's ``check``, a call that returned another ``error``, or the ``worker`
 ``histogram`` is there for event kernels: all events of the process, net of overhead, as ascending tick counts and how
 often each was seen. ``visits`` is there for cases that a round visits several times (the sides of a comparison): how
 many rows each visit left, in the order of the visits, whose rows follow each other; the figures of the engine are
-means over visits."""
+means over visits. The metrics of a paired case include both sides alone, ``operation_ticks`` and ``control_ticks``."""
 
 ROWS_SCHEMA: dict[str, Any] = {
     "type": "object",

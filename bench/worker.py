@@ -30,6 +30,8 @@ from typing import Any
 SPIN_NS = 5_000_000
 _JSON = json.JSONEncoder(allow_nan=False)
 """Made once: json.dumps with an option makes one a call, between two cases."""
+ENGINE_METRICS = ("operation_ticks", "control_ticks")
+"""Metrics that the engine itself has of some cases: members of C's ``struct outcome``, NaN for the others."""
 EXIT_ORPHAN = 4
 EXIT_OUTPUT = 5
 EXIT_ENGINE = 6
@@ -179,6 +181,9 @@ class Round:
             "raw_before_ticks": finite(outcome.raw_before_ticks),
             "raw_after_ticks": finite(outcome.raw_after_ticks),
             "metrics": [finite(outcome.metric[i]) for i in range(case["metrics"])],
+            "engine_metrics": {
+                name: value for name in ENGINE_METRICS if (value := finite(getattr(outcome, name))) is not None
+            },
             "elapsed_ns": outcome.elapsed_ns,
         }
         write_frame(self.output, record, samples, buckets)

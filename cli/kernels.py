@@ -117,6 +117,7 @@ def as_document(engine: Engine, kernel: KernelInfo) -> dict[str, Any]:
         "summary": kernel.summary,
         "unit": kernel.unit,
         "kind": kernel.kind,
+        "paired": kernel.paired,
         "threads": {"min": kernel.threads_min, "max": kernel.threads_max},
         "place": kernel.place,
         "once": kernel.once,
@@ -162,7 +163,7 @@ def _facts(engine: Engine, kernel: KernelInfo) -> list[str]:
         "one_cpu": "all on one CPU",
     }[kernel.place]
     facts = [
-        f"one operation is one {kernel.unit}" if kernel.kind == "loop" else f"one event is one {kernel.unit}",
+        _one(kernel),
         f"threads: {_threads(kernel)}, {placed}",
     ]
     if kernel.needs:
@@ -176,6 +177,13 @@ def _facts(engine: Engine, kernel: KernelInfo) -> list[str]:
     if kernel.twin:
         facts.append("runs twice under two names in every round: the A/A row that shows the noise floor")
     return facts
+
+
+def _one(kernel: KernelInfo) -> str:
+    """What is timed, in a line."""
+    if kernel.paired:
+        return f"one event is one {kernel.unit}, less a control that is measured in turn with it"
+    return f"one operation is one {kernel.unit}" if kernel.kind == "loop" else f"one event is one {kernel.unit}"
 
 
 def _threads(kernel: KernelInfo) -> str:

@@ -106,6 +106,9 @@ struct kernel {
     int (*setup)(struct trial *trial); /* optional; 0 or -errno. Runs on the first worker's CPU. */
     void (*run)(struct worker *worker, uint64_t operations);
     int64_t (*events)(struct worker *worker, int64_t *ticks, uint64_t count); /* how many it filled in, or -errno */
+    /* Optional, beside `events`: the same work without what the question is about. The engine then asks each for one event in turn
+       (operation, control, operation, control ...). An event is the difference of the two, and may be negative. */
+    int64_t (*control)(struct worker *worker, int64_t *ticks, uint64_t count);
     uint64_t events_per_batch;             /* with `events`: how many are asked for at once */
     uint64_t batches;                      /* 0: as many as the profile says */
     int (*check)(struct trial *trial);     /* mandatory; 0 or -errno. May also fill in metrics. */
@@ -201,6 +204,9 @@ struct outcome {
     /* Round trip of one line between workers 0 and 1; NaN for one thread or shared CPUs. */
     double raw_before_ticks;
     double raw_after_ticks;
+    /* With a control: the median of either side alone; NaN without one. */
+    double operation_ticks;
+    double control_ticks;
     double metric[MAX_METRICS];
     int64_t elapsed_ns;
 };

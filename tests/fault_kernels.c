@@ -79,6 +79,74 @@ KERNEL(sweep,
     .run     = spin,
     .check   = fine)
 
+/* Operation and control of known length. Their order is part of what they do: the check fails where they are not taken in turn. */
+struct turns {
+    int64_t operations, controls, disorder;
+};
+
+static int turns_setup(struct trial *trial)
+{
+    return trial_alloc(trial, sizeof(struct turns)) ? 0 : -ENOMEM;
+}
+
+static int64_t operation_of(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    struct turns *turns = worker->trial->state;
+
+    turns->disorder += count != 1 || turns->operations++ != turns->controls;
+    *ticks = 1000 + turns->operations % 3; /* 1001, 1002, 1000 ... */
+    return 1;
+}
+
+static int64_t control_of(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    struct turns *turns = worker->trial->state;
+
+    turns->disorder += count != 1 || ++turns->controls != turns->operations;
+    *ticks = worker->trial->value[0];
+    return 1;
+}
+
+static int turns_check(struct trial *trial)
+{
+    const struct turns *turns = trial->state;
+
+    if (turns->disorder || turns->operations == 0)
+        return trial_fault(trial, "operation and control were not taken in turn");
+    return 0;
+}
+
+KERNEL(paired,
+    .name             = "pair/event",
+    .summary          = "an operation of some 1000 ticks less a control",
+    .unit             = "event",
+    .threads          = { .min = 1, .max = 1 },
+    .parameters       = { { .name = "control", .unit = "ticks", .summary = "length of the control", .initial = 400,
+                            .quick = "400 1700" } },
+    .setup            = turns_setup,
+    .events           = operation_of,
+    .control          = control_of,
+    .events_per_batch = 9,
+    .check            = turns_check)
+
+static int64_t control_fails(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    (void)worker;
+    (void)ticks;
+    (void)count;
+    return -EIO;
+}
+
+KERNEL(broken_control,
+    .name             = "pair/broken",
+    .summary          = "its control fails",
+    .unit             = "event",
+    .threads          = { .min = 1, .max = 1 },
+    .events           = count_up,
+    .control          = control_fails,
+    .events_per_batch = 9,
+    .check            = fine)
+
 static void crash(struct worker *worker, uint64_t operations)
 {
     (void)worker;

@@ -214,6 +214,26 @@ static int pair_check(struct trial *trial)
 KERNEL(pair, .name = "test/pair", .summary = "s", .unit = "u", .threads = {1, 2}, .setup = pair_setup, .run = pair_run,
        .check = pair_check, .metrics = {{"count", "1", "s"}})
 
+/* Worker 1 fails in the third control, while worker 0 goes on to the next operation, which begins with a meeting. */
+static int64_t meeting(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    (void)count;
+    team_start(worker);
+    if (ticks)
+        *ticks = 1;
+    return 1;
+}
+static int64_t fails_third(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    int *calls = worker->trial->state;
+    (void)count;
+    if (ticks)
+        *ticks = 1;
+    return worker->index == 1 && ++*calls == 3 ? -EDOM : 1;
+}
+KERNEL(broken_control, .name = "test/broken_control", .summary = "s", .unit = "u", .threads = {2, 2}, .setup = buffer,
+       .events = meeting, .control = fails_third, .events_per_batch = 10, .check = fine)
+
 /* Events with given values: the test fills test_values. */
 int64_t test_values[20000];
 uint64_t test_count;

@@ -6,6 +6,62 @@
 
 #include "session.h"
 
+/* Touched now: the page fault of a first store would be an event of our own making. */
+static void *touched(uint64_t bytes)
+{
+    void *buffer = malloc(bytes);
+
+    if (buffer)
+        memset(buffer, 0xff, bytes); /* not zeros: gcc makes calloc of that */
+    return buffer;
+}
+
+static int make_room(struct session *session)
+{
+    const struct kernel *kernel = session->trial.kernel;
+    const uint64_t most = session->trial.batches * kernel->events_per_batch;
+
+    session->events = touched(most * sizeof *session->events);
+    for (int side = 0; kernel->control && side < 2; side++) {
+        session->sides[side] = touched(most * sizeof *session->sides[side]);
+        if (!session->sides[side])
+            return 0;
+    }
+    return session->events != NULL;
+}
+
+/* Workers other than 0 take part, but their count is not kept: they get a buffer of length 0. */
+static int64_t take_events(struct session *session, struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    return session->trial.kernel->events(worker, ticks, worker->index == 0 ? count : 0);
+}
+
+/* Operation and control in turn, `count` times: their differences are in `ticks`. Returns how many. */
+static int64_t take_pairs(struct session *session, struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    const struct kernel *kernel = session->trial.kernel;
+    int64_t pairs = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t sides[2] = {0, 0}, got[2] = {0, 0};
+
+        for (int side = 0; side < 2; side++) {
+            /* All meet before each side: where one has failed, the others leave too, and wait for nobody. */
+            if (!all_well(session))
+                return pairs;
+            got[side] = (side ? kernel->control : kernel->events)(worker, ticks ? &sides[side] : NULL, ticks != NULL);
+            if (got[side] < 0)
+                fail_from(session, (int)got[side], side ? "measuring the control" : "measuring");
+        }
+        if (ticks && got[0] == 1 && got[1] == 1) { /* either may have had nothing to measure */
+            for (int side = 0; side < 2; side++)
+                session->sides[side][session->event_count + (uint64_t)pairs] = (double)sides[side];
+            ticks[pairs++] = sides[0] - sides[1];
+        }
+    }
+    return pairs;
+}
+
 void event_batches(struct session *session, struct worker *worker)
 {
     const struct kernel *kernel = session->trial.kernel;
@@ -15,19 +71,15 @@ void event_batches(struct session *session, struct worker *worker)
 
     if (worker->index == 0) {
         scratch = malloc(per_batch * sizeof *scratch);
-        session->events = malloc(session->trial.batches * per_batch * sizeof *session->events);
-        if (!scratch || !session->events)
+        if (!scratch || !make_room(session))
             team_fail(&session->team, -ENOMEM, "no memory for %llu events",
                       (unsigned long long)(session->trial.batches * per_batch));
-        else /* touched now: the page fault of a first store would be an event of our own making (not zeros: gcc makes calloc of that) */
-            memset(session->events, 0xff, session->trial.batches * per_batch * sizeof *session->events);
     }
     for (uint64_t batch = 0; all_well(session) && batch < session->trial.batches; batch++) {
-        /* Workers other than 0 take part, but their count is not kept: they get a buffer of length 0. */
         int64_t *ticks = worker->index == 0 ? session->events + session->event_count : NULL;
         const struct surroundings before = look_around();
         const uint64_t begin = tick_now();
-        const int64_t got = kernel->events(worker, ticks, worker->index == 0 ? per_batch : 0);
+        const int64_t got = (kernel->control ? take_pairs : take_events)(session, worker, ticks, per_batch);
         const struct surroundings after = look_around();
 
         if (got < 0) {
@@ -49,7 +101,16 @@ void event_batches(struct session *session, struct worker *worker)
         session->outcome->samples = filled;
 }
 
-void make_histogram(struct session *session)
+/* Down to a multiple of 1/256 to 1/128 of its size: the leading 8 bits stay. Down for negative values too, which keeps the order. */
+static int64_t rounded_down(int64_t value)
+{
+    const uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+    return size < 256 ? value : value & ~(((int64_t)1 << (56 - __builtin_clzll(size))) - 1);
+}
+
+/* Sort, count equal values; if there are more than fit, count them in steps of 1/128 of their size. */
+static void make_histogram(struct session *session)
 {
     const uint64_t count = session->event_count;
     int64_t *events = session->events;
@@ -61,11 +122,8 @@ void make_histogram(struct session *session)
         uint64_t buckets = 0;
 
         for (uint64_t i = 0; i < count && buckets <= session->bucket_capacity; i++) {
-            int64_t value = events[i];
+            const int64_t value = coarse ? rounded_down(events[i]) : events[i];
 
-            if (coarse && value >= 256)
-                value &= ~(((int64_t)1 << (56 - __builtin_clzll((unsigned long long)value))) -
-                           1); /* keep the leading 8 bits */
             if (buckets && session->buckets[buckets - 1].ticks == value)
                 session->buckets[buckets - 1].count++;
             else if (buckets++ < session->bucket_capacity)
@@ -76,4 +134,13 @@ void make_histogram(struct session *session)
             return;
     }
     outcome->buckets = (int64_t)session->bucket_capacity;
+}
+
+void conclude_events(struct session *session)
+{
+    make_histogram(session);
+    if (session->trial.kernel->control) {
+        session->outcome->operation_ticks = median_of(session->sides[0], session->event_count);
+        session->outcome->control_ticks = median_of(session->sides[1], session->event_count);
+    }
 }

@@ -120,6 +120,8 @@ static const char *descriptor_fault(const struct kernel *kernel)
         return "needs exactly one of run and events";
     if (kernel->events && kernel->events_per_batch == 0)
         return "has events but no events_per_batch";
+    if (kernel->control && !kernel->events)
+        return "has a control but no events";
     if (kernel->threads.min < 1 || kernel->threads.max < kernel->threads.min || kernel->threads.max > MAX_TEAM)
         return "has an impossible range of threads";
     if (kernel->place > PLACE_ONE_CPU)

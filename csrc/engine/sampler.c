@@ -215,7 +215,7 @@ static void finish(struct session *session, const struct worker *worker)
 
     read_clock(worker, &session->after);
     if (session->events)
-        make_histogram(session);
+        conclude_events(session);
     status = trial->kernel->check(trial);
     overwritten = allocations_fault(trial);
     if (overwritten)
@@ -356,6 +356,8 @@ static void tidy_up(struct session *session, int status)
     allocations_free(&session->trial, session->settings.keep_memory != 0);
     free(session->windows);
     free(session->events);
+    free(session->sides[0]);
+    free(session->sides[1]);
 }
 
 int trial_measure(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
@@ -383,6 +385,7 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
     memset(outcome, 0, sizeof *outcome);
     outcome->tick_hz = outcome->core_hz = outcome->core_hz_before = outcome->core_hz_after = outcome->chain_ratio = NAN;
     outcome->raw_before_ticks = outcome->raw_after_ticks = NAN;
+    outcome->operation_ticks = outcome->control_ticks = NAN;
     for (unsigned i = 0; i < MAX_METRICS; i++)
         session.trial.metric[i] = outcome->metric[i] = NAN;
     memcpy(session.trial.value, values, sizeof session.trial.value);

@@ -25,6 +25,7 @@ struct session {
     struct outcome *outcome;
     struct window *windows; /* one per worker, of the batch under way */
     int64_t *events;
+    double *sides[2]; /* with a control: the operation and the control of each event, in ticks */
     uint64_t event_count;
     uint64_t operations;
     uint64_t began_ticks;
@@ -60,8 +61,8 @@ float team_overlap(const struct session *session);
 
 /* All batches of an event kernel, for each worker of the team. */
 void event_batches(struct session *session, struct worker *worker);
-/* Sort, count equal values; if there are more than fit, count them in steps of 1/128 of their size. */
-void make_histogram(struct session *session);
+/* What the batches left: all events by value (if there are more than fit, in steps of 1/128 of their size), and both sides alone. */
+void conclude_events(struct session *session);
 
 /* core_clock.c */
 
