@@ -16,7 +16,11 @@ from fencepost.bench.plan import Placer, Plan, Profile, make_plan, parse_overrid
 
 PROFILE = Profile("peers", rounds=20, batches=12, warmup_batches=1, batch_ns=500_000, sweeps="standard")
 """Batches of half a millisecond: the largest ring is filled and emptied within one."""
+
+
 _NEEDS = re.compile(r"peer: header (\S+) package (\S+)")
+
+
 _USES = (
     # kernels of ours, of peers, and parameters
     (
@@ -37,6 +41,8 @@ _USES = (
 The SPSC ring in both forms: every push published, and lazy (flushed where a window ends and after each item there and
 back).
 """
+
+
 TEAM = 4
 
 

@@ -7,51 +7,58 @@ wakes a few times a second at most (progress), on a signal, and when the worker 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
-import platform
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from fencepost.bench import schema
 from fencepost.bench.engine import Engine, backend_path
 from fencepost.bench.errors import MeasureError, RunInterruptedError
-from fencepost.bench.plan import Case, Plan
+from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
+from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
+from fencepost.bench.plan import Case
+from fencepost.bench.progress import Progress
 from fencepost.bench.runfolder import CaseRows, RunFolder
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from fencepost.bench.objects import KernelObject
-
 WORKER = Path(__file__).resolve().with_name("worker.py")
+
+
 WAKE_MS = 500
+
+
 PATIENCE_S = 30.0
 """Beyond ten times its expected duration, how long a case may take before its worker is taken for hung."""
+
+
 OWN_PATIENCE_S = 10.0
 """The same for a kernel of a user's own, at most: nobody wants to wait for several hangs."""
+
+
 STRIKES = 2
 """So many cases of a kernel may cost a worker its life; after that its other cases are left out as well."""
+
+
 OUTSIDE = 2
 """How often a round is started again because somebody outside killed its worker, before a case is blamed."""
+
+
 _SAID_BY_WORKER = (4, 5, 6)
 """Exit statuses of worker.py itself: orphaned, output lost, engine unusable."""
+
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -65,139 +72,6 @@ ENGINE_FIGURES = (
     "raw_after_ticks",
 )
 """What the engine says about each case beside the kernel's own metrics: fields of its entry in the round's record."""
-
-
-class Progress:
-    """What a run tells about itself. The base class keeps silent."""
-
-    def begin(self, plan: Plan, missing: list[int]) -> None:
-        """The rounds `missing` are about to be measured."""
-
-    def update(self, round_number: int, done_ns: int) -> None:
-        """Cases worth `done_ns` of expected time have been measured in this round."""
-
-    def round_done(self, round_number: int) -> None:
-        """The round is stored."""
-
-    def note(self, sentence: str) -> None:
-        """Something worth telling happened, and the run goes on."""
-
-    def end(self) -> None:
-        """No more rounds."""
-
-
-def find_taskset() -> str | None:
-    """Path of a taskset that works here; None where there is none, or one without ``-c`` (some BusyBox builds)."""
-    path = shutil.which("taskset")
-    if path is None:
-        return None
-    trial = [path, "-c", str(min(os.sched_getaffinity(0))), "/bin/sh", "-c", ":"]
-    try:
-        done = subprocess.run(trial, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return path if done.returncode == 0 else None
-
-
-def launcher_name() -> str:
-    """How workers are pinned here: ``taskset``, or ``sched_setaffinity`` where that command does not work."""
-    return "taskset" if find_taskset() else "sched_setaffinity"
-
-
-def describe_run(
-    engine: Engine, plan: Plan, objects: Sequence[KernelObject] = (), command: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """What run.json holds beside the run's id and time: the plan, and all that it is carried out with.
-
-    Parameters
-    ----------
-    objects
-        kernels of a user's own, loaded into `engine`.
-    command
-        what the user called; by default ``fencepost`` with the arguments of this process.
-    """
-    from fencepost.bench.doctor import PROFILES, examine
-
-    # Before the first round: what it finds is the state in which the run was made.
-    asked = plan.profile if plan.profile in PROFILES else "standard"
-    diagnosis = examine(cpus=plan.cpus, profile=asked, live={"perf_events": engine.perf_events()})
-    return {
-        "command": list(command or ("fencepost", *sys.argv[1:])),
-        "launcher": launcher_name(),
-        "versions": {
-            "fencepost": _version("fencepost"),
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("cffi", "numpy", "pyarrow")},
-        },
-        "engine": {
-            "arch": engine.arch,
-            "compiler": engine.compiler,
-            "flags": engine.flags,
-            "sha256": engine.sha256,
-        },
-        **({"objects": [item.as_json() for item in objects]} if objects else {}),
-        "doctor": diagnosis.as_record(),
-        "plan": plan.as_json(),
-        "plan_sha256": plan.sha256(),
-    }
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def online_cpus() -> set[int] | None:
-    """CPUs that are online, or None where sysfs does not say."""
-    try:
-        text = Path("/sys/devices/system/cpu/online").read_text().strip()
-        ranges = [part.partition("-") for part in text.split(",") if part]
-        return {cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)}
-    except (OSError, ValueError):
-        return None
-
-
-def usable_cpus() -> set[int]:
-    """CPUs that this process may use now: its mask, without those that are offline."""
-    mask = os.sched_getaffinity(0)
-    online = online_cpus()
-    return mask if online is None else mask & online
-
-
-class FrameReader:
-    """Reads the frames of worker.py from a file as it grows."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._offset = 0
-        self._pending = b""
-
-    def read(self) -> Iterator[tuple[dict[str, Any], bytes, bytes]]:
-        """Complete frames that have come since the last call: record, samples, buckets.
-
-        Raises
-        ------
-        ValueError
-            when what stands there is not a frame.
-        """
-        while piece := os.pread(self._descriptor, 1 << 20, self._offset):
-            self._offset += len(piece)
-            self._pending += piece
-        whole, begin = self._pending, 0
-        try:
-            while (end := whole.find(b"\n", begin)) >= 0:
-                record = json.loads(whole[begin:end])
-                buckets = end + 1 + int(record.get("samples_bytes", 0))
-                after = buckets + int(record.get("buckets_bytes", 0))
-                if len(whole) < after:
-                    return
-                begin = after
-                yield record, whole[end + 1 : buckets], whole[buckets:after]
-        finally:
-            # Once for all frames, which are hundreds where the worker has just ended.
-            self._pending = whole[begin:]
 
 
 @dataclass
@@ -339,7 +213,7 @@ class Runner:
         attempt = _Attempt()
         expected = {case.case: case.expected_ns for case in cases}
         by_name = {case.case: case for case in cases}
-        with _memory_file("spec") as spec, _memory_file("frames") as output, _memory_file("errors") as errors:
+        with memory_file("spec") as spec, memory_file("frames") as output, memory_file("errors") as errors:
             process = self._launch(number, cases, spec, output, errors)
             reader = FrameReader(output.fileno())
             done_ns = 0
@@ -355,7 +229,7 @@ class Runner:
                         break
                 timed_out = process.poll() is None and not self._signal
             finally:
-                _kill_group(process)
+                kill_group(process)
             self._take(attempt, reader, expected)
             errors.seek(0)
             lines = errors.read().decode("utf-8", "replace").split("\n")
@@ -436,7 +310,7 @@ class Runner:
         try:
             spec.write(json.dumps(document).encode())
             spec.seek(0)
-            with contextlib.nullcontext() if self._taskset else _affinity(self.plan.cpus):
+            with contextlib.nullcontext() if self._taskset else affinity(self.plan.cpus):
                 # A session of its own, so that Ctrl-C reaches this process only.
                 return subprocess.Popen(command, stdin=spec, stdout=output, stderr=errors, start_new_session=True)
         except OSError as error:
@@ -603,41 +477,6 @@ class Runner:
         self._signal = number
 
 
-def decode_samples(engine: Engine, data: bytes) -> np.ndarray:
-    """The worker's bytes as an array with the fields of ``struct sample``."""
-    import numpy as np
-
-    return np.frombuffer(data, dtype=_dtype(engine.ffi, "struct sample"))
-
-
-def decode_buckets(engine: Engine, data: bytes) -> dict[str, list[int]]:
-    """The worker's bytes as the histogram of a round record, ascending."""
-    import numpy as np
-
-    buckets = np.frombuffer(data, dtype=_dtype(engine.ffi, "struct bucket"))
-    ticks, where = np.unique(buckets["ticks"], return_inverse=True)
-    count = np.zeros(len(ticks), np.int64)
-    np.add.at(count, where, buckets["count"])
-    return {"ticks": ticks.tolist(), "count": count.tolist()}
-
-
-@functools.cache
-def _dtype(ffi: Any, struct: str) -> np.dtype[Any]:
-    """The numpy type of a C struct of plain numbers, laid out as the compiler did."""
-    import numpy as np
-
-    kinds = {"int64_t": "i8", "int32_t": "i4", "float": "f4", "double": "f8"}
-    fields = ffi.typeof(struct).fields
-    return np.dtype(
-        {
-            "names": [name for name, _ in fields],
-            "formats": [kinds[member.type.cname] for _, member in fields],
-            "offsets": [member.offset for _, member in fields],
-            "itemsize": ffi.sizeof(struct),
-        }
-    )
-
-
 def _mean(values: Sequence[float | None]) -> float | None:
     """Mean of the visits that have a value; a single one stays as it is."""
     known = [value for value in values if value is not None]
@@ -658,31 +497,3 @@ def _failed(reason: str) -> dict[str, Any]:
 
 def _list(cpus: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(cpus)))
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        # Until it has made its session, the group does not exist: then the process itself is meant.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-
-
-def _memory_file(name: str) -> IO[bytes]:
-    try:
-        return os.fdopen(os.memfd_create(f"fencepost-{name}", os.MFD_CLOEXEC), "w+b", buffering=0)
-    except (OSError, AttributeError):
-        return tempfile.TemporaryFile(buffering=0)
-
-
-@contextlib.contextmanager
-def _affinity(cpus: Iterable[int]) -> Iterator[None]:
-    """Give this thread another mask for a moment: a process started meanwhile inherits it."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

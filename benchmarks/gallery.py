@@ -27,9 +27,10 @@ from dataclasses import replace
 import numpy as np
 import synthetic
 
-from fencepost.analysis import gallery
-from fencepost.analysis.estimate import analyse
-from fencepost.analysis.gallery_check import check_gallery
+from fencepost.analysis.gallery.check import check_gallery
+from fencepost.analysis.gallery.entry import REPORT, SUMMARY, data_files, derived_files, report_file
+from fencepost.analysis.gallery.pages import build
+from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench.machine import machine_key
 from fencepost.bench.schema import ROWS_FILE
 
@@ -74,7 +75,7 @@ def publish(number: int, results: Path) -> Path:
     }
     machine["key"] = machine_key(synthetic.machine_document(**machine))
     target = results / f"2026-01-02-{machine['key']}"
-    if (target / gallery.SUMMARY).exists():
+    if (target / SUMMARY).exists():
         return target
     factor = float(np.random.default_rng(number).uniform(0.7, 2.2))
     with tempfile.TemporaryDirectory() as scratch:
@@ -86,7 +87,7 @@ def publish(number: int, results: Path) -> Path:
         (folder / "run.json").write_text(json.dumps(run))
         analysis = analyse(folder)
         target.mkdir(parents=True, exist_ok=True)
-        for name, content in {**gallery.data_files(analysis, "0.1.0"), **gallery.derived_files(analysis)}.items():
+        for name, content in {**data_files(analysis, "0.1.0"), **derived_files(analysis)}.items():
             (target / name).write_bytes(content)
     return target
 
@@ -103,13 +104,13 @@ def main() -> None:
         results.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool:
             folders = list(pool.map(partial(publish, results=results), range(arguments.machines), chunksize=4))
-        page = gallery.report_file(analyse(folders[0]), b"").decode()
+        page = report_file(analyse(folders[0]), b"").decode()
         for folder in folders:
             digest = hashlib.sha256((folder / ROWS_FILE).read_bytes()).hexdigest()
             stamped = page.replace(hashlib.sha256(b"").hexdigest(), digest)
-            (folder / gallery.REPORT).write_text(stamped, encoding="utf-8")
+            (folder / REPORT).write_text(stamped, encoding="utf-8")
         begin = time.perf_counter()
-        pages, left_out = gallery.build(results)
+        pages, left_out = build(results)
         for name, content in pages.items():
             (results / name).write_bytes(content)
         seconds = time.perf_counter() - begin

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import synthetic
 
-from fencepost.analysis.estimate import estimate_runs
+from fencepost.analysis.runs.estimate import estimate_runs
 
 
 def make(number: int, folder: Path, rounds: int, rows: int, cases: int) -> Path:

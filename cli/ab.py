@@ -11,7 +11,7 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare import Comparison
+    from fencepost.analysis.compare.sides import Comparison
     from fencepost.bench.runfolder import RunFolder
 
 ROUNDS = {"quick": 12, "standard": 36, "rigorous": 60}
@@ -92,7 +92,7 @@ def ab_command(
         raise UsageError(f"--cflags {cflags}: cannot be read ({str(error).lower()})") from error
     from dataclasses import replace
 
-    from fencepost.analysis import compare
+    from fencepost.analysis.compare.sides import NothingMeasuredError, compare_sides
     from fencepost.bench import engine as engines
     from fencepost.bench.errors import MeasureError, RunInterruptedError
     from fencepost.cli import measuring
@@ -111,8 +111,8 @@ def ab_command(
         except RunInterruptedError as error:
             stopped = error
     try:
-        found = compare.compare_sides(folder.path, margin)
-    except compare.NothingMeasuredError as error:
+        found = compare_sides(folder.path, margin)
+    except NothingMeasuredError as error:
         if stopped is None:
             measuring.end_with(measuring.outcome_of(folder))
         raise stopped or MeasureError(str(error)) from error
@@ -137,7 +137,7 @@ def _title(old: str | None, new: str | None, folder: RunFolder) -> str:
 
 def _advice(found: Comparison) -> list[str]:
     """What to do about undecided rows: measure anew, with as many rounds as they want in all."""
-    from fencepost.analysis.verdict import Verdict
+    from fencepost.analysis.stats.verdict import Verdict
 
     wanted = [
         row.decision.rounds + row.decision.more
@@ -151,7 +151,7 @@ def _advice(found: Comparison) -> list[str]:
 
 def _go_on(name: str, base: Path) -> RunFolder:
     """Open the comparison that a user names with --resume."""
-    from fencepost.analysis.rounds import planned_rows
+    from fencepost.analysis.compare.side_ratios import planned_rows
     from fencepost.bench import engine as engines
     from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import UsageError
@@ -184,18 +184,19 @@ def _begin(
     from fencepost.bench import engine as engines
     from fencepost.bench import plan as plans
     from fencepost.bench import runfolder
-    from fencepost.bench.runner import describe_run
-    from fencepost.bench.sides import make_ab_plan
-    from fencepost.cli import measuring, sides
+    from fencepost.bench.ab_plan import make_ab_plan
+    from fencepost.bench.describe import describe_run
+    from fencepost.cli import measuring
+    from fencepost.cli.ab_sides import pairs_of, read_side
 
     engine = engines.load()
-    given = [sides.read_side(engine, text, label, options) for text, label in ((old, "old"), (new, "new"))]
+    given = [read_side(engine, text, label, options) for text, label in ((old, "old"), (new, "new"))]
     own = [side.object for side in given if side.object is not None]
     if options and not own:
         from fencepost.bench.errors import UsageError
 
         raise UsageError("--cflags is for kernel files, and there are none")
-    pairs, notes = sides.pairs_of(given[0], given[1], plans.parse_overrides(settings), only)
+    pairs, notes = pairs_of(given[0], given[1], plans.parse_overrides(settings), only)
     if len(own) == 2 and own[0].sha256 == own[1].sha256:
         notes.append("both sides are the same machine code: whatever differs is noise")
     topology, allowed = measuring.here(cpus)

@@ -15,11 +15,11 @@ import click
 from fencepost.bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from fencepost.bench.ab_plan import Pair, Side
     from fencepost.bench.catalog import KernelInfo
     from fencepost.bench.engine import Engine
     from fencepost.bench.objects import KernelObject
     from fencepost.bench.plan import Override
-    from fencepost.bench.sides import Pair, Side
 
 _KERNEL = re.compile(r"([a-z0-9_]+(?:/[a-z0-9_]+)?)(?:\[([^\]]*)\])?")
 
@@ -82,8 +82,8 @@ def pairs_of(
     Kernels of the same name belong together; where there are none, and each side has a single kernel, these do.
     Parameters take the values of `overrides` (on both sides), otherwise those in brackets, otherwise their defaults.
     """
+    from fencepost.bench.ab_plan import Pair
     from fencepost.bench.catalog import Catalog
-    from fencepost.bench.sides import Pair
 
     common = [name for name in old.kernels if name in new.kernels]
     notes = []
@@ -123,7 +123,7 @@ def pairs_of(
 def _combinations(
     old: Given, new: Given, first: KernelInfo, second: KernelInfo, swept: Mapping[str, str]
 ) -> list[tuple[Side, Side]]:
-    from fencepost.bench.sides import Side
+    from fencepost.bench.ab_plan import Side
 
     lists = {name: re.split(r"[,\s]+", values.strip()) for name, values in swept.items()}
     for name in lists:

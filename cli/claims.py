@@ -11,7 +11,7 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.lecture import Sentence
+    from fencepost.analysis.report.lecture import Sentence
 
 _STYLES = {"confirmed": "green", "refuted": "red", "depends": "yellow", "not measurable here": "dim"}
 
@@ -29,15 +29,16 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
     depends on), not measurable here (with the need). Pages link to the report's sections where report.html or report.md
     is in the run folder.
     """
-    from fencepost.analysis import lecture
-    from fencepost.analysis.estimate import analyse
+    from fencepost.analysis.report.lecture import as_rows, sentences
+    from fencepost.analysis.runs.estimate import analyse
     from fencepost.bench import runfolder
     from fencepost.cli import display
 
     folder = runfolder.find(run)
     analysis = analyse(folder)
     if html is not None or markdown is not None:
-        from fencepost.analysis.report import claims_markdown, claims_page
+        from fencepost.analysis.report.html import claims_page
+        from fencepost.analysis.report.markdown import claims_markdown
 
         for path, write, report in ((html, claims_page, "report.html"), (markdown, claims_markdown, "report.md")):
             if path is not None:
@@ -45,9 +46,9 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
                 path.write_text(write(analysis, _link(folder / report, path)), encoding="utf-8")
                 if not as_json:
                     click.echo(display.short_path(path))
-    said = lecture.sentences(analysis)
+    said = sentences(analysis)
     if as_json:
-        display.print_json({"run": analysis.run["id"], "claims": lecture.as_rows(said)})
+        display.print_json({"run": analysis.run["id"], "claims": as_rows(said)})
     elif html is None and markdown is None:
         _show(said)
 
@@ -67,7 +68,7 @@ def _show(said: list[Sentence]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from fencepost.analysis import lecture
+    from fencepost.analysis.report.lecture import tally
     from fencepost.cli import display
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_lines=True)
@@ -87,4 +88,4 @@ def _show(said: list[Sentence]) -> None:
         table.add_row(left, right)
     out = display.console()
     out.print(table)
-    out.print(display.printable(lecture.tally(said)))
+    out.print(display.printable(tally(said)))

@@ -10,7 +10,7 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.estimate import Analysis
+    from fencepost.analysis.runs.estimate import Analysis
 
 
 @click.command(name="compare", short_help="Compare stored runs: of one machine with verdicts, of several without.")
@@ -36,22 +36,23 @@ def compare_command(
     different hours differ by more than either knows, and code is compared with `fencepost ab`. Runs of several
     machines: ratios with intervals, what differs between the machines, and no verdicts.
     """
-    from fencepost.analysis import compare, stored
+    from fencepost.analysis.compare.runs import compare_runs, read_runs, same_machine
+    from fencepost.analysis.compare.sides import NothingMeasuredError
     from fencepost.bench import runfolder
     from fencepost.bench.errors import MeasureError, UsageError
     from fencepost.cli import display
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
-    runs = stored.read_runs([runfolder.find(name) for name in names])
-    if not stored.same_machine(runs):
+    runs = read_runs([runfolder.find(name) for name in names])
+    if not same_machine(runs):
         if fail_on:
             raise UsageError("--fail-on: the runs are of several machines, of which none is a fault of another")
         _show_machines(runs, as_markdown=as_markdown, as_json=as_json)
         return 0
     try:
-        found = [stored.compare_runs(runs[0], run, margin, anyway=anyway) for run in runs[1:]]
-    except compare.NothingMeasuredError as error:
+        found = [compare_runs(runs[0], run, margin, anyway=anyway) for run in runs[1:]]
+    except NothingMeasuredError as error:
         raise MeasureError(str(error)) from error
     titles = [f"{runs[0].run['id']} against {run.run['id']}" for run in runs[1:]]
     if as_json:
@@ -71,10 +72,10 @@ def compare_command(
 
 
 def _show_machines(runs: list[Analysis], *, as_markdown: bool, as_json: bool) -> None:
-    from fencepost.analysis import stored
+    from fencepost.analysis.compare.machines import compare_machines
     from fencepost.cli import display, verdicts
 
-    found = stored.compare_machines(runs)
+    found = compare_machines(runs)
     if as_json:
         display.print_json(found.as_json())
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fencepost.analysis.text import json_text, visible
+from fencepost.analysis.text.escape import json_text, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

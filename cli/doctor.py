@@ -10,7 +10,7 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
-    from fencepost.bench.doctor import Diagnosis
+    from fencepost.bench.doctor.finding import Diagnosis
 
 _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
 
@@ -36,7 +36,7 @@ def doctor_command(root: Path, profile: str, as_json: bool) -> int:
 
     Exits with 0 where the machine is fit for the profile, and with 1 where it is not.
     """
-    from fencepost.bench.doctor import examine
+    from fencepost.bench.doctor.examine import examine
     from fencepost.cli import display
 
     live = root.resolve() == Path("/")
@@ -63,7 +63,7 @@ def _show(diagnosis: Diagnosis) -> None:
     """Print the gravest first, one paragraph a knob: paths and commands stay whole, so that they can be copied."""
     from rich.text import Text
 
-    from fencepost.bench.doctor import SEVERITIES
+    from fencepost.bench.doctor.finding import SEVERITIES
     from fencepost.cli import display
 
     out = display.console()

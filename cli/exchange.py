@@ -25,7 +25,7 @@ def export_command(run: str, wanted: str, out: Path | None) -> None:
     What a format cannot hold is named on standard error. Values are in the unit that each tool uses; one value a
     process, its median.
     """
-    from fencepost.analysis.exchange import export
+    from fencepost.analysis.exchange.exchange import export
     from fencepost.bench import runfolder
     from fencepost.cli import display
 
@@ -53,7 +53,7 @@ def import_command(files: tuple[Path, ...], base: Path | None, as_json: bool) ->
     Several files of one tool become one run, each a process of its own: one process gives no interval, six do.
     `fencepost report`, `compare` and `export` read the run like any other.
     """
-    from fencepost.analysis.exchange import import_files
+    from fencepost.analysis.exchange.exchange import import_files
     from fencepost.bench import runfolder, schema
     from fencepost.cli import display
 

@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from fencepost.analysis.text import visible
+from fencepost.analysis.text.escape import visible
 from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE, FencepostError, MeasureError, UsageError
 
 DEBUG_VARIABLE = "FENCEPOST_DEBUG"

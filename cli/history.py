@@ -12,7 +12,7 @@ from fencepost.cli.options import json_option, verbose_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fencepost.analysis.history import History, Machine
+    from fencepost.analysis.compare.history import History, Machine
 
 
 @click.command(name="history", short_help="Find what changed over a folder of runs, and when.")
@@ -27,7 +27,9 @@ def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None
     A row changed where its medians lie on two levels that chance makes in at most 1 % of unchanged rows, and that
     differ by more than the noise floor. Takes ten runs of one machine.
     """
-    from fencepost.analysis import history as histories
+    from fencepost.analysis.compare.history import as_json as history_as_json
+    from fencepost.analysis.compare.history import history
+    from fencepost.analysis.compare.history_picture import draw
     from fencepost.bench.errors import UsageError
     from fencepost.cli import display
 
@@ -35,15 +37,15 @@ def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None
         raise UsageError(f"{folder}: no such folder; it is the one that holds run folders, e.g. results/runs")
     if picture is not None and picture.suffix not in (".svg", ".png"):
         raise UsageError(f"--picture {picture}: end its name in .svg or .png")
-    found = histories.history(folder, kernels)
+    found = history(folder, kernels)
     pictures = {}
     for number, machine in enumerate(found.machines, 1):
         if picture is not None:
             path = picture if number == 1 else picture.with_stem(f"{picture.stem}-{number}")
-            histories.draw(machine, path)
+            draw(machine, path)
             pictures[machine.key] = display.short_path(path)
     if as_json:
-        document = histories.as_json(found)
+        document = history_as_json(found)
         for machine in document["machines"]:
             machine["picture"] = pictures.get(machine["machine"])
         display.print_json(document)
@@ -66,8 +68,8 @@ def _show(found: History) -> None:
 
 
 def _show_machine(out: Console, machine: Machine) -> None:
-    from fencepost.analysis.history import FALSE_RATE
-    from fencepost.analysis.tables import bounds, nanoseconds, plain
+    from fencepost.analysis.stats.changes import FALSE_RATE
+    from fencepost.analysis.text.numbers import bounds, nanoseconds, plain
     from fencepost.cli import display
 
     runs, made = machine.runs, dict.fromkeys(mark.what for mark in machine.marks)

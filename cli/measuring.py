@@ -13,8 +13,8 @@ import click
 if TYPE_CHECKING:
     from fencepost.bench.engine import Engine
     from fencepost.bench.objects import KernelObject
+    from fencepost.bench.progress import Progress
     from fencepost.bench.runfolder import RunFolder
-    from fencepost.bench.runner import Progress
     from fencepost.bench.topology import Topology
 
 
@@ -138,7 +138,7 @@ def _resume_objects(engine: Engine, path: Path, records: list[dict[str, Any]], o
 
 def progress_for(*, quiet: bool) -> Progress:
     """What a run tells while it measures: a bar on a terminal, lines elsewhere, nothing if `quiet`."""
-    from fencepost.bench.runner import Progress
+    from fencepost.bench.progress import Progress
 
     if quiet:
         return Progress()
@@ -187,7 +187,7 @@ def outcome_of(folder: RunFolder) -> Outcome:
 
 def end_with(found: Outcome) -> None:
     """Name the cases that failed and exit with 1; with 3 where nothing failed and nothing was measured."""
-    from fencepost.analysis.text import visible
+    from fencepost.analysis.text.escape import visible
     from fencepost.bench.errors import EXIT_GATE, MeasureError
 
     failed = found.failed

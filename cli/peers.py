@@ -11,7 +11,7 @@ import click
 from fencepost.cli.options import json_option, load_kernel_files, verbose_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.peers import Comparison
+    from fencepost.analysis.compare.peers import Comparison
 
 
 @click.command(name="peers", short_help="Compare the library's rings with those of others.")
@@ -32,11 +32,12 @@ def peers_command(
     from fencepost.bench import runfolder
 
     path = runfolder.find(stored) if stored is not None else _measure(folder, rounds, seed, out, quiet=as_json)
-    from fencepost.analysis import peers
-    from fencepost.analysis.estimate import analyse
+    from fencepost.analysis.compare import peers
+    from fencepost.analysis.compare.peers import compare_peers
+    from fencepost.analysis.runs.estimate import analyse
     from fencepost.cli import display
 
-    comparison = peers.compare_peers(analyse(path))
+    comparison = compare_peers(analyse(path))
     if as_json:
         display.print_json({"folder": str(path), **peers.as_json(comparison)})
     else:
@@ -49,12 +50,14 @@ def _measure(folder: Path, rounds: int | None, seed: int | None, out: Path | Non
 
     from fencepost.bench import runfolder
     from fencepost.bench.catalog import read_catalog
+    from fencepost.bench.describe import describe_run
     from fencepost.bench.engine import load
     from fencepost.bench.machine import describe_machine
-    from fencepost.bench.peers import find_peers, peers_plan
+    from fencepost.bench.peers_plan import find_peers, peers_plan
     from fencepost.bench.placement import allowed_cpus
     from fencepost.bench.plan import placer_on
-    from fencepost.bench.runner import Progress, Runner, describe_run
+    from fencepost.bench.progress import Progress
+    from fencepost.bench.runner import Runner
     from fencepost.bench.topology import read_topology
 
     engine = load()

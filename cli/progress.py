@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from fencepost.bench.runner import Progress
+from fencepost.bench.progress import Progress
 from fencepost.cli import display
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.estimate import Analysis
+    from fencepost.analysis.runs.estimate import Analysis
 
 RESULTS = Path("results")
 COMMON_NAMES = {
@@ -64,7 +64,7 @@ def publish_command(
     if check + rebuild + rewrite > 1:
         raise UsageError("--check, --rebuild and --rewrite exclude each other; give one of them")
     if check:
-        from fencepost.analysis.gallery_check import check_gallery, json_of
+        from fencepost.analysis.gallery.check import check_gallery, json_of
 
         faults = check_gallery(results, machine_key, reports=reports)
         if as_json:
@@ -88,7 +88,7 @@ def publish_command(
 
 
 def _count(results: Path) -> str:
-    from fencepost.analysis.gallery import published_folders
+    from fencepost.analysis.gallery.entry import published_folders
 
     number = len(published_folders(results)) if results.is_dir() else 0
     return f"{number} published {'folder' if number == 1 else 'folders'}"
@@ -111,8 +111,12 @@ def private_words() -> list[tuple[str, str]]:
 
 
 def _publish(run: str, results: Path, replace: bool) -> Path:
-    from fencepost.analysis import gallery
-    from fencepost.analysis.estimate import analyse
+    from fencepost.analysis.gallery.entry import (
+        data_files,
+        folder_name,
+        refusals,
+    )
+    from fencepost.analysis.runs.estimate import analyse
     from fencepost.bench import runfolder
     from fencepost.bench.errors import UsageError
     from fencepost.bench.machine import machine_key
@@ -122,7 +126,7 @@ def _publish(run: str, results: Path, replace: bool) -> Path:
 
     folder = runfolder.find(run)
     analysis = analyse(folder)
-    refused = gallery.refusals(_cleaned(analysis), private_words())
+    refused = refusals(_cleaned(analysis), private_words())
     if analysis.machine["key"] != machine_key(analysis.machine):
         refused.append("machine.json: field key: its facts give another; the file was edited by hand, run again")
     if refused:
@@ -130,10 +134,10 @@ def _publish(run: str, results: Path, replace: bool) -> Path:
             click.echo(f"fencepost: {display.printable(sentence)}", err=True)
         more = f" (the first 20 of {len(refused)})" if len(refused) > 20 else ""
         raise UsageError(f"{folder}: not published, for the reasons above{more}")
-    target = results / gallery.folder_name(analysis.run, analysis.machine)
+    target = results / folder_name(analysis.run, analysis.machine)
     if target.exists() and not replace:
         raise UsageError(f"{target}: there already; --replace puts this run in its place")
-    data = gallery.data_files(analysis, package_version())
+    data = data_files(analysis, package_version())
     temporary = results / f".tmp-{target.name}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -157,30 +161,37 @@ def _cleaned(analysis: Analysis) -> Analysis:
     """The run as it would be published, for the search for private words: its command is shortened first."""
     from dataclasses import replace
 
-    from fencepost.analysis.gallery import published_run
+    from fencepost.analysis.gallery.entry import published_run
 
     return replace(analysis, reduced=replace(analysis.reduced, run=published_run(analysis, "")))
 
 
 def _derived(folder: Path, rows: bytes) -> dict[str, bytes]:
-    from fencepost.analysis import gallery
-    from fencepost.analysis.estimate import analyse
+    from fencepost.analysis.gallery.entry import (
+        REPORT,
+        derived_files,
+        report_file,
+    )
+    from fencepost.analysis.runs.estimate import analyse
 
     analysis = analyse(folder)
-    return {**gallery.derived_files(analysis), gallery.REPORT: gallery.report_file(analysis, rows)}
+    return {**derived_files(analysis), REPORT: report_file(analysis, rows)}
 
 
 def _rewrite(results: Path) -> list[Path]:
-    from fencepost.analysis import gallery
-    from fencepost.analysis.estimate import analyse
+    from fencepost.analysis.gallery.entry import (
+        published_folders,
+        run_file,
+    )
+    from fencepost.analysis.runs.estimate import analyse
     from fencepost.bench import runfolder
     from fencepost.bench.schema import ROWS_FILE, RUN_FILE
     from fencepost.cli.main import package_version
 
     written = []
-    for folder in gallery.published_folders(results):
+    for folder in published_folders(results):
         # First: what it says of trust and noise is derived too, and stands in the report.
-        runfolder.atomic_write(folder / RUN_FILE, gallery.run_file(analyse(folder), package_version()))
+        runfolder.atomic_write(folder / RUN_FILE, run_file(analyse(folder), package_version()))
         derived = _derived(folder, (folder / ROWS_FILE).read_bytes())
         for name, content in derived.items():
             runfolder.atomic_write(folder / name, content)
@@ -189,11 +200,11 @@ def _rewrite(results: Path) -> list[Path]:
 
 
 def _rebuild(results: Path) -> list[Path]:
-    from fencepost.analysis import gallery
+    from fencepost.analysis.gallery.pages import build
     from fencepost.bench import runfolder
     from fencepost.cli import display
 
-    pages, left_out = gallery.build(results)
+    pages, left_out = build(results)
     for sentence in left_out:
         click.echo(f"fencepost: {display.printable(sentence)}", err=True)
     for name, content in pages.items():

@@ -25,20 +25,20 @@ def report_command(run: str, html: Path | None, markdown: Path | None, as_json: 
 
     folder = runfolder.find(run)
     if as_json and html is None and markdown is None:
-        from fencepost.analysis.report import as_json as document_of
+        from fencepost.analysis.report.data import as_json as document_of
 
         display.print_json(document_of(folder))
         return
     if html is None and markdown is None:
         html, markdown = folder / "report.html", folder / "report.md"
-    from fencepost.analysis.drawing import uncollected
+    from fencepost.analysis.draw.parallel import uncollected
 
     with uncollected():  # the imports too
-        from fencepost.analysis.report import write_report
+        from fencepost.analysis.report.write import write_report
 
         write_report(folder, html=html, markdown=markdown)
     if as_json:
-        from fencepost.analysis.report import as_json as document_of
+        from fencepost.analysis.report.data import as_json as document_of
 
         display.print_json(document_of(folder))
         return

@@ -69,7 +69,7 @@ def run_command(
     error, a crash, a hang) loses its own row only; the run is completed and ends with exit code 1.
     """
     from fencepost.bench import runfolder
-    from fencepost.bench.runner import describe_run
+    from fencepost.bench.describe import describe_run
     from fencepost.cli import measuring
 
     base = out or runfolder.DEFAULT_BASE
@@ -212,7 +212,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _summary(folder: RunFolder, found: Outcome) -> dict[str, Any]:
-    from fencepost.analysis.report import as_json
+    from fencepost.analysis.report.data import as_json
 
     report = as_json(folder.path)
     return {
@@ -236,8 +236,8 @@ MOST_ROWS_SHOWN = 40
 def _show_summary(folder: RunFolder, found: Outcome) -> None:
     from rich import box
 
-    from fencepost.analysis.estimate import analyse
-    from fencepost.analysis.summary import ladder_table, summary_table
+    from fencepost.analysis.report.terminal import ladder_table, summary_table
+    from fencepost.analysis.runs.estimate import analyse
     from fencepost.cli import display
 
     out = display.console()

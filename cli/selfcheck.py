@@ -14,9 +14,9 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import margin_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.selfcheck import SelfCheck, Share
+    from fencepost.analysis.compare.selfcheck import SelfCheck, Share
+    from fencepost.bench.ab_plan import Pair
     from fencepost.bench.runfolder import RunFolder
-    from fencepost.bench.sides import Pair
 
 KNOWN = (
     ("selfcheck/chain", "imuls", 100, 102),
@@ -63,7 +63,7 @@ def selfcheck_command(
     against 102) are always among the rows; each KERNEL (names, globs, topics) adds a row of identical code. Takes some
     minutes. Ctrl-C keeps what is done and prints it; go on with --resume.
     """
-    from fencepost.analysis.selfcheck import TRUE_EFFECT, check
+    from fencepost.analysis.compare.selfcheck import TRUE_EFFECT, check
     from fencepost.bench import engine as engines
     from fencepost.bench.errors import MeasureError, RunInterruptedError, UsageError
     from fencepost.cli import display, measuring
@@ -106,9 +106,9 @@ def _begin(
     from fencepost.bench import engine as engines
     from fencepost.bench import plan as plans
     from fencepost.bench import runfolder
+    from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
     from fencepost.bench.catalog import read_catalog
-    from fencepost.bench.runner import describe_run
-    from fencepost.bench.sides import Pair, Side, make_ab_plan
+    from fencepost.bench.describe import describe_run
     from fencepost.cli import measuring
 
     engine = engines.load()
@@ -157,7 +157,7 @@ def _go_on(name: str, base: Path) -> tuple[RunFolder, int]:
 
 def _progress(rounds: int, *, quiet: bool) -> Any:
     """The usual bar; where there is no terminal, a line after every tenth repeat and not a line a round."""
-    from fencepost.bench.runner import Progress
+    from fencepost.bench.progress import Progress
     from fencepost.cli.progress import BarProgress, PlainProgress, progress_on
 
     class Repeats(PlainProgress):
@@ -219,6 +219,6 @@ def _share(share: Share) -> str:
 
 
 def _total(shares: Sequence[Share]) -> str:
-    from fencepost.analysis.selfcheck import Share
+    from fencepost.analysis.compare.selfcheck import Share
 
     return _share(Share(sum(share.count for share in shares), sum(share.of for share in shares)))

@@ -12,9 +12,9 @@ from fencepost.bench.errors import UsageError
 from fencepost.cli.options import Command
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare import Comparison, Row
-    from fencepost.analysis.stored import MachineComparison
-    from fencepost.analysis.verdict import Decision
+    from fencepost.analysis.compare.machines import MachineComparison
+    from fencepost.analysis.compare.sides import Comparison, Row
+    from fencepost.analysis.stats.verdict import Decision
 
 GATES = ("slower", "changed", "undecided")
 HEADER = ("case", "old", "new", "ratio", "interval", "verdict")
@@ -98,7 +98,7 @@ def _ratio(value: float) -> str:
 
 def words(row: Row) -> str:
     """The verdict with what belongs to it."""
-    from fencepost.analysis.verdict import Verdict
+    from fencepost.analysis.stats.verdict import Verdict
 
     decision = row.decision
     if decision.verdict is Verdict.CHANGED:
@@ -112,7 +112,7 @@ def words(row: Row) -> str:
 
 def cells(row: Row) -> tuple[str, ...]:
     """A row of the table."""
-    from fencepost.analysis.tables import nanoseconds
+    from fencepost.analysis.text.numbers import nanoseconds
 
     return (
         row.case,
@@ -126,7 +126,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def verdict_sentence(comparison: Comparison) -> str:
     """The report in one sentence."""
-    from fencepost.analysis.verdict import Verdict
+    from fencepost.analysis.stats.verdict import Verdict
 
     counts = [f"{comparison.count(verdict)} {verdict}" for verdict in Verdict if comparison.count(verdict)]
     rows = "1 row" if len(comparison.rows) == 1 else f"{len(comparison.rows)} rows"
@@ -153,7 +153,7 @@ def show(comparison: Comparison, title: str | None = None) -> None:
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table in Markdown; everything in it is text."""
-    from fencepost.analysis.text import markdown
+    from fencepost.analysis.text.escape import markdown
 
     lines = ["| " + " | ".join(map(markdown, header)) + " |", "|" + " --- |" * len(header)]
     return lines + ["| " + " | ".join(markdown(cell) or " " for cell in row) + " |" for row in rows]
@@ -161,7 +161,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list
 
 def as_markdown(comparison: Comparison, title: str) -> str:
     """A comparison in Markdown."""
-    from fencepost.analysis.text import markdown
+    from fencepost.analysis.text.escape import markdown
 
     lines = [f"### {markdown(title)}", "", markdown(verdict_sentence(comparison)), ""]
     lines += markdown_table(HEADER, map(cells, comparison.rows))

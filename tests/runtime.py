@@ -22,10 +22,11 @@ from typing import Any
 import pytest
 
 from fencepost.bench import plan as plans
-from fencepost.bench import runner, schema
+from fencepost.bench import schema
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.placement import Placement, Placements, Shortage
+from fencepost.bench.runner import Runner
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000)
@@ -185,11 +186,11 @@ def impatient(patch: pytest.MonkeyPatch, kernel: str) -> None:
     a machine that is away for a second is no reason to leave one out.
     """
 
-    def limit_s(_self: runner.Runner, cases: Mapping[str, plans.Case], under_way: str | None) -> float:
+    def limit_s(_self: Runner, cases: Mapping[str, plans.Case], under_way: str | None) -> float:
         case = cases.get(under_way or "")
         return 0.5 if case is not None and case.kernel == kernel else PATIENCE_S
 
-    patch.setattr(runner.Runner, "_limit_s", limit_s)
+    patch.setattr(Runner, "_limit_s", limit_s)
 
 
 def shorten(folder: Path, rounds: int) -> None:

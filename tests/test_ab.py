@@ -18,14 +18,17 @@ import pytest
 import runtime
 from test_own_kernels import write
 
-from fencepost.analysis import compare, selfcheck
-from fencepost.analysis.frame import RunFolderError, iter_rounds
-from fencepost.analysis.rounds import RowRounds, read_rows
+from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
+from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
+from fencepost.analysis.compare.sides import ComparisonError, NothingMeasuredError, compare_sides, judge_rounds
+from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.bench import plan as plans
-from fencepost.bench import revisions, schema, sides
+from fencepost.bench import revisions, schema
+from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.errors import UsageError
 from fencepost.bench.runfolder import read_round_record
+from fencepost.bench.schema import RunFolderError
 from fencepost.cli import ab, verdicts
 
 SLOW = """
@@ -74,10 +77,8 @@ def refused(code: int, *arguments: str | Path, cwd: Path) -> str:
 def small_plan(rows: int = 3, rounds: int = 4) -> plans.Plan:
     engine = runtime.fault_engine()
     kernel = read_catalog(engine).get("good/steady")
-    pairs = [
-        sides.Pair(sides.Side(kernel, (4096, 0)), sides.Side(kernel, (4096 * (row + 1), 1))) for row in range(rows)
-    ]
-    return sides.make_ab_plan(engine, pairs, runtime.TINY, runtime.one_cpu, rounds=rounds, seed=5)
+    pairs = [Pair(Side(kernel, (4096, 0)), Side(kernel, (4096 * (row + 1), 1))) for row in range(rows)]
+    return make_ab_plan(engine, pairs, runtime.TINY, runtime.one_cpu, rounds=rounds, seed=5)
 
 
 def test_a_round_visits_both_sides_in_turn() -> None:
@@ -160,7 +161,7 @@ def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) 
 @pytest.mark.parametrize(("gate", "code"), [("slower", 1), ("changed", 1), ("undecided", 0)])
 def test_gates_end_with_one(measured: tuple[Path, dict[str, Any]], gate: str, code: int) -> None:
     cwd, document = measured
-    found = compare.compare_sides(document["folder"], 0.01)
+    found = compare_sides(document["folder"], 0.01)
     assert int(found.fails(gate)) == code
     if gate == "slower":
         done = fencepost("ab", cwd / "old.c", cwd / "new.c", *FEW, "--fail-on", gate, cwd=cwd)
@@ -172,7 +173,7 @@ def test_gates_end_with_one(measured: tuple[Path, dict[str, Any]], gate: str, co
 
 def test_markdown_is_text(measured: tuple[Path, dict[str, Any]]) -> None:
     _, document = measured
-    found = compare.compare_sides(document["folder"], 0.01)
+    found = compare_sides(document["folder"], 0.01)
     text = verdicts.as_markdown(found, "<script>|x|")
     assert "<script>" not in text and "| case | old | new | ratio | interval | verdict |" in text
 
@@ -360,11 +361,11 @@ def test_what_is_no_comparison_is_not_gone_on_with(tmp_path: Path) -> None:
 
 def test_undecided_rows_say_how_to_measure_anew() -> None:
     rows = [row("r", [1.0] * 24, [1.0] * 12 + [1.02] * 12), row("s", [1.0] * 24, [1.02] * 24)]
-    found = compare.judge_rounds(rows, 0.015)
+    found = judge_rounds(rows, 0.015)
     wanted = found.rows[0].decision.more
     advice = ab._advice(found)
     assert advice == [] if not wanted else f"--rounds {24 + wanted}" in advice[0]
-    noisy = compare.judge_rounds([row("r", [1.0] * 24, [1.0] * 8 + [1.03] * 16)], 0.01)
+    noisy = judge_rounds([row("r", [1.0] * 24, [1.0] * 8 + [1.03] * 16)], 0.01)
     assert noisy.rows[0].decision.more and f"--rounds {24 + noisy.rows[0].decision.more}" in ab._advice(noisy)[0]
 
 
@@ -375,7 +376,7 @@ def test_a_run_without_sides_has_nothing_to_judge(tmp_path: Path) -> None:
     import synthetic
 
     with pytest.raises(RunFolderError, match="not made by fencepost ab"):
-        compare.compare_sides(synthetic.write_run(tmp_path / "run"), 0.01)
+        compare_sides(synthetic.write_run(tmp_path / "run"), 0.01)
 
 
 def row(name: str, old: list[float], new: list[float], *, twin: bool = False, disturbed: float = 0.0) -> RowRounds:
@@ -383,18 +384,18 @@ def row(name: str, old: list[float], new: list[float], *, twin: bool = False, di
 
 
 def test_all_batches_disturbed_is_no_measurement() -> None:
-    with pytest.raises(compare.NothingMeasuredError, match="disturbed"):
-        compare.judge_rounds([row("r", [1.0] * 9, [1.0] * 9, disturbed=1.0)], 0.01)
-    with pytest.raises(compare.ComparisonError, match="margin"):
-        compare.judge_rounds([row("r", [1.0] * 9, [1.0] * 9)], 0.0)
+    with pytest.raises(NothingMeasuredError, match="disturbed"):
+        judge_rounds([row("r", [1.0] * 9, [1.0] * 9, disturbed=1.0)], 0.01)
+    with pytest.raises(ComparisonError, match="margin"):
+        judge_rounds([row("r", [1.0] * 9, [1.0] * 9)], 0.0)
 
 
 def test_the_noise_floor_is_the_largest_of_identical_code() -> None:
     rows = [row("r", [1.0] * 9, [1.02] * 9), row("r~twin", [1.0] * 9, [1.03] * 9, twin=True)]
-    found = compare.judge_rounds(rows, 0.01)
+    found = judge_rounds(rows, 0.01)
     assert found.noise_floor == pytest.approx(0.03)
     assert str(found.rows[0].decision.verdict) == "undecided" and "margin" in found.notes[0]
-    assert str(compare.judge_rounds(rows[:1], 0.01).rows[0].decision.verdict) == "changed"
+    assert str(judge_rounds(rows[:1], 0.01).rows[0].decision.verdict) == "changed"
 
 
 # The self-check.
@@ -403,7 +404,7 @@ def test_the_noise_floor_is_the_largest_of_identical_code() -> None:
 def test_repeats_are_judged_one_by_one() -> None:
     old = [1.0] * 40
     alarm = [1.0] * 10 + [1.5] * 10 + [1.0] * 20
-    found = selfcheck.judge_repeats(
+    found = judge_repeats(
         [row("a~twin", old, alarm, twin=True), row("a", old, [1.0199, 1.0201] * 20)],
         [range(i, i + 10) for i in range(0, 40, 10)],
         0.01,
@@ -413,14 +414,14 @@ def test_repeats_are_judged_one_by_one() -> None:
     assert true.effect == 0.02 and true.covered.count == 4
     # In the repeat with the alarm the noise floor was half as much again: 2 % are not claimed there.
     assert (true.changed.count, true.undecided.count) == (3, 1)
-    assert alarms == selfcheck.Share(1, 4)
+    assert alarms == Share(1, 4)
     assert times["a"].count == 4 and floors["a"] == 0
 
 
 def test_shares_have_exact_bounds() -> None:
-    low, high = selfcheck.Share(0, 100).bounds
+    low, high = Share(0, 100).bounds
     assert low == 0 and high == pytest.approx(1 - 0.025 ** (1 / 100))
-    assert selfcheck.Share(0, 0).bounds == (0.0, 1.0)
+    assert Share(0, 0).bounds == (0.0, 1.0)
 
 
 def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path) -> None:
@@ -432,7 +433,7 @@ def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path) -> None:
     assert {row["true_effect_pct"] for row in document["rows"]} == {0.0, 2.0}
     (folder,) = (tmp_path / "results" / "selfcheck").iterdir()
     schema.round_file(folder, 10).unlink()  # as after Ctrl-C in the second repeat
-    assert selfcheck.check(folder, 7, 0.01).repeats == 1
+    assert check(folder, 7, 0.01).repeats == 1
     again = runtime.fencepost("selfcheck", "--resume", str(folder), "-q", cwd=tmp_path, env=env)
     assert again.returncode == 0, again.stderr
     assert "2 repeats of 6 rows" in again.stdout and "true 2 % found" in again.stdout

@@ -20,8 +20,10 @@ import runtime
 import synthetic
 from synthetic import Case
 
-from fencepost.analysis import estimate, report
-from fencepost.analysis.tables import nanoseconds, plain
+from fencepost.analysis.report.html import claims_page
+from fencepost.analysis.report.write import write_report
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.text.numbers import nanoseconds, plain
 
 EVIL = "<script>alert(1)</script>"
 
@@ -92,10 +94,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("pages") / "report.html"
-    report.write_report(folder, html=target, markdown=target.with_suffix(".md"))
-    (target.parent / "claims.html").write_text(
-        report.claims_page(estimate.analyse(folder), "report.html"), encoding="utf-8"
-    )
+    write_report(folder, html=target, markdown=target.with_suffix(".md"))
+    (target.parent / "claims.html").write_text(claims_page(analyse(folder), "report.html"), encoding="utf-8")
     return target
 
 

@@ -9,16 +9,19 @@ import pytest
 import synthetic
 from synthetic import CORE_HZ, TICK_HZ, Case
 
-from fencepost.analysis import claims, derive, estimate
-from fencepost.analysis.claims import Outcome
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.topics import claim as claims
+from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
+from fencepost.analysis.topics.clock.measures import bias, core_series
+from fencepost.analysis.topics.pipeline.measures import windows
 
 QUOTES = Path(__file__).resolve().parent / "data" / "lecture_quotes.txt"
 CYCLE = 1e9 / CORE_HZ
 
 
-def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> claims.Verdict:
+def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> Verdict:
     folder = synthetic.write_run(tmp_path / "run", cases, rounds=rounds)
-    return next(said for claim, said in claims.verdicts(estimate.analyse(folder)) if claim.id == name)
+    return next(said for claim, said in verdicts(analyse(folder)) if claim.id == name)
 
 
 def core(state: str, ghz: float) -> Case:
@@ -42,7 +45,7 @@ def test_every_sentence_kept_of_the_notes_is_quoted() -> None:
 
 
 @pytest.mark.parametrize("claim", claims.claims(), ids=lambda claim: claim.id)
-def test_quotes_are_the_words_of_the_notes(claim: claims.Claim) -> None:
+def test_quotes_are_the_words_of_the_notes(claim: Claim) -> None:
     assert claim.quote in ("", *quotes())
     assert claim.kernels and claim.topic == claim.id.partition("/")[0]
     assert claim.english or claim.language == "en"
@@ -50,7 +53,7 @@ def test_quotes_are_the_words_of_the_notes(claim: claims.Claim) -> None:
 
 def test_a_claim_is_registered_once() -> None:
     with pytest.raises(ValueError, match="clock/turbo is there twice"):
-        claims.claim("clock/turbo", "q", "e", [])(lambda analysis: claims.Verdict(Outcome.REFUTED, "", ""))
+        claims.claim("clock/turbo", "q", "e", [])(lambda analysis: Verdict(Outcome.REFUTED, "", ""))
 
 
 def test_turbo_is_confirmed_by_a_clock_that_moves(tmp_path: Path) -> None:
@@ -144,7 +147,7 @@ def test_bias_recovers_slope_intercept_and_what_floats_out(tmp_path: Path, hidde
     distances = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
     metrics = {f"k{k}_mean_ticks": 40 + 3 * max(0, k - hidden) * cycle for k in distances}
     case = Case("clock/bias", {"pair": "a_to_b"}, kind="events", ns=20, metrics=metrics, metric_noise=1e-4)
-    (found,) = derive.bias(estimate.analyse(synthetic.write_run(tmp_path / "run", [case], rounds=20)))
+    (found,) = bias(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=20)))
     intercept = 40 - 3 * hidden * cycle
     assert found.pair == "a_to_b"
     assert found.slope_cycles.value == pytest.approx(3, rel=0.005)
@@ -158,7 +161,7 @@ def test_bias_recovers_slope_intercept_and_what_floats_out(tmp_path: Path, hidde
 def test_the_window_is_where_the_second_miss_shows(tmp_path: Path, knee: int) -> None:
     metrics = {f"k{k}_ns": 90 + 0.02 * k + (90 if k >= knee else 0) for k in range(32, 800, 32)}
     case = Case("pipeline/window", {"fill": "nop"}, kind="events", ns=90, metrics=metrics)
-    (found,) = derive.windows(estimate.analyse(synthetic.write_run(tmp_path / "run", [case], rounds=20)))
+    (found,) = windows(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=20)))
     assert (found.last_fit, found.first_miss) == (knee - 32, knee)
     assert knee - 32 <= found.knee.low <= found.knee.high <= knee
 
@@ -167,7 +170,7 @@ def test_no_knee_is_no_number(tmp_path: Path) -> None:
     case = Case(
         "pipeline/window", {"fill": "nop"}, kind="events", ns=90, metrics={f"k{k}_ns": 90.0 for k in range(32, 800, 32)}
     )
-    (found,) = derive.windows(estimate.analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))
+    (found,) = windows(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))
     assert found.knee.n == 0
 
 
@@ -175,15 +178,15 @@ def test_a_knee_that_few_processes_show_is_none(tmp_path: Path) -> None:
     flat = {f"k{k}_ns": 90.0 for k in range(32, 800, 32)}
     case = Case("pipeline/window", {"fill": "nop"}, kind="events", ns=90, metrics=flat)
     folder = synthetic.write_run(tmp_path / "run", [case], rounds=6)
-    analysis = estimate.analyse(folder)
+    analysis = analyse(folder)
     for metrics in analysis.processes["metrics"].iloc[:2]:
         metrics.update({name: 200.0 for name in metrics if int(name[1:-3]) >= 320})
-    (found,) = derive.windows(analysis)
+    (found,) = windows(analysis)
     assert found.knee.n == 0
 
 
 def test_core_series_is_in_ghz(tmp_path: Path) -> None:
     case = synthetic.core_case("clock/core_series", 1.0, once=True, batches=200, noise=0.01, gap_share=0.0)
-    (found,) = derive.core_series(estimate.analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))
+    (found,) = core_series(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))
     assert float(sorted(found.ghz)[100]) == pytest.approx(CORE_HZ / 1e9, rel=0.01)
     assert (found.seconds[1:] > found.seconds[:-1]).all()

@@ -15,7 +15,9 @@ import runtime
 from machines import build
 from runtime import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_plan
 
-from fencepost.bench import doctor, schema
+from fencepost.bench import schema
+from fencepost.bench.doctor import examine as doctor
+from fencepost.bench.doctor.finding import Diagnosis
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.runfolder import read_round_record
 from fencepost.cli import disassembly, display, faults, kernels, main, progress
@@ -391,9 +393,9 @@ def test_report_on_a_damaged_run_names_file_and_field(tmp_path: Path, measured: 
 
 
 def test_doctor_on_this_machine_and_on_nothing(tmp_path: Path) -> None:
-    seen: list[doctor.Diagnosis] = []
+    seen: list[Diagnosis] = []
 
-    def once(*arguments: Any, examine: Any = doctor.examine, **options: Any) -> doctor.Diagnosis:
+    def once(*arguments: Any, examine: Any = doctor.examine, **options: Any) -> Diagnosis:
         # A second look at this machine would find another load, and another sensor the hottest.
         if not seen:
             seen.append(examine(*arguments, **options))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
-from fencepost.bench.doctor import IMPACT, SEVERITIES, Diagnosis, Finding, examine
+from fencepost.bench.doctor.examine import examine
+from fencepost.bench.doctor.finding import IMPACT, SEVERITIES, Diagnosis, Finding
 from fencepost.bench.sysfs import TopologyError
 from fencepost.bench.topology import Topology
 

@@ -26,14 +26,15 @@ import pytest
 import runtime
 import synthetic
 
-from fencepost.analysis import drawing, report, topics
-from fencepost.analysis.drawing import Draw, begun
-from fencepost.analysis.figures import Figure
-from fencepost.analysis.tables import table
+from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.draw.parallel import _PIPE, WORTHWHILE, Draw, begun, uncollected
+from fencepost.analysis.report.write import write_report
+from fencepost.analysis.text.table import table
+from fencepost.analysis.topics import topic as topics
 
 HERE = "here"
 THERE = "there"
-PLACES = range(drawing.WORTHWHILE)
+PLACES = range(WORTHWHILE)
 
 
 @pytest.fixture(autouse=True)
@@ -88,9 +89,9 @@ def test_the_other_process_draws_what_this_one_has_not_come_to() -> None:
     with begun(draw_and_tell()) as complete:
         ended(only_child())
         assert who_drew(complete()) == [THERE] * len(PLACES)
-    with begun([lambda: None] * drawing.WORTHWHILE) as complete:
+    with begun([lambda: None] * WORTHWHILE) as complete:
         ended(only_child())
-        assert complete() == [None] * drawing.WORTHWHILE
+        assert complete() == [None] * WORTHWHILE
 
 
 @pytest.mark.usefixtures("two_cpus")
@@ -112,7 +113,7 @@ def test_killed_at_once_it_costs_no_figure() -> None:
 @pytest.mark.usefixtures("two_cpus")
 def test_half_a_figure_is_none() -> None:
     # Larger than the pipe: it is still being sent when the process is killed.
-    with begun(draw_and_tell(more="x" * (drawing._PIPE * 3 // 2))) as complete:
+    with begun(draw_and_tell(more="x" * (_PIPE * 3 // 2))) as complete:
         child = only_child()
         while not being_sent():
             pass
@@ -303,15 +304,15 @@ def test_a_report_is_the_same_with_and_without(tmp_path: Path, monkeypatch: pyte
     for cpus in ({0}, {0, 1}):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cpus=cpus: cpus)
         folder = tmp_path / f"{len(cpus)}"
-        report.write_report(run, html=folder / "r.html", markdown=folder / "r.md")
+        write_report(run, html=folder / "r.html", markdown=folder / "r.md")
         drawn.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")})
-    assert drawn[0] == drawn[1] and len(drawn[0]) > drawing.WORTHWHILE
+    assert drawn[0] == drawn[1] and len(drawn[0]) > WORTHWHILE
 
 
 def test_the_garbage_collector_is_left_as_it_was() -> None:
     assert gc.isenabled()
-    with drawing.uncollected():
-        with drawing.uncollected():
+    with uncollected():
+        with uncollected():
             assert not gc.isenabled()
         assert not gc.isenabled()
     assert gc.isenabled()

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import Case
 
-from fencepost.analysis import estimate
-from fencepost.analysis.estimate import find_modes, interval_ranks, median_interval
-from fencepost.analysis.frame import Histogram
+from fencepost.analysis.runs.estimate import Analysis, analyse, estimate_runs, pooled_quantiles
+from fencepost.analysis.runs.model import Histogram
+from fencepost.analysis.stats.interval import TooFewProcessesWarning, interval_ranks, median_interval
+from fencepost.analysis.stats.modes import find_modes
 from fencepost.bench import schema
 
 Sample = Callable[[np.random.Generator, int], np.ndarray]
@@ -29,8 +30,8 @@ DISTRIBUTIONS: dict[str, Sample] = {
 }
 
 
-def one(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> estimate.Analysis:
-    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
+def one(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> Analysis:
+    return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
 
 
 @pytest.mark.parametrize(
@@ -49,11 +50,11 @@ def test_twenty_values_give_the_sixth_and_the_fifteenth() -> None:
 
 
 def test_too_few_processes_give_no_bounds_and_a_typed_warning() -> None:
-    with pytest.warns(estimate.TooFewProcessesWarning, match="5 processes give no 95%"):
+    with pytest.warns(TooFewProcessesWarning, match="5 processes give no 95%"):
         interval = median_interval([1, 2, 3, 4, 5])
     assert interval.value == 3
     assert math.isnan(interval.low) and math.isnan(interval.high)
-    with pytest.warns(estimate.TooFewProcessesWarning):
+    with pytest.warns(TooFewProcessesWarning):
         assert math.isnan(median_interval([]).value)
 
 
@@ -221,14 +222,14 @@ def test_metrics_get_the_same_interval_and_ticks_become_ns(tmp_path: Path) -> No
 
 def test_pooled_quantiles_by_hand() -> None:
     histogram = Histogram(np.array([10, 20, 30]), np.array([50, 49, 1]), 1e9)
-    found = estimate.pooled_quantiles(histogram)
+    found = pooled_quantiles(histogram)
     assert found == {"min": 10, "p50": 10, "p90": 20, "p99": 20, "p99_9": 30, "max": 30, "distinct": 3, "events": 100}
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=300))
 def test_pooled_quantiles_are_those_of_the_events(events: list[int]) -> None:
     ticks, count = np.unique(np.array(events), return_counts=True)
-    found = estimate.pooled_quantiles(Histogram(ticks.astype(np.int64), count.astype(np.int64), 1e9))
+    found = pooled_quantiles(Histogram(ticks.astype(np.int64), count.astype(np.int64), 1e9))
     for name, share in {"p50": 0.5, "p90": 0.9, "p99": 0.99}.items():
         assert found[name] == pytest.approx(float(np.quantile(events, share, method="inverted_cdf")))
     assert (found["min"], found["max"], found["events"]) == (min(events), max(events), len(events))
@@ -260,8 +261,8 @@ def test_twins_at_zero_have_no_ratio(tmp_path: Path) -> None:
 
 def test_many_runs_reduce_to_their_estimates(tmp_path: Path) -> None:
     folders = [synthetic.write_run(tmp_path / f"run{i}", synthetic.plain_cases(3), rounds=6, seed=i) for i in range(3)]
-    together = estimate.estimate_runs(folders, processes=2)
+    together = estimate_runs(folders, processes=2)
     assert together.groupby("run", observed=True).size().tolist() == [4, 4, 4]
-    alone = estimate.analyse(folders[1]).rows
+    alone = analyse(folders[1]).rows
     mine = together[together["run"] == "run1"]
     np.testing.assert_array_equal(mine["ns"].to_numpy(), alone["ns"].to_numpy(float))

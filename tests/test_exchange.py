@@ -20,11 +20,15 @@ from jsonschema import Draft7Validator
 from runtime import fencepost_inside
 from synthetic import Case, pingpong_cases, plain_cases, write_run
 
-from fencepost.analysis import exchange, frame, reduced
-from fencepost.analysis.estimate import analyse
-from fencepost.analysis.exchange import ExchangeError, export, import_files, parse, read_file
-from fencepost.analysis.report import as_html, as_json, build_document
-from fencepost.analysis.text import HIDDEN, one_line
+from fencepost.analysis.exchange.exchange import FORMATS, export, import_files, parse, read_file
+from fencepost.analysis.exchange.formats import ExchangeError
+from fencepost.analysis.report.data import as_json
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.html import as_html
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.medians import reduce_run
+from fencepost.analysis.runs.rows_file import encode_rows
+from fencepost.analysis.text.escape import HIDDEN, one_line
 from fencepost.bench import runfolder, schema
 from fencepost.bench.errors import UsageError
 
@@ -82,9 +86,9 @@ def test_a_reduced_run_is_the_run_to_the_last_bit(tmp_path: Path) -> None:
     small.mkdir()
     for name in (schema.RUN_FILE, schema.MACHINE_FILE):
         shutil.copy(folder / name, small)
-    (small / schema.ROWS_FILE).write_bytes(reduced.encode_rows(frame.reduce_run(folder)))
+    (small / schema.ROWS_FILE).write_bytes(encode_rows(reduce_run(folder)))
     assert as_json(small) == as_json(folder)
-    whole, again = frame.reduce_run(folder), frame.reduce_run(small)
+    whole, again = reduce_run(folder), reduce_run(small)
     assert whole.series.keys() == again.series.keys() != set()
     for name, series in whole.series.items():
         assert series.to_dict("list") == again.series[name].to_dict("list")
@@ -208,7 +212,7 @@ def test_what_a_format_cannot_hold_is_named(tmp_path: Path) -> None:
 
 def test_no_name_of_a_host_leaves(run: Path) -> None:
     host = os.uname().nodename
-    for wanted in exchange.FORMATS:
+    for wanted in FORMATS:
         assert host not in export(run, wanted).text
 
 
@@ -369,7 +373,7 @@ def test_an_imported_run_is_reported_marked_and_never_the_latest(run: Path, tmp_
         runfolder.resume(folder)
     (folder / schema.ROWS_FILE).unlink()
     with pytest.raises(schema.RunFolderError, match=r"rows\.parquet: not found in an imported run"):
-        frame.reduce_run(folder)
+        reduce_run(folder)
 
 
 def test_only_an_imported_run_may_name_no_cpu(run: Path, tmp_path: Path) -> None:

@@ -8,24 +8,26 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from fencepost.analysis import claims, estimate, fences, report, topics
-from fencepost.analysis.claims import Outcome
-from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.report import headline
+from fencepost.analysis.report.sections import sections
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.fence.measures import costs
 
 
 def analysed(
     tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = synthetic.FENCE_NS, rounds: int = 20
 ) -> Analysis:
     cases = synthetic.fence_cases(added)
-    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
+    return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
 
 
-def verdict(analysis: Analysis) -> claims.Verdict:
-    return next(said for claim, said in claims.verdicts(analysis) if claim.id == "fence/cost")
+def verdict(analysis: Analysis) -> Verdict:
+    return next(said for claim, said in verdicts(analysis) if claim.id == "fence/cost")
 
 
 def test_what_was_added_is_found(tmp_path: Path) -> None:
-    found = fences.costs(analysed(tmp_path))
+    found = costs(analysed(tmp_path))
     for (fence, context), item in found.items.items():
         planted = synthetic.FENCE_NS[fence][("bare", "load_miss", "chain").index(context)]
         assert item.ns.value == pytest.approx(planted, abs=0.02 + 0.002 * planted)
@@ -41,7 +43,7 @@ def test_a_context_without_its_control_is_left_out(tmp_path: Path) -> None:
         for case in synthetic.fence_cases()
         if (case.parameters["fence"], case.parameters["context"]) != ("none", "chain")
     ]
-    found = fences.costs(estimate.analyse(synthetic.write_run(tmp_path / "run", cases, unmeasurable=[])))
+    found = costs(analyse(synthetic.write_run(tmp_path / "run", cases, unmeasurable=[])))
     assert found.contexts == ["bare", "load_miss"]
 
 
@@ -67,13 +69,13 @@ def test_the_verdict_compares_the_fence_with_a_locked_operation(tmp_path: Path) 
 
 
 def test_the_ladder_has_the_cheapest_full_barrier(tmp_path: Path) -> None:
-    ladder = report.ladder(analysed(tmp_path))
+    ladder = headline.ladder(analysed(tmp_path))
     assert ladder is not None
     assert "lock_add" in ladder.rows[0][0] and ladder.rows[0][3] == "fence/cost[fence=lock_add,context=bare]@cpu1"
 
 
 def test_the_figure_draws_what_costs_and_says_what_hides(tmp_path: Path) -> None:
-    (section,) = topics.sections(analysed(tmp_path, rounds=6))
+    (section,) = sections(analysed(tmp_path, rounds=6))
     (figure,) = section.figures
     for word in ("mfence", "lock_add", "all hidden", "with load misses under way"):
         assert word in figure.svg
@@ -84,5 +86,5 @@ def test_the_figure_draws_what_costs_and_says_what_hides(tmp_path: Path) -> None
 
 
 def test_one_round_is_enough_for_a_figure(tmp_path: Path) -> None:
-    (section,) = topics.sections(analysed(tmp_path, rounds=1))
+    (section,) = sections(analysed(tmp_path, rounds=1))
     assert len(section.figures) == 1

@@ -15,11 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import Case
 
-from fencepost.analysis import estimate, figures, topics
-from fencepost.analysis.figures import Figure, Point, Series
-from fencepost.analysis.svg import _short_path, tidy
-from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, size, size_bytes, table
-from fencepost.analysis.topics import memory
+from fencepost.analysis.draw.bars import forest
+from fencepost.analysis.draw.figure import Figure, Point, Series
+from fencepost.analysis.draw.lines import ecdf, lines
+from fencepost.analysis.draw.svg import _short_path, tidy
+from fencepost.analysis.report.sections import sections
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.machine import caches
+from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, size, size_bytes
+from fencepost.analysis.text.table import table
 
 EVIL = '<script>alert(1)</script> $\\frac{1}{2}$ & "x"'
 TABLE = table("caption", ("x", "y"), [("1", "2")])
@@ -30,7 +34,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Figure]:
     cases = [*synthetic.suite_cases(), *synthetic.branch_cases(), *synthetic.fence_cases()]
     cases += synthetic.sharing_cases()
     folder = synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, quantum=26)
-    return [figure for section in topics.sections(estimate.analyse(folder)) for figure in section.figures]
+    return [figure for section in sections(analyse(folder)) for figure in section.figures]
 
 
 def test_every_figure_of_the_suite_is_drawn(drawn: list[Figure]) -> None:
@@ -108,7 +112,7 @@ def test_text_is_text(drawn: list[Figure]) -> None:
 
 def test_drawing_leaves_matplotlibs_settings_alone() -> None:
     before = dict(matplotlib.rcParams)
-    figures.forest("x", "t", "d", TABLE, [Point("a", 1.0)], x_label="x")
+    forest("x", "t", "d", TABLE, [Point("a", 1.0)], x_label="x")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -118,11 +122,9 @@ def test_names_from_outside_are_escaped_and_never_formulas() -> None:
         Series("b", np.array([1.0, 2.0]), np.array([2.0, 3.0])),
     ]
     for figure in (
-        figures.lines("lines", EVIL, EVIL, TABLE, series, x_label=EVIL, y_label="y"),
-        figures.forest("forest", EVIL, EVIL, TABLE, [Point(EVIL, 1.0, 0.5, 2.0)], x_label="x"),
-        figures.ecdf(
-            "ecdf", EVIL, EVIL, TABLE, [Series(EVIL, np.array([1.0, 2.0]), np.array([0.5, 1.0]))], x_label="x"
-        ),
+        lines("lines", EVIL, EVIL, TABLE, series, x_label=EVIL, y_label="y"),
+        forest("forest", EVIL, EVIL, TABLE, [Point(EVIL, 1.0, 0.5, 2.0)], x_label="x"),
+        ecdf("ecdf", EVIL, EVIL, TABLE, [Series(EVIL, np.array([1.0, 2.0]), np.array([0.5, 1.0]))], x_label="x"),
     ):
         assert "<script" not in figure.svg
         texts = [element.text for element in ElementTree.fromstring(figure.svg).iter()]
@@ -132,18 +134,18 @@ def test_names_from_outside_are_escaped_and_never_formulas() -> None:
 def test_bounds_that_are_missing_are_not_drawn() -> None:
     nothing = np.array([np.nan, np.nan])
     series = Series("a", np.array([1.0, 2.0]), np.array([1.0, 2.0]), nothing, nothing)
-    figure = figures.lines("x", "t", "d", TABLE, [series], x_label="x", y_label="y")
+    figure = lines("x", "t", "d", TABLE, [series], x_label="x", y_label="y")
     assert "nan" not in figure.svg.lower().replace("nano", "")
 
 
 def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", rounds=1)
-    assert len([figure for section in topics.sections(estimate.analyse(folder)) for figure in section.figures]) == 9
+    assert len([figure for section in sections(analyse(folder)) for figure in section.figures]) == 9
 
 
 def test_an_unknown_topic_has_a_section(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", [Case("mine/loop", ns=3)], rounds=6)
-    (section,) = [item for item in topics.sections(estimate.analyse(folder)) if item.topic.name == "mine"]
+    (section,) = [item for item in sections(analyse(folder)) if item.topic.name == "mine"]
     assert "mine" in section.topic.question
     assert section.topic.command == "fencepost run 'mine/*'"
     assert section.tables[0].rows[0][0] == "mine/loop@cpu1"
@@ -152,17 +154,15 @@ def test_an_unknown_topic_has_a_section(tmp_path: Path) -> None:
 
 def test_a_topic_without_figures_of_its_own_shows_its_rows(tmp_path: Path) -> None:
     cases = [Case("mine/loop", {"n": n}, ns=3.0**n) for n in (2, 1, 4)]
-    (section,) = topics.sections(
-        estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[]))
-    )
+    (section,) = sections(analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[])))
     (figure,) = section.figures
     assert [row[0] for row in figure.table.rows] == ["loop n=1", "loop n=2", "loop n=4"]
 
 
 def test_cache_sizes_are_those_that_the_machine_states() -> None:
     machine = synthetic.machine_document()
-    assert memory.caches(machine) == [("L1d", 32 << 10), ("L2", 1 << 20), ("L3", 32 << 20)]
-    assert memory.caches({}) == memory.caches({"caches": "none"}) == memory.caches({"caches": [{"level": 1}, 3]}) == []
+    assert caches(machine) == [("L1d", 32 << 10), ("L2", 1 << 20), ("L3", 32 << 20)]
+    assert caches({}) == caches({"caches": "none"}) == caches({"caches": [{"level": 1}, 3]}) == []
 
 
 @pytest.mark.parametrize(

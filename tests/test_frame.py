@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import Case
 
-from fencepost.analysis import frame
+from fencepost.analysis.runs.medians import _medians, process_medians, reduce_run
+from fencepost.analysis.runs.model import _run_plainly_right
+from fencepost.analysis.runs.rounds import _plainly_right, iter_rounds, load_batches
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
 
@@ -60,7 +62,7 @@ def test_synthetic_folders_conform_to_the_schema(suite: Path) -> None:
 
 def test_a_team_is_also_given_in_raw_round_trips(tmp_path: Path) -> None:
     cases = [Case("line/x", ns=500.0, cpus=(0, 1), raw_ns=100.0), Case("plain/x", ns=50.0)]
-    medians = frame.process_medians(synthetic.write_run(tmp_path / "run", cases, rounds=3, batches=5))
+    medians = process_medians(synthetic.write_run(tmp_path / "run", cases, rounds=3, batches=5))
     metrics = dict(zip(medians["kernel"], medians["metrics"], strict=True))
     assert metrics["line/x"]["raw_round_trip_ns"] == pytest.approx(100.0, rel=1e-3)
     assert metrics["line/x"]["xraw"] == pytest.approx(5.0, rel=0.1)
@@ -78,17 +80,17 @@ def test_an_event_kernel_in_which_nothing_happened_has_no_rows_and_is_no_damage(
 
     rewrite(folder, lambda table: table.filter(pc.not_equal(table["case"], quiet)))
     edit_record(folder, silence)
-    medians = frame.process_medians(folder)
+    medians = process_medians(folder)
     row = medians[medians["case"] == quiet].iloc[0]
     assert row["status"] == "ok" and np.isnan(row["ns"]) and row["batches"] == 0
 
 
 def test_medians_equal_those_of_the_batches(suite: Path) -> None:
-    batches = frame.load_batches(suite)
+    batches = load_batches(suite)
     expected = batches.groupby(["round", "case"], observed=True).agg(
         ticks=("value_ticks", "median"), ns=("value_ns", "median"), floor_ns=("value_ns", "min")
     )
-    processes = frame.process_medians(suite).set_index(["round", "case"])
+    processes = process_medians(suite).set_index(["round", "case"])
     for name in expected.columns:
         pd.testing.assert_series_equal(
             processes[name].reindex(expected.index).astype(float), expected[name], check_names=False, rtol=1e-12
@@ -99,12 +101,12 @@ def test_medians_equal_those_of_the_batches(suite: Path) -> None:
 
 def test_batches_of_a_team_are_counted_once(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", [Case("line/pair", ns=50, cpus=(0, 1))], rounds=1, batches=7)
-    assert frame.process_medians(folder)["batches"].tolist() == [7]
-    assert len(frame.load_batches(folder)) == 14
+    assert process_medians(folder)["batches"].tolist() == [7]
+    assert len(load_batches(folder)) == 14
 
 
 def test_rounds_come_one_by_one_with_the_columns_asked_for(small: Path) -> None:
-    rounds = list(frame.iter_rounds(small, ["case", "ticks"]))
+    rounds = list(iter_rounds(small, ["case", "ticks"]))
     assert [item.number for item in rounds] == [1, 2]
     assert rounds[0].rows.column_names == ["case", "ticks"]
     assert pa.types.is_dictionary(rounds[0].rows.schema.field("case").type)
@@ -117,7 +119,7 @@ def test_rounds_come_one_by_one_with_the_columns_asked_for(small: Path) -> None:
 )
 def test_segment_medians_are_medians_in_any_order(codes: list[int], data: st.DataObject) -> None:
     values = data.draw(st.lists(st.floats(-1e9, 1e9), min_size=len(codes), max_size=len(codes)))
-    median, floor, _, present = frame._medians(np.array(codes, np.int32), np.array(values, float))
+    median, floor, _, present = _medians(np.array(codes, np.int32), np.array(values, float))
     assert sorted(present) == sorted(set(codes))
     for code, middle, least in zip(present, median, floor, strict=True):
         mine = [value for other, value in zip(codes, values, strict=True) if other == code]
@@ -126,18 +128,18 @@ def test_segment_medians_are_medians_in_any_order(codes: list[int], data: st.Dat
 
 
 def test_rows_of_a_case_that_are_scattered_are_gathered(small: Path) -> None:
-    before = frame.process_medians(small)
+    before = process_medians(small)
     order = np.random.default_rng(3).permutation(15)
     rewrite(small, lambda table: table.take(pa.array(order)))
-    after = frame.process_medians(small)
+    after = process_medians(small)
     pd.testing.assert_frame_equal(before, after, check_categorical=False)
 
 
 def test_several_runs_side_by_side_equal_one_after_the_other(tmp_path: Path) -> None:
     cases = synthetic.plain_cases(4)
     folders = [synthetic.write_run(tmp_path / f"run{i}", cases, rounds=2, batches=3, seed=i) for i in range(3)]
-    one = frame.process_medians(folders, processes=1)
-    two = frame.process_medians(folders, processes=2)
+    one = process_medians(folders, processes=1)
+    two = process_medians(folders, processes=2)
     assert len(one) == 3 * 2 * 4
     assert set(one["run"]) == {"run0", "run1", "run2"}
     pd.testing.assert_frame_equal(one, two)
@@ -145,14 +147,14 @@ def test_several_runs_side_by_side_equal_one_after_the_other(tmp_path: Path) -> 
 
 def test_histograms_of_all_processes_are_pooled(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", [Case("clock/delta", ns=20, kind="events")], rounds=4)
-    histogram = frame.reduce_run(folder).histograms["clock/delta@cpu1"]
+    histogram = reduce_run(folder).histograms["clock/delta@cpu1"]
     assert histogram.count.sum() == 4 * 400
     assert (np.diff(histogram.ticks) > 0).all()
     assert histogram.ns[0] == pytest.approx(20, rel=0.1)
 
 
 def test_a_case_measured_once_is_a_series(suite: Path) -> None:
-    reduced = frame.reduce_run(suite)
+    reduced = reduce_run(suite)
     (series,) = reduced.series.values()
     assert len(series) == 300
     assert (np.diff(series["seconds"]) > 0).all()
@@ -164,7 +166,7 @@ def test_a_switch_that_an_event_kernel_asked_for_disturbs_nothing(tmp_path: Path
         Case("clock/wakeup", ns=5e4, kind="events", flags=switched, gap_share=0.0),
         Case("plain/loop", ns=5, flags=switched, gap_share=0.0),
     ]
-    processes = frame.process_medians(synthetic.write_run(tmp_path / "run", cases, rounds=1)).set_index("kernel")
+    processes = process_medians(synthetic.write_run(tmp_path / "run", cases, rounds=1)).set_index("kernel")
     assert processes["switched"].tolist() == [1.0, 1.0]
     assert processes.loc["clock/wakeup", "disturbed"] == 0.0
     assert processes.loc["plain/loop", "disturbed"] == 1.0
@@ -176,7 +178,7 @@ def test_failed_and_unsupported_cases_have_a_row_without_figures(tmp_path: Path)
         Case("plain/bad", status="failed", reason="the sum is wrong"),
         Case("plain/no", status="unsupported"),
     ]
-    processes = frame.process_medians(synthetic.write_run(tmp_path / "run", cases, rounds=1)).set_index("kernel")
+    processes = process_medians(synthetic.write_run(tmp_path / "run", cases, rounds=1)).set_index("kernel")
     assert processes.loc["plain/bad", "status"] == "failed"
     assert processes.loc["plain/bad", "reason"] == "the sum is wrong"
     assert processes.loc[["plain/no"], "ns"].isna().all()
@@ -184,9 +186,9 @@ def test_failed_and_unsupported_cases_have_a_row_without_figures(tmp_path: Path)
 
 def test_no_round_at_all(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", rounds=0)
-    assert frame.process_medians(folder).empty
-    assert frame.load_batches(folder).empty
-    assert list(frame.iter_rounds(folder)) == []
+    assert process_medians(folder).empty
+    assert load_batches(folder).empty
+    assert list(iter_rounds(folder)) == []
 
 
 # ---- the short cut past the validator ----
@@ -233,7 +235,7 @@ def test_what_is_plainly_right_is_right_to_the_validator(tmp_path: Path, kind: s
         if case.get("histogram"):
             case["histogram"] = {"ticks": [1, 2], "count": [3, 4]}
     document = record if kind == "round" else json.loads((folder / schema.RUN_FILE).read_text())
-    plainly_right = frame._plainly_right if kind == "round" else frame._run_plainly_right
+    plainly_right = _plainly_right if kind == "round" else _run_plainly_right
     validator = schema._validator(kind)
     assert plainly_right(document)
     refused = 0
@@ -254,7 +256,7 @@ def test_a_truncated_round(small: Path, keep: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(keep if keep > 1 else keep * len(content))])
     with pytest.raises(RunFolderError, match=r"0002\.parquet.*not a complete Parquet file"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 def test_bytes_changed_in_the_middle_never_end_in_another_error(small: Path) -> None:
@@ -265,7 +267,7 @@ def test_bytes_changed_in_the_middle_never_end_in_another_error(small: Path) -> 
         damaged[position : position + 8] = bytes(255 - byte for byte in damaged[position : position + 8])
         path.write_bytes(bytes(damaged))
         try:
-            frame.process_medians(small)
+            process_medians(small)
         except RunFolderError as error:
             assert "0001.parquet" in str(error)
 
@@ -273,34 +275,34 @@ def test_bytes_changed_in_the_middle_never_end_in_another_error(small: Path) -> 
 def test_a_missing_column(small: Path) -> None:
     rewrite(small, lambda table: table.drop_columns(["ticks"]))
     with pytest.raises(RunFolderError, match=r"0001\.parquet: column ticks is missing"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 def test_a_column_of_the_wrong_type(small: Path) -> None:
     rewrite(small, lambda table: table.set_column(4, "ticks", table["ticks"].cast(pa.float64())))
     with pytest.raises(RunFolderError, match=r"0001\.parquet: column ticks is of type double, expected int64"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 def test_empty_values(small: Path) -> None:
     nothing = pa.nulls(15, pa.int64())
     rewrite(small, lambda table: table.set_column(4, "ticks", nothing))
     with pytest.raises(RunFolderError, match="column ticks has 15 empty values"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 def test_no_operations(small: Path) -> None:
     zeros = pa.array(np.zeros(15, np.int64))
     rewrite(small, lambda table: table.set_column(5, "operations", zeros))
     with pytest.raises(RunFolderError, match="column operations: 0 is not a number of operations"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 def test_a_parquet_file_that_is_no_round(small: Path) -> None:
     path = schema.round_file(small, 1)
     pq.write_table(pq.read_table(path).replace_schema_metadata({}), path)
     with pytest.raises(RunFolderError, match="no key 'fencepost' in its metadata"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 EDITS: dict[str, tuple[Any, str]] = {
@@ -330,30 +332,30 @@ def test_a_record_edited_by_hand(small: Path, name: str) -> None:
     edit, sentence = EDITS[name]
     edit_record(small, edit)
     with pytest.raises(RunFolderError, match=sentence) as caught:
-        frame.process_medians(small)
+        process_medians(small)
     assert "0001.parquet" in str(caught.value)
 
 
 def test_a_measured_case_without_rows(small: Path) -> None:
     rewrite(small, lambda table: table.slice(5))
     with pytest.raises(RunFolderError, match="status is ok, but the case has no rows"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 @pytest.mark.parametrize("name", [schema.RUN_FILE, schema.MACHINE_FILE])
 def test_a_truncated_description(small: Path, name: str) -> None:
     (small / name).write_text((small / name).read_text()[:100])
     with pytest.raises(RunFolderError, match=f"{name}: not valid JSON"):
-        frame.process_medians(small)
+        process_medians(small)
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="not found"):
-        frame.process_medians(tmp_path)
+        process_medians(tmp_path)
 
 
 def test_damage_in_a_worker_process_is_told_in_the_same_words(tmp_path: Path) -> None:
     folders = [synthetic.write_run(tmp_path / f"run{i}", synthetic.plain_cases(1), rounds=1) for i in range(2)]
     schema.round_file(folders[1], 1).write_bytes(b"PAR1")
     with pytest.raises(RunFolderError, match=r"run1/rounds/0001\.parquet: not a complete"):
-        frame.process_medians(folders, processes=2)
+        process_medians(folders, processes=2)

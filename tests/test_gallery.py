@@ -19,11 +19,22 @@ import pytest
 from runtime import ROOT, fencepost_inside
 from synthetic import Case, machine_document, pingpong_cases, suite_cases, write_run
 
-from fencepost.analysis import gallery, gallery_check
-from fencepost.analysis.estimate import analyse
-from fencepost.analysis.gallery_check import check_folder, check_gallery
-from fencepost.analysis.report import as_json
-from fencepost.analysis.text import HIDDEN, visible
+from fencepost.analysis.gallery import entry
+from fencepost.analysis.gallery.check import _Page, check_folder, check_gallery, own_scripts
+from fencepost.analysis.gallery.entry import (
+    LARGEST,
+    PUBLISHED,
+    README,
+    REPORT,
+    SUMMARY,
+    published_folders,
+    refusals,
+    stem,
+)
+from fencepost.analysis.gallery.pages import COMPARE, INDEX, PAGES, build, heat_map
+from fencepost.analysis.report.data import as_json
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.text.escape import HIDDEN, visible
 from fencepost.bench.machine import machine_key
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE
 from fencepost.cli import publish
@@ -52,7 +63,7 @@ def edit(path: Path, change: Callable[[Any], object]) -> None:
 def published(results: Path, run: Path, *more: str) -> Path:
     done = fencepost_inside("publish", str(run), "--results", str(results), *more, cwd=results.parent)
     assert done.returncode == 0, done.stderr
-    return next(path for path in gallery.published_folders(results))
+    return next(path for path in published_folders(results))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +81,7 @@ def results(sound: Path, tmp_path: Path) -> Path:
 
 
 def only(results: Path) -> Path:
-    (folder,) = gallery.published_folders(results)
+    (folder,) = published_folders(results)
     return folder
 
 
@@ -85,10 +96,10 @@ def faults(results: Path) -> list[str]:
 
 def test_a_published_folder_is_complete_sound_and_a_run_folder(sound: Path) -> None:
     folder = only(sound)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(gallery.LARGEST)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(LARGEST)
     machine = json.loads((folder / MACHINE_FILE).read_text())
     assert folder.name == f"2026-01-02-{machine['key']}"
-    assert sorted(path.name for path in sound.iterdir() if path.is_file()) == sorted(gallery.PAGES)
+    assert sorted(path.name for path in sound.iterdir() if path.is_file()) == sorted(PAGES)
     assert faults(sound) == []
     assert check_gallery(sound, machine_key, reports=True) == []
 
@@ -97,12 +108,12 @@ def test_the_published_figures_are_those_of_the_run(tmp_path: Path) -> None:
     run = measured(tmp_path / "run")
     folder = published(tmp_path / "results", run)
     assert as_json(folder) == as_json(run)
-    rows = list(csv.DictReader(io.StringIO((folder / gallery.SUMMARY).read_text())))
+    rows = list(csv.DictReader(io.StringIO((folder / SUMMARY).read_text())))
     told = {row["case"]: row["ns"] for row in rows if not row["headline"]}
     for row in analyse(run).rows.to_dict("records"):
         assert told[row["case"]] == ("" if np.isnan(row["ns"]) else repr(row["ns"]))
     labels = [row["headline"] for row in rows if row["headline"]]
-    assert labels == [rung.label for rung in gallery.rungs(analyse(run))]
+    assert labels == [rung.label for rung in entry.rungs(analyse(run))]
 
 
 def test_a_second_run_of_a_day_replaces_only_when_asked(tmp_path: Path) -> None:
@@ -178,7 +189,7 @@ def test_ordinary_facts_are_not_refused(tmp_path: Path) -> None:
         tmp_path / "run", boot_parameters=["mitigations=auto"], mitigations={"l1tf": "a/b", "x": "SMT n/a"}
     )
     edit(folder / RUN_FILE, lambda r: r["engine"].update(flags="-ffile-prefix-map=/build/python3=. -I/usr/include/x"))
-    assert gallery.refusals(analyse(folder), [("bob", "the name of a user")]) == []
+    assert refusals(analyse(folder), [("bob", "the name of a user")]) == []
 
 
 def test_incomplete_failed_and_imported_runs_are_refused(tmp_path: Path) -> None:
@@ -189,10 +200,10 @@ def test_incomplete_failed_and_imported_runs_are_refused(tmp_path: Path) -> None
         ("short", "2 rounds give no interval", {"cases": cases[:1], "rounds": 2}),
     ):
         run = write_run(tmp_path / name, **options)
-        assert any(words in sentence for sentence in gallery.refusals(analyse(run))), name
+        assert any(words in sentence for sentence in refusals(analyse(run))), name
     analysis = analyse(run)
     analysis.run["imported"] = {}
-    assert "another tool" in gallery.refusals(analysis)[0]
+    assert "another tool" in refusals(analysis)[0]
 
 
 def test_names_of_this_user_and_host_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,20 +235,20 @@ def edited(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]
 def bigger(name: str) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
         with (folder / name).open("ab") as file:
-            file.truncate(gallery.LARGEST[name] + 1)
+            file.truncate(LARGEST[name] + 1)
 
     return damage
 
 
 def faster(folder: Path) -> None:
     """The figure of one case in summary.csv halved by hand."""
-    lines = list(csv.reader(io.StringIO((folder / gallery.SUMMARY).read_text())))
+    lines = list(csv.reader(io.StringIO((folder / SUMMARY).read_text())))
     place = lines[0].index("ns")
     row = next(line for line in lines[1:] if line[0] == "" and line[place])
     row[place] = repr(float(row[place]) / 2)
     sink = io.StringIO()
     csv.writer(sink, lineterminator="\n").writerows(lines)
-    (folder / gallery.SUMMARY).write_text(sink.getvalue())
+    (folder / SUMMARY).write_text(sink.getvalue())
 
 
 def other_rows(folder: Path) -> None:
@@ -257,16 +268,16 @@ def pa_half(table: Any) -> Any:
 
 
 def link_out(folder: Path) -> None:
-    (folder / gallery.README).unlink()
-    (folder / gallery.README).symlink_to("/etc/passwd")
+    (folder / README).unlink()
+    (folder / README).symlink_to("/etc/passwd")
 
 
 def script(text: str) -> Callable[[Path], None]:
-    return replace_text(gallery.REPORT, "</body>", f"{text}</body>")
+    return replace_text(REPORT, "</body>", f"{text}</body>")
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing file": (lambda f: (f / gallery.README).unlink(), r"README\.md: missing"),
+    "missing file": (lambda f: (f / README).unlink(), r"README\.md: missing"),
     "foreign file": (lambda f: (f / "evil.exe").write_text("x"), r"evil\.exe: a file that does not belong"),
     "folder inside": (lambda f: (f / "rounds").mkdir(), "rounds: a link or a folder"),
     "link out": (
@@ -274,13 +285,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         r"README\.md: a link or a folder",
     ),
     "large file": (bigger(ROWS_FILE), r"rows\.parquet: 16\.0 MiB, more than the 16 MiB"),
-    "not UTF-8": (lambda f: (f / gallery.README).write_bytes(b"\xff"), "byte 0 is not UTF-8"),
+    "not UTF-8": (lambda f: (f / README).write_bytes(b"\xff"), "byte 0 is not UTF-8"),
     "escape sequence": (
-        replace_text(gallery.README, "# ", "# \x1b[2J"),
+        replace_text(README, "# ", "# \x1b[2J"),
         r"README\.md: line 1: the hidden character U\+001B",
     ),
     "bidi control": (
-        replace_text(gallery.REPORT, "<h1>", "<h1>\u202e"),
+        replace_text(REPORT, "<h1>", "<h1>\u202e"),
         r"report\.html: line \d+: the hidden .* U\+202E",
     ),
     "truncated json": (lambda f: (f / RUN_FILE).write_text('{"schema": 1'), r"run\.json: not valid JSON"),
@@ -299,7 +310,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "rows of another run": (edited(RUN_FILE, lambda r: r.update(id="another")), "but run.json has id 'another'"),
     "hand-edited rows": (other_rows, r"summary\.csv: line \d+.*: field ns"),
     "hand-edited summary": (faster, r"summary\.csv: line \d+, clock/\S+: field ns: \S+, but rows\.parquet gives"),
-    "hand-edited README": (replace_text(gallery.README, "95 %", "99 %"), r"README\.md: not what rows\.parquet gives"),
+    "hand-edited README": (replace_text(README, "95 %", "99 %"), r"README\.md: not what rows\.parquet gives"),
     "hand-edited trust": (
         edited(RUN_FILE, lambda r: r["published"].update(trust="Absolutely")),
         r"published\.trust: 'Absolutely', but rows\.parquet gives",
@@ -337,7 +348,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "style attribute": (script('<p style="background:url(https://x.example/x)">x</p>'), "a style on <p> that loads"),
     "svg animation": (script('<svg><set attributeName="href" to="javascript:x"/></svg>'), "an element <set>"),
     "report of other rows": (
-        replace_text(gallery.REPORT, 'name="fencepost-rows" content="', 'name="fencepost-rows" content="0'),
+        replace_text(REPORT, 'name="fencepost-rows" content="', 'name="fencepost-rows" content="0'),
         "SHA-256",
     ),
 }
@@ -354,7 +365,7 @@ def test_a_fault_is_one_sentence_with_folder_file_and_field(what: str, results: 
 
 
 def test_reports_are_compared_word_by_word_when_asked(results: Path) -> None:
-    replace_text(gallery.REPORT, "processes", "hamsters")(only(results))
+    replace_text(REPORT, "processes", "hamsters")(only(results))
     assert faults(results) == []
     (fault,) = check_gallery(results, machine_key, reports=True)
     assert "hamsters" in fault
@@ -374,9 +385,9 @@ def test_what_lies_beside_the_folders_is_looked_at(results: Path) -> None:
 
 
 def test_pages_that_are_old_or_edited_are_found_and_rebuilt(results: Path) -> None:
-    for name in gallery.PAGES:
+    for name in PAGES:
         (results / name).write_text("mine")
-    assert [fault.split(":")[0].rpartition("/")[2] for fault in faults(results)] == list(gallery.build(results)[0])
+    assert [fault.split(":")[0].rpartition("/")[2] for fault in faults(results)] == list(build(results)[0])
     done = fencepost_inside("publish", "--rebuild", "--results", str(results), cwd=results.parent)
     assert done.returncode == 0
     assert faults(results) == []
@@ -385,9 +396,9 @@ def test_pages_that_are_old_or_edited_are_found_and_rebuilt(results: Path) -> No
 def test_rewriting_makes_the_derived_files_again(results: Path) -> None:
     folder = only(results)
     faster(folder)
-    replace_text(gallery.README, "95 %", "99 %")(folder)
+    replace_text(README, "95 %", "99 %")(folder)
     document = json.loads((folder / RUN_FILE).read_text())
-    document[gallery.PUBLISHED] |= {"noise_reach_pct": 99.0, "trust": "No"}
+    document[PUBLISHED] |= {"noise_reach_pct": 99.0, "trust": "No"}
     (folder / RUN_FILE).write_text(json.dumps(document))
     assert faults(results)
     done = fencepost_inside("publish", "--rewrite", "--results", str(results), cwd=results.parent)
@@ -417,10 +428,10 @@ def test_the_gallery_of_the_project_is_sound() -> None:
 
 
 def test_scripts_of_our_own_templates_are_known(tmp_path: Path) -> None:
-    page = gallery_check._Page(gallery_check.own_scripts())
-    page.feed(gallery.build(tmp_path)[0][gallery.INDEX].decode())
+    page = _Page(own_scripts())
+    page.feed(build(tmp_path)[0][INDEX].decode())
     assert page.faults == []
-    digests = gallery_check.own_scripts()
+    digests = own_scripts()
     assert hashlib.sha256(b"alert(1)").hexdigest() not in digests
     assert len(digests) >= 2
 
@@ -463,11 +474,11 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_pages_name_every_machine_and_lead_to_it(three: Path) -> None:
     assert faults(three) == []
-    page = Page((three / gallery.INDEX).read_text(encoding="utf-8"))
-    for folder in gallery.published_folders(three):
+    page = Page((three / INDEX).read_text(encoding="utf-8"))
+    for folder in published_folders(three):
         assert f"{folder.name}/report.html" in page.addresses
         assert (three / folder.name / "report.html").exists()
-        assert f"({folder.name}/README.md)" in (three / gallery.README).read_text()
+        assert f"({folder.name}/README.md)" in (three / README).read_text()
     assert "4 runs" in page.text
     assert "3 machines" in page.text
     assert page.tags.count("figure") == 3  # the wall shows a machine once, as it was measured last
@@ -476,13 +487,13 @@ def test_the_pages_name_every_machine_and_lead_to_it(three: Path) -> None:
 
 
 def test_the_figures_of_the_pages_are_those_of_the_folders(three: Path) -> None:
-    data = re.search(r'id="data">(.*?)</script>', (three / gallery.COMPARE).read_text(encoding="utf-8"), re.DOTALL)
+    data = re.search(r'id="data">(.*?)</script>', (three / COMPARE).read_text(encoding="utf-8"), re.DOTALL)
     assert data is not None
     document = json.loads(data[1])
-    folders = gallery.published_folders(three)
+    folders = published_folders(three)
     assert [machine["name"] for machine in document["machines"]] == [folder.name for folder in folders]
     for folder, machine in zip(folders, document["machines"], strict=True):
-        rungs = {gallery.stem(rung.label): rung for rung in gallery.rungs(analyse(folder))}
+        rungs = {stem(rung.label): rung for rung in entry.rungs(analyse(folder))}
         for index, name in enumerate(document["headlines"]):
             assert machine["headlines"][3 * index] == pytest.approx(rungs[name].ns[0], rel=1e-3)
     assert document["cases"]
@@ -490,9 +501,7 @@ def test_the_figures_of_the_pages_are_those_of_the_folders(three: Path) -> None:
 
 
 def test_hostile_names_are_text_on_every_page(three: Path) -> None:
-    for path in [three / name for name in gallery.PAGES] + [
-        p for f in gallery.published_folders(three) for p in f.glob("*.*")
-    ]:
+    for path in [three / name for name in PAGES] + [p for f in published_folders(three) for p in f.glob("*.*")]:
         if path.suffix == ".parquet":
             continue
         content = path.read_text(encoding="utf-8")
@@ -501,9 +510,9 @@ def test_hostile_names_are_text_on_every_page(three: Path) -> None:
             assert "<script>alert" not in content, path
         if path.suffix == ".md":
             assert "](javascript:" not in content.replace("\\]", ""), path
-    index = Page((three / gallery.INDEX).read_text(encoding="utf-8"))
+    index = Page((three / INDEX).read_text(encoding="utf-8"))
     assert visible("<script>alert(1)</script>\x1b[2J\u202e[x](javascript:x) | y") in index.text
-    data = (three / gallery.COMPARE).read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0]
+    data = (three / COMPARE).read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0]
     assert "alert(1)" in data
     assert not set("<>&") & set(data)
 
@@ -511,7 +520,7 @@ def test_hostile_names_are_text_on_every_page(three: Path) -> None:
 def test_a_browser_runs_no_script_but_the_page_s_own(three: Path) -> None:
     import base64
 
-    for name in (gallery.INDEX, gallery.COMPARE):
+    for name in (INDEX, COMPARE):
         page = (three / name).read_text(encoding="utf-8")
         script = page.rpartition("<script>")[2].partition("</script>")[0]
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -519,28 +528,28 @@ def test_a_browser_runs_no_script_but_the_page_s_own(three: Path) -> None:
 
 
 def test_without_javascript_nothing_is_missing(three: Path) -> None:
-    for name in (gallery.INDEX, gallery.COMPARE):
+    for name in (INDEX, COMPARE):
         page = (three / name).read_text(encoding="utf-8")
         table = page.partition('<table class="machines"')[2].partition("</table>")[0]
         assert table.count("<tr>") == 5
         assert "display:none" not in page.partition("</style>")[2].replace(" ", "")
-    assert "<noscript>" in (three / gallery.COMPARE).read_text(encoding="utf-8")
+    assert "<noscript>" in (three / COMPARE).read_text(encoding="utf-8")
 
 
 def test_a_faulty_folder_is_left_out_with_a_sentence(three: Path, tmp_path: Path) -> None:
     results = Path(shutil.copytree(three, tmp_path / "results"))
-    bad = gallery.published_folders(results)[1]
-    (bad / gallery.SUMMARY).write_text("case,ns\n")
+    bad = published_folders(results)[1]
+    (bad / SUMMARY).write_text("case,ns\n")
     done = fencepost_inside("publish", "--rebuild", "--results", str(results), cwd=tmp_path)
     assert done.returncode == 0
     assert f"{bad.name}/summary.csv" in done.stderr
-    assert f"{bad.name}/report.html" not in (results / gallery.INDEX).read_text(encoding="utf-8")
+    assert f"{bad.name}/report.html" not in (results / INDEX).read_text(encoding="utf-8")
 
 
 def test_an_empty_gallery_says_how_to_begin(tmp_path: Path) -> None:
-    pages, left_out = gallery.build(tmp_path)
+    pages, left_out = build(tmp_path)
     assert left_out == []
-    assert b"No machine is here yet" in pages[gallery.INDEX]
+    assert b"No machine is here yet" in pages[INDEX]
 
 
 def test_a_map_has_a_pixel_a_pair(tmp_path: Path) -> None:
@@ -549,16 +558,15 @@ def test_a_map_has_a_pixel_a_pair(tmp_path: Path) -> None:
     from matplotlib.image import imread
 
     ns = np.array([[np.nan, 5.0], [500.0, np.nan]])
-    pixels = imread(io.BytesIO(base64.b64decode(gallery.heat_map(ns).partition(",")[2])))
+    pixels = imread(io.BytesIO(base64.b64decode(heat_map(ns).partition(",")[2])))
     assert pixels.shape == (2, 2, 4)
     assert pixels[0, 0, 3] == 0  # not measured: transparent
     assert pixels[0, 1, :3].sum() > pixels[1, 0, :3].sum()  # near is light
 
 
 def test_names_of_headlines_are_the_same_on_every_machine() -> None:
-    assert gallery.stem("load from the largest ring (256 MiB, small pages)") == "load from the largest ring"
-    assert gallery.stem("full fence, the cheapest: lock_inc after a store") == "full fence, the cheapest"
+    assert stem("load from the largest ring (256 MiB, small pages)") == "load from the largest ring"
+    assert stem("full fence, the cheapest: lock_inc after a store") == "full fence, the cheapest"
     assert (
-        gallery.stem("atomic addition to a line that 2 threads want")
-        == "atomic addition to a line that several threads want"
+        stem("atomic addition to a line that 2 threads want") == "atomic addition to a line that several threads want"
     )

@@ -17,9 +17,18 @@ from hypothesis import strategies as st
 from runtime import fencepost_inside
 from scipy import stats
 
-from fencepost.analysis import history as histories
-from fencepost.analysis.controls import is_control
-from fencepost.analysis.history import Change, HistoryError, Series, changes_of, history
+from fencepost.analysis.compare.history import (
+    Change,
+    HistoryError,
+    Series,
+    _attribute,
+    changes_of,
+    history,
+    machine_shifts,
+)
+from fencepost.analysis.compare.history_picture import draw
+from fencepost.analysis.runs.controls import is_control
+from fencepost.analysis.stats.changes import COVERAGE, FALSE_RATE, FEWEST_RUNS
 
 CHAIN = synthetic.Case("pipeline/chain", {"op": "imul", "chains": 1}, ns=0.8)
 CHASE = synthetic.Case("memory/chase", {"size": "4KiB", "pages": "small", "order": "random"}, ns=1.1)
@@ -47,10 +56,10 @@ NOISES: dict[str, Callable[[np.random.Generator, int], Values]] = {
 def test_noise_shows_a_change_no_more_often_than_said(noise: str) -> None:
     """The exact upper bound of the rate over 400 series stays below 4 %; docs/history.md has longer simulations."""
     generator = np.random.default_rng(6)
-    lengths = generator.integers(histories.FEWEST_RUNS, 40, 400)
+    lengths = generator.integers(FEWEST_RUNS, 40, 400)
     found = sum(bool(changes_of(series(np.exp(0.01 * NOISES[noise](generator, n))))) for n in lengths)
     upper = stats.binomtest(found, len(lengths)).proportion_ci(0.95).high
-    assert upper < 4 * histories.FALSE_RATE
+    assert upper < 4 * FALSE_RATE
 
 
 @hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
@@ -68,7 +77,7 @@ def test_a_step_is_found_within_one_run(n: int, share: float, step: float, up: b
     assert abs(change.at - cut) <= 1
     assert change.earliest <= change.at <= change.latest
     assert change.low <= change.ratio <= change.high
-    assert change.p <= histories.FALSE_RATE
+    assert change.p <= FALSE_RATE
     assert (change.ratio > 1) is up
 
 
@@ -86,7 +95,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert found > 130
     for held in (place, ratio):
         # 95 % is not refused; the cut is chosen after a look, which costs the ratio a little.
-        assert stats.binomtest(held, found).proportion_ci(0.99).high > histories.COVERAGE
+        assert stats.binomtest(held, found).proportion_ci(0.99).high > COVERAGE
         assert held / found > 0.88
 
 
@@ -151,10 +160,10 @@ def named(case: str, control: bool = False) -> Series:
 def test_what_moves_with_a_control_is_the_machine() -> None:
     rows = [named("control", control=True), *(named(name) for name in "abcde")]
     changes = [moved("control", 10, 1.1), moved("a", 11, 1.11), moved("b", 10, 1.5), moved("c", 15, 1.1)]
-    shifts = histories.machine_shifts(rows, changes)
+    shifts = machine_shifts(rows, changes)
     assert [shift.at for shift in shifts] == [10]
     assert shifts[0].ratio == pytest.approx(1.1)
-    kinds = {change.case: change for change in histories._attribute(changes, shifts, 0.1)}
+    kinds = {change.case: change for change in _attribute(changes, shifts, 0.1)}
     assert {name: change.kind for name, change in kinds.items()} == {
         "control": "machine",
         "a": "machine",
@@ -167,10 +176,10 @@ def test_what_moves_with_a_control_is_the_machine() -> None:
 def test_most_rows_that_move_alike_are_the_machine_too() -> None:
     rows = [named(name) for name in "abcdefgh"]
     changes = [moved(name, 10 + position % 2, 0.9) for position, name in enumerate("abcd")]
-    assert len(histories.machine_shifts(rows, changes)) == 1
-    assert histories.machine_shifts(rows, changes[:3]) == []
+    assert len(machine_shifts(rows, changes)) == 1
+    assert machine_shifts(rows, changes[:3]) == []
     # In both directions, so not alike.
-    assert histories.machine_shifts(rows, [*changes[:2], moved("c", 10, 1.1), moved("d", 10, 1.1)]) == []
+    assert machine_shifts(rows, [*changes[:2], moved("c", 10, 1.1), moved("d", 10, 1.1)]) == []
 
 
 @pytest.mark.parametrize(
@@ -350,4 +359,4 @@ def test_the_picture_is_drawn(stepped: Path, tmp_path: Path, suffix: str, magic:
 def test_a_picture_without_changes_shows_the_controls(tmp_path: Path) -> None:
     (machine,) = history(write_runs(tmp_path, [{}] * 10), processes=1).machines
     assert machine.changes == []
-    assert histories.draw(machine, tmp_path / "calm.svg") == [CHAIN.id, CHASE.id]
+    assert draw(machine, tmp_path / "calm.svg") == [CHAIN.id, CHASE.id]

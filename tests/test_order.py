@@ -9,10 +9,14 @@ import pytest
 import synthetic
 from synthetic import Case
 
-from fencepost.analysis import claims, estimate, litmus, topics
-from fencepost.analysis.claims import Outcome
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Figure
+from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.report.sections import sections
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.paired import per_process
+from fencepost.analysis.stats.interval import upper_bound
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.litmus.measures import rates
+from fencepost.analysis.topics.order.measures import break_even, losses
 
 TRIALS = 5120.0
 ROUNDS = 20
@@ -43,33 +47,33 @@ def sides(fast: float, fenced: float, slow: float) -> list[Case]:
 
 
 def analysed(tmp_path: Path, cases: Sequence[Case], rounds: int = ROUNDS) -> Analysis:
-    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
+    return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
 
 
-def verdict(analysis: Analysis, name: str) -> claims.Verdict:
-    return next(said for claim, said in claims.verdicts(analysis) if claim.id == name)
+def verdict(analysis: Analysis, name: str) -> Verdict:
+    return next(said for claim, said in verdicts(analysis) if claim.id == name)
 
 
 def figure(analysis: Analysis, name: str) -> Figure:
-    return next(item for section in topics.sections(analysis) for item in section.figures if item.name == name)
+    return next(item for section in sections(analysis) for item in section.figures if item.name == name)
 
 
 @pytest.mark.parametrize("trials", [1, 3, 1000, 10**6])
 def test_the_bound_of_a_zero_is_exact(trials: int) -> None:
     """The largest rate at which nothing in so many trials still has a chance of 5 %."""
-    assert (1 - litmus.upper_bound(trials)) ** trials == pytest.approx(0.05)
-    assert litmus.upper_bound(0) != litmus.upper_bound(0)
+    assert (1 - upper_bound(trials)) ** trials == pytest.approx(0.05)
+    assert upper_bound(0) != upper_bound(0)
 
 
 def test_rates_by_test_order_and_runner(tmp_path: Path) -> None:
     cases = [tried("sb", "none", 512), tried("sb", "none", 51.2, "array"), tried("sb", "mfence", forbidden=1)]
-    plain, array, fenced = litmus.rates(analysed(tmp_path, cases))
+    plain, array, fenced = rates(analysed(tmp_path, cases))
     assert (plain.test, plain.order, plain.runner, plain.forbidden) == ("sb", "none", "rendezvous", False)
     assert plain.per_million.value == pytest.approx(100_000) and plain.per_second.value == pytest.approx(512_000)
     assert (plain.least, plain.most) == pytest.approx((100_000, 100_000)) and plain.bound != plain.bound
     assert array.per_million.value == pytest.approx(10_000) and array.runner == "array"
     assert (fenced.weak, fenced.trials, fenced.forbidden) == (0, TRIALS * ROUNDS, True)
-    assert fenced.bound == pytest.approx(litmus.upper_bound(TRIALS * ROUNDS) * 1e6)
+    assert fenced.bound == pytest.approx(upper_bound(TRIALS * ROUNDS) * 1e6)
 
 
 def test_quantiles_are_over_processes(tmp_path: Path) -> None:
@@ -81,8 +85,8 @@ def test_quantiles_are_over_processes(tmp_path: Path) -> None:
         metric_noise=0.5,
     )
     analysis = analysed(tmp_path, [spread])
-    (found,) = litmus.rates(analysis)
-    of_processes = sorted(litmus.per_process(analysis, found.case, "weak_per_million"))
+    (found,) = rates(analysis)
+    of_processes = sorted(per_process(analysis, found.case, "weak_per_million"))
     assert (
         of_processes[0] < found.least < found.per_million.low < found.per_million.high < found.most < of_processes[-1]
     )
@@ -97,7 +101,7 @@ def test_every_row_is_in_the_figure_and_those_never_weak_stand_at_their_bound(tm
         *(tried("corr", order, forbidden=1) for order in ("none", "mfence")),
     ]
     drawn = figure(analysed(tmp_path, cases), "litmus-rates")
-    bound = litmus.upper_bound(TRIALS * ROUNDS) * 1e6
+    bound = upper_bound(TRIALS * ROUNDS) * 1e6
     for said in ("none, sb: 100", "none, array, sb: 1", "mfence, sb: none, less than", "lock_add, sb: none, less than"):
         assert said in drawn.svg
     assert "all orders, corr: never in any order: none, less than" in drawn.svg
@@ -144,8 +148,8 @@ def test_claim_barrier_needs_both(tmp_path: Path) -> None:
 
 def test_losses_and_the_break_even_are_in_the_figure(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, [locked("none", 50), locked("mfence"), *sides(10, 60, 25_000)])
-    assert litmus.break_even(analysis).value == pytest.approx(500)
-    none, fenced = litmus.losses(analysis)
+    assert break_even(analysis).value == pytest.approx(500)
+    none, fenced = losses(analysis)
     assert none.per_million.value == pytest.approx(1000) and none.may_lose and not fenced.may_lose
     drawn = figure(analysis, "order-losses")
     assert "pays from 500" in drawn.description and "none lost" in drawn.svg
@@ -154,4 +158,4 @@ def test_losses_and_the_break_even_are_in_the_figure(tmp_path: Path) -> None:
 
 
 def test_a_fence_that_costs_nothing_never_breaks_even(tmp_path: Path) -> None:
-    assert litmus.break_even(analysed(tmp_path, sides(60, 60, 25_000))).n == 0
+    assert break_even(analysed(tmp_path, sides(60, 60, 25_000))).n == 0

@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 import runtime
 
-from fencepost.analysis import peers
-from fencepost.analysis.estimate import Analysis, Interval
+from fencepost.analysis.compare.peers import Bar, as_json, compare_peers
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import Interval
 from fencepost.bench import engine as engines
 from fencepost.bench import objects
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.errors import MeasureError
-from fencepost.bench.peers import TEAM, find_peers, peers_plan
+from fencepost.bench.peers_plan import TEAM, find_peers, peers_plan
 from fencepost.bench.placement import Placement, Placements
 from fencepost.bench.plan import Placer
 
@@ -105,18 +106,18 @@ def test_ratios_are_against_the_best_peer_and_the_worst_cells() -> None:
     times = {("ring/spsc", "yes"): 0.1, ("ring/spsc", "no"): 0.2}
     times |= {("peer/a_spsc", "yes"): 0.3, ("peer/a_spsc", "no"): 0.9}
     times |= {("peer/b_spsc", "yes"): 0.4, ("peer/b_spsc", "no"): 0.7}
-    found = peers.compare_peers(run_of(times))
+    found = compare_peers(run_of(times))
     assert [cell.best.name for cell in found.cells if cell.best] == ["peer/b_spsc", "peer/a_spsc"]  # no PAUSE first
     assert [cell.ratio.value for cell in found.cells] == pytest.approx([3.5, 3.0])
     (bar,) = found.bars
     assert bar.against == "b_spsc" and bar.seen.value == pytest.approx(3.5) and bar.verdict == "met"
     assert found.cells[0].rings[0].refused_empty == 0.5 and found.cells[0].rings[0].refused_full == 0.25
-    assert json.loads(json.dumps(peers.as_json(found)))["bars"][0]["verdict"] == "met"
+    assert json.loads(json.dumps(as_json(found)))["bars"][0]["verdict"] == "met"
 
 
 def test_each_form_of_the_ring_has_bars_of_its_own() -> None:
     times = {("ring/spsc_lazy", "yes"): 0.1, ("ring/spsc", "yes"): 0.2, ("peer/a_spsc", "yes"): 0.4}
-    found = peers.compare_peers(run_of(times))
+    found = compare_peers(run_of(times))
     assert found.cells[0].own is not None and found.cells[0].own.name == "ring/spsc"
     assert found.cells[0].ratio.value == pytest.approx(2.0)
     assert [(bar.what.endswith("(lazy, with flush)"), bar.verdict) for bar in found.bars] == [
@@ -127,7 +128,7 @@ def test_each_form_of_the_ring_has_bars_of_its_own() -> None:
 
 def test_drifted_rounds_are_set_aside_and_counted() -> None:
     times = {("ring/spsc_round_trip", "yes"): 2.0, ("peer/a_spsc_round_trip", "yes"): 3.0}
-    found = peers.compare_peers(run_of(times, frozenset(range(1, 12))))
+    found = compare_peers(run_of(times, frozenset(range(1, 12))))
     assert (found.measured, found.set_aside) == (2 * ROUNDS, 22)
     assert found.cells[0].rings[0].value.value == pytest.approx(2.0, rel=0.02)
     assert found.cells[0].rings[0].value.n == ROUNDS - 11
@@ -136,7 +137,7 @@ def test_drifted_rounds_are_set_aside_and_counted() -> None:
 def test_rings_on_shared_cpus_are_compared_in_ns_with_the_fastest_mode_of_rte_ring() -> None:
     times = {("ring/mpmc_oversubscribed", "yes"): 10.0, ("peer/rte_mpmc", "yes"): 40.0}
     times |= {("peer/rte_hts_mpmc", "yes"): 30.0, ("peer/ck_mpmc", "yes"): 20.0}
-    found = peers.compare_peers(run_of(times))
+    found = compare_peers(run_of(times))
     assert found.cells[0].unit == "ns" and found.cells[0].ratio.value == pytest.approx(2.0)
     assert found.bars[0].against == "rte_hts_mpmc" and found.bars[0].seen.value == pytest.approx(3.0)
 
@@ -147,7 +148,7 @@ def test_a_peer_that_fails_in_most_rounds_is_not_the_best() -> None:
     analysis = run_of(times)
     frame = analysis.processes
     frame.loc[frame["case"].str.startswith("peer/rte_mpmc") & (frame["round"] > 3), "status"] = "failed"
-    found = peers.compare_peers(analysis)
+    found = compare_peers(analysis)
     assert found.cells[0].best is not None and found.cells[0].best.name == "peer/rte_hts_mpmc"
     assert found.bars[0].against == "rte_hts_mpmc"
 
@@ -165,7 +166,7 @@ def test_a_peer_that_fails_in_most_rounds_is_not_the_best() -> None:
 )
 def test_a_bar_is_judged_by_the_whole_interval(low: float, high: float, at_least: bool, verdict: str) -> None:
     middle = 1.4 if math.isnan(low) else float(np.mean([low, high]))
-    assert peers.Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 20)).verdict == verdict
+    assert Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 20)).verdict == verdict
     if not math.isnan(low):
-        few = peers.Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 8), rounds_wanted=15)
+        few = Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 8), rounds_wanted=15)
         assert few.verdict == "open: too few rounds"

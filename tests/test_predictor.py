@@ -16,31 +16,44 @@ import synthetic
 from scipy import stats
 from synthetic import CYCLE, Case
 
-from fencepost.analysis import claims, estimate, predictor, report, topics
-from fencepost.analysis.claims import Outcome
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Figure
-from fencepost.analysis.paired import crossings, grid, pooled
+from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.report import headline
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.html import as_html
+from fencepost.analysis.report.sections import sections
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.stats.curves import crossings
+from fencepost.analysis.stats.interval import pooled
+from fencepost.analysis.topics.branch.measures import (
+    _line,
+    break_even,
+    capacity,
+    loaded_penalties,
+    penalties,
+    taken_rates,
+)
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
 
 
 def analysed(tmp_path: Path, cases: Sequence[Case], rounds: int = 20) -> Analysis:
-    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
+    return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
 
 
-def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> claims.Verdict:
+def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> Verdict:
     analysis = analysed(tmp_path, cases, rounds)
-    return next(said for claim, said in claims.verdicts(analysis) if claim.id == name)
+    return next(said for claim, said in verdicts(analysis) if claim.id == name)
 
 
 def figure(analysis: Analysis, name: str) -> Figure:
-    return next(item for section in topics.sections(analysis) for item in section.figures if item.name == name)
+    return next(item for section in sections(analysis) for item in section.figures if item.name == name)
 
 
 # ---- penalty ----
 
 
 def test_a_planted_penalty_is_found_with_its_interval(tmp_path: Path) -> None:
-    (found,) = predictor.penalties(analysed(tmp_path, [synthetic.penalty_case(18)]))
+    (found,) = penalties(analysed(tmp_path, [synthetic.penalty_case(18)]))
     assert found.cycles.value == pytest.approx(18, rel=0.005)
     assert found.cycles.low <= 18.02 and found.cycles.high >= 17.98 and found.cycles.high - found.cycles.low < 0.5
     assert found.ns.value == pytest.approx(18 * CYCLE, rel=0.005)
@@ -50,7 +63,7 @@ def test_a_planted_penalty_is_found_with_its_interval(tmp_path: Path) -> None:
 
 
 def test_the_fit_is_on_counted_mispredictions_where_there_are_any(tmp_path: Path) -> None:
-    (found,) = predictor.penalties(analysed(tmp_path, [synthetic.penalty_case(18, counted=True)]))
+    (found,) = penalties(analysed(tmp_path, [synthetic.penalty_case(18, counted=True)]))
     assert found.counted and found.cycles.value == pytest.approx(18, rel=0.005)
     assert found.misses[-1] == pytest.approx(24, rel=0.01)
 
@@ -58,14 +71,14 @@ def test_the_fit_is_on_counted_mispredictions_where_there_are_any(tmp_path: Path
 def test_a_bend_shows_in_the_residuals(tmp_path: Path) -> None:
     case = synthetic.penalty_case(18)
     bent = replace(case, metrics={**case.metrics, "k64_ticks": case.metrics["k64_ticks"] * 1.2})
-    straight, crooked = (predictor.penalties(analysed(tmp_path / str(i), [c]))[0] for i, c in enumerate((case, bent)))
+    straight, crooked = (penalties(analysed(tmp_path / str(i), [c]))[0] for i, c in enumerate((case, bent)))
     assert np.abs(crooked.residual).max() > 10 * np.abs(straight.residual).max()
     assert crooked.r_squared.value < straight.r_squared.value
 
 
 def test_without_a_believable_core_clock_the_penalty_is_in_ns(tmp_path: Path) -> None:
     case = synthetic.penalty_case(18, chain_ratio=2.0)
-    (found,) = predictor.penalties(analysed(tmp_path, [case]))
+    (found,) = penalties(analysed(tmp_path, [case]))
     assert found.unit == "ns" and not found.cycles.n and found.ns.n == 20
     said = verdict(tmp_path / "v", "branch/penalty", [case])
     assert said.outcome is Outcome.NOT_MEASURABLE and "ns" in said.figure
@@ -104,13 +117,13 @@ def test_loaded_penalties_are_paired_by_round(tmp_path: Path) -> None:
     cases = [replace(case, process_noise=0.0) for case in synthetic.loaded_cases({4096: 24})]
     factors = np.where(np.arange(20) % 2, 1.0, 1.001) * np.linspace(1, 1.02, 20)
     folder = synthetic.write_run(tmp_path / "run", cases, rounds=20, process_factor=factors, unmeasurable=[])
-    (found,) = predictor.loaded_penalties(estimate.analyse(folder))
+    (found,) = loaded_penalties(analyse(folder))
     assert found.cycles.value == pytest.approx(24, rel=0.03) and not found.counted
     assert found.cycles.high - found.cycles.low < 1.5
 
 
 def test_the_penalty_is_a_rung_of_the_ladder(tmp_path: Path) -> None:
-    ladder = report.ladder(analysed(tmp_path, [synthetic.penalty_case(18)]))
+    ladder = headline.ladder(analysed(tmp_path, [synthetic.penalty_case(18)]))
     assert ladder is not None
     ((label, time, cycles, case),) = ladder.rows
     assert "mispredict" in label and time.startswith("4.8") and cycles.startswith(("17.9", "18.0"))
@@ -122,7 +135,7 @@ def test_the_penalty_is_a_rung_of_the_ladder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("knee", [1024, 8192])
 def test_the_knee_lies_half_way(tmp_path: Path, knee: int) -> None:
-    found = predictor.capacity(analysed(tmp_path, synthetic.capacity_cases(knee)))
+    found = capacity(analysed(tmp_path, synthetic.capacity_cases(knee)))
     assert found is not None
     assert (found.last_learnt, found.first_lost) == (knee, 2 * knee)
     assert knee <= found.knee.low <= found.knee.value <= found.knee.high <= 2 * knee
@@ -134,19 +147,19 @@ def test_a_step_on_the_way_is_not_the_knee(tmp_path: Path) -> None:
         replace(case, ns=8 * CYCLE) if case.parameters["period"] == 64 else case
         for case in synthetic.capacity_cases(8192)
     ]
-    found = predictor.capacity(analysed(tmp_path, cases))
+    found = capacity(analysed(tmp_path, cases))
     assert found is not None and found.knee.value == pytest.approx(8192 * math.sqrt(2), rel=0.02)
 
 
 def test_a_knee_between_far_points_is_no_surer_than_they_are(tmp_path: Path) -> None:
     cases = [case for case in synthetic.capacity_cases(32768) if case.parameters["period"] in (16, 4096, 65536)]
-    found = predictor.capacity(analysed(tmp_path, cases))
+    found = capacity(analysed(tmp_path, cases))
     assert found is not None and (found.knee.low, found.knee.value, found.knee.high) == (4096, 16384, 65536)
 
 
 def test_what_is_never_lost_has_no_knee(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, synthetic.capacity_cases(8192, ceiling=2.1))
-    found = predictor.capacity(analysis)
+    found = capacity(analysis)
     assert found is not None and not found.knee.n
     assert "No knee" in figure(analysis, "branch-capacity").description
 
@@ -176,8 +189,8 @@ def test_the_line_is_that_of_least_squares(spread: float) -> None:
         y = 3 * x + generator.normal(0, 1, 9) * spread
         line = stats.linregress(x, y)
         expected = (line.slope, line.intercept, line.rvalue**2)
-        np.testing.assert_allclose(predictor._line(x, y), expected, rtol=1e-9, atol=1e-9)
-    assert predictor._line(x, np.ones(9)) == pytest.approx((0, 1, 0), abs=1e-12)
+        np.testing.assert_allclose(_line(x, y), expected, rtol=1e-9, atol=1e-9)
+    assert _line(x, np.ones(9)) == pytest.approx((0, 1, 0), abs=1e-12)
 
 
 def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
@@ -194,8 +207,8 @@ def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
 
 
 def test_break_even_is_where_the_lines_cross(tmp_path: Path) -> None:
-    _, found = predictor.taken_rates(analysed(tmp_path, synthetic.pattern_cases(random=12, cmov=1.5, learnt=1)))
-    low, high = predictor.break_even(found["random", "branch"], found["random", "cmov"])
+    _, found = taken_rates(analysed(tmp_path, synthetic.pattern_cases(random=12, cmov=1.5, learnt=1)))
+    low, high = break_even(found["random", "branch"], found["random", "cmov"])
     expected = 0.5 / 11 * 50
     assert low.value == pytest.approx(expected, rel=0.05) and high.value == pytest.approx(100 - expected, rel=0.05)
     assert low.low <= low.value <= low.high
@@ -263,9 +276,9 @@ def test_a_part_of_the_topic_is_enough(tmp_path: Path, rounds: int) -> None:
     for kernel in {case.kernel for case in cases}:
         some = [case for case in cases if case.kernel == kernel]
         analysis = analysed(tmp_path / kernel, some, rounds)
-        document = report.build_document(analysis)
+        document = build_document(analysis)
         assert len(document.sections[0].figures) == 1
-        words = re.sub(r'base64,[^"]*', "", report.as_html(document))  # the packed rows may spell anything
+        words = re.sub(r'base64,[^"]*', "", as_html(document))  # the packed rows may spell anything
         assert "nan" not in words.lower().replace("nano", "")
 
 

@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import NameWrapper
 
-from fencepost.analysis.estimate import analyse
+from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench import schema
-from fencepost.cli import pytest_rows
-from fencepost.cli.pytest_rows import FencepostBenchmark, Row, SampleClock
+from fencepost.cli.pytest_plugin.fixture import WINDOW_NS, WINDOWS, FencepostBenchmark, time_callable
+from fencepost.cli.pytest_plugin.replay import SampleClock
+from fencepost.cli.pytest_plugin.rows import Row
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -282,7 +283,7 @@ import sys
 
 def test_nothing_of_ours_is_loaded():
     ours = {name for name in sys.modules if name.startswith("fencepost.")}
-    assert ours <= {"fencepost.cli", "fencepost.cli.pytest_plugin"}
+    assert ours <= {"fencepost.cli", "fencepost.cli.pytest_plugin.plugin"}
     assert not {"pandas", "numpy", "cffi", "_cffi_backend"} & sys.modules.keys()
 """
     (tmp_path / "test_mine.py").write_text(text, encoding="utf-8")
@@ -491,11 +492,11 @@ def test_the_overhead_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
         return "done"
 
     monkeypatch.setattr("fencepost.bench.engine.load", Engine)
-    samples, result, facts = pytest_rows.time_callable(call, (), {})
+    samples, result, facts = time_callable(call, (), {})
     assert result == "done"
-    assert samples == [100 / 1e9] * pytest_rows.WINDOWS
+    assert samples == [100 / 1e9] * WINDOWS
     assert facts["overhead_ticks"] == 7
-    assert facts["calls_per_window"] * 100 >= pytest_rows.WINDOW_NS
+    assert facts["calls_per_window"] * 100 >= WINDOW_NS
 
 
 @hypothesis.given(st.lists(st.floats(min_value=5e-324, max_value=1e9), min_size=1, max_size=50))

@@ -21,7 +21,17 @@ from machines import NAMES, expected
 from rich.console import Console
 from synthetic import Case
 
-from fencepost.analysis import about, estimate, report, summary, tables
+import fencepost.analysis
+from fencepost.analysis.report.data import as_json
+from fencepost.analysis.report.document import FOLD_ROWS
+from fencepost.analysis.report.headline import ladder, rungs
+from fencepost.analysis.report.html import column_kinds
+from fencepost.analysis.report.machine import topology_figure
+from fencepost.analysis.report.terminal import COLUMNS, print_summary, summary_frame, summary_table
+from fencepost.analysis.report.trust import trust_verdict
+from fencepost.analysis.report.write import write_report
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.text.table import table
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
 
@@ -67,7 +77,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def html(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("html") / "report.html"
-    assert report.write_report(suite, html=target) == [target]
+    assert write_report(suite, html=target) == [target]
     return target.read_text(encoding="utf-8")
 
 
@@ -182,7 +192,7 @@ def test_rows_are_in_the_page_twice_for_those_with_and_without_a_script(suite: P
     assert link["download"] == "suite.json.gz"
     packed = str(link["href"]).removeprefix("data:application/gzip;base64,")
     assert gzip.decompress(base64.b64decode(packed)).decode() == embedded(html)
-    inside, whole = json.loads(embedded(html)), report.as_json(suite)
+    inside, whole = json.loads(embedded(html)), as_json(suite)
     assert inside.keys() == whole.keys() | {"metric_summaries", "metric_units"}
     assert [row["case"] for row in inside["rows"]] == [row["case"] for row in whole["rows"]]
     for short, full in zip(inside["rows"], whole["rows"], strict=True):
@@ -217,7 +227,7 @@ def test_claims_are_quoted_in_their_language(html: str) -> None:
 
 def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
     folder = evil_run(tmp_path / "run")
-    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     page = Page(text)
     assert not list(page.named("img"))
@@ -235,7 +245,7 @@ def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
 
 
 def test_markdown_says_the_same_with_pictures_beside(suite: Path, tmp_path: Path) -> None:
-    written = report.write_report(suite, markdown=tmp_path / "README.md")
+    written = write_report(suite, markdown=tmp_path / "README.md")
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert len(pictures) == 2 + 1 + 9
@@ -281,7 +291,7 @@ KEYS = {
 @pytest.mark.parametrize("rounds", [0, 1, 6])
 def test_json_has_every_key_and_never_nan(tmp_path: Path, rounds: int) -> None:
     folder = synthetic.write_run(tmp_path / "run", rounds=rounds, planned_rounds=6)
-    text = json.dumps(report.as_json(folder), allow_nan=False)
+    text = json.dumps(as_json(folder), allow_nan=False)
     document = json.loads(text, parse_constant=no_constant)
     assert {"schema", "machine", "noise_floor_pct", "rows"} <= set(document)
     assert document["machine"]["cpu_model"] == "Synthetic CPU 9000"
@@ -296,7 +306,7 @@ def test_json_has_every_key_and_never_nan(tmp_path: Path, rounds: int) -> None:
 
 
 def test_json_of_what_cannot_be_measured_has_a_reason_and_nulls(suite: Path) -> None:
-    row = report.as_json(suite)["rows"][-1]
+    row = as_json(suite)["rows"][-1]
     assert row["reason"] == synthetic.UNMEASURABLE[0]["reason"]
     assert [row[name] for name in ("ns", "ns_low", "ns_high", "cycles", "floor_ns")] == [None] * 5
 
@@ -329,16 +339,16 @@ def test_json_of_what_cannot_be_measured_has_a_reason_and_nulls(suite: Path) -> 
     ],
 )
 def test_one_verdict_in_words(tmp_path: Path, cases: list[Case], rounds: int, word: str) -> None:
-    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, planned_rounds=20))
-    assert report.trust_verdict(analysis).word == word
+    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, planned_rounds=20))
+    assert trust_verdict(analysis).word == word
 
 
 def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
     quiet = Case("a/b", ns=9, process_noise=0.0)
     gaps = Case("noise/gaps", kind="events", metrics={"lost_pct": 40.0})
-    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", [quiet, quiet.twin(), gaps], rounds=20))
-    assert report.trust_verdict(analysis).word == "With care"
-    assert "loses 40 %" in report.trust_verdict(analysis).sentence
+    analysis = analyse(synthetic.write_run(tmp_path / "run", [quiet, quiet.twin(), gaps], rounds=20))
+    assert trust_verdict(analysis).word == "With care"
+    assert "loses 40 %" in trust_verdict(analysis).sentence
 
 
 def test_the_panel_names_what_it_rests_on(html: str) -> None:
@@ -356,8 +366,8 @@ def test_the_panel_names_what_it_rests_on(html: str) -> None:
 
 
 def test_the_ladder_is_sorted_with_intervals(suite: Path) -> None:
-    analysis = estimate.analyse(suite)
-    found = report.ladder(analysis)
+    analysis = analyse(suite)
+    found = ladder(analysis)
     assert found is not None
     values = dict(zip(analysis.rows["case"], analysis.rows["ns"], strict=True))
     order = [values[row[3]] for row in found.rows]
@@ -370,7 +380,7 @@ def test_the_ladder_is_sorted_with_intervals(suite: Path) -> None:
 
 def test_a_run_without_rounds_is_one_sentence_and_no_section(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", rounds=0, planned_rounds=20)
-    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     said = " ".join(text for _, text in page.text)
     assert "No round of this run is complete (20 are planned)" in said
@@ -380,7 +390,7 @@ def test_a_run_without_rounds_is_one_sentence_and_no_section(tmp_path: Path) -> 
 
 def test_a_run_of_one_round(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", rounds=1, planned_rounds=20)
-    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "1 round of 20 is complete" in text
     assert len(list(Page(text).named("figure"))) == 2 + 1 + 9
@@ -392,7 +402,7 @@ def test_every_case_failed(tmp_path: Path) -> None:
         Case("mine/y", status="unsupported", reason="needs root"),
     ]
     folder = synthetic.write_run(tmp_path / "run", cases, rounds=6)
-    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     assert "failed in 6 of 6 rounds: wrong sum" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
@@ -400,7 +410,7 @@ def test_a_machine_that_tells_little(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", rounds=6)
     few = {name: synthetic.machine_document()[name] for name in ("schema", "key", "cpu_model", "arch", "kernel")}
     (folder / schema.MACHINE_FILE).write_text(json.dumps(few | {"topology": {}, "governor": None, "smt": True}))
-    report.write_report(folder, html=tmp_path / "r.html")
+    write_report(folder, html=tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "not known" in text
 
@@ -408,25 +418,25 @@ def test_a_machine_that_tells_little(tmp_path: Path) -> None:
 def test_damage_is_passed_on(suite: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(suite, tmp_path / "run")
     (folder / schema.MACHINE_FILE).unlink()
-    for work in (report.as_json, report.write_report, summary.print_summary):
+    for work in (as_json, write_report, print_summary):
         with pytest.raises(RunFolderError, match=r"machine\.json: not found"):
             work(folder)
 
 
 def test_the_summary_lists_what_was_measured(suite: Path) -> None:
-    analysis = estimate.analyse(suite)
-    frame = summary.summary_frame(analysis)
+    analysis = analyse(suite)
+    frame = summary_frame(analysis)
     assert len(frame) == len(synthetic.suite_cases())
-    assert tuple(frame.columns) == summary.COLUMNS
+    assert tuple(frame.columns) == COLUMNS
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-    console.print(summary.summary_table(analysis))
+    console.print(summary_table(analysis))
     text = console.export_text()
     assert "clock/read[read=rdtscp]@cpu1" in text
     assert "A/A twin" in text
 
 
 def test_the_analysis_starts_no_kernel() -> None:
-    folder = Path(report.__file__).parent
+    folder = Path(fencepost.analysis.__file__).parent
     for path in folder.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert "_kernels" not in text and "bench.engine" not in text
@@ -453,7 +463,7 @@ def long_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("long")
     cases = [*synthetic.branch_cases(), Case("mine/few", ns=3)]
     run = synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[])
-    report.write_report(run, html=folder / "r.html", markdown=folder / "r.md")
+    write_report(run, html=folder / "r.html", markdown=folder / "r.md")
     return (folder / "r.html").read_text(encoding="utf-8"), (folder / "r.md").read_text(encoding="utf-8")
 
 
@@ -467,7 +477,7 @@ def test_long_tables_fold_without_a_script(long_run: tuple[str, str]) -> None:
     assert "<details>" not in "".join(scripts(html))
     for block in html.split("<details>")[1:]:
         inside = block.partition("</details>")[0]
-        assert inside.count("<tr>") - 1 > report.FOLD_ROWS
+        assert inside.count("<tr>") - 1 > FOLD_ROWS
     assert "topic mine" in html.replace("\n", " ") and "topic mine" not in " ".join(summaries)
 
 
@@ -505,7 +515,7 @@ def test_quotes_are_marked_with_their_language(long_run: tuple[str, str]) -> Non
 
 
 def test_every_rung_leads_to_its_section(html: str, suite: Path) -> None:
-    found = report.rungs(estimate.analyse(suite))
+    found = rungs(analyse(suite))
     page = Page(html)
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     targets = [link for _, link in found]
@@ -536,7 +546,7 @@ def test_marks_say_what_they_are_when_the_pointer_rests_on_them(html: str) -> No
     ],
 )
 def test_columns_of_time_and_of_cycles_are_known(header: tuple[str, ...], kinds: tuple[str, ...]) -> None:
-    assert report.column_kinds(tables.table("c", header, [])) == kinds
+    assert column_kinds(table("c", header, [])) == kinds
 
 
 @pytest.mark.parametrize(
@@ -553,7 +563,7 @@ def test_columns_of_time_and_of_cycles_are_known(header: tuple[str, ...], kinds:
     ],
 )
 def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, drawn: bool) -> None:
-    figure = about.topology_figure({"topology": topology}, [0])
+    figure = topology_figure({"topology": topology}, [0])
     assert (figure is not None) == drawn
     if figure is not None:
         assert figure.table.rows and "Filled: the CPUs that this run may use (0)" in figure.description
@@ -562,7 +572,7 @@ def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, draw
 @pytest.mark.parametrize("name", NAMES)
 def test_topologies_of_whole_machines_are_drawn_within_their_picture(name: str) -> None:
     topology = expected(name)
-    figure = about.topology_figure({"topology": topology}, topology["cpus"][:2])
+    figure = topology_figure({"topology": topology}, topology["cpus"][:2])
     assert figure is not None
     for cpu in topology["cpus"]:
         assert re.search(rf">{cpu}</text>", figure.svg)
@@ -601,7 +611,7 @@ def test_what_the_doctor_found_is_told_with_the_best_change(suite: Path, tmp_pat
     folder = shutil.copytree(suite, tmp_path / "run")
     run = json.loads((folder / schema.RUN_FILE).read_text())
     (folder / schema.RUN_FILE).write_text(json.dumps(run | {"doctor": DOCTOR}))
-    report.write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
+    write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     said = " ".join(text for _, text in Page(text).text)
     assert "fit for the profile standard: 1 knob that bends figures (governor)." in said
@@ -617,11 +627,11 @@ def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(suite: Path, tmp_pa
         json.dumps(run | {"doctor": {"profile": "quick", "fit": "yes", "findings": []}})
     )
     with pytest.raises(RunFolderError, match=r"run\.json: field doctor\.fit"):
-        report.as_json(folder)
+        as_json(folder)
 
 
 def test_the_lecture_is_one_table_with_links(html: str, suite: Path) -> None:
-    rows = report.as_json(suite)["claims"]
+    rows = as_json(suite)["claims"]
     assert {"id", "quote", "english", "verdict", "figure", "because", "section", "language"} <= set(rows[0])
     page = Page(html)
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}

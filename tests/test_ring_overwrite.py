@@ -14,18 +14,19 @@ from engines import CSRC, Engine
 from kernels.faults import ALONE, SHARING, TEAMS, engine_of, first_that, metrics
 from synthetic import Case
 
-from fencepost.analysis import claims, estimate, overwriting
-from fencepost.analysis.claims import Outcome
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.ring.overwriting import burst_figure, burst_loss, steady_figure, steady_loss
 
 EARLY, PRINTK = "ring/early_boot", "ring/printk"
 
 
-def analysed(folder: Path, cases: list[Case]) -> estimate.Analysis:
-    return estimate.analyse(synthetic.write_run(folder / "run", cases, rounds=8))
+def analysed(folder: Path, cases: list[Case]) -> Analysis:
+    return analyse(synthetic.write_run(folder / "run", cases, rounds=8))
 
 
-def verdict(folder: Path, name: str, cases: list[Case]) -> claims.Verdict:
-    return next(said for claim, said in claims.verdicts(analysed(folder, cases)) if claim.id == name)
+def verdict(folder: Path, name: str, cases: list[Case]) -> Verdict:
+    return next(said for claim, said in verdicts(analysed(folder, cases)) if claim.id == name)
 
 
 def burst(percent: int, lost: float | None = None, capacity: int = 100) -> Case:
@@ -112,14 +113,14 @@ def steady(percent: int, lost: float | None = None) -> Case:
 def test_models_are_what_is_left_over() -> None:
     for capacity in (1, 3, 100):
         for length in (1, capacity, capacity + 1, 8 * capacity):
-            lost = float(overwriting.burst_loss(np.array([length / capacity]))[0])
+            lost = float(burst_loss(np.array([length / capacity]))[0])
             assert lost == pytest.approx(100 * max(0, length - capacity) / length)
-    assert overwriting.steady_loss(np.array([0, 0.25, 1, 2])).tolist() == [100, 75, 0, 0]
+    assert steady_loss(np.array([0, 0.25, 1, 2])).tolist() == [100, 75, 0, 0]
 
 
 def test_pictures_show_counts_beside_their_model(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, [burst(50), burst(200), burst(400), steady(25), steady(90, lost=14), steady(110)])
-    lost, rates = overwriting.burst_figure(analysis), overwriting.steady_figure(analysis)
+    lost, rates = burst_figure(analysis), steady_figure(analysis)
     assert lost is not None and rates is not None
     for figure in (lost, rates):
         texts = [element.text for element in ElementTree.fromstring(figure.svg).iter()]
@@ -134,7 +135,7 @@ def test_pictures_show_counts_beside_their_model(tmp_path: Path) -> None:
 )
 def test_too_few_points_are_no_picture(tmp_path: Path, cases: list[Case]) -> None:
     analysis = analysed(tmp_path, cases)
-    assert overwriting.burst_figure(analysis) is None and overwriting.steady_figure(analysis) is None
+    assert burst_figure(analysis) is None and steady_figure(analysis) is None
 
 
 # ---- kernels ----

@@ -8,9 +8,9 @@ import pytest
 import synthetic
 from synthetic import Case, pair_case
 
-from fencepost.analysis import claims, estimate
-from fencepost.analysis.claims import Outcome
-from fencepost.analysis.topics import ring
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.ring.figures import SLOWED, TOPIC, designs_figure
 
 USUAL = {"capacity": 1024, "bytes": 8, "batch": 1}
 
@@ -26,12 +26,12 @@ def one_cpu(design: str, ns: float, suffix: str = "") -> Case:
     return Case(f"ring/one_cpu{suffix}", parameters, ns=ns, cpus=(1, 1), relation="oversubscribed")
 
 
-def analysis_of(folder: Path, cases: list[Case]) -> estimate.Analysis:
-    return estimate.analyse(synthetic.write_run(folder / "run", cases, rounds=20))
+def analysis_of(folder: Path, cases: list[Case]) -> Analysis:
+    return analyse(synthetic.write_run(folder / "run", cases, rounds=20))
 
 
-def verdict(folder: Path, cases: list[Case]) -> claims.Verdict:
-    return next(said for claim, said in claims.verdicts(analysis_of(folder, cases)) if claim.id == "ring/lockless")
+def verdict(folder: Path, cases: list[Case]) -> Verdict:
+    return next(said for claim, said in verdicts(analysis_of(folder, cases)) if claim.id == "ring/lockless")
 
 
 def rings(spsc: float = 5, naive: float = 50, seq_cst: float = 90, mutex: float = 100) -> list[Case]:
@@ -71,7 +71,7 @@ def test_lockless_needs_the_mutex(tmp_path: Path) -> None:
 )
 def test_regime_in_words(tmp_path: Path, full: float, empty: float, word: str) -> None:
     cases = [throughput("spsc", 5, full=full, empty=empty), throughput("naive", 50)]
-    figure = ring.designs_figure(analysis_of(tmp_path, cases))
+    figure = designs_figure(analysis_of(tmp_path, cases))
     assert figure is not None
     assert [row[3] for row in figure.table.rows] == [word, "no refusals"]
 
@@ -87,11 +87,9 @@ def test_pictures(tmp_path: Path) -> None:
         for name, ns in {"spsc": 100, "naive": 200}.items()
     ]
     beyond = {"beyond_ticks": 50.0, "work_ticks": 500.0, "regime": -1.0, "full_per_item": 0.0, "empty_per_item": 2.0}
-    regime = [
-        pair_case("ring/regime", {"design": "spsc", "slowed": slowed}, 220, metrics=beyond) for slowed in ring.SLOWED
-    ]
+    regime = [pair_case("ring/regime", {"design": "spsc", "slowed": slowed}, 220, metrics=beyond) for slowed in SLOWED]
     found = analysis_of(tmp_path, [*rings(), *trips, *latency, *regime])
-    figures = [draw(found) for draw in ring.TOPIC.figures]
+    figures = [draw(found) for draw in TOPIC.figures]
     drawn = {figure.name: figure for figure in figures if figure is not None}
     assert {"ring-designs", "ring-round-trip", "ring-latency", "ring-regime"} <= set(drawn)
     assert "2 raw round trips" in drawn["ring-round-trip"].svg
@@ -103,4 +101,4 @@ def test_pictures(tmp_path: Path) -> None:
 
 def test_nothing_is_drawn_of_what_was_not_measured(tmp_path: Path) -> None:
     found = analysis_of(tmp_path, [throughput("spsc", 5)])
-    assert [draw(found) for draw in ring.TOPIC.figures] == [None] * len(ring.TOPIC.figures)
+    assert [draw(found) for draw in TOPIC.figures] == [None] * len(TOPIC.figures)

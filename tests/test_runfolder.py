@@ -18,7 +18,7 @@ from runtime import MACHINE, run_record, tiny_plan
 
 from fencepost.bench import runfolder, schema
 from fencepost.bench.errors import MeasureError, UsageError
-from fencepost.bench.runner import decode_samples
+from fencepost.bench.frames import decode_samples
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 

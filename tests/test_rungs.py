@@ -8,16 +8,17 @@ import pytest
 import synthetic
 from synthetic import Case
 
-from fencepost.analysis import claims, estimate, report
-from fencepost.analysis.claims import Outcome
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.topics.claim import Outcome, verdicts
 
 
-def analysed(folder: Path, cases: list[Case]) -> estimate.Analysis:
-    return estimate.analyse(synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[]))
+def analysed(folder: Path, cases: list[Case]) -> Analysis:
+    return analyse(synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[]))
 
 
 def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
-    document = report.build_document(analysed(tmp_path, synthetic.process_cases()))
+    document = build_document(analysed(tmp_path, synthetic.process_cases()))
     (section,) = document.sections
     assert section.topic.title == "Having a child do it"
     (figure,) = section.figures
@@ -36,23 +37,23 @@ def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
 )
 def test_vfork_blocks_its_parent(tmp_path: Path, vfork_waits: float, fork_waits: float, outcome: Outcome) -> None:
     analysis = analysed(tmp_path, synthetic.process_cases(vfork_waits, fork_waits))
-    said = next(said for claim, said in claims.verdicts(analysis) if claim.id == "process/vfork")
+    said = next(said for claim, said in verdicts(analysis) if claim.id == "process/vfork")
     assert said.outcome is outcome
     assert f"vfork: {vfork_waits:.3g} %" in said.figure.replace(".0 %", " %") and "µs" in said.because
 
 
 def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
     cases = [case for case in synthetic.process_cases() if case.parameters["how"] == "vfork"]
-    said = next(said for claim, said in claims.verdicts(analysed(tmp_path, cases)) if claim.id == "process/vfork")
+    said = next(said for claim, said in verdicts(analysed(tmp_path, cases)) if claim.id == "process/vfork")
     assert said.outcome is Outcome.NOT_MEASURABLE
 
 
 @pytest.mark.parametrize(("again", "outcome"), [(0.0, Outcome.CONFIRMED), (1.0, Outcome.DEPENDS)])
 def test_memory_comes_with_the_first_touch(tmp_path: Path, again: float, outcome: Outcome) -> None:
     analysis = analysed(tmp_path, synthetic.fault_cases(again))
-    said = next(said for claim, said in claims.verdicts(analysis) if claim.id == "memory/lazy")
+    said = next(said for claim, said in verdicts(analysis) if claim.id == "memory/lazy")
     assert said.outcome is outcome
-    document = report.build_document(analysis)
+    document = build_document(analysis)
     (section,) = document.sections
     assert [figure.name for figure in section.figures] == ["memory-fault"]
     assert len(section.figures[0].table.rows) == 4
@@ -64,7 +65,7 @@ def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) ->
     trip = synthetic.pair_case("ring/spsc_round_trip", {"pause": "no"}, 150.0)
     cases = [*synthetic.sharing_cases(), trip]
     cases += synthetic.crowd_cases("lock/hold", {"lock": "pthread_mutex", "section_ns": 0}, {2: 90.0, 1: 14.0})
-    document = report.build_document(analysed(tmp_path, cases))
+    document = build_document(analysed(tmp_path, cases))
     assert document.ladder is not None
     rungs = {row[0]: row for row in document.ladder.rows}
     assert "14" in rungs["take a free mutex and give it back"][1]

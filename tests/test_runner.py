@@ -21,6 +21,10 @@ from fencepost.bench import plan as plans
 from fencepost.bench import runfolder, runner, schema
 from fencepost.bench.engine import load_from
 from fencepost.bench.errors import MeasureError, RunInterruptedError
+from fencepost.bench.frames import FrameReader
+from fencepost.bench.launch import launcher_name
+from fencepost.bench.progress import Progress
+from fencepost.bench.runner import PATIENCE_S, WORKER, Runner, _Attempt
 
 CPU = any_cpu()
 
@@ -36,7 +40,7 @@ def _heeds_signals() -> Iterator[None]:
         yield
 
 
-class Recorder(runner.Progress):
+class Recorder(Progress):
     """Keeps what a run tells, and calls `on_update` whenever it is awake."""
 
     def __init__(self, on_update: Callable[[], None] = lambda: None) -> None:
@@ -63,8 +67,8 @@ def record(folder: runfolder.RunFolder, number: int) -> dict[str, Any]:
     return runfolder.read_round_record(schema.round_file(folder.path, number))
 
 
-def run(folder: runfolder.RunFolder, progress: runner.Progress | None = None, **options: Any) -> None:
-    runner.Runner(runtime.fault_engine(), folder, progress, **options).run()
+def run(folder: runfolder.RunFolder, progress: Progress | None = None, **options: Any) -> None:
+    Runner(runtime.fault_engine(), folder, progress, **options).run()
 
 
 def workers() -> list[int]:
@@ -151,20 +155,20 @@ def test_a_case_has_ten_times_what_it_is_expected_to_take_and_some_patience(tmp_
         own = replace(second, object="mine.c")
         cases = {case.case: case for case in (first, own)}
         for given, suite, mine in ((30.0, 30.0, 10.0), (0.5, 0.5, 0.5)):
-            runs = runner.Runner(runtime.fault_engine(), folder, patience_s=given)
+            runs = Runner(runtime.fault_engine(), folder, patience_s=given)
             assert runs._limit_s(cases, first.case) == 10 * first.expected_ns / 1e9 + suite
             assert runs._limit_s(cases, own.case) == 10 * own.expected_ns / 1e9 + mine
-            assert runs._limit_s(cases, None) == runner.PATIENCE_S  # it has yet to start
+            assert runs._limit_s(cases, None) == PATIENCE_S  # it has yet to start
 
 
-class Killer(runner.Runner):
+class Killer(Runner):
     """Kills the worker from outside while the case `victim` is under way, `times` times."""
 
     def __init__(self, folder: runfolder.RunFolder, progress: Recorder, victim: str, times: int) -> None:
         super().__init__(runtime.fault_engine(), folder, progress)
         self._victim, self._times = victim, times
 
-    def _take(self, attempt: runner._Attempt, reader: runner.FrameReader, expected: Mapping[str, int]) -> int:
+    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Mapping[str, int]) -> int:
         done_ns = super()._take(attempt, reader, expected)
         if attempt.under_way == self._victim and self._times:
             for worker in workers():
@@ -215,7 +219,7 @@ def test_a_worker_that_talks_nonsense_ends_the_run_in_words(tmp_path: Path, monk
 
 def test_without_taskset_the_mask_is_set_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert runner.launcher_name() == "sched_setaffinity"
+    assert launcher_name() == "sched_setaffinity"
     before = os.sched_getaffinity(0)
     with make(tmp_path, ["good/once"]) as folder:
         run(folder)
@@ -229,7 +233,7 @@ def test_a_taskset_that_does_not_work_is_not_used(tmp_path: Path, monkeypatch: p
     (tmp_path / "taskset").write_text("#!/bin/sh\necho 'invalid option -- c' >&2\nexit 1\n")
     (tmp_path / "taskset").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert runner.launcher_name() == "sched_setaffinity"
+    assert launcher_name() == "sched_setaffinity"
     with make(tmp_path, ["good/once"]) as folder:
         run(folder)
         assert record(folder, 1)["worker"]["launcher"] == "sched_setaffinity"
@@ -276,10 +280,10 @@ def test_an_engine_built_anew_during_a_run_stops_it(tmp_path: Path) -> None:
 
     with make(tmp_path, ["good/once"]) as folder:
         with pytest.raises(MeasureError, match="built anew during the run; its 1 complete rounds are kept"):
-            runner.Runner(engine, folder, Builder()).run()
+            Runner(engine, folder, Builder()).run()
         other.unlink()
         with pytest.raises(MeasureError, match="the engine is gone"):
-            runner.Runner(engine, folder).run()
+            Runner(engine, folder).run()
 
 
 def test_a_full_disk_keeps_complete_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,7 +394,7 @@ def workers_of(folder: Path) -> list[int]:
             line = path.read_bytes()
         except OSError:
             continue
-        if str(runner.WORKER).encode() in line and Path(f"/proc/{path.parent.name}/cwd").resolve() == folder:
+        if str(WORKER).encode() in line and Path(f"/proc/{path.parent.name}/cwd").resolve() == folder:
             found.append(int(path.parent.name))
     return found
 

@@ -11,23 +11,29 @@ import pytest
 import synthetic
 from synthetic import Case
 
-from fencepost.analysis import claims, estimate, report, sharing, topics
-from fencepost.analysis.claims import Outcome
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Figure
-from fencepost.analysis.paired import grid
+from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.report import headline
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.html import as_html
+from fencepost.analysis.report.sections import sections
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.counter.measures import counter_points, sloppy
+from fencepost.analysis.topics.crowds import crowds, slope
+from fencepost.analysis.topics.line.measures import matrix, relations, staircases
 
 
 def analysed(tmp_path: Path, cases: Sequence[Case], rounds: int = 20) -> Analysis:
-    return estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
+    return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
 
 
-def verdict(tmp_path: Path, name: str, cases: Sequence[Case]) -> claims.Verdict:
-    return next(said for claim, said in claims.verdicts(analysed(tmp_path, cases)) if claim.id == name)
+def verdict(tmp_path: Path, name: str, cases: Sequence[Case]) -> Verdict:
+    return next(said for claim, said in verdicts(analysed(tmp_path, cases)) if claim.id == name)
 
 
 def figure(analysis: Analysis, name: str) -> Figure:
-    return next(item for section in topics.sections(analysis) for item in section.figures if item.name == name)
+    return next(item for section in sections(analysis) for item in section.figures if item.name == name)
 
 
 # ---- pairs ----
@@ -44,11 +50,11 @@ def many_pairs(cpus: int) -> list[Case]:
 
 def test_one_way_is_half_a_round_trip_by_relation(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, many_pairs(8))
-    near, far = sharing.relations(analysis, "load_store")
+    near, far = relations(analysis, "load_store")
     assert (near.name, near.pairs, far.name, far.pairs) == ("same_l3", 12, "cross_numa", 16)
     assert near.ns.value == pytest.approx(40, rel=0.01) and far.ns.value == pytest.approx(200, rel=0.01)
     assert near.ns.low <= near.ns.value <= near.ns.high and near.nearest <= 40.5 and near.farthest >= 39.5
-    found = sharing.matrix(analysis)
+    found = matrix(analysis)
     assert found is not None
     assert np.isnan(np.diag(found.ns)).all() and np.array_equal(found.ns, found.ns.T, equal_nan=True)
 
@@ -61,7 +67,7 @@ def test_the_matrix_has_a_row_a_relation_beneath(tmp_path: Path) -> None:
 
 def test_both_directions_are_kept_and_a_single_one_serves_for_both(tmp_path: Path) -> None:
     cases = synthetic.pingpong_cases({(0, 1): ("same_l3", 40), (1, 0): ("same_l3", 80), (0, 2): ("same_l3", 60)})
-    found = sharing.matrix(analysed(tmp_path, cases, rounds=6))
+    found = matrix(analysed(tmp_path, cases, rounds=6))
     assert found is not None and found.pairs == 2
     assert found.ns[0, 1] == pytest.approx(40, rel=0.02) and found.ns[1, 0] == pytest.approx(80, rel=0.02)
     assert found.ns[2, 0] == found.ns[0, 2] and np.isnan(found.ns[1, 2])
@@ -82,7 +88,7 @@ def test_pairs_that_were_sampled_are_said_to_be(tmp_path: Path) -> None:
     (folder / "run.json").write_text(
         text.replace('"cpus": [\n   0,\n   1\n  ],', '"cpus": [0, 1, 2, 3],'), encoding="utf-8"
     )
-    assert "Of 6 pairs 1 were measured" in figure(estimate.analyse(folder), "line-matrix").description
+    assert "Of 6 pairs 1 were measured" in figure(analyse(folder), "line-matrix").description
 
 
 # ---- strides ----
@@ -91,7 +97,7 @@ def test_pairs_that_were_sampled_are_said_to_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("line", "last"), [(64, 56), (128, 64)])
 def test_sharing_ends_with_the_line(tmp_path: Path, line: int, last: int) -> None:
     cases = synthetic.stride_cases(line)
-    (found,) = sharing.staircases(analysed(tmp_path, cases))
+    (found,) = staircases(analysed(tmp_path, cases))
     assert found.ends[:3] == (line, line, line) and found.last_shared == last
     assert found.factor.value == pytest.approx(5, rel=0.02) and found.against_alone.value == pytest.approx(1, rel=0.02)
     said = verdict(tmp_path / "v", "line/whole", cases)
@@ -128,7 +134,7 @@ def test_eight_cpus_show_a_slope(tmp_path: Path, each: float, outcome: Outcome) 
     assert said.outcome is outcome
     assert "2 to 8 threads" in said.figure and "cross NUMA" in said.because
     table = grid(analysed(tmp_path / "s", cases), "line/contended")
-    assert sharing.slope(table, sharing.crowds(table, "op")[0]).value == pytest.approx(each, abs=1)
+    assert slope(table, crowds(table, "op")[0]).value == pytest.approx(each, abs=1)
 
 
 @pytest.mark.parametrize(("both", "outcome"), [(10.0, Outcome.CONFIRMED), (2.0, Outcome.REFUTED)])
@@ -156,7 +162,7 @@ def test_the_front_holds_what_nothing_beats(tmp_path: Path) -> None:
     cases = synthetic.sloppy_cases()
     cases += synthetic.crowd_cases("counter/increment", {"kind": "atomic"}, {1: 2, 2: 10})
     cases += synthetic.crowd_cases("counter/increment", {"kind": "mutex"}, {1: 2, 2: 40})
-    points = sharing.counter_points(analysed(tmp_path, cases))
+    points = counter_points(analysed(tmp_path, cases))
     front = [point.name for point in points if point.front]
     assert front == ["sloppy 1024", "sloppy 256", "sloppy 64", "sloppy 16", "sloppy 4", "atomic"]
     assert [point.name for point in points if not point.front] == ["sloppy 1", "mutex"]
@@ -164,7 +170,7 @@ def test_the_front_holds_what_nothing_beats(tmp_path: Path) -> None:
 
 
 def test_the_knee_of_sloppy_counters(tmp_path: Path) -> None:
-    one, two = sharing.sloppy(analysed(tmp_path, synthetic.sloppy_cases(least=0.5, own=30)))
+    one, two = sloppy(analysed(tmp_path, synthetic.sloppy_cases(least=0.5, own=30)))
     assert (one.threads, two.threads) == (1, 2)
     assert 16 < two.knee.low <= two.knee.value <= two.knee.high <= 128
     assert one.knee.value < two.knee.value
@@ -202,12 +208,12 @@ def test_each_kernel_alone_makes_a_report(tmp_path: Path, rounds: int) -> None:
     cases = synthetic.sharing_cases()
     for kernel in sorted({case.kernel for case in cases}):
         analysis = analysed(tmp_path / kernel, [case for case in cases if case.kernel == kernel], rounds)
-        text = report.as_html(report.build_document(analysis))
+        text = as_html(build_document(analysis))
         assert ">nan" not in text and " nan" not in text
 
 
 def test_the_ladder_has_a_hand_over(tmp_path: Path) -> None:
-    ladder = report.ladder(analysed(tmp_path, synthetic.sharing_cases(), rounds=6))
+    ladder = headline.ladder(analysed(tmp_path, synthetic.sharing_cases(), rounds=6))
     assert ladder is not None
     assert [row[0] for row in ladder.rows] == [
         "atomic addition to a counter that nobody else wants",

@@ -17,10 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import Case
 
-from fencepost.analysis import compare, derive, fences, paired, selfcheck, sharing, steps, verdict
-from fencepost.analysis.estimate import Interval, analyse, interval_of
-from fencepost.analysis.rounds import QUANTILE, RowRounds, read_rows
-from fencepost.analysis.verdict import Verdict
+from fencepost.analysis.compare.selfcheck import judge_repeats
+from fencepost.analysis.compare.side_ratios import QUANTILE, RowRounds, read_rows
+from fencepost.analysis.compare.sides import judge_rounds
+from fencepost.analysis.runs import paired as derive
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.paired import Grid
+from fencepost.analysis.stats.interval import Interval, interval_of, quotient
+from fencepost.analysis.stats.resolution import log_step
+from fencepost.analysis.stats.verdict import Verdict, bounds_at, decide, p_changed, p_same
+from fencepost.analysis.topics.crowds import slope
+from fencepost.analysis.topics.fence.measures import costs
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -65,7 +72,7 @@ def test_intervals_hold_the_truth_though_readings_are_whole_steps(operation: flo
     for allowed in (True, False):
         rng = np.random.default_rng([int(operation), int(ratio * 100)])
         rounds = row(rng, operation, ratio, repeats * ROUNDS, allowed=allowed)
-        (checked,), *_ = selfcheck.judge_repeats([rounds], blocks, 0.01)
+        (checked,), *_ = judge_repeats([rounds], blocks, 0.01)
         covered[allowed] = checked.covered.count
         if allowed:
             assert checked.counter_step_pct == pytest.approx(200 * QUANTUM / TARGET, rel=0.35)
@@ -79,11 +86,11 @@ def derived(rng: np.random.Generator, operations: tuple[float, float, float], *,
     """What is derived from three rows of twenty processes: a difference, a ratio, the slope over 2, 4 and 8 threads."""
     sides = [side(rng, operation, 20) for operation in operations]
     ns, steps_ns = (np.array(part).T for part in zip(*sides, strict=True))
-    table = paired.Grid([], ns, np.full(ns.shape, math.nan), steps_ns * allowed)
+    table = Grid([], ns, np.full(ns.shape, math.nan), steps_ns * allowed)
     crowd: Any = SimpleNamespace(
         threads=np.array([2.0, 4.0, 8.0]), places=[0, 1, 2], rows=[{"relation": "smt"} for _ in range(3)]
     )
-    return [table.difference(1, 0)[0], table.ratio(1, 0), sharing.slope(table, crowd)]
+    return [table.difference(1, 0)[0], table.ratio(1, 0), slope(table, crowd)]
 
 
 def test_derived_figures_hold_the_truth_though_readings_are_whole_steps() -> None:
@@ -111,15 +118,15 @@ def test_a_quotient_holds_whatever_lies_within_the_steps(
     above, below, *steps_of = (np.array(part) for part in zip(*readings, strict=True))
     off = [step * np.array([source.uniform(-1, 1) for _ in readings]) for step in steps_of]  # type: ignore[attr-defined]
     exact = interval_of((above + off[0]) / (below + off[1]))
-    found = paired.quotient(above - 50, below, *steps_of)  # a difference may be less than nothing
+    found = quotient(above - 50, below, *steps_of)  # a difference may be less than nothing
     beside = interval_of((above - 50 + off[0]) / (below + off[1]))
     assert found.low <= beside.low + 1e-9 and beside.high <= found.high + 1e-9
-    wide = paired.quotient(above, below, *steps_of)
+    wide = quotient(above, below, *steps_of)
     assert wide.low <= exact.low + 1e-9 and exact.high <= wide.high + 1e-9
 
 
 def test_a_quotient_by_what_may_be_nothing_has_no_bounds() -> None:
-    found = paired.quotient(np.full(20, 5.0), np.full(20, 0.1), np.zeros(20), np.full(20, 0.1))
+    found = quotient(np.full(20, 5.0), np.full(20, 0.1), np.zeros(20), np.full(20, 0.1))
     assert found.value == pytest.approx(50) and math.isnan(found.low) and math.isnan(found.high)
 
 
@@ -136,13 +143,13 @@ def test_bounds_hold_whatever_lies_within_the_steps(
     found, exact = interval_of(values, coverage, steps=step), interval_of(truth, coverage)
     assert found.low <= exact.low and exact.high <= found.high
     assert found.value == interval_of(values, coverage).value
-    logs = steps.log_step(step, values)
+    logs = log_step(step, values)
     assert (np.abs(np.log(truth / values)) <= logs * (1 + 1e-9) + 1e-12).all()
 
 
 def test_a_step_as_long_as_the_value_says_nothing() -> None:
-    assert steps.log_step([26.0, 26.0, math.nan], [26.0, 20.0, 5.0]).tolist()[:2] == [math.inf, math.inf]
-    found = verdict.decide({"r": np.zeros(24)}, 0.3, steps={"r": np.full(24, math.inf)})["r"]
+    assert log_step([26.0, 26.0, math.nan], [26.0, 20.0, 5.0]).tolist()[:2] == [math.inf, math.inf]
+    found = decide({"r": np.zeros(24)}, 0.3, steps={"r": np.full(24, math.inf)})["r"]
     assert found.verdict is Verdict.UNDECIDED and found.more is None
     assert found.reason == "the margin is below one step of the counter"
     assert math.isnan(found.low) and math.isnan(found.high)
@@ -154,8 +161,8 @@ logs_of_rounds = st.lists(st.floats(-0.05, 0.05), min_size=7, max_size=60)
 @given(logs_of_rounds, st.floats(0, 0.02), st.floats(0, 0.02), st.floats(0.001, 0.05))
 @settings(max_examples=200)
 def test_a_coarser_counter_only_takes_verdicts_away(logs: list[float], fine: float, more: float, margin: float) -> None:
-    sharp = verdict.decide({"r": logs}, margin, steps={"r": fine})["r"]
-    blunt = verdict.decide({"r": logs}, margin, steps={"r": fine + more})["r"]
+    sharp = decide({"r": logs}, margin, steps={"r": fine})["r"]
+    blunt = decide({"r": logs}, margin, steps={"r": fine + more})["r"]
     assert blunt.verdict in (sharp.verdict, Verdict.UNDECIDED)
     assert blunt.ratio == sharp.ratio and blunt.step == pytest.approx(math.expm1(fine + more))
 
@@ -164,18 +171,18 @@ def test_a_coarser_counter_only_takes_verdicts_away(logs: list[float], fine: flo
 @settings(max_examples=200)
 def test_p_values_and_bounds_are_one_rule(logs: list[float], step: float, limit: float, error: float) -> None:
     array = np.array(logs)
-    low, high = verdict.bounds_at(array, error, step)
-    assert (verdict.p_changed(array, limit, step) <= error) == (low > limit or high < -limit)
-    assert (verdict.p_same(array, limit, step) <= error) == (-limit < low and high < limit)
+    low, high = bounds_at(array, error, step)
+    assert (p_changed(array, limit, step) <= error) == (low > limit or high < -limit)
+    assert (p_same(array, limit, step) <= error) == (-limit < low and high < limit)
 
 
 @given(logs_of_rounds, st.floats(0.001, 0.02), st.floats(1, 3))
 @settings(max_examples=200)
 def test_within_a_margin_below_the_step_nothing_is_the_same(logs: list[float], margin: float, factor: float) -> None:
     step = math.log1p(margin) * factor
-    found = verdict.decide({"r": logs}, margin, steps={"r": step})["r"]
+    found = decide({"r": logs}, margin, steps={"r": step})["r"]
     assert found.verdict is not Verdict.SAME
-    quiet = verdict.decide({"r": np.array(logs) / 100}, margin, steps={"r": step})["r"]
+    quiet = decide({"r": np.array(logs) / 100}, margin, steps={"r": step})["r"]
     assert quiet.verdict is Verdict.UNDECIDED and quiet.more is None
     assert f"margin is below one step of the counter ({math.expm1(step) * 100:.2g} %)" in quiet.reason
 
@@ -183,15 +190,15 @@ def test_within_a_margin_below_the_step_nothing_is_the_same(logs: list[float], m
 def test_an_effect_that_the_step_may_carry_over_the_margin_wants_no_rounds() -> None:
     for effect in (0.0094, 0.0106):
         logs = np.full(24, math.log1p(effect))
-        assert verdict.decide({"r": logs}, 0.01)["r"].verdict is not Verdict.UNDECIDED
-        found = verdict.decide({"r": logs}, 0.01, steps={"r": 0.001})["r"]
+        assert decide({"r": logs}, 0.01)["r"].verdict is not Verdict.UNDECIDED
+        found = decide({"r": logs}, 0.01, steps={"r": 0.001})["r"]
         assert found.verdict is Verdict.UNDECIDED and found.more is None
         assert found.reason == "the effect lies within one step of the counter (0.1 %) of the margin"
 
 
 def test_rounds_that_miss_a_side_have_no_step_either() -> None:
     both = {"r": np.array([0.03] * 10 + [math.nan] * 5)}
-    found = verdict.decide(both, 0.01, steps={"r": np.array([0.001] * 10 + [math.nan] * 5)})["r"]
+    found = decide(both, 0.01, steps={"r": np.array([0.001] * 10 + [math.nan] * 5)})["r"]
     assert found.verdict is Verdict.CHANGED and found.rounds == 10
     assert found.step == pytest.approx(math.expm1(0.001))
 
@@ -199,11 +206,11 @@ def test_rounds_that_miss_a_side_have_no_step_either() -> None:
 def test_a_comparison_judges_and_tells_with_its_steps() -> None:
     old, new, step = [100.0] * 24, [100.02] * 24, [0.05] * 24
     rows = [RowRounds(name, "u", "~" in name, "a", "b", old, new, step, step, old) for name in ("r", "r~twin")]
-    found = compare.judge_rounds(rows, 0.0009)
+    found = judge_rounds(rows, 0.0009)
     for one in (*found.rows, *found.twins):
         assert one.decision.verdict is Verdict.UNDECIDED and "one step of the counter" in one.decision.reason
         assert one.as_json()["counter_step_pct"] == pytest.approx(0.1, rel=0.01)
-    assert compare.judge_rounds(rows, 0.01).rows[0].decision.verdict is Verdict.SAME
+    assert judge_rounds(rows, 0.01).rows[0].decision.verdict is Verdict.SAME
 
 
 # From the files.
@@ -258,7 +265,7 @@ def test_what_a_fence_adds_is_no_surer_than_its_two_rows(tmp_path: Path) -> None
     analysis = analyse(synthetic.write_run(tmp_path / "run", cases, quantum=100, unmeasurable=[]))
     rows = analysis.rows
     both = float(rows["resolution_ns"].sum())
-    (cost,) = fences.costs(analysis).items.values()
+    (cost,) = costs(analysis).items.values()
     assert cost.ns.high - cost.ns.low >= 1.99 * both
     assert cost.ns.low <= 3.0 <= cost.ns.high
     assert cost.cycles.high - cost.cycles.low >= 1.9 * both * rows["core_hz"].min() / 1e9

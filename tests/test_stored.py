@@ -16,11 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import CORE_HZ, Case
 
-from fencepost.analysis import compare, stored
-from fencepost.analysis.estimate import analyse
-from fencepost.analysis.frame import RunFolderError
-from fencepost.analysis.verdict import Verdict
+from fencepost.analysis.compare.machines import compare_machines
+from fencepost.analysis.compare.runs import (
+    Series,
+    compare_runs,
+    ratio_bounds,
+    read_runs,
+    same_machine,
+    series_of_run,
+    steady,
+)
+from fencepost.analysis.compare.sides import Comparison
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.stats.verdict import Verdict
 from fencepost.bench import schema
+from fencepost.bench.schema import RunFolderError
 
 CYCLE = 1e9 / CORE_HZ
 CONTROLS = [
@@ -47,13 +57,13 @@ def write(folder: Path, name: str, cases: list[Case], *, rounds: int = 20, seed:
     return path
 
 
-def verdicts(found: compare.Comparison) -> dict[str, str]:
+def verdicts(found: Comparison) -> dict[str, str]:
     return {row.case.partition("@")[0]: str(row.decision.verdict) for row in found.rows}
 
 
-def compared(*folders: Path, margin: float = 0.01, **options: Any) -> compare.Comparison:
-    old, new = stored.read_runs(folders)
-    return stored.compare_runs(old, new, margin, **options)
+def compared(*folders: Path, margin: float = 0.01, **options: Any) -> Comparison:
+    old, new = read_runs(folders)
+    return compare_runs(old, new, margin, **options)
 
 
 def test_what_changed_and_what_did_not(tmp_path: Path) -> None:
@@ -92,9 +102,9 @@ def test_several_machines_get_no_verdict(tmp_path: Path) -> None:
     here = write(tmp_path, "here", ROWS, machine_key="a-1")
     moved = [replace(case, ns=case.ns * 2, cpus=(3,)) for case in ROWS]
     there = write(tmp_path, "there", moved, seed=2, machine_key="b-2", engine={"sha256": "1" * 64})
-    runs = stored.read_runs([here, there])
-    assert not stored.same_machine(runs)
-    found = stored.compare_machines(runs)
+    runs = read_runs([here, there])
+    assert not same_machine(runs)
+    found = compare_machines(runs)
     assert [case for case, _, _ in found.rows] == ["own/a", "own/b"]
     assert all(1.9 < ratios[0].low < 2 < ratios[0].high < 2.1 for _, _, ratios in found.rows)
     assert found.differences["cpu_model"] == ("CPU of a-1", "CPU of b-2")
@@ -144,7 +154,7 @@ def test_every_pair_that_cannot_be_compared(tmp_path: Path) -> None:
     for margin in ("0", "-3%", "400%", "x"):
         assert "--margin" in refused(tmp_path, 2, old, old, f"--margin={margin}")
     with pytest.raises(RunFolderError):
-        stored.read_runs([old, tmp_path])
+        read_runs([old, tmp_path])
 
 
 def test_anyway_compares_different_code_and_says_so(tmp_path: Path) -> None:
@@ -156,12 +166,12 @@ def test_anyway_compares_different_code_and_says_so(tmp_path: Path) -> None:
 @given(st.integers(8, 40), st.integers(8, 40), st.floats(0.001, 0.05), st.randoms(use_true_random=False))
 def test_swapping_two_runs_inverts_their_ratio(n: int, m: int, error: float, source: Any) -> None:
     old, new = (
-        stored.Series(np.array([source.uniform(1, 2) for _ in range(count)]), np.full(count, step))
+        Series(np.array([source.uniform(1, 2) for _ in range(count)]), np.full(count, step))
         for count, step in ((n, 0.01), (m, 0.02))
     )
-    middle, low, high = stored.ratio_bounds(old, new, error)
+    middle, low, high = ratio_bounds(old, new, error)
     assert low <= middle <= high
-    assert stored.ratio_bounds(new, old, error) == pytest.approx((-middle, -high, -low))
+    assert ratio_bounds(new, old, error) == pytest.approx((-middle, -high, -low))
 
 
 def test_bounds_of_a_ratio_hold_it() -> None:
@@ -169,7 +179,7 @@ def test_bounds_of_a_ratio_hold_it() -> None:
     missed = 0
     for _ in range(400):
         old, new = rng.lognormal(0, 0.3, 20), 1.5 * rng.lognormal(0, 0.1, 20)
-        _, low, high = stored.ratio_bounds(stored.steady(old), stored.steady(new), 0.05)
+        _, low, high = ratio_bounds(steady(old), steady(new), 0.05)
         missed += not low <= math.log(1.5) <= high
     assert missed < 40  # at most a tenth; far fewer, as the two bounds are added
 
@@ -189,7 +199,7 @@ def test_two_runs_are_no_closer_than_the_steps_of_their_counters(tmp_path: Path)
         assert "margin is below one step of the counter" in decision.reason
         assert row.as_json()["counter_step_pct"] == pytest.approx(decision.step * 100)
     assert set(verdicts(compared(old, new, margin=0.005)).values()) == {"same"}
-    far = stored.compare_machines(stored.read_runs([old, new]))
+    far = compare_machines(read_runs([old, new]))
     for _, _, (ratio,) in far.rows:
         assert ratio.low <= 1.0003 <= ratio.high and ratio.high - ratio.low > 0.0024
     assert far.as_json()["rows"][0]["ratios"][0]["counter_step_pct"] == pytest.approx(0.131, rel=0.01)
@@ -199,5 +209,5 @@ def test_two_runs_are_no_closer_than_the_steps_of_their_counters(tmp_path: Path)
 def test_events_are_as_coarse_as_their_readings(tmp_path: Path, quantum: int, step: int) -> None:
     case = Case("own/event", ns=1000.0, kind="events", noise=0.0, process_noise=0.0, gap_share=0.0)
     folder = synthetic.write_run(tmp_path / "run", [case], rounds=20, quantum=quantum, unmeasurable=[])
-    (series,) = stored._series(analyse(folder)).values()
+    (series,) = series_of_run(analyse(folder)).values()
     assert series.step_ns == pytest.approx(step / synthetic.TICK_HZ * 1e9, rel=1e-4)

@@ -18,8 +18,8 @@ from markupsafe import Markup
 from runtime import fencepost_inside
 from synthetic import Case, write_run
 
-from fencepost.analysis import text
-from fencepost.analysis.report import write_report
+from fencepost.analysis.report.write import write_report
+from fencepost.analysis.text.escape import HIDDEN, cell, finalize, json_in_html, json_text, markdown, visible
 from fencepost.cli import display, faults
 
 HOSTILE = "<script>alert(1)</script>\x1b]0;owned\x07\x1b[2J\u202eevil\u2066 **b** | [x](javascript:alert(1)) $x$"
@@ -31,35 +31,35 @@ def test_hidden_are_all_characters_that_are_obeyed_rather_than_seen() -> None:
     wrong = [
         hex(code)
         for code in range(sys.maxunicode + 1)
-        if (unicodedata.category(chr(code)) in hidden and code not in (0x09, 0x0A)) > bool(text.HIDDEN.match(chr(code)))
+        if (unicodedata.category(chr(code)) in hidden and code not in (0x09, 0x0A)) > bool(HIDDEN.match(chr(code)))
     ]
     assert wrong == []
     for letter in "aé漢🎉\u00a0\u202f\n\t µ×−":
-        assert text.visible(letter) == letter
+        assert visible(letter) == letter
 
 
 @given(ANYTHING)
 def test_visible_text_has_the_same_length_and_stays(words: str) -> None:
-    once = text.visible(words)
+    once = visible(words)
     assert len(once) == len(words)
-    assert text.visible(once) == once
-    assert not text.HIDDEN.search(once)
+    assert visible(once) == once
+    assert not HIDDEN.search(once)
 
 
 @given(ANYTHING)
 def test_json_stays_the_same_document(words: str) -> None:
     words = words.encode("utf-8", "replace").decode()  # JSON in UTF-8 holds no lone surrogate
     document = json.dumps({words: [words]}, ensure_ascii=False)
-    for written in (text.json_text(document), text.json_in_html(document)):
+    for written in (json_text(document), json_in_html(document)):
         assert json.loads(written) == {words: [words]}
-        assert not text.HIDDEN.search(written)
-    assert not set("<>&") & set(text.json_in_html(document))
+        assert not HIDDEN.search(written)
+    assert not set("<>&") & set(json_in_html(document))
 
 
 @given(ANYTHING)
 def test_a_cell_of_csv_begins_no_formula(words: str) -> None:
     sink = io.StringIO()
-    csv.writer(sink).writerow([text.cell(words), "end"])
+    csv.writer(sink).writerow([cell(words), "end"])
     read = next(csv.reader(io.StringIO(sink.getvalue())))
     assert read[-1] == "end"
     assert not read[0].startswith(("=", "+", "-", "@"))
@@ -69,19 +69,19 @@ def test_markdown_is_shown_as_it_is_written() -> None:
     from markdown_it import MarkdownIt
 
     for words in (HOSTILE, "a | b", "# head", "![x](http://example.org/x.png)", "http://example.org", "`a`", "a\n\nb"):
-        rendered = MarkdownIt("commonmark").render(f"x {text.markdown(words)}")
+        rendered = MarkdownIt("commonmark").render(f"x {markdown(words)}")
         read = _Reader(rendered)
         assert read.tags == {"p"}, rendered
-        assert " ".join(read.text.split()) == " ".join(f"x {text.visible(words)}".split())
-        assert "\n" not in text.markdown(words)
-        assert "://" not in text.markdown(words)
+        assert " ".join(read.text.split()) == " ".join(f"x {visible(words)}".split())
+        assert "\n" not in markdown(words)
+        assert "://" not in markdown(words)
 
 
 def test_jinja_prints_visible_text_and_leaves_markup_and_numbers() -> None:
-    assert text.finalize("a\x1b[2Jb") == "a\ufffd[2Jb"
-    assert text.finalize(Markup("<b>\x1b</b>")) == Markup("<b>\ufffd</b>")
-    assert isinstance(text.finalize(Markup("<b>\x1b</b>")), Markup)
-    assert text.finalize(3) == 3
+    assert finalize("a\x1b[2Jb") == "a\ufffd[2Jb"
+    assert finalize(Markup("<b>\x1b</b>")) == Markup("<b>\ufffd</b>")
+    assert isinstance(finalize(Markup("<b>\x1b</b>")), Markup)
+    assert finalize(3) == 3
 
 
 def test_a_console_shows_no_hidden_character(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,11 +125,11 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_report_shows_hostile_names_as_text(hostile_run: Path, tmp_path: Path) -> None:
     written = write_report(hostile_run, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     page = _Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
-    assert text.visible("<script>alert(1)</script>\x1b]0;owned") in page.text
+    assert visible("<script>alert(1)</script>\x1b]0;owned") in page.text
     assert "alert(1)" not in "".join(value or "" for name, value in page.attributes if name.startswith("on"))
     for path in written:
         content = path.read_text(encoding="utf-8")
-        assert not text.HIDDEN.search(content), path
+        assert not HIDDEN.search(content), path
         if path.suffix == ".svg":
             ET.fromstring(content)
             assert "<script" not in content
@@ -139,5 +139,5 @@ def test_a_report_shows_hostile_names_as_text(hostile_run: Path, tmp_path: Path)
 def test_the_terminal_shows_hostile_names_as_text(hostile_run: Path, tmp_path: Path) -> None:
     done = fencepost_inside("report", str(hostile_run), "--json", cwd=tmp_path)
     assert done.returncode == 0
-    assert not text.HIDDEN.search(done.stdout + done.stderr)
+    assert not HIDDEN.search(done.stdout + done.stderr)
     assert json.loads(done.stdout)["machine"]["cpu_model"] == HOSTILE

@@ -12,23 +12,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fencepost.analysis import verdict
-from fencepost.analysis.verdict import Verdict, decide
+from fencepost.analysis.stats.verdict import (
+    REPORT_ERROR,
+    ROW_ERROR,
+    Decision,
+    Verdict,
+    bound_rank,
+    decide,
+    fewest_rounds,
+    holm_errors,
+)
 
 MARGIN = 0.01
 ratios = st.lists(st.floats(0.5, 2), min_size=1, max_size=80)
 
 
-def one(logs: npt.ArrayLike, margin: float = MARGIN, noise_floor: float = 0.0) -> verdict.Decision:
+def one(logs: npt.ArrayLike, margin: float = MARGIN, noise_floor: float = 0.0) -> Decision:
     return decide({"row": logs}, margin, noise_floor=noise_floor)["row"]
 
 
 @given(st.integers(1, 300), st.sampled_from([0.05, 0.01, 0.0083, 0.0005, 1e-6]))
 def test_a_bound_is_the_closest_that_keeps_its_error(n: int, error: float) -> None:
-    k = verdict.bound_rank(n, error)
+    k = bound_rank(n, error)
     assert k == 0 or stats.binom.cdf(k - 1, n, 0.5) <= error
     assert stats.binom.cdf(k, n, 0.5) > error
-    assert (k > 0) == (n >= verdict.fewest_rounds(error))
+    assert (k > 0) == (n >= fewest_rounds(error))
 
 
 @given(ratios, st.floats(0.001, 0.3))
@@ -75,7 +83,7 @@ def test_a_wider_margin_turns_no_same_into_changed(values: list[float]) -> None:
     ],
 )
 def test_holm_rejects_what_the_textbook_rejects(p_values: list[float], rejected: list[bool]) -> None:
-    errors = verdict.holm_errors(p_values, row=1.0, report=0.05)
+    errors = holm_errors(p_values, row=1.0, report=0.05)
     assert [p <= error for p, error in zip(p_values, errors, strict=True)] == rejected
 
 
@@ -83,7 +91,7 @@ def test_holm_rejects_what_the_textbook_rejects(p_values: list[float], rejected:
 def test_holm_is_step_down(p_values: list[float]) -> None:
     order = np.argsort(p_values, kind="stable")
     adjusted = np.maximum.accumulate([min(1.0, p_values[i] * (len(order) - step)) for step, i in enumerate(order)])
-    errors = verdict.holm_errors(p_values, row=1.0, report=0.05)
+    errors = holm_errors(p_values, row=1.0, report=0.05)
     for place, value in zip(order, adjusted, strict=True):
         if not math.isclose(value, 0.05):
             assert (p_values[place] <= errors[place]) == (value <= 0.05)
@@ -113,8 +121,8 @@ def test_wrong_claims_are_as_rare_as_promised(
         wrong_rows += found.count(Verdict.CHANGED)
         wrong_reports += Verdict.CHANGED in found
     # At the very edge of the margin half of the claims beyond it are right; the bound holds all the same.
-    assert stats.binomtest(wrong_rows, reports * rows, verdict.ROW_ERROR, "greater").pvalue > 1e-3
-    assert stats.binomtest(wrong_reports, reports, verdict.REPORT_ERROR, "greater").pvalue > 1e-3
+    assert stats.binomtest(wrong_rows, reports * rows, ROW_ERROR, "greater").pvalue > 1e-3
+    assert stats.binomtest(wrong_reports, reports, REPORT_ERROR, "greater").pvalue > 1e-3
 
 
 def test_a_true_effect_is_found_through_the_noise() -> None:

@@ -10,16 +10,17 @@ import pytest
 import synthetic
 from synthetic import Case
 
-from fencepost.analysis import estimate, warnings
-from fencepost.analysis.warnings import Kind
+from fencepost.analysis.report import warnings
+from fencepost.analysis.report.warnings import Kind, RunWarning
+from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench import schema
 
 QUIET = Case("plain/loop", ns=10, process_noise=0.0)
 
 
-def collect(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> dict[Kind, warnings.RunWarning]:
+def collect(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> dict[Kind, RunWarning]:
     options = {"unmeasurable": []} | options
-    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
+    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
     return {item.kind: item for item in warnings.collect(analysis)}
 
 
@@ -80,7 +81,7 @@ def test_a_core_clock_that_wanders(tmp_path: Path) -> None:
 
     slow = synthetic.round_table([Case("plain/loop", ns=10, core_hz=3e9)], 2, "run", 12, generator)
     pq.write_table(slow, schema.round_file(folder, 2))
-    found = {item.kind: item for item in warnings.collect(estimate.analyse(folder))}
+    found = {item.kind: item for item in warnings.collect(analyse(folder))}
     assert "from 3.0" in found[Kind.CLOCK_WANDERS].seen
 
 
@@ -106,6 +107,6 @@ def _changes(case: Case) -> dict[str, Any]:
 
 
 def test_flags_of_rows_are_kinds(tmp_path: Path) -> None:
-    analysis = estimate.analyse(synthetic.write_run(tmp_path / "run", [*ROWS.values()], rounds=3))
+    analysis = analyse(synthetic.write_run(tmp_path / "run", [*ROWS.values()], rounds=3))
     for flags in analysis.rows["flags"]:
         assert set(flags) <= {str(kind) for kind in Kind}

@@ -15,9 +15,11 @@ import pytest
 import runtime
 from runtime import any_cpu, tiny_plan, wait_for
 
-from fencepost.bench import runner, worker
+from fencepost.bench import worker
 from fencepost.bench.engine import backend_path
+from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.plan import Plan
+from fencepost.bench.runner import WORKER
 
 CPU = any_cpu()
 
@@ -40,7 +42,7 @@ def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
 def start(spec: dict[str, Any], output: Path) -> subprocess.Popen[bytes]:
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(runner.WORKER)], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.PIPE
+            [sys.executable, "-I", "-S", str(WORKER)], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.PIPE
         )
     assert process.stdin is not None
     process.stdin.write(json.dumps(spec).encode())
@@ -50,7 +52,7 @@ def start(spec: dict[str, Any], output: Path) -> subprocess.Popen[bytes]:
 
 def frames(output: Path) -> list[tuple[dict[str, Any], bytes, bytes]]:
     with output.open("rb") as file:
-        return list(runner.FrameReader(file.fileno()).read())
+        return list(FrameReader(file.fileno()).read())
 
 
 def run(patterns: list[str], tmp_path: Path, **changes: Any) -> list[tuple[dict[str, Any], bytes, bytes]]:
@@ -61,7 +63,7 @@ def run(patterns: list[str], tmp_path: Path, **changes: Any) -> list[tuple[dict[
 
 def test_the_worker_imports_nothing_but_the_standard_library(tmp_path: Path) -> None:
     code = (
-        f"import sys, runpy; runpy.run_path({str(runner.WORKER)!r})\n"
+        f"import sys, runpy; runpy.run_path({str(WORKER)!r})\n"
         "names = {name.partition('.')[0] for name in sys.modules}\n"
         "print(sorted(names - set(sys.stdlib_module_names) - {'__main__'}))"
     )
@@ -83,7 +85,7 @@ def test_frames_of_a_round(tmp_path: Path) -> None:
     record, samples, buckets = by_case[f"good/steady[size=2MiB,mode=plain]@cpu{CPU}"]
     assert record["status"] == "ok"
     assert record["metrics"][0] == 2097152
-    array = runner.decode_samples(runtime.fault_engine(), samples)
+    array = decode_samples(runtime.fault_engine(), samples)
     assert list(array["batch"]) == [0, 1]
     assert set(array["cpu_begin"]) == {CPU}
     assert all(array["operations"] > 0)
@@ -92,10 +94,10 @@ def test_frames_of_a_round(tmp_path: Path) -> None:
 
 def test_events_come_with_their_histogram(tmp_path: Path) -> None:
     record, samples, buckets = next(frame for frame in run(["good/events"], tmp_path) if frame[0]["kind"] == "case")
-    histogram = runner.decode_buckets(runtime.fault_engine(), buckets)
+    histogram = decode_buckets(runtime.fault_engine(), buckets)
     assert histogram["ticks"] == [100, 101, 102]
     assert sum(histogram["count"]) == record["events"]
-    assert set(runner.decode_samples(runtime.fault_engine(), samples)["ticks"]) == {101}
+    assert set(decode_samples(runtime.fault_engine(), samples)["ticks"]) == {101}
 
 
 def test_failing_cases_have_reasons_and_the_others_go_on(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
     )
     output = tmp_path / "frames"
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(runner.WORKER), str(output)],
+        [sys.executable, "-c", code, str(WORKER), str(output)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -183,7 +185,7 @@ def test_frames_are_read_as_they_grow(tmp_path: Path) -> None:
     data = (tmp_path / "frames").read_bytes()
     growing = tmp_path / "growing"
     with growing.open("wb") as writing, growing.open("rb") as reading:
-        reader = runner.FrameReader(reading.fileno())
+        reader = FrameReader(reading.fileno())
         got = []
         for start_at in range(0, len(data), 97):
             writing.write(data[start_at : start_at + 97])

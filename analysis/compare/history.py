@@ -17,41 +17,39 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
-from fencepost.analysis.controls import is_control
-from fencepost.analysis.estimate import FEWEST_PROCESSES, analyse, interval_of, records
-from fencepost.analysis.frame import Floats, map_runs
+from fencepost.analysis.runs.controls import is_control
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.medians import map_runs
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.stats.changes import (
+    COVERAGE,
+    FALSE_RATE,
+    FEWEST_RUNS,
+    beyond,
+    cut_interval,
+    find_cuts,
+    ratio_bounds,
+)
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, interval_of
 from fencepost.bench import schema
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
-FALSE_RATE = 0.01
-"""Chance that a row of which nothing changed shows a change, at most."""
-STEP_RATE = 0.009
-"""Of this, what is spent on steps; the rest is for stretches that come and go."""
-COVERAGE = 0.95
-FEWEST_RUNS = 10
-"""Of fewer, no cut can be told from chance at `FALSE_RATE`: ten have 252 ways to be cut in the middle."""
-FEWEST_IN_PART = 3
-"""Runs on each side of a cut: two that are slow together happen too often."""
-FEW_PERMUTATIONS, PERMUTATIONS = 199, 9999
-FAR_OUT = 5.0
-"""In median absolute deviations: 3.4 standard deviations of normal noise."""
-RESAMPLES = 999
 DEFAULT_FLOOR_PCT = 1.0
 """The margin of comparisons, in place of the noise floor where no run has an A/A row."""
+
+
 ALIKE = 0.25
 """A row moved with the machine where its step differs from the machine's by less than this share of it."""
+
+
 FEWEST_ALIKE = 4
 
 
@@ -281,7 +279,7 @@ def changes_of(series: Series, floor_pct: float = 0.0) -> list[Change]:
     ratio lies beyond `floor_pct` (per cent).
     """
     values = np.log(series.ns)
-    kept = _cuts(values, 0, len(values))
+    kept = find_cuts(values, 0, len(values))
     while True:
         # A level goes from one change to the next; where one falls below the floor, its neighbours' levels grow.
         edges = [0, *(cut for cut, _ in kept), len(values)]
@@ -289,119 +287,17 @@ def changes_of(series: Series, floor_pct: float = 0.0) -> list[Change]:
             _change(series, values, (edges[position], cut, edges[position + 2]), p)
             for position, (cut, p) in enumerate(kept)
         ]
-        small = [position for position, change in enumerate(changes) if not _beyond(change.low, change.high, floor_pct)]
+        small = [position for position, change in enumerate(changes) if not beyond(change.low, change.high, floor_pct)]
         if not small:
             return changes
         smallest = min(small, key=lambda position: abs(math.log(changes[position].ratio)))
         del kept[smallest]
 
 
-def _beyond(low: float, high: float, floor_pct: float) -> bool:
-    return low > 1 + floor_pct / 100 or high < 1 / (1 + floor_pct / 100)
-
-
-def _cuts(values: Floats, begin: int, end: int) -> list[tuple[int, float]]:
-    """Cuts of ``values[begin:end]`` with the p-value of each."""
-    part = values[begin:end]
-    if len(part) < FEWEST_RUNS:
-        return []
-    clipped = _clipped(part)
-    p = _chance(clipped, _best_score, STEP_RATE)
-    if p is not None:
-        cut = begin + FEWEST_IN_PART + int(np.argmax(_scores(clipped)))
-        return [*_cuts(values, begin, cut), (cut, p), *_cuts(values, cut, end)]
-    # A level that comes and goes may hide from a single cut: both its sides look alike.
-    p = _chance(clipped, _best_bump, FALSE_RATE - STEP_RATE)
-    if p is None:
-        return []
-    first, last = (begin + edge for edge in _bump(clipped))
-    inner = _cuts(values, first, last)
-    return [*_cuts(values, begin, first), (first, p), *inner, (last, p), *_cuts(values, last, end)]
-
-
-def _clipped(values: Floats) -> Floats:
-    """`values` with those far out drawn in, so that one run that went wrong neither makes nor hides a change."""
-    middle, spread = float(np.median(values)), float(stats.median_abs_deviation(values))
-    if spread == 0:
-        return values
-    clipped: Floats = np.clip(values, middle - FAR_OUT * spread, middle + FAR_OUT * spread)
-    return clipped
-
-
-def _scores(values: Floats, axis: int = -1) -> Floats:
-    """Absolute standard score of the sum before each cut; cuts go along the last axis, from `FEWEST_IN_PART` on."""
-    values = np.moveaxis(np.asarray(values, float), axis, -1)
-    n = values.shape[-1]
-    deviations = values - values.mean(axis=-1, keepdims=True)
-    size = np.arange(1, n)
-    # Variance of the sum of k of n numbers drawn without replacement.
-    spread = np.sqrt(size * (n - size) / (n * (n - 1)) * (deviations**2).sum(axis=-1, keepdims=True))
-    sums = np.abs(np.cumsum(deviations, axis=-1)[..., :-1])
-    scores = np.divide(sums, spread, out=np.zeros_like(sums), where=spread > 0)
-    kept: Floats = scores[..., FEWEST_IN_PART - 1 : n - FEWEST_IN_PART]
-    # Sums in another order differ in their last bits, and equal scores must be equal.
-    return np.round(kept, 9)
-
-
-def _best_score(values: Floats, axis: int = -1) -> Floats:
-    best: Floats = _scores(values, axis).max(axis=-1)
-    return best
-
-
-def _bumps(values: Floats) -> Iterator[tuple[int, Floats]]:
-    """Lengths of stretches with a part before and one after, and the standard scores of all of that length."""
-    n = values.shape[-1]
-    deviations = values - values.mean(axis=-1, keepdims=True)
-    total = (deviations**2).sum(axis=-1, keepdims=True)
-    sums = np.cumsum(deviations, axis=-1)[..., FEWEST_IN_PART - 1 : n - FEWEST_IN_PART]
-    for size in range(FEWEST_IN_PART, n - 2 * FEWEST_IN_PART + 1):
-        spread = np.sqrt(size * (n - size) / (n * (n - 1)) * total)
-        inside = np.abs(sums[..., size:] - sums[..., :-size])
-        yield size, np.round(np.divide(inside, spread, out=np.zeros_like(inside), where=spread > 0), 9)
-
-
-def _best_bump(values: Floats, axis: int = -1) -> Floats:
-    values = np.moveaxis(np.asarray(values, float), axis, -1)
-    best = np.zeros(values.shape[:-1])
-    for _, scores in _bumps(values):
-        best = np.maximum(best, scores.max(axis=-1))
-    return best
-
-
-def _bump(values: Floats) -> tuple[int, int]:
-    """Begin and end of the stretch with the best score."""
-    found = [(float(scores.max()), int(scores.argmax()), size) for size, scores in _bumps(values)]
-    _, begin, size = max(found)
-    return FEWEST_IN_PART + begin, FEWEST_IN_PART + begin + size
-
-
-def _chance(values: Floats, statistic: Callable[..., Floats], rate: float) -> float | None:
-    """Share of the permutations of `values` that score as well; None where it is above `rate`.
-
-    Few permutations tell most series from changed ones; only what passes is asked again, so that the rate holds.
-    """
-    p = 1.0
-    for permutations, enough in ((FEW_PERMUTATIONS, 10 * rate), (PERMUTATIONS, rate)):
-        result = stats.permutation_test(
-            (values,),
-            statistic,
-            permutation_type="pairings",
-            vectorized=True,
-            n_resamples=permutations,
-            batch=2000,
-            alternative="greater",
-            random_state=np.random.default_rng(1979),
-        )
-        p = float(result.pvalue)
-        if p > enough:
-            return None
-    return p
-
-
 def _change(series: Series, values: Floats, edges: tuple[int, int, int], p: float) -> Change:
     begin, cut, end = edges
     before, after = values[begin:cut], values[cut:end]
-    earliest, latest = _place(before, after)
+    earliest, latest = cut_interval(before, after)
     low, high = ratio_bounds(before, after)
     levels = (math.exp(interval_of(before).value), math.exp(interval_of(after).value))
     where = series.run
@@ -416,46 +312,6 @@ def _change(series: Series, values: Floats, edges: tuple[int, int, int], p: floa
         high,
         p,
     )
-
-
-def _place(before: Floats, after: Floats) -> tuple[int, int]:
-    """Interval of the cut: both levels are resampled and cut again."""
-    generator = np.random.default_rng(1979)
-    parts = [generator.choice(_clipped(part), (RESAMPLES, len(part))) for part in (before, after)]
-    scores = _scores(np.concatenate(parts, axis=1))
-    cuts = FEWEST_IN_PART + np.argmax(scores, axis=1)
-    low, high = np.quantile(cuts, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2), method="closest_observation")
-    return min(int(low), len(before)), max(int(high), len(before))
-
-
-def ratio_bounds(before: Floats, after: Floats) -> tuple[float, float]:
-    """Interval of the ratio of two levels, given as logarithms: all ratios that the Mann-Whitney test does not refuse.
-
-    Source: Lehmann, Nonparametrics (1975), section 2.6. The cut was chosen where the difference is large, so the ratio
-    is a little too far from 1; the interval does not know of that.
-    """
-    differences = np.sort((after[:, None] - before[None, :]).ravel())
-
-    def accepted(shift: float, side: Any) -> bool:
-        p = float(stats.mannwhitneyu(after - shift, before, alternative=side).pvalue)
-        return p > (1 - COVERAGE) / 2
-
-    def outermost(ordered: Floats, side: Any) -> float:
-        # Just beyond a difference the test sees one pair less on that side; p grows inwards, so the edge is bisected.
-        step = math.copysign(1e-12, ordered[-1] - ordered[0])
-        refused, taken = -1, len(ordered) - 1
-        while taken - refused > 1:
-            middle = (refused + taken) // 2
-            if accepted(float(ordered[middle]) + step, side):
-                taken = middle
-            else:
-                refused = middle
-        return float(ordered[taken])
-
-    if differences[0] == differences[-1]:
-        return math.exp(differences[0]), math.exp(differences[0])
-    low, high = outermost(differences, "greater"), outermost(differences[::-1], "less")
-    return math.exp(low), math.exp(high)
 
 
 # ---- the machine, or the row? ----
@@ -555,78 +411,3 @@ def _machine_as_json(machine: Machine) -> dict[str, Any]:
             for mark in machine.marks
         ],
     }
-
-
-MOST_PANELS = 8
-
-
-def draw(machine: Machine, path: Path) -> list[str]:
-    """Draw the rows that changed most, then controls, eight in all; returns their cases. `path` ends in .svg or .png.
-
-    Raises
-    ------
-    OSError
-        when it cannot be written.
-    """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    largest: dict[str, float] = {}
-    for change in machine.changes:
-        largest[change.case] = max(largest.get(change.case, 0), abs(math.log(change.ratio)))
-    order = sorted(machine.series, key=lambda one: (-largest.get(one.case, 0), not one.control))
-    shown = [one for one in order if one.case in largest or one.control][:MOST_PANELS] or order[:MOST_PANELS]
-    with mpl.rc_context({"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": "fencepost"}):
-        canvas = Figure(figsize=(9, 0.8 + 1.9 * len(shown)), layout="constrained")
-        legend = "shaded: where the change lies (95 %)"
-        if machine.marks:
-            legend += f"; dotted: made differently ({', '.join(dict.fromkeys(mark.what for mark in machine.marks))})"
-        canvas.suptitle(f"{machine.key}: {len(machine.runs)} runs\n{legend}", fontsize=10)
-        _draw_panels(canvas, machine, shown)
-        # Without a date two drawings of the same runs are the same file.
-        canvas.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
-    return [one.case for one in shown]
-
-
-def _draw_panels(canvas: Canvas, machine: Machine, shown: Sequence[Series]) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    from fencepost.analysis.figures import PALETTE
-
-    times: Any = np.array([run.created.replace(tzinfo=None) for run in machine.runs])
-    panels = canvas.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, one in zip(panels, shown, strict=True):
-        # A row with several modes has a median without an interval.
-        reach = np.nan_to_num(np.array([one.ns - one.low, one.high - one.ns]), nan=0.0)
-        axes.errorbar(times[one.run], one.ns, yerr=reach, fmt="o", ms=3, lw=1, color=PALETTE[0])
-        own = [change for change in machine.changes if change.case == one.case]
-        edges = [0, *(change.at for change in own), len(times)]
-        for position, (begin, end) in enumerate(itertools.pairwise(edges)):
-            level = own[position].before_ns if position < len(own) else own[-1].after_ns if own else None
-            if level is not None:
-                axes.plot([times[begin], times[end - 1]], [level, level], color=PALETTE[7], lw=1.5)
-        for change in own:
-            colour = PALETTE[1] if change.kind != "machine" else PALETTE[3]
-            # Between the last run before it and the first after it.
-            axes.axvspan(times[max(change.earliest - 1, 0)], times[change.latest], color=colour, alpha=0.2, lw=0)
-            axes.annotate(
-                f"{100 * (change.ratio - 1):+.2g} %" + (" (machine)" if change.kind == "machine" else ""),
-                (times[change.at], 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, -2),
-                textcoords="offset points",
-                va="top",
-                fontsize=8,
-                color=colour,
-                # A dotted line may stand right there.
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-            )
-        for mark in machine.marks:
-            axes.axvline(times[mark.at], color=PALETTE[7], ls=":", lw=1)
-        axes.set_title(one.case + (" (control)" if one.control else ""), fontsize=9, loc="left")
-        axes.set_ylabel("ns")
-        axes.margins(y=0.2)
-        axes.spines[["top", "right"]].set_visible(False)
-    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-    panels[-1].xaxis.set_major_locator(locator)
-    panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

@@ -15,12 +15,22 @@ from typing import Any
 
 import pandas as pd
 
-from fencepost.analysis.estimate import Analysis, Interval, interval_of, records
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.stats.interval import Interval, interval_of
 
 OURS = "ring/"
+
+
 PEERS = "peer/"
+
+
 ROUND_TRIP, SPSC, MPMC = "round trip", "SPSC", "MPMC 2 + 2 on two CPUs"
+
+
 RTE = "rte"
+
+
 _UNKNOWN = Interval(math.nan, math.nan, math.nan, 0.0, 0)
 
 

@@ -14,31 +14,22 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from fencepost.analysis import verdict as verdicts
-from fencepost.analysis.compare import Comparison, ComparisonError, NothingMeasuredError, Row, check_margin
-from fencepost.analysis.controls import is_control
-from fencepost.analysis.estimate import Analysis, analyse
-from fencepost.analysis.paired import core_hz
-from fencepost.analysis.steps import log_step, step_of_events
-from fencepost.analysis.verdict import ROW_ERROR, Decision, Verdict, bounds_at, fewest_rounds
+from fencepost.analysis.compare.sides import Comparison, ComparisonError, NothingMeasuredError, Row, check_margin
+from fencepost.analysis.runs.controls import is_control
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.paired import core_hz
+from fencepost.analysis.stats.resolution import log_step, step_of_events
+from fencepost.analysis.stats.verdict import (
+    ROW_ERROR,
+    Decision,
+    Verdict,
+    bounds_at,
+    fewest_rounds,
+    holm_errors,
+    why_never,
+)
 
 Floats = npt.NDArray[np.float64]
-
-_NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
-_FIRST_FACTS = (
-    "cpu_model",
-    "arch",
-    "kernel",
-    "microcode",
-    "hypervisor",
-    "governor",
-    "turbo",
-    "smt",
-    "thp",
-    "aslr",
-    "clocksource",
-    "mitigations",
-)
 
 
 @dataclass(frozen=True)
@@ -67,51 +58,12 @@ def steady(ns: Floats) -> Series:
     return Series(ns, np.zeros(len(ns)))
 
 
-@dataclass(frozen=True)
-class MachineComparison:
-    """Runs of several machines side by side: for each case one ratio a run, to the first; no verdicts. `differences`:
-    what differs between the machines, by name, one text a run.
-    """
-
-    runs: tuple[str, ...]
-    machines: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[Decision, ...]], ...]
-    """Case, unit, and for each further run its ratio to the first."""
-    differences: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """As ``--json`` prints it."""
-        return {
-            "runs": list(self.runs),
-            "machines": list(self.machines),
-            "rows": [
-                {
-                    "case": case,
-                    "unit": unit,
-                    "ratios": [
-                        {
-                            "ratio": item.ratio,
-                            "low": item.low,
-                            "high": item.high,
-                            "counter_step_pct": item.step * 100,
-                        }
-                        for item in ratios
-                    ],
-                }
-                for case, unit, ratios in self.rows
-            ],
-            "differences": {name: list(texts) for name, texts in self.differences.items()},
-            "notes": list(self.notes),
-        }
-
-
 def read_runs(folders: Sequence[Path]) -> list[Analysis]:
     """The runs to be compared.
 
     Raises
     ------
-    fencepost.analysis.frame.RunFolderError
+    fencepost.bench.schema.RunFolderError
         when one is damaged or of a newer schema.
     ComparisonError
         when there are fewer than two, when one is given twice, or has too few rounds.
@@ -179,7 +131,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     """
     check_margin(margin)
     notes: list[str] = []
-    different = _different_code(old, new)
+    different = different_code(old, new)
     if different and not anyway:
         raise ComparisonError(
             f"{old.run['id']} and {new.run['id']} were measured with {different}: a difference may be the code's; use "
@@ -187,7 +139,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         )
     if different:
         notes.append(f"the runs were measured with {different}: a difference may be the code's")
-    first, second = _series(old), _series(new)
+    first, second = series_of_run(old), series_of_run(new)
     common = [case for case in first if case in second]
     if not common:
         raise ComparisonError(
@@ -208,7 +160,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
     floor = _noise(old, new)
     decided = _decide_two({case: (first[case], second[case]) for case in rows}, margin, floor)
-    units = _units(old)
+    units = units_of_run(old)
     found = []
     for case in rows:
         decision = decided[case]
@@ -223,39 +175,12 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     return Comparison(margin, floor, tuple(found), controls=tuple(controls), notes=tuple(notes))
 
 
-def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
-    """Ratios of several machines' runs to the first one's, with 98 % intervals and no verdicts: a ratio of machines is
-    neither good nor bad. Raises `ComparisonError` when they have no kernel with the same parameters in common.
-    """
-    series = [{_place_free(run, case): (case, values) for case, values in _series(run).items()} for run in runs]
-    common = [name for name in series[0] if all(name in other for other in series[1:])]
-    if not common:
-        raise ComparisonError("the runs have no case in common; there is nothing to compare")
-    units = _units(runs[0])
-    rows = []
-    for name in common:
-        case, base = series[0][name]
-        ratios = []
-        for other in series[1:]:
-            values = other[name][1]
-            ratios.append(_decision(base, values, Verdict.UNDECIDED, ROW_ERROR))
-        rows.append((name, units[case], tuple(ratios)))
-    notes = [f"{run.run['id']}: {_different_code(runs[0], run)}" for run in runs[1:] if _different_code(runs[0], run)]
-    return MachineComparison(
-        tuple(str(run.run["id"]) for run in runs),
-        tuple(str(run.run["machine_key"]) for run in runs),
-        tuple(rows),
-        _differences(runs),
-        tuple(notes),
-    )
-
-
 def same_machine(runs: Sequence[Analysis]) -> bool:
     """Whether all runs are of one machine, by its key."""
     return len({run.run["machine_key"] for run in runs}) == 1
 
 
-def _different_code(old: Analysis, new: Analysis) -> str:
+def different_code(old: Analysis, new: Analysis) -> str:
     """In which way the machine code of two runs differs, as the end of a sentence; empty where it does not."""
     first, second = old.run["engine"], new.run["engine"]
     for name, words in (
@@ -272,7 +197,7 @@ def _different_code(old: Analysis, new: Analysis) -> str:
     return ""
 
 
-def _series(run: Analysis) -> dict[str, Series]:
+def series_of_run(run: Analysis) -> dict[str, Series]:
     """Per case the medians of its processes, where all are above 0; without twins and cases measured once."""
     rows = run.rows[run.rows["reason"].isna() & run.rows["twin_of"].isna() & ~run.rows["once"].astype(bool)]
     kinds = dict(zip(rows["case"], rows["kind"], strict=True))
@@ -302,7 +227,7 @@ def _series_of(run: Analysis, case: str) -> Floats:
     return values
 
 
-def _units(run: Analysis) -> dict[str, str]:
+def units_of_run(run: Analysis) -> dict[str, str]:
     return dict(zip(run.rows["case"], run.rows["unit"], strict=True))
 
 
@@ -367,26 +292,26 @@ def _noise(old: Analysis, new: Analysis) -> float:
 def _decide_two(pairs: Mapping[str, tuple[Series, Series]], margin: float, floor: float) -> dict[str, Decision]:
     """Verdicts on ratios of two runs; Holm over the rows as for rounds, with p-values from the bounds' own rule."""
     inner, outer = math.log1p(margin), math.log1p(max(margin, 0.0 if math.isnan(floor) else floor))
-    changed = dict(zip(pairs, verdicts.holm_errors([_p_beyond(*pair, outer) for pair in pairs.values()]), strict=True))
-    same = dict(zip(pairs, verdicts.holm_errors([_p_inside(*pair, inner) for pair in pairs.values()]), strict=True))
+    changed = dict(zip(pairs, holm_errors([_p_beyond(*pair, outer) for pair in pairs.values()]), strict=True))
+    same = dict(zip(pairs, holm_errors([_p_inside(*pair, inner) for pair in pairs.values()]), strict=True))
     found = {}
     for name, (old, new) in pairs.items():
         _, low, high = ratio_bounds(old, new, changed[name])
         if low > outer or high < -outer:
-            found[name] = _decision(old, new, Verdict.CHANGED, changed[name])
+            found[name] = decision_on(old, new, Verdict.CHANGED, changed[name])
             continue
         _, low, high = ratio_bounds(old, new, same[name])
         if outer <= inner and -inner < low and high < inner:
-            found[name] = _decision(old, new, Verdict.SAME, same[name])
+            found[name] = decision_on(old, new, Verdict.SAME, same[name])
             continue
         error = min(changed[name], same[name])
         n, least, step, middle = min(len(old), len(new)), two_sample_rounds(error), _step(old, new), _middle(old, new)
         more, reason = None, ""
         if step >= inner and abs(middle) <= outer + step:
-            reason = verdicts.why_never(middle, step, inner, outer)
+            reason = why_never(middle, step, inner, outer)
         elif n < least:
             more, reason = least - n, f"fewer than {least} rounds"
-        found[name] = _decision(old, new, Verdict.UNDECIDED, error, more, reason)
+        found[name] = decision_on(old, new, Verdict.UNDECIDED, error, more, reason)
     return found
 
 
@@ -408,45 +333,9 @@ def _p_inside(old: Series, new: Series, limit: float) -> float:
     return _smallest_error(old, new, lambda low, high: -limit < low and high < limit)
 
 
-def _decision(
+def decision_on(
     old: Series, new: Series, verdict: Verdict, error: float, more: int | None = 0, reason: str = ""
 ) -> Decision:
     shown = [math.exp(value) if math.isfinite(value) else math.nan for value in ratio_bounds(old, new, error)]
     n, step = min(len(old), len(new)), math.expm1(_step(old, new))
     return Decision(shown[0], shown[1], shown[2], verdict, n, error, more, reason, step)
-
-
-def _place_free(run: Analysis, case: str) -> str:
-    """A case's id without its CPUs where it has one placement only: CPU numbers of two machines have nothing in
-    common.
-    """
-    row = run.rows[run.rows["case"] == case].iloc[0]
-    bare = case.partition("@")[0]
-    relation = row["relation"]
-    alike = run.rows["case"].str.startswith(f"{bare}@") & run.rows["twin_of"].isna()
-    if int(alike.sum()) == 1:
-        return f"{bare} ({relation})" if relation else bare
-    return case
-
-
-def _differences(runs: Sequence[Analysis]) -> dict[str, tuple[str, ...]]:
-    """Facts of machine.json, one text a run, where they are not the same."""
-    names = dict.fromkeys(name for run in runs for name in (*_FIRST_FACTS, *run.machine) if name in run.machine)
-    found = {}
-    for name in names:
-        if name in _NOT_COMPARED:
-            continue
-        texts = tuple(_fact(run.machine.get(name)) for run in runs)
-        if len(set(texts)) > 1:
-            found[name] = texts
-    return found
-
-
-def _fact(value: Any) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={_fact(item)}" for name, item in value.items())[:200]
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_fact, value))[:200]
-    return str(value)[:200]

@@ -16,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from fencepost.analysis import verdict as verdicts
-from fencepost.analysis.estimate import interval_of
-from fencepost.analysis.frame import iter_rounds
-from fencepost.analysis.rounds import RowRounds, read_rows
-from fencepost.analysis.verdict import Verdict
+from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
+from fencepost.analysis.runs.rounds import iter_rounds
+from fencepost.analysis.stats.interval import interval_of
+from fencepost.analysis.stats.verdict import Verdict, decide
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
+
+
 TRUE_EFFECT = 0.02
 """What the rows of the self-check differ by that are not the same code."""
 
@@ -121,7 +122,7 @@ def check(folder: Path | str, rounds: int, margin: float) -> SelfCheck:
 
     Raises
     ------
-    fencepost.analysis.frame.RunFolderError
+    fencepost.bench.schema.RunFolderError
         when the folder is damaged or has no sides.
     """
     rows = read_rows(folder)
@@ -156,8 +157,8 @@ def judge_repeats(
         twins = [abs(math.expm1(float(np.nanmedian(part[row.name])))) for row in rows if row.twin]
         # As in fencepost ab, what differs must exceed what identical code showed. Identical code itself is judged
         # without that help.
-        plain = verdicts.decide(part, margin, steps=step)
-        helped = verdicts.decide(part, margin, noise_floor=max(twins, default=0.0), steps=step)
+        plain = decide(part, margin, steps=step)
+        helped = decide(part, margin, noise_floor=max(twins, default=0.0), steps=step)
         judged = {row.name: (plain if row.twin else helped)[row.name] for row in rows}
         alarms += any(judged[row.name].verdict is Verdict.CHANGED for row in rows if row.twin)
         for name, decision in judged.items():

@@ -11,16 +11,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.frame import Round, RunFolderError, iter_rounds
-from fencepost.analysis.steps import log_step, step_of_events
+from fencepost.analysis.runs.rounds import Round, iter_rounds
+from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.bench import schema
+from fencepost.bench.schema import RunFolderError
 
 Floats = npt.NDArray[np.float64]
 
 QUANTILE = 0.25
 """Of the batches of a visit. Gaps, neighbours and interrupts make batches longer, never shorter, so the lower quartile
 is the cost undisturbed as long as a quarter of the batches is; unlike the minimum it does not hang on one reading."""
+
+
 _COLUMNS = ("case", "ticks", "operations", "overhead_ticks", "involuntary", "flags")
+
+
 _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS["faulted"] | schema.FLAGS["low_overlap"]
 
 

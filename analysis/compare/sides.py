@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis import verdict as verdicts
-from fencepost.analysis.rounds import RowRounds, read_rows
-from fencepost.analysis.verdict import REPORT_ERROR, ROW_ERROR, Decision, Verdict, fewest_rounds
+from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
+from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, Decision, Verdict, decide, fewest_rounds
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -101,7 +100,7 @@ def compare_sides(folder: Path | str, margin: float) -> Comparison:
 
     Raises
     ------
-    fencepost.analysis.frame.RunFolderError
+    fencepost.bench.schema.RunFolderError
         when the folder is damaged or has no sides.
     NothingMeasuredError
         when no row was measured, or all batches of all rows were disturbed.
@@ -130,8 +129,8 @@ def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
     if not usable:
         raise NothingMeasuredError(f"no row of this comparison was measured: {_why(asked)}")
     noise = 0.0 if math.isnan(floor) else floor
-    judged = verdicts.decide({row.name: logs[row.name] for row in usable}, margin, noise_floor=noise, steps=steps)
-    own = verdicts.decide({row.name: logs[row.name] for row in rows if _is_control(row)}, margin, steps=steps)
+    judged = decide({row.name: logs[row.name] for row in usable}, margin, noise_floor=noise, steps=steps)
+    own = decide({row.name: logs[row.name] for row in rows if _is_control(row)}, margin, steps=steps)
     found = [_row(row, judged[row.name]) if row.name in judged else _unusable(row) for row in asked]
     notes = [
         f"{row.case}: {row.disturbed:.0%} of its batches were disturbed (switched out, moved, page faults)"

@@ -21,8 +21,8 @@ from logging.handlers import BufferingHandler
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeAlias
 
-if TYPE_CHECKING:  # importing it takes longer than all that stands here
-    from fencepost.analysis.figures import Figure
+if TYPE_CHECKING:
+    from fencepost.analysis.draw.figure import Figure
 
 Draw: TypeAlias = "Callable[[], Figure | None]"
 
@@ -32,6 +32,8 @@ WORTHWHILE = 8
 _PIPE = 1 << 20
 """Bytes that a pipe holds without a privilege (pipe(7)): every figure of a report, so that the fork never waits
 either."""
+
+
 _HEAD = 4
 """Bytes before each figure that tell its size."""
 

@@ -10,19 +10,37 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
-from fencepost.analysis.text import REPLACEMENT, visible
+from fencepost.analysis.text.escape import REPLACEMENT, visible
 
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+
+
 _GEOMETRY = {"d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points", "cx", "cy", "r", "transform"}
+
+
 _FONT = re.compile(r"font: ([\d.]+)px [^;]*")
+
+
 _FAMILY = re.compile(r"(?:^|; )font-family: [^;]*")
+
+
 _WEIGHT = re.compile(r"font: (\w+ )?(\w+) ([\d.]+)px [^;]*")
+
+
 _NO_XML = re.compile("[\ufffe\uffff]")
 """What XML does not allow beside what `visible` replaces (XML 1.0, section 2.2)."""
+
+
 _NOTHING = "fill:none;opacity:0"
+
+
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+
 _GIVEN = re.compile("(?:^|;)(?:fill:currentColor|text-anchor:start)(?=;|$)")
 """What holds for words anyway: the picture as a whole says it, or nobody need."""
+
+
 _SEGMENT = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 
 

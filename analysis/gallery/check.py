@@ -17,21 +17,42 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from fencepost.analysis import gallery
-from fencepost.analysis.estimate import Analysis, analyse
-from fencepost.analysis.exchange import CSV_NUMBERS
-from fencepost.analysis.frame import map_runs
-from fencepost.analysis.gallery import HEADLINE, LARGEST, NAME, PAGES, PUBLISHED, README, REPORT, STAMP, SUMMARY
-from fencepost.analysis.report import TEMPLATES
-from fencepost.analysis.text import HIDDEN, one_line
-from fencepost.analysis.trust import trust_verdict
+from fencepost.analysis.exchange.table import CSV_NUMBERS
+from fencepost.analysis.gallery.entry import (
+    HEADLINE,
+    LARGEST,
+    NAME,
+    PUBLISHED,
+    README,
+    REPORT,
+    STAMP,
+    SUMMARY,
+    folder_name,
+    published_folders,
+    readme,
+    refusals,
+    report_file,
+    summary,
+)
+from fencepost.analysis.gallery.pages import PAGES, build
+from fencepost.analysis.report.html import TEMPLATES
+from fencepost.analysis.report.trust import trust_verdict
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.medians import map_runs
+from fencepost.analysis.text.escape import HIDDEN, one_line
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
 
 AGAIN = "write the folder again with `fencepost publish`"
+
+
 NOT_PUBLISHED = ("runs", "ab", "selfcheck", ".gitkeep", ".gitignore")
 """What commands write below results by default, none of it under version control."""
+
+
 TOLERANCE = 1e-9
 """Relative: sums may be taken in another order by another version of a library, and nothing else may differ."""
+
+
 KeyOf = Callable[[Mapping[str, Any]], str]
 
 
@@ -47,7 +68,7 @@ def check_gallery(
     key_of
         from machine.json to the machine's key (`fencepost.bench.machine.machine_key`).
     private
-        words that must not stand in a run, as in `fencepost.analysis.gallery.refusals`.
+        words that must not stand in a run, as in `fencepost.analysis.gallery.entry.refusals`.
     reports
         whether to write every report again and compare its words; only reports of the same version can be equal.
     """
@@ -83,9 +104,9 @@ class _Work:
 
 
 def _check_pages(results: Path) -> list[str]:
-    pages, left_out = gallery.build(results)
+    pages, left_out = build(results)
     faults = list(left_out)
-    if not gallery.published_folders(results):
+    if not published_folders(results):
         return [
             f"{_shown(results / name)}: a page without any machine; remove it"
             for name in PAGES
@@ -117,7 +138,7 @@ def check_folder(
     except (ValueError, KeyError, TypeError, OverflowError, ArithmeticError) as error:
         # Types and ranges that the schemas let through and the estimates do not bear.
         return [f"{_shown(folder)}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)}); {AGAIN}"]
-    faults = [f"{_shown(folder)}/{sentence}" for sentence in gallery.refusals(analysis, private)]
+    faults = [f"{_shown(folder)}/{sentence}" for sentence in refusals(analysis, private)]
     faults += _check_identity(folder, analysis, key_of)
     if not faults:
         faults += _check_derived(folder, analysis)
@@ -174,7 +195,7 @@ def _check_identity(folder: Path, analysis: Analysis, key_of: KeyOf) -> list[str
             f"{_shown(folder / MACHINE_FILE)}: field key: {one_line(machine['key'], 60)!r}, its facts give {key!r}; "
             "the file was edited by hand, publish the run again"
         )
-    name = gallery.folder_name(run, machine)
+    name = folder_name(run, machine)
     if folder.name != name:
         faults.append(f"{_shown(folder)}: the name of the folder, but its run gives {one_line(name, 80)!r}; rename it")
     published = run.get(PUBLISHED)
@@ -207,10 +228,10 @@ def _same(told: object, value: float) -> bool:
 
 def _check_derived(folder: Path, analysis: Analysis) -> list[str]:
     faults = []
-    fault = _first_difference(folder / SUMMARY, gallery.summary(analysis))
+    fault = _first_difference(folder / SUMMARY, summary(analysis))
     if fault is not None:
         faults.append(fault)
-    if (folder / README).read_text(encoding="utf-8") != gallery.readme(analysis):
+    if (folder / README).read_text(encoding="utf-8") != readme(analysis):
         faults.append(
             f"{_shown(folder / README)}: not what {ROWS_FILE} gives; write it again with `fencepost publish --rewrite`"
         )
@@ -260,6 +281,8 @@ _FORBIDDEN = {
     ),
     *("animate", "animatemotion", "animatetransform", "set", "audio", "video", "source", "track", "math", "slot"),
 }
+
+
 _ADDRESSES = {
     "href",
     "xlink:href",
@@ -273,8 +296,14 @@ _ADDRESSES = {
     "background",
     "cite",
 }
+
+
 _INERT = ("application/json", "application/ld+json")
+
+
 _PICTURE = re.compile(r"data:image/(?:png|svg\+xml)[;,]|data:application/(?:json|gzip)[;,]")
+
+
 _STYLE = re.compile(r"@import|expression\s*\(|url\(\s*['\"]?(?!#|data:image/png)", re.IGNORECASE)
 
 
@@ -374,7 +403,7 @@ def _check_report(folder: Path) -> list[str]:
 def _check_report_words(folder: Path, analysis: Analysis) -> list[str]:
     rows = (folder / ROWS_FILE).read_bytes()
     again = _Page(own_scripts())
-    again.feed(gallery.report_file(analysis, rows).decode())
+    again.feed(report_file(analysis, rows).decode())
     told = _page(folder / REPORT).words
     for left, right in zip(told, again.words, strict=False):
         if left != right:

@@ -3,14 +3,14 @@
 A published folder, ``results/<date>-<machine key>/``, holds what was measured (``run.json``, ``machine.json``,
 ``rows.parquet``) and what follows from it (``summary.csv``, ``README.md``, ``report.html``). The pages over all folders
 (``results/README.md``, ``index.html``, ``compare.html``) are made of the summaries, so that two hundred machines take
-seconds; that the summaries follow from the rows is for `fencepost.analysis.gallery_check`.
+seconds; that the summaries follow from the rows is for `fencepost.analysis.gallery.check`.
 
-Whatever is read here may have come by a pull request of anybody: it is text, never markup (`fencepost.analysis.text`).
+Whatever is read here may have come by a pull request of anybody: it is text, never markup
+(`fencepost.analysis.text.escape`).
 """
 
 from __future__ import annotations
 
-import base64
 import csv
 import hashlib
 import io
@@ -28,19 +28,25 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis import report, topics
-from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, records
-from fencepost.analysis.exchange import CSV_COLUMNS, csv_row
-from fencepost.analysis.frame import read_run
-from fencepost.analysis.ladder import Rung
-from fencepost.analysis.reduced import encode_rows
-from fencepost.analysis.tables import DASH, nanoseconds, ns_with_bounds, plain, with_bounds
-from fencepost.analysis.text import cell, json_in_html, markdown, one_line
-from fencepost.analysis.trust import trust_verdict
+from fencepost.analysis.exchange.table import CSV_COLUMNS, csv_row
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.html import as_html
+from fencepost.analysis.report.trust import trust_verdict
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.model import read_run
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.rows_file import encode_rows
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES
+from fencepost.analysis.text.escape import cell, markdown, one_line
+from fencepost.analysis.text.numbers import ns_with_bounds, with_bounds
+from fencepost.analysis.topics.rungs import Rung
+from fencepost.analysis.topics.topic import known_topics
 from fencepost.bench import schema
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
 
 README, REPORT, SUMMARY = "README.md", "report.html", "summary.csv"
+
+
 LARGEST = {
     README: 1 << 20,
     REPORT: 4 << 20,
@@ -50,18 +56,25 @@ LARGEST = {
     ROWS_FILE: 16 << 20,
 }
 """The files of a published folder, and how many bytes each may have: some four times what a standard run writes."""
-INDEX, COMPARE = "index.html", "compare.html"
-PAGES = (README, INDEX, COMPARE)
+
+
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}-[a-z0-9]+(-[a-z0-9]+)*")
 """What a published folder may be called: nothing that a path, a page or a shell could take for something else."""
-PUBLISHED = "published"
-HEADLINE = "headline"
-SUMMARY_COLUMNS = (HEADLINE, *CSV_COLUMNS)
-STAMP = "fencepost-rows"
-MOST_MACHINES = 1000
 
-# Colours of the wall: one scale for all machines, so that they can be compared. From SMT siblings to another package.
-NEAREST_NS, FARTHEST_NS = 5.0, 500.0
+
+PUBLISHED = "published"
+
+
+HEADLINE = "headline"
+
+
+SUMMARY_COLUMNS = (HEADLINE, *CSV_COLUMNS)
+
+
+STAMP = "fencepost-rows"
+
+
+MOST_MACHINES = 1000
 
 
 class GalleryError(ValueError):
@@ -130,6 +143,8 @@ _PATH = re.compile(
     r"(?<![\w.:/\]])(?:-[A-Za-z])?"
     r"(~/|/(?!(?:sys|proc|dev|usr|build)\b|etc/default/grub(?![\w./-]))[\w.+-]+/[\w.+~-]|/root\b)[^\s\"',;]*"
 )
+
+
 _PERSONAL = {
     *(
         "pid",
@@ -196,7 +211,7 @@ def _texts(value: Any, place: str = "") -> Iterable[tuple[str, str, str]]:
 
 def rungs(analysis: Analysis) -> list[Rung]:
     """The headline numbers, cheapest first: those of the report's ladder."""
-    found = (step(analysis) for topic in topics.known_topics() for step in topic.ladder)
+    found = (step(analysis) for topic in known_topics() for step in topic.ladder)
     return sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns[0])
 
 
@@ -244,7 +259,7 @@ def derived_files(analysis: Analysis) -> dict[str, bytes]:
 
 def report_file(analysis: Analysis, rows: bytes) -> bytes:
     """report.html of a published folder; it names the SHA-256 of the rows that it was made of."""
-    page = report.as_html(report.build_document(analysis))
+    page = as_html(build_document(analysis))
     stamp = f'<meta name="{STAMP}" content="{hashlib.sha256(rows).hexdigest()}">'
     return page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{stamp}', 1).encode()
 
@@ -506,182 +521,3 @@ def _matrix(rows: Iterable[Mapping[str, str]]) -> tuple[npt.NDArray[np.float64] 
     for (a, b), value in pairs.items():
         ns[place[a], place[b]] = value
     return np.where(np.isnan(ns), ns.T, ns), cpus
-
-
-def heat_map(ns: npt.NDArray[np.float64]) -> str:
-    """A matrix as a PNG of one pixel a pair, in a data URI; pairs that were not measured are transparent."""
-    import matplotlib
-    from matplotlib.image import imsave
-
-    scale = np.log(np.clip(np.where(np.isfinite(ns), ns, 1.0), NEAREST_NS, FARTHEST_NS) / NEAREST_NS)
-    shade = scale / math.log(FARTHEST_NS / NEAREST_NS)
-    # cividis reads the same with every kind of colour blindness (Nunez et al., PLoS ONE 13(7), 2018); near is light.
-    pixels = (matplotlib.colormaps["cividis"](1 - shade) * 255).astype(np.uint8)
-    pixels[..., 3] = np.where(np.isfinite(ns), 255, 0)
-    sink = io.BytesIO()
-    imsave(sink, pixels, format="png")
-    return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode()
-
-
-@dataclass(frozen=True)
-class Column:
-    """A headline number as a column: its heading, and the unit that suits all machines."""
-
-    name: str
-    unit: str
-    scale: float
-
-    def said(self, entry: Entry) -> str:
-        """The figure of a machine in the column's unit, or a dash."""
-        found = entry.headlines.get(self.name)
-        return DASH if found is None else plain(found.ns / self.scale, 3)
-
-    def value(self, entry: Entry) -> str:
-        """The same in ns, to sort by; empty where there is none."""
-        found = entry.headlines.get(self.name)
-        return "" if found is None else repr(found.ns)
-
-    def whole(self, entry: Entry) -> str:
-        """The figure with its interval."""
-        found = entry.headlines.get(self.name)
-        return "not measured" if found is None else found.said
-
-
-def columns(entries: Sequence[Entry]) -> list[Column]:
-    """Headline numbers that any machine has, cheapest first, each in one unit for all."""
-    values: dict[str, list[float]] = {}
-    for entry in entries:
-        for name, figure in entry.headlines.items():
-            values.setdefault(name, []).append(figure.ns)
-    middle = {name: statistics.median(found) for name, found in values.items()}
-    units = {1.0: "ns", 1e3: "µs", 1e6: "ms"}
-    chosen = []
-    for name in sorted(middle, key=lambda name: (middle[name], name)):
-        scale = max((size for size in units if middle[name] >= size * 10), default=1.0)
-        chosen.append(Column(name, units[scale], scale))
-    return chosen
-
-
-def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
-    """The pages over all published folders, and one sentence for each folder that was left out.
-
-    Returns
-    -------
-    tuple
-        contents by file name (`PAGES`), and sentences.
-    """
-    entries, left_out = [], []
-    for folder in published_folders(results)[:MOST_MACHINES]:
-        try:
-            entries.append(read_entry(folder))
-        except (RunFolderError, OSError) as error:
-            left_out.append(f"{error}; left out of the gallery")
-    shown = columns(entries)
-    common = {
-        "entries": entries,
-        "columns": shown,
-        "count": len({entry.key for entry in entries}),
-        "nearest": nanoseconds(NEAREST_NS, 1),
-        "farthest": nanoseconds(FARTHEST_NS, 1),
-        "scale": heat_map(np.geomspace(NEAREST_NS, FARTHEST_NS, 64)[None, :]),
-    }
-    walls = {}
-    newest: dict[str, Entry] = {}
-    for entry in entries:  # newest first: of a machine that was published twice the wall shows the last
-        if entry.matrix is not None:
-            newest.setdefault(entry.key, entry)
-    for entry in newest.values():
-        assert entry.matrix is not None
-        walls[entry.name] = heat_map(entry.matrix)
-    pages = {
-        INDEX: _render("gallery.html.j2", "gallery.js", **common, walls=walls),
-        COMPARE: _render("compare.html.j2", "compare.js", **common, data=json_in_html(json.dumps(_data(entries)))),
-        README: _readme(entries, shown),
-    }
-    return {name: text.encode() for name, text in pages.items()}, left_out
-
-
-def _data(entries: Sequence[Entry]) -> dict[str, Any]:
-    """What compare.html embeds: names once, and per machine a flat list of value, low, high in ns."""
-
-    def flat(figures: Mapping[str, Figure], names: Sequence[str]) -> list[float | None]:
-        found: list[float | None] = []
-        for name in names:
-            figure = figures.get(name)
-            values = (figure.ns, figure.low, figure.high) if figure else (math.nan,) * 3
-            found += [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
-        return found
-
-    heads = [column.name for column in columns(entries)]
-    # A row that one machine alone has cannot be set beside anything.
-    count: dict[str, int] = {}
-    for entry in entries:
-        for name in entry.cases:
-            count[name] = count.get(name, 0) + 1
-    cases = sorted(name for name, number in count.items() if number > 1)
-    return {
-        "headlines": heads,
-        "cases": cases,
-        "machines": [
-            {
-                "name": entry.name,
-                "title": f"{entry.title}, {entry.cpus} CPUs, {entry.date}",
-                "facts": [entry.date, str(entry.cpus), entry.arch, entry.under, entry.trust],
-                "headlines": flat(entry.headlines, heads),
-                "cases": flat(entry.cases, cases),
-            }
-            for entry in entries
-        ],
-    }
-
-
-def _render(template: str, script: str, **values: Any) -> str:
-    """A page with its script, the only one that its policy lets a browser run."""
-    text = (report.TEMPLATES / script).read_text(encoding="utf-8")
-    values |= {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}
-    environment = report.environment()
-    environment.globals["trusted"] = _trusted
-    return environment.get_template(template).render(**values)
-
-
-def _trusted(text: str) -> Any:
-    """JSON that `json_in_html` made harmless, and scripts and data URIs of our own."""
-    from markupsafe import Markup
-
-    return Markup(text)
-
-
-def _readme(entries: Sequence[Entry], shown: Sequence[Column]) -> str:
-    machines = len({entry.key for entry in entries})
-    lines = [
-        "# Machines, measured",
-        "",
-        (
-            f"{len(entries)} {'run' if len(entries) == 1 else 'runs'} of {machines} "
-            f"{'machine' if machines == 1 else 'machines'}, newest first. Each figure is a median over processes; its "
-            "interval is in the machine's own page. [index.html](index.html) has the same table to be sorted and the "
-            "core-to-core maps side by side, [compare.html](compare.html) any two machines beside each other: open "
-            "them from a clone, they need no network."
-        ),
-        "",
-        "| machine | CPUs | measured | trust | " + " | ".join(f"{markdown(c.name)}, {c.unit}" for c in shown) + " |",
-        "|" + " --- |" * 4 + " ---: |" * len(shown),
-    ]
-    for entry in entries:
-        cells = [
-            f"[{markdown(entry.title)}]({entry.href}/README.md)",
-            str(entry.cpus),
-            entry.date,
-            markdown(entry.trust),
-            *(column.said(entry) for column in shown),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        (
-            "Add yours: `make bench`, then `fencepost publish latest`, and send what is new in this folder as a pull "
-            "request; [docs/gallery.md](../docs/gallery.md) says what is checked. `fencepost publish` writes this page."
-        ),
-        "",
-    ]
-    return "\n".join(lines)

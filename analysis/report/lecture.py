@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fencepost.analysis import claims, topics
-from fencepost.analysis.claims import Claim, Outcome, Verdict
-from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.report.sections import generic_topic
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
+from fencepost.analysis.topics.topic import known_topics
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Sentence:
 def sentences(analysis: Analysis) -> list[Sentence]:
     """Every claim with its verdict, in the order of the report's sections."""
     there = set(analysis.rows["kernel"].str.partition("/")[0]) if len(analysis.rows) else set()
-    known = {topic.name: topic for topic in topics.known_topics()}
+    known = {topic.name: topic for topic in known_topics()}
     found = []
-    for item, verdict in claims.verdicts(analysis):
-        topic = known.get(item.topic) or topics.generic_topic(item.topic)
+    for item, verdict in verdicts(analysis):
+        topic = known.get(item.topic) or generic_topic(item.topic)
         section = f"topic-{topic.slug}" if item.topic in there else ""
         found.append((topic.order, Sentence(item, verdict, section, topic.title)))
     return [sentence for _, sentence in sorted(found, key=lambda pair: pair[0])]

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fencepost.analysis import figures
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Box, Figure
-from fencepost.analysis.tables import DASH, Table, count, cpu_list, size, table
-from fencepost.analysis.topics.memory import caches
-from fencepost.analysis.trust import virtual
+from fencepost.analysis.draw import grids
+from fencepost.analysis.draw.figure import Box, Figure
+from fencepost.analysis.report.trust import virtual
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.machine import caches
+from fencepost.analysis.text.numbers import count, cpu_list, size
+from fencepost.analysis.text.table import DASH, Table, table
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, round_files
 
 _MACHINE_FACTS: tuple[tuple[str, str], ...] = (
@@ -164,7 +165,7 @@ def topology_figure(machine: Mapping[str, Any], cpus: Sequence[int]) -> Figure |
     )
     if efficient:
         described += " e: an efficiency core."
-    return figures.boxes(
+    return grids.boxes(
         "topology",
         "Which CPUs share what",
         described,

@@ -7,20 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from fencepost.analysis import derive, figures
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Figure, Point
-from fencepost.analysis.tables import (
-    Table,
-    bounds,
-    count,
-    nanoseconds,
-    ns_bounds,
-    ns_with_bounds,
-    plain,
-    table,
-    with_bounds,
-)
+from fencepost.analysis.draw.bars import forest
+from fencepost.analysis.draw.figure import Figure, Point
+from fencepost.analysis.runs.distances import is_distance
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records, remarks
+from fencepost.analysis.text.numbers import bounds, count, nanoseconds, ns_bounds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.table import Table, table
 
 
 def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
@@ -57,7 +50,7 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
         (row["case"], item["summary"] or name, _metric(item))
         for row in records(measured)
         for name, item in row["metrics"].items()
-        if not derive.is_distance(name)
+        if not is_distance(name)
     ]
     if metrics:
         found.append(
@@ -93,7 +86,7 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
         groups.append(variants.index(row["kernel"]))
         cells.append((label, ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]), remarks(row)))
     wide = points[0].value > 0 and points[-1].value > 20 * points[0].value
-    return figures.forest(
+    return forest(
         f"{slug}-rows",
         "All rows, cheapest first",
         f"From {points[0].label} at {nanoseconds(points[0].value, 3)} to {points[-1].label} at "
@@ -127,18 +120,6 @@ def estimates_table(caption: str, rows: pd.DataFrame) -> Table:
             for row in records(rows)
         ],
     )
-
-
-def remarks(row: Mapping[str, Any]) -> str:
-    """Flags of a row in words; modes with their shares."""
-    words = [name.replace("_", " ") for name in row["flags"] if name != "modes"]
-    if row["modes"]:
-        words.append("modes " + ", ".join(f"{nanoseconds(mode.ns, 3)} ({mode.share:.0%})" for mode in row["modes"]))
-    if row["twin_of"]:
-        words.append("A/A twin")
-    if row["paired"]:
-        words.append("less its control")
-    return "; ".join(words)
 
 
 def _metric(item: Mapping[str, Any]) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fencepost.analysis.estimate import Analysis, analyse, records
-from fencepost.analysis.rows import remarks
-from fencepost.analysis.tables import nanoseconds, ns_bounds, plain
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.row import records, remarks
+from fencepost.analysis.text.numbers import nanoseconds, ns_bounds, plain
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -66,7 +66,7 @@ def ladder_table(analysis: Analysis) -> RichTable | None:
     from rich.table import Table
     from rich.text import Text
 
-    from fencepost.analysis.report import ladder  # with matplotlib in its train: only long runs come here
+    from fencepost.analysis.report.headline import ladder
 
     found = ladder(analysis)
     if found is None:

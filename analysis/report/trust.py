@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fencepost.analysis.derive import core_clock_of_rounds, tick_hz
-from fencepost.analysis.estimate import FEWEST_PROCESSES, Analysis, records
-from fencepost.analysis.tables import DASH, Table, count, plain, table, with_bounds
+from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES
+from fencepost.analysis.text.numbers import count, plain, with_bounds
+from fencepost.analysis.text.table import DASH, Table, table
 
 TRUSTED_FLOOR_PCT = 1.0
+
+
 DOUBTFUL_FLOOR_PCT = 5.0
+
+
 GAPS_PCT = 10.0
 """A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
 

@@ -10,13 +10,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fencepost.analysis.derive import core_clock_of_rounds
-from fencepost.analysis.estimate import FEWEST_PROCESSES, NOISY_SHARE, Analysis
-from fencepost.analysis.tables import count, plain
+from fencepost.analysis.runs.clock import core_clock_of_rounds
+from fencepost.analysis.runs.estimate import NOISY_SHARE, Analysis
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES
+from fencepost.analysis.text.numbers import count, plain
 
 NOISE_FLOOR_PCT = 1.0
+
+
 LOST_PCT = 1.0
+
+
 CLOCK_SPREAD_PCT = 3.0
+
+
 TICK_SPREAD_PPM = 100.0
 
 

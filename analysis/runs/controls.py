@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fencepost.analysis.tables import size_bytes
+from fencepost.analysis.text.numbers import size_bytes
 
 SMALLEST_LEVEL_BYTES = 16 << 10
 """A chase in a ring of this size stays in the first-level cache of any machine."""

@@ -8,33 +8,33 @@ mood, and tests between batches call identical code different in most trials. So
 from __future__ import annotations
 
 import functools
-import itertools
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
 
-from fencepost.analysis.frame import Floats, Histogram, Reduced, map_runs, reduce_run
-from fencepost.analysis.steps import ordered_bounds
+from fencepost.analysis.runs.medians import map_runs, reduce_run
+from fencepost.analysis.runs.model import Histogram, Reduced
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, Interval, interval_of, median
+from fencepost.analysis.stats.modes import find_modes
 from fencepost.bench import schema
 
-COVERAGE = 0.95
-FEWEST_PROCESSES = 6
-"""The smallest n whose [min, max] covers the median with at least 95 %: 1 - 2 * 0.5**6 = 96.9 %."""
 NOISY_SHARE = 0.20
 """A larger share of disturbed batches marks a row as noisy."""
+
+
 CHAIN_RATIO = 3.0
+
+
 CHAIN_TOLERANCE = 0.05
 """Cycles are believed where a dependent imul (3 cycles) takes 3.0 +- 5 % of a dependent add (1 cycle)."""
-FEWEST_IN_MODE = 0.25
-"""Share of the processes below which a group is no mode; see `find_modes`."""
+
+
 ENGINE_METRICS: tuple[dict[str, str], ...] = (
     {
         "name": "raw_round_trip_ns",
@@ -46,31 +46,9 @@ ENGINE_METRICS: tuple[dict[str, str], ...] = (
     {"name": "control_ticks", "unit": "ticks", "summary": "the control alone"},
 )
 """Metrics that a case has whatever its kernel: the first two with several CPUs, the last two with a control."""
-MODE_DISTANCE = 0.02
-"""Modes closer than 2 % are not told apart: the interval shows them well enough."""
+
+
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
-
-
-class TooFewProcessesWarning(UserWarning):
-    """Fewer than six processes: no interval of the median reaches 95 %."""
-
-
-class Interval(NamedTuple):
-    """Median with the bounds of its interval (NaN where there is none), the coverage of these bounds and n."""
-
-    value: float
-    low: float
-    high: float
-    coverage: float
-    n: int
-
-
-class Mode(NamedTuple):
-    """One mode among process medians: the median of its members, their number and share of all."""
-
-    ns: float
-    processes: int
-    share: float
 
 
 @dataclass(frozen=True)
@@ -107,7 +85,7 @@ class Analysis:
 
     @property
     def processes(self) -> pd.DataFrame:
-        """Medians per process, see `fencepost.analysis.frame.process_medians`."""
+        """Medians per process, see `fencepost.analysis.runs.medians.process_medians`."""
         return self.reduced.processes
 
     @functools.cached_property
@@ -150,123 +128,6 @@ def analyse(folder: Path | str) -> Analysis:
     """Reduce and estimate one run folder. Raises `RunFolderError` where it is damaged."""
     reduced = reduce_run(folder)
     return Analysis(reduced, estimate_cases(reduced), noise_floor(reduced))
-
-
-def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a frame as dicts by column name."""
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-
-
-@functools.cache
-def interval_ranks(n: int, coverage: float = COVERAGE) -> tuple[int, float]:
-    """Rank k such that [k-th smallest, k-th largest] of n values covers the median, and the coverage reached.
-
-    The number of values below the median is binomial (n, 1/2), whatever the distribution, so the coverage is
-    ``1 - 2 P(B <= k - 1)``: the largest k that keeps it at `coverage` or more gives the narrowest symmetric interval. k
-    = 0 where even [min, max] does not reach it (n < 6 for 95 %). Source: David and Nagaraja, Order Statistics, 3rd ed.,
-    section 7.1.
-    """
-    rank, reached = 0, 0.0
-    for k in range(1, n // 2 + 1):
-        covered = float(1 - 2 * special.bdtr(k - 1, n, 0.5))
-        if covered < coverage:
-            break
-        rank, reached = k, covered
-    return rank, reached
-
-
-def median_interval(values: npt.ArrayLike, coverage: float = COVERAGE) -> Interval:
-    """Median and its order-statistic interval; needs no model of the distribution.
-
-    Parameters
-    ----------
-    values
-        shape (n,), one value a process, in any unit; NaN is left out.
-    coverage
-        least probability with which the interval holds the true median, between 0 and 1.
-
-    Returns
-    -------
-    Interval
-        in the unit of `values`. Six values give [min, max] (96.9 %), twenty give [6th, 15th] (95.9 %).
-
-    Warns
-    -----
-    TooFewProcessesWarning
-        when n is too small for `coverage`: the bounds are NaN.
-    """
-    array = np.asarray(values, float).ravel()
-    result = interval_of(array[~np.isnan(array)], coverage)
-    if math.isnan(result.low):
-        message = (
-            f"{result.n} processes give no {coverage:.0%} interval of the median; {FEWEST_PROCESSES} are "
-            "needed for 95 %"
-        )
-        warnings.warn(message, TooFewProcessesWarning, stacklevel=2)
-    return result
-
-
-def interval_of(values: Floats, coverage: float = COVERAGE, *, steps: npt.ArrayLike = 0.0) -> Interval:
-    """`median_interval` of values that hold no NaN, without its warning; its bounds allow for `steps`, by which each
-    value may be off whatever the others are (`fencepost.analysis.steps`).
-    """
-    n = len(values)
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0.0, 0)
-    ordered = np.sort(values)
-    middle = float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
-    rank, reached = interval_ranks(n, coverage)
-    if rank == 0:
-        return Interval(middle, math.nan, math.nan, 0.0, n)
-    return Interval(middle, *ordered_bounds(values, rank, steps), reached, n)
-
-
-def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
-    """Modes among process medians; a single one is an empty list.
-
-    Values are cut at their widest gaps into two or three groups. The groups are modes when
-
-    - each holds at least two processes and a quarter of all: fewer (some processes that a busy host slowed
-      down, say) do not reach the ranks that bound the interval, so it is still one of the others,
-    - the narrowest of these gaps is wider than the widest group, by a factor that falls with n (5 below 10 processes,
-      2.5 below 16, 1.5 below 30, then 1), because few values leave wide gaps by chance,
-    - neighbouring centres differ by more than 2 %, and by more than 1.5 times `resolution`, so that a coarse counter
-      makes no modes.
-
-    With these factors samples of one normal, log-normal or heavy-tailed (t with 3 degrees of freedom) distribution were
-    called modal in less than 2 % of trials at n = 6, 20 and 40; tests/test_estimate.py repeats that.
-
-    Parameters
-    ----------
-    values
-        shape (n,); fewer than six have no modes.
-    resolution
-        one step of what measured the values, in their unit.
-    """
-    x = np.sort(np.asarray(values, float).ravel())
-    x = x[~np.isnan(x)]
-    n = len(x)
-    if n < FEWEST_PROCESSES or x[-1] - x[0] <= MODE_DISTANCE * abs(x[0]):
-        return []
-    least = max(2, math.ceil(FEWEST_IN_MODE * n))
-    factor = 5.0 if n < 10 else 2.5 if n < 16 else 1.5 if n < 30 else 1.0
-    gaps = np.diff(x)
-    inner = gaps[least - 1 : n - least]
-    cuts_tried = [[int(np.argmax(inner)) + least]]
-    if n >= 3 * least:
-        cuts_tried.append(sorted(int(i) + 1 for i in np.argsort(gaps)[-2:]))
-    for cuts in cuts_tried:
-        edges = [0, *cuts, n]
-        sizes = [high - low for low, high in itertools.pairwise(edges)]
-        if min(sizes) < least:
-            continue
-        widest = max(x[high - 1] - x[low] for low, high in itertools.pairwise(edges))
-        if min(gaps[cut - 1] for cut in cuts) <= factor * widest:
-            continue
-        centres = [float(np.median(x[low:high])) for low, high in itertools.pairwise(edges)]
-        if all(b - a > max(MODE_DISTANCE * abs(a), 1.5 * resolution) for a, b in itertools.pairwise(centres)):
-            return [Mode(centre, size, size / n) for centre, size in zip(centres, sizes, strict=True)]
-    return []
 
 
 def pooled_quantiles(histogram: Histogram) -> dict[str, float]:
@@ -359,7 +220,7 @@ def estimate_cases(reduced: Reduced) -> pd.DataFrame:
     process measured beside the case, only where its chains read 3.0 +- 5 %. ``floor_ns``: the smallest batch.
     ``metrics``: name to dict of value, low, high, unit, summary and, for ticks, the same in ns. ``quantiles``: of event
     kernels, see `pooled_quantiles`. ``paired``: the time is an operation less its control; it may be negative and has
-    no floor. ``flags``: sorted names, see `fencepost.analysis.warnings`.
+    no floor. ``flags``: sorted names, see `fencepost.analysis.report.warnings`.
     """
     plan = reduced.run["plan"]
     frame = reduced.processes
@@ -403,6 +264,8 @@ _NUMBERS = (
     "disturbed_pct",
     "resolution_ns",
 )
+
+
 _EMPTY_ROW: dict[str, Any] = {
     **dict.fromkeys(_NUMBERS, math.nan),
     "rounds": 0,
@@ -446,7 +309,7 @@ def _estimate_case(
             return row | {"reason": str(columns["reason"][where[0]]), "flags": ["not_measurable"]}
         return row | {"reason": "no complete round holds this case", "flags": ["not_measured"]}
     ns = columns["ns"][good].astype(float)
-    resolution = _median(columns["resolution_ns"][good].astype(float))
+    resolution = median(columns["resolution_ns"][good].astype(float))
     modes = find_modes(ns, resolution)
     # An event is shown as it was read, with its quantiles; only a time per operation claims to be finer than a reading.
     steps = np.zeros(len(ns)) if case["kind"] == "events" else columns["resolution_ns"][good].astype(float)
@@ -463,7 +326,7 @@ def _estimate_case(
         flags.add("no_cycles")
     cycles_bounds = (
         (math.nan, math.nan)
-        if find_modes(cycles_values, resolution * _median(core) / 1e9)
+        if find_modes(cycles_values, resolution * median(core) / 1e9)
         else (cycles.low, cycles.high)
     )
     batches = columns["batches"][good].astype(float)
@@ -494,7 +357,7 @@ def _estimate_case(
         "cycles_high": cycles_bounds[1],
         # The smallest difference of all is no cost that was ever seen.
         "floor_ns": math.nan if row["paired"] else float(np.min(columns["floor_ns"][good])),
-        "core_hz": _median(core),
+        "core_hz": median(core),
         "rounds": len(good),
         "batches": int(batches.sum()),
         "disturbed_pct": disturbed * 100,
@@ -506,10 +369,6 @@ def _estimate_case(
         ),
         "quantiles": pooled_quantiles(histogram) if histogram is not None else None,
     }
-
-
-def _median(values: Floats) -> float:
-    return interval_of(values[np.isfinite(values)]).value
 
 
 def _metrics(

@@ -9,12 +9,10 @@ Units: ``*_ticks`` are ticks of the machine's counter, ``*_ns`` nanoseconds by t
 from __future__ import annotations
 
 import gc
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,120 +21,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from fencepost.analysis.runs.model import NOT_MEASURED, Histogram, Reduced, process_frame, read_run
+from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
+from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
-
-__all__ = [
-    "Histogram",
-    "Reduced",
-    "Round",
-    "RunFolderError",
-    "iter_rounds",
-    "load_batches",
-    "map_runs",
-    "process_medians",
-    "reduce_run",
-]
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 REDUCE_COLUMNS = ("case", "thread", "ticks", "operations", "overhead_ticks", "involuntary", "flags")
 """Columns that medians per process need; the others stay on disk."""
 
-_ARROW_TYPES: dict[str, pa.DataType] = {
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-}
+
 _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS["faulted"] | schema.FLAGS["low_overlap"]
+
+
 _SWITCHED = schema.FLAGS["switched"]
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round: its number, the checked record of its metadata, and the rows with the columns that were asked for."""
-
-    path: Path
-    number: int
-    record: dict[str, Any]
-    rows: pa.Table
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """All events of a case over all processes of a run: ascending `ticks`, how often each was seen, and the tick
-    rate.
-    """
-
-    ticks: Integers
-    count: Integers
-    tick_hz: float
-
-    @property
-    def ns(self) -> Floats:
-        """The values in nanoseconds, by the median rate of the processes (rates of one machine differ by parts per
-        million).
-        """
-        return np.asarray(self.ticks * (1e9 / self.tick_hz), np.float64)
-
-
-@dataclass(frozen=True)
-class Reduced:
-    """What a run folder comes to: see `reduce_run`."""
-
-    folder: Path
-    run: dict[str, Any]
-    machine: dict[str, Any]
-    processes: pd.DataFrame
-    workers: pd.DataFrame
-    histograms: dict[str, Histogram] = field(default_factory=dict)
-    series: dict[str, pd.DataFrame] = field(default_factory=dict)
-
-
-def iter_rounds(folder: Path | str, columns: Sequence[str] | None = None) -> Iterator[Round]:
-    """Complete rounds of a run folder in order, one in memory at a time.
-
-    Parameters
-    ----------
-    folder
-        a run folder.
-    columns
-        which of `fencepost.bench.schema.COLUMNS` to read; all by default.
-
-    Raises
-    ------
-    RunFolderError
-        naming file and field: a file is truncated, lacks a column, has one of the wrong type, or a record edited by
-        hand.
-    """
-    for number, path in schema.round_files(Path(folder)).items():
-        yield _read_round(path, number, tuple(columns or schema.COLUMNS))
-
-
-def load_batches(folder: Path | str) -> pd.DataFrame:
-    """All batches of one run: every column of the schema, and ``value_ticks``, ``value_ns`` per operation net of
-    overhead.
-
-    ``case`` is a categorical. For runs that fit into memory; `process_medians` has no such limit.
-    """
-    frames = []
-    for item in iter_rounds(folder):
-        frame = item.rows.to_pandas()
-        frame["case"] = frame["case"].astype("category")
-        frame["value_ticks"] = (frame["ticks"] - frame["overhead_ticks"]) / frame["operations"]
-        frame["value_ns"] = frame["value_ticks"] / item.record["worker"]["tick_hz"] * 1e9
-        frames.append(frame)
-    if not frames:
-        return pd.DataFrame({name: [] for name in (*schema.COLUMNS, "value_ticks", "value_ns")})
-    categories = pd.api.types.union_categoricals([frame["case"] for frame in frames]).categories
-    for frame in frames:
-        frame["case"] = frame["case"].cat.set_categories(categories)
-    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
-    return whole
 
 
 def process_medians(folders: Path | str | Iterable[Path | str], *, processes: int | None = None) -> pd.DataFrame:
@@ -203,7 +102,7 @@ def reduce_run(folder: Path | str) -> Reduced:
     """
     folder = Path(folder)
     if (folder / schema.ROWS_FILE).exists():
-        from fencepost.analysis.reduced import read_reduced
+        from fencepost.analysis.runs.rows_file import read_reduced
 
         return read_reduced(folder)
     run = read_run(folder)
@@ -218,8 +117,8 @@ def reduce_run(folder: Path | str) -> Reduced:
     series: dict[str, pd.DataFrame] = {}
     for number, path in schema.round_files(folder).items():
         columns = (*REDUCE_COLUMNS, "begin_ticks", "cpu_begin") if once and number == 1 else REDUCE_COLUMNS
-        item = _read_round(path, number, columns)
-        _check_belongs(item, run, planned)
+        item = read_round(path, number, columns)
+        check_belongs(item, run, planned)
         worker = item.record["worker"]
         workers.append({"round": number, **{name: value for name, value in worker.items() if name != "cpus"}})
         rows += _reduce_round(item, run["id"], planned)
@@ -270,199 +169,6 @@ def _series(item: Round, once: set[str]) -> dict[str, pd.DataFrame]:
             }
         )
     return found
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """`schema.read_run`, which is not asked about a document that is plainly right: for a thousand runs that is
-    worth it.
-    """
-    try:
-        document = json.loads((folder / schema.RUN_FILE).read_bytes())
-    except (OSError, ValueError):
-        document = None
-    if _run_plainly_right(document):
-        assert isinstance(document, dict)
-        return document
-    return schema.read_run(folder)
-
-
-def _run_plainly_right(document: Any) -> bool:
-    try:
-        plan, engine = document["plan"], document["engine"]
-        texts = [document[name] for name in ("id", "created_utc", "machine_key")]
-        texts += [plan["profile"], *document["command"], *document["versions"].values()]
-        texts += [engine[name] for name in ("arch", "compiler", "flags", "sha256")]
-        integers = [document["schema"], plan["seed"], plan["rounds"], plan["batches"], plan["batch_ns"], *plan["cpus"]]
-        dicts, lists = [document, plan, engine, document["versions"]], [document["command"], plan["cpus"]]
-        lists += [plan["cases"], plan["unmeasurable"]]
-        if "doctor" in document:
-            doctor = document["doctor"]
-            texts += [doctor["profile"], *(text for text in [doctor.get("best_change")] if text is not None)]
-            dicts, lists = [*dicts, doctor, *doctor["findings"]], [*lists, doctor["findings"]]
-            flags = [doctor["fit"], *(found["reboot"] for found in doctor["findings"])]
-            for found in doctor["findings"]:
-                texts += (found[name] for name in ("knob", "effect", "severity"))
-                texts += (found[name] for name in ("value", "change") if found[name] is not None)
-            if any(type(flag) is not bool for flag in flags):
-                return False
-        for case in plan["cases"]:
-            texts += (case["case"], case["kernel"], case["unit"], case.get("summary", ""))
-            texts += (text for text in (case.get("relation"), case["twin_of"]) if text is not None)
-            integers += case["values"]
-            integers += case["cpus"]
-            dicts += (case, case["parameters"], *case.get("metrics", ()))
-            lists += (case["values"], case["cpus"], case.get("metrics", []))
-            if type(case["once"]) is not bool or case["kind"] not in _KINDS or not case["cpus"]:
-                return False
-            if type(case.get("expected_ns", 0)) not in _NUMBERS:
-                return False
-            if not all(metric.keys() >= _METRIC_KEYS for metric in case.get("metrics", ())):
-                return False
-        for item in plan["unmeasurable"]:
-            texts += (item["case"], item["kernel"], item["unit"], item["reason"])
-            integers += item["cpus"]
-            dicts += (item, item["parameters"])
-            lists.append(item["cpus"])
-        least = min(plan["rounds"], plan["batches"], plan["batch_ns"]) if set(map(type, integers)) == {int} else 0
-        return (
-            document["schema"] == schema.SCHEMA_VERSION
-            and document["launcher"] in _LAUNCHERS
-            and least >= 1
-            and bool(plan["cpus"])
-            and set(map(type, texts)) == {str}
-            and set(map(type, dicts)) == {dict}
-            and set(map(type, lists)) == {list}
-        )
-    except (KeyError, TypeError, AttributeError):
-        return False
-
-
-_KINDS = ("loop", "events")
-_LAUNCHERS = ("taskset", "sched_setaffinity")
-_METRIC_KEYS = frozenset(("name", "unit", "summary"))
-
-
-def _read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
-    try:
-        # A buffer rather than a memory map: a file that shrinks while mapped would end the process with SIGBUS.
-        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
-        kinds = {field.name: field.type for field in file.schema_arrow}
-        text = (file.metadata.metadata or {}).get(schema.ROUND_KEY)
-    except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror or error}") from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise RunFolderError(
-            f"{path}: not a complete Parquet file ({_first_line(error)}); delete this round and run `fencepost run "
-            "--resume`"
-        ) from error
-    for name in columns:
-        if name not in kinds:
-            raise RunFolderError(f"{path}: column {name} is missing; this is not a round written by fencepost")
-        _check_type(path, name, kinds[name])
-    record = _record(path, text)
-    if record["round"] != number:
-        raise RunFolderError(f"{path}: field round: {record['round']} in the record, {number} in the name of the file")
-    try:
-        rows = file.read(columns=list(columns), use_threads=False)
-        if "case" in columns:  # names that are no UTF-8, indices beyond the dictionary
-            rows.column("case").validate(full=True)
-            if not pa.types.is_dictionary(kinds["case"]):
-                rows = rows.set_column(rows.column_names.index("case"), "case", rows.column("case").dictionary_encode())
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: rows cannot be read ({_first_line(error)}); the file is damaged") from error
-    for name in columns:
-        if rows.column(name).null_count:
-            raise RunFolderError(f"{path}: column {name} has {rows.column(name).null_count} empty values")
-    return Round(path, number, record, rows)
-
-
-def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
-    wanted = schema.COLUMNS[name]
-    if wanted == "dictionary":
-        text = kind.value_type if pa.types.is_dictionary(kind) else kind
-        fine = pa.types.is_string(text) or pa.types.is_large_string(text)
-    else:
-        fine = kind == _ARROW_TYPES[wanted]
-    if not fine:
-        raise RunFolderError(f"{path}: column {name} is of type {kind}, expected {wanted}")
-
-
-def _record(path: Path, text: bytes | None) -> dict[str, Any]:
-    # The validator costs more than reading the rows. A record whose every field is plainly right passes a short check;
-    # anything else goes to the validator, which has the words for what is wrong.
-    try:
-        document = json.loads(text) if text is not None else None
-    except ValueError:
-        document = None
-    record = document if _plainly_right(document) else schema.parse_round_record(path, text)
-    assert isinstance(record, dict)
-    worker = record["worker"]
-    if not worker["tick_hz"] > 0:
-        raise RunFolderError(f"{path}: field worker.tick_hz: {worker['tick_hz']} is not a rate")
-    for name, case in record["cases"].items():
-        histogram = case.get("histogram")
-        if histogram and len(histogram["ticks"]) != len(histogram["count"]):
-            raise RunFolderError(f"{path}: field cases.{name}.histogram: ticks and count differ in length")
-    return record
-
-
-_NUMBERS = (int, float)
-_NUMBERS_OR_NONE = frozenset((int, float, type(None)))
-
-
-def _plainly_right(document: Any) -> bool:
-    try:
-        if type(document["schema"]) is not int or document["schema"] != schema.SCHEMA_VERSION:
-            return False
-        if type(document["round"]) is not int or document["round"] < 1:
-            return False
-        if (
-            type(document["run"]) is not str
-            or type(document["started_utc"]) is not str
-            or type(document["order"]) is not list
-        ):
-            return False
-        worker = document["worker"]
-        if type(worker["tick_source"]) is not str or type(worker["cpus"]) is not list:
-            return False
-        if any(type(worker[name]) not in _NUMBERS for name in _WORKER_NUMBERS):
-            return False
-        if not set(map(type, document["order"])) <= {str} or not set(map(type, worker["cpus"])) <= {int}:
-            return False
-        for case in document["cases"].values():
-            reason = case["reason"]
-            if case["status"] not in _STATUS or not (reason is None or type(reason) is str):
-                return False
-            if type(case["elapsed_ns"]) not in _NUMBERS:
-                return False
-            numbers = [case["overhead_ticks"], case["core_hz"], case["chain_ratio"], *case["metrics"].values()]
-            numbers += [case.get("core_hz_before"), case.get("core_hz_after")]
-            numbers += [case.get("raw_before_ticks"), case.get("raw_after_ticks")]
-            if not set(map(type, numbers)) <= _NUMBERS_OR_NONE:
-                return False
-            if "events" in case and type(case["events"]) is not int:
-                return False
-            histogram = case.get("histogram")
-            if histogram is not None and not set(map(type, histogram["ticks"] + histogram["count"])) <= {int}:
-                return False
-    except (KeyError, TypeError, AttributeError):
-        return False
-    return True
-
-
-_STATUS = frozenset(("ok", "unsupported", "failed"))
-_WORKER_NUMBERS = ("tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms")
-
-
-def _check_belongs(item: Round, run: dict[str, Any], planned: dict[str, Any]) -> None:
-    if item.record["run"] != run["id"]:
-        raise RunFolderError(
-            f"{item.path}: field run: {item.record['run']!r}, but run.json has id {run['id']!r}; the round is of "
-            "another run"
-        )
-    stranger = next((name for name in item.record["cases"] if name not in planned), None)
-    if stranger is not None:
-        raise RunFolderError(f"{item.path}: field cases: {stranger!r} is not in the plan of run.json")
 
 
 def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[str, Any]]:
@@ -526,7 +232,7 @@ def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[s
                 "kernel": planned[name]["kernel"] if name in planned else name,
                 "status": case["status"],
                 "reason": case["reason"],
-                **(measured.get(name) or _NOT_MEASURED),
+                **(measured.get(name) or NOT_MEASURED),
                 "tick_hz": float(worker["tick_hz"]),
                 "core_hz": _float(case["core_hz"]),
                 "chain_ratio": _float(case["chain_ratio"]),
@@ -544,33 +250,6 @@ def _hand_over(case: Mapping[str, Any], measured: Mapping[str, float] | None, sc
     if math.isnan(raw) or measured is None:
         return {}
     return {"raw_round_trip_ns": raw, "xraw": measured["ns"] / raw}
-
-
-_MEASURED = ("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged", "disturbed", *schema.FLAGS)
-_NOT_MEASURED: dict[str, float] = {"batches": 0, **dict.fromkeys(_MEASURED, float("nan"))}
-_PROCESS_COLUMNS = (
-    "run",
-    "round",
-    "case",
-    "kernel",
-    "status",
-    "reason",
-    "batches",
-    *_MEASURED,
-    "tick_hz",
-    "core_hz",
-    "chain_ratio",
-    "metrics",
-    "elapsed_ns",
-)
-
-
-def process_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows, one a case and process, as the frame that `process_medians` describes."""
-    frame = pd.DataFrame(rows, columns=list(_PROCESS_COLUMNS))
-    for name in ("run", "case", "kernel", "status"):
-        frame[name] = frame[name].astype("category")
-    return frame
 
 
 def _medians(codes: npt.NDArray[np.int32], value: Floats) -> tuple[Floats, Floats, Integers, list[int]]:
@@ -603,7 +282,3 @@ def _medians(codes: npt.NDArray[np.int32], value: Floats) -> tuple[Floats, Float
 
 def _float(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

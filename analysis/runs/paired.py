@@ -12,20 +12,42 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from fencepost.analysis.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis, Interval, interval_of, records
+from fencepost.analysis.runs.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.stats.interval import Floats, Interval, pooled, quotient
 
-Floats = npt.NDArray[np.float64]
-UNKNOWN = Interval(math.nan, math.nan, math.nan, 0.0, 0)
+
+def ratio(analysis: Analysis, above: str, below: str) -> Interval:
+    """Ratio of the ns of two cases: per round, then median and interval over rounds. Rounds that lack one of them
+    are left out.
+    """
+    frame = analysis.processes
+    good = frame[frame["status"] == "ok"]
+    a, b = (good[good["case"] == case].set_index("round") for case in (above, below))
+    both = a.index.intersection(b.index)
+    events = {case["case"] for case in analysis.run["plan"]["cases"] if case["kind"] == "events"}
+    times, steps = ([side.loc[both, name].to_numpy(float) for side in (a, b)] for name in ("ns", "resolution_ns"))
+    return quotient(*times, *(step * (case not in events) for case, step in zip((above, below), steps, strict=True)))
+
+
+def per_process(analysis: Analysis, case: str, metric: str) -> Floats:
+    """A metric of a case, one value a process that knows it, shape (processes,)."""
+    return known_values(list(processes_of(analysis, [case])["metrics"]), metric)
+
+
+def known_values(processes: Sequence[Mapping[str, float]], metric: str) -> Floats:
+    values = np.array([process.get(metric, math.nan) for process in processes], float)
+    known: Floats = values[np.isfinite(values)]
+    return known
 
 
 @dataclass(frozen=True)
 class Grid:
     """Measured cases of a kernel: `rows` as `records` gives them, `ns` and `cycles` of shape (rounds, rows); NaN where
     a round lacks a case, and in `cycles` where its core clock is not to be believed. `steps`: by how many ns each of
-    `ns` may be off for the steps of the tick counter (`fencepost.analysis.steps`), 0 of event kernels.
+    `ns` may be off for the steps of the tick counter (`fencepost.analysis.stats.resolution`), 0 of event kernels.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -108,69 +130,3 @@ def core_hz(rows: pd.DataFrame) -> Floats:
     ratio = rows["chain_ratio"].to_numpy(float)
     believable = np.abs(ratio / CHAIN_RATIO - 1) <= CHAIN_TOLERANCE
     return np.where(believable, rows["core_hz"].to_numpy(float), math.nan)
-
-
-def pooled(values: npt.ArrayLike, steps: npt.ArrayLike = 0.0) -> Interval:
-    """Median and interval over the processes that know a value; nothing where that is half of them or less. `steps`: by
-    how much each value may be off for the steps of the tick counter, see `fencepost.analysis.steps`.
-    """
-    array = np.asarray(values, float).ravel()
-    known = np.isfinite(array)
-    off = np.broadcast_to(np.asarray(steps, float), array.shape)
-    off = np.where(np.isnan(off), 0.0, off)
-    return interval_of(array[known], steps=off[known]) if known.sum() * 2 > len(array) else UNKNOWN
-
-
-def quotient(above: Floats, below: Floats, above_steps: Floats, below_steps: Floats) -> Interval:
-    """Ratio of two series, paired by process, its bounds widened by the steps of both; processes in which the divisor
-    is not positive know none. Without bounds where the divisor may be nothing, for all that its steps say.
-    """
-    ratio = above / np.where(below > 0, below, math.nan)
-    least = np.asarray(below - below_steps, float)
-    # The farthest that (a + s) / (b - t) can lie from a / b.
-    off = (above_steps + np.abs(ratio) * below_steps) / np.where(least > 0, least, math.nan)
-    found = pooled(ratio, np.where(least > 0, off, math.inf))
-    return found if math.isfinite(found.high - found.low) else found._replace(low=math.nan, high=math.nan)
-
-
-def scaled(interval: Interval, factor: float) -> Interval:
-    """The interval of a figure times a positive number."""
-    return interval._replace(value=interval.value * factor, low=interval.low * factor, high=interval.high * factor)
-
-
-def crossings(x: Floats, y: Floats, level: float) -> tuple[float, float]:
-    """Where a line drawn through points first rises above `level`, and where it last falls below; NaN where it does
-    not. Shapes (points,); NaN in `y` are skipped.
-    """
-    known = np.isfinite(y)
-    x, above = x[known], (y - level)[known]
-    first = last = math.nan
-    for i in range(len(x) - 1):
-        a, b = above[i], above[i + 1]
-        at = float(x[i] + (x[i + 1] - x[i]) * a / (a - b)) if a != b else float(x[i])
-        if a <= 0 < b and math.isnan(first):
-            first = at
-        if a > 0 >= b:
-            last = at
-    return first, last
-
-
-def between(knee: Interval, x: Floats, widest: float) -> Interval:
-    """A knee on a logarithmic axis, no surer than the measured points around it allow: where these lie further apart
-    than the factor `widest`, they are the interval, and their middle the value.
-    """
-    lower, upper = x[x <= knee.value], x[x > knee.value]
-    if not knee.n or not len(lower) or not len(upper) or upper.min() <= widest * lower.max():
-        return knee
-    low, high = float(lower.max()), float(upper.min())
-    return Interval(math.sqrt(low * high), low, high, knee.coverage, knee.n)
-
-
-def above(interval: Interval, limit: float) -> bool:
-    """Whether the whole interval (the median alone, where there is none) lies above a limit."""
-    return (interval.value if math.isnan(interval.low) else interval.low) > limit
-
-
-def below(interval: Interval, limit: float) -> bool:
-    """Whether the whole interval (the median alone, where there is none) lies below a limit."""
-    return (interval.value if math.isnan(interval.high) else interval.high) < limit

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fencepost.analysis.frame import Histogram, Reduced, process_frame, read_run
+from fencepost.analysis.runs.model import Histogram, Reduced, process_frame, read_run
 from fencepost.bench import schema
 from fencepost.bench.schema import ROUND_KEY, ROWS_FILE, RunFolderError
 
@@ -27,7 +27,11 @@ _NUMBERS = (
     *("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged", "disturbed", *schema.FLAGS),
     *("tick_hz", "core_hz", "chain_ratio", "elapsed_ns"),
 )
+
+
 _POINT = pa.struct([("seconds", pa.float64()), ("ns", pa.float64()), ("cpu", pa.int32()), ("flags", pa.int32())])
+
+
 LAYOUT = pa.schema(
     [
         ("case", pa.dictionary(pa.int32(), pa.string())),
@@ -46,11 +50,17 @@ LAYOUT = pa.schema(
         ("values_ns", pa.list_(pa.float64())),
     ]
 )
-"""Columns of rows.parquet: those of `fencepost.analysis.frame.process_medians`, and what belongs to a whole case."""
+"""Columns of rows.parquet: those of `process_medians` in `fencepost.analysis.runs.medians`, and what belongs to a whole
+case.
+"""
 
 LARGEST_BYTES = 256 << 20
 """Of the columns before compression: a standard run has some 5 MB, and a small file can unfold to far more."""
+
+
 _STATUS = ("ok", "unsupported", "failed")
+
+
 _OPTIONAL_LISTS = ("events_ticks", "events_count", "series", "values_ns")
 
 

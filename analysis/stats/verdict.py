@@ -20,17 +20,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from fencepost.analysis.steps import ordered_bounds
+from fencepost.analysis.stats.resolution import ordered_bounds
 
 Floats = npt.NDArray[np.float64]
 
 ROW_ERROR = 0.01
 """Largest probability of a wrong claim on one row: *changed* where the true effect is within the margin, or *same*
 where it is beyond."""
+
+
 REPORT_ERROR = 0.05
 """Largest probability of any wrong claim of a kind in one report, over all its rows (Holm)."""
+
+
 POWER = 0.9
 """How probable a decision is with as many more rounds as an undecided row asks for, if those so far are typical."""
+
+
 MOST_ROUNDS = 100_000
 
 
@@ -88,7 +94,8 @@ def fewest_rounds(error: float) -> int:
 
 def bounds_at(logs: Floats, error: float, steps: npt.ArrayLike = 0.0) -> tuple[float, float]:
     """Order-statistic bounds of the median, each wrong with a probability of at most `error`; infinite where there are
-    too few values. `steps`: how far each value may be off whatever the others are, see `fencepost.analysis.steps`.
+    too few values. `steps`: how far each value may be off whatever the others are, see
+    `fencepost.analysis.stats.resolution`.
     """
     return ordered_bounds(logs, bound_rank(len(logs), error), steps)
 

@@ -7,13 +7,12 @@ machine cannot tell.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fencepost.analysis.estimate import Analysis
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.topics import modules
 
 SAME = 0.01
 """Margin within which two figures count as equal."""
@@ -80,8 +79,7 @@ def claim(
 
 def claims() -> tuple[Claim, ...]:
     """All claims: by module, and in a module in the order of the file."""
-    for item in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{item.name}")
+    modules("claims")
     return tuple(_CLAIMS)
 
 

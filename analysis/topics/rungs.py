@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fencepost.analysis.estimate import Analysis, records
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
 
 NOTHING = (math.nan, math.nan, math.nan)
 
@@ -24,7 +25,11 @@ class Rung:
 
 
 Step = Callable[[Analysis], Rung | None]
+
+
 Row = Mapping[str, Any]
+
+
 Pick = Callable[[Sequence[Row]], Row | None]
 
 

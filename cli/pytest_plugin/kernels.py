@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fencepost.bench.errors import FencepostError, MeasureError, RunInterruptedError, UsageError
-from fencepost.cli.pytest_rows import Row, Suite, measure, plan_of
+from fencepost.cli.pytest_plugin.rows import Row, Suite, measure, plan_of
 
 if TYPE_CHECKING:
     from fencepost.bench.catalog import Catalog, KernelInfo

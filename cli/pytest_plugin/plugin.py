@@ -1,7 +1,7 @@
 """Plugin for pytest: the suite and code of one's own as rows of pytest-benchmark. See docs/pytest.md.
 
 Every pytest of an environment with fencepost loads this module, so it imports nothing but pytest; what works is in
-`fencepost.cli.pytest_rows`, imported when a test asks for one of the fixtures.
+`fencepost.cli.pytest_plugin.rows`, imported when a test asks for one of the fixtures.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from fencepost.cli.pytest_rows import FencepostBenchmark, Row
+    from fencepost.cli.pytest_plugin.fixture import FencepostBenchmark
+    from fencepost.cli.pytest_plugin.rows import Row
 
 ROW = "fencepost_row"
+
+
 BENCHMARK = "fencepost_benchmark"
 
 
@@ -49,9 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a case of the plan."""
     if ROW in metafunc.fixturenames:
-        from fencepost.cli import pytest_rows
+        from fencepost.cli.pytest_plugin.rows import parameters
 
-        metafunc.parametrize(ROW, pytest_rows.parameters(metafunc.config), indirect=True)
+        metafunc.parametrize(ROW, parameters(metafunc.config), indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -59,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test its clock, by the mark that pytest-benchmark has for it."""
     for item in items:
         if BENCHMARK in getattr(item, "fixturenames", ()):
-            from fencepost.cli.pytest_rows import SampleClock
+            from fencepost.cli.pytest_plugin.replay import SampleClock
 
             mark = item.get_closest_marker("benchmark")
             options: dict[str, Any] = dict(mark.kwargs) if mark else {}
@@ -69,23 +72,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse options that pytest-benchmark looks at after the last row, where rows of ours are selected."""
     if any({ROW, BENCHMARK}.intersection(getattr(item, "fixturenames", ())) for item in session.items):
-        from fencepost.cli import pytest_rows
+        from fencepost.cli.pytest_plugin.rows import require_usable_options
 
-        pytest_rows.require_usable_options(session.config)
+        require_usable_options(session.config)
 
 
 @pytest.fixture
 def fencepost_row(request: pytest.FixtureRequest, benchmark: Any) -> Row:
     """A measured case of the suite. All selected ones are measured together, when the first is asked for."""
-    from fencepost.cli import pytest_rows
+    from fencepost.cli.pytest_plugin.rows import row
 
-    return pytest_rows.row(request, enabled=benchmark.enabled)
+    return row(request, enabled=benchmark.enabled)
 
 
 @pytest.fixture
 def fencepost_benchmark(request: pytest.FixtureRequest, benchmark: Any) -> FencepostBenchmark:
     """Times Python callables and C kernels with the tick counter, and hands the samples to pytest-benchmark."""
-    from fencepost.cli.pytest_rows import FencepostBenchmark
+    from fencepost.cli.pytest_plugin.fixture import FencepostBenchmark
 
     mark = request.node.get_closest_marker("benchmark")
     return FencepostBenchmark(benchmark, mark.kwargs["timer"], request)
@@ -94,9 +97,9 @@ def fencepost_benchmark(request: pytest.FixtureRequest, benchmark: Any) -> Fence
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """Add what a figure depends on to what pytest-benchmark stores; only sessions that save or compare come here."""
-    from fencepost.cli import pytest_rows
+    from fencepost.cli.pytest_plugin.rows import machine_facts
 
-    machine_info["fencepost"] = pytest_rows.machine_facts()
+    machine_info["fencepost"] = machine_facts()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -107,7 +110,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> Generator[None, object, ob
     import sys
 
     # Not imported: no test asked for anything of ours.
-    rows = sys.modules.get("fencepost.cli.pytest_rows")
+    rows = sys.modules.get("fencepost.cli.pytest_plugin.rows")
     if rows is None:
         return (yield)
     failed = False

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 
-from fencepost.analysis import predictor
-from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import above, below, grid
-from fencepost.analysis.tables import count, ns_with_bounds, plain, powers, size, with_bounds
-from fencepost.analysis.topics.branch import NOTES_CYCLES, ground
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.stats.interval import Interval, above, below
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, size, with_bounds
+from fencepost.analysis.topics.branch.figures import NOTES_CYCLES, ground
+from fencepost.analysis.topics.branch.measures import capacity, learning, loaded_penalties, penalties, quotient
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 
 LOW, HIGH = NOTES_CYCLES
+
+
 LEARNT = 1.5
 """The first meeting costs at least this many times the last where something was learnt."""
 
@@ -26,7 +29,7 @@ LEARNT = 1.5
 )
 def penalty(analysis: Analysis) -> Verdict:
     """The slope of cost on mispredictions, and the same where the condition has to be loaded first."""
-    items = predictor.penalties(analysis)
+    items = penalties(analysis)
     if not items:
         return Verdict(Outcome.NOT_MEASURABLE, "", "branch/penalty holds fewer than three numbers of coins.")
     ready = items[0]
@@ -37,7 +40,7 @@ def penalty(analysis: Analysis) -> Verdict:
             "How many cycles that is cannot be said: the core clock beside it is not believable.",
         )
     figure = f"{with_bounds(*ready.cycles[:3])} cycles with the condition in a register"
-    loaded = [item for item in predictor.loaded_penalties(analysis) if item.cycles.n]
+    loaded = [item for item in loaded_penalties(analysis) if item.cycles.n]
     said = ", ".join(f"{with_bounds(*item.cycles[:3])} from {size(item.size)}" for item in loaded)
     figure += f"; from a buffer: {said}" if loaded else ""
     where = ground(ready.counted) + f" The line fits with R² = {plain(ready.r_squared.value, 5)}."
@@ -78,7 +81,7 @@ def unlikely(analysis: Analysis) -> Verdict:
     table = grid(analysis, "branch/likely")
 
     def against_plain(hint: str, data: str) -> Interval:
-        return predictor.quotient(table, table.find(hint=hint, data=data), table.find(hint="plain", data=data))
+        return quotient(table, table.find(hint=hint, data=data), table.find(hint="plain", data=data))
 
     correct, wrong = against_plain("unlikely", "false"), against_plain("unlikely", "true")
     if not correct.n:
@@ -123,12 +126,12 @@ def unlikely(analysis: Analysis) -> Verdict:
 )
 def history(analysis: Analysis) -> Verdict:
     """First against last pass over the same random array, and the period at which a pattern is lost."""
-    lessons = [item for item in predictor.learning(analysis) if item.gain.n]
+    lessons = [item for item in learning(analysis) if item.gain.n]
     if not lessons:
         return Verdict(Outcome.NOT_MEASURABLE, "", "branch/learning holds fewer than two passes.")
     gains = ", ".join(f"n = {count(item.n)} ×{with_bounds(*item.gain[:3])}" for item in lessons)
     figure = f"first pass ÷ last pass: {gains}"
-    kept = predictor.capacity(analysis)
+    kept = capacity(analysis)
     if kept is not None and kept.knee.n:
         figure += f"; a repeated pattern is lost at {with_bounds(*kept.knee[:3])} outcomes"
     learnt = [item for item in lessons if above(item.gain, LEARNT)]
@@ -163,7 +166,7 @@ def sorted_data(analysis: Analysis) -> Verdict:
 
     def factor(form: str) -> Interval:
         random, ordered = (table.find(pattern=pattern, taken_pct=50, form=form) for pattern in ("random", "sorted"))
-        return predictor.quotient(table, random, ordered)
+        return quotient(table, random, ordered)
 
     branch, twin = factor("branch"), factor("cmov")
     if not branch.n:

@@ -7,24 +7,27 @@ import math
 
 import numpy as np
 
-from fencepost.analysis import figures, predictor
-from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.figures import Bar, Figure, Fit, Group, Series, Span
-from fencepost.analysis.ladder import Rung
-from fencepost.analysis.paired import grid
-from fencepost.analysis.tables import (
-    DASH,
-    SPACE,
-    count,
-    ns_with_bounds,
-    plain,
-    powers,
-    size,
-    table,
-    with_bounds,
+from fencepost.analysis.draw import bars as figures
+from fencepost.analysis.draw.figure import Bar, Figure, Fit, Group, Series, Span
+from fencepost.analysis.draw.lines import lines, regression
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.machine import caches
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, size, with_bounds
+from fencepost.analysis.text.table import DASH, SPACE, table
+from fencepost.analysis.topics.branch.measures import (
+    Penalty,
+    break_even,
+    capacity,
+    learning,
+    loaded_penalties,
+    penalties,
+    quotient,
+    taken_rates,
 )
-from fencepost.analysis.topics import Topic
-from fencepost.analysis.topics.memory import caches
+from fencepost.analysis.topics.rungs import Rung
+from fencepost.analysis.topics.topic import Topic
 
 NOTES_CYCLES = (10.0, 20.0)
 """What the notes say that a misprediction costs."""
@@ -47,14 +50,14 @@ def ground(counted: bool) -> str:
 
 def rate_figure(analysis: Analysis) -> Figure | None:
     """Cost by taken rate: random outcomes, the same sorted, and the branch-free twin, with the break-even marked."""
-    unit, found = predictor.taken_rates(analysis)
+    unit, found = taken_rates(analysis)
     random, twin = found.get(("random", "branch")), found.get(("random", "cmov"))
     if random is None or len(random.pct) < 3:
         return None
     drawn = {"random": random, "sorted": found.get(("sorted", "branch")), "branch-free": twin}
     marks, said = [], "The branch-free twin was not measured beside it."
     if twin is not None:
-        low, high = predictor.break_even(random, twin)
+        low, high = break_even(random, twin)
         marks = [(side.value, f"break-even {plain(side.value, 2)}{SPACE}%") for side in (low, high) if side.n]
         said = _break_even_said(low, high)
     top = int(np.nanargmax(random.cost))
@@ -79,7 +82,7 @@ def rate_figure(analysis: Analysis) -> Figure | None:
         )
         for pct in random.pct
     ]
-    return figures.lines(
+    return lines(
         "branch-rate",
         "What a jump costs, by how often it is taken",
         f"Random outcomes cost {plain(random.cost[0], 3)} {unit} an element where the jump is never taken, "
@@ -106,7 +109,7 @@ def _break_even_said(low: Interval, high: Interval) -> str:
 
 def penalty_figure(analysis: Analysis) -> Figure | None:
     """The line of block cost on mispredictions, and what it leaves over."""
-    found = predictor.penalties(analysis)
+    found = penalties(analysis)
     if not found:
         return None
     counted = any(item.counted for item in found)
@@ -122,7 +125,7 @@ def penalty_figure(analysis: Analysis) -> Figure | None:
         for item in found
     ]
     worst = max(found, key=lambda item: float(np.nanmax(np.abs(item.residual))))
-    return figures.regression(
+    return regression(
         "branch-penalty",
         "What one misprediction costs, as the slope of a line",
         "Blocks of 64 branches of which 0 to 64 are coins, the others always the same. One misprediction costs "
@@ -157,13 +160,13 @@ def penalty_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def _price(item: predictor.Penalty) -> str:
+def _price(item: Penalty) -> str:
     return f"{said_of(item.cycles)} cycles" if item.cycles.n else ns_with_bounds(*item.ns[:3])
 
 
 def loaded_figure(analysis: Analysis) -> Figure | None:
     """The price of a misprediction by where its condition comes from."""
-    found = [item for item in predictor.loaded_penalties(analysis) if item.ns.n]
+    found = [item for item in loaded_penalties(analysis) if item.ns.n]
     if not found:
         return None
     in_cycles = all(item.cycles.n for item in found)
@@ -172,13 +175,13 @@ def loaded_figure(analysis: Analysis) -> Figure | None:
     sizes = np.array([item.size for item in found])
     series = [Series("from a buffer", sizes, values[:, 0], values[:, 1], values[:, 2])]
     cells = [(size(item.size), said_of(item.cycles), ns_with_bounds(*item.ns[:3])) for item in found]
-    ready = next((item for item in predictor.penalties(analysis) if item.cycles.n or not in_cycles), None)
+    ready = next((item for item in penalties(analysis) if item.cycles.n or not in_cycles), None)
     if ready is not None:
         price = ready.cycles if in_cycles else ready.ns
         series.append(Series("in a register", sizes[[0, -1]], *(np.full(2, value) for value in price[:3])))
         cells.insert(0, ("in a register", said_of(ready.cycles), ns_with_bounds(*ready.ns[:3])))
     ticks = sizes if len(sizes) <= 5 else sizes[:: math.ceil(len(sizes) / 5)]
-    return figures.lines(
+    return lines(
         "branch-loaded",
         "What a misprediction costs when its condition has to be loaded first",
         "One misprediction costs "
@@ -208,7 +211,7 @@ def loaded_figure(analysis: Analysis) -> Figure | None:
 
 def capacity_figure(analysis: Analysis) -> Figure | None:
     """Steady cost by period, with the knee."""
-    item = predictor.capacity(analysis)
+    item = capacity(analysis)
     if item is None:
         return None
     knee = item.knee
@@ -223,7 +226,7 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
     ]
     if knee.n:
         cells.append(("knee, outcomes", said_of(knee)))
-    return figures.lines(
+    return lines(
         "branch-capacity",
         "How long a pattern the predictor keeps",
         f"A random pattern that repeats costs {plain(item.floor.value, 3)} {item.unit} an element with a period of "
@@ -243,7 +246,7 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
 
 def learning_figure(analysis: Analysis) -> Figure | None:
     """Cost by pass over the same array."""
-    found = predictor.learning(analysis)
+    found = learning(analysis)
     if not found:
         return None
     unit = found[0].unit
@@ -257,7 +260,7 @@ def learning_figure(analysis: Analysis) -> Figure | None:
         )
         for item in found
     ]
-    return figures.lines(
+    return lines(
         "branch-learning",
         "How an array that was random becomes known by heart",
         "; ".join(
@@ -297,7 +300,7 @@ def footprint_figure(analysis: Analysis) -> Figure | None:
         )
         columns[kind] = dict(known)
     dearest = max(series, key=lambda item: float(item.y[-1]))
-    return figures.lines(
+    return lines(
         "branch-footprint",
         "How many different jumps the machine keeps in mind",
         "; ".join(
@@ -341,7 +344,7 @@ def hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -
             place = found.find(**{parameter: word, "data": kind})
             if place is None:
                 continue
-            factor = predictor.quotient(found, place, found.find(**{parameter: control, "data": kind}))
+            factor = quotient(found, place, found.find(**{parameter: control, "data": kind}))
             bars.append(Bar(word, *found.bounds(place), colour=words.index(word)))
             cells.append((f"{word}, data {kind}", with_bounds(*found.bounds(place)), f"×{said_of(factor)}"))
             if word != control and kind != "random":
@@ -364,7 +367,7 @@ def hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -
 
 def mispredicted(analysis: Analysis) -> Rung | None:
     """The rung of a misprediction, its condition in a register."""
-    for item in predictor.penalties(analysis):
+    for item in penalties(analysis):
         if item.ns.n:
             return Rung("mispredict a branch, its condition in a register", item.case, item.ns[:3], item.cycles[:3])
     return None

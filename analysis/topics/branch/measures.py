@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial.polynomial import polyfit
 
-from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import Grid, between, core_hz, crossings, grid, pooled, processes_of, scaled
-from fencepost.analysis.tables import size_bytes
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import Grid, core_hz, grid, processes_of
+from fencepost.analysis.stats.curves import between, crossings
+from fencepost.analysis.stats.interval import Interval, pooled, scaled
+from fencepost.analysis.text.numbers import size_bytes
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,6 +25,8 @@ LOST = 1.5
 """A pattern counts as lost where its steady cost is this many times that of a learnt one; below, no knee is sought."""
 
 _BLOCK = re.compile(r"k(\d+)_ticks")
+
+
 _PASS = re.compile(r"pass(\d+)_ticks")
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fencepost.analysis import derive
-from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.runs.clock import tick_hz
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.clock.measures import core_clocks, core_series
 
 AGREE_PPM = 100.0
 
@@ -23,17 +24,17 @@ AGREE_PPM = 100.0
 )
 def turbo(analysis: Analysis) -> Verdict:
     """The core clock against the tick counter's constant rate, and its spread over states and time."""
-    clocks = [item for item in derive.core_clocks(analysis) if item.ghz.n]
+    clocks = [item for item in core_clocks(analysis) if item.ghz.n]
     if not clocks:
         return Verdict(Outcome.NOT_MEASURABLE, "", "The core clock could not be measured beside clock/core.")
-    ticks = derive.tick_hz(analysis).value / 1e9
+    ticks = tick_hz(analysis).value / 1e9
     usual = next((item for item in clocks if item.label == "warm"), clocks[0])
     value, low, high = (number / ticks for number in usual.ghz[:3])
     figure = f"core clock / tick rate = {with_bounds(value, low, high)}"
     said = ", ".join(f"{item.label} {plain(item.ghz.value, 3)} GHz" for item in clocks)
     values = [item.ghz.value for item in clocks]
     spread = max(values) / min(values) - 1
-    for series in derive.core_series(analysis):
+    for series in core_series(analysis):
         low, high = np.quantile(series.ghz, [0.01, 0.99])
         spread = max(spread, float(high / low - 1))
         said += (

@@ -6,12 +6,17 @@ import math
 
 import numpy as np
 
-from fencepost.analysis import derive, figures
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Figure, Point, Series
-from fencepost.analysis.ladder import first, step, with_values
-from fencepost.analysis.tables import bounds, case_label, count, nanoseconds, ns_with_bounds, plain, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw.bars import forest
+from fencepost.analysis.draw.figure import Figure, Point, Series
+from fencepost.analysis.draw.lines import ecdf, lines
+from fencepost.analysis.runs.clock import tick_hz
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.text.numbers import bounds, case_label, count, nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.clock.measures import BIAS_FROM, bias, core_clocks, core_series
+from fencepost.analysis.topics.rungs import first, step, with_values
+from fencepost.analysis.topics.topic import Topic
 
 
 def delta_figure(analysis: Analysis) -> Figure | None:
@@ -40,7 +45,7 @@ def delta_figure(analysis: Analysis) -> Figure | None:
         )
     if not series:
         return None
-    return figures.ecdf(
+    return ecdf(
         "clock-delta",
         "How far apart two readings of the clock in a row are",
         f"Share of differences at or below a time, for {len(series)} ways of reading; the further to the right, "
@@ -57,7 +62,7 @@ def delta_figure(analysis: Analysis) -> Figure | None:
 
 def _steps_remark(analysis: Analysis) -> str:
     quantum = float(analysis.reduced.workers["quantum_ticks"].median())
-    step = quantum / derive.tick_hz(analysis).value * 1e9
+    step = quantum / tick_hz(analysis).value * 1e9
     return (
         f"The counter moves in steps of {count(quantum)} ticks ({plain(step, 3)} ns), so the curves are stairs. "
         if quantum > 4
@@ -67,12 +72,12 @@ def _steps_remark(analysis: Analysis) -> str:
 
 def core_figure(analysis: Analysis) -> Figure | None:
     """GHz in the course of time."""
-    found = derive.core_series(analysis)
+    found = core_series(analysis)
     if not found:
         return None
     item = found[0]
     low, middle, high = (float(value) for value in np.quantile(item.ghz, [0.01, 0.5, 0.99]))
-    ticks = derive.tick_hz(analysis).value / 1e9
+    ticks = tick_hz(analysis).value / 1e9
     cells = [
         ("median", f"{plain(middle)} GHz"),
         ("1st percentile", f"{plain(low)} GHz"),
@@ -80,7 +85,7 @@ def core_figure(analysis: Analysis) -> Figure | None:
         ("tick counter", f"{plain(ticks)} GHz"),
         ("length", f"{plain(float(item.seconds[-1]), 3)} s, {len(item.ghz)} samples"),
     ]
-    return figures.lines(
+    return lines(
         "clock-core",
         "The core's clock in the course of time",
         f"Clock of the busy core every few milliseconds during {plain(float(item.seconds[-1]), 2)} s: median "
@@ -96,13 +101,13 @@ def core_figure(analysis: Analysis) -> Figure | None:
 
 def states_figure(analysis: Analysis) -> Figure | None:
     """The core clock by state."""
-    found = [item for item in derive.core_clocks(analysis) if item.ghz.n]
+    found = [item for item in core_clocks(analysis) if item.ghz.n]
     if not found:
         return None
-    ticks = derive.tick_hz(analysis)
+    ticks = tick_hz(analysis)
     points = [Point(item.label, item.ghz.value, item.ghz.low, item.ghz.high) for item in found]
     points.append(Point("tick counter", ticks.value / 1e9, ticks.low / 1e9, ticks.high / 1e9))
-    return figures.forest(
+    return forest(
         "clock-states",
         "The core's clock by what it did before, and the tick counter",
         "Median over processes and 95 % interval: "
@@ -143,7 +148,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
                 with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
             )
         )
-    return figures.forest(
+    return forest(
         "clock-cost",
         "What it costs to ask for the time",
         f"From {points[0].label} at {nanoseconds(points[0].value, 3)} to {points[-1].label} at "
@@ -160,7 +165,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
 
 def bias_figure(analysis: Analysis) -> Figure | None:
     """Windows around k multiplications, one line a pair of readings."""
-    found = derive.bias(analysis)
+    found = bias(analysis)
     if not found:
         return None
     # By what they end at, so that names and lines come in the same order.
@@ -178,12 +183,12 @@ def bias_figure(analysis: Analysis) -> Figure | None:
     ]
     slopes = [item.slope_cycles.value for item in found if math.isfinite(item.slope_cycles.value)]
     said = (
-        f"From {derive.BIAS_FROM} on, slopes lie between {plain(min(slopes), 3)} and {plain(max(slopes), 3)} cycles "
+        f"From {BIAS_FROM} on, slopes lie between {plain(min(slopes), 3)} and {plain(max(slopes), 3)} cycles "
         "per multiplication. "
         if slopes
         else ""
     )
-    return figures.lines(
+    return lines(
         "clock-bias",
         "How a window grows with the work in it, by the way its ends are read",
         f"Mean window around 0 to {int(found[0].k[-1])} dependent multiplications for {len(found)} pairs of "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import sharing
-from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.paired import above
-from fencepost.analysis.tables import count, with_bounds
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import above
+from fencepost.analysis.text.numbers import count, with_bounds
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.counter import measures
+from fencepost.analysis.topics.counter.measures import counter_points
 
 
 @claim(
@@ -18,13 +19,11 @@ from fencepost.analysis.tables import count, with_bounds
 )
 def sloppy(analysis: Analysis) -> Verdict:
     """Cost by threshold with several threads, and the error of readings against its bound."""
-    teams = [item for item in sharing.sloppy(analysis) if item.threads > 1]
+    teams = [item for item in measures.sloppy(analysis) if item.threads > 1]
     if not teams:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs two threads, each with a CPU of its own.")
     team = teams[-1]
-    points = [
-        point for point in sharing.counter_points(analysis) if point.name.startswith("sloppy") and point.bound > 0
-    ]
+    points = [point for point in counter_points(analysis) if point.name.startswith("sloppy") and point.bound > 0]
     figure = (
         f"{team.threads} threads: threshold {count(team.threshold[0])} costs ×{with_bounds(*team.gain[:3])} what "
         "threshold "

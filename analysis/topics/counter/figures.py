@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from fencepost.analysis import figures, sharing
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Bar, Figure, Group, Series
-from fencepost.analysis.ladder import alone, step
-from fencepost.analysis.paired import grid
-from fencepost.analysis.tables import DASH, count, ns_with_bounds, plain, powers, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw import bars as figures
+from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
+from fencepost.analysis.draw.lines import front, lines
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.runs.row import value_of
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, with_bounds
+from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.counter.measures import counter_points, sloppy
+from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
+from fencepost.analysis.topics.rungs import alone, step
+from fencepost.analysis.topics.topic import Topic
 
 
 def front_figure(analysis: Analysis) -> Figure | None:
     """Cost of an increment against the error of a quick reading."""
-    points = sharing.counter_points(analysis)
+    points = counter_points(analysis)
     if len(points) < 2:
         return None
     best = [point for point in points if point.front]
-    return figures.front(
+    return front(
         "counter-front",
         "What exactness costs: an increment against the error of a quick reading",
         f"Counters that one load reads, all threads counting. Nothing is cheaper and as exact as those joined: from "
@@ -51,17 +56,17 @@ def front_figure(analysis: Analysis) -> Figure | None:
 def increment_figure(analysis: Analysis) -> Figure | None:
     """All ways of counting, alone and with all threads."""
     found = grid(analysis, "counter/increment")
-    teams = sorted({len(row["cpus"]) for row in found.rows if row["relation"] != sharing.OVERSUBSCRIBED})
+    teams = sorted({len(row["cpus"]) for row in found.rows if row["relation"] != OVERSUBSCRIBED})
     if not teams or len(found.rows) < 2:
         return None
     groups, cells = [], []
     kinds = list(dict.fromkeys(str(row["parameters"].get("kind")) for row in found.rows))
     for size in dict.fromkeys((teams[0], teams[-1])):
-        rows = [row for row in found.rows if len(row["cpus"]) == size and row["relation"] != sharing.OVERSUBSCRIBED]
+        rows = [row for row in found.rows if len(row["cpus"]) == size and row["relation"] != OVERSUBSCRIBED]
         bars = []
         for row in sorted(rows, key=lambda row: float(row["ns"])):
             kind = str(row["parameters"].get("kind"))
-            lost = sharing.value_of(row, "lost_pct")
+            lost = value_of(row, "lost_pct")
             wrong = lost[0] > 0
             said = f"{plain(row['ns'], 3)}, loses {plain(lost[0], 2)} %" if wrong else ""
             bars.append(Bar(kind, row["ns"], row["ns_low"], row["ns_high"], 1 if kind == "racy" else 0, said))
@@ -71,7 +76,7 @@ def increment_figure(analysis: Analysis) -> Figure | None:
                     count(size),
                     ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
                     f"{with_bounds(*lost)} %" if wrong else "0",
-                    with_bounds(*sharing.value_of(row, "xraw")),
+                    with_bounds(*value_of(row, "xraw")),
                 )
             )
         groups.append(Group("one thread" if size == 1 else f"{size} threads", bars))
@@ -92,7 +97,7 @@ def increment_figure(analysis: Analysis) -> Figure | None:
 
 def sloppy_figure(analysis: Analysis) -> Figure | None:
     """Cost by threshold, one line a number of threads."""
-    found = sharing.sloppy(analysis)
+    found = sloppy(analysis)
     if not found:
         return None
     thresholds = found[0].threshold
@@ -110,7 +115,7 @@ def sloppy_figure(analysis: Analysis) -> Figure | None:
     ]
     most = found[-1]
     knee = f" From a threshold of {with_bounds(*most.knee[:3])} on it is less than twice that." if most.knee.n else ""
-    return figures.lines(
+    return lines(
         "counter-sloppy",
         "Counting alone, and telling the others only now and then",
         f"With {most.threads} threads an increment falls from {plain(most.ns[0], 3)} ns, each told at once, to "
@@ -144,13 +149,13 @@ def read_figure(analysis: Analysis) -> Figure | None:
             (
                 f"{row['parameters']['slots']} slots, {state}",
                 ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                with_bounds(*sharing.value_of(row, "writes_per_operation")),
+                with_bounds(*value_of(row, "writes_per_operation")),
             )
             for row in rows
         ]
     if not series or max(len(item.x) for item in series) < 2:
         return None
-    return figures.lines(
+    return lines(
         "counter-read",
         "What it costs to read a counter that is spread over slots, exactly",
         "; ".join(

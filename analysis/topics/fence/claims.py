@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import fences
-from fencepost.analysis.claims import Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.paired import above
-from fencepost.analysis.tables import ns_with_bounds, plain, with_bounds
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import above
+from fencepost.analysis.text.numbers import ns_with_bounds, plain, with_bounds
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.fence.measures import CONTEXTS, FULL, LEAST_NS, Cost, Costs, costs
 
 DIFFERENT = 2.0
 """Contexts differ where the dearest costs at least so many times the cheapest."""
+
+
 BARRIERS = (("mfence", "lock_add"), ("dsb_ish", "dmb_ish"), ("fence_rw_rw", "c11_fetch_add"))
 """Two full barriers to compare, by architecture."""
 
@@ -23,25 +25,25 @@ BARRIERS = (("mfence", "lock_add"), ("dsb_ish", "dmb_ish"), ("fence_rw_rw", "c11
 )
 def cost(analysis: Analysis) -> Verdict:
     """What a full barrier adds, by context, and the fence instruction against a locked operation."""
-    found = fences.costs(analysis)
-    full = [name for name in found.fences if name in fences.FULL]
+    found = costs(analysis)
+    full = [name for name in found.fences if name in FULL]
     pair = next((pair for pair in BARRIERS if set(pair) <= set(found.fences)), None)
     shown = list(pair) if pair else full[:1]
     if not shown:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs a full barrier and the row without a fence in one run.")
     figure = "; ".join(f"{name} {_by_context(found, name)}" for name in shown)
-    dear: list[fences.Cost] = []
-    free: list[fences.Cost] = []
+    dear: list[Cost] = []
+    free: list[Cost] = []
     for item in found.items.values():
         if item.fence in full and item.ns.n:
-            (dear if above(item.ns, fences.LEAST_NS) else free).append(item)
+            (dear if above(item.ns, LEAST_NS) else free).append(item)
     said = ""
     if pair:
         ratios = [(context, found.ratio(*pair, context)) for context in found.contexts]
         words = [
-            f"×{with_bounds(*ratio[:3])} {fences.CONTEXTS.get(context, context)}"
+            f"×{with_bounds(*ratio[:3])} {CONTEXTS.get(context, context)}"
             for context, ratio in ratios
-            if ratio.n and above(found.items[pair[1], context].ns, fences.LEAST_NS)
+            if ratio.n and above(found.items[pair[1], context].ns, LEAST_NS)
         ]
         said = f" {pair[0]} against {pair[1]}: {', '.join(words)}." if words else ""
     said += " Whether a program needs it is not shown here."
@@ -49,12 +51,12 @@ def cost(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.REFUTED, figure, f"No full barrier added anything in any context.{said}")
     worst, least = (choose(dear, key=lambda item: item.ns.value) for choose in (max, min))
     if free or worst.ns.value > DIFFERENT * least.ns.value:
-        hidden = sorted({fences.CONTEXTS.get(item.context, item.context) for item in free})
+        hidden = sorted({CONTEXTS.get(item.context, item.context) for item in free})
         names = sorted({item.fence for item in free})
         because = (
             f"It costs, but has no price of its own: from {ns_with_bounds(*least.ns[:3])} ({least.fence} "
-            f"{fences.CONTEXTS.get(least.context, least.context)}) to {ns_with_bounds(*worst.ns[:3])} ({worst.fence} "
-            f"{fences.CONTEXTS.get(worst.context, worst.context)}), "
+            f"{CONTEXTS.get(least.context, least.context)}) to {ns_with_bounds(*worst.ns[:3])} ({worst.fence} "
+            f"{CONTEXTS.get(worst.context, worst.context)}), "
             f"{plain(worst.ns.value / least.ns.value, 2)} times as much."
         )
         because += f" Nothing was seen of {', '.join(names)} {', '.join(hidden)}." if free else ""
@@ -62,12 +64,12 @@ def cost(analysis: Analysis) -> Verdict:
     return Verdict(Outcome.CONFIRMED, figure, f"It costs about the same in all contexts that were measured.{said}")
 
 
-def _by_context(found: fences.Costs, name: str) -> str:
+def _by_context(found: Costs, name: str) -> str:
     """Costs of a fence in its contexts, and `hidden` where nothing of it is seen."""
     words = []
     for context in found.contexts:
         item = found.items.get((name, context))
         if item is not None and item.ns.n:
-            seen = above(item.ns, fences.LEAST_NS)
+            seen = above(item.ns, LEAST_NS)
             words.append(f"{context.replace('_', ' ')} {ns_with_bounds(*item.ns[:3]) if seen else 'nothing'}")
     return ", ".join(words)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 import re
 
-from fencepost.analysis import fences, figures
-from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.figures import Bar, Figure, Group
-from fencepost.analysis.ladder import Rung
-from fencepost.analysis.paired import above
-from fencepost.analysis.tables import DASH, plain, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw import bars as figures
+from fencepost.analysis.draw.figure import Bar, Figure, Group
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import Interval, above
+from fencepost.analysis.text.numbers import plain, with_bounds
+from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.fence.measures import CONTEXTS, Cost, Costs, cheapest_full, costs
+from fencepost.analysis.topics.rungs import Rung
+from fencepost.analysis.topics.topic import Topic
 
 BARRIER_OF_THE_COMPILER = "compiler"
+
+
 NOTHING = 0.05
 """Below this, in cycles or ns, a cost whose interval holds 0 is written as 0."""
 
 
 def cost_figure(analysis: Analysis) -> Figure | None:
     """Bars of what each fence adds, by context."""
-    found = fences.costs(analysis)
+    found = costs(analysis)
     known = {key: item for key, item in found.items.items() if found.interval(item).n}
     if not known:
         return None
@@ -35,7 +39,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
             item = known.get((name, context))
             if item is not None:
                 bars.append(_bar(found.interval(item), item))
-        groups.append(Group(fences.CONTEXTS.get(context, context), bars))
+        groups.append(Group(CONTEXTS.get(context, context), bars))
     free = [name for name in found.fences if name not in dear]
     cells = [
         (
@@ -51,13 +55,13 @@ def cost_figure(analysis: Analysis) -> Figure | None:
         )
         for name in found.fences
     ]
-    barrier = fences.cheapest_full(found)
+    barrier = cheapest_full(found)
     return figures.bars(
         "fence-cost",
         "What a fence adds, by what is under way when it comes",
         (
             f"The cheapest full barrier, {barrier.fence}, adds {with_bounds(*found.interval(barrier)[:3], found.unit)} "
-            f"{fences.CONTEXTS.get(barrier.context, barrier.context)}. "
+            f"{CONTEXTS.get(barrier.context, barrier.context)}. "
             if barrier
             else ""
         )
@@ -72,7 +76,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
             f"{found.unit.capitalize()} that a fence adds, by context: the same turn without it is subtracted",
             (
                 "fence",
-                *(fences.CONTEXTS.get(context, context) for context in found.contexts),
+                *(CONTEXTS.get(context, context) for context in found.contexts),
                 *(["hidden in the chain"] * ("chain" in found.contexts)),
             ),
             cells,
@@ -84,7 +88,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def _shows(found: fences.Costs, name: str) -> bool:
+def _shows(found: Costs, name: str) -> bool:
     """Whether a fence costs more somewhere than telling the compiler alone, which is no instruction but keeps it from
     moving code.
     """
@@ -96,7 +100,7 @@ def _shows(found: fences.Costs, name: str) -> bool:
     return False
 
 
-def _bar(cost: Interval, item: fences.Cost) -> Bar:
+def _bar(cost: Interval, item: Cost) -> Bar:
     colour = 2 if item.fence.startswith("c11_") else 1 if re.match("lock_|xchg|cmpxchg", item.fence) else 0
     nothing = cost.value <= 0 or (math.isfinite(cost.low) and cost.low <= 0)
     if item.hidden_pct.n and item.context == "chain":
@@ -117,10 +121,10 @@ def _hidden(share: Interval) -> str:
 
 def barrier(analysis: Analysis) -> Rung | None:
     """The rung of the cheapest full barrier."""
-    item = fences.cheapest_full(fences.costs(analysis))
+    item = cheapest_full(costs(analysis))
     if item is None:
         return None
-    where = fences.CONTEXTS.get(item.context, item.context)
+    where = CONTEXTS.get(item.context, item.context)
     return Rung(f"full fence, the cheapest: {item.fence} {where}", item.case, item.ns[:3], item.cycles[:3])
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import Floats, Grid, above, grid, pooled, quotient
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import Grid, grid
+from fencepost.analysis.stats.interval import Floats, Interval, above, pooled, quotient
 
 CONTROL = "none"
+
+
 CONTEXTS = {
     "bare": "bare",
     "store_hit": "after a store that hits",
@@ -15,6 +18,8 @@ CONTEXTS = {
     "store_miss": "with store misses under way",
     "chain": "inside a chain of multiplications",
 }
+
+
 FULL = ("mfence", "c11_seq_cst", "lock_add", "xchg", "lock_inc", "lock_xadd", "dmb_ish", "dsb_ish", "fence_rw_rw")
 """Full barriers: nothing passes them in either direction. A locked operation on x86-64 is one (Intel SDM vol. 3, 9.2.3;
 AMD APM vol. 2, 7.4.2)."""

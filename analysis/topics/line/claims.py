@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import sharing
-from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.paired import above, below, grid
-from fencepost.analysis.tables import count, ns_with_bounds, plain, with_bounds
-from fencepost.analysis.topics.line import words
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.stats.interval import Interval, above, below
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.crowds import crowds, slope, step
+from fencepost.analysis.topics.line.figures import words
+from fencepost.analysis.topics.line.measures import relations, staircases
 
 FEWEST_CPUS = 8
 """With fewer there is no slope to speak of, only a step."""
@@ -23,10 +25,10 @@ FEWEST_CPUS = 8
 def cpus(analysis: Analysis) -> Verdict:
     """Slope by sharers from two threads on, and one-way costs by distance."""
     table = grid(analysis, "line/contended")
-    crowd = next(iter(sharing.crowds(table, "op", op="fetch_add", between=0)), None)
+    crowd = next(iter(crowds(table, "op", op="fetch_add", between=0)), None)
     if crowd is None:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs line/contended with op=fetch_add.")
-    most, ratio = sharing.step(table, crowd)
+    most, ratio = step(table, crowd)
     seen = (
         f"the one step that can be seen: {count(most)} threads cost each of them ×{with_bounds(*ratio[:3])} what "
         "one alone "
@@ -39,9 +41,9 @@ def cpus(analysis: Analysis) -> Verdict:
         return Verdict(
             Outcome.NOT_MEASURABLE, seen, f"needs {FEWEST_CPUS} CPUs to show a slope, this run had {count(has)}."
         )
-    rise = sharing.slope(table, crowd)
+    rise = slope(table, crowd)
     figure = f"each further thread adds {with_bounds(*rise[:3], 'ns')} to an operation (2 to {count(most)} threads)"
-    far = [item for item in sharing.relations(analysis, "load_store") if item.ns.n]
+    far = [item for item in relations(analysis, "load_store") if item.ns.n]
     by_distance = ", ".join(f"{words(item.name)} {ns_with_bounds(*item.ns[:3])}" for item in far)
     because = f"One way by distance: {by_distance}." if far else "Distances (line/pingpong) are not in this run."
     if above(rise, 0):
@@ -60,7 +62,7 @@ def cpus(analysis: Analysis) -> Verdict:
 )
 def whole_lines(analysis: Analysis) -> Verdict:
     """The distance at which false sharing ends, and how much it costs below."""
-    found = next((item for item in sharing.staircases(analysis) if item.op == "atomic_add"), None)
+    found = next((item for item in staircases(analysis) if item.op == "atomic_add"), None)
     if found is None or len(found.stride) < 2:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs op=atomic_add at several distances in one run.")
     figure = f"{count(found.stride[0])} against {count(found.stride[-1])} bytes: ×{with_bounds(*found.factor[:3])}"
@@ -91,8 +93,8 @@ def atomic(analysis: Analysis) -> Verdict:
     """The same instruction, alone and with as many threads as there are CPUs."""
     table = grid(analysis, "line/contended")
     steps: dict[str, tuple[int, Interval]] = {}
-    for crowd in sharing.crowds(table, "op", between=0):
-        most, ratio = sharing.step(table, crowd)
+    for crowd in crowds(table, "op", between=0):
+        most, ratio = step(table, crowd)
         if ratio.n:
             steps[crowd.name] = most, ratio
     if not steps:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from fencepost.analysis import figures, sharing
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Bar, Figure, Group, Series, Span
-from fencepost.analysis.ladder import Rung
-from fencepost.analysis.paired import grid
-from fencepost.analysis.tables import (
-    DASH,
-    count,
-    nanoseconds,
-    ns_with_bounds,
-    plain,
-    powers,
-    table,
-    thousands,
-    with_bounds,
-)
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw import bars as figures
+from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
+from fencepost.analysis.draw.grids import heat
+from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.runs.row import value_of
+from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, powers, thousands, with_bounds
+from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics import crowds as sharing
+from fencepost.analysis.topics.crowds import crowd_figure, on_own_cpus, step
+from fencepost.analysis.topics.line.measures import matrix, relations, staircases
+from fencepost.analysis.topics.rungs import Rung
+from fencepost.analysis.topics.topic import Topic
 
 BY_DEFINITION = "One way is half a round trip, by definition here."
+
+
 VARIANTS = ("load_store", "cas", "two_lines")
 
 
@@ -36,12 +34,12 @@ def words(name: str) -> str:
 
 def matrix_figure(analysis: Analysis) -> Figure | None:
     """One-way costs between CPUs in colours, and a row a relation as its table."""
-    found = sharing.matrix(analysis)
+    found = matrix(analysis)
     if found is None:
         return None
     cells = []
     for variant in VARIANTS:
-        for item in sharing.relations(analysis, variant):
+        for item in relations(analysis, variant):
             cells.append(
                 (
                     words(item.name),
@@ -59,7 +57,7 @@ def matrix_figure(analysis: Analysis) -> Figure | None:
         if found.pairs < found.all_pairs
         else ""
     )
-    return figures.heat(
+    return heat(
         "line-matrix",
         "From CPU to CPU: how long a cache line is on its way",
         f"{BY_DEFINITION} Between {nanoseconds(float(known.min()), 3)} and {nanoseconds(float(known.max()), 3)}, "
@@ -78,7 +76,7 @@ def matrix_figure(analysis: Analysis) -> Figure | None:
 
 def stride_figure(analysis: Analysis) -> Figure | None:
     """Cost of an access by the distance to the other CPU's word."""
-    found = [item for item in sharing.staircases(analysis) if len(item.stride) > 1]
+    found = [item for item in staircases(analysis) if len(item.stride) > 1]
     if not found:
         return None
     strides = sorted({float(stride) for item in found for stride in item.stride})
@@ -106,7 +104,7 @@ def stride_figure(analysis: Analysis) -> Figure | None:
         )
         for item in found
     ]
-    return figures.lines(
+    return lines(
         "line-stride",
         "Two words, two CPUs: how far apart they must lie",
         said,
@@ -133,64 +131,11 @@ def stride_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def crowd_figure(
-    name: str, title: str, description: str, caption: str, found: Sequence[sharing.Crowd], unit: str, *more: str
-) -> Figure | None:
-    """Cost by number of threads, fairness beneath, what is oversubscribed shaded. `more`: metrics for the table, as
-    ``name=heading``.
-    """
-    found = [item for item in found if len(item.threads) > 1]
-    if not found:
-        return None
-    own = max((float(item.threads[i]) for item in found for i in sharing.on_own_cpus(item)), default=math.nan)
-    most = max(float(item.threads[-1]) for item in found)
-    threads = sorted({float(number) for item in found for number in item.threads})
-    extra = [word.partition("=")[::2] for word in more]
-    cells = [
-        (
-            item.name.replace("_", " "),
-            count(item.threads[i]) + (" on fewer CPUs" if row["relation"] == sharing.OVERSUBSCRIBED else ""),
-            ns_with_bounds(item.ns[i], item.low[i], item.high[i]),
-            plain(item.fairness[i], 3),
-            with_bounds(*sharing.value_of(row, "xraw")),
-            *(with_bounds(*sharing.value_of(row, metric)) for metric, _ in extra),
-        )
-        for item in found
-        for i, row in enumerate(item.rows)
-    ]
-    # From the highest line down, so that names and lines come in the same order.
-    ordered = sorted(found, key=lambda item: -float(item.ns[-1]))
-    shade = (
-        [Span(math.sqrt(own * min(t for t in threads if t > own)), most * 1.1, "more threads than CPUs")]
-        if most > own
-        else []
-    )
-    values = np.concatenate([item.ns for item in found])
-    return figures.stacked(
-        name,
-        title,
-        description,
-        table(
-            caption,
-            ("", "threads", "time", "fairness", "÷ raw round trip", *(heading for _, heading in extra)),
-            cells,
-        ),
-        [Series(item.name.replace("_", " "), item.threads, item.ns, item.low, item.high) for item in ordered],
-        [Series(item.name, item.threads, item.fairness) for item in ordered],
-        x_label="threads (log)",
-        y_label=f"ns per {unit}" + (" (log)" if values.max() > 20 * values.min() else ""),
-        beneath_label="fairness",
-        x_ticks=threads if len(threads) <= 8 else threads[:: math.ceil(len(threads) / 8)],
-        y_scale="log" if values.max() > 20 * values.min() else "linear",
-        spans=shade,
-    )
-
-
 def contended_figure(analysis: Analysis) -> Figure | None:
     """Atomic operations on one line by the number of threads."""
     found = grid(analysis, "line/contended")
     crowds = sharing.crowds(found, "op", between=0)
-    steps = [(item.name, *sharing.step(found, item)) for item in crowds]
+    steps = [(item.name, *step(found, item)) for item in crowds]
     return crowd_figure(
         "line-contended",
         "One line, and more and more threads that want it",
@@ -226,7 +171,7 @@ def state_figure(analysis: Analysis) -> Figure | None:
                     (
                         f"{op}, {state}",
                         ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                        with_bounds(*sharing.value_of(row, "xraw")),
+                        with_bounds(*value_of(row, "xraw")),
                     )
                 )
         groups.append(Group(op, bars))
@@ -269,12 +214,12 @@ def read_mostly_figure(analysis: Analysis) -> Figure | None:
                     guard,
                     f"a write every {count(every)} reads" if every else "no writes",
                     ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                    with_bounds(*sharing.value_of(row, "reads_per_write_seen")),
+                    with_bounds(*value_of(row, "reads_per_write_seen")),
                 )
             )
     if not series:
         return None
-    return figures.lines(
+    return lines(
         "line-read-mostly",
         "What readers pay for one writer",
         f"{count(size)} threads, of which the last writes once after so many reads of its own: "
@@ -293,7 +238,7 @@ def read_mostly_figure(analysis: Analysis) -> Figure | None:
 
 def hand_over(analysis: Analysis) -> Rung | None:
     """The rung of a line's way to the nearest CPU."""
-    found = [item for item in sharing.relations(analysis, "load_store") if item.ns.n]
+    found = [item for item in relations(analysis, "load_store") if item.ns.n]
     if not found:
         return None
     item = found[0]
@@ -305,7 +250,7 @@ def contended(analysis: Analysis) -> Rung | None:
     """The rung of an atomic addition that all CPUs want."""
     found = grid(analysis, "line/contended")
     for item in sharing.crowds(found, "op", op="fetch_add", between=0):
-        own = sharing.on_own_cpus(item)
+        own = on_own_cpus(item)
         if own and item.threads[own[-1]] > 1:
             i = own[-1]
             label = f"atomic addition to a line that {count(item.threads[i])} threads want"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import litmus
-from fencepost.analysis.claims import Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.tables import count, plain, with_bounds
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.text.numbers import count, plain, with_bounds
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, rates
 
 
 @claim(
@@ -17,8 +17,8 @@ from fencepost.analysis.tables import count, plain, with_bounds
 )
 def reordering(analysis: Analysis) -> Verdict:
     """Weak outcomes without a fence, test by test; an exact bound where none was seen."""
-    plain_tests = [item for item in litmus.rates(analysis) if item.order == litmus.CONTROL]
-    plain_tests = [item for item in plain_tests if item.runner == litmus.RENDEZVOUS] or plain_tests
+    plain_tests = [item for item in rates(analysis) if item.order == CONTROL]
+    plain_tests = [item for item in plain_tests if item.runner == RENDEZVOUS] or plain_tests
     if not plain_tests:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs order=none in the run.")
     seen = [item for item in plain_tests if item.weak]

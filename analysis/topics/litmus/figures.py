@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from fencepost.analysis import figures, litmus
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Dot, Dots, Figure
-from fencepost.analysis.tables import DASH, count, plain, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw.bars import dots
+from fencepost.analysis.draw.figure import Dot, Dots, Figure
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.text.numbers import count, plain, with_bounds
+from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.litmus import measures
+from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, Rate
+from fencepost.analysis.topics.topic import Topic
 
 START = 1.0
 """Where the axis of rates begins, in a million trials: no run is long enough for a smaller bound."""
@@ -17,18 +20,18 @@ START = 1.0
 
 def rates_figure(analysis: Analysis) -> Figure | None:
     """Rates of weak outcomes by test and order; the table has every runner, with verdicts."""
-    found = litmus.rates(analysis)
+    found = measures.rates(analysis)
     if not found:
         return None
     groups = []
     for test in dict.fromkeys(item.test for item in found):
         mine = [item for item in found if item.test == test]
-        main = [item for item in mine if item.runner == litmus.RENDEZVOUS] or mine
+        main = [item for item in mine if item.runner == RENDEZVOUS] or mine
         # Other runners beside it for the control alone: how much the runner decides.
-        others = [item for item in mine if item not in main and item.order == litmus.CONTROL]
+        others = [item for item in mine if item not in main and item.order == CONTROL]
         groups.append(Dots(_heading(main), [_dot(item) for item in _grouped(main)] + [_dot(item) for item in others]))
-    seen = sorted({item.test for item in found if item.weak and item.order == litmus.CONTROL})
-    return figures.dots(
+    seen = sorted({item.test for item in found if item.weak and item.order == CONTROL})
+    return dots(
         "litmus-rates",
         "Outcomes that no interleaving explains, in a million trials",
         f"Seen without a fence: {', '.join(seen) or 'none'}. Dot: median over processes, thick its interval, thin "
@@ -58,12 +61,12 @@ def rates_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def _heading(rates: list[litmus.Rate]) -> str:
+def _heading(rates: list[Rate]) -> str:
     (test,) = {item.test for item in rates}
     return test if any(item.weak for item in rates) else f"{test}: never in any order"
 
 
-def _grouped(rates: list[litmus.Rate]) -> list[litmus.Rate]:
+def _grouped(rates: list[Rate]) -> list[Rate]:
     """Every order of a test that was weak in some; of one that never was, the order that was tried least."""
     if any(item.weak for item in rates):
         return rates
@@ -71,8 +74,8 @@ def _grouped(rates: list[litmus.Rate]) -> list[litmus.Rate]:
     return [replace(least, order="all orders" if len(rates) > 1 else least.order)]
 
 
-def _dot(item: litmus.Rate) -> Dot:
-    label = item.order if item.runner == litmus.RENDEZVOUS else f"{item.order}, {item.runner}"
+def _dot(item: Rate) -> Dot:
+    label = item.order if item.runner == RENDEZVOUS else f"{item.order}, {item.runner}"
     if not item.weak:
         return Dot(label, math.nan, bound=item.bound, said=f"none, < {plain(item.bound, 2)}")
     value, low, high = item.per_million[:3]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fencepost.analysis.claims import Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.sharing import value_of
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records, value_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 
 
 @claim(

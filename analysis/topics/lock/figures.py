@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import sharing
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Figure
-from fencepost.analysis.ladder import alone, step
-from fencepost.analysis.paired import grid
-from fencepost.analysis.tables import count, plain
-from fencepost.analysis.topics import Topic
-from fencepost.analysis.topics.line import crowd_figure
+from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.text.numbers import count, plain
+from fencepost.analysis.topics import crowds as sharing
+from fencepost.analysis.topics.crowds import crowd_figure
+from fencepost.analysis.topics.rungs import alone, step
+from fencepost.analysis.topics.topic import Topic
 
 METRICS = ("changes_per_operation=changes of owner per section", "longest_run=longest run of one owner")
 

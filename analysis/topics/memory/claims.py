@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fencepost.analysis.claims import Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.paired import grid
-from fencepost.analysis.sharing import value_of
-from fencepost.analysis.tables import ns_with_bounds, with_bounds
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.runs.row import value_of
+from fencepost.analysis.text.numbers import ns_with_bounds, with_bounds
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 
 ONE = 0.05
 """So far from 1 and from 0 may the faults a page be: what else a process does has some too."""

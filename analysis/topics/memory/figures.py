@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fencepost.analysis import figures
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Bar, Figure, Group, Series
-from fencepost.analysis.ladder import Pick, Row, step, with_values
-from fencepost.analysis.paired import grid
-from fencepost.analysis.rows import remarks
-from fencepost.analysis.sharing import value_of
-from fencepost.analysis.tables import nanoseconds, ns_with_bounds, size, size_bytes, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw.bars import bars
+from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
+from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.machine import caches
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.runs.row import records, remarks, value_of
+from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, size, size_bytes, with_bounds
+from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.rungs import Pick, Row, step, with_values
+from fencepost.analysis.topics.topic import Topic
 
 
 def chase_figure(analysis: Analysis) -> Figure | None:
@@ -56,7 +58,7 @@ def chase_figure(analysis: Analysis) -> Figure | None:
     powers = np.arange(math.floor(math.log2(sizes.min())), math.ceil(math.log2(sizes.max())) + 1)
     ticks = [float(2.0**power) for power in powers[:: max(1, math.ceil(len(powers) / 6))]]
     first, last = series[0], max(series, key=lambda item: item.x[-1])
-    return figures.lines(
+    return lines(
         "memory-chase",
         "A dependent load, by the size of what it walks through",
         f"From {nanoseconds(float(first.y[0]), 3)} at {size(float(first.x[0]))} to "
@@ -96,7 +98,7 @@ def fault_figure(analysis: Analysis) -> Figure | None:
         return None
     labels = [FIRST_TOUCH.get(str(row["parameters"].get("access")), "page") for row in rows]
     values = [float(row["ns"]) for row in rows]
-    return figures.bars(
+    return bars(
         "memory-fault",
         "The first touch of a page",
         "; ".join(f"{label}: {nanoseconds(value, 3)}" for label, value in zip(labels, values, strict=True))
@@ -123,25 +125,6 @@ def fault_figure(analysis: Analysis) -> Figure | None:
         x_scale="log",
         least=min(values) / 3,
     )
-
-
-def caches(machine: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Data and unified caches that machine.json states, as (``L1d``, bytes), smallest level first; nothing where it
-    states none.
-    """
-    found: dict[str, float] = {}
-    entries = machine.get("caches")
-    for entry in entries if isinstance(entries, Sequence) else ():
-        if not isinstance(entry, Mapping):
-            continue
-        kind, bytes_, level = (
-            str(entry.get("kind", entry.get("type", ""))).lower(),
-            entry.get("size_bytes"),
-            entry.get("level"),
-        )
-        if kind in ("data", "unified") and isinstance(bytes_, int | float) and bytes_ > 0:
-            found.setdefault(f"L{level}{'d' if kind == 'data' else ''}", float(bytes_))
-    return sorted(found.items())
 
 
 def _by_size(choose: Callable[..., Row]) -> Pick:

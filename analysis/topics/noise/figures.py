@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import figures
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Figure, Point
-from fencepost.analysis.tables import DASH, nanoseconds, plain, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw.bars import forest
+from fencepost.analysis.draw.figure import Figure, Point
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.text.numbers import nanoseconds, plain, with_bounds
+from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.topic import Topic
 
 
 def gaps_figure(analysis: Analysis) -> Figure | None:
@@ -27,7 +29,7 @@ def gaps_figure(analysis: Analysis) -> Figure | None:
     if not points:
         return None
     worst = max(points, key=lambda point: point.value)
-    return figures.forest(
+    return forest(
         "noise-gaps",
         "Share of its time that a busy thread loses, by CPU",
         f"A thread that does nothing but look at the clock loses up to {plain(worst.value, 3)} % of its time "

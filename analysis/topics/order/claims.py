@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import litmus
-from fencepost.analysis.claims import Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.tables import count, ns_with_bounds, plain
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import upper_bound
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.litmus.measures import CONTROL
+from fencepost.analysis.topics.order.measures import losses
 
 
 @claim(
@@ -17,8 +19,8 @@ from fencepost.analysis.tables import count, ns_with_bounds, plain
 )
 def barrier(analysis: Analysis) -> Verdict:
     """Losses without, with a bound for the loss with; and both prices."""
-    found = [item for item in litmus.losses(analysis) if item.algorithm == "peterson"]
-    without = next((item for item in found if item.order == litmus.CONTROL), None)
+    found = [item for item in losses(analysis) if item.algorithm == "peterson"]
+    without = next((item for item in found if item.order == CONTROL), None)
     fenced = [item for item in found if not item.may_lose]
     if without is None or not fenced:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs order=none and a full fence in one run.")
@@ -26,7 +28,7 @@ def barrier(analysis: Analysis) -> Verdict:
     figure = (
         f"without: {count(without.lost)} of {count(without.sections)} additions lost, {ns_with_bounds(*without.ns)} a "
         f"section; with a full fence: {count(sum(item.lost for item in fenced))} of {count(sections)} lost (at most "
-        f"{plain(litmus.upper_bound(sections) * 1e6, 2)} in a million), "
+        f"{plain(upper_bound(sections) * 1e6, 2)} in a million), "
         + ", ".join(f"{item.order} {ns_with_bounds(*item.ns)}" for item in fenced)
     )
     if any(item.lost for item in fenced):

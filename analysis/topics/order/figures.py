@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import figures, litmus
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Bar, Figure, Group
-from fencepost.analysis.tables import count, ns_with_bounds, plain, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw import bars as figures
+from fencepost.analysis.draw.figure import Bar, Figure, Group
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import upper_bound
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.order.measures import break_even, losses
+from fencepost.analysis.topics.topic import Topic
 
 
 def losses_figure(analysis: Analysis) -> Figure | None:
     """Price of a section by order, with what is lost beside it."""
-    found = litmus.losses(analysis)
+    found = losses(analysis)
     if not found:
         return None
     groups = []
@@ -28,7 +31,7 @@ def losses_figure(analysis: Analysis) -> Figure | None:
             if item.algorithm == algorithm
         ]
         groups.append(Group(algorithm, bars))
-    ratio = litmus.break_even(analysis)
+    ratio = break_even(analysis)
     pays = f" membarrier(2) pays from {with_bounds(*ratio[:3])} fast turns for each slow one." if ratio.n else ""
     return figures.bars(
         "order-losses",
@@ -44,7 +47,7 @@ def losses_figure(analysis: Analysis) -> Figure | None:
                     ns_with_bounds(*item.ns),
                     with_bounds(*item.per_million[:3])
                     if item.lost
-                    else f"none, < {plain(litmus.upper_bound(item.sections) * 1e6, 2)}",
+                    else f"none, < {plain(upper_bound(item.sections) * 1e6, 2)}",
                     count(item.lost),
                     count(item.sections),
                 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from fencepost.analysis import derive
-from fencepost.analysis.claims import SAME, Outcome, Verdict, claim
-from fencepost.analysis.estimate import Analysis, Interval
-from fencepost.analysis.tables import with_bounds
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.text.numbers import with_bounds
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 
 
 @claim(
@@ -29,7 +30,7 @@ def dependence(analysis: Analysis) -> Verdict:
     for op, cases in by_op.items():
         several = [case for chains, case in cases.items() if chains > 1]
         if 1 in cases and several:
-            factors[op] = derive.ratio(analysis, cases[1], min(several, key=lambda case: ns[case]))
+            factors[op] = ratio(analysis, cases[1], min(several, key=lambda case: ns[case]))
     if not factors:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs one chain and several of the same instruction in one run.")
     figure = "; ".join(f"{op} ×{with_bounds(value.value, value.low, value.high)}" for op, value in factors.items())

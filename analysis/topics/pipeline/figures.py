@@ -6,12 +6,15 @@ import math
 
 import numpy as np
 
-from fencepost.analysis import derive, figures
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Figure, Series
-from fencepost.analysis.ladder import step, with_values
-from fencepost.analysis.tables import DASH, count, nanoseconds, plain, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw.figure import Figure, Series
+from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.text.numbers import count, nanoseconds, plain, with_bounds
+from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.pipeline.measures import windows
+from fencepost.analysis.topics.rungs import step, with_values
+from fencepost.analysis.topics.topic import Topic
 
 
 def chain_figure(analysis: Analysis) -> Figure | None:
@@ -43,7 +46,7 @@ def chain_figure(analysis: Analysis) -> Figure | None:
         f"{cell[0]} {plain(item.y[0], 3)} alone, {plain(float(np.nanmin(item.y)), 3)} at best"
         for cell, item in zip(cells, series, strict=True)
     )
-    return figures.lines(
+    return lines(
         "pipeline-chain",
         "Latency and throughput: the same instruction in one to eight independent chains",
         f"{value.capitalize()} per instruction: {said}. One chain shows the latency; where the line stops falling, "
@@ -68,7 +71,7 @@ def chain_figure(analysis: Analysis) -> Figure | None:
 
 def window_figure(analysis: Analysis) -> Figure | None:
     """Time of two misses against their distance."""
-    found = derive.windows(analysis)
+    found = windows(analysis)
     if not found:
         return None
     cells = []
@@ -86,7 +89,7 @@ def window_figure(analysis: Analysis) -> Figure | None:
             if item.knee.n
             else f"with {item.fill} it does not show up to {count(item.k[-1])}"
         )
-    return figures.lines(
+    return lines(
         "pipeline-window",
         "How far ahead the core looks: two loads that miss, k instructions apart",
         "Time of two cache misses against the number of fillers between them: "

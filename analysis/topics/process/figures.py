@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fencepost.analysis import figures
-from fencepost.analysis.estimate import Analysis
-from fencepost.analysis.figures import Bar, Figure, Group
-from fencepost.analysis.ladder import step, with_values
-from fencepost.analysis.paired import grid
-from fencepost.analysis.sharing import value_of
-from fencepost.analysis.tables import nanoseconds, ns_with_bounds, plain, size, size_bytes, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw import bars as figures
+from fencepost.analysis.draw.figure import Bar, Figure, Group
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.runs.row import value_of
+from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, size, size_bytes, with_bounds
+from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.rungs import step, with_values
+from fencepost.analysis.topics.topic import Topic
 
 SIGNS = {"fork": "fork, wait", "vfork": "vfork, wait", "thread": "thread, join"}
 

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from fencepost.analysis import figures
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Bar, Figure, Group, Series
-from fencepost.analysis.ladder import step, with_values
-from fencepost.analysis.overwriting import burst_figure, steady_figure
-from fencepost.analysis.paired import grid
-from fencepost.analysis.sharing import value_of
-from fencepost.analysis.tables import DASH, count, nanoseconds, ns_with_bounds, plain, table, with_bounds
-from fencepost.analysis.topics import Topic
+from fencepost.analysis.draw import bars as figures
+from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
+from fencepost.analysis.draw.lines import ecdf, lines
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.runs.row import records, value_of
+from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.ring.overwriting import burst_figure, steady_figure
+from fencepost.analysis.topics.rungs import step, with_values
+from fencepost.analysis.topics.topic import Topic
 
 
 def capacity_figure(analysis: Analysis) -> Figure | None:
@@ -41,7 +43,7 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
         ]
     if not series:
         return None
-    return figures.lines(
+    return lines(
         "ring-capacity",
         "The library's SPSC ring: 8-byte items, by capacity",
         f"From {plain(min(float(item.y.min()) for item in series), 3)} to "
@@ -58,9 +60,17 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
 
 
 LOCKLESS = ("spsc", "cached", "batched", "naive", "shared_line", "seq_cst")
+
+
 LOCKED = ("spin_lock", "mutex_spin")
+
+
 SLEEPING = ("eventfd", "mutex_condvar", "pipe")
+
+
 KINDS = {"no lock": LOCKLESS, "a lock, retried": LOCKED, "asleep while refused": SLEEPING}
+
+
 ONE_SIDED = 0.5
 """Three of four refusals are of one kind from here on."""
 
@@ -190,7 +200,7 @@ def latency_figure(analysis: Analysis) -> Figure | None:
             share = np.cumsum(histogram.count) / histogram.count.sum()
             series.append(Series(str(row["parameters"]["design"]), x, share))
     first = rows[0]
-    return figures.ecdf(
+    return ecdf(
         "ring-latency",
         "How long an item takes that nobody keeps waiting",
         f"An item every {count(gaps[0])} ns, from when it was due to be sent to when it has come. Fastest is "

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis import figures
-from fencepost.analysis.estimate import Analysis, records
-from fencepost.analysis.figures import Figure, Series
-from fencepost.analysis.sharing import value_of
-from fencepost.analysis.tables import count, ns_with_bounds, plain, table, with_bounds
+from fencepost.analysis.draw.figure import Figure, Series
+from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records, value_of
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.table import table
 
 Floats = npt.NDArray[np.float64]
+
+
 CURVE_POINTS = 60
 
 
@@ -51,7 +54,7 @@ def burst_figure(analysis: Analysis) -> Figure | None:
     lost = np.array([value_of(row, "lost_pct")[0] for row in rows])
     curve = np.union1d(np.geomspace(x.min(), x.max(), CURVE_POINTS), [1.0])
     curve = curve[(curve >= x.min()) & (curve <= x.max())]
-    return figures.lines(
+    return lines(
         "ring-overwrite-burst",
         "A burst into a log that nobody reads in time: what is lost",
         f"The points are counts, not estimates; the line is 1 \N{MINUS SIGN} capacity / burst. Bursts of up to "
@@ -97,7 +100,7 @@ def steady_figure(analysis: Analysis) -> Figure | None:
     lost, low, high = (np.array([value_of(row, "lost_pct")[i] for _, row in rows]) for i in range(3))
     line = np.union1d([0.0, max(1.0, float(x.max()))], [1.0])
     apart = np.abs(lost - np.array([value_of(row, "model_pct")[0] for _, row in rows]))
-    return figures.lines(
+    return lines(
         "ring-overwrite-steady",
         "A log with a reader at a set rate: what it loses",
         "Rates as they were met, loss as the reader counted it. The line is 1 \N{MINUS SIGN} reads / writes, or "

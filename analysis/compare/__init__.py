@@ -1,0 +1,1 @@
+"""Sides, runs and machines compared."""

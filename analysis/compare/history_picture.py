@@ -1,0 +1,91 @@
+"""A picture of the history of one machine."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fencepost.analysis.compare.history import Machine, Series
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+
+MOST_PANELS = 8
+
+
+def draw(machine: Machine, path: Path) -> list[str]:
+    """Draw the rows that changed most, then controls, eight in all; returns their cases. `path` ends in .svg or .png.
+
+    Raises
+    ------
+    OSError
+        when it cannot be written.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    largest: dict[str, float] = {}
+    for change in machine.changes:
+        largest[change.case] = max(largest.get(change.case, 0), abs(math.log(change.ratio)))
+    order = sorted(machine.series, key=lambda one: (-largest.get(one.case, 0), not one.control))
+    shown = [one for one in order if one.case in largest or one.control][:MOST_PANELS] or order[:MOST_PANELS]
+    with mpl.rc_context({"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": "fencepost"}):
+        canvas = Figure(figsize=(9, 0.8 + 1.9 * len(shown)), layout="constrained")
+        legend = "shaded: where the change lies (95 %)"
+        if machine.marks:
+            legend += f"; dotted: made differently ({', '.join(dict.fromkeys(mark.what for mark in machine.marks))})"
+        canvas.suptitle(f"{machine.key}: {len(machine.runs)} runs\n{legend}", fontsize=10)
+        _draw_panels(canvas, machine, shown)
+        # Without a date two drawings of the same runs are the same file.
+        canvas.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return [one.case for one in shown]
+
+
+def _draw_panels(canvas: Canvas, machine: Machine, shown: Sequence[Series]) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    from fencepost.analysis.draw.figure import PALETTE
+
+    times: Any = np.array([run.created.replace(tzinfo=None) for run in machine.runs])
+    panels = canvas.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, one in zip(panels, shown, strict=True):
+        # A row with several modes has a median without an interval.
+        reach = np.nan_to_num(np.array([one.ns - one.low, one.high - one.ns]), nan=0.0)
+        axes.errorbar(times[one.run], one.ns, yerr=reach, fmt="o", ms=3, lw=1, color=PALETTE[0])
+        own = [change for change in machine.changes if change.case == one.case]
+        edges = [0, *(change.at for change in own), len(times)]
+        for position, (begin, end) in enumerate(itertools.pairwise(edges)):
+            level = own[position].before_ns if position < len(own) else own[-1].after_ns if own else None
+            if level is not None:
+                axes.plot([times[begin], times[end - 1]], [level, level], color=PALETTE[7], lw=1.5)
+        for change in own:
+            colour = PALETTE[1] if change.kind != "machine" else PALETTE[3]
+            # Between the last run before it and the first after it.
+            axes.axvspan(times[max(change.earliest - 1, 0)], times[change.latest], color=colour, alpha=0.2, lw=0)
+            axes.annotate(
+                f"{100 * (change.ratio - 1):+.2g} %" + (" (machine)" if change.kind == "machine" else ""),
+                (times[change.at], 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -2),
+                textcoords="offset points",
+                va="top",
+                fontsize=8,
+                color=colour,
+                # A dotted line may stand right there.
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
+        for mark in machine.marks:
+            axes.axvline(times[mark.at], color=PALETTE[7], ls=":", lw=1)
+        axes.set_title(one.case + (" (control)" if one.control else ""), fontsize=9, loc="left")
+        axes.set_ylabel("ns")
+        axes.margins(y=0.2)
+        axes.spines[["top", "right"]].set_visible(False)
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    panels[-1].xaxis.set_major_locator(locator)
+    panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

@@ -1,0 +1,132 @@
+"""Runs of different machines side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fencepost.analysis.compare.runs import decision_on, different_code, series_of_run, units_of_run
+from fencepost.analysis.compare.sides import ComparisonError
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.verdict import ROW_ERROR, Decision, Verdict
+
+_NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
+
+
+_FIRST_FACTS = (
+    "cpu_model",
+    "arch",
+    "kernel",
+    "microcode",
+    "hypervisor",
+    "governor",
+    "turbo",
+    "smt",
+    "thp",
+    "aslr",
+    "clocksource",
+    "mitigations",
+)
+
+
+@dataclass(frozen=True)
+class MachineComparison:
+    """Runs of several machines side by side: for each case one ratio a run, to the first; no verdicts. `differences`:
+    what differs between the machines, by name, one text a run.
+    """
+
+    runs: tuple[str, ...]
+    machines: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[Decision, ...]], ...]
+    """Case, unit, and for each further run its ratio to the first."""
+    differences: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        return {
+            "runs": list(self.runs),
+            "machines": list(self.machines),
+            "rows": [
+                {
+                    "case": case,
+                    "unit": unit,
+                    "ratios": [
+                        {
+                            "ratio": item.ratio,
+                            "low": item.low,
+                            "high": item.high,
+                            "counter_step_pct": item.step * 100,
+                        }
+                        for item in ratios
+                    ],
+                }
+                for case, unit, ratios in self.rows
+            ],
+            "differences": {name: list(texts) for name, texts in self.differences.items()},
+            "notes": list(self.notes),
+        }
+
+
+def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
+    """Ratios of several machines' runs to the first one's, with 98 % intervals and no verdicts: a ratio of machines is
+    neither good nor bad. Raises `ComparisonError` when they have no kernel with the same parameters in common.
+    """
+    series = [{_place_free(run, case): (case, values) for case, values in series_of_run(run).items()} for run in runs]
+    common = [name for name in series[0] if all(name in other for other in series[1:])]
+    if not common:
+        raise ComparisonError("the runs have no case in common; there is nothing to compare")
+    units = units_of_run(runs[0])
+    rows = []
+    for name in common:
+        case, base = series[0][name]
+        ratios = []
+        for other in series[1:]:
+            values = other[name][1]
+            ratios.append(decision_on(base, values, Verdict.UNDECIDED, ROW_ERROR))
+        rows.append((name, units[case], tuple(ratios)))
+    notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
+    return MachineComparison(
+        tuple(str(run.run["id"]) for run in runs),
+        tuple(str(run.run["machine_key"]) for run in runs),
+        tuple(rows),
+        _differences(runs),
+        tuple(notes),
+    )
+
+
+def _place_free(run: Analysis, case: str) -> str:
+    """A case's id without its CPUs where it has one placement only: CPU numbers of two machines have nothing in
+    common.
+    """
+    row = run.rows[run.rows["case"] == case].iloc[0]
+    bare = case.partition("@")[0]
+    relation = row["relation"]
+    alike = run.rows["case"].str.startswith(f"{bare}@") & run.rows["twin_of"].isna()
+    if int(alike.sum()) == 1:
+        return f"{bare} ({relation})" if relation else bare
+    return case
+
+
+def _differences(runs: Sequence[Analysis]) -> dict[str, tuple[str, ...]]:
+    """Facts of machine.json, one text a run, where they are not the same."""
+    names = dict.fromkeys(name for run in runs for name in (*_FIRST_FACTS, *run.machine) if name in run.machine)
+    found = {}
+    for name in names:
+        if name in _NOT_COMPARED:
+            continue
+        texts = tuple(_fact(run.machine.get(name)) for run in runs)
+        if len(set(texts)) > 1:
+            found[name] = texts
+    return found
+
+
+def _fact(value: Any) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_fact(item)}" for name, item in value.items())[:200]
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_fact, value))[:200]
+    return str(value)[:200]

@@ -1,0 +1,197 @@
+"""Bars, forests and dots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fencepost.analysis.draw.figure import (
+    INK,
+    PALETTE,
+    Dots,
+    Figure,
+    Group,
+    Point,
+    Words,
+    interval,
+    linear_axis,
+    log_axis,
+    new_canvas,
+    short,
+    svg_figure,
+)
+from fencepost.analysis.text.numbers import plain
+from fencepost.analysis.text.table import Table
+
+
+def forest(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    points: Sequence[Point],
+    *,
+    x_label: str,
+    x_scale: str = "linear",
+    from_zero: bool = False,
+    groups: Sequence[int] | None = None,
+) -> Figure:
+    """One row a point with its interval, first on top; the value stands beside it."""
+    words = Words()
+    with new_canvas(name, 1.1 + 0.27 * len(points)) as (canvas, axes):
+        axes.set_xscale(x_scale)
+        for row, point in enumerate(points):
+            colour = PALETTE[(groups[row] if groups else 0) % 8]
+            if math.isfinite(point.low) and math.isfinite(point.high):
+                axes.plot(
+                    [point.low, point.high], [row, row], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt"
+                )
+            (drawn,) = axes.plot([point.value], [row], marker="o", markersize=5, color=colour, linestyle="none")
+            words.add(drawn, [f"{point.label}: {interval(point.value, point.low, point.high)}"])
+            axes.annotate(
+                plain(point.value, 3),
+                (point.value, row),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=10,
+            )
+        axes.set_yticks(range(len(points)), [short(point.label) for point in points])
+        axes.set_ylim(len(points) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.16)
+        if from_zero:
+            axes.set_xlim(left=0)
+        (log_axis if x_scale == "log" else linear_axis)(axes.xaxis)
+        axes.set_xlabel(x_label)
+        return Figure(name, title, description, svg_figure(canvas, name, title, description, words.by_id), table)
+
+
+def bars(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    groups: Sequence[Group],
+    *,
+    x_label: str,
+    x_scale: str = "linear",
+    least: float = 0.0,
+) -> Figure:
+    """Horizontal bars under the headings of their groups, with intervals, and the value at the end of each. On a
+    logarithmic axis bars begin at `least`, and one that does not reach it is its number only.
+    """
+    height = sum(1.35 + len(group.bars) for group in groups)
+    words = Words()
+    with new_canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
+        axes.set_xscale(x_scale)
+        start = least if x_scale == "log" else 0.0
+        y, ticks, labels = 0.0, [], []
+        reach = start
+        for group in groups:
+            axes.text(0.0, y, short(group.label), transform=axes.get_yaxis_transform(), va="center", weight="bold")
+            y += 1.1
+            for bar in group.bars:
+                colour = PALETTE[bar.colour % 8]
+                end = max(bar.value, start) if math.isfinite(bar.value) else start
+                (drawn,) = axes.barh(y, end - start, left=start, height=0.72, color=colour, alpha=0.75, linewidth=0)
+                words.add(drawn, [f"{bar.label}, {group.label}: {interval(bar.value, bar.low, bar.high)}"])
+                if math.isfinite(bar.low) and math.isfinite(bar.high) and bar.high > start:
+                    axes.plot([max(bar.low, start), bar.high], [y, y], color=INK, linewidth=1.2)
+                    end = max(end, bar.high)
+                axes.annotate(
+                    bar.said or plain(bar.value, 3),
+                    (end, y),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=9.5,
+                )
+                reach = max(reach, end)
+                ticks.append(y)
+                labels.append(short(bar.label))
+                y += 1.0
+            y += 0.25
+        axes.set_yticks(ticks, labels, fontsize=9.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(y - 0.5, -0.7)
+        axes.set_xlim(start, start * (reach / start) ** 1.25 if x_scale == "log" else reach * 1.2 or 1.0)
+        axes.grid(visible=False, axis="y")
+        (log_axis if x_scale == "log" else linear_axis)(axes.xaxis)
+        axes.set_xlabel(x_label)
+        return Figure(name, title, description, svg_figure(canvas, name, title, description, words.by_id), table)
+
+
+def dots(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    groups: Sequence[Dots],
+    *,
+    x_label: str,
+    start: float,
+) -> Figure:
+    """A dot a row under the headings of their groups, on a logarithmic axis from `start`: thick where its bounds are,
+    thin to where most values lie. A bound is a hollow triangle that points to what it allows. Each row's words stand
+    behind its last mark; a dot below `start`, as 0 is, stands at the edge.
+    """
+    from matplotlib.ticker import LogLocator
+
+    height = sum(1.35 + len(group.dots) for group in groups)
+    words = Words()
+    with new_canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
+        axes.set_xscale("log")
+        y, ticks, labels, reach = 0.0, [], [], start
+        for group in groups:
+            axes.text(0.0, y, short(group.label), transform=axes.get_yaxis_transform(), va="center", weight="bold")
+            y += 1.1
+            for dot in group.dots:
+                known = math.isfinite(dot.value)
+                at = max(dot.value if known else dot.bound, start)
+                end = at
+                for low, high, width in ((dot.least, dot.most, 1.0), (dot.low, dot.high, 3.5)):
+                    if known and math.isfinite(low) and high > start:
+                        axes.plot(
+                            [max(low, start), high],
+                            [y, y],
+                            color=PALETTE[0],
+                            linewidth=width,
+                            alpha=0.55,
+                            solid_capstyle="butt",
+                        )
+                        end = max(end, high)
+                if known:
+                    (drawn,) = axes.plot([at], [y], "o", color=PALETTE[0], markersize=5, clip_on=False)
+                    said = f"{dot.label}, {group.label}: {interval(dot.value, dot.low, dot.high)}"
+                else:
+                    axes.plot([start, at], [y, y], color=PALETTE[7], linewidth=1.0, linestyle=(0, (1.5, 1.5)))
+                    (drawn,) = axes.plot(
+                        [at], [y], "<", markeredgecolor=PALETTE[7], markerfacecolor="none", markersize=6, clip_on=False
+                    )
+                    said = f"{dot.label}, {group.label}: none, less than {plain(dot.bound, 2)}"
+                words.add(drawn, [said])
+                axes.annotate(
+                    dot.said or plain(dot.value, 3),
+                    (end, y),
+                    xytext=(6, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=9.5,
+                )
+                reach = max(reach, end)
+                ticks.append(y)
+                labels.append(short(dot.label))
+                y += 1.0
+            y += 0.25
+        axes.set_yticks(ticks, labels, fontsize=9.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(y - 0.5, -0.7)
+        # Room for the words of the row that reaches furthest.
+        axes.set_xlim(start, start * (reach / start) ** 1.3 if reach > start else start * 10)
+        axes.grid(visible=False, axis="y")
+        if reach > start * 1e4:  # the words of neighbouring decades would meet
+            axes.xaxis.set_major_locator(LogLocator(base=100))
+        log_axis(axes.xaxis)
+        axes.set_xlabel(x_label)
+        return Figure(name, title, description, svg_figure(canvas, name, title, description, words.by_id), table)

@@ -1,0 +1,79 @@
+"""Headline numbers on one logarithmic scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from fencepost.analysis.draw.figure import PALETTE, Figure, Point, Words, interval, log_axis, new_canvas, svg_figure
+from fencepost.analysis.text.table import Table
+
+
+def ladder(
+    name: str,
+    title: str,
+    description: str,
+    table: Table,
+    rungs: Sequence[Point],
+    said: Sequence[str],
+    links: Sequence[str],
+    *,
+    axis: Callable[[float], str],
+) -> Figure:
+    """Costs on one logarithmic scale, cheapest on top: each its name, which is a link, above its mark, and what it
+    costs beside it, as `said` has it.
+    """
+    words, targets = Words(), {}
+    # Narrow, so that its words are large enough on a telephone.
+    with new_canvas(name, 0.75 + 0.38 * len(rungs), 4.5) as (canvas, axes):
+        axes.set_xscale("log")
+        low = 10.0 ** math.floor(math.log10(min(rung.value for rung in rungs)))
+        high = 10.0 ** math.ceil(math.log10(max(rung.value for rung in rungs)) + 1e-9)
+        low, high = low / 1.5, max(high, low * 1e3) * 1.5
+        middle = math.sqrt(low * high)
+        for row, (rung, text, link) in enumerate(zip(rungs, said, links, strict=True)):
+            axes.plot([low, rung.value], [row, row], color=PALETTE[0], linewidth=1.1, alpha=0.45)
+            if math.isfinite(rung.low) and math.isfinite(rung.high):
+                axes.plot(
+                    [rung.low, rung.high],
+                    [row, row],
+                    color=PALETTE[0],
+                    linewidth=5,
+                    alpha=0.5,
+                    solid_capstyle="butt",
+                )
+            (drawn,) = axes.plot([rung.value], [row], marker="o", markersize=6, color=PALETTE[0], linestyle="none")
+            words.add(drawn, [f"{rung.label}: {text} {interval(rung.value, rung.low, rung.high)}"])
+            right = rung.value < middle * 10
+            axes.annotate(
+                text,
+                (rung.value, row),
+                xytext=(8 if right else -8, 0),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                va="center",
+                fontsize=10,
+                weight="bold",
+            )
+            label = axes.text(
+                0.0, row - 0.43, _shortened(rung.label, 60), transform=axes.get_yaxis_transform(), va="center"
+            )
+            label.set_fontsize(10)
+            label.set_gid(f"link{row}")
+            targets[f"link{row}"] = link
+        axes.set_yticks([])
+        axes.set_ylim(len(rungs) - 0.5, -0.8)
+        axes.set_xlim(low, high)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.tick_params(axis="x", length=0, labeltop=True)
+        axes.grid(visible=True, axis="x")
+        axes.minorticks_off()
+        log_axis(axes.xaxis, axis)
+        return Figure(
+            name, title, description, svg_figure(canvas, name, title, description, words.by_id, targets), table
+        )
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,77 @@
+"""Matrices of core-to-core-latency."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from fencepost.analysis.exchange.formats import NONE_OF_THEM, Benchmark, ExchangeError, Exported, Parsed
+from fencepost.analysis.exchange.table import digits
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.text.escape import one_line
+from fencepost.analysis.topics.line.measures import matrix
+
+
+def core_to_core(analysis: Analysis) -> Exported:
+    # That tool's own default is a compare-and-swap by both sides.
+    found = next((m for m in (matrix(analysis, "cas"), matrix(analysis, "load_store")) if m is not None), None)
+    if found is None:
+        raise ExchangeError("no core-to-core figure in this run: measure some with `fencepost run line/pingpong`")
+    variant = "cas" if matrix(analysis, "cas") is not None else "load_store"
+    left_out = [] if variant == "cas" else ["variant load_store was written: this run has no line/pingpong with cas"]
+    if found.cpus != list(range(len(found.cpus))):
+        names = ", ".join(map(str, found.cpus))
+        left_out.append(f"the numbers of the CPUs: the format counts from 0, and these are {names}")
+    lines = [
+        ",".join(digits(found.ns[i, j]) if j < i else "" for j in range(len(found.cpus)))
+        for i in range(len(found.cpus))
+    ]
+    return Exported("\n".join(lines) + "\n", left_out)
+
+
+def read_matrix(name: str, text: str) -> Parsed:
+    """One way between CPUs in ns: row i, column j; the upper half may be empty, and so may the diagonal."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        cells = list(csv.reader(lines))
+    except csv.Error as error:
+        raise ExchangeError(f"{name}: {NONE_OF_THEM} ({error})") from error
+    size = len(cells)
+    numbers: list[list[float]] = []
+    for i, row in enumerate(cells):
+        numbers.append([])
+        for j, word in enumerate(row):
+            try:
+                value = float(word) if word.strip() else math.nan
+            except ValueError:
+                raise ExchangeError(
+                    f"{name}: {NONE_OF_THEM} (line {i + 1}, cell {j + 1}: {one_line(word, 40)!r} is not a number)"
+                ) from None
+            if word.strip() and not (math.isfinite(value) and value > 0):
+                raise ExchangeError(f"{name}: line {i + 1}, cell {j + 1}: {one_line(word, 40)} is not a time in ns")
+            numbers[-1].append(value)
+    if size < 2 or any(len(row) != size for row in numbers):
+        raise ExchangeError(
+            f"{name}: {NONE_OF_THEM} (a matrix of core-to-core-latency has as many cells in each line as lines, at "
+            f"least 2; this one has {size} lines, the first of {len(numbers[0])} cells)"
+        )
+    found = []
+    for i in range(size):
+        for j in range(size):
+            # Where both halves are filled both directions were measured.
+            if i == j or math.isnan(numbers[i][j]):
+                continue
+            about = {
+                "kernel": "line/pingpong",
+                "unit": "round trip",
+                "summary": "imported: twice the one-way figure of core-to-core-latency",
+                "parameters": {"variant": "cas", "pause": "no"},
+                "cpus": [i, j],
+            }
+            case = f"line/pingpong[variant=cas,pause=no]@cpu{i},cpu{j}"
+            found.append(Benchmark(case, [[2 * numbers[i][j]]], about))
+    if not found:
+        raise ExchangeError(f"{name}: every cell is empty, so there is nothing to import")
+    cpu = one_line(Path(name).stem)
+    return Parsed("core-to-core", "core-to-core-latency", cpu or None, found)

@@ -1,0 +1,223 @@
+"""The parts that readers and writers of other tools' files share."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.rows_file import values_of
+from fencepost.analysis.text.escape import one_line
+from fencepost.bench import schema
+
+LARGEST_BYTES = 256 << 20
+"""A file of another tool that is larger is refused: it would not be read in reasonable memory."""
+
+
+NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
+
+
+MOST_NAME = 1000
+
+
+KEY = "fencepost"
+"""Name under which our own files say what the format has no word for; see `about_row`."""
+
+
+class ExchangeError(ValueError):
+    """A file cannot be read, or a run not be written in a format: one sentence with file, field and the way out."""
+
+
+# ---- what both directions share ----
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark of a file: its name, what is known of it, and its values in ns, one list a process.
+
+    `floor_ns` is the smallest value where the file tells it but holds no values, otherwise NaN.
+    """
+
+    name: str
+    processes: list[list[float]]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    floor_ns: float = math.nan
+    batches: int | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A file of another tool: its format, the tool with its version, the CPU if it is named, and its benchmarks."""
+
+    format: str
+    tool: str
+    cpu: str | None
+    benchmarks: list[Benchmark]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The text of a file, and one sentence for each thing that the format could not hold."""
+
+    text: str
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A measured case with its values in ns, one list a process."""
+
+    row: Mapping[str, Any]
+    processes: list[list[float]]
+
+    @property
+    def samples(self) -> list[float]:
+        return [value for process in self.processes for value in process]
+
+
+_ABOUT = {
+    "kernel": str,
+    "unit": str,
+    "summary": str,
+    "relation": str | None,
+    "parameters": dict,
+    "cpus": list,
+    "value_per": str,
+    "step_ns": float | int,
+}
+
+
+def about_row(row: Mapping[str, Any], own: bool) -> dict[str, Any]:
+    names = ("kernel", "unit", "relation", "parameters", "cpus")
+    return {
+        **{name: row[name] for name in names},
+        "summary": row["summary"] or "",
+        "value_per": "process" if own else "sample",
+        # By how much the counter's steps widen the interval: other tools' files have no place for it.
+        "step_ns": row["resolution_ns"] if row["kind"] != "events" else 0.0,
+    }
+
+
+def measured(analysis: Analysis) -> tuple[list[_Row], bool]:
+    """Measured rows, and whether a value is the median of a process (ours) or a sample (imported)."""
+    held = values_of(analysis.folder) if (analysis.folder / schema.ROWS_FILE).exists() else {}
+    processes = analysis.processes[analysis.processes["status"] == "ok"]
+    medians: dict[str, list[list[float]]] = {}
+    own = schema.IMPORTED not in analysis.run
+    for case, number, ns in zip(processes["case"], processes["round"], processes["ns"], strict=True):
+        values = held.get((str(case), int(number)), [ns])
+        medians.setdefault(str(case), []).append([float(value) for value in values])
+    rows = [row for row in records(analysis.rows) if math.isfinite(row["ns"])]
+    samples = any(len(process) > 1 for row in rows for process in medians[row["case"]])
+    return [_Row(row, medians[row["case"]]) for row in rows], own or not samples
+
+
+def kept_rows(rows: list[_Row], fits: Callable[[_Row], bool], why: str) -> tuple[list[_Row], list[str]]:
+    out = [row.row["case"] for row in rows if not fits(row)]
+    kept = [row for row in rows if fits(row)]
+    if not kept:
+        raise ExchangeError(f"nothing left to export: {why}")
+    return kept, [f"{one_line(name)}: left out, {why}" for name in out]
+
+
+def interval(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: row[name] for name in ("ns_low", "ns_high") if math.isfinite(row[name])}
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(document), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+NONE_OF_THEM = "not a file of pytest-benchmark, pyperf, Google Benchmark or core-to-core-latency"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A field of a file, for sentences: reading through it checks the type."""
+
+    file: str
+    field: str = ""
+
+    def __getitem__(self, key: str | int) -> Place:
+        inner = f"{self.field}[{key}]" if isinstance(key, int) else f"{self.field}.{key}" if self.field else key
+        return Place(self.file, inner)
+
+    def wrong(self, words: str) -> ExchangeError:
+        """The error that says what is wrong with this field."""
+        return ExchangeError(f"{self.file}: field {one_line(self.field)}: {words}")
+
+    def of(self, value: object, kind: type, words: str) -> Any:
+        """The value, where it is of this kind."""
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise self.wrong(f"{one_line(json.dumps(value, default=str), 60)} is not {words}")
+        return value
+
+    def mapping(self, value: object) -> dict[str, Any]:
+        """The value, where it is an object."""
+        found: dict[str, Any] = self.of(value, dict, "an object")
+        return found
+
+    def sequence(self, value: object) -> list[Any]:
+        """The value, where it is a list."""
+        found: list[Any] = self.of(value, list, "a list")
+        return found
+
+    def name(self, value: object) -> str:
+        """The value, where it is a name."""
+        text = str(self.of(value, str, "a name"))
+        if not text.strip() or len(text) > MOST_NAME:
+            raise self.wrong(f"a name has 1 to {MOST_NAME} characters, this one has {len(text.strip())}")
+        return text
+
+    def number(self, value: object) -> float:
+        """The value, where it is a finite number."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.wrong(f"{one_line(json.dumps(value, default=str), 60)} is not a number")
+        if abs(value) > 1e300 or not math.isfinite(value):
+            raise self.wrong(f"{'NaN' if value != value else 'an infinite value'} is not a time")
+        return float(value)
+
+
+def parsed(at: Place, kind: str, version: object, cpu: object, found: list[Benchmark]) -> Parsed:
+    names = [item.name for item in found]
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) != len(names) else None
+    if twice is not None:
+        raise at["benchmarks"].wrong(f"{one_line(twice, 80)!r} stands there twice")
+    tool = f"{kind} {one_line(str(version), 40)}" if isinstance(version, str | int) else kind
+    return Parsed(kind, tool, cpu if isinstance(cpu, str) and cpu.strip() else None, found)
+
+
+def read_about(at: Place, value: object) -> dict[str, Any]:
+    """What our own export says beside a benchmark; nothing where it is not ours."""
+    if value is None:
+        return {}
+    found = at.mapping(value)
+    for name, kind in _ABOUT.items():
+        if name in found and not isinstance(found[name], kind):
+            raise at[name].wrong(f"{one_line(json.dumps(found[name], default=str), 60)} is of the wrong type")
+    if not all(type(cpu) is int and cpu >= 0 for cpu in found.get("cpus", [])):
+        raise at["cpus"].wrong("not a list of numbers of CPUs")
+    if not all(isinstance(item, str | int) for item in found.get("parameters", {}).values()):
+        raise at["parameters"].wrong("values of parameters are texts or whole numbers")
+    if not (math.isfinite(found.get("step_ns", 0.0)) and found.get("step_ns", 0.0) >= 0):
+        raise at["step_ns"].wrong("not a time")
+    if "process" in found and (type(found["process"]) is not int or found["process"] < 0):
+        raise at["process"].wrong("not the number of a process")
+    return found

@@ -1,0 +1,55 @@
+"""A table of all rows as comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fencepost.analysis.exchange.formats import Exported
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.text.escape import cell
+
+CSV_TEXTS = ("case", "kernel", "parameters", "cpus", "relation", "unit", "flags", "reason")
+
+
+CSV_NUMBERS = (
+    *("ns", "ns_low", "ns_high", "coverage", "cycles", "cycles_low", "cycles_high", "floor_ns", "rounds", "batches"),
+    "disturbed_pct",
+)
+
+
+CSV_COLUMNS = (*CSV_TEXTS[:6], *CSV_NUMBERS, *CSV_TEXTS[6:])
+"""Columns of the CSV: one row a case, times in ns per operation; empty where there is no figure."""
+
+
+def csv_row(row: Mapping[str, Any]) -> list[str]:
+    """The cells of one row of `estimate_cases` for `CSV_COLUMNS`."""
+    texts = {
+        "case": row["case"],
+        "kernel": row["kernel"],
+        "parameters": json.dumps(row["parameters"], sort_keys=True),
+        "cpus": " ".join(map(str, row["cpus"])),
+        "relation": row["relation"] or "",
+        "unit": row["unit"],
+        "flags": " ".join(row["flags"]),
+        "reason": row["reason"] or "",
+    }
+    numbers = {name: digits(row[name]) for name in CSV_NUMBERS}
+    return [cell(texts[name]) if name in texts else numbers[name] for name in CSV_COLUMNS]
+
+
+def digits(value: float) -> str:
+    return repr(value) if isinstance(value, int) else repr(float(value)) if math.isfinite(value) else ""
+
+
+def write_csv(analysis: Analysis) -> Exported:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(csv_row(row) for row in records(analysis.rows))
+    return Exported(sink.getvalue(), [])

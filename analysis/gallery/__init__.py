@@ -1,0 +1,1 @@
+"""Published runs and their pages."""

@@ -1,0 +1,98 @@
+"""A report as one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fencepost.analysis.report.document import Document
+from fencepost.analysis.report.lecture import sentences, tally
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.text.escape import COMMAND, finalize
+from fencepost.analysis.text.table import Table
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+# ---- HTML ----
+
+
+def as_html(document: Document) -> str:
+    """One self-contained page: no network; a script sorts tables and switches units, and nothing depends on it."""
+    return environment().get_template("report.html.j2").render(document=document, **_script())
+
+
+def claims_page(analysis: Analysis, page: str = "") -> str:
+    """The lecture notes, measured, as a page of their own; `page` is where a report with the sections is."""
+    said = sentences(analysis)
+    return (
+        environment()
+        .get_template("claims.html.j2")
+        .render(
+            sentences=said,
+            tally=tally(said),
+            machine_name=str(analysis.machine["cpu_model"]),
+            run_id=analysis.run["id"],
+            page=page,
+            **_script(),
+        )
+    )
+
+
+def _script() -> dict[str, str]:
+    """The script, and its hash, by which alone the page allows a script: nothing else on it is ever executed."""
+    text = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    return {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}
+
+
+@functools.cache
+def environment() -> Environment:
+    """The templates, in which every text is escaped and every hidden character replaced."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
+    made.filters["code"] = _code_spans
+    made.filters["columns"] = column_kinds
+    return made
+
+
+def column_kinds(item: Table) -> tuple[str, ...]:
+    """For each column of a table that has both times and cycles, which of the two it is, as a class of the page; the
+    interval belongs to what stands before it.
+    """
+    kinds: list[str] = []
+    for name in item.header:
+        if re.search(r"\bcycles\b", name):
+            kinds.append("in-cycles")
+        elif re.match(r"time\b|floor$", name) or re.search(r"\bns$", name):
+            kinds.append("in-ns")
+        else:
+            kinds.append(kinds[-1] if name == "interval" and kinds else "")
+    both = {"in-cycles", "in-ns"} <= set(kinds)
+    return tuple(kinds) if both else ("",) * len(kinds)
+
+
+def _code_spans(text: str) -> str:
+    """`like this` in a sentence as <code>, everything escaped."""
+    from markupsafe import Markup, escape
+
+    parts = COMMAND.split(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)
+    )

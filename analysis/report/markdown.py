@@ -1,0 +1,166 @@
+"""A report as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.report.document import Document
+from fencepost.analysis.report.lecture import Sentence, sentences, tally
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.text.escape import COMMAND, visible
+from fencepost.analysis.text.escape import markdown as _markdown
+from fencepost.analysis.text.table import Table
+from fencepost.analysis.topics import claim
+from fencepost.analysis.topics.claim import Claim
+
+
+def _spans(text: str) -> str:
+    parts = COMMAND.split(text)
+    return "".join(f"`{part}`" if index % 2 else _markdown(part) for index, part in enumerate(parts))
+
+
+def _markdown_table(item: Table, fold: int | None = None, links: Sequence[str] = ()) -> list[str]:
+    if fold is not None and len(item.rows) > fold:
+        # Inside of <summary> a page's renderer takes HTML; a caption may hold names from outside.
+        caption = escape(visible(" ".join(item.caption.split())))
+        opening = ["<details>", f"<summary>{caption}: {len(item.rows)} rows</summary>", ""]
+        return [*opening, *_markdown_table(item)[2:], "</details>", ""]
+    lines = [
+        f"*{_markdown(item.caption)}*",
+        "",
+        "| " + " | ".join(map(_markdown, item.header)) + " |",
+        "|" + " --- |" * len(item.header),
+    ]
+    for place, row in enumerate(item.rows):
+        cells = [_markdown(cell) or " " for cell in row]
+        if links:
+            cells[0] = f"[{cells[0]}]({links[place]})"
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _markdown_picture(figure: Figure, folder: str) -> str:
+    return f"![{_markdown(figure.title)}. {_markdown(figure.description)}]({folder}/{figure.name}.svg)"
+
+
+def _markdown_figure(figure: Figure, folder: str, fold: int) -> list[str]:
+    return [
+        _markdown_picture(figure, folder),
+        "",
+        _markdown(figure.description),
+        "",
+        *_markdown_table(figure.table, fold),
+    ]
+
+
+def as_markdown(document: Document, pictures: str) -> str:
+    """The same as `as_html` for a repository's page; pictures are looked for in the folder `pictures` beside it."""
+    lines: list[str] = [f"# {_markdown(document.title)}", ""]
+    if document.ladder:
+        lines += _heading("numbers", "This machine's numbers")
+        for figure in document.ladder_figures:
+            lines += [_markdown_picture(figure, pictures), ""]
+        lines += _markdown_table(document.ladder, links=document.ladder_links)
+    lines += [
+        *_heading("trust", "Can I trust this?"),
+        f"**{_markdown(document.verdict.word)}.** {_spans(document.verdict.sentence)}",
+        "",
+        _spans(document.examination.sentence)
+        + (
+            f" **What would help most:** {_markdown(document.examination.best_change)}."
+            if document.examination.best_change
+            else ""
+        ),
+        "",
+        *_markdown_table(document.trust),
+    ]
+    if document.warnings:
+        lines += [
+            "### What to know before reading on",
+            "",
+            *(f"- {_spans(item.sentence)}" for item in document.warnings),
+            "",
+        ]
+    if document.examination.findings:
+        lines += ["### What the doctor found", "", *_markdown_table(document.examination.findings, 6)]
+    if document.twins:
+        lines += ["### The same code twice", "", *_markdown_table(document.twins, document.fold)]
+    lines += _heading("machine", "The machine")
+    if document.topology:
+        lines += [f"### {document.topology.title}", ""]
+        lines += [*_markdown_figure(document.topology, pictures, document.fold), "### What it says about itself", ""]
+    lines += _markdown_table(document.machine)
+    for section in document.sections:
+        topic = section.topic
+        lines += [*_heading(f"topic-{topic.slug}", topic.title), _markdown(topic.question), ""]
+        for figure in section.figures:
+            lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures, document.fold)]
+        lines += [
+            "### How to read this",
+            "",
+            _spans(topic.how_to_read),
+            "",
+            f"**What it does not show:** {_spans(topic.not_shown)}",
+            "",
+        ]
+        lines += _claims_markdown(document.claims.get(topic.name, ()))
+        if topic.name in document.missing:
+            lines += ["### Not measurable here", "", *_markdown_table(document.missing[topic.name], document.fold)]
+        if section.tables:
+            lines += ["### All rows", ""]
+            for item in section.tables:
+                lines += _markdown_table(item, document.fold)
+        lines += ["Again, only this: " + _spans(f"`{topic.command}`"), ""]
+    if document.sentences:
+        lines += [*_heading("lecture", "The lecture notes, measured"), document.tally, ""]
+        lines += _lecture_markdown(document.sentences)
+    lines += [*_heading("data", "Data and versions"), *_markdown_table(document.data)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def claims_markdown(analysis: Analysis, page: str = "") -> str:
+    """The lecture notes, measured, as a Markdown page; `page` is where a report with the sections is."""
+    said = sentences(analysis)
+    title = f"# The lecture notes, measured on {_markdown(str(analysis.machine['cpu_model']))}"
+    return "\n".join([title, "", tally(said), "", *_lecture_markdown(said, page, page != "")]).rstrip() + "\n"
+
+
+def _heading(anchor: str, title: str) -> list[str]:
+    """A heading with an anchor that does not depend on how a page's renderer makes one of the title."""
+    return [f'<a id="{anchor}"></a>', "", f"## {_markdown(title)}", ""]
+
+
+def _lecture_markdown(said: Sequence[Sentence], page: str = "", linked: bool = True) -> list[str]:
+    lines = [
+        "| sentence | verdict | figure [95 % interval] | why, and what it depends on | shown in |",
+        "|" + " --- |" * 5,
+    ]
+    for item in said:
+        words = [f"“{_markdown(item.claim.quote)}”" if item.claim.quote else "", _markdown(item.claim.english)]
+        words += [f"tested: {_markdown(item.claim.tested_as)}" if item.claim.tested_as else ""]
+        cells = (
+            "<br>".join(word for word in words if word),
+            f"**{item.verdict.outcome}**",
+            _markdown(item.verdict.figure) or " ",
+            _spans(item.verdict.because) or " ",
+            f"[{_markdown(item.section_title)}]({page}#{item.section})"
+            if item.section and linked
+            else _markdown(item.section_title),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _claims_markdown(said: Iterable[tuple[Claim, claim.Verdict]]) -> list[str]:
+    lines: list[str] = []
+    for item, verdict in said:
+        said_as = f"“{_markdown(item.quote)}”" if item.quote else ""
+        words = [item.english] if item.english else []
+        words += [f"tested: {item.tested_as}"] if item.tested_as else []
+        lines += [
+            f"- {said_as} ({_markdown('; '.join(words))}): **{verdict.outcome}**".replace("-  (", "- ("),
+            f"  {_markdown(verdict.figure)} {_spans(verdict.because)}".rstrip(),
+        ]
+    return ["### What the lecture said", "", *lines, ""] if lines else []

@@ -1,0 +1,55 @@
+"""Writing a report to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fencepost.analysis.draw.parallel import uncollected
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.html import as_html
+from fencepost.analysis.report.markdown import as_markdown
+from fencepost.analysis.runs.estimate import analyse
+
+# ---- the document ----
+
+
+def write_report(folder: Path | str, html: Path | str | None = None, markdown: Path | str | None = None) -> list[Path]:
+    """Write the report of a run folder; returns the files written.
+
+    Parameters
+    ----------
+    folder
+        a run folder, complete or not.
+    html
+        file to write: one HTML file with everything in it.
+    markdown
+        file to write; its pictures go into a folder beside it, named like the file with ``_figures`` at the end.
+
+    Raises
+    ------
+    RunFolderError
+        where the folder is damaged.
+    OSError
+        where a file cannot be written.
+    """
+    with uncollected():
+        document = build_document(analyse(folder))
+    written = []
+    if html is not None:
+        path = Path(html)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_html(document), encoding="utf-8")
+        written.append(path)
+    if markdown is not None:
+        path = Path(markdown)
+        pictures = path.with_name(f"{path.stem}_figures")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if document.figures:
+            pictures.mkdir(exist_ok=True)
+        for figure in document.figures:
+            target = pictures / f"{figure.name}.svg"
+            target.write_text(figure.standalone(), encoding="utf-8")
+            written.append(target)
+        path.write_text(as_markdown(document, pictures.name), encoding="utf-8")
+        written.append(path)
+    return written

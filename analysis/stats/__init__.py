@@ -1,0 +1,1 @@
+"""Estimation from numbers alone: no run folder, no pandas."""

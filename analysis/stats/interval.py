@@ -1,0 +1,167 @@
+"""Medians with order-statistic intervals, and arithmetic on them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+from scipy import special
+
+from fencepost.analysis.stats.resolution import ordered_bounds
+
+
+def column_medians(values: Floats) -> Floats:
+    return np.array(
+        [
+            float(np.median(column[np.isfinite(column)])) if np.isfinite(column).any() else math.nan
+            for column in values.T
+        ]
+    )
+
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+COVERAGE = 0.95
+
+
+FEWEST_PROCESSES = 6
+"""The smallest n whose [min, max] covers the median with at least 95 %: 1 - 2 * 0.5**6 = 96.9 %."""
+
+
+class TooFewProcessesWarning(UserWarning):
+    """Fewer than six processes: no interval of the median reaches 95 %."""
+
+
+class Interval(NamedTuple):
+    """Median with the bounds of its interval (NaN where there is none), the coverage of these bounds and n."""
+
+    value: float
+    low: float
+    high: float
+    coverage: float
+    n: int
+
+
+@functools.cache
+def interval_ranks(n: int, coverage: float = COVERAGE) -> tuple[int, float]:
+    """Rank k such that [k-th smallest, k-th largest] of n values covers the median, and the coverage reached.
+
+    The number of values below the median is binomial (n, 1/2), whatever the distribution, so the coverage is
+    ``1 - 2 P(B <= k - 1)``: the largest k that keeps it at `coverage` or more gives the narrowest symmetric interval. k
+    = 0 where even [min, max] does not reach it (n < 6 for 95 %). Source: David and Nagaraja, Order Statistics, 3rd ed.,
+    section 7.1.
+    """
+    rank, reached = 0, 0.0
+    for k in range(1, n // 2 + 1):
+        covered = float(1 - 2 * special.bdtr(k - 1, n, 0.5))
+        if covered < coverage:
+            break
+        rank, reached = k, covered
+    return rank, reached
+
+
+def median_interval(values: npt.ArrayLike, coverage: float = COVERAGE) -> Interval:
+    """Median and its order-statistic interval; needs no model of the distribution.
+
+    Parameters
+    ----------
+    values
+        shape (n,), one value a process, in any unit; NaN is left out.
+    coverage
+        least probability with which the interval holds the true median, between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        in the unit of `values`. Six values give [min, max] (96.9 %), twenty give [6th, 15th] (95.9 %).
+
+    Warns
+    -----
+    TooFewProcessesWarning
+        when n is too small for `coverage`: the bounds are NaN.
+    """
+    array = np.asarray(values, float).ravel()
+    result = interval_of(array[~np.isnan(array)], coverage)
+    if math.isnan(result.low):
+        message = (
+            f"{result.n} processes give no {coverage:.0%} interval of the median; {FEWEST_PROCESSES} are "
+            "needed for 95 %"
+        )
+        warnings.warn(message, TooFewProcessesWarning, stacklevel=2)
+    return result
+
+
+def interval_of(values: Floats, coverage: float = COVERAGE, *, steps: npt.ArrayLike = 0.0) -> Interval:
+    """`median_interval` of values that hold no NaN, without its warning; its bounds allow for `steps`, by which each
+    value may be off whatever the others are (`fencepost.analysis.stats.resolution`).
+    """
+    n = len(values)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0.0, 0)
+    ordered = np.sort(values)
+    middle = float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+    rank, reached = interval_ranks(n, coverage)
+    if rank == 0:
+        return Interval(middle, math.nan, math.nan, 0.0, n)
+    return Interval(middle, *ordered_bounds(values, rank, steps), reached, n)
+
+
+def median(values: Floats) -> float:
+    return interval_of(values[np.isfinite(values)]).value
+
+
+def upper_bound(trials: float) -> float:
+    """Largest rate that no event in so many trials leaves possible, with 95 % confidence (Clopper and Pearson, exact,
+    one-sided: for no event a quantile of the beta distribution). For equal trials; where processes differ it speaks of
+    their mean.
+    """
+    if trials < 1:
+        return math.nan
+    return float(scipy.stats.beta.ppf(0.95, 1, int(trials)))
+
+
+UNKNOWN = Interval(math.nan, math.nan, math.nan, 0.0, 0)
+
+
+def pooled(values: npt.ArrayLike, steps: npt.ArrayLike = 0.0) -> Interval:
+    """Median and interval over the processes that know a value; nothing where that is half of them or less. `steps`: by
+    how much each value may be off for the steps of the tick counter, see `fencepost.analysis.stats.resolution`.
+    """
+    array = np.asarray(values, float).ravel()
+    known = np.isfinite(array)
+    off = np.broadcast_to(np.asarray(steps, float), array.shape)
+    off = np.where(np.isnan(off), 0.0, off)
+    return interval_of(array[known], steps=off[known]) if known.sum() * 2 > len(array) else UNKNOWN
+
+
+def quotient(above: Floats, below: Floats, above_steps: Floats, below_steps: Floats) -> Interval:
+    """Ratio of two series, paired by process, its bounds widened by the steps of both; processes in which the divisor
+    is not positive know none. Without bounds where the divisor may be nothing, for all that its steps say.
+    """
+    ratio = above / np.where(below > 0, below, math.nan)
+    least = np.asarray(below - below_steps, float)
+    # The farthest that (a + s) / (b - t) can lie from a / b.
+    off = (above_steps + np.abs(ratio) * below_steps) / np.where(least > 0, least, math.nan)
+    found = pooled(ratio, np.where(least > 0, off, math.inf))
+    return found if math.isfinite(found.high - found.low) else found._replace(low=math.nan, high=math.nan)
+
+
+def scaled(interval: Interval, factor: float) -> Interval:
+    """The interval of a figure times a positive number."""
+    return interval._replace(value=interval.value * factor, low=interval.low * factor, high=interval.high * factor)
+
+
+def above(interval: Interval, limit: float) -> bool:
+    """Whether the whole interval (the median alone, where there is none) lies above a limit."""
+    return (interval.value if math.isnan(interval.low) else interval.low) > limit
+
+
+def below(interval: Interval, limit: float) -> bool:
+    """Whether the whole interval (the median alone, where there is none) lies below a limit."""
+    return (interval.value if math.isnan(interval.high) else interval.high) < limit

@@ -1,0 +1,1 @@
+"""The topic branch: its figures, measures and claims."""

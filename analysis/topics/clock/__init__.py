@@ -1,0 +1,1 @@
+"""The topic clock: its figures, measures and claims."""

@@ -1,0 +1,1 @@
+"""The topic counter: its figures, measures and claims."""

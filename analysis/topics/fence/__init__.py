@@ -1,0 +1,1 @@
+"""The topic fence: its figures, measures and claims."""

@@ -1,0 +1,1 @@
+"""The topic line: its figures, measures and claims."""

@@ -1,0 +1,1 @@
+"""The topic litmus: its figures, measures and claims."""

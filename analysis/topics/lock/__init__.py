@@ -1,0 +1,1 @@
+"""The topic lock: its figures, measures and claims."""

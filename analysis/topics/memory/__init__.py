@@ -1,0 +1,1 @@
+"""The topic memory: its figures, measures and claims."""

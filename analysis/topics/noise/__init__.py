@@ -1,0 +1,1 @@
+"""The topic noise: its figures, measures and claims."""

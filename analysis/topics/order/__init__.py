@@ -1,0 +1,1 @@
+"""The topic order: its figures, measures and claims."""

@@ -1,0 +1,1 @@
+"""The topic pipeline: its figures, measures and claims."""

@@ -1,0 +1,1 @@
+"""The topic process: its figures, measures and claims."""

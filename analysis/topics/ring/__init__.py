@@ -1,0 +1,1 @@
+"""The topic ring: its figures, measures and claims."""

@@ -1,0 +1,62 @@
+"""What run.json says about a run."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from fencepost.bench.engine import Engine
+from fencepost.bench.launch import launcher_name
+from fencepost.bench.plan import Plan
+
+if TYPE_CHECKING:
+    from fencepost.bench.objects import KernelObject
+
+
+def describe_run(
+    engine: Engine, plan: Plan, objects: Sequence[KernelObject] = (), command: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What run.json holds beside the run's id and time: the plan, and all that it is carried out with.
+
+    Parameters
+    ----------
+    objects
+        kernels of a user's own, loaded into `engine`.
+    command
+        what the user called; by default ``fencepost`` with the arguments of this process.
+    """
+    from fencepost.bench.doctor.examine import examine
+    from fencepost.bench.doctor.finding import PROFILES
+
+    # Before the first round: what it finds is the state in which the run was made.
+    asked = plan.profile if plan.profile in PROFILES else "standard"
+    diagnosis = examine(cpus=plan.cpus, profile=asked, live={"perf_events": engine.perf_events()})
+    return {
+        "command": list(command or ("fencepost", *sys.argv[1:])),
+        "launcher": launcher_name(),
+        "versions": {
+            "fencepost": _version("fencepost"),
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("cffi", "numpy", "pyarrow")},
+        },
+        "engine": {
+            "arch": engine.arch,
+            "compiler": engine.compiler,
+            "flags": engine.flags,
+            "sha256": engine.sha256,
+        },
+        **({"objects": [item.as_json() for item in objects]} if objects else {}),
+        "doctor": diagnosis.as_record(),
+        "plan": plan.as_json(),
+        "plan_sha256": plan.sha256(),
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
