@@ -14,7 +14,7 @@ from runtime import PATIENCE_S
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["pytest_benchmark.plugin", "fencepost.analysis.estimate", "fencepost.bench.runner", "pyarrow.parquet"]
+    ["pytest_benchmark.plugin", "fencepost.analysis.runs.estimate", "fencepost.bench.runner", "pyarrow.parquet"]
 )
 
 

@@ -28,9 +28,9 @@ import synthetic
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.draw.parallel import _PIPE, WORTHWHILE, Draw, begun, uncollected
+from fencepost.analysis.report import sections
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.text.table import table
-from fencepost.analysis.topics import topic as topics
 
 HERE = "here"
 THERE = "there"
@@ -227,7 +227,7 @@ def test_ctrl_c_ends_both_and_one_of_them_speaks() -> None:
     code = """
 import os, time
 os.sched_getaffinity = lambda _: {0, 1}
-from fencepost.analysis.drawing import WORTHWHILE, begun
+from fencepost.analysis.draw.parallel import WORTHWHILE, begun
 own = os.getpid()
 def hang():
     if os.getpid() != own:
@@ -249,7 +249,7 @@ def test_without_its_parent_it_ends() -> None:
     code = """
 import os, time
 os.sched_getaffinity = lambda _: {0, 1}
-from fencepost.analysis.drawing import begun
+from fencepost.analysis.draw.parallel import begun
 own = os.getpid()
 def draw():
     print("there", flush=True)
@@ -300,7 +300,7 @@ def test_a_report_is_the_same_with_and_without(tmp_path: Path, monkeypatch: pyte
             if len(os.sched_getaffinity(0)) > 1:
                 assert len(here) < len(draws) / 2
 
-    monkeypatch.setattr(topics, "begun", mostly_there)
+    monkeypatch.setattr(sections, "begun", mostly_there)
     for cpus in ({0}, {0, 1}):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cpus=cpus: cpus)
         folder = tmp_path / f"{len(cpus)}"

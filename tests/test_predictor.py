@@ -198,7 +198,7 @@ def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
     synthetic.write_run(tmp_path / "run", [synthetic.penalty_case(18)], rounds=6, unmeasurable=[])
     text = (
         "import sys; from pathlib import Path\n"
-        "from fencepost.analysis.estimate import analyse\n"
+        "from fencepost.analysis.runs.estimate import analyse\n"
         "from fencepost.analysis.summary import ladder_table\n"
         "ladder_table(analyse(Path(sys.argv[1])))\n"
         "assert 'scipy.stats' not in sys.modules\n"
