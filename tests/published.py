@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
-from fencepost.analysis import report
-from fencepost.analysis.estimate import analyse
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.html import as_html
+from fencepost.analysis.report.markdown import as_markdown
+from fencepost.analysis.runs.estimate import analyse
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "results" / "2026-11-23-amd-epyc-2cpu-fa44ce51"
@@ -65,8 +67,8 @@ class Rendered:
 
 def render() -> Rendered:
     """The report of the published run, from its rows."""
-    document = report.build_document(analyse(RUN))
-    return Rendered(report.as_html(document), report.as_markdown(document, "report_figures"))
+    document = build_document(analyse(RUN))
+    return Rendered(as_html(document), as_markdown(document, "report_figures"))
 
 
 def skeleton(html: str) -> str:
