@@ -9,9 +9,11 @@ import pytest
 import runtime
 from runtime import MACHINE, any_cpu, run_record, tiny_plan
 
-from fencepost.analysis.estimate import Analysis, analyse, records
-from fencepost.analysis.reduced import encode_rows, read_reduced
-from fencepost.analysis.report import as_json, write_report
+from fencepost.analysis.report.data import as_json
+from fencepost.analysis.report.write import write_report
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.rows_file import encode_rows, read_reduced
 from fencepost.bench import runfolder, runner, schema
 
 CHEAP, DEAR = (f"pair/event[control={ticks}]@cpu{any_cpu()}" for ticks in (400, 1700))

@@ -448,8 +448,8 @@ def test_no_global_state_of_pyplot_is_used(suite: Path, tmp_path: Path) -> None:
     import sys
 
     code = (
-        "import sys; from fencepost.analysis import report;"
-        f"report.write_report({str(suite)!r}, html={str(tmp_path / 'r.html')!r});"
+        "import sys; from fencepost.analysis.report.write import write_report;"
+        f"write_report({str(suite)!r}, html={str(tmp_path / 'r.html')!r});"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
