@@ -401,10 +401,11 @@ def test_the_lazy_trials_find_nothing_in_the_ring_as_it_is(folder: Path) -> None
 
 def soak(folder: Path, options: list[str], *replacements: tuple[str, str]) -> subprocess.CompletedProcess[str]:
     """The soak program over a copy of the ring, in short."""
-    (folder / "ring").mkdir()
-    copy_rings(folder / "ring", *replacements)
+    rings = folder / "lib" / "ring"
+    rings.mkdir(parents=True)
+    copy_rings(rings, *replacements)
     made = folder / "soak"
-    sources = [str(SOAK), str(folder / "ring" / "spsc.c"), str(folder / "ring" / "ring.c")]
+    sources = [str(SOAK), str(rings / "spsc.c"), str(rings / "ring.c")]
     command = [compiler(), "-std=gnu11", "-O2", "-g", "-pthread", f"-I{folder}", *options, "-o", str(made), *sources]
     subprocess.run(command, check=True)
     # With much randomness in the address space the thread sanitizer finds its shadow memory taken.
