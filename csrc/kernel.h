@@ -293,6 +293,12 @@ int trial_fault(struct trial *trial, const char *format, ...) __attribute__((for
 /* Middle of `count` values, which it sorts; NaN for none. For metrics, after timing. */
 double median_of(double *values, size_t count);
 
+/* Ticks of a stretch from tick_begin() to tick_end() without those of an empty one. May be negative: noise is not cut off here. */
+static inline double net_ticks(const struct trial *trial, uint64_t begin, uint64_t end)
+{
+    return (double)(end - begin) - trial->overhead_ticks;
+}
+
 /* In an event kernel with a team: all workers leave together; the returned tick is a common start a little later. */
 uint64_t team_start(struct worker *worker);
 

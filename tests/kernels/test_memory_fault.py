@@ -38,7 +38,12 @@ def test_faults_are_those_of_first_touches(engine: Engine, access: str, faults: 
     ("access", "whole", "broken", "said"),
     [
         # Brought before, in whatever way, they are no first touches.
-        ("write", "MAP_PRIVATE | MAP_ANONYMOUS,", "MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,", "were there before"),
+        (
+            "write",
+            "error = touch(pages, access);",
+            "memset(pages->first, 1, pages->count * pages->page_bytes), error = touch(pages, access);",
+            "were there before",
+        ),
         (
             "write",
             "*(volatile unsigned char *)page = 1;",

@@ -75,7 +75,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
         const double misses = pass == 1 ? branch_misses(trial) : 0;
         const uint64_t begin = tick_begin();
         const uint64_t counted = walk_once(lessons->outcomes, n);
-        const double net = (double)(tick_end() - begin) - trial->overhead_ticks;
+        const double net = net_ticks(trial, begin, tick_end());
 
         lessons->zeros += counted;
         if (pass == shown_pass[next])

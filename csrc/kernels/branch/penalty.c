@@ -119,7 +119,7 @@ static void toss_window(struct trial *trial, unsigned level)
     counted = toss(state->words);
     end = tick_end();
     state->block_misses[level][state->batch] = (branch_misses(trial) - misses) / BLOCKS;
-    state->block_ticks[level][state->batch] = ((double)(end - begin) - trial->overhead_ticks) / BLOCKS;
+    state->block_ticks[level][state->batch] = net_ticks(trial, begin, end) / BLOCKS;
     state->zeros += counted;
 }
 

@@ -15,15 +15,9 @@
  * Not shown: huge pages; several threads that fault in one process, and wait for each other; copying on write; pages of files.
  */
 #define _GNU_SOURCE
-#include "kernel.h"
+#include "kernels/system.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdbool.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE /* headers older than Linux 5.14; the number is the same everywhere */
 #define MADV_POPULATE_WRITE 23
@@ -40,14 +34,6 @@ struct pages {
     uint64_t read_sum; /* of pages that were only read: 0 */
     int64_t faults;
 };
-
-static int64_t minor_faults(void)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_THREAD, &usage);
-    return usage.ru_minflt;
-}
 
 /* The next batch of pages; -errno. Not inlined: what is timed is one call, whoever asks for it. */
 static __attribute__((noinline)) int touch(struct pages *pages, int access)
@@ -86,12 +72,9 @@ static int setup(struct trial *trial)
         return -ENOMEM;
     pages->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     pages->count = (trial->batches + 1) * PAGES_A_BATCH;
-    pages->first =
-        mmap(NULL, pages->count * pages->page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages->first == MAP_FAILED)
+    pages->first = private_pages(pages->count * pages->page_bytes, 0);
+    if (!pages->first)
         return -errno;
-    /* Refused by a kernel without huge pages, which serves as well. */
-    madvise(pages->first, pages->count * pages->page_bytes, MADV_NOHUGEPAGE);
     if (access == AGAIN)
         for (size_t i = 0; i < pages->count; i++)
             *(volatile unsigned char *)(pages->first + i * pages->page_bytes) = 2;
@@ -110,16 +93,16 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     uint64_t events = 0;
 
     for (; events < count && pages->touched < pages->count; events++) {
-        const int64_t before = minor_faults();
+        const int64_t before = thread_counts().minor_faults;
         const uint64_t begin = tick_begin();
         const int error = touch(pages, (int)trial->value[0]);
         const uint64_t end = tick_end();
 
         if (error)
             return error;
-        pages->faults += minor_faults() - before;
+        pages->faults += thread_counts().minor_faults - before;
         pages->touched += PAGES_A_BATCH;
-        ticks[events] = llround(fmax(0, (double)(end - begin) - trial->overhead_ticks) / PAGES_A_BATCH);
+        ticks[events] = llround(fmax(0, net_ticks(trial, begin, end)) / PAGES_A_BATCH);
     }
     return (int64_t)events;
 }
@@ -152,7 +135,7 @@ static void teardown(struct trial *trial)
 {
     struct pages *pages = trial->state;
 
-    if (pages && pages->first && pages->first != MAP_FAILED)
+    if (pages && pages->first)
         munmap(pages->first, pages->count * pages->page_bytes);
 }
 

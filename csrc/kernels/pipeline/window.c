@@ -182,7 +182,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
             begin = tick_begin();
             walks[trial->value[0]][d](window);
             end = tick_end();
-            const double net = ((double)(end - begin) - trial->overhead_ticks) / ITERATIONS;
+            const double net = net_ticks(trial, begin, end) / ITERATIONS;
 
             window->ticks[d][window->walks % (WALKS_PER_BATCH * BATCHES)] = net;
             if (d == 0)

@@ -13,19 +13,12 @@
  * Not shown: exec; copying pages when they are written to; a child on another CPU; memory on huge pages, whose tables are 512 times smaller.
  */
 #define _GNU_SOURCE
-#include "kernel.h"
+#include "kernels/system.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <malloc.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { HOW, TOUCHED };
 enum { FORK, VFORK, THREAD };
@@ -142,7 +135,7 @@ static int64_t child_ticks(struct trial *trial)
     children->waited += at != 0 && at <= returned;
     if (children->kept < CHILDREN_A_ROUND)
         children->returned_ticks[children->kept++] = (double)(returned - begin);
-    return (int64_t)fmax(0, (double)(ended - begin) - trial->overhead_ticks);
+    return (int64_t)fmax(0, net_ticks(trial, begin, ended));
 }
 
 static int setup(struct trial *trial)
@@ -180,19 +173,6 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     return (int64_t)count;
 }
 
-/* Pages of this process in memory that a child may have; NaN where the system does not say. */
-static double resident_mib(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    int64_t pages = -1;
-
-    if (file && fscanf(file, "%*d %" SCNd64, &pages) != 1)
-        pages = -1;
-    if (file)
-        fclose(file);
-    return pages < 0 ? NAN : ((double)pages * (double)sysconf(_SC_PAGESIZE) - (double)memory_kept_bytes()) / (1 << 20);
-}
-
 /* Every child ended with the status that it was given. */
 static int check(struct trial *trial)
 {
@@ -203,7 +183,7 @@ static int check(struct trial *trial)
                            children->wrong, children->made);
     trial->metric[WAITED] = 100.0 * (double)children->waited / (double)children->kept;
     trial->metric[RETURNED] = median_of(children->returned_ticks, children->kept) / trial->tick_hz * 1e9;
-    trial->metric[RESIDENT] = resident_mib();
+    trial->metric[RESIDENT] = resident_bytes() / (1 << 20);
     return 0;
 }
 

@@ -1,0 +1,128 @@
+/*
+ * What kernels that measure the operating system share: what this thread was charged for, fields of procfs, and private pages of a
+ * chosen kind. None of it belongs into a timed stretch.
+ */
+#ifndef FENCEPOST_SYSTEM_H
+#define FENCEPOST_SYSTEM_H
+
+#ifndef _GNU_SOURCE
+#error "_GNU_SOURCE first: for RUSAGE_THREAD and madvise"
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+/* The largest procfs file of use here, /proc/vmstat, has some 5 KiB; a worker's stack has 256 KiB. */
+#define PROCFS_BYTES 16384
+#define SYSTEM_HUGE_PAGE_BYTES ((size_t)2 << 20)
+
+/* What the system has counted for this thread since it began. What a stretch cost is the difference of two. */
+struct thread_counts {
+    int64_t minor_faults;
+    int64_t major_faults;
+    int64_t voluntary;   /* switches because it had to wait ... */
+    int64_t involuntary; /* ... and because another was to run: a woken thread may preempt its waker */
+};
+
+static inline struct thread_counts thread_counts(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_THREAD, &usage);
+    return (struct thread_counts){usage.ru_minflt, usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw};
+}
+
+/* The text of a procfs file, as far as it fits, and its length; -errno. Without stdio, which allocates: memory may be what is measured. */
+static inline int64_t procfs_text(const char *path, char *text, size_t bytes)
+{
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    size_t length = 0;
+    ssize_t got = 1;
+
+    if (file < 0)
+        return -errno;
+    while (got > 0 && length < bytes - 1) {
+        got = read(file, text + length, bytes - 1 - length);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got > 0)
+            length += (size_t)got;
+    }
+    if (got < 0)
+        got = -errno;
+    close(file);
+    text[length] = '\0';
+    return got < 0 ? got : (int64_t)length;
+}
+
+/*
+ * A field of a procfs file: the number behind `name` at the start of a line, as 1234 of "VmRSS:  1234 kB" and of "pgfault 1234".
+ * -ENODATA where no line has it, or -errno.
+ */
+static inline int64_t procfs_field(const char *path, const char *name)
+{
+    const size_t length = strlen(name);
+    char text[PROCFS_BYTES];
+    const int64_t status = procfs_text(path, text, sizeof text);
+
+    if (status < 0)
+        return status;
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        int64_t value;
+
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && strchr(": \t", line[length]) && line[length] &&
+            sscanf(line + length + 1, "%" SCNd64, &value) == 1)
+            return value;
+    }
+    return -ENODATA;
+}
+
+/* Bytes of this process that are in memory, without what the engine keeps for itself; NaN where the system does not say. */
+static inline double resident_bytes(void)
+{
+    char text[PROCFS_BYTES];
+    int64_t pages;
+
+    if (procfs_text("/proc/self/statm", text, sizeof text) < 0 || sscanf(text, "%*d %" SCNd64, &pages) != 1)
+        return NAN;
+    return (double)pages * (double)sysconf(_SC_PAGESIZE) - (double)memory_kept_bytes();
+}
+
+/*
+ * Fresh private memory that nobody has touched: on small pages, or on huge ones and then aligned to them. NULL with errno. Freed by
+ * munmap(). The advice is always given, never left to the machine's default. A system without huge pages refuses it:
+ * memory_huge_bytes() tells what came of it.
+ */
+static inline void *private_pages(size_t bytes, int huge)
+{
+    const size_t spare = huge ? SYSTEM_HUGE_PAGE_BYTES : 0;
+    char *mapping = (char *)mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (mapping == MAP_FAILED)
+        return NULL;
+    if (huge) {
+        const size_t head = (0 - (uintptr_t)mapping) % SYSTEM_HUGE_PAGE_BYTES;
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        const size_t kept = (bytes + page - 1) / page * page;
+
+        if (head)
+            munmap(mapping, head);
+        mapping += head;
+        if (spare > head)
+            munmap(mapping + kept, spare - head);
+    }
+    madvise(mapping, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    return mapping;
+}
+
+#endif
