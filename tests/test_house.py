@@ -145,19 +145,19 @@ def test_the_path_of_a_kernel_file_is_the_kernels_name(path: Path) -> None:
 
 def test_every_topic_of_the_catalogue_has_its_page() -> None:
     for topic in {path.parent.name for path in KERNELS}:
-        page = ROOT / "docs" / f"{topic}.md"
-        assert page.exists(), f"docs/{topic}.md is missing"
+        page = ROOT / "docs" / "topics" / f"{topic}.md"
+        assert page.exists(), f"docs/topics/{topic}.md is missing"
         text = page.read_text(encoding="utf-8")
         for path in KERNELS:
             for name in re.findall(rf'\.name\s*=\s*"({topic}/[a-z0-9_]+)"', path.read_text(encoding="utf-8")):
-                assert f"`{name}`" in text, f"docs/{topic}.md does not mention {name}"
+                assert f"`{name}`" in text, f"docs/topics/{topic}.md does not mention {name}"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
 def test_readme_names_every_target_it_needs() -> None:

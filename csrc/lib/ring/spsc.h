@@ -11,7 +11,7 @@
  * its last look the ring is full.
  *
  * To a line that it has emptied the consumer writes a byte that nobody reads: so the line is its own, where otherwise both caches would
- * keep a copy, which costs the producer's next lap far more than a line that has to come (ring_spsc_disown; docs/ring.md).
+ * keep a copy, which costs the producer's next lap far more than a line that has to come (ring_spsc_disown; docs/topics/ring.md).
  *
  * try_push, try_pop and the bulk forms are wait-free: a bounded number of steps whatever the other side does, and if it is preempted
  * the answer is "full" (or "empty") once there is no room (or nothing published). Full and empty are exact: try_push fails only if at some time during
