@@ -153,11 +153,67 @@ def test_every_topic_of_the_catalogue_has_its_page() -> None:
                 assert f"`{name}`" in text, f"docs/topics/{topic}.md does not mention {name}"
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def links_of(page: Path) -> list[Path]:
+    """Files that a page links to, as paths."""
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    return [page.parent / target for target in targets if "://" not in target]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    assert [str(target) for target in links_of(page) if not target.exists()] == []
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {target.resolve() for page in (ROOT / "docs").rglob("README.md") for target in links_of(page)}
+    missing = [page.relative_to(ROOT).as_posix() for page in PAGES if page.name != "README.md" and page not in listed]
+    assert missing == [], "docs/README.md is the index of all pages"
+
+
+def drawn_paths(page: Path) -> list[str]:
+    """Paths of a tree that a page draws in its first block: two spaces a level, names before the column of words."""
+    block = page.read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
+    found: list[str] = []
+    parents: list[str] = []
+    for line in block.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.split(r" {2,}", line.strip())[0].split()
+        found += ["/".join([*parents[:depth], name.rstrip("/")]) for name in names]
+        parents[depth:] = [names[-1].rstrip("/")]
+    return found
+
+
+def test_the_tree_that_architecture_draws_is_the_real_one() -> None:
+    drawn = drawn_paths(ROOT / "ARCHITECTURE.md")
+    assert [path for path in drawn if not any(ROOT.glob(path.replace("TOPIC", "*")))] == []
+    sources = [path.relative_to(ROOT) for room in ("csrc", *ROOMS) for path in (ROOT / room).rglob("*.[chp]*")]
+    rooms = {folder.as_posix() for path in sources for folder in path.parents if 0 < len(folder.parts) <= 2}
+    unnamed = [room for room in rooms if not any(path == room or path.startswith(f"{room}/") for path in drawn)]
+    assert sorted(room for room in unnamed if not room.endswith("__pycache__")) == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", ".pre-commit-config.yaml", ".ci/run"])
+def test_each_make_that_is_named_can_be_made(name: str) -> None:
+    made = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = (ROOT / name).read_text(encoding="utf-8")
+    called = set(re.findall(r"(?:^|`|entry: )make ([a-z][a-z-]*)", text, re.MULTILINE))
+    assert called
+    assert sorted(called - made) == []
+
+
+def test_pre_commit_runs_what_lint_runs() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"entry: (.*)", text) == ["make lint"]
+
+
+def test_the_workflow_runs_the_projects_own_script() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    called = re.findall(r"bash (\S+)", text)
+    assert called == [".ci/run"]
+    assert (ROOT / called[0]).is_file()
 
 
 def test_readme_names_every_target_it_needs() -> None:
@@ -183,6 +239,7 @@ def test_sdist_holds_all_that_a_build_needs(sdist: list[str]) -> None:
     wanted = {path.relative_to(ROOT).as_posix() for path in files} - {"bench/_kernels.c"}
     assert sorted(wanted - set(sdist)) == []
     assert {"setup.py", "pyproject.toml", "Makefile", "tools/install.sh", "README.md", "LICENSE"} <= set(sdist)
+    assert {page.relative_to(ROOT).as_posix() for page in PAGES} <= set(sdist)
 
 
 def test_sdist_holds_nothing_built(sdist: list[str]) -> None:
