@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft7Validator
+from jsonschema_rs import Draft7Validator
 from runtime import fencepost_inside
 from synthetic import Case, pingpong_cases, plain_cases, write_run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
 from fencepost.bench.cgroup import read_cgroup

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -221,6 +221,26 @@ def test_damaged_documents_are_refused_by_file_and_field(folder: runfolder.RunFo
     run.unlink()
     with pytest.raises(schema.RunFolderError, match=r"run\.json: not found"):
         runfolder.resume(folder.path)
+
+
+EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "in a list": (lambda run: run["plan"]["cases"][1].update(once=0), r"field plan\.cases\[1\]\.once: 0 is not of"),
+    "missing": (lambda run: run["plan"].pop("seed"), 'field plan: "seed" is a required property'),
+    "no object": (lambda run: run.update(plan=7), 'field plan: 7 is not of type "object"'),
+    # A long value loses its middle, not what was expected in its place.
+    "long": (lambda run: run.update(id=["x" * 999]), r'field id: \["x+ … x*"\] is not of type "string"'),
+    "half a character": (lambda run: run["plan"].update(seed="\ud800"), "not valid JSON .* edited by hand"),
+    "no CPU": (lambda run: run["plan"].update(cpus=[]), r"field plan\.cpus"),
+    "true is no number": (lambda run: run["plan"].update(rounds=True), r"field plan\.rounds: true is not of"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edited_field_is_named_with_what_is_wrong(folder: runfolder.RunFolder, name: str) -> None:
+    change, sentence = EDITS[name]
+    edit(folder.path / "run.json", change)
+    with pytest.raises(schema.RunFolderError, match=rf"run\.json: {sentence}"):
+        schema.read_run(folder.path)
 
 
 def test_an_edited_plan_is_refused(folder: runfolder.RunFolder) -> None:

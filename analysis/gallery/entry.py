@@ -33,7 +33,6 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.model import read_run
 from fencepost.analysis.runs.row import records
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
@@ -420,7 +419,7 @@ def read_entry(folder: Path) -> Entry:
             raise RunFolderError(f"{path}: missing, or no ordinary file; publish the run again")
         if path.stat().st_size > most:
             raise RunFolderError(f"{path}: {path.stat().st_size >> 20} MiB, more than the {most >> 20} MiB it may have")
-    run, machine = read_run(folder), schema.read_machine(folder)
+    run, machine = schema.read_run(folder), schema.read_machine(folder)
     published = run.get(PUBLISHED)
     if not isinstance(published, dict) or not isinstance(published.get("trust"), str):
         raise RunFolderError(

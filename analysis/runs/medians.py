@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fencepost.analysis.runs.model import NOT_MEASURED, Histogram, Reduced, process_frame, read_run
+from fencepost.analysis.runs.model import NOT_MEASURED, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
@@ -105,7 +105,7 @@ def reduce_run(folder: Path | str) -> Reduced:
         from fencepost.analysis.runs.rows_file import read_reduced
 
         return read_reduced(folder)
-    run = read_run(folder)
+    run = schema.read_run(folder)
     machine = schema.read_machine(folder)
     if schema.IMPORTED in run:
         raise RunFolderError(f"{folder / schema.ROWS_FILE}: not found in an imported run; import its file again")

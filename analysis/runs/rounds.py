@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,14 +120,7 @@ def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
 
 
 def _record(path: Path, text: bytes | None) -> dict[str, Any]:
-    # The validator costs more than reading the rows. A record whose every field is plainly right passes a short check;
-    # anything else goes to the validator, which has the words for what is wrong.
-    try:
-        document = json.loads(text) if text is not None else None
-    except ValueError:
-        document = None
-    record = document if _plainly_right(document) else schema.parse_round_record(path, text)
-    assert isinstance(record, dict)
+    record = schema.parse_round_record(path, text)
     worker = record["worker"]
     if not worker["tick_hz"] > 0:
         raise RunFolderError(f"{path}: field worker.tick_hz: {worker['tick_hz']} is not a rate")
@@ -137,58 +129,6 @@ def _record(path: Path, text: bytes | None) -> dict[str, Any]:
         if histogram and len(histogram["ticks"]) != len(histogram["count"]):
             raise RunFolderError(f"{path}: field cases.{name}.histogram: ticks and count differ in length")
     return record
-
-
-NUMBERS = (int, float)
-
-
-_NUMBERS_OR_NONE = frozenset((int, float, type(None)))
-
-
-def _plainly_right(document: Any) -> bool:
-    try:
-        if type(document["schema"]) is not int or document["schema"] != schema.SCHEMA_VERSION:
-            return False
-        if type(document["round"]) is not int or document["round"] < 1:
-            return False
-        if (
-            type(document["run"]) is not str
-            or type(document["started_utc"]) is not str
-            or type(document["order"]) is not list
-        ):
-            return False
-        worker = document["worker"]
-        if type(worker["tick_source"]) is not str or type(worker["cpus"]) is not list:
-            return False
-        if any(type(worker[name]) not in NUMBERS for name in _WORKER_NUMBERS):
-            return False
-        if not set(map(type, document["order"])) <= {str} or not set(map(type, worker["cpus"])) <= {int}:
-            return False
-        for case in document["cases"].values():
-            reason = case["reason"]
-            if case["status"] not in _STATUS or not (reason is None or type(reason) is str):
-                return False
-            if type(case["elapsed_ns"]) not in NUMBERS:
-                return False
-            numbers = [case["overhead_ticks"], case["core_hz"], case["chain_ratio"], *case["metrics"].values()]
-            numbers += [case.get("core_hz_before"), case.get("core_hz_after")]
-            numbers += [case.get("raw_before_ticks"), case.get("raw_after_ticks")]
-            if not set(map(type, numbers)) <= _NUMBERS_OR_NONE:
-                return False
-            if "events" in case and type(case["events"]) is not int:
-                return False
-            histogram = case.get("histogram")
-            if histogram is not None and not set(map(type, histogram["ticks"] + histogram["count"])) <= {int}:
-                return False
-    except (KeyError, TypeError, AttributeError):
-        return False
-    return True
-
-
-_STATUS = frozenset(("ok", "unsupported", "failed"))
-
-
-_WORKER_NUMBERS = ("tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms")
 
 
 def check_belongs(item: Round, run: dict[str, Any], planned: dict[str, Any]) -> None:

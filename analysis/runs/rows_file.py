@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fencepost.analysis.runs.model import Histogram, Reduced, process_frame, read_run
+from fencepost.analysis.runs.model import Histogram, Reduced, process_frame
 from fencepost.bench import schema
 from fencepost.bench.schema import ROUND_KEY, ROWS_FILE, RunFolderError
 
@@ -118,7 +118,7 @@ def read_reduced(folder: Path | str) -> Reduced:
         naming file and field, where something is damaged, unfit for the plan in run.json, or too large.
     """
     folder = Path(folder)
-    run, machine = read_run(folder), schema.read_machine(folder)
+    run, machine = schema.read_run(folder), schema.read_machine(folder)
     table, record = _read_table(folder / ROWS_FILE)
     path = folder / ROWS_FILE
     if record["run"] != run["id"]:
