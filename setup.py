@@ -3,18 +3,21 @@
 from setuptools import find_packages, setup
 
 ROOMS = ("bench", "analysis", "cli")
-SOURCES = "fencepost.csrc"
+SOURCES, WORDS = "fencepost.csrc", "fencepost.docs"
 
 setup(
     packages=[
         *(f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))),
         SOURCES,
+        WORDS,
     ],
-    package_dir={**{f"fencepost.{room}": room for room in ROOMS}, SOURCES: "csrc"},
+    package_dir={**{f"fencepost.{room}": room for room in ROOMS}, SOURCES: "csrc", WORDS: "docs"},
     package_data={
         "": ["py.typed", "*.pyi", "templates/*", "static/*"],
         # Headers for kernels of a user's own, and the sources that `fencepost show` prints.
         SOURCES: ["**/*.[ch]", "own/*"],
+        # The report takes the words of its sections from these pages.
+        WORDS: ["topics/*.md"],
     },
     include_package_data=False,
     cffi_modules=["csrc/build_kernels.py:ffibuilder"],

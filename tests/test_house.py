@@ -246,6 +246,18 @@ def test_sdist_holds_nothing_built(sdist: list[str]) -> None:
     assert [name for name in sdist if re.search(r"\.(so|o|pyc)$|bench/_kernels\.c$", name)] == []
 
 
+def test_an_installed_package_brings_the_words_of_the_report(tmp_path: Path) -> None:
+    command = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    code = "from fencepost.analysis.topics.words import PAGES; print(PAGES)"
+    environment = {"PYTHONPATH": str(tmp_path)}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    pages = tmp_path.resolve() / "fencepost" / "docs" / "topics"
+    assert found.stdout.strip() == str(pages)
+    assert sorted(pages.iterdir()) == sorted(pages / page.name for page in (ROOT / "docs" / "topics").iterdir())
+
+
 def test_dependencies_have_a_lower_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:

@@ -20,7 +20,7 @@ def analysed(folder: Path, cases: list[Case]) -> Analysis:
 def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
     document = build_document(analysed(tmp_path, synthetic.process_cases()))
     (section,) = document.sections
-    assert section.topic.title == "Having a child do it"
+    assert section.topic.name == "process"
     (figure,) = section.figures
     assert "fork" in figure.description and "81.0 MiB" in figure.description
     assert len(figure.table.rows) == 6

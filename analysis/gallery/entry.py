@@ -210,7 +210,7 @@ def _texts(value: Any, place: str = "") -> Iterable[tuple[str, str, str]]:
 
 def rungs(analysis: Analysis) -> list[Rung]:
     """The headline numbers, cheapest first: those of the report's ladder."""
-    found = (step(analysis) for topic in known_topics() for step in topic.ladder)
+    found = (step(analysis) for topic in known_topics() for step in topic.rungs)
     return sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns[0])
 
 

@@ -62,7 +62,7 @@ class Document:
         """Every section: its anchor and its heading."""
         found = [("numbers", "This machine's numbers")] if self.ladder else []
         found += [("trust", "Can I trust this?"), ("machine", "The machine")]
-        found += [(f"topic-{section.topic.slug}", section.topic.title) for section in self.sections]
+        found += [(f"topic-{section.topic.slug}", section.words.title) for section in self.sections]
         found += [("lecture", "The lecture notes, measured")] if self.sentences else []
         return [*found, ("data", "Data and versions")]
 

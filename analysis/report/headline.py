@@ -19,7 +19,7 @@ def rungs(analysis: Analysis) -> list[tuple[Rung, str]]:
     """The machine's headline numbers, cheapest first, each with a link to its section; the topics name them."""
     if not analysis.rounds:
         return []
-    found = ((step(analysis), f"#topic-{topic.slug}") for topic in known_topics() for step in topic.ladder)
+    found = ((step(analysis), f"#topic-{topic.slug}") for topic in known_topics() for step in topic.rungs)
     return sorted(((rung, link) for rung, link in found if rung is not None), key=lambda pair: pair[0].ns[0])
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fencepost.analysis.report.sections import generic_topic
+from fencepost.analysis.report.sections import topic_words
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
-from fencepost.analysis.topics.topic import known_topics
+from fencepost.analysis.topics.topic import Topic
+from fencepost.analysis.topics.words import place
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,11 @@ class Sentence:
 def sentences(analysis: Analysis) -> list[Sentence]:
     """Every claim with its verdict, in the order of the report's sections."""
     there = set(analysis.rows["kernel"].str.partition("/")[0]) if len(analysis.rows) else set()
-    known = {topic.name: topic for topic in known_topics()}
     found = []
-    for item, verdict in verdicts(analysis):
-        topic = known.get(item.topic) or generic_topic(item.topic)
-        section = f"topic-{topic.slug}" if item.topic in there else ""
-        found.append((topic.order, Sentence(item, verdict, section, topic.title)))
-    return [sentence for _, sentence in sorted(found, key=lambda pair: pair[0])]
+    for item, verdict in sorted(verdicts(analysis), key=lambda pair: place(pair[0].topic)):
+        section = f"topic-{Topic(item.topic).slug}" if item.topic in there else ""
+        found.append(Sentence(item, verdict, section, topic_words(item.topic).title))
+    return found
 
 
 def tally(said: Sequence[Sentence]) -> str:

@@ -94,17 +94,17 @@ def as_markdown(document: Document, pictures: str) -> str:
     lines += _markdown_table(document.machine)
     for section in document.sections:
         topic = section.topic
-        lines += [*_heading(f"topic-{topic.slug}", topic.title), _markdown(topic.question), ""]
+        lines += [*_heading(f"topic-{topic.slug}", section.words.title), _spans(section.words.question), ""]
+        if section.kernels:
+            lines += _markdown_table(section.kernels, document.fold)
         for figure in section.figures:
             lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures, document.fold)]
-        lines += [
-            "### How to read this",
-            "",
-            _spans(topic.how_to_read),
-            "",
-            f"**What it does not show:** {_spans(topic.not_shown)}",
-            "",
-        ]
+        for heading, paragraphs in (
+            ("How to read this", section.words.how_to_read),
+            ("What it does not show", section.words.not_shown),
+        ):
+            lines += [f"### {heading}", ""]
+            lines += [line for text in paragraphs for line in (_spans(text), "")]
         lines += _claims_markdown(document.claims.get(topic.name, ()))
         if topic.name in document.missing:
             lines += ["### Not measurable here", "", *_markdown_table(document.missing[topic.name], document.fold)]

@@ -13,21 +13,26 @@ from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.draw.parallel import begun
 from fencepost.analysis.report.tables import rows_figure, topic_tables
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.text.table import Table
+from fencepost.analysis.text.table import Table, table
 from fencepost.analysis.topics.topic import Topic, known_topics
+from fencepost.analysis.topics.words import Words, page_words, place
 
 
 @dataclass(frozen=True)
 class Section:
-    """A topic with the figures and tables that a run has for it."""
+    """A topic with its words, and with the figures and tables that a run has for it. `kernels` says what those kernels
+    measure that no page describes.
+    """
 
     topic: Topic
+    words: Words
+    kernels: Table | None = None
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
 
 
 def sections(analysis: Analysis) -> list[Section]:
-    """One section for each topic with a case in the run: known topics in their order, others after them by name."""
+    """One section for each topic with a case in the run, in the order of the pages; topics without a page come last."""
     with sections_begun(analysis) as complete:
         return complete()
 
@@ -37,7 +42,8 @@ def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
     """The same, its figures begun in a second process; what is yielded draws the rest and returns the sections."""
     cases = Counter(str(kernel).partition("/")[0] for kernel in (analysis.rows["kernel"] if len(analysis.rows) else ()))
     known = [topic for topic in known_topics() if topic.name in cases]
-    every = [*known, *(generic_topic(name) for name in sorted(cases.keys() - {topic.name for topic in known}))]
+    every = [*known, *(Topic(name) for name in cases.keys() - {topic.name for topic in known})]
+    every.sort(key=lambda topic: place(topic.name))
     # The largest last, where the other process begins: the figure at which the two meet is drawn twice.
     draws = {
         topic.name: topic.figures or (functools.partial(rows_figure, topic=topic.name, slug=topic.slug),)
@@ -52,6 +58,8 @@ def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
             return [
                 Section(
                     topic,
+                    topic_words(topic.name),
+                    kernels_table(analysis, topic.name),
                     tuple(figure for figure in drawn.get(topic.name, ()) if figure is not None),
                     tuple(topic_tables(analysis, topic.name)),
                 )
@@ -61,15 +69,31 @@ def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
         yield finished
 
 
-def generic_topic(name: str) -> Topic:
-    """The entry of a topic that has no module here."""
-    return Topic(
-        name,
-        name.capitalize(),
-        f"What do the kernels of the topic {name} cost on this machine?",
-        "Each row is the median over processes, each process's value being the median of its batches; the brackets "
-        "hold the true median with "
-        "95 % confidence. The floor is the smallest batch of all.",
-        "What these kernels leave out is said in the comment at the top of each kernel's file: `fencepost show "
-        "KERNEL` prints it.",
+def topic_words(name: str) -> Words:
+    """The words of a topic: those of its page, or for a topic without a page general ones."""
+    return page_words(name) or Words(
+        title=name.capitalize(),
+        question="What do these kernels cost on this machine?",
+        how_to_read=(
+            "Each row is a median over processes. The value of one process is the median of its batches.",
+            "The brackets are the 95 % confidence interval of the median. The floor is the fastest batch of all.",
+        ),
+        not_shown=(
+            "`fencepost show KERNEL` prints a kernel's file. Its first comment says what the kernel leaves out.",
+        ),
     )
+
+
+def kernels_table(analysis: Analysis, topic: str) -> Table | None:
+    """What those kernels of a topic measure that its page does not describe, in the words of their files; None where
+    the page describes all.
+    """
+    page = page_words(topic)
+    described = page.kernels if page else frozenset()
+    found = {
+        case["kernel"]: (case["kernel"], case["summary"], case["unit"])
+        for case in analysis.run["plan"]["cases"]
+        if case["kernel"].partition("/")[0] == topic and case["kernel"] not in described
+    }
+    header = ("kernel", "what it measures", "one operation is one")
+    return table("What these kernels measure, in their own words", header, list(found.values())) if found else None

@@ -1,8 +1,7 @@
-"""Topics of the report, one module each: the question, how to read the figures, what they do not show, which figures to
-draw, and what the topic gives to the ladder at the report's top.
+"""Topics of the report, one folder each: which figures to draw, and what the topic gives to the ladder at the top.
 
-A topic is the part of a kernel's name before the slash. Modules of this package are found by looking: one with a
-`TOPIC` is a topic. A topic without a module here, a user's own, gets a section in general terms.
+A topic is the part of a kernel's name before the slash. Folders of this package are found by looking: one whose
+``figures`` module has a `TOPIC` is a topic. Its words are on its page (`fencepost.analysis.topics.words`).
 """
 
 from __future__ import annotations
@@ -15,22 +14,17 @@ from dataclasses import dataclass
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.topics import modules
+from fencepost.analysis.topics import modules, words
 from fencepost.analysis.topics.rungs import Step
 
 
 @dataclass(frozen=True)
 class Topic:
-    """What a section of the report says about a topic. Sections stand by `order`, then by name."""
+    """What a section of the report draws, and the rungs that the topic gives to the ladder."""
 
     name: str
-    title: str
-    question: str
-    how_to_read: str
-    not_shown: str
     figures: tuple[Callable[[Analysis], Figure | None], ...] = ()
-    ladder: tuple[Step, ...] = ()
-    order: int = 1000
+    rungs: tuple[Step, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -45,6 +39,6 @@ class Topic:
 
 @functools.cache
 def known_topics() -> tuple[Topic, ...]:
-    """The topic of each module of this package, in the order of the report."""
+    """The topic of each folder of this package, in the order of the report."""
     found = [module.TOPIC for module in modules("figures") if hasattr(module, "TOPIC")]
-    return tuple(sorted(found, key=lambda topic: (topic.order, topic.name)))
+    return tuple(sorted(found, key=lambda topic: words.place(topic.name)))

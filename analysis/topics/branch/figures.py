@@ -375,13 +375,6 @@ def mispredicted(analysis: Analysis) -> Rung | None:
 
 TOPIC = Topic(
     "branch",
-    "Guessing where the code goes on",
-    "What does a wrongly predicted branch cost, and how much of a pattern can the predictor learn?",
-    "Compare each row with its control of the same outcomes that are learnt or need no branch; the difference is the "
-    "price of the misses. Between never and always taken the cost of random outcomes is concave: mispredictions are "
-    "not the rarer of the two outcomes, they come closer to 2p(1 − p). The penalty is a slope, so that everything "
-    "which all blocks have in common drops out of it; what the line leaves over says whether it is a line.",
-    "Layout effects of other code, indirect jumps, and predictors shared with a sibling thread.",
     figures=(
         rate_figure,
         penalty_figure,
@@ -392,6 +385,5 @@ TOPIC = Topic(
         functools.partial(hint_figure, kernel="branch/likely", parameter="hint", control="plain"),
         functools.partial(hint_figure, kernel="branch/pgo", parameter="training", control="none"),
     ),
-    ladder=(mispredicted,),
-    order=30,
+    rungs=(mispredicted,),
 )

@@ -215,19 +215,8 @@ def bias_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "clock",
-    "Reading the clock",
-    "What does it cost to read the time, how fine is the answer, and how fast does the core really run?",
-    "A tick is a step of the counter, a cycle one of the core; they are different clocks, so both ns and "
-    "cycles are given. "
-    "clock/read is throughput: one reading after another, as a loop would do it. clock/delta is what an empty "
-    "interval looks like. "
-    "Two ways of reading with the same slope in clock/bias measure the same work; their intercepts are what "
-    "has to be subtracted.",
-    "How far a reading drifts among loads and stores (only register arithmetic was in the window), and what "
-    "the first reading "
-    "after a pause costs, with cold code.",
     figures=(cost_figure, delta_figure, bias_figure, states_figure, core_figure),
-    ladder=(
+    rungs=(
         step("read the tick counter, unfenced", "clock/read", with_values(read="rdtsc")),
         step("read the tick counter, fenced", "clock/read", with_values(read="lfence_rdtsc_lfence")),
         step("read the tick counter", "clock/read", with_values(read="isb_cntvct_isb")),
@@ -241,5 +230,4 @@ TOPIC = Topic(
             cycles=False,
         ),
     ),
-    order=10,
 )

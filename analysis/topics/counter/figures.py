@@ -176,13 +176,6 @@ def read_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "counter",
-    "Counting together",
-    "What does a shared count cost, and how wrong may it be read?",
-    "Cost and error belong together: a cheaper counter is one that may be further off, or dearer to read. The error is "
-    "sampled while the others count, and never says more than there was; its bound is (T − 1) for each counting "
-    "thread.",
-    "More threads than this machine has CPUs, and threads that migrate.",
     figures=(front_figure, increment_figure, sloppy_figure, read_figure),
-    ladder=(step("atomic addition to a counter that nobody else wants", "counter/increment", alone(kind="atomic")),),
-    order=80,
+    rungs=(step("atomic addition to a counter that nobody else wants", "counter/increment", alone(kind="atomic")),),
 )

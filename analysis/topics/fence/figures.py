@@ -130,14 +130,6 @@ def barrier(analysis: Analysis) -> Rung | None:
 
 TOPIC = Topic(
     "fence",
-    "Ordering memory",
-    "What does a fence cost, by what is outstanding when it is met?",
-    "A fence has no cost of its own: it waits for what is under way. Compare its rows with each other, bare, after a "
-    "store, with misses under way; the row `none` of the same context is what to subtract. In the chain of "
-    "multiplications you see how much of a fence hides behind work that does not touch memory. What `compiler` adds is "
-    "no instruction: it is what the compiler may no longer do.",
-    "The traffic for a line that another CPU wants too, and whether a program needs the fence.",
     figures=(cost_figure,),
-    ladder=(barrier,),
-    order=40,
+    rungs=(barrier,),
 )

@@ -260,16 +260,6 @@ def contended(analysis: Analysis) -> Rung | None:
 
 TOPIC = Topic(
     "line",
-    "Sharing a cache line",
-    "What does it cost when two CPUs want the same line?",
-    f"{BY_DEFINITION} Rows of pairs are grouped by what the two CPUs share. The cost of a hand-over drifts with the "
-    "hour, "
-    "so every row of several CPUs is also divided by the round trip that was measured beside it (`xraw`): compare that "
-    "between runs. Contended figures are what one thread waits; a fast one with a low fairness is one thread that "
-    "kept the "
-    "line.",
-    "More CPUs than were paired: nothing is extrapolated. Bandwidth: lines that are handed over in a stream overlap.",
     figures=(matrix_figure, stride_figure, contended_figure, state_figure, read_mostly_figure),
-    ladder=(hand_over, contended),
-    order=60,
+    rungs=(hand_over, contended),
 )

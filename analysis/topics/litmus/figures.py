@@ -85,12 +85,5 @@ def _dot(item: Rate) -> Dot:
 
 TOPIC = Topic(
     "litmus",
-    "What order others see",
-    "Which orders of loads and stores does this processor show to another one, and which fence ends it?",
-    "A weak outcome is one that no interleaving of the threads explains. `none` is what the processor does with "
-    "accesses as they are written, the full fence beside it must end it; `int` adds what the compiler does. "
-    "Rates differ between processes by factors of a hundred. A forbidden outcome that is seen fails its case.",
-    "That something cannot happen: a bound is not a proof. Tests with dependencies.",
     figures=(rates_figure,),
-    order=42,
 )

@@ -50,15 +50,6 @@ def _figure(analysis: Analysis, kernel: str, name: str, title: str) -> Figure | 
 
 TOPIC = Topic(
     "lock",
-    "Waiting for each other",
-    "What does mutual exclusion cost, alone and contended?",
-    "Time is what the team needs for one section, whoever got it, times the number of threads. Look at fairness, "
-    "changes "
-    "of owner and the longest run beside it: a lock that one thread keeps looks cheap. With more threads than CPUs "
-    "a queue "
-    "waits for a thread that does not run.",
-    "Critical sections of other lengths than those measured.",
     figures=(hold_figure, oversubscribed_figure),
-    ladder=(step("take a free mutex and give it back", "lock/hold", alone(lock="pthread_mutex", section_ns=0)),),
-    order=70,
+    rungs=(step("take a free mutex and give it back", "lock/hold", alone(lock="pthread_mutex", section_ns=0)),),
 )

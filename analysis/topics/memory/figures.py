@@ -149,18 +149,10 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    "How far away data is",
-    "What does a load cost that depends on the one before it, by the size of what is walked through, and what does a "
-    "page that was never touched?",
-    "Each plateau is a level: first cache, second, last, memory. With small pages the steps lie earlier and "
-    "higher, because "
-    "address translations run out of room too; the difference of the two lines is the price of the page walks.",
-    "Bandwidth, loads that do not depend on each other (they overlap), stores, and other nodes' memory.",
     figures=(chase_figure, fault_figure),
-    ladder=(
+    rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min)),
         step(_sized("load from the largest ring"), "memory/chase", _by_size(max)),
         step("touch a page for the first time", "memory/fault", with_values(access="write")),
     ),
-    order=50,
 )

@@ -43,12 +43,5 @@ def gaps_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "noise",
-    "What this machine takes away",
-    "How much of its time does a thread lose that never sleeps, and in pieces of what length?",
-    "A gap is a stretch of more than 1 µs in which the spinning thread did not run: interrupts, other threads, "
-    "the hypervisor. "
-    "Short batches dodge most of them; what they hit is kept, counted, and stood up to by medians.",
-    "Who took the time: counters of interrupts and of the hypervisor see only part of it.",
     figures=(gaps_figure,),
-    order=100,
 )

@@ -61,11 +61,5 @@ def losses_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "order",
-    "What a fence is for",
-    "What goes wrong without a fence, and who has to pay for it?",
-    "Read losses first, then the price: a lock that lets both in at once looks cheap. `none` and `c11_acq_rel` may "
-    "lose; a loss under a full fence fails the case.",
-    "More than two threads.",
     figures=(losses_figure,),
-    order=44,
 )

@@ -109,18 +109,9 @@ def window_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "pipeline",
-    "Doing several things at once",
-    "How long must an instruction wait for the one before it, how many run at once, and how far does the core "
-    "look ahead?",
-    "The left end of each line is latency: every instruction waits for the one before. The right end is "
-    "throughput: chains that do not "
-    "depend on each other share the units. The window is the number of instructions between two misses up to "
-    "which they still overlap.",
-    "Front-end limits (decoding, code alignment), and what a sibling hardware thread would take away.",
     figures=(chain_figure, window_figure),
-    ladder=(
+    rungs=(
         step("add, waiting for the one before", "pipeline/chain", with_values(op="add", chains=1)),
         step("multiply, waiting for the one before", "pipeline/chain", with_values(op="imul", chains=1)),
     ),
-    order=20,
 )

@@ -70,16 +70,9 @@ def spawn_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "process",
-    "Having a child do it",
-    "What does it cost to start a process or a thread and wait for it, and how much of that is the parent's memory?",
-    "Compare the two groups: what grows with memory is the copying of page tables, and only fork does it. "
-    "A vfork returns in the parent when the child has ended, a fork before; `call returned after` is how long the "
-    "parent was kept from going on.",
-    "exec, the copying of pages that are written to later, and children on other CPUs.",
     figures=(spawn_figure,),
-    ladder=(
+    rungs=(
         step("start a thread and wait for it", "process/spawn", with_values(how="thread", touched=0), cycles=False),
         step("fork a process and wait for it", "process/spawn", with_values(how="fork", touched=0), cycles=False),
     ),
-    order=90,
 )

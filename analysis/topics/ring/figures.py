@@ -287,12 +287,6 @@ def regime_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "ring",
-    "Items from one thread to another",
-    "What does it cost to hand items to another thread, and what makes it cheap?",
-    "Single items are bistable: where one side always finds the ring empty or full, every item waits for a line. The "
-    "regime says which it was, from the refusals that each side met. Round trips stand beside the machine's raw "
-    "round trip of one line. Latency does not follow from throughput: it has rows of its own, at a fixed rate.",
-    "Rings across sockets; latency near saturation.",
     figures=(
         designs_figure,
         capacity_figure,
@@ -302,7 +296,7 @@ TOPIC = Topic(
         burst_figure,
         steady_figure,
     ),
-    ladder=(
+    rungs=(
         step(
             "an item to another thread and back, over rings",
             "ring/spsc_round_trip",
@@ -310,5 +304,4 @@ TOPIC = Topic(
             cycles=False,
         ),
     ),
-    order=80,
 )
