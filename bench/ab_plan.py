@@ -123,6 +123,8 @@ def _placements(engine: Engine, pair: Pair, placer: Placer, profile: Profile) ->
             raise UsageError(
                 f"{kernel.name}: is measured once in a run, as a picture of time; it has no rounds to compare"
             )
+        if kernel.kind == "counts":
+            raise UsageError(f"{kernel.name}: counts and takes no time, so there is nothing to compare")
         if lacking := missing_needs(engine, kernel.needs):
             return f"needs {' and '.join(lacking)}"
         placed = placer(kernel)

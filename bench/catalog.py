@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,13 +108,23 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Count:
+    """A whole number that a kernel finds in every process, beside the one that it must be."""
+
+    name: str
+    unit: str
+    summary: str
+
+
+@dataclass(frozen=True)
 class KernelInfo:
     """One row of the catalogue."""
 
     name: str
     summary: str
     unit: str
-    kind: Literal["loop", "events"]
+    kind: Literal["loop", "events", "counts"]
+    """``counts``: it takes no time and finds nothing but its `counts`."""
     threads_min: int
     threads_max: int
     place: Place
@@ -131,6 +142,7 @@ class KernelInfo:
     """Label of the object that it comes from (`Engine.objects`); "" for the suite."""
     paired: bool = False
     """Whether each event is an operation less its control (``control`` of csrc/kernel.h)."""
+    counts: tuple[Count, ...] = ()
     own_source: Path | None = None
     """The file of a kernel of a user's own, where it is known."""
 
@@ -258,7 +270,7 @@ def _kernel(engine: Engine, descriptor: Any, index: int, label: str) -> KernelIn
         name=text(descriptor.name) or "",
         summary=text(descriptor.summary) or "",
         unit=text(descriptor.unit) or "operation",
-        kind="events" if descriptor.events else "loop",
+        kind="events" if descriptor.events else "counts" if descriptor.work else "loop",
         threads_min=max(1, descriptor.threads.min),
         threads_max=max(1, descriptor.threads.min, descriptor.threads.max),
         place=_PLACES[descriptor.place],
@@ -273,21 +285,22 @@ def _kernel(engine: Engine, descriptor: Any, index: int, label: str) -> KernelIn
             for i in range(lib.MAX_PARAMETERS)
             if descriptor.parameters[i].name
         ),
-        metrics=tuple(
-            Metric(
-                text(descriptor.metrics[i].name) or "",
-                text(descriptor.metrics[i].unit) or "",
-                text(descriptor.metrics[i].summary) or "",
-            )
-            for i in range(lib.MAX_METRICS)
-            if descriptor.metrics[i].name
-        ),
+        metrics=tuple(Metric(*words) for words in _described(engine, descriptor.metrics)),
+        counts=tuple(Count(*words) for words in _described(engine, descriptor.counts)),
         file=text(descriptor.file) or "",
         index=index,
         object=label,
         paired=bool(descriptor.control),
         own_source=engine.objects[label].source if label else None,
     )
+
+
+def _described(engine: Engine, array: Any) -> list[tuple[str, str, str]]:
+    """Name, unit and summary of each ``struct metric`` of an array that ends with one without a name."""
+    named = itertools.takewhile(lambda item: item.name, array)
+    return [
+        (engine.text(item.name) or "", engine.text(item.unit) or "", engine.text(item.summary) or "") for item in named
+    ]
 
 
 def _parameter(engine: Engine, descriptor: Any) -> Parameter:

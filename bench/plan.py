@@ -115,6 +115,8 @@ class Case:
     """Which side of it: one of `SIDES`."""
     paired: bool = False
     """Whether its figure is a difference: the operation less its control."""
+    counts: tuple[Mapping[str, str], ...] = ()
+    """Whole numbers that it finds, each with what it must be: name, unit and summary."""
 
     def as_json(self) -> dict[str, Any]:
         """As run.json holds it."""
@@ -135,6 +137,7 @@ class Case:
             "expected_ns": self.expected_ns,
             # Left out where they say nothing, so that the plans of older runs keep their digest.
             **({"paired": True} if self.paired else {}),
+            **({"counts": [dict(count) for count in self.counts]} if self.counts else {}),
             **({"object": self.object} if self.object else {}),
             **sides,
         }
@@ -273,6 +276,7 @@ def plan_from_json(document: Mapping[str, Any]) -> Plan:
                 row=case.get("row"),
                 side=case.get("side"),
                 paired=case.get("paired", False),
+                counts=tuple(case.get("counts", ())),
             )
             for case in document["cases"]
         ),
@@ -508,4 +512,5 @@ def make_case(engine: Engine, kernel: KernelInfo, values: tuple[int, ...], place
         expected_ns=int(expected),
         object=kernel.object,
         paired=kernel.paired,
+        counts=tuple({"name": c.name, "unit": c.unit, "summary": c.summary} for c in kernel.counts),
     )

@@ -303,6 +303,7 @@ class Runner:
                     "values": case.values,
                     "cpus": case.cpus,
                     "metrics": len(case.metrics),
+                    "counts": len(case.counts),
                 }
                 for case in cases
             ],
@@ -407,6 +408,8 @@ class Runner:
             "events": sum(record.get("events", 0) for record in spoken),
             "histogram": histogram,
         }
+        if case.counts:
+            entry["counts"] = _counts(case, spoken)
         if len(visits) > 1 and bad is None:
             entry["visits"] = [len(row.samples) for row in rows]
         return entry, rows
@@ -487,6 +490,12 @@ def _engine_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float | N
     """What the engine itself says of some cases (`worker.ENGINE_METRICS`): the mean over the visits."""
     each = [record.get("engine_metrics", {}) for record in records]
     return {name: _mean([item.get(name) for item in each]) for item in each[:1] for name in item}
+
+
+def _counts(case: Case, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """What the first visit counted, by name; a count that it did not come to is left out."""
+    taken = zip(case.counts, records[0].get("counts") or [], strict=False)
+    return {count["name"]: {"found": pair[0], "expected": pair[1]} for count, pair in taken if pair is not None}
 
 
 def _failed(reason: str) -> dict[str, Any]:

@@ -85,10 +85,11 @@ _CASE = {
         "relation": _STRING_OR_NULL,
         "unit": _STRING,
         "summary": _STRING,
-        "kind": {"enum": ["loop", "events"]},
+        "kind": {"enum": ["loop", "events", "counts"]},
         "once": {"type": "boolean"},
         "twin_of": _STRING_OR_NULL,
         "paired": {"type": "boolean"},
+        "counts": {"type": "array", "items": {"type": "object", "required": ["name", "unit", "summary"]}},
         "metrics": {"type": "array", "items": {"type": "object", "required": ["name", "unit", "summary"]}},
         "expected_ns": _NUMBER,
         "object": _STRING,
@@ -215,7 +216,8 @@ RUN_SCHEMA: dict[str, Any] = {
 }
 """What run.json must hold (JSON Schema 2020-12). Further keys are allowed and kept. ``objects`` are the kernels of a
 user's own (`fencepost.bench.objects`); the key ``object`` of a case names the one that holds its kernel, by label.
-A ``paired`` case is measured as a difference: each event is an operation less its control, and may be negative."""
+A ``paired`` case is measured as a difference: each event is an operation less its control, and may be negative.
+``counts`` describes the whole numbers that a case finds; a case of the kind ``counts`` takes no time."""
 
 MACHINE_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -278,6 +280,14 @@ ROUND_SCHEMA: dict[str, Any] = {
                     "raw_before_ticks": _NUMBER_OR_NULL,
                     "raw_after_ticks": _NUMBER_OR_NULL,
                     "metrics": {"type": "object", "additionalProperties": _NUMBER_OR_NULL},
+                    "counts": {
+                        "type": "object",
+                        "additionalProperties": {
+                            "type": "object",
+                            "required": ["found", "expected"],
+                            "properties": {"found": _INTEGER, "expected": _INTEGER},
+                        },
+                    },
                     "elapsed_ns": _NUMBER,
                     "events": _INTEGER,
                     "visits": {"type": "array", "items": _INTEGER},
@@ -300,7 +310,8 @@ the kernel's ``check``, a call that returned another ``error``, or the ``worker`
 ``histogram`` is there for event kernels: all events of the process, net of overhead, as ascending tick counts and how
 often each was seen. ``visits`` is there for cases that a round visits several times (the sides of a comparison): how
 many rows each visit left, in the order of the visits, whose rows follow each other; the figures of the engine are
-means over visits. The metrics of a paired case include both sides alone, ``operation_ticks`` and ``control_ticks``."""
+means over visits. The metrics of a paired case include both sides alone, ``operation_ticks`` and ``control_ticks``.
+``counts`` is there for a case that counts, also where it failed: each number as it was found and as it must be."""
 
 ROWS_SCHEMA: dict[str, Any] = {
     "type": "object",

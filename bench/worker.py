@@ -184,6 +184,10 @@ class Round:
             "engine_metrics": {
                 name: value for name in ENGINE_METRICS if (value := finite(getattr(outcome, name))) is not None
             },
+            "counts": [
+                [outcome.count[i].found, outcome.count[i].expected] if outcome.count[i].taken else None
+                for i in range(case.get("counts", 0))
+            ],
             "elapsed_ns": outcome.elapsed_ns,
         }
         write_frame(self.output, record, samples, buckets)

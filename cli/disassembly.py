@@ -58,9 +58,9 @@ class _Symbol:
 def hot_functions(engine: Engine, kernel: KernelInfo) -> Disassembly:
     """Machine code of the functions of `kernel` that may run inside the timed window.
 
-    That is its ``run``, or its ``events`` and ``control``, and every other function of the same C file that belongs
-    neither to setup and check nor to another kernel of that file: a setup may put a specialised loop in place of
-    ``run``.
+    That is its ``run``, its ``events`` and ``control``, or its ``work``, and every other function of the same C file
+    that belongs neither to setup and check nor to another kernel of that file: a setup may put a specialised loop in
+    place of ``run``.
     """
     for tool in ("objdump", "nm"):
         if shutil.which(tool) is None:
@@ -106,7 +106,7 @@ def hot_functions(engine: Engine, kernel: KernelInfo) -> Disassembly:
 def _pointers(engine: Engine, descriptor: Any, base: int) -> dict[str, int]:
     """Addresses in the file of the functions that a kernel's descriptor names."""
     found = {}
-    for name in ("run", "events", "control", *_OUTSIDE):
+    for name in ("run", "events", "control", "work", *_OUTSIDE):
         pointer = getattr(descriptor, name)
         if pointer:
             found[name] = int(engine.ffi.cast("uintptr_t", pointer)) - base

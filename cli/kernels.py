@@ -55,7 +55,7 @@ def list_command(patterns: tuple[str, ...], kernel_files: tuple[Path, ...], cfla
 def show_command(
     kernel: str, kernel_files: tuple[Path, ...], cflags: str, source: bool, disassembly: bool, as_json: bool
 ) -> None:
-    """Show KERNEL: what it measures, its parameters and metrics, its source, and the machine code of its loop."""
+    """Show KERNEL: what it measures, its parameters, metrics and counts, its source and the machine code."""
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.engine import load
     from fencepost.cli import disassembly as machine_code
@@ -90,6 +90,11 @@ def show_command(
     if info.metrics:
         rows_of_metrics = [(m.name, m.unit, m.summary) for m in info.metrics]
         out.print(display.table("\nmetrics", ("name", "unit", "what"), rows_of_metrics))
+    if info.counts:
+        rows_of_counts = [(c.name, c.unit, c.summary) for c in info.counts]
+        out.print(
+            display.table("\ncounts, each compared with what it must be", ("name", "unit", "what"), rows_of_counts)
+        )
     if source:
         out.print()
         out.print(
@@ -137,6 +142,7 @@ def as_document(engine: Engine, kernel: KernelInfo) -> dict[str, Any]:
             for p in kernel.parameters
         ],
         "metrics": [{"name": m.name, "unit": m.unit, "summary": m.summary} for m in kernel.metrics],
+        "counts": [{"name": c.name, "unit": c.unit, "summary": c.summary} for c in kernel.counts],
     }
 
 
@@ -183,6 +189,8 @@ def _one(kernel: KernelInfo) -> str:
     """What is timed, in a line."""
     if kernel.paired:
         return f"one event is one {kernel.unit}, less a control that is measured in turn with it"
+    if kernel.kind == "counts":
+        return "it counts, and takes no time"
     return f"one operation is one {kernel.unit}" if kernel.kind == "loop" else f"one event is one {kernel.unit}"
 
 

@@ -221,6 +221,11 @@ def _summary(folder: RunFolder, found: Outcome) -> dict[str, Any]:
         "rounds": folder.plan.rounds,
         "cases": len(folder.plan.cases),
         "noise_floor_pct": report["noise_floor_pct"],
+        "counts": [
+            {"case": row["case"], "count": name, **count}
+            for row in report["rows"]
+            for name, count in row.get("counts", {}).items()
+        ],
         "failed": [{"case": case, "failure": kind, "reason": reason} for case, (kind, reason) in found.failed.items()],
         "unmeasurable": [
             {"case": row["case"], "reason": row["reason"]}
@@ -236,7 +241,7 @@ MOST_ROWS_SHOWN = 40
 def _show_summary(folder: RunFolder, found: Outcome) -> None:
     from rich import box
 
-    from fencepost.analysis.report.terminal import ladder_table, summary_table
+    from fencepost.analysis.report.terminal import counts_summary, ladder_table, summary_table
     from fencepost.analysis.runs.estimate import analyse
     from fencepost.cli import display
 
@@ -244,10 +249,13 @@ def _show_summary(folder: RunFolder, found: Outcome) -> None:
     plan = folder.plan
     analysis = analyse(folder.path)
     # Hundreds of rows are for the report; here the ones that everybody looks for.
-    brief = ladder_table(analysis) if len(plan.cases) > MOST_ROWS_SHOWN else None
-    table = brief or summary_table(analysis)
-    table.box = box.SIMPLE_HEAD
-    out.print(table)
+    many = len(plan.cases) > MOST_ROWS_SHOWN
+    times = (ladder_table(analysis) if many else None) or summary_table(analysis)
+    counts = None if many else counts_summary(analysis)
+    for table in (times if times.row_count or counts is None else None, counts):
+        if table is not None:
+            table.box = box.SIMPLE_HEAD
+            out.print(table)
     reasons: dict[str, list[str]] = {}
     for case, reason in zip(analysis.rows["case"], analysis.rows["reason"], strict=True):
         if isinstance(reason, str) and reason and case not in found.failed:
@@ -261,6 +269,9 @@ def _show_summary(folder: RunFolder, found: Outcome) -> None:
         sentence += f", {without} not measurable here"
     if found.failed:
         sentence += f", {len(found.failed)} failed"
+    counted = [count for counts in analysis.rows["counts"] for count in counts.values()]
+    if counted:
+        sentence += f"; {sum(count.equal for count in counted)} of {len(counted)} counts as expected"
     if math.isfinite(analysis.noise_floor_pct):
         reach = max(analysis.noise_floor_pct, analysis.noise_reach_pct)  # NaN, which is no larger, with few rounds
         sentence += (

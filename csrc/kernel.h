@@ -1,9 +1,9 @@
 /*
  * The kernel contract: all that a kernel file needs to include, and all that Python needs to know.
  *
- * A kernel answers one question. It is a loop (`run`: the sampler owns the clock) or a source of events (`events`: the
- * kernel fills in one tick count per event: wake-ups, gaps, one-way trips). Either way it comes with a `check` that looks
- * at what the work left behind, and ends in a KERNEL(...) line that puts it into the catalogue by itself: no list, no
+ * A kernel answers one question. It is a loop (`run`: the sampler owns the clock), a source of events (`events`: the
+ * kernel fills in one tick count per event: wake-ups, gaps, one-way trips), or it only counts (`work`). Either way it comes with a
+ * `check` that looks at what the work left behind, and ends in a KERNEL(...) line that puts it into the catalogue by itself: no list, no
  * declaration elsewhere. csrc/build_kernels.py hands the part between the cffi marks to cffi as it stands, so that part is
  * plain C without directives other than `#define NAME number`.
  */
@@ -27,6 +27,7 @@ extern "C" {
 #define ENGINE_ABI 4
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
+#define MAX_COUNTS 8
 #define MAX_TEAM 1024
 #define REASON_BYTES 256
 #define MAX_BUCKETS 4096
@@ -85,6 +86,13 @@ struct metric {
     const char *summary;
 };
 
+/* A whole number as it came out, and as it must. See trial_count(). */
+struct counted {
+    int64_t found;
+    int64_t expected;
+    int taken; /* not 0 once the kernel has said both */
+};
+
 struct trial;
 struct worker;
 
@@ -103,12 +111,14 @@ struct kernel {
     unsigned needs; /* NEED_ bits */
     struct parameter parameters[MAX_PARAMETERS];
     struct metric metrics[MAX_METRICS];
+    struct metric counts[MAX_COUNTS];  /* whole numbers that have to come out as expected: see trial_count() */
     int (*setup)(struct trial *trial); /* optional; 0 or -errno. Runs on the first worker's CPU. */
     void (*run)(struct worker *worker, uint64_t operations);
     int64_t (*events)(struct worker *worker, int64_t *ticks, uint64_t count); /* how many it filled in, or -errno */
     /* Optional, beside `events`: the same work without what the question is about. The engine then asks each for one event in turn
        (operation, control, operation, control ...). An event is the difference of the two, and may be negative. */
     int64_t (*control)(struct worker *worker, int64_t *ticks, uint64_t count);
+    int (*work)(struct worker *worker);    /* in place of run and events, for counts without a time; 0 or -errno */
     uint64_t events_per_batch;             /* with `events`: how many are asked for at once */
     uint64_t batches;                      /* 0: as many as the profile says */
     int (*check)(struct trial *trial);     /* mandatory; 0 or -errno. May also fill in metrics. */
@@ -125,7 +135,8 @@ struct trial {
     const int *cpus; /* one per worker */
     int64_t value[MAX_PARAMETERS];
     double metric[MAX_METRICS]; /* NaN until the kernel sets it */
-    void *state;                /* what trial_alloc returned first, or what setup put here */
+    struct counted count[MAX_COUNTS];
+    void *state; /* what trial_alloc returned first, or what setup put here */
     /* Setup may put a specialised loop here, so that no parameter is looked up inside the window. */
     void (*run)(struct worker *worker, uint64_t operations);
     const char *need; /* with -ENOTSUP: what is missing, as the end of the sentence "needs …" */
@@ -208,6 +219,7 @@ struct outcome {
     double operation_ticks;
     double control_ticks;
     double metric[MAX_METRICS];
+    struct counted count[MAX_COUNTS];
     int64_t elapsed_ns;
 };
 
@@ -289,6 +301,12 @@ int trial_needs(struct trial *trial, const char *need);
 
 /* A failure in plain words: `return trial_fault(trial, "%d hops instead of %d", …);` Returns -EILSEQ. */
 int trial_fault(struct trial *trial, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * The number `which` of the kernel's `counts` came out as `found` and must be `expected`: 1024 faults for 1024 pages. To be said of every
+ * count in every case, in events, work or check. One that differs, or of which nothing was said, fails the case.
+ */
+void trial_count(struct trial *trial, unsigned which, int64_t found, int64_t expected);
 
 /* Middle of `count` values, which it sorts; NaN for none. For metrics, after timing. */
 double median_of(double *values, size_t count);

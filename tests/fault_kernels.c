@@ -129,6 +129,53 @@ KERNEL(paired,
     .events_per_batch = 9,
     .check            = turns_check)
 
+/* Counts without a time; what is found is a parameter. */
+static int seen;
+
+static int count_work(struct worker *worker)
+{
+    seen = worker->index == 0;
+    return 0;
+}
+
+static int count_check(struct trial *trial)
+{
+    if (!seen)
+        return trial_fault(trial, "nothing was done");
+    trial_count(trial, 0, trial->value[0], 1024);
+    if (trial->value[1])
+        trial_count(trial, 1, -1, -1);
+    return 0;
+}
+
+KERNEL(counts,
+    .name       = "count/pages",
+    .summary    = "finds as many faults as it is told to",
+    .unit       = "page",
+    .threads    = { .min = 1, .max = 1 },
+    .parameters = { { .name = "found", .unit = "faults", .summary = "how many are found", .initial = 1024 },
+                    { .name = "both", .summary = "whether both counts are taken", .labels = "no yes", .initial = 1 } },
+    .counts     = { { .name = "faults", .unit = "faults", .summary = "minor faults of 1024 pages" },
+                    { .name = "other", .unit = "things", .summary = "less than nothing" } },
+    .check      = count_check,
+    .work       = count_work)
+
+static int also_counts(struct trial *trial)
+{
+    trial_count(trial, 0, trial->value[0], 7);
+    return 0;
+}
+
+KERNEL(timed_counts,
+    .name       = "count/beside",
+    .summary    = "a loop of nothing, and a count beside its time",
+    .unit       = "turn",
+    .threads    = { .min = 1, .max = 1 },
+    .parameters = { { .name = "found", .unit = "things", .summary = "how many are found", .initial = 7 } },
+    .counts     = { { .name = "things", .unit = "things", .summary = "seven of them" } },
+    .run        = spin,
+    .check      = also_counts)
+
 static int64_t control_fails(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     (void)worker;

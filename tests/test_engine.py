@@ -55,7 +55,11 @@ def row(**changes: str) -> str:
     [
         (row() + row().replace("KERNEL(one", "KERNEL(two"), "two kernels are named test/one: one in "),
         (row(check=""), "has no check: what is not verified is not timed"),
-        (row(run=""), "needs exactly one of run and events"),
+        (row(run=""), "needs exactly one of run, events and work"),
+        (row(work="(int (*)(struct worker *))fine"), "needs exactly one of run, events and work"),
+        (row(run="", work="(int (*)(struct worker *))fine"), "has work but no counts"),
+        (row(counts='{ { "c", "u", "s" }, { "c", "u", "s" } }'), "two counts of one name"),
+        (row(counts='{ { "c" } }'), "count without unit or summary"),
         (row(control="0, .control = (int64_t (*)(struct worker *, int64_t *, uint64_t))spin"), "control but no events"),
         (row(name='"Test/One"'), "is not named topic/variant"),
         (row(name='"test"'), "is not named topic/variant"),

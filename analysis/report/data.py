@@ -76,7 +76,9 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> dict[str, Any]:
     rows = [{name: record[name] for name in _JSON_ROW} for record in records(analysis.rows)]
     for row, record in zip(rows, records(analysis.rows), strict=True):
         if record["paired"]:
-            row["paired"] = True  # only where it says something: published documents stay as they are
+            row["paired"] = True  # these two only where they say something: published documents stay as they are
+        if record["counts"]:
+            row["counts"] = {name: count._asdict() for name, count in record["counts"].items()}
         row["modes"] = [mode._asdict() for mode in row["modes"]]
     document = {
         "schema": SCHEMA_VERSION,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point
+from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.runs.distances import is_distance
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import records, remarks
@@ -25,6 +26,9 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
         found.append(
             estimates_table(f"Estimates of the topic {topic}: median over processes with its 95 % interval", measured)
         )
+    counted = counts_table(f"Counts of the topic {topic}: whole numbers, and what each must be", rows)
+    if counted:
+        found.append(counted)
     events = [row for row in records(measured) if row["quantiles"]]
     if events:
         found.append(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.row import records, remarks
 from fencepost.analysis.text.numbers import nanoseconds, ns_bounds, plain
@@ -58,6 +59,23 @@ def summary_table(analysis: Analysis) -> RichTable:
             remarks(row),
         )
         table.add_row(Text(row["case"]), *(Text(cell) for cell in cells))
+    return table
+
+
+def counts_summary(analysis: Analysis) -> RichTable | None:
+    """What was counted, and what it must be, as a rich table; None where nothing was counted."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = counts_table("counts", analysis.rows)
+    if found is None:
+        return None
+    table = Table(title=Text(found.caption), title_justify="left")
+    for name in found.header:
+        right = name in ("counted", "expected", "rounds")
+        table.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for row in found.rows:
+        table.add_row(*(Text(cell) for cell in row))
     return table
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 
 from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
+from fencepost.analysis.runs.row import counted
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, Interval, interval_of, median
 from fencepost.analysis.stats.modes import find_modes
 from fencepost.bench import schema
@@ -207,6 +208,7 @@ ROW_COLUMNS = (
     "flags",
     "modes",
     "metrics",
+    "counts",
     "quantiles",
 )
 
@@ -218,7 +220,8 @@ def estimate_cases(reduced: Reduced) -> pd.DataFrame:
     Columns: those of `ROW_COLUMNS`. ``ns``, ``ns_low``, ``ns_high``: median over processes and its interval; NaN bounds
     where fewer than six processes or several modes (``modes``, list of `Mode`). ``cycles``: by the core clock that each
     process measured beside the case, only where its chains read 3.0 +- 5 %. ``floor_ns``: the smallest batch.
-    ``metrics``: name to dict of value, low, high, unit, summary and, for ticks, the same in ns. ``quantiles``: of event
+    ``metrics``: name to dict of value, low, high, unit, summary and, for ticks, the same in ns. ``counts``: name to
+    `Counted`; a case of the kind ``counts`` has no time. ``quantiles``: of event
     kernels, see `pooled_quantiles`. ``paired``: the time is an operation less its control; it may be negative and has
     no floor. ``flags``: sorted names, see `fencepost.analysis.report.warnings`.
     """
@@ -241,7 +244,8 @@ def estimate_cases(reduced: Reduced) -> pd.DataFrame:
     ]
     for item in plan["unmeasurable"]:
         described = {name: item.get(name) for name in ("case", "kernel", "parameters", "cpus", "unit", "reason")}
-        rows.append(_EMPTY_ROW | {"flags": ["not_measurable"], "modes": [], "metrics": {}} | described)
+        nothing: dict[str, Any] = {"flags": ["not_measurable"], "modes": [], "metrics": {}, "counts": {}}
+        rows.append(_EMPTY_ROW | nothing | described)
     frame = pd.DataFrame(rows, columns=list(ROW_COLUMNS))
     for name in _NAMES_OR_NONE:  # pandas would turn None into NaN
         frame[name] = pd.Series([row[name] for row in rows], dtype=object)
@@ -295,6 +299,7 @@ def _estimate_case(
     }
     row["summary"] = case.get("summary") or ""
     row["paired"] = bool(case.get("paired"))
+    row["counts"] = counted(case.get("counts") or [], columns["counts"][where])
     status = columns["status"][where]
     failed = status == "failed"
     good = where[status == "ok"]
@@ -308,6 +313,9 @@ def _estimate_case(
         if len(where):
             return row | {"reason": str(columns["reason"][where[0]]), "flags": ["not_measurable"]}
         return row | {"reason": "no complete round holds this case", "flags": ["not_measured"]}
+    if case["kind"] == "counts":
+        lacking = {"incomplete": len(good) < expected, "once": bool(case["once"])}
+        return row | {"rounds": len(good), "flags": sorted(name for name, found in lacking.items() if found)}
     ns = columns["ns"][good].astype(float)
     resolution = median(columns["resolution_ns"][good].astype(float))
     modes = find_modes(ns, resolution)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fencepost.analysis.runs.model import NOT_MEASURED, Histogram, Reduced, process_frame
+from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
@@ -58,7 +58,7 @@ def process_medians(folders: Path | str | Iterable[Path | str], *, processes: in
         (``flagged`` for any,
         ``disturbed`` for those that point at noise, and one column a flag), ``tick_hz``, ``resolution_ns`` (one quantum
         of the counter, per operation), ``core_hz``, ``chain_ratio``, ``metrics`` (dict of floats, NaN where the kernel
-        set none), ``elapsed_ns``.
+        set none), ``counts`` (dict of `Count`), ``elapsed_ns``.
     """
     several = [folders] if isinstance(folders, str | Path) else list(folders)
     frames = [frame for frame in map_runs(_processes_only, several, processes=processes) if len(frame)]
@@ -221,7 +221,8 @@ def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[s
         )
     rows = []
     for name, case in record["cases"].items():
-        silent = name in planned and planned[name]["kind"] == "events" and not case.get("events")
+        kind = planned[name]["kind"] if name in planned else None
+        silent = kind == "counts" or (kind == "events" and not case.get("events"))
         if case["status"] == "ok" and name not in measured and not silent:
             raise RunFolderError(f"{item.path}: field cases.{name}.status is ok, but the case has no rows")
         rows.append(
@@ -238,6 +239,9 @@ def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[s
                 "chain_ratio": _float(case["chain_ratio"]),
                 "metrics": {key: _float(value) for key, value in case["metrics"].items()}
                 | _hand_over(case, measured.get(name), scale),
+                "counts": {
+                    key: Count(count["found"], count["expected"]) for key, count in case.get("counts", {}).items()
+                },
                 "elapsed_ns": float(case["elapsed_ns"]),
             }
         )

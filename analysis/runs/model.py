@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,13 @@ class Histogram:
         million).
         """
         return np.asarray(self.ticks * (1e9 / self.tick_hz), np.float64)
+
+
+class Count(NamedTuple):
+    """A whole number as a process found it, and as it must be."""
+
+    found: int
+    expected: int
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,14 @@ _PROCESS_COLUMNS = (
     "core_hz",
     "chain_ratio",
     "metrics",
+    "counts",
     "elapsed_ns",
 )
 
 
 def process_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows, one a case and process, as the frame that `process_medians` describes."""
-    frame = pd.DataFrame(rows, columns=list(_PROCESS_COLUMNS))
+    frame = pd.DataFrame([{"counts": {}} | row for row in rows], columns=list(_PROCESS_COLUMNS))
     for name in ("run", "case", "kernel", "status"):
         frame[name] = frame[name].astype("category")
     return frame

@@ -4,13 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from fencepost.analysis.runs.model import Count
 from fencepost.analysis.stats.interval import Floats
 from fencepost.analysis.text.numbers import nanoseconds
+
+
+class Counted(NamedTuple):
+    """A count over all processes: as found and as expected in the first that differs, or in the first of all; whether
+    all are `equal`; how many `processes` counted; whether it `varies` between them.
+    """
+
+    found: int
+    expected: int
+    equal: bool
+    processes: int
+    varies: bool
+    unit: str
+    summary: str
+
+
+def counted(described: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Count]]) -> dict[str, Counted]:
+    """The counts of a case that run.json describes, by name, from those of its processes."""
+    found = {}
+    for item in described:
+        taken = [process[item["name"]] for process in processes if item["name"] in process]
+        if taken:
+            shown = next((count for count in taken if count.found != count.expected), taken[0])
+            equal = shown.found == shown.expected
+            varies = len(set(taken)) > 1
+            found[item["name"]] = Counted(*shown, equal, len(taken), varies, item["unit"], item["summary"])
+    return found
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fencepost.analysis.runs.model import Histogram, Reduced, process_frame
+from fencepost.analysis.runs.model import Count, Histogram, Reduced, process_frame
 from fencepost.bench import schema
 from fencepost.bench.schema import ROUND_KEY, ROWS_FILE, RunFolderError
 
@@ -54,6 +54,9 @@ LAYOUT = pa.schema(
 case.
 """
 
+COUNTS = pa.field("counts", pa.map_(pa.string(), pa.struct([("found", pa.int64()), ("expected", pa.int64())])))
+"""A last column that is there only where a case of the run counts something."""
+
 LARGEST_BYTES = 256 << 20
 """Of the columns before compression: a standard run has some 5 MB, and a small file can unfold to far more."""
 
@@ -74,7 +77,7 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
     values_ns
         all values of a case (its id) in a process (its round), in ns, where they are known: of imported runs.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in LAYOUT.names}
+    columns: dict[str, list[Any]] = {name: [] for name in (*LAYOUT.names, COUNTS.name)}
     seen: set[str] = set()
     for row in reduced.processes.to_dict("records"):
         case, number = str(row["case"]), int(row["round"])
@@ -90,6 +93,7 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
         for name in _NUMBERS:
             columns[name].append(float(row[name]))
         columns["metrics"].append(list(row["metrics"].items()))
+        columns["counts"].append([(name, count._asdict()) for name, count in row["counts"].items()])
         columns["events_ticks"].append(None if histogram is None else histogram.ticks.tolist())
         columns["events_count"].append(None if histogram is None else histogram.count.tolist())
         columns["events_tick_hz"].append(None if histogram is None else histogram.tick_hz)
@@ -102,8 +106,9 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
     ]
     record = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
     text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
-    arrays = [pa.array(columns[field.name], field.type) for field in LAYOUT]
-    table = pa.Table.from_arrays(arrays, schema=LAYOUT.with_metadata({ROUND_KEY: text}))
+    layout = LAYOUT.append(COUNTS) if any(columns[COUNTS.name]) else LAYOUT
+    arrays = [pa.array(columns[field.name], field.type) for field in layout]
+    table = pa.Table.from_arrays(arrays, schema=layout.with_metadata({ROUND_KEY: text}))
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
@@ -130,7 +135,9 @@ def read_reduced(folder: Path | str) -> Reduced:
     for index, case in enumerate(columns["case"]):
         row = {name: columns[name][index] for name in ("round", "case", "status", "reason", "batches", *_NUMBERS)}
         metrics = dict(columns["metrics"][index])
-        rows.append({"run": run["id"], "kernel": planned[case]["kernel"], **row, "metrics": metrics})
+        counted = columns[COUNTS.name][index] if COUNTS.name in columns else []
+        counts = {name: Count(**count) for name, count in counted}
+        rows.append({"run": run["id"], "kernel": planned[case]["kernel"], **row, "metrics": metrics, "counts": counts})
         ticks, count = columns["events_ticks"][index], columns["events_count"][index]
         if ticks is not None:
             histograms[case] = Histogram(
@@ -165,7 +172,7 @@ def _read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         unfolded = sum(group.total_byte_size for group in groups)
         if unfolded > LARGEST_BYTES:
             raise RunFolderError(f"{path}: unfolds to {unfolded >> 20} MiB, more than {LARGEST_BYTES >> 20} MiB")
-        if not file.schema_arrow.equals(LAYOUT):
+        if not file.schema_arrow.equals(LAYOUT) and not file.schema_arrow.equals(LAYOUT.append(COUNTS)):
             raise RunFolderError(f"{path}: {_difference(file.schema_arrow)}")
         table = file.read(use_threads=False)
         table.validate(full=True)
@@ -183,7 +190,7 @@ def _difference(found: pa.Schema) -> str:
             return f"column {field.name} is missing; these are no rows written by fencepost"
         if found.field(field.name).type != field.type:
             return f"column {field.name} is of type {found.field(field.name).type}, expected {field.type}"
-    extra = next((name for name in found.names if name not in LAYOUT.names), None)
+    extra = next((name for name in found.names if name not in (*LAYOUT.names, COUNTS.name)), None)
     return f"column {extra} is unknown" if extra else "its columns are in another order than fencepost writes"
 
 

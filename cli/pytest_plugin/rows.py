@@ -247,6 +247,8 @@ def rows_of(analysis: Analysis) -> dict[str, Row]:
         if record["reason"]:
             failed = "failed" in record["flags"]
             rows[name] = Row(name, **{"failed" if failed else "skipped": record["reason"]})
+        elif record["kind"] == "counts":
+            rows[name] = Row(name, skipped="counts and takes no time (fencepost report shows what it found)")
         elif not own or min(own) <= 0:
             # pytest-benchmark divides rows by the smallest of their group, and compares by ratios.
             rows[name] = Row(name, skipped="reads zero: there is no ratio to it (fencepost report shows the figure)")

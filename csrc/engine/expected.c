@@ -24,6 +24,8 @@ uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const st
 {
     const uint64_t batches = kernel->batches ? kernel->batches : settings->batches;
 
+    if (kernel->work) /* nothing is timed */
+        return 0;
     return (kernel->flags & KERNEL_ONCE && batches < SERIES_BATCHES ? SERIES_BATCHES : batches) * team_size;
 }
 

@@ -106,6 +106,18 @@ static const char *metrics_fault(const struct kernel *kernel)
     return NULL;
 }
 
+static const char *counts_fault(const struct kernel *kernel)
+{
+    for (unsigned i = 0; i < MAX_COUNTS && kernel->counts[i].name; i++) {
+        if (!kernel->counts[i].unit || !kernel->counts[i].summary)
+            return "has a count without unit or summary";
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(kernel->counts[j].name, kernel->counts[i].name) == 0)
+                return "has two counts of one name";
+    }
+    return kernel->work && !kernel->counts[0].name ? "has work but no counts: nothing would come of it" : NULL;
+}
+
 static const char *descriptor_fault(const struct kernel *kernel)
 {
     const char *fault;
@@ -116,8 +128,8 @@ static const char *descriptor_fault(const struct kernel *kernel)
         return "has no summary or no unit";
     if (!kernel->check)
         return "has no check: what is not verified is not timed";
-    if (!kernel->run == !kernel->events)
-        return "needs exactly one of run and events";
+    if (!!kernel->run + !!kernel->events + !!kernel->work != 1)
+        return "needs exactly one of run, events and work";
     if (kernel->events && kernel->events_per_batch == 0)
         return "has events but no events_per_batch";
     if (kernel->control && !kernel->events)
@@ -129,7 +141,9 @@ static const char *descriptor_fault(const struct kernel *kernel)
     if (kernel->subject & ~(unsigned)(FLAG_MIGRATED | FLAG_SWITCHED | FLAG_FAULTED))
         return "has a subject other than migrations, context switches and page faults";
     fault = parameters_fault(kernel);
-    return fault ? fault : metrics_fault(kernel);
+    if (!fault)
+        fault = metrics_fault(kernel);
+    return fault ? fault : counts_fault(kernel);
 }
 
 int kernels_fault(const struct kernel *const *kernels, unsigned count, char *sentence)

@@ -217,11 +217,22 @@ static void finish(struct session *session, const struct worker *worker)
     if (session->events)
         conclude_events(session);
     status = trial->kernel->check(trial);
+    if (!status)
+        status = counts_check(trial);
+    memcpy(session->outcome->count, trial->count, sizeof trial->count); /* those of a failed case too */
     overwritten = allocations_fault(trial);
     if (overwritten)
         team_fail(&session->team, -EFAULT, "the kernel %s", overwritten);
     else if (status)
         fail_from(session, status, "check");
+}
+
+static void work_once(struct session *session, struct worker *worker)
+{
+    const int status = session->trial.kernel->work(worker);
+
+    if (status)
+        fail_from(session, status, "counting");
 }
 
 static void body(struct worker *worker, void *context)
@@ -240,8 +251,10 @@ static void body(struct worker *worker, void *context)
 
         if (trial->kernel->run)
             loop_batches(session, worker);
-        else
+        else if (trial->kernel->events)
             event_batches(session, worker);
+        else
+            work_once(session, worker);
         after = raw_round_trip(session, worker);
         if (worker->index == 0) {
             session->raw_before_ticks = before;

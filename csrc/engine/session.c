@@ -1,6 +1,7 @@
 /* What happens around a batch: whether anybody has failed and why, what the system did meanwhile, and the flags that this gives. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,27 @@ int trial_fault(struct trial *trial, const char *format, ...)
     vsnprintf(trial->explanation, sizeof trial->explanation, format, arguments);
     va_end(arguments);
     return -EILSEQ;
+}
+
+void trial_count(struct trial *trial, unsigned which, int64_t found, int64_t expected)
+{
+    if (which < MAX_COUNTS)
+        trial->count[which] = (struct counted){found, expected, 1};
+}
+
+int counts_check(struct trial *trial)
+{
+    for (unsigned i = 0; i < MAX_COUNTS && trial->kernel->counts[i].name; i++) {
+        const struct metric *about = &trial->kernel->counts[i];
+        const struct counted *count = &trial->count[i];
+
+        if (!count->taken)
+            return trial_fault(trial, "count %s was not taken", about->name);
+        if (count->found != count->expected)
+            return trial_fault(trial, "count %s: %" PRId64 " %s instead of %" PRId64, about->name, count->found,
+                               about->unit, count->expected);
+    }
+    return 0;
 }
 
 int all_well(struct session *session)

@@ -41,6 +41,9 @@ int all_well(struct session *session);
 /* Note why the case ends: what the kernel said, or what `status` means. */
 void fail_from(struct session *session, int status, const char *stage);
 
+/* 0, or -errno where a count is not as expected, with the first such count in the trial's explanation. */
+int counts_check(struct trial *trial);
+
 /* What is read around a window, never in it. */
 struct surroundings {
     struct rusage usage;
