@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from dataclasses import replace
 
 import numpy as np
-import synthetic
+from runs import write as synthetic
 
 from fencepost.analysis.gallery.check import check_gallery
 from fencepost.analysis.gallery.entry import REPORT, SUMMARY, data_files, derived_files, report_file

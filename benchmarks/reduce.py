@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-import synthetic
+from runs import write as synthetic
 
 from fencepost.analysis.runs.estimate import estimate_runs
 

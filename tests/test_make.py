@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import runtime
+from runs import measure as runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the shell scripts use; a PATH of only these has no Python and no compiler.

@@ -4,7 +4,7 @@ set -u
 out=build/soak
 mkdir -p "$out" || exit 2
 "${CC:-cc}" -std=gnu11 -O2 -g -Wall -Wextra -pthread -Icsrc -o "$out/soak" tools/soak.c csrc/lib/ring/*.c || exit 2
-"${CC:-cc}" -std=gnu11 -O2 -g -Wall -Wextra -pthread -Icsrc -o "$out/threads" tests/ring_threads.c csrc/lib/ring/*.c || exit 2
+"${CC:-cc}" -std=gnu11 -O2 -g -Wall -Wextra -pthread -Icsrc -o "$out/threads" tests/lib/ring/threads.c csrc/lib/ring/*.c || exit 2
 items=${ITEMS:-1000000000}
 failed=0
 "$out/soak" spsc "$items" || failed=1

@@ -40,7 +40,7 @@ def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
       makes no modes.
 
     With these factors samples of one normal, log-normal or heavy-tailed (t with 3 degrees of freedom) distribution were
-    called modal in less than 2 % of trials at n = 6, 20 and 40; tests/test_estimate.py repeats that.
+    called modal in less than 2 % of trials at n = 6, 20 and 40; tests/analysis/runs/test_estimate.py repeats that.
 
     Parameters
     ----------

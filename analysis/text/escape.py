@@ -19,7 +19,8 @@ COMMAND = re.compile(r"`([\w ./'*-]+)`")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-# The Unicode categories Cc (less tab and newline), Cf, Cs, Zl and Zp; tests/test_text.py goes through all of Unicode.
+# The Unicode categories Cc (less tab and newline), Cf, Cs, Zl and Zp.
+# tests/analysis/text/test_escape.py goes through all of Unicode.
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import cffi
 import pytest
-import runtime
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import measure as runtime
 
 from fencepost.bench import catalog, engine
 from fencepost.bench.errors import EngineError, FencepostError, UsageError

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-import runtime
+from runs import measure as runtime
 
 from fencepost.analysis.compare.peers import Bar, as_json, compare_peers
 from fencepost.analysis.runs.estimate import Analysis

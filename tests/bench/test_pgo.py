@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from engines import build_script
-from kernels.trial import measure
-from runtime import PATIENCE_S
+from engine.build import build_script
+from kernels.measure import measure
+from runs.measure import PATIENCE_S
 
 from fencepost.bench import pgo
 from fencepost.bench.engine import Engine, load_from

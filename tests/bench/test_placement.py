@@ -74,7 +74,7 @@ def placed(*args: object, **options: object) -> Placements:
 
 
 def test_kinds_are_those_of_the_kernel_contract() -> None:
-    header = (Path(__file__).parents[1] / "csrc" / "kernel.h").read_text()
+    header = (Path(__file__).parents[2] / "csrc" / "kernel.h").read_text()
     values = {name: int(value) for name, value in re.findall(r"#define PLACE_(\w+) (\d+)", header)}
     assert values == {kind.name: kind.value for kind in PlaceKind}
 

@@ -8,10 +8,10 @@ from collections import Counter
 
 import jsonschema_rs
 import pytest
-import runtime
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import TINY, any_cpu, tiny_plan
+from runs import measure as runtime
+from runs.measure import TINY, any_cpu, tiny_plan
 
 from fencepost.bench import catalog, schema
 from fencepost.bench import plan as plans

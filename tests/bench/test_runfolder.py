@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import runtime
-from runtime import MACHINE, run_record, tiny_plan
+from runs import measure as runtime
+from runs.measure import MACHINE, run_record, tiny_plan
 
 from fencepost.bench import runfolder, schema
 from fencepost.bench.errors import MeasureError, UsageError

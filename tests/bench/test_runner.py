@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import pyarrow.parquet as pq
 import pytest
-import runtime
-from runtime import MACHINE, any_cpu, children, run_record, tiny_plan, wait_for
+from runs import measure as runtime
+from runs.measure import MACHINE, any_cpu, children, run_record, tiny_plan, wait_for
 
 from fencepost.bench import plan as plans
 from fencepost.bench import runfolder, runner, schema

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import runtime
-from runtime import any_cpu, tiny_plan, wait_for
+from runs import measure as runtime
+from runs.measure import any_cpu, tiny_plan, wait_for
 
 from fencepost.bench import worker
 from fencepost.bench.engine import backend_path

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import runtime
-from test_own_kernels import write
+from kernels.own import write
+from runs import measure as runtime
 
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
@@ -353,7 +353,7 @@ def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> N
 
 
 def test_what_is_no_comparison_is_not_gone_on_with(tmp_path: Path) -> None:
-    import synthetic
+    from runs import write as synthetic
 
     folder = synthetic.write_run(tmp_path / "run")
     assert "fencepost run --resume" in refused(2, "ab", "--resume", folder, cwd=tmp_path)
@@ -373,7 +373,7 @@ def test_undecided_rows_say_how_to_measure_anew() -> None:
 
 
 def test_a_run_without_sides_has_nothing_to_judge(tmp_path: Path) -> None:
-    import synthetic
+    from runs import write as synthetic
 
     with pytest.raises(RunFolderError, match="not made by fencepost ab"):
         compare_sides(synthetic.write_run(tmp_path / "run"), 0.01)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import runtime
 from machines import build
-from runtime import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_plan
+from runs import measure as runtime
+from runs.measure import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_plan
 
 from fencepost.bench import schema
 from fencepost.bench.doctor import examine as doctor

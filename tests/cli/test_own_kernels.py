@@ -13,30 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import runtime
+from kernels.own import PLAIN, write
+from runs import measure as runtime
 
 from fencepost.bench import engine as engines
 from fencepost.bench import objects, schema
 from fencepost.bench.catalog import read_catalog, read_object
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.runfolder import read_round_record
-
-PLAIN = """
-#include "kernel.h"
-static void spin(struct worker *worker, uint64_t n)
-{
-    (void)worker;
-    for (uint64_t i = 0; i < n; i++)
-        OPAQUE(i);
-}
-static int fine(struct trial *trial)
-{
-    trial->metric[0] = ANSWER;
-    return 0;
-}
-KERNEL(one, .name = "NAME", .summary = "s", .unit = "u", .threads = {1, 1},
-       .metrics = {{"answer", "1", "s"}}, .run = spin, .check = fine)
-"""
 
 
 def need_cxx(name: str) -> None:
@@ -51,13 +35,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     yield folder
-
-
-def write(folder: Path, name: str = "mine.c", kernel: str = "own/one", answer: str = "42", text: str = PLAIN) -> Path:
-    folder.mkdir(exist_ok=True, parents=True)
-    path = folder / name
-    path.write_text(text.replace("NAME", kernel).replace("ANSWER", answer))
-    return path
 
 
 def fencepost(*arguments: str | Path | int, cwd: Path) -> runtime.Answer:
@@ -260,7 +237,7 @@ FAULTS = {
 
 def test_each_faulty_kernel_loses_its_own_rows_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime.impatient(monkeypatch, "own/hang")
-    file = runtime.ROOT / "tests" / "own_faults.c"
+    file = runtime.ROOT / "tests" / "cli" / "own_faults.c"
     answer = fencepost(
         "run", "own", "good/once", "--kernel", file, "--profile", "quick", "--rounds", 1, "-q", cwd=tmp_path
     )

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import hypothesis
+import inner_pytest
 import pytest
-import runtime
-import sessions
 from hypothesis import strategies as st
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import NameWrapper
+from runs import measure as runtime
 
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench import schema
@@ -28,14 +28,14 @@ from fencepost.cli.pytest_plugin.fixture import WINDOW_NS, WINDOWS, FencepostBen
 from fencepost.cli.pytest_plugin.replay import SampleClock
 from fencepost.cli.pytest_plugin.rows import Row
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_pytest(cwd: Path, *arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """Pytest in a process of its own, with the kernels of fault_kernels.c as the suite."""
     # Whoever runs these tests side by side would otherwise have disabled what they are about.
     env = runtime.environment(PYTEST_ADDOPTS=None, PYTEST_XDIST_WORKER=None, COLUMNS="200", **changes)
-    return sessions.run_pytest(cwd, env, *arguments)
+    return inner_pytest.run_pytest(cwd, env, *arguments)
 
 
 def run_suite(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

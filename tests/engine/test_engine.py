@@ -9,13 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from engines import Engine, compile_engine, compile_files
+from engine.build import Engine, compile_engine, compile_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels.faults import expect_no_thread_more_than, threads
-from runtime import wait_for
+from kernels.plant import expect_no_thread_more_than, threads
+from runs.measure import wait_for
 
-EXEMPLAR = Path(__file__).resolve().parent / "data" / "exemplar.c"
+EXEMPLAR = Path(__file__).resolve().parents[1] / "data" / "exemplar.c"
 
 GOOD = """
 static int fine(struct trial *trial) { (void)trial; return 0; }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import CSRC, Engine, Measured, compile_files
+from engine.build import CSRC, Engine, Measured, compile_files
 
 KERNELS = CSRC / "kernels"
 ENOTSUP, EINVAL, EILSEQ = -95, -22, -84

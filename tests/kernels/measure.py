@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engines import CSRC, build_script
+from engine.build import CSRC, build_script
 
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.engine import Engine, load

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from engines import CSRC, Engine, Measured, compile_files
-from runtime import wait_for
+from engine.build import CSRC, Engine, Measured, compile_files
+from runs.measure import wait_for
 
 CPUS = sorted(os.sched_getaffinity(0))
 ALONE = [CPUS[0]]

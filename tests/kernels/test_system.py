@@ -7,7 +7,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from kernels.trial import program
+from kernels.measure import program
 
 
 def test_a_thread_is_charged_for_its_faults_and_switches(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""The run published in results/, rendered anew, and the texts that its report has to be: what tests/test_published.py
-compares.
+"""The run published in results/, rendered anew, and the texts that its report has to be.
 
 The texts lie in tests/data/published: the page's JSON and the page itself compressed, the Markdown as it is.
-``FENCEPOST_UPDATE_GOLDENS=1 pytest tests/test_published.py`` writes them anew, after a change that is meant.
+``FENCEPOST_UPDATE_GOLDENS=1 pytest tests/published/test_published.py`` writes them anew, after a change that is meant.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.markdown import as_markdown
 from fencepost.analysis.runs.estimate import analyse
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "results" / "2026-11-23-amd-epyc-2cpu-fa44ce51"
 GOLDENS = ROOT / "tests" / "data" / "published"
 UPDATE = "FENCEPOST_UPDATE_GOLDENS"
@@ -104,7 +103,7 @@ def difference(path: Path, text: str) -> str:
     lines = list(difflib.unified_diff(old[first : first + 200], new[first : first + 200], "kept", "now", "", "", 0, ""))
     shown = [line[:400] for line in lines[3 : 3 + SHOWN]]
     head = f"{path.name}: line {first + 1} is the first of {len(new)} that is not as kept ({len(old)} lines)"
-    return "\n".join([head, *shown, f"where this is meant: {UPDATE}=1 pytest tests/test_published.py"])
+    return "\n".join([head, *shown, f"where this is meant: {UPDATE}=1 pytest tests/published/test_published.py"])
 
 
 def update(texts: Mapping[str, str], folder: Path = GOLDENS) -> None:

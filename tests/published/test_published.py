@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import published
 import pytest
-from published import FILES, GOLDENS, Rendered
+from published import compare as published
+from published.compare import FILES, GOLDENS, Rendered
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the tests of the runtime share: an engine made of tests/fault_kernels.c, and commands that use it."""
+"""What the tests of the runtime share: an engine made of tests/engine/fault_kernels.c, and commands that use it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.placement import Placement, Placements, Shortage
 from fencepost.bench.runner import Runner
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000)
 PATIENCE_S = 300.0
 """After so long a test takes for hung what it waits for: all is done within 10 s, on a machine of one's own."""
@@ -37,7 +37,7 @@ MACHINE = {"key": "test-1cpu-00000000", "cpu_model": "test", "arch": "test", "to
 
 @functools.cache
 def engine_path() -> Path:
-    """The extension with the kernels of tests/fault_kernels.c; built once for all processes of this checkout."""
+    """The extension with the kernels of tests/engine/fault_kernels.c; built once for all processes of this checkout."""
     spec = importlib.util.spec_from_file_location("fencepost_build", ROOT / "csrc" / "build_kernels.py")
     assert spec is not None and spec.loader is not None
     build = importlib.util.module_from_spec(spec)
@@ -48,7 +48,7 @@ def engine_path() -> Path:
     inputs = [
         *sources,
         *(ROOT / "csrc").glob("**/*.h"),
-        ROOT / "tests" / "fault_kernels.c",
+        ROOT / "tests" / "engine" / "fault_kernels.c",
         ROOT / "csrc" / "build_kernels.py",
     ]
     folder = ROOT / "build" / "fault_engine"
@@ -63,7 +63,7 @@ def engine_path() -> Path:
                 ffi.set_source(
                     "_kernels",
                     '#include "kernel.h"\n',
-                    sources=[*map(str, sources), str(ROOT / "tests" / "fault_kernels.c")],
+                    sources=[*map(str, sources), str(ROOT / "tests" / "engine" / "fault_kernels.c")],
                     include_dirs=[str(ROOT / "csrc")],
                     extra_compile_args=build.FLAGS,
                     libraries=["m", "dl"],

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import synthetic
-from synthetic import CORE_HZ, TICK_HZ, Case
+from runs import write as synthetic
+from runs.write import CORE_HZ, TICK_HZ, Case
 
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics import claim as claims
@@ -15,7 +15,7 @@ from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
 from fencepost.analysis.topics.clock.measures import bias, core_series
 from fencepost.analysis.topics.pipeline.measures import windows
 
-QUOTES = Path(__file__).resolve().parent / "data" / "lecture_quotes.txt"
+QUOTES = Path(__file__).resolve().parents[1] / "data" / "lecture_quotes.txt"
 CYCLE = 1e9 / CORE_HZ
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import synthetic
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis import topics
 from fencepost.analysis.report.document import build_document

@@ -1,6 +1,6 @@
 /*
  * The ways of reading the clock that clock/read.c and clock/bias.c compare, one function each: read_NAME() holds the
- * instructions of its name, in that order, and nothing else. tests/kernels/test_clock.py looks at the disassembly.
+ * instructions of its name, in that order, and nothing else. tests/topics/clock/test_kernels.py looks at the disassembly.
  *
  * "memory" in every clobber list: the compiler moves no load or store from one side of a read to the other. What the
  * CPU moves is what is being measured.

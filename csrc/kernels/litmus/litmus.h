@@ -68,7 +68,7 @@ enum { X, Y, Z, CELLS };
 
 /*
  * In which orders the weak outcome of a test must not be seen, by architecture; in all others it may be. This is the only place where
- * that stands: the checks, the report and docs/topics/litmus.md follow it, and tests/kernels/test_litmus.py derives all of it a second time from
+ * that stands: the checks, the report and docs/topics/litmus.md follow it, and tests/topics/litmus/test_kernels.py derives all of it a second time from
  * a model. Sources:
  *   x86_64   Sewell, Sarkar, Owens, Zappa Nardelli, Myreen: "x86-TSO" (CACM 53(7), 2010); Intel SDM vol. 3, 9.2; AMD APM vol. 2, 7.2
  *   aarch64  Arm ARM (DDI 0487), B2.3: other-multi-copy-atomic; herdtools7, herd/libdir/aarch64.cat

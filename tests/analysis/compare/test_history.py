@@ -12,9 +12,9 @@ import hypothesis
 import numpy as np
 import numpy.typing as npt
 import pytest
-import synthetic
 from hypothesis import strategies as st
-from runtime import fencepost_inside
+from runs import write as synthetic
+from runs.measure import fencepost_inside
 from scipy import stats
 
 from fencepost.analysis.compare.history import (

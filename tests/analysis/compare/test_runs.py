@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import runtime
-import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import CORE_HZ, Case
+from runs import measure as runtime
+from runs import write as synthetic
+from runs.write import CORE_HZ, Case
 
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import (

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import runtime
-import synthetic
+from runs import measure as runtime
+from runs import write as synthetic
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.draw.parallel import _PIPE, WORTHWHILE, Draw, begun, uncollected

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft7Validator
-from runtime import fencepost_inside
-from synthetic import Case, pingpong_cases, plain_cases, write_run
+from runs.measure import fencepost_inside
+from runs.write import Case, pingpong_cases, plain_cases, write_run
 
 from fencepost.analysis.exchange.exchange import FORMATS, export, import_files, parse, read_file
 from fencepost.analysis.exchange.formats import ExchangeError

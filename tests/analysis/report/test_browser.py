@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-import runtime
-import synthetic
-from synthetic import Case
+from runs import measure as runtime
+from runs import write as synthetic
+from runs.publish import measured, published
+from runs.write import Case
 
 from fencepost.analysis.report.html import claims_page
 from fencepost.analysis.report.write import write_report
@@ -201,8 +202,6 @@ def test_nothing_hinders_a_reader_with_a_disability(
 @pytest.fixture(scope="module")
 def gallery_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gallery of three machines, two of them with a core-to-core map."""
-    from test_gallery import measured, published
-
     base = tmp_path_factory.mktemp("gallery")
     far = {(a, b): ("same_package", 30.0 + 9 * abs(a - b)) for a in range(4) for b in range(4) if a != b}
     cases = [*synthetic.suite_cases(), *synthetic.pingpong_cases(far)]

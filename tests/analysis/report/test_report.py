@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import synthetic
 from machines import NAMES, expected
 from rich.console import Console
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 import fencepost.analysis
 from fencepost.analysis.report.data import as_json

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis.report import warnings
 from fencepost.analysis.report.warnings import Kind, RunWarning

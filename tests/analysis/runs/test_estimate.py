@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis.runs.estimate import Analysis, analyse, estimate_runs, pooled_quantiles
 from fencepost.analysis.runs.model import Histogram

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis.runs.medians import _medians, process_medians, reduce_run
 from fencepost.analysis.runs.rounds import iter_rounds, load_batches

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis.compare.selfcheck import judge_repeats
 from fencepost.analysis.compare.side_ratios import QUANTILE, RowRounds, read_rows

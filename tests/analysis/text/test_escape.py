@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
-from runtime import fencepost_inside
-from synthetic import Case, write_run
+from runs.measure import fencepost_inside
+from runs.write import Case, write_run
 
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.text.escape import HIDDEN, cell, finalize, json_in_html, json_text, markdown, visible

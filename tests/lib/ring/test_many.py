@@ -14,10 +14,10 @@ from typing import Any
 
 import cffi
 import pytest
-from engines import CSRC, ROOT
+from engine.build import CSRC, ROOT
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from runtime import wait_for
+from runs.measure import wait_for
 
 QUEUES = ("mpmc", "mpsc")
 WAIT_S = 600
@@ -83,12 +83,12 @@ def plant(folder: Path, fault: Fault | None) -> Path:
 
 
 class Rings:
-    """The driver of ring_driver.c, compiled with counters of 32 or 64 bits."""
+    """The driver of driver.c, compiled with counters of 32 or 64 bits."""
 
     def __init__(self, folder: Path, width: int, fault: Fault | None = None) -> None:
         made = folder / "driver.so"
         command = [compiler("gcc", "clang"), "-std=gnu11", "-O1", "-w", "-shared", "-fPIC", f"-I{plant(folder, fault)}"]
-        command += [f"-DRING_INDEX=uint{width}_t", "-o", str(made), str(ROOT / "tests" / "ring_driver.c")]
+        command += [f"-DRING_INDEX=uint{width}_t", "-o", str(made), str(ROOT / "tests" / "lib" / "ring" / "driver.c")]
         subprocess.run(command, check=True)
         self.ffi: Any = cffi.FFI()
         self.ffi.cdef(DECLARATIONS)
@@ -649,7 +649,7 @@ def test_blocking_forms_wait(kind: str, tmp_path: Path) -> None:
     """Threads of Python's: what is called through cffi leaves them free to run."""
     program = tmp_path / "library.so"
     driver = tmp_path / "driver.c"
-    text = (ROOT / "tests" / "ring_driver.c").read_text(encoding="utf-8")
+    text = (ROOT / "tests" / "lib" / "ring" / "driver.c").read_text(encoding="utf-8")
     # Who waits counts the looks that come after the spinning, and is waited for by that count.
     text = text.replace("longjmp(*innermost, 1);", "waits++; ring_wait_longer_unused(wait);")
     text = text.replace("static jmp_buf *innermost;", "static jmp_buf *innermost; volatile long waits;")
@@ -714,13 +714,13 @@ TEAMS = (
 
 
 def threads(folder: Path, fault: Fault | None, *options: str) -> Path:
-    """ring_threads.c as a program."""
+    """threads.c as a program."""
     made, sources = folder / "threads", plant(folder, fault)
     command = [compiler("gcc", "clang"), "-std=gnu11", "-O2", "-g", "-w", *options, "-pthread", f"-I{sources}"]
     command += [
         "-o",
         str(made),
-        str(ROOT / "tests" / "ring_threads.c"),
+        str(ROOT / "tests" / "lib" / "ring" / "threads.c"),
         *map(str, sorted(sources.glob("lib/ring/*.c"))),
     ]
     subprocess.run(command, check=True)

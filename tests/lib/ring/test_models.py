@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from engines import ROOT
+from engine.build import ROOT
 
-MODELS = ROOT / "tests" / "models"
+MODELS = ROOT / "tests" / "lib" / "ring" / "models"
 FAULTS = {
     "mpmc": ("PUBLISH=0", "FREE=0", "SEE=0", "EARLY=1", "BLIND=1"),
     "overwrite": ("PUBLISH=0", "SEE=0", "RECHECK=0", "WRITE=0", "READ=0", "TAKE=0", "DROP=0"),

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 RINGS = ROOT / "csrc" / "lib" / "ring"
 SOAK = ROOT / "tools" / "soak.c"
 EINVAL = 22

@@ -1,8 +1,8 @@
 /*
  * Threads on a ring, every item or record looked at. Prints nothing and returns 0 when all is well; otherwise one line and 1.
  *
- *   ring_threads mpmc|mpsc PRODUCERS CONSUMERS CAPACITY ITEMS BULK
- *   ring_threads overwrite WRITERS READERS CAPACITY RECORDS WORDS
+ *   threads mpmc|mpsc PRODUCERS CONSUMERS CAPACITY ITEMS BULK
+ *   threads overwrite WRITERS READERS CAPACITY RECORDS WORDS
  */
 #include <pthread.h>
 #include <sched.h>

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import synthetic
+from runs import write as synthetic
+from runs.write import CYCLE, Case
 from scipy import stats
-from synthetic import CYCLE, Case
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report import headline

@@ -12,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from engines import CSRC, Engine, Measured, build_script, compile_files, engine_objects
-from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops, loops, reachable
+from engine.build import CSRC, Engine, Measured, build_script, compile_files, engine_objects
+from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops, loops, reachable
 from kernels.family import EILSEQ, EINVAL, ENOTSUP, KERNELS, compile_broken, measure, metrics, names, parameters
-from kernels.trial import program
+from kernels.measure import program
 
 FILES = sorted(KERNELS.glob("branch/*.c"))
 HAS_LOADED = {"x86_64", "aarch64"}

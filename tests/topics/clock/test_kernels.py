@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from engines import CSRC, Engine, Measured, compile_files
-from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions
+from engine.build import CSRC, Engine, Measured, compile_files
+from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions
 
 KERNELS = CSRC / "kernels"
 FILES = sorted(KERNELS.glob("clock/*.c"))

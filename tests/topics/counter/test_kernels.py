@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from kernels.disassembly import CSRC, TOOLCHAINS, Toolchain, functions, loops
-from kernels.faults import ALONE, TEAMS, TRIES, engine_of, metrics
-from kernels.trial import UNSUPPORTED, kernel, program
+from kernels.disassemble import CSRC, TOOLCHAINS, Toolchain, functions, loops
+from kernels.measure import UNSUPPORTED, kernel, program
+from kernels.plant import ALONE, TEAMS, TRIES, engine_of, metrics
 
 KINDS = tuple(kernel("counter/increment").parameter("kind").labels)
 
@@ -78,13 +78,13 @@ def test_loop_is_the_bare_instruction(function: str, instruction: str, toolchain
 def test_an_unregistered_rseq_is_refused_with_its_need() -> None:
     """glibc's own switch keeps the thread from being registered; elsewhere seccomp or an emulator does."""
     code = (
-        "from kernels.trial import measure; "
+        "from kernels.measure import measure; "
         "found = measure('counter/increment', {'kind': 'rseq'}); "
         "print(found.status, found.reason)"
     )
     environment = os.environ | {
         "GLIBC_TUNABLES": "glibc.pthread.rseq=0",
-        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
     }
     answer = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600, check=True

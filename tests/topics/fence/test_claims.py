@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import synthetic
+from runs import write as synthetic
 
 from fencepost.analysis.report import headline
 from fencepost.analysis.report.sections import sections

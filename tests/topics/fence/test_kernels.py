@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from engines import Engine, Measured, compile_files
-from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions, loops
+from engine.build import Engine, Measured, compile_files
+from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, loops
 from kernels.family import EILSEQ, ENOTSUP, KERNELS, compile_broken, measure, names, parameters
-from kernels.trial import program
+from kernels.measure import program
 
 FILES = sorted(KERNELS.glob("fence/*.c"))
 CONTEXTS = ("bare", "store_hit", "load_miss", "store_miss", "chain")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import synthetic
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report import headline

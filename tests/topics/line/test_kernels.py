@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops
-from kernels.faults import expect_no_thread_more_than, threads
-from kernels.trial import kernel, program
+from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops
+from kernels.measure import kernel, program
+from kernels.plant import expect_no_thread_more_than, threads
 
 from fencepost.bench.engine import load
 

@@ -9,12 +9,12 @@ from itertools import pairwise, permutations, product
 from pathlib import Path
 
 import pytest
-import runtime
-from engines import Engine
-from kernels.disassembly import CSRC, TOOLCHAINS, Instruction, Toolchain, functions
+from engine.build import Engine
+from kernels.disassemble import CSRC, TOOLCHAINS, Instruction, Toolchain, functions
 from kernels.family import EILSEQ, ENOTSUP, measure, metrics
-from kernels.faults import engine_of
-from kernels.trial import kernel
+from kernels.measure import kernel
+from kernels.plant import engine_of
+from runs import measure as runtime
 
 FILES = sorted((CSRC / "kernels" / "litmus").glob("*.c"))
 TESTS = [path.stem for path in FILES]

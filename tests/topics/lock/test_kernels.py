@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engines import Engine, Measured
-from kernels.disassembly import TOOLCHAINS, Toolchain, functions, loops
-from kernels.faults import (
+from engine.build import Engine, Measured
+from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
+from kernels.measure import UNSUPPORTED, kernel
+from kernels.plant import (
     ALONE,
     SHARING,
     TEAMS,
@@ -17,7 +18,6 @@ from kernels.faults import (
     metrics,
     threads,
 )
-from kernels.trial import UNSUPPORTED, kernel
 
 LOCKS = ("tas", "ttas", "ticket", "mcs", "pthread_spin", "pthread_mutex", "futex")
 SPINNING = LOCKS[:5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engines import Engine, compile_files
+from engine.build import Engine, compile_files
 from kernels import family
 from kernels.family import EILSEQ, ENOTSUP, KERNELS
 

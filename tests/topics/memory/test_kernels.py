@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kernels.disassembly import TOOLCHAINS, Toolchain, functions, loops
-from kernels.trial import UNSUPPORTED, kernel, measure, program
+from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
+from kernels.measure import UNSUPPORTED, kernel, measure, program
 
 LINE_BYTES = 64
 LOADS = {"x86_64": "mov", "aarch64": "ldr", "riscv64": "ld"}

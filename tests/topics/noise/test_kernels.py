@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kernels.trial import UNSUPPORTED, kernel, measure, program
+from kernels.measure import UNSUPPORTED, kernel, measure, program
 
 
 def test_gaps_account_for_the_time_asked_for() -> None:

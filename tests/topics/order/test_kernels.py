@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
-from engines import CSRC
-from kernels.faults import SHARING, TEAMS, engine_of, first_that, metrics
-from kernels.trial import UNSUPPORTED
+from engine.build import CSRC
+from kernels.measure import UNSUPPORTED
+from kernels.plant import SHARING, TEAMS, engine_of, first_that, metrics
 
 ORDERS = ("none", "mfence", "lock_add", "dmb_ish", "fence_rw_rw", "c11_acq_rel", "c11_seq_cst")
 SIDES = ("fast", "fenced", "slow", "none")

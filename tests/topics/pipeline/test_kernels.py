@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from kernels.disassembly import TOOLCHAINS, Instruction, Toolchain, only_loop
-from kernels.trial import UNSUPPORTED, kernel, measure, program
+from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, only_loop
+from kernels.measure import UNSUPPORTED, kernel, measure, program
 
 OPS = ("imul", "add", "fadd", "load")
 MNEMONICS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import synthetic
-from synthetic import Case, pair_case
+from runs import write as synthetic
+from runs.write import Case, pair_case
 
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engines import Engine
-from kernels.faults import CPUS, SHARING, TRIES, engine_of, metrics
-from kernels.trial import kernel
+from engine.build import Engine
+from kernels.measure import kernel
+from kernels.plant import CPUS, SHARING, TRIES, engine_of, metrics
 
 DESIGNS = ("spsc", "naive", "cached", "seq_cst", "mutex_spin", "mutex_condvar", "pipe", "eventfd")
 TEAMS = [SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]

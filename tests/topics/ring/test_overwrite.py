@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import synthetic
-from engines import CSRC, Engine
-from kernels.faults import ALONE, SHARING, TEAMS, engine_of, first_that, metrics
-from synthetic import Case
+from engine.build import CSRC, Engine
+from kernels.plant import ALONE, SHARING, TEAMS, engine_of, first_that, metrics
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
