@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from fencepost.analysis.compare.sides import Comparison, ComparisonError, NothingMeasuredError, Row, check_margin
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.paired import core_hz
+from fencepost.analysis.stats.binomial import at_most
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.analysis.stats.verdict import (
     ROW_ERROR,
@@ -317,7 +317,7 @@ def _decide_two(pairs: Mapping[str, tuple[Series, Series]], margin: float, floor
 
 def _errors_of(old: Series, new: Series) -> list[float]:
     """The errors at which the bounds of a ratio of two runs step, smallest first."""
-    return sorted({2 * float(stats.binom.cdf(k, n, 0.5)) for n in (len(old), len(new)) for k in range((n + 1) // 2)})
+    return sorted({2 * at_most(k, n, 0.5) for n in (len(old), len(new)) for k in range((n + 1) // 2)})
 
 
 def _smallest_error(old: Series, new: Series, holds: Any) -> float:

@@ -1,4 +1,4 @@
-"""Where a measured curve crosses a level."""
+"""Where a measured curve crosses a level, and the line through its points."""
 
 from __future__ import annotations
 
@@ -35,3 +35,10 @@ def between(knee: Interval, x: Floats, widest: float) -> Interval:
         return knee
     low, high = float(lower.max()), float(upper.min())
     return Interval(math.sqrt(low * high), low, high, knee.coverage, knee.n)
+
+
+def line_through(x: Floats, y: Floats) -> tuple[float, float]:
+    """Slope and intercept of the straight line with the least squares of vertical distances."""
+    (spread, together), _ = np.cov(x, y, bias=True)
+    slope = float(together / spread)
+    return slope, float(np.mean(y)) - slope * float(np.mean(x))

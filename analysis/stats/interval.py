@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 from scipy import special
 
 from fencepost.analysis.stats.resolution import ordered_bounds
@@ -123,7 +122,7 @@ def upper_bound(trials: float) -> float:
     """
     if trials < 1:
         return math.nan
-    return float(scipy.stats.beta.ppf(0.95, 1, int(trials)))
+    return float(special.betaincinv(1, int(trials), 0.95))
 
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0.0, 0)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from fencepost.analysis.stats.binomial import at_least, at_most, quantile
 from fencepost.analysis.stats.resolution import ordered_bounds
 
 Floats = npt.NDArray[np.float64]
@@ -79,10 +79,10 @@ def bound_rank(n: int, error: float) -> int:
 
 @functools.cache
 def _ranks(n: int, error: float) -> int:
-    k = int(stats.binom.ppf(error, n, 0.5))
-    while k > 0 and stats.binom.cdf(k - 1, n, 0.5) > error:
+    k = int(np.nan_to_num(quantile(error, n, 0.5)))
+    while k > 0 and at_most(k - 1, n, 0.5) > error:
         k -= 1
-    while k < n and stats.binom.cdf(k, n, 0.5) <= error:
+    while k < n and at_most(k, n, 0.5) <= error:
         k += 1
     return k
 
@@ -108,7 +108,7 @@ def p_changed(logs: Floats, limit: float, steps: npt.ArrayLike = 0.0) -> float:
     """
     n = len(logs)
     beyond = max(_above(logs, limit, steps), _above(-logs, limit, steps))
-    return float(stats.binom.sf(beyond - 1, n, 0.5))
+    return at_least(beyond, n, 0.5)
 
 
 def p_same(logs: Floats, limit: float, steps: npt.ArrayLike = 0.0) -> float:
@@ -117,7 +117,7 @@ def p_same(logs: Floats, limit: float, steps: npt.ArrayLike = 0.0) -> float:
     """
     n = len(logs)
     inside = min(_above(logs, -limit, steps), _above(-logs, -limit, steps))
-    return float(stats.binom.sf(inside - 1, n, 0.5))
+    return at_least(inside, n, 0.5)
 
 
 def _above(logs: Floats, limit: float, steps: npt.ArrayLike) -> int:
@@ -254,7 +254,7 @@ def _rounds_for(share: float, error: float) -> int | None:
 
     def enough(n: int) -> bool:
         k = bound_rank(n, error)
-        return k > 0 and float(stats.binom.cdf(k - 1, n, 1 - share)) >= POWER
+        return k > 0 and at_most(k - 1, n, 1 - share) >= POWER
 
     high = fewest_rounds(error)
     while not enough(high):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 
 from fencepost.analysis.runs.distances import at_distances, interval_of_known
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.curves import line_through
 from fencepost.analysis.stats.interval import Floats, Interval, column_medians, interval_ranks
 
 BIAS_FROM = 24
@@ -52,7 +52,7 @@ class CoreClock:
 
 
 def bias(analysis: Analysis) -> list[Bias]:
-    """Slope and intercept of each pair of ``clock/bias``, see `scipy.stats.linregress`; processes with fewer than
+    """Slope and intercept of each pair of ``clock/bias``, see `line_through`; processes with fewer than
     three points are left out. Only points from `BIAS_FROM` multiplications on are fitted: with fewer, a pair that lets
     work float out of the window shows none of it, and the line is not one.
     """
@@ -64,9 +64,9 @@ def bias(analysis: Analysis) -> list[Bias]:
         slopes, intercepts = [], []
         for values in data.ns:
             known = np.isfinite(values) & (data.k >= BIAS_FROM)
-            fit = scipy.stats.linregress(data.k[known], values[known]) if known.sum() >= 3 else None
-            slopes.append(float(fit.slope) if fit else math.nan)
-            intercepts.append(float(fit.intercept) if fit else math.nan)
+            fit = line_through(data.k[known], values[known]) if known.sum() >= 3 else (math.nan, math.nan)
+            slopes.append(fit[0])
+            intercepts.append(fit[1])
         slope, intercept = np.array(slopes), np.array(intercepts)
         parameters: Mapping[str, Any] = row.parameters  # type: ignore[assignment]
         found.append(
