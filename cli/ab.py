@@ -19,11 +19,14 @@ ROUNDS = {"quick": 12, "standard": 36, "rigorous": 60}
 DEFAULT_BASE = Path("results") / "ab"
 
 
-@click.command(name="ab", short_help="Compare two versions of a kernel, interleaved; with a verdict.")
+@click.command(name="ab", short_help="Compare two versions of a kernel in the same processes.")
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option(
-    "--only", multiple=True, metavar="KERNEL", help="Of the kernels in two files only these (names, globs, topics)."
+    "--only",
+    multiple=True,
+    metavar="KERNEL",
+    help="Compare only these kernels of the two files (names, globs, topics).",
 )
 @click.option(
     "--set",
@@ -31,7 +34,7 @@ DEFAULT_BASE = Path("results") / "ab"
     "settings",
     multiple=True,
     metavar="[KERNEL.]PARAMETER=V,V",
-    help="Values of a parameter on both sides: a row for each.",
+    help="Values of a parameter, for both sides; each value makes a row.",
 )
 @click.option("--cflags", metavar="OPTIONS", default="", help="More compiler options, for the files of both sides.")
 @margin_option
@@ -42,14 +45,16 @@ DEFAULT_BASE = Path("results") / "ab"
     show_default=True,
     help="How many rounds: " + ", ".join(f"{name} {rounds}" for name, rounds in ROUNDS.items()) + ".",
 )
-@click.option("--rounds", type=click.IntRange(1, 100_000), help="Rounds (processes), in place of the profile's.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of sides.  [default: random]")
+@click.option(
+    "--rounds", type=click.IntRange(1, 100_000), help="Number of rounds (processes) instead of the profile's."
+)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the run's folder goes.  [default: results/ab]")
-@click.option("--resume", metavar="RUN", help="Complete an interrupted comparison, or judge a complete one again.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/ab]")
+@click.option("--resume", metavar="RUN", help="Continue an interrupted comparison, or judge a complete one again.")
 @gate_option
 @markdown_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @json_option
 @verbose_option
 def ab_command(
@@ -70,14 +75,19 @@ def ab_command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Compare OLD with NEW, each of which is a kernel file (.c .cc .cpp .cxx), a shared object (.so), a file of a git
-    revision (HEAD~1:bench/mine.c), or a kernel of the suite with values of its parameters ('memory/chase[pages=huge]').
+    """Compare OLD with NEW.
 
-    Every round is a fresh process that holds both sides and measures them in the order old, new, new, old (or the other
-    way round). The number of rounds is fixed beforehand. A row is *changed* when the whole interval of the ratio lies
-    beyond the margin, *same* when it lies inside, and *undecided* otherwise: then it says how many more rounds a new
-    measurement should have. Ctrl-C keeps the complete rounds and prints their ratios, without verdicts; go on with
-    --resume. A side that fails (its check, an error, a crash, a hang) loses its own row only, and the exit code is 1.
+    Each is a kernel file (.c .cc .cpp .cxx), a shared object (.so), a file of a git revision (HEAD~1:bench/mine.c), or
+    a kernel of the suite with parameter values ('memory/chase[pages=huge]').
+
+    Each round is a fresh process that holds both sides. It measures them in the order old, new, new, old, or the other
+    way round. The number of rounds is fixed in advance.
+
+    A row is *changed* if the interval of the ratio lies beyond the margin, *same* if it lies inside the margin, and
+    otherwise *undecided*. An undecided row says how many rounds a new measurement needs.
+
+    Ctrl-C keeps the complete rounds and prints ratios without verdicts; --resume continues. A side that fails its
+    check, crashes or hangs loses only its own row, and the exit code is 1.
     """
     import shlex
 

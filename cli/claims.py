@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 _STYLES = {"confirmed": "green", "refuted": "red", "depends": "yellow", "not measurable here": "dim"}
 
 
-@click.command(name="claims", short_help="The lecture notes, measured: every tested sentence with its verdict.")
+@click.command(name="claims", short_help="Show sentences of the lecture notes, each with a verdict.")
 @click.argument("run", default="latest")
 @click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write the table as an HTML page here.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the table as Markdown here.")
 @json_option
 @verbose_option
 def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: bool) -> None:
-    """Every sentence of the lecture notes that the suite tests, with what RUN says to it.
+    """Show each sentence of the lecture notes that the suite tests, and the verdict that RUN gives.
 
-    RUN is a run folder, a run's id, or `latest` (the default). The verdicts: confirmed, refuted, depends (with what it
-    depends on), not measurable here (with the need). Pages link to the report's sections where report.html or report.md
-    is in the run folder.
+    RUN is a run folder, a run's id, or `latest` (the default). A verdict is confirmed, refuted, depends (on what), or
+    not measurable here (and what is missing). If the run folder holds report.html or report.md, pages link to it.
     """
     from fencepost.analysis.report.lecture import as_rows, sentences
     from fencepost.analysis.runs.estimate import analyse

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from fencepost.analysis.runs.estimate import Analysis
 
 
-@click.command(name="compare", short_help="Compare stored runs: of one machine with verdicts, of several without.")
+@click.command(name="compare", short_help="Compare stored runs of one machine or of several.")
 @click.argument("names", nargs=-1, metavar="RUN RUN...", required=True)
 @margin_option
-@click.option("--anyway", is_flag=True, help="Compare runs of different engines or compiler flags too.")
+@click.option("--anyway", is_flag=True, help="Compare even if engines or compiler flags differ.")
 @gate_option
 @markdown_option
 @json_option
@@ -31,10 +31,11 @@ def compare_command(
 ) -> int:
     """Compare stored RUNs (folders, ids, or `latest`) with the first of them.
 
-    Runs of one machine: what the machine itself costs is compared first (core clock, empty window, a chain of
-    multiplications, a chase in L1). Where that moved, the verdict of rows that moved alike is withheld: two runs of
-    different hours differ by more than either knows, and code is compared with `fencepost ab`. Runs of several
-    machines: ratios with intervals, what differs between the machines, and no verdicts.
+    Runs of one machine get verdicts. Controls are compared first: core clock, empty window, a chain of multiplications
+    and a walk through the first-level cache. If a control changed, rows that changed in the same direction get no
+    verdict, because the machine may be the cause. To compare code, use `fencepost ab`.
+
+    Runs of several machines get ratios with intervals and a list of differences between the machines, but no verdicts.
     """
     from fencepost.analysis.compare.runs import compare_runs, read_runs, same_machine
     from fencepost.analysis.compare.sides import NothingMeasuredError

@@ -66,7 +66,7 @@ def table(
 
 def unmeasurable_table(rows: Iterable[Sequence[object]]) -> Table:
     """Cases that could not be measured, each with its reason."""
-    return table("not measurable here", ("case", "reason"), rows)
+    return table("cannot be measured on this machine", ("case", "reason"), rows)
 
 
 def printable(text: str) -> str:

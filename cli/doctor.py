@@ -15,26 +15,27 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
 
 
-@click.command(name="doctor", short_help="Examine this machine: what would bend figures, and how to change it.")
+@click.command(name="doctor", short_help="Check this machine for settings that spoil figures.")
 @click.option(
     "--root",
     type=click.Path(path_type=Path),
     default=Path("/"),
     metavar="DIR",
-    help="A folder with a snapshot of sys and proc, in place of the live machine.",
+    help="Examine a snapshot: a folder with copies of sys and proc.",
 )
 @click.option(
     "--profile",
     type=click.Choice(["quick", "standard", "rigorous"]),
     default="standard",
-    help="How much is at stake: rigorous is stricter.  [default: standard]",
+    help="The profile you want to run; rigorous is stricter.  [default: standard]",
 )
 @json_option
 @verbose_option
 def doctor_command(root: Path, profile: str, as_json: bool) -> int:
-    """Examine this machine, or a snapshot of one. Nothing is written, nothing is changed.
+    """Check this machine, or a snapshot of one, for settings that spoil figures.
 
-    Exits with 0 where the machine is fit for the profile, and with 1 where it is not.
+    Changes nothing. Prints the command that would change a setting. Exits with 0 if the machine is fit for the profile,
+    otherwise with 1.
     """
     from fencepost.bench.doctor.examine import examine
     from fencepost.cli import display
@@ -83,11 +84,11 @@ def _show(diagnosis: Diagnosis) -> None:
         out.print(head, soft_wrap=True)
         for label, text in (("", found.effect), ("read from ", found.path), ("to change: ", found.change or "")):
             if text:
-                reboot = " (takes a reboot)" if text == found.change and found.reboot else ""
+                reboot = " (needs a reboot)" if text == found.change and found.reboot else ""
                 out.print(display.printable(f"       {label}{text}{reboot}"), soft_wrap=True)
     best = diagnosis.best_change()
     out.print()
     if best is not None:
-        out.print(display.printable(f"what would help most: {best.knob}, {best.change}"), soft_wrap=True)
+        out.print(display.printable(f"This change would help most: {best.knob}, {best.change}"), soft_wrap=True)
     verdict = "fit" if diagnosis.fit else "not fit"
-    out.print(f"this machine is {verdict} for profile {diagnosis.profile}", style="bold")
+    out.print(f"This machine is {verdict} for profile {diagnosis.profile}.", style="bold")

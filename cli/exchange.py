@@ -16,14 +16,14 @@ FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core
 @click.argument("run", default="latest")
 @click.option("--format", "wanted", type=click.Choice(FORMATS), required=True, help="bmf is the Bencher Metric Format.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PATH", help="Write it here; to standard output by default."
+    "--out", type=click.Path(path_type=Path), metavar="PATH", help="File to write.  [default: standard output]"
 )
 @verbose_option
 def export_command(run: str, wanted: str, out: Path | None) -> None:
     """Write RUN (a run folder, a run's id, or `latest`) in the format of another tool.
 
-    What a format cannot hold is named on standard error. Values are in the unit that each tool uses; one value a
-    process, its median.
+    There is one value for each process: its median, in the unit of that tool. Standard error names what the format
+    cannot hold.
     """
     from fencepost.analysis.exchange.exchange import export
     from fencepost.bench import runfolder
@@ -39,19 +39,23 @@ def export_command(run: str, wanted: str, out: Path | None) -> None:
     click.echo(display.printable(display.short_path(out)))
 
 
-@click.command(name="import", short_help="Make a run of another tool's file.")
+@click.command(name="import", short_help="Turn a file of another tool into a run.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--out", "base", type=click.Path(path_type=Path), metavar="FOLDER", help="Where runs go; results/runs by default."
+    "--out",
+    "base",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder for run folders.  [default: results/runs]",
 )
 @json_option
 @verbose_option
 def import_command(files: tuple[Path, ...], base: Path | None, as_json: bool) -> None:
-    """Make a run folder, marked as imported, of FILES written by pytest-benchmark, pyperf, Google Benchmark or
-    core-to-core-latency (its CSV).
+    """Turn FILES of another tool into a run folder that is marked as imported.
 
-    Several files of one tool become one run, each a process of its own: one process gives no interval, six do.
-    `fencepost report`, `compare` and `export` read the run like any other.
+    Reads files of pytest-benchmark, pyperf, Google Benchmark and core-to-core-latency (CSV). Several files of one tool
+    become one run, and each file counts as a process. An interval needs six processes. `fencepost report`, `compare`
+    and `export` read the run like any other.
     """
     from fencepost.analysis.exchange.exchange import import_files
     from fencepost.bench import runfolder, schema

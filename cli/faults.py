@@ -45,7 +45,7 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
     if debugging(verbose):
         traceback.print_exception(error)
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        sentence = "interrupted; nothing more was done"
+        sentence = "interrupted"
     elif isinstance(error, OSError) and not isinstance(error, FencepostError):
         where = f"{error.filename}: " if error.filename else ""
         sentence = f"{where}{(error.strerror or str(error)).lower()}"
@@ -53,8 +53,8 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
         sentence = str(error)
     else:
         sentence = (
-            f"a fault in fencepost itself: {type(error).__name__}: {error}; "
-            f"please report it with what {DEBUG_VARIABLE}=1 shows"
+            f"internal error: {type(error).__name__}: {error}. "
+            f"Please report it together with the output of {DEBUG_VARIABLE}=1"
         )
     click.echo(f"fencepost: {visible(sentence)}", err=True)  # it may quote a file or a name from outside
     return exit_code_of(error)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fencepost.analysis.compare.history import History, Machine
 
 
-@click.command(name="history", short_help="Find what changed over a folder of runs, and when.")
+@click.command(name="history", short_help="Show which rows changed over many runs, and when.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results") / "runs")
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Only these rows (names, globs, topics or cases).")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None, as_json: bool) -> None:
     """Find changes in the runs in FOLDER (default: results/runs).
 
-    A row changed where its medians lie on two levels that chance makes in at most 1 % of unchanged rows, and that
-    differ by more than the noise floor. Takes ten runs of one machine.
+    A row changed if its medians lie on two levels that differ by more than the noise floor. Chance alone shows a change
+    in at most 1 % of unchanged rows. Needs at least ten runs of one machine.
     """
     from fencepost.analysis.compare.history import as_json as history_as_json
     from fencepost.analysis.compare.history import history

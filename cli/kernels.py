@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 @json_option
 @verbose_option
 def list_command(patterns: tuple[str, ...], kernel_files: tuple[Path, ...], cflags: str, as_json: bool) -> None:
-    """List KERNELs (names, globs such as 'clock/*', topics such as clock; default: all, or those of --kernel)."""
+    """List KERNELs: names, globs such as 'clock/*', or topics such as clock.
+
+    Default: all kernels of the suite, or those of the files given with --kernel.
+    """
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.engine import load
     from fencepost.cli import display
@@ -45,11 +48,11 @@ def list_command(patterns: tuple[str, ...], kernel_files: tuple[Path, ...], cfla
     out.print(display.table(None, columns, rows, right=("threads",), whole=("kernel",)))
 
 
-@click.command(name="show", short_help="Show a kernel: description, parameters, source, machine code.")
+@click.command(name="show", short_help="Show one kernel: question, parameters, source, machine code.")
 @click.argument("kernel", metavar="KERNEL")
 @kernel_files_option
-@click.option("--source/--no-source", default=True, help="With or without the C source.")
-@click.option("--disassembly/--no-disassembly", default=True, help="With or without the machine code (objdump).")
+@click.option("--source/--no-source", default=True, help="Print the C source, or leave it out.")
+@click.option("--disassembly/--no-disassembly", default=True, help="Print the machine code (objdump), or leave it out.")
 @json_option
 @verbose_option
 def show_command(
@@ -98,7 +101,7 @@ def show_command(
     if source:
         out.print()
         out.print(
-            f"source: {display.short_path(path)}" if path else "source: not at hand (this installation has no csrc/)"
+            f"source: {display.short_path(path)}" if path else "source: not found (this installation has no csrc/)"
         )
         if text:
             out.print(display.printable(text), soft_wrap=True)
@@ -161,11 +164,11 @@ def _facts(engine: Engine, kernel: KernelInfo) -> list[str]:
     from fencepost.bench.catalog import missing_needs, need_texts
 
     placed = {
-        "any": "on the CPU that suits best" if kernel.threads_max == 1 else "on the CPUs that suit best",
+        "any": "on the best CPU" if kernel.threads_max == 1 else "on the best CPUs",
         "each_cpu": "on each usable CPU in turn",
         "pairs": "on pairs of CPUs, both directions",
-        "all": "over all usable CPUs",
-        "sweep": "over 1, 2, 4 … and all usable CPUs, as far as the range goes",
+        "all": "on all usable CPUs",
+        "sweep": "on 1, 2, 4 … and all usable CPUs, up to the largest number of threads",
         "one_cpu": "all on one CPU",
     }[kernel.place]
     facts = [
@@ -174,21 +177,21 @@ def _facts(engine: Engine, kernel: KernelInfo) -> list[str]:
     ]
     if kernel.needs:
         missing = missing_needs(engine, kernel.needs)
-        here = f"; missing here: {', '.join(missing)}" if missing else ", which this machine has"
+        here = f"; this machine lacks {', '.join(missing)}" if missing else ", which this machine has"
         facts.append(f"needs {', '.join(need_texts(engine, kernel.needs))}{here}")
     if kernel.opt_in:
-        facts.append("measured only when its full name is given to `fencepost run`")
+        facts.append("measured only if you give its full name to `fencepost run`")
     if kernel.once:
-        facts.append("measured in the first round only: a picture of time")
+        facts.append("measured in the first round only, because it records how a value changes over time")
     if kernel.twin:
-        facts.append("runs twice under two names in every round: the A/A row that shows the noise floor")
+        facts.append("runs twice in every round, under two names: its twin shows the noise floor")
     return facts
 
 
 def _one(kernel: KernelInfo) -> str:
     """What is timed, in a line."""
     if kernel.paired:
-        return f"one event is one {kernel.unit}, less a control that is measured in turn with it"
+        return f"one event is one {kernel.unit} minus a control; the two are measured in turn"
     if kernel.kind == "counts":
         return "it counts, and takes no time"
     return f"one operation is one {kernel.unit}" if kernel.kind == "loop" else f"one event is one {kernel.unit}"

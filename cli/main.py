@@ -79,14 +79,14 @@ def package_version() -> str:
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 a gate failed, 2 wrong use or unreadable input, 3 could not measure "
-    "(also after Ctrl-C: complete rounds are kept). Start with `fencepost doctor`, then `fencepost run`.",
+    epilog="Exit codes: 0 success, 1 a gate failed, 2 wrong use or unreadable input, 3 nothing was measured or the run "
+    "was interrupted (complete rounds are kept). Start with `fencepost doctor`, then `fencepost run`.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of a fault (also: FENCEPOST_DEBUG=1).")
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error (also: FENCEPOST_DEBUG=1).")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.pass_context
 def cli(ctx: click.Context, verbose: bool) -> None:
-    """Measure what this machine charges for the primitives of systems code, and how far to trust the figures."""
+    """Measure what basic operations of systems code cost on this machine, and how far to trust the figures."""
     ctx.obj = {"verbose": verbose}
 
 

@@ -195,7 +195,7 @@ def end_with(found: Outcome) -> None:
         kinds = Counter(kind for kind, _ in failed.values())
         how = ", ".join(f"{_FAILURES[kind]}: {count}" for kind, count in kinds.items())
         cases = "1 case" if len(failed) == 1 else f"{len(failed)} cases"
-        click.echo(f"fencepost: {cases} failed ({how}); none of their figures counts:", err=True)
+        click.echo(f"fencepost: {cases} failed ({how}). They have no figures:", err=True)
         for case, (_, reason) in itertools.islice(failed.items(), MOST_FAILED_NAMED):
             click.echo(f"  {case}: {visible(reason)}", err=True)
         if len(failed) > MOST_FAILED_NAMED:
@@ -203,5 +203,5 @@ def end_with(found: Outcome) -> None:
         click.get_current_context().exit(EXIT_GATE)
     if not found.measured:
         raise MeasureError(
-            f"nothing of this could be measured here: {'; '.join(dict.fromkeys(found.lacking.values()))}"
+            f"nothing could be measured on this machine: {'; '.join(dict.fromkeys(found.lacking.values()))}"
         )

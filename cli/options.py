@@ -18,7 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def verbose_option(command: Command) -> Command:
     """``--verbose``, which the entry point looks for itself, wherever it stands."""
-    return click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of a fault.")(
+    return click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of an error.")(
         command
     )
 
@@ -34,7 +34,7 @@ def kernel_files_option(command: Command) -> Command:
         "--cflags",
         metavar="OPTIONS",
         default="",
-        help="More compiler options for the files of --kernel; relative paths are from the folder of the file.",
+        help="More compiler options for the files of --kernel. Relative paths start at the file's folder.",
     )(command)
     return click.option(
         "--kernel",
@@ -42,7 +42,7 @@ def kernel_files_option(command: Command) -> Command:
         multiple=True,
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="A kernel file of your own (.c .cc .cpp .cxx, or a built .so); native code that runs as you, so trust it.",
+        help="Your own kernel file (.c .cc .cpp .cxx, or a built .so). It is native code and runs as you.",
     )(command)
 
 

@@ -10,16 +10,16 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 
-@click.command(name="new", short_help="Write a kernel file of your own to start from.")
+@click.command(name="new", short_help="Write a kernel file to start from.")
 @click.argument("name", metavar="NAME")
 @click.option("--cxx", "language", flag_value="cc", help="C++ instead of C.")
 @click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder.  [default: this one]")
 @verbose_option
 def new_command(name: str, language: str | None, folder: Path) -> None:
-    """Write a documented kernel file for the kernel NAME (topic/variant, or one word), ready to run.
+    """Write a kernel file for the kernel NAME (topic/variant, or one word). It runs as it is.
 
-    The file is called as the kernel, TOPIC_VARIANT.c. It times a small loop with a check; change it to what you want to
-    know, and measure it with `fencepost run --kernel FILE`.
+    The file is TOPIC_VARIANT.c. It times a small loop and checks it. Replace the loop with yours, then measure it with
+    `fencepost run --kernel FILE`.
     """
     from fencepost.bench import sources
     from fencepost.bench.errors import MeasureError, UsageError
@@ -36,24 +36,25 @@ def new_command(name: str, language: str | None, folder: Path) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{path}: is there already and is left as it is; choose another name") from None
+        raise UsageError(f"{path}: exists already and was not changed; choose another name") from None
     except OSError as error:
         said = (error.strerror or str(error)).lower()
         raise MeasureError(f"{path}: cannot be written ({said}); choose another folder with --to") from error
-    click.echo(f"{path}: written; measure it with: fencepost run --kernel {path}")
+    click.echo(f"Wrote {path}. Measure it with: fencepost run --kernel {path}")
 
 
-@click.command(name="config", short_help="Show compiler options and folders, for your own build.")
-@click.option("--cflags", "what", flag_value="cflags", help="Options that a kernel file in C is compiled with.")
+@click.command(name="config", short_help="Print compiler options and folders for your own build.")
+@click.option("--cflags", "what", flag_value="cflags", help="Compiler options of kernel files in C.")
 @click.option("--cxxflags", "what", flag_value="cxxflags", help="The same for C++.")
 @click.option("--include-dir", "what", flag_value="include_dir", help="Folder of kernel.h.")
-@click.option("--cache-dir", "what", flag_value="cache_dir", help="Folder of compiled kernels; may be removed.")
+@click.option("--cache-dir", "what", flag_value="cache_dir", help="Folder of compiled kernels; you may delete it.")
 @json_option
 @verbose_option
 def config_command(what: str | None, as_json: bool) -> None:
     """Print one value for use in a build, or all of them.
 
-    A built object: cc $(fencepost config --cflags) -shared -o mine.so mine.c, then `fencepost run --kernel mine.so`.
+    To build an object yourself: cc $(fencepost config --cflags) -shared -o mine.so mine.c, then `fencepost run --kernel
+    mine.so`.
     """
     import shlex
 

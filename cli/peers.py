@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     from fencepost.analysis.compare.peers import Comparison
 
 
-@click.command(name="peers", short_help="Compare the library's rings with those of others.")
+@click.command(name="peers", short_help="Compare our rings with those of other libraries.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("examples") / "peers")
-@click.option("--rounds", type=click.IntRange(1, 100_000), help="Rounds (processes).  [default: 20]")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of cases.  [default: random]")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the run's folder goes.  [default: results/runs]")
-@click.option("--from", "stored", metavar="RUN", help="Print the tables of this run again, and measure nothing.")
+@click.option("--rounds", type=click.IntRange(1, 100_000), help="Number of rounds (processes).  [default: 20]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
+@click.option("--from", "stored", metavar="RUN", help="Print the tables of this run again; measure nothing.")
 @json_option
 @verbose_option
 def peers_command(
     folder: Path, rounds: int | None, seed: int | None, out: Path | None, stored: str | None, as_json: bool
 ) -> None:
-    """Measure our rings (csrc/lib/ring) beside those peers in FOLDER whose headers are installed, and print the ratios.
+    """Compare our rings (csrc/lib/ring) with those of other libraries, and print the ratios.
 
-    All are rows of one run: in every round each comes once, in shuffled order, on the same two CPUs.
+    FOLDER holds one file for each library; a library is measured if its headers are installed. All are rows of one run:
+    each round measures every ring once, in shuffled order, on the same two CPUs.
     """
     from fencepost.bench import runfolder
 

@@ -33,7 +33,7 @@ class PlainProgress(Progress):
         for sentence in plan.notes:
             self.say(sentence)
         if len(missing) < plan.rounds:
-            self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are there already")
+            self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are complete already")
         expected = display.duration(self.expected_total_ns)
         rounds = "1 round" if len(missing) == 1 else f"{len(missing)} rounds"
         cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"

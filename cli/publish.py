@@ -35,27 +35,29 @@ COMMON_NAMES = {
 """Names of users and hosts that name nobody, and that stand in a run for other reasons."""
 
 
-@click.command(name="publish", short_help="Put a run into the gallery, or check the gallery.")
+@click.command(name="publish", short_help="Add a run to the gallery, or check the gallery.")
 @click.argument("run", default="latest")
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
     default=RESULTS,
     metavar="FOLDER",
-    help="The gallery; results by default.",
+    help="The gallery's folder.  [default: results]",
 )
-@click.option("--replace", is_flag=True, help="Put the run in the place of one of the same machine and day.")
-@click.option("--check", is_flag=True, help="Only check all published folders; exit code 1 where one has a fault.")
+@click.option("--replace", is_flag=True, help="Replace a published run of the same machine and day.")
+@click.option("--check", is_flag=True, help="Only check all published folders; exit with 1 if one has a fault.")
 @click.option("--reports", is_flag=True, help="With --check: also write each report again and compare its words.")
-@click.option("--rebuild", is_flag=True, help="Only write the gallery's pages again.")
-@click.option("--rewrite", is_flag=True, help="Write all that is derived again from the rows, then the pages.")
+@click.option("--rebuild", is_flag=True, help="Only write the pages of the gallery again.")
+@click.option("--rewrite", is_flag=True, help="Write everything derived from the rows again, then the pages.")
 @json_option
 @verbose_option
 def publish_command(
     run: str, results: Path, replace: bool, check: bool, reports: bool, rebuild: bool, rewrite: bool, as_json: bool
 ) -> int:
-    """Check RUN (a run folder, a run's id, or `latest`) and write it to results/<date>-<machine's key>/, then the
-    gallery's pages. It holds no name of a user, host, path or process; what would tell one is refused, by its field.
+    """Check RUN, write it to results/<date>-<machine's key>/, and write the gallery's pages.
+
+    RUN is a run folder, a run's id, or `latest`. A run that holds the name of a user or host, a path or a process id is
+    refused, and the message names the field.
     """
     from fencepost.bench.errors import EXIT_FINE, EXIT_GATE, UsageError
     from fencepost.bench.machine import machine_key

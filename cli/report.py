@@ -9,16 +9,16 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 
-@click.command(name="report", short_help="Turn a run into a report: HTML, Markdown or JSON.")
+@click.command(name="report", short_help="Write the report of a run: HTML, Markdown or JSON.")
 @click.argument("run", default="latest")
 @click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write the HTML report here.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the Markdown report here.")
 @json_option
 @verbose_option
 def report_command(run: str, html: Path | None, markdown: Path | None, as_json: bool) -> None:
-    """Report on RUN: a run folder, a run's id, or `latest` (the default).
+    """Write the report of RUN: a run folder, a run's id, or `latest` (the default).
 
-    Without a path, report.html and report.md are written into the run folder.
+    By default the files are report.html and report.md in the run folder.
     """
     from fencepost.bench import runfolder
     from fencepost.cli import display

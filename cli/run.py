@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from fencepost.cli.measuring import Outcome
 
 
-@click.command(name="run", short_help="Measure, and keep the samples in a run folder.")
+@click.command(name="run", short_help="Measure kernels and store the samples in a run folder.")
 @click.argument("patterns", nargs=-1, metavar="[KERNEL]...")
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Same as the argument; may be given several times.")
 @click.option(
     "--profile",
     type=click.Choice(["quick", "standard", "rigorous", "pgo"]),
-    help="How much to measure: 6, 20 or 40 rounds; pgo: 20, of loops compiled with profiles.  [default: standard]",
+    help="6, 20 or 40 rounds; pgo: 20 rounds of loops compiled with profiles.  [default: standard]",
 )
 @click.option(
     "--set",
@@ -33,16 +33,18 @@ if TYPE_CHECKING:
     "settings",
     multiple=True,
     metavar="[KERNEL.]PARAMETER=V,V",
-    help="Values of a parameter in place of the profile's, e.g. memory/chase.size=4KiB,2MiB.",
+    help="Use these values of a parameter instead of the profile's, e.g. memory/chase.size=4KiB,2MiB.",
 )
-@click.option("--rounds", type=click.IntRange(1, 100_000), help="Rounds (processes), in place of the profile's.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of cases.  [default: random]")
+@click.option(
+    "--rounds", type=click.IntRange(1, 100_000), help="Number of rounds (processes) instead of the profile's."
+)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the run's folder goes.  [default: results/runs]")
-@click.option("--resume", metavar="RUN", help="Complete an interrupted run: its folder, its id, or `latest`.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
+@click.option("--resume", metavar="RUN", help="Continue an interrupted run: its folder, its id, or `latest`.")
 @kernel_files_option
-@click.option("--dry-run", is_flag=True, help="Print the plan with its expected duration, and measure nothing.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no summary.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and its expected duration; measure nothing.")
+@click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor summary.")
 @json_option
 @verbose_option
 def run_command(
@@ -61,12 +63,15 @@ def run_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure KERNELs (names, globs such as 'clock/*', topics such as clock; default: all).
+    """Measure KERNELs: names, globs such as 'clock/*', or topics such as clock. Default: all.
 
-    Each round is a fresh process, pinned by taskset, that runs every case once in shuffled order. Ctrl-C keeps the
-    complete rounds and says how to go on. With --kernel and no KERNEL: the kernels of those files, and beside them the
-    few of the suite by which later runs see whether the machine itself has moved. A case that fails (its check, an
-    error, a crash, a hang) loses its own row only; the run is completed and ends with exit code 1.
+    Each round is a fresh, pinned process that runs every case once, in shuffled order. Ctrl-C keeps the complete rounds
+    and prints the command that continues the run.
+
+    With --kernel and no KERNEL argument, measures the kernels in those files plus three control kernels, so that later
+    comparisons can tell a change in your code from a change in the machine.
+
+    A case that fails its check, crashes or hangs loses only its own row. The run continues and exits with 1.
     """
     from fencepost.bench import runfolder
     from fencepost.bench.describe import describe_run
@@ -121,7 +126,7 @@ def _engine(profile: str | None, *, quiet: bool) -> Iterator[Engine]:
     from fencepost.bench import pgo
 
     if not quiet:
-        click.echo("compiling the suite and the loops of branch/pgo with gcc …", err=True)
+        click.echo("Compiling the suite and the loops of branch/pgo with gcc …", err=True)
     with tempfile.TemporaryDirectory(prefix="fencepost-pgo-") as folder:
         yield engines.load_from(pgo.build_engine(Path(folder)))
 
@@ -195,10 +200,10 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     out.print(
         display.table(
             None,
-            ("case", "relation", "rounds", "a round", "in all"),
+            ("case", "relation", "rounds", "per round", "total"),
             rows,
-            right=("rounds", "a round", "in all"),
-            whole=("relation", "rounds", "a round", "in all"),
+            right=("rounds", "per round", "total"),
+            whole=("relation", "rounds", "per round", "total"),
         )
     )
     if plan.unmeasurable:
@@ -206,8 +211,9 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     for note in plan.notes:
         out.print(note)
     out.print(
-        f"profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds "
-        f"on CPU {', '.join(map(str, plan.cpus))}, seed {plan.seed}; expected {display.duration(plan.expected_ns)}"
+        f"Profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds "
+        f"on CPU {', '.join(map(str, plan.cpus))}, seed {plan.seed}. "
+        f"Expected time: {display.duration(plan.expected_ns)}."
     )
 
 
@@ -264,22 +270,23 @@ def _show_summary(folder: RunFolder, found: Outcome) -> None:
         out.print(display.unmeasurable_table([(_briefly(cases), reason) for reason, cases in reasons.items()]))
     without = sum(map(len, reasons.values()))
     cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
-    sentence = f"{cases} in {plan.rounds} rounds"
+    sentence = f"Measured {cases} in {plan.rounds} rounds"
     if without:
-        sentence += f", {without} not measurable here"
+        sentence += f"; {without} cannot be measured on this machine"
     if found.failed:
-        sentence += f", {len(found.failed)} failed"
+        sentence += f"; {len(found.failed)} failed"
     counted = [count for counts in analysis.rows["counts"] for count in counts.values()]
     if counted:
         sentence += f"; {sum(count.equal for count in counted)} of {len(counted)} counts as expected"
+    sentence += "."
     if math.isfinite(analysis.noise_floor_pct):
         reach = max(analysis.noise_floor_pct, analysis.noise_reach_pct)  # NaN, which is no larger, with few rounds
         sentence += (
-            f"; the same code under two names differs by {analysis.noise_floor_pct:.2g} % (noise floor), "
-            f"with 95 % confidence by at most {reach:.2g} %: believe no smaller difference"
+            f" Noise floor: {analysis.noise_floor_pct:.2g} % (at most {reach:.2g} %, with 95 % confidence). "
+            f"Ignore differences below {reach:.2g} %."
         )
     path = display.short_path(folder.path)
-    for line in (sentence, f"samples: {path}", f"report:  fencepost report {path}"):
+    for line in (sentence, f"Samples: {path}", f"Report:  fencepost report {path}"):
         out.print(line, soft_wrap=True)
 
 

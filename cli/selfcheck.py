@@ -35,14 +35,14 @@ DEFAULT_BASE = Path("results") / "selfcheck"
     type=click.IntRange(7, 10_000),
     default=ROUNDS["standard"],
     show_default=True,
-    help="Rounds of one repeat; by default those of `fencepost ab`.",
+    help="Rounds of one repeat.  [default: as `fencepost ab`]",
 )
 @margin_option
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the order of sides.  [default: random]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where its run goes.  [default: results/selfcheck]")
-@click.option("--resume", metavar="RUN", help="Complete an interrupted self-check: its folder, its id, or `latest`.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/selfcheck]")
+@click.option("--resume", metavar="RUN", help="Continue an interrupted self-check: its folder, its id, or `latest`.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @json_option
 @verbose_option
 def selfcheck_command(
@@ -57,11 +57,13 @@ def selfcheck_command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Compare identical code with itself, and work with 2 % more of it, many times over, and count the verdicts.
+    """Count how often verdicts are right, on code whose difference is known.
 
-    Computing (100 against 102 multiplications), a walk through memory (2000 against 2040 steps) and system calls (100
-    against 102) are always among the rows; each KERNEL (names, globs, topics) adds a row of identical code. Takes some
-    minutes. Ctrl-C keeps what is done and prints it; go on with --resume.
+    Compares code with itself and with 2 % more of the same work, many times. Three kernels are always measured:
+    multiplications (100 against 102), a walk through memory (2000 against 2040 loads) and system calls (100 against
+    102). Each KERNEL (name, glob or topic) adds a row of identical code.
+
+    Takes some minutes. Ctrl-C keeps the complete repeats and prints them; --resume continues.
     """
     from fencepost.analysis.compare.selfcheck import TRUE_EFFECT, check
     from fencepost.bench import engine as engines

@@ -20,20 +20,22 @@ def examine_turbo(subject: Subject) -> Finding:
     path, value = machine.turbo(subject.tree, vendor)
     if path is None:
         effect = (
-            "the host decides over turbo" if subject.guest else "turbo: the clock may rise and fall with load and heat"
+            "the host controls turbo"
+            if subject.guest
+            else "turbo may be on: the clock may rise and fall with load and heat"
         )
         if vendor in ("GenuineIntel", "AuthenticAMD", "HygonGenuine"):
-            effect += "; root with the kernel's msr module (modprobe msr) can read whether it does"
+            effect += "; root can read it with the msr module (modprobe msr)"
         return unreadable("turbo", f"/{machine.CPUFREQ}/boost", effect)
     if value == "off":
-        return Finding("turbo", path, value, "the clock keeps below its rated limit, whatever the heat")
+        return Finding("turbo", path, value, "the clock stays at or below its rated limit")
     command = tee(1 if path.endswith("no_turbo") else 0, path)
     register, values = machine.turbo_register(subject.tree, vendor)
     if path.endswith("msr") and register is not None:
         wanted = max(values.values()) | 1 << register.bit
         path = f"{path} ({register.number:#x})"
         command = f"sudo modprobe msr && sudo wrmsr --all {register.number:#x} {wanted:#x}"
-    effect = "the clock rises and falls with load and heat: ns wander by some percent, cycles hardly"
+    effect = "the clock rises and falls with load and heat, so times vary by a few percent; cycles hardly vary"
     return Finding("turbo", path, value, effect, command, severity="hurts")
 
 
@@ -47,18 +49,20 @@ def examine_frequency(subject: Subject) -> Finding:
     except ValueError:
         return unreadable("frequency", path, "the limits of the clock are not numbers")
     if least is None or most is None:
-        effect = "the host decides over the clock" if subject.guest else "no frequency driver states the clock's limits"
+        effect = (
+            "the host controls the clock" if subject.guest else "no frequency driver reports the limits of the clock"
+        )
         return unreadable("frequency", path, effect)
     driver = machine.same(machine.cpufreq(tree, "scaling_driver", cpus))
     value = f"{least / 1e6:.3g} to {most / 1e6:.3g} GHz" + (f", {driver}" if driver else "")
     if least == most:
-        return Finding("frequency", path, value, "the clock is held at one value")
+        return Finding("frequency", path, value, "the clock is fixed")
     if limit is not None and most < 0.99 * limit:
         effect = (
-            f"the clock is kept below its limit of {limit / 1e6:.3g} GHz: steadier, and slower than this machine can"
+            f"the clock is kept below its limit of {limit / 1e6:.3g} GHz: steadier, but slower than the machine can run"
         )
         return Finding("frequency", path, value, effect, tee(limit, path), severity="note")
-    return Finding("frequency", path, value, "the clock may reach its limit; governor and turbo say how it moves")
+    return Finding("frequency", path, value, "the clock may reach its limit; see governor and turbo")
 
 
 def _spread(values: Mapping[str, list[int]]) -> str:
@@ -71,11 +75,13 @@ def examine_governor(subject: Subject) -> Finding:
     path = f"/{CPU}/cpu*/cpufreq/scaling_governor"
     values = machine.cpufreq(subject.tree, "scaling_governor", subject.cpus)
     if values is None:
-        effect = "the host decides over the clock" if subject.guest else "no frequency driver: the firmware decides"
+        effect = (
+            "the host controls the clock" if subject.guest else "no frequency driver: the firmware controls the clock"
+        )
         return unreadable("governor", path, effect)
     if set(values) == {"performance"}:
-        return Finding("governor", path, "performance", "the clock does not wait for load to rise")
-    effect = "the clock follows the load with a delay: first batches are slower, short cases slower than long ones"
+        return Finding("governor", path, "performance", "the clock is high before the load rises")
+    effect = "the clock follows the load with a delay, so first batches and short cases are slower"
     return Finding("governor", path, _spread(values), effect, tee("performance", path), severity="hurts")
 
 
@@ -99,7 +105,7 @@ def _energy_bias(subject: Subject, elsewhere: str) -> Finding:
         if bias:
             values.setdefault(bias, []).append(cpu)
     if not values:
-        return unreadable("energy_preference", elsewhere, "no preference for the processor's own choice of clock")
+        return unreadable("energy_preference", elsewhere, "the processor offers no energy preference")
     if set(values) == {"0"}:
         return Finding("energy_preference", path, _spread(values), "the processor favours its highest clock")
     effect = "the processor trades clock for energy on its own: slower to rise, sooner to fall"
@@ -123,7 +129,7 @@ def examine_cstates(subject: Subject) -> Finding:
     states = _idle_states(subject)
     if not states:
         driver = subject.tree.text(f"{CPU}/cpuidle/current_driver")
-        effect = "how deeply idle CPUs sleep is not known: wake-ups may take up to a millisecond longer"
+        effect = "it is unknown how deeply idle CPUs sleep; wake-ups may take up to a millisecond longer"
         return unreadable("cstates", path, f"{effect} (driver {driver})" if driver else effect)
     latency, name = max(states.values(), key=lambda state: state[0])
     value = f"{name}, {latency} us to leave"
@@ -131,13 +137,15 @@ def examine_cstates(subject: Subject) -> Finding:
         return Finding("cstates", path, value, "idle CPUs wake up fast")
     deep = [entry for entry, state in states.items() if state[0] > DEEP_SLEEP_US]
     paths = [f"/{CPU}/cpu[0-9]*/cpuidle/{entry}/disable" for entry in deep]
-    effect = f"an idle CPU takes {latency} us to wake up, and its clock ramps up again: wake-ups and first batches grow"
+    effect = (
+        f"an idle CPU takes {latency} us to wake up and then speeds up slowly, so wake-ups and first batches are longer"
+    )
     return Finding("cstates", path, value, effect, tee(1, *paths), severity="hurts")
 
 
 _HOLD_AWAKE = (
     "sudo sh -c 'exec 3>/dev/cpu_dma_latency; printf 0x00000000 >&3; sleep 3600' & "
-    "(it holds for as long as the file is open; end it with the run)"
+    "(it lasts while the file is open; end it after the run)"
 )
 """The file takes a latency in us as hexadecimal text, and forgets it when it is closed (kernel: pm_qos_interface)."""
 
@@ -157,7 +165,7 @@ def examine_dma_latency(subject: Subject) -> Finding:
     value = f"{limit} us" if limit < 1_000_000 else "no limit"
     if deepest <= DEEP_SLEEP_US or limit <= DEEP_SLEEP_US:
         return Finding("dma_latency", path, value, "no idle CPU takes long to wake up")
-    effect = f"nobody asks for fast wake-ups, so idle CPUs sleep for up to {min(limit, deepest)} us longer"
+    effect = f"no process asks for fast wake-ups, so an idle CPU may wake up {min(limit, deepest)} us later"
     return Finding("dma_latency", path, value, effect, _HOLD_AWAKE, severity="note")
 
 
@@ -165,7 +173,7 @@ def examine_clocksource(subject: Subject) -> Finding:
     path = f"{machine.CLOCKSOURCE}/current_clocksource"
     value = subject.tree.text(path)
     if value is None:
-        return unreadable("clocksource", f"/{path}", "whether reading the clock takes a system call is not known")
+        return unreadable("clocksource", f"/{path}", "it is unknown whether reading the clock takes a system call")
     available = (subject.tree.text(f"{machine.CLOCKSOURCE}/available_clocksource") or "").split()
     if value in ("tsc", "arch_sys_counter", "riscv_clocksource", "timebase"):
         return Finding("clocksource", f"/{path}", value, "clock_gettime reads the counter in user space (vDSO)")
@@ -173,9 +181,11 @@ def examine_clocksource(subject: Subject) -> Finding:
     if "tsc" not in available:
         change, reboot = boot("clocksource=tsc tsc=reliable"), True
     if value == "kvm-clock" or value.startswith("hyperv"):
-        effect = "clock_gettime stays in user space (vDSO), but converts the host's clock: some ns more a read"
+        effect = (
+            "clock_gettime stays in user space (vDSO), but converts the host's clock, which costs a few ns per read"
+        )
         return Finding("clocksource", f"/{path}", value, effect, change, reboot, "note")
-    effect = "clock_gettime is a system call, and reads a slow device: 0.1 to some microseconds instead of 20 ns"
+    effect = "clock_gettime is a system call and reads a slow device: 0.1 to a few microseconds instead of 20 ns"
     return Finding("clocksource", f"/{path}", value, effect, change, reboot, "hurts")
 
 
@@ -186,13 +196,13 @@ def examine_vdso(subject: Subject) -> Finding:
         change = (
             "remove vdso=0 from the kernel command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
         )
-        effect = "switched off: every reading of a clock enters the kernel, 0.1 us and more instead of 20 ns"
+        effect = "the vDSO is off, so each reading of a clock is a system call: 0.1 us or more instead of 20 ns"
         return Finding("vdso", "/proc/cmdline", "vdso=0", effect, change, reboot=True, severity="hurts")
     if maps is None:
-        return unreadable("vdso", path, "whether clocks can be read without entering the kernel is not known")
+        return unreadable("vdso", path, "it is unknown whether clocks can be read without a system call")
     if "[vdso]" in maps:
-        return Finding("vdso", path, "mapped", "clocks can be read without entering the kernel (see clocksource)")
-    effect = "not mapped into this process: every reading of a clock enters the kernel"
+        return Finding("vdso", path, "mapped", "clocks can be read without a system call (see clocksource)")
+    effect = "the vDSO is not mapped, so each reading of a clock is a system call"
     return Finding("vdso", path, "not mapped", effect, severity="hurts")
 
 
@@ -228,14 +238,18 @@ def examine_temperature(subject: Subject) -> Finding:
                 readings.append((degrees, limit, f"/{at}/{name}"))
     plausible = [reading for reading in readings if 0 < reading[0] < 150_000]
     if not plausible:
-        effect = "no sensor in a guest" if subject.guest else "no sensor: whether heat lowers the clock is not known"
+        effect = (
+            "a virtual machine has no sensor"
+            if subject.guest
+            else "no sensor: it is unknown whether heat lowers the clock"
+        )
         return unreadable("temperature", "/sys/class/thermal/thermal_zone*/temp", effect)
     # The sensor that is nearest to its limit; 95 degrees where it names none.
     degrees, limit, path = max(plausible, key=lambda reading: reading[0] - (reading[1] or 95_000))
     value = f"{degrees / 1000:.0f} degrees C" + (f", limit {limit / 1000:.0f}" if limit else "")
     if degrees < (limit or 95_000) - 10_000:
-        return Finding("temperature", path, value, "far enough from where heat lowers the clock")
-    effect = "close to where heat lowers the clock: figures grow while the run heats the machine"
+        return Finding("temperature", path, value, "cool enough that heat does not lower the clock")
+    effect = "so hot that heat may lower the clock; times may grow during the run"
     change = "let it cool down, clear the fans, or lower the clock: sudo cpupower frequency-set -u FREQUENCY"
     return Finding("temperature", path, value, effect, change, severity="hurts")
 
@@ -249,11 +263,11 @@ def examine_thermal_throttle(subject: Subject) -> Finding:
     ]
     known = [count for count in counts if count is not None]
     if not known:
-        return unreadable("thermal_throttle", path, "whether heat has lowered the clock since boot is not known")
+        return unreadable("thermal_throttle", path, "it is unknown whether heat has lowered the clock since boot")
     value = f"{sum(known)} times since boot"
     if not any(known):
         return Finding("thermal_throttle", path, value, "heat has never lowered the clock of these CPUs")
-    effect = "heat has lowered the clock of these CPUs: long runs may end slower than they began"
+    effect = "heat has lowered the clock of these CPUs; long runs may slow down"
     change = "cool the machine better; until then lower the clock: sudo cpupower frequency-set -u FREQUENCY"
     return Finding("thermal_throttle", path, value, effect, change, severity="note")
 
@@ -270,8 +284,8 @@ def examine_power_supply(subject: Subject) -> Finding:
         elif kind == "Mains" and subject.tree.text(f"{at}/{name}/online") == "1":
             mains = f"/{at}/{name}/online"
     if discharging and not mains:
-        effect = "on battery, firmware and kernel lower the clock as they see fit"
-        return Finding("power_supply", discharging, "battery", effect, "plug in the mains", severity="hurts")
+        effect = "on battery, firmware and Linux may lower the clock"
+        return Finding("power_supply", discharging, "battery", effect, "connect mains power", severity="hurts")
     if mains:
-        return Finding("power_supply", mains, "mains", "no battery to be saved")
-    return unreadable("power_supply", f"/{at}", "no supply is listed: most likely there is no battery")
+        return Finding("power_supply", mains, "mains", "on mains power")
+    return unreadable("power_supply", f"/{at}", "no power supply is listed, so there is probably no battery")

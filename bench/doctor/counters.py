@@ -11,15 +11,15 @@ def examine_mitigations(subject: Subject) -> Finding:
     path = f"/{CPU}/vulnerabilities/*"
     found = machine.mitigations(subject.tree)
     if found is None:
-        return unreadable("mitigations", path, "which mitigations slow down kernel entry is not known")
+        return unreadable("mitigations", path, "it is unknown which mitigations slow down system calls")
     active = [name for name, text in found.items() if text.startswith("Mitigation")]
     bare = [name for name, text in found.items() if text.startswith("Vulnerable")]
     value = f"{len(active)} active ({', '.join(active)})" if active else "none active"
     if bare:
         value += f"; vulnerable: {', '.join(bare)}"
     if not active:
-        return Finding("mitigations", path, value, "kernel entries cost what the hardware charges")
-    effect = "part of what system calls and switches cost here: recorded with the run, not to be removed for a figure"
+        return Finding("mitigations", path, value, "no mitigation slows down system calls")
+    effect = "mitigations make system calls and context switches slower; this is recorded, and no reason to remove them"
     change = boot("mitigations=off") + ", only on a machine that runs nobody else's code"
     return Finding("mitigations", path, value, effect, change, reboot=True, severity="note")
 
@@ -28,11 +28,11 @@ def examine_perf_permission(subject: Subject) -> Finding:
     path = "/proc/sys/kernel/perf_event_paranoid"
     value = subject.tree.integer(path)
     if value is None:
-        return unreadable("perf_permission", path, "whether this user may open perf events is not known")
+        return unreadable("perf_permission", path, "it is unknown whether this user may open perf events")
     if value <= 1:
-        return Finding("perf_permission", path, str(value), "perf events of user and kernel may be opened")
+        return Finding("perf_permission", path, str(value), "perf events may count user code and Linux")
     effect = (
-        "only root may open perf events: no counts beside the times"
+        "only root may open perf events, so there are no counts"
         if value > 2
         else "without root, perf events count user code only"
     )
@@ -49,12 +49,12 @@ def examine_hardware_counters(subject: Subject) -> Finding:
     opened = [event for event in hardware if not event.get("error")]
     silent = [event for event in opened if (event.get("count") or 0) < (event.get("expect") or 1)]
     if not opened:
-        effect = "no hardware counters: causes such as branch or cache misses cannot be counted, times are unaffected"
+        effect = "no hardware counters, so branch and cache misses cannot be counted; times are unaffected"
         return Finding("hardware_counters", path, "none opens", effect, severity="note")
     if silent:
         names = ", ".join(str(event.get("name")) for event in silent)
         value = f"{len(silent)} of {len(opened)} open and count nothing: {names}"
-        effect = "counters that open but read (almost) zero: their counts are not used"
+        effect = "some counters open but read almost zero; their counts are not used"
         return Finding("hardware_counters", path, value, effect, severity="hurts")
     value = f"{len(opened)} of {len(hardware)} open and count"
-    return Finding("hardware_counters", path, value, "hardware counters count a known workload as they should")
+    return Finding("hardware_counters", path, value, "hardware counters count a known workload correctly")

@@ -15,19 +15,17 @@ def examine_cpus(subject: Subject) -> Finding:
     online, usable = subject.topology.cpus, subject.cpus
     path = f"/{CPU}/online" if subject.topology.source == "sysfs" else "/proc/cpuinfo"
     if not online:
-        return Finding(
-            "cpus", path, None, "no CPU is listed: nothing can be placed", severity="unfit", state="unreadable"
-        )
+        return Finding("cpus", path, None, "no CPU is listed, so nothing can run", severity="unfit", state="unreadable")
     away = sorted(set(usable) - set(online))
     if not usable or away:
         value = f"{format_cpulist(away)} not online" if away else "none usable"
         change = f"choose among {format_cpulist(online)}"
-        return Finding("cpus", path, value, "the chosen CPUs cannot run anything", change, severity="unfit")
+        return Finding("cpus", path, value, "nothing can run on the chosen CPUs", change, severity="unfit")
     value = f"{format_cpulist(usable)} of {format_cpulist(online)}"
     if subject.topology.offline:
         value += f", offline {format_cpulist(subject.topology.offline)}"
     if len(usable) == 1:
-        effect = "with one CPU, kernels with several threads cannot be measured, and the system shares the CPU"
+        effect = "with one CPU, kernels with several threads cannot be measured, and other work shares that CPU"
         return Finding("cpus", path, value, effect, severity="note")
     return Finding("cpus", path, value, "kernels run on these CPUs")
 
@@ -38,12 +36,12 @@ def examine_affinity(subject: Subject) -> Finding:
     left_out = sorted(set(subject.topology.cpus) - set(subject.cpus))
     isolated = sorted(set(left_out) & set(subject.topology.isolated))
     if isolated:
-        effect = f"CPUs {format_cpulist(isolated)} are isolated, the quietest here, but are not among the chosen ones"
+        effect = f"CPUs {format_cpulist(isolated)} are isolated and the quietest here, but they are not chosen"
         change = f"taskset -c {format_cpulist({*subject.cpus, *isolated})} make bench"
         return Finding("affinity", path, value, effect, change, severity="hurts")
     if left_out:
         return Finding(
-            "affinity", path, value, f"CPUs {format_cpulist(left_out)} are left out of the run", severity="note"
+            "affinity", path, value, f"the run does not use CPUs {format_cpulist(left_out)}", severity="note"
         )
     return Finding("affinity", path, value, "all online CPUs may be used")
 
@@ -53,9 +51,9 @@ def examine_smt(subject: Subject) -> Finding:
     if not subject.tree.exists(path):
         path = f"/{CPU}/cpu*/topology/thread_siblings"
     if subject.topology.smt_active is None:
-        return unreadable("smt", path, "whether CPUs share a core is not known: neighbours may halve a figure")
+        return unreadable("smt", path, "it is unknown whether CPUs share a core; a busy neighbour can double a time")
     if not subject.topology.smt_active:
-        return Finding("smt", path, "off", "no CPU here shares its core with another one")
+        return Finding("smt", path, "off", "no CPU shares its core with another")
     siblings = {sibling for cpu in subject.cpus for sibling in subject.topology.siblings(cpu)}
     if not siblings:
         return Finding("smt", path, "on", "the chosen CPUs have their cores to themselves")
@@ -64,7 +62,7 @@ def examine_smt(subject: Subject) -> Finding:
     command = tee("off", control) if subject.tree.exists(control) else tee(0, *paths) if paths else None
     others = siblings - set(subject.cpus)
     value = f"on, siblings outside of the run: {format_cpulist(others)}" if others else "on, siblings are chosen too"
-    effect = "whatever runs on a sibling takes half of the core: figures up to twice as large, at random"
+    effect = "work on a sibling takes half of the core, so times may double at random"
     return Finding("smt", path, value, effect, command, severity="hurts")
 
 
@@ -72,7 +70,7 @@ def examine_isolation(subject: Subject) -> Finding:
     path = "/proc/cmdline"
     parameters = machine.boot_parameters(subject.tree)
     if subject.tree.text(path) is None and not subject.topology.isolated:
-        return unreadable("isolation", path, "whether CPUs are kept free of the scheduler's ticks is not known")
+        return unreadable("isolation", path, "it is unknown whether CPUs are kept free of the timer tick")
     wanted = ("isolcpus", "nohz_full", "rcu_nocbs")
     found = [f"{name}={value}" for name, value in parameters if name in wanted and value]
     if subject.topology.isolated and not any(word.startswith("isolcpus") for word in found):
@@ -84,7 +82,7 @@ def examine_isolation(subject: Subject) -> Finding:
     if not missing:
         return Finding("isolation", path, value, "scheduler, timer tick and RCU leave the isolated CPUs alone")
     spare = subject.topology.isolated or subject.topology.cpus[1:]
-    effect = "the timer tick and other tasks interrupt kernels some hundred times a second: gaps, flagged batches"
+    effect = "the timer tick and other tasks interrupt kernels a few hundred times a second"
     if not spare:
         return Finding("isolation", path, value, f"{effect}; one CPU cannot be isolated", severity="note")
     half = spare if subject.topology.isolated else spare[len(spare) // 2 :]
@@ -106,16 +104,16 @@ def examine_interrupts(subject: Subject) -> Finding:
                 here.append(number)
     if not total:
         return unreadable(
-            "interrupts", path, "where devices interrupt is not known: gaps of microseconds may come from them"
+            "interrupts", path, "it is unknown which CPUs handle device interrupts; they cause gaps of microseconds"
         )
-    value = f"{len(here)} of {total} interrupts arrive on {format_cpulist(chosen)}"
+    value = f"{len(here)} of {total} interrupts may be delivered to CPUs {format_cpulist(chosen)}"
     if not here:
         return Finding("interrupts", path, value, "devices do not interrupt the chosen CPUs")
-    effect = "each interrupt is a gap of some microseconds in whatever runs there"
+    effect = "each interrupt pauses the measured code for a few microseconds"
     others = sorted(set(subject.topology.cpus) - chosen)
     if not others:
         return Finding(
-            "interrupts", path, f"{value}, which are all", f"{effect}; no CPU is left for them", severity="note"
+            "interrupts", path, f"{value}, and there are no others", f"{effect}; no spare CPU", severity="note"
         )
     loop = f"for irq in /proc/irq/[0-9]*; do echo {format_cpulist(others)} > $irq/smp_affinity_list; done 2>/dev/null"
     return Finding("interrupts", path, value, effect, f"sudo sh -c {shlex.quote(loop)}", severity="hurts")
@@ -125,11 +123,11 @@ def examine_hypervisor(subject: Subject) -> Finding:
     facts = machine.hypervisor(subject.tree, subject.topology)
     path = "/proc/cpuinfo"
     if facts["guest"] is None:
-        return unreadable("hypervisor", path, "whether this is a guest is not known")
+        return unreadable("hypervisor", path, "it is unknown whether this is a virtual machine")
     if not facts["guest"]:
-        return Finding("hypervisor", path, "none", "nobody below the kernel takes time away")
+        return Finding("hypervisor", path, "none", "no hypervisor takes time from Linux")
     value = f"guest of {facts['kind'] or 'an unnamed hypervisor'}"
-    effect = "the host takes a share of the time in gaps of microseconds to milliseconds: see noise/gaps of a run"
+    effect = "the host takes time in gaps of microseconds to milliseconds; noise/gaps measures them"
     return Finding("hypervisor", path, value, effect, severity="note")
 
 
@@ -147,17 +145,17 @@ def examine_steal(subject: Subject) -> Finding:
     rows = [row for cpu, row in _cpu_times(subject.tree).items() if cpu in subject.cpus and len(row) >= 8]
     total = sum(sum(row[:8]) for row in rows)  # guest times (9, 10) are contained in user and nice
     if not total:
-        return unreadable("steal", path, "how much time the host has taken is not known")
+        return unreadable("steal", path, "it is unknown how much time the host has taken")
     share = sum(row[7] for row in rows) / total
     value = f"{percent(share)} since boot"
     if share < 0.001:
         effect = (
-            "the host admits to almost nothing; it does not count short gaps"
+            "the host reports almost no stolen time, but it does not count short gaps"
             if subject.guest
-            else "nobody takes time from these CPUs"
+            else "no host takes time from these CPUs"
         )
         return Finding("steal", path, value, effect)
-    effect = "the host ran something else on these CPUs meanwhile: gaps, and caches gone cold"
+    effect = "the host ran other work on these CPUs, which causes gaps and cold caches"
     change = "move to a dedicated host or an instance type without shared CPUs"
     return Finding("steal", path, value, effect, change, severity=competition(subject) if share >= 0.01 else "note")
 
@@ -166,13 +164,13 @@ def examine_cgroup_quota(subject: Subject) -> Finding:
     cgroup = subject.cgroup
     path = cgroup.quota_path or "/sys/fs/cgroup"
     if not cgroup.readable:
-        return unreadable("cgroup_quota", path, "whether a control group limits the CPU time is not known")
+        return unreadable("cgroup_quota", path, "it is unknown whether a control group limits CPU time")
     if cgroup.quota_cpus is None:
         return Finding("cgroup_quota", path, "none", "no control group limits the CPU time")
     value = f"{cgroup.quota_cpus:g} CPUs"
     if cgroup.quota_cpus >= max(1, len(subject.cpus)):
-        return Finding("cgroup_quota", path, value, "the quota is no less than the chosen CPUs can use")
-    effect = "when the quota is used up, everything stands still until the next period (up to 100 ms)"
+        return Finding("cgroup_quota", path, value, "the quota is at least what the chosen CPUs can use")
+    effect = "when the quota is used up, all threads stop until the next period (up to 100 ms)"
     command = tee("max" if path.endswith("cpu.max") else -1, path)
     change = f"{command} (in a container: start it without --cpus)"
     return Finding("cgroup_quota", path, value, effect, change, severity="unfit" if cgroup.quota_cpus < 1 else "hurts")
@@ -181,13 +179,11 @@ def examine_cgroup_quota(subject: Subject) -> Finding:
 def examine_throttled(subject: Subject) -> Finding:
     cgroup = subject.cgroup
     if cgroup.stat_path is None or cgroup.throttled_periods is None:
-        return unreadable(
-            "throttled", "/sys/fs/cgroup", "whether a quota has held this control group back is not known"
-        )
+        return unreadable("throttled", "/sys/fs/cgroup", "it is unknown whether a quota has stopped this control group")
     value = f"{cgroup.throttled_periods} periods, {(cgroup.throttled_us or 0) / 1e6:.3g} s"
     if not cgroup.throttled_periods:
-        return Finding("throttled", cgroup.stat_path, value, "this control group was never held back")
-    effect = "this control group has been held back by its quota: gaps of milliseconds"
+        return Finding("throttled", cgroup.stat_path, value, "no quota has stopped this control group")
+    effect = "a quota has stopped this control group, which causes gaps of milliseconds"
     change = "remove the quota (see cgroup_quota) or start in another group"
     severity = competition(subject) if cgroup.quota_cpus is not None else "note"
     return Finding("throttled", cgroup.stat_path, value, effect, change, severity=severity)
@@ -199,12 +195,12 @@ def examine_load(subject: Subject) -> Finding:
     try:
         load = float(words[0])
     except (IndexError, ValueError):
-        return unreadable("load", path, "whether other work is running is not known")
+        return unreadable("load", path, "it is unknown whether other work is running")
     count = max(1, len(subject.topology.cpus))
     value = f"{load:g} on {count} CPU{'s' if count > 1 else ''}"
     if load < 0.3 * count:
         return Finding("load", path, value, "the machine is almost idle")
-    effect = "other work takes turns on the CPUs, and their caches, memory and clock with it"
-    change = "stop other work (see top) and wait a minute: this is an average over the last one"
+    effect = "other work shares the CPUs, caches, memory and clock"
+    change = "stop other work (see top) and wait a minute, because this is the average of the last minute"
     severity = "unfit" if load >= 1.5 * count else competition(subject)
     return Finding("load", path, value, effect, change, severity=severity)

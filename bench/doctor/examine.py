@@ -89,7 +89,7 @@ def examine(
             "root",
             str(root),
             None,
-            "neither sys nor proc is here: nothing can be said",
+            "neither sys nor proc was found, so nothing can be examined",
             severity="unfit",
             state="unreadable",
         )

@@ -10,15 +10,13 @@ def examine_thp(subject: Subject) -> Finding:
     path = f"{machine.HUGEPAGE}/enabled"
     value = machine.chosen(subject.tree.text(path))
     if value is None:
-        return unreadable(
-            "thp", f"/{path}", "transparent huge pages: whether memory figures are of 4 KiB pages is not known"
-        )
+        return unreadable("thp", f"/{path}", "transparent huge pages: it is unknown whether memory is on 4 KiB pages")
     if value == "madvise":
-        return Finding("thp", f"/{path}", value, "kernels get the page size that they ask for")
+        return Finding("thp", f"/{path}", value, "each kernel gets the page size that it asks for")
     if value == "always":
-        effect = "any large buffer may or may not become huge pages: memory figures have two modes"
+        effect = "any large buffer may get huge pages or not, so memory figures may have two modes"
         return Finding("thp", f"/{path}", value, effect, tee("madvise", f"/{path}"), severity="hurts")
-    effect = "no huge pages: the rows that ask for them cannot be measured"
+    effect = "no huge pages, so rows that need them cannot be measured"
     return Finding("thp", f"/{path}", value, effect, tee("madvise", f"/{path}"), severity="note")
 
 
@@ -26,10 +24,10 @@ def examine_aslr(subject: Subject) -> Finding:
     path = "/proc/sys/kernel/randomize_va_space"
     value = subject.tree.text(path)
     if value is None:
-        return unreadable("aslr", path, "whether each process gets a new address layout is not known")
+        return unreadable("aslr", path, "it is unknown whether each process gets a new address layout")
     if value == "2":
-        return Finding("aslr", path, value, "each round gets a new layout, so that no lucky one decides the figure")
-    effect = "all rounds share one address layout: its accident becomes a bias that no interval shows"
+        return Finding("aslr", path, value, "each round gets a new layout, so no single layout decides the figure")
+    effect = "all rounds share one address layout, which adds a bias that no interval shows"
     return Finding("aslr", path, value, effect, "sudo sysctl kernel.randomize_va_space=2", severity="hurts")
 
 
@@ -37,10 +35,10 @@ def examine_numa_balancing(subject: Subject) -> Finding:
     path = "/proc/sys/kernel/numa_balancing"
     value = subject.tree.text(path)
     if value is None:
-        return unreadable("numa_balancing", path, "whether the kernel moves pages between nodes is not known")
+        return unreadable("numa_balancing", path, "it is unknown whether Linux moves pages between NUMA nodes")
     if value == "0" or len(subject.topology.numa) < 2:
-        return Finding("numa_balancing", path, value, "the kernel does not move pages behind a kernel's back")
-    effect = "the kernel unmaps and moves pages between nodes while they are used: faults and shifts in memory figures"
+        return Finding("numa_balancing", path, value, "Linux does not move pages between NUMA nodes")
+    effect = "Linux moves pages between NUMA nodes while they are used, which adds faults and shifts memory figures"
     return Finding("numa_balancing", path, value, effect, "sudo sysctl kernel.numa_balancing=0", severity="hurts")
 
 
@@ -48,11 +46,16 @@ def examine_ksm(subject: Subject) -> Finding:
     path = "/sys/kernel/mm/ksm/run"
     value = subject.tree.text(path)
     if value is None:
-        return unreadable("ksm", path, "whether a daemon merges equal pages is not known")
+        return unreadable("ksm", path, "it is unknown whether a daemon merges equal pages")
     if value != "1":
         return Finding("ksm", path, value, "no daemon scans memory for equal pages")
     return Finding(
-        "ksm", path, value, "a daemon scans memory and merges pages: load and faults", tee(0, path), severity="hurts"
+        "ksm",
+        path,
+        value,
+        "a daemon scans memory and merges pages, which adds load and faults",
+        tee(0, path),
+        severity="hurts",
     )
 
 
@@ -61,9 +64,9 @@ def examine_swap(subject: Subject) -> Finding:
     memory = machine.meminfo(subject.tree)
     total, free = memory.get("SwapTotal"), memory.get("SwapFree")
     if total is None or free is None:
-        return unreadable("swap", path, "whether memory is swapped out is not known")
+        return unreadable("swap", path, "it is unknown whether memory is swapped out")
     if total == free:
-        return Finding("swap", path, "none in use" if total else "no swap", "no page waits on a disk")
-    effect = "pages wait on a disk: memory is short, or was; major faults in figures"
+        return Finding("swap", path, "none in use" if total else "no swap", "no page is on disk")
+    effect = "some pages are on disk because memory is or was short; figures may include major faults"
     value = f"{(total - free) >> 20} MiB in use"
     return Finding("swap", path, value, effect, "sudo swapoff -a", severity=competition(subject))

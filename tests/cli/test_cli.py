@@ -65,7 +65,7 @@ def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
     for name in main.COMMANDS:
         assert f"  {name} " in out
         assert "Usage: fencepost" in ok(name, "--help", cwd=tmp_path)
-    assert "Exit codes: 0 fine, 1 a gate failed, 2 wrong use" in " ".join(out.split())
+    assert "Exit codes: 0 success, 1 a gate failed, 2 wrong use" in " ".join(out.split())
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -123,7 +123,7 @@ def test_a_case_that_failed_ends_the_run_with_1_when_all_is_kept(
 ) -> None:
     done = fencepost_inside("run", "good/steady", bad, *QUICK, "--json", cwd=tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert f"fencepost: 1 case failed ({said}); none of their figures counts:\n  {bad}@" in done.stderr
+    assert f"fencepost: 1 case failed ({said}). They have no figures:\n  {bad}@" in done.stderr
     summary = json.loads(done.stdout)
     assert [(row["case"], row["failure"]) for row in summary["failed"]] == [(f"{bad}@cpu{CPU}", failure)]
     assert summary["unmeasurable"] == []
@@ -155,7 +155,7 @@ def test_what_this_machine_lacks_is_no_failure_and_alone_it_is_3(tmp_path: Path)
     out = ok("run", "good/steady", "bad/lacking", *QUICK, "--json", cwd=tmp_path)
     assert [row["case"] for row in json.loads(out)["unmeasurable"]] == [f"bad/lacking@cpu{CPU}"]
     sentence = refused(3, "run", "bad/lacking", *QUICK, "-q", cwd=tmp_path)
-    assert sentence.startswith("fencepost: nothing of this could be measured here:") and "unicorn" in sentence
+    assert sentence.startswith("fencepost: nothing could be measured on this machine:") and "unicorn" in sentence
 
 
 def test_a_missing_engine_is_3_and_says_what_to_run(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_show_has_description_parameters_metrics_source_and_code(tmp_path: Path)
         "source: ",
         "static void spin(",
         "spin (run)",
-        "A/A row",
+        "its twin shows the noise floor",
     ):
         assert part in out
     assert "static void spin(" not in ok("show", "good/steady", "--no-source", "--no-disassembly", cwd=tmp_path)
@@ -238,7 +238,7 @@ def test_dry_run_prints_the_plan_and_measures_nothing(tmp_path: Path) -> None:
     out = ok("run", "good", "bad/crowd", "--dry-run", *QUICK, cwd=tmp_path)
     assert f"good/steady[size=4KiB,mode=plain]@cpu{CPU}~twin" in out
     assert "needs 1024 CPUs" in out
-    assert "expected " in out
+    assert "Expected time: " in out
     document = json.loads(ok("run", "good", "--dry-run", "--json", *QUICK, "--seed", "3", cwd=tmp_path))
     assert document["seed"] == 3
     assert document["rounds"] == 2
@@ -267,9 +267,9 @@ def test_run_tells_progress_on_stderr_and_its_summary_on_stdout(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert "round 2 of 2" in done.stderr
     assert "round 1 of 2, " in done.stderr
-    assert "noise floor" in done.stdout
+    assert "Noise floor: " in done.stdout
     assert "a unicorn" in done.stdout
-    assert "1 not measurable here" in done.stdout
+    assert "; 1 cannot be measured on this machine." in done.stdout
     assert "fencepost report here/" in done.stdout
 
 
@@ -409,7 +409,7 @@ def test_doctor_on_this_machine_and_on_nothing(tmp_path: Path) -> None:
     assert {"cpus", "cores", "packages", "l2", "l3", "numa"} <= set(document["topology"])
     assert document["findings"]
     assert done.returncode == shown.returncode == (0 if document["fit"] else 1)  # this machine may be busy just now
-    assert f"this machine is {'fit' if document['fit'] else 'not fit'} " in shown.stdout
+    assert f"This machine is {'fit' if document['fit'] else 'not fit'} " in shown.stdout
     # Whatever is found out, it is said where.
     assert [found["path"] for found in document["findings"] if found["path"] not in shown.stdout] == []
     nothing = fencepost("doctor", "--root", str(tmp_path), cwd=tmp_path)
@@ -426,7 +426,7 @@ def test_the_doctors_exit_code_says_whether_the_machine_is_fit(
     root = build(tmp_path / "root", [[0], [1]], more={"proc/loadavg": f"{load} 0.2 0.3 1/90 7"})
     done = fencepost_inside("doctor", "--root", str(root), "--profile", profile, cwd=tmp_path)
     assert done.returncode == code
-    assert f"this machine is {'fit' if code == 0 else 'not fit'} for profile {profile}" in done.stdout
+    assert f"This machine is {'fit' if code == 0 else 'not fit'} for profile {profile}" in done.stdout
 
 
 def test_doctor_works_without_an_engine(tmp_path: Path) -> None:
@@ -511,7 +511,7 @@ def test_an_unexpected_fault_asks_for_a_report(
 ) -> None:
     monkeypatch.delenv("FENCEPOST_DEBUG", raising=False)
     assert faults.report(ZeroDivisionError("oops")) == 3
-    assert "a fault in fencepost itself: ZeroDivisionError: oops" in capsys.readouterr().err
+    assert "internal error: ZeroDivisionError: oops" in capsys.readouterr().err
 
 
 def test_the_bar_is_drawn_and_removed(capsys: pytest.CaptureFixture[str]) -> None:

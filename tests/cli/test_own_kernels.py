@@ -274,7 +274,7 @@ def test_new_writes_a_kernel_that_runs(language: list[str], tmp_path: Path) -> N
     assert json.loads(done.stdout)["unmeasurable"] == []
     before = file.read_text()
     again = fencepost("new", "speed/mine", *language, cwd=tmp_path)
-    assert again.returncode == 2 and "is there already" in again.stderr and file.read_text() == before
+    assert again.returncode == 2 and "exists already" in again.stderr and file.read_text() == before
 
 
 @pytest.mark.parametrize("name", ["Upper", "a/b/c", "1st", "a-b", "", "../x", "x/"])
