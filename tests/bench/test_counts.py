@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import runtime
-from runtime import MACHINE, any_cpu, command, run_record, tiny_plan
+from runs import measure as runtime
+from runs.measure import MACHINE, any_cpu, command, run_record, tiny_plan
 
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.write import write_report

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-import synthetic
-from synthetic import Case
+from runs import write as synthetic
+from runs.write import Case
 
 from fencepost.analysis.report.document import Document, build_document
 from fencepost.analysis.report.html import as_html
