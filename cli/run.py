@@ -263,9 +263,9 @@ def _show_summary(folder: RunFolder, found: Outcome) -> None:
             table.box = box.SIMPLE_HEAD
             out.print(table)
     reasons: dict[str, list[str]] = {}
-    for case, reason in zip(analysis.rows["case"], analysis.rows["reason"], strict=True):
-        if isinstance(reason, str) and reason and case not in found.failed:
-            reasons.setdefault(reason, []).append(case)
+    for row in analysis.rows:
+        if row.reason and row.case not in found.failed:
+            reasons.setdefault(row.reason, []).append(row.case)
     if reasons:
         out.print(display.unmeasurable_table([(_briefly(cases), reason) for reason, cases in reasons.items()]))
     without = sum(map(len, reasons.values()))
@@ -275,7 +275,7 @@ def _show_summary(folder: RunFolder, found: Outcome) -> None:
         sentence += f"; {without} cannot be measured on this machine"
     if found.failed:
         sentence += f"; {len(found.failed)} failed"
-    counted = [count for counts in analysis.rows["counts"] for count in counts.values()]
+    counted = [count for row in analysis.rows for count in row.counts.values()]
     if counted:
         sentence += f"; {sum(count.equal for count in counted)} of {len(counted)} counts as expected"
     sentence += "."

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.medians import map_runs
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.changes import (
     COVERAGE,
     FALSE_RATE,
@@ -170,7 +170,7 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     if not paths:
         raise HistoryError(f"{base}: holds no run folders; name the folder that holds them, e.g. results/runs")
     notes: list[str] = []
-    read: list[tuple[Run, list[dict[str, Any]]]] = []
+    read: list[tuple[Run, list[Row]]] = []
     for path, found in zip(paths, map_runs(_read, paths, processes=processes), strict=True):
         if isinstance(found, str):
             notes.append(found)
@@ -202,10 +202,7 @@ def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
-_COLUMNS = ("case", "kernel", "parameters", "ns", "ns_low", "ns_high")
-
-
-def _read(folder: Path) -> tuple[Run, list[dict[str, Any]], int] | str:
+def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
     """A run, its rows and its number of complete rounds; or why it cannot be read."""
     try:
         analysis = analyse(folder)
@@ -225,25 +222,30 @@ def _read(folder: Path) -> tuple[Run, list[dict[str, Any]], int] | str:
     }
     created = datetime.fromisoformat(document["created_utc"])
     run = Run(document["id"], created, document["machine_key"], made_with, analysis.noise_floor_pct)
-    fine = analysis.rows["twin_of"].isna() & (analysis.rows["ns"] > 0)
-    return run, records(analysis.rows.loc[fine, list(_COLUMNS)]), analysis.rounds
+    # Without what a history does not ask for, that a worker process would have to hand over.
+    rows = [
+        Row(row.case, row.kernel, row.parameters, row.cpus, row.unit, time=row.time)
+        for row in analysis.rows
+        if row.twin_of is None and row.time.value > 0
+    ]
+    return run, rows, analysis.rounds
 
 
-def _machine(key: str, read: Sequence[tuple[Run, list[dict[str, Any]]]], patterns: Sequence[str]) -> Machine:
+def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence[str]) -> Machine:
     runs = [run for run, _ in read]
-    points: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    points: dict[str, list[tuple[int, Row]]] = {}
     for index, (_, rows) in enumerate(read):
         for row in rows:
-            points.setdefault(row["case"], []).append((index, row))
+            points.setdefault(row.case, []).append((index, row))
     series = []
     for case, own in points.items():
         first = own[0][1]
         one = Series(
             case,
-            first["kernel"],
-            is_control(first["kernel"], first["parameters"]),
+            first.kernel,
+            is_control(first.kernel, first.parameters),
             np.array([index for index, _ in own], np.int64),
-            *(np.array([row[name] for _, row in own], float) for name in ("ns", "ns_low", "ns_high")),
+            *np.array([row.time[:3] for _, row in own]).T,
         )
         if not patterns or one.control or _wanted(one, patterns):
             series.append(one)

@@ -100,11 +100,9 @@ def _place_free(run: Analysis, case: str) -> str:
     """A case's id without its CPUs where it has one placement only: CPU numbers of two machines have nothing in
     common.
     """
-    row = run.rows[run.rows["case"] == case].iloc[0]
     bare = case.partition("@")[0]
-    relation = row["relation"]
-    alike = run.rows["case"].str.startswith(f"{bare}@") & run.rows["twin_of"].isna()
-    if int(alike.sum()) == 1:
+    relation = run.by_case[case].relation
+    if sum(row.case.startswith(f"{bare}@") and row.twin_of is None for row in run.rows) == 1:
         return f"{bare} ({relation})" if relation else bare
     return case
 

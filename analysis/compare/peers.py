@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval, interval_of
 
 OURS = "ring/"
@@ -131,13 +131,13 @@ def compare_peers(analysis: Analysis) -> Comparison:
     analysis
         a run with cases of kernels ``ring/…`` and ``peer/…``; others are passed over.
     """
-    rows = records(analysis.rows[analysis.rows["kernel"].str.startswith((OURS, PEERS))])
+    rows = [row for row in analysis.rows if row.kernel.startswith((OURS, PEERS))]
     processes = analysis.processes
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        family = _family(row["kernel"])
-        groups.setdefault((family, *sorted(row["parameters"].items())), []).append(row)
-    values = {row["case"]: _values(processes, row["case"], _family(row["kernel"])) for row in rows}
+        family = _family(row.kernel)
+        groups.setdefault((family, *sorted(row.parameters.items())), []).append(row)
+    values = {row.case: _values(processes, row.case, _family(row.kernel)) for row in rows}
     cells = [_cell(key[0], members, processes, values) for key, members in groups.items()]
     cells = sorted((cell for cell in cells if cell.own is not None), key=_order)
     measured = processes[processes["case"].isin(values) & (processes["status"] == "ok")]
@@ -167,26 +167,24 @@ def _values(processes: pd.DataFrame, case: str, family: str) -> pd.Series:
     return pd.Series(xraw, index=pd.Index(calm["round"], name="round"), dtype=float).dropna()
 
 
-def _cell(
-    family: str, rows: Sequence[Mapping[str, Any]], processes: pd.DataFrame, values: Mapping[str, pd.Series]
-) -> Cell:
-    rings = sorted((_ring(row, processes, values[row["case"]]) for row in rows), key=lambda ring: ring.value.value)
+def _cell(family: str, rows: Sequence[Row], processes: pd.DataFrame, values: Mapping[str, pd.Series]) -> Cell:
+    rings = sorted((_ring(row, processes, values[row.case]) for row in rows), key=lambda ring: ring.value.value)
     known = [ring for ring in rings if not ring.ours and _mostly_there(ring)]
     best = min(known, key=lambda ring: ring.value.value, default=None)
-    cell = Cell(family, rows[0]["parameters"], "ns" if family == MPMC else "xraw", rings, best, _UNKNOWN)
+    cell = Cell(family, rows[0].parameters, "ns" if family == MPMC else "xraw", rings, best, _UNKNOWN)
     return replace(cell, ratio=_ratio(values, best, cell.own))
 
 
-def _ring(row: Mapping[str, Any], processes: pd.DataFrame, values: pd.Series) -> Ring:
-    mine = processes[processes["case"] == row["case"]]
+def _ring(row: Row, processes: pd.DataFrame, values: pd.Series) -> Ring:
+    mine = processes[processes["case"] == row.case]
     good, bad = mine[mine["status"] == "ok"], mine[mine["status"] != "ok"]
 
     def middle(metric: str) -> float:
         return float(pd.Series([metrics.get(metric, math.nan) for metrics in good["metrics"]], dtype=float).median())
 
     return Ring(
-        row["kernel"],
-        row["case"],
+        row.kernel,
+        row.case,
         interval_of(values.to_numpy(float)),
         middle("full_per_item"),
         middle("empty_per_item"),

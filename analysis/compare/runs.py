@@ -199,26 +199,25 @@ def different_code(old: Analysis, new: Analysis) -> str:
 
 def series_of_run(run: Analysis) -> dict[str, Series]:
     """Per case the medians of its processes, where all are above 0; without twins and cases measured once."""
-    rows = run.rows[run.rows["reason"].isna() & run.rows["twin_of"].isna() & ~run.rows["once"].astype(bool)]
-    kinds = dict(zip(rows["case"], rows["kind"], strict=True))
+    kinds = {row.case: row.kind for row in run.rows if row.reason is None and row.twin_of is None and not row.once}
     frame = run.processes[run.processes["status"] == "ok"]
     quantum = float(run.reduced.workers["quantum_ticks"].median())
     found = {}
     for case, part in frame.groupby("case", observed=True):
         part = part[np.isfinite(part["ns"])]
+        case = str(case)
         if case not in kinds or not len(part):
             continue
         step_ns = part["resolution_ns"].to_numpy(float)
         if kinds[case] == "events":
             step_ns = step_ns * step_of_events(part["ticks"], quantum) / quantum
         # Of what another tool measured nothing is known of its clock.
-        found[str(case)] = Series(part["ns"].to_numpy(float), np.nan_to_num(step_ns))
-    return {case: found[case] for case in run.rows["case"] if case in found}
+        found[case] = Series(part["ns"].to_numpy(float), np.nan_to_num(step_ns))
+    return {case: found[case] for case in run.by_case if case in found}
 
 
 def _usable(run: Analysis, case: str) -> bool:
-    row = run.rows[run.rows["case"] == case].iloc[0]
-    return bool(row["disturbed_pct"] < 100) and bool((_series_of(run, case) > 0).all())
+    return run.by_case[case].disturbed_pct < 100 and bool((_series_of(run, case) > 0).all())
 
 
 def _series_of(run: Analysis, case: str) -> Floats:
@@ -228,13 +227,13 @@ def _series_of(run: Analysis, case: str) -> Floats:
 
 
 def units_of_run(run: Analysis) -> dict[str, str]:
-    return dict(zip(run.rows["case"], run.rows["unit"], strict=True))
+    return {row.case: row.unit for row in run.rows}
 
 
 def _is_control_case(run: Analysis, case: str) -> bool:
-    row = run.rows[run.rows["case"] == case].iloc[0]
+    row = run.by_case[case]
     # The empty window never has a verdict: where it is not zero, it is the apparatus.
-    return row["kernel"] == "clock/empty" or is_control(row["kernel"], row["parameters"])
+    return row.kernel == "clock/empty" or is_control(row.kernel, row.parameters)
 
 
 def _drift(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from fencepost.analysis.exchange.formats import Exported, json_text, kept_rows, measured
@@ -12,13 +11,13 @@ from fencepost.analysis.runs.estimate import Analysis
 def bmf(analysis: Analysis) -> Exported:
     rows, _ = measured(analysis)
     rows, left_out = kept_rows(
-        rows, lambda item: len(item.row["case"]) <= 1024, "its name is longer than Bencher's 1024 characters"
+        rows, lambda item: len(item.row.case) <= 1024, "its name is longer than Bencher's 1024 characters"
     )
     document: dict[str, Any] = {}
     for item in rows:
         row = item.row
-        latency = {"value": row["ns"]}
-        if math.isfinite(row["ns_low"]):
-            latency |= {"lower_value": row["ns_low"], "upper_value": row["ns_high"]}
-        document[row["case"]] = {"latency": latency}
+        latency = {"value": row.time.value}
+        if row.time.bounded:
+            latency |= {"lower_value": row.time.low, "upper_value": row.time.high}
+        document[row.case] = {"latency": latency}
     return Exported(json_text(document), left_out)

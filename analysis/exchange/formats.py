@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.rows_file import values_of
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
@@ -74,7 +74,7 @@ class Exported:
 class _Row:
     """A measured case with its values in ns, one list a process."""
 
-    row: Mapping[str, Any]
+    row: Row
     processes: list[list[float]]
 
     @property
@@ -94,14 +94,17 @@ _ABOUT = {
 }
 
 
-def about_row(row: Mapping[str, Any], own: bool) -> dict[str, Any]:
-    names = ("kernel", "unit", "relation", "parameters", "cpus")
+def about_row(row: Row, own: bool) -> dict[str, Any]:
     return {
-        **{name: row[name] for name in names},
-        "summary": row["summary"] or "",
+        "kernel": row.kernel,
+        "unit": row.unit,
+        "relation": row.relation,
+        "parameters": row.parameters,
+        "cpus": row.cpus,
+        "summary": row.summary,
         "value_per": "process" if own else "sample",
         # By how much the counter's steps widen the interval: other tools' files have no place for it.
-        "step_ns": row["resolution_ns"] if row["kind"] != "events" else 0.0,
+        "step_ns": row.resolution_ns if row.kind != "events" else 0.0,
     }
 
 
@@ -114,21 +117,21 @@ def measured(analysis: Analysis) -> tuple[list[_Row], bool]:
     for case, number, ns in zip(processes["case"], processes["round"], processes["ns"], strict=True):
         values = held.get((str(case), int(number)), [ns])
         medians.setdefault(str(case), []).append([float(value) for value in values])
-    rows = [row for row in records(analysis.rows) if math.isfinite(row["ns"])]
-    samples = any(len(process) > 1 for row in rows for process in medians[row["case"]])
-    return [_Row(row, medians[row["case"]]) for row in rows], own or not samples
+    rows = analysis.measured()
+    samples = any(len(process) > 1 for row in rows for process in medians[row.case])
+    return [_Row(row, medians[row.case]) for row in rows], own or not samples
 
 
 def kept_rows(rows: list[_Row], fits: Callable[[_Row], bool], why: str) -> tuple[list[_Row], list[str]]:
-    out = [row.row["case"] for row in rows if not fits(row)]
+    out = [row.row.case for row in rows if not fits(row)]
     kept = [row for row in rows if fits(row)]
     if not kept:
         raise ExchangeError(f"nothing left to export: {why}")
     return kept, [f"{one_line(name)}: left out, {why}" for name in out]
 
 
-def interval(row: Mapping[str, Any]) -> dict[str, float]:
-    return {name: row[name] for name in ("ns_low", "ns_high") if math.isfinite(row[name])}
+def interval(row: Row) -> dict[str, float]:
+    return {"ns_low": row.time.low, "ns_high": row.time.high} if row.time.bounded else {}
 
 
 def json_text(document: Mapping[str, Any]) -> str:

@@ -35,14 +35,14 @@ def google(analysis: Analysis) -> Exported:
         for index, (number, value) in enumerate(values):
             benchmarks.append(
                 {
-                    "name": item.row["case"],
+                    "name": item.row.case,
                     "family_index": family,
                     "per_family_instance_index": 0,
-                    "run_name": item.row["case"],
+                    "run_name": item.row.case,
                     "run_type": "iteration",
                     "repetitions": len(values),
                     "repetition_index": index,
-                    "threads": max(1, len(item.row["cpus"])),
+                    "threads": max(1, len(item.row.cpus)),
                     "iterations": 1,
                     "real_time": value,
                     # A pinned thread that only computes spends what passes; the format cannot leave it open.

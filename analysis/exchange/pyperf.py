@@ -30,7 +30,7 @@ def pyperf(analysis: Analysis) -> Exported:
         rows, lambda item: min(item.samples) > 0, "pyperf holds only times above zero, and a process read less"
     )
     benchmarks = []
-    names = _distinct(one_line(item.row["case"], MOST_NAME) for item in rows)
+    names = _distinct(one_line(item.row.case, MOST_NAME) for item in rows)
     for name, item in zip(names, rows, strict=True):
         metadata = {"name": name, "unit": "second", KEY: json.dumps(about_row(item.row, own))}
         runs = [{"values": [value / 1e9 for value in process]} for process in item.processes]

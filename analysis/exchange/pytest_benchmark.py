@@ -41,12 +41,12 @@ def pytest_benchmark(analysis: Analysis) -> Exported:
         row = item.row
         benchmarks.append(
             {
-                "group": row["kernel"],
-                "name": row["case"],
-                "fullname": row["case"],
-                "params": row["parameters"] or None,
+                "group": row.kernel,
+                "name": row.case,
+                "fullname": row.case,
+                "params": row.parameters or None,
                 "param": None,
-                "extra_info": {KEY: about_row(row, own), "ns": row["ns"], **interval(row)},
+                "extra_info": {KEY: about_row(row, own), "ns": row.time.value, **interval(row)},
                 "options": {
                     "disable_gc": True,
                     "timer": "fencepost",

@@ -6,12 +6,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from fencepost.analysis.exchange.formats import Exported
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import COLUMNS, Row
 from fencepost.analysis.text.escape import cell
 
 CSV_TEXTS = ("case", "kernel", "parameters", "cpus", "relation", "unit", "flags", "reason")
@@ -27,19 +25,19 @@ CSV_COLUMNS = (*CSV_TEXTS[:6], *CSV_NUMBERS, *CSV_TEXTS[6:])
 """Columns of the CSV: one row a case, times in ns per operation; empty where there is no figure."""
 
 
-def csv_row(row: Mapping[str, Any]) -> list[str]:
+def csv_row(row: Row) -> list[str]:
     """The cells of one row of `estimate_cases` for `CSV_COLUMNS`."""
     texts = {
-        "case": row["case"],
-        "kernel": row["kernel"],
-        "parameters": json.dumps(row["parameters"], sort_keys=True),
-        "cpus": " ".join(map(str, row["cpus"])),
-        "relation": row["relation"] or "",
-        "unit": row["unit"],
-        "flags": " ".join(row["flags"]),
-        "reason": row["reason"] or "",
+        "case": row.case,
+        "kernel": row.kernel,
+        "parameters": json.dumps(dict(row.parameters), sort_keys=True),
+        "cpus": " ".join(map(str, row.cpus)),
+        "relation": row.relation or "",
+        "unit": row.unit,
+        "flags": " ".join(row.flags),
+        "reason": row.reason or "",
     }
-    numbers = {name: digits(row[name]) for name in CSV_NUMBERS}
+    numbers = {name: digits(COLUMNS[name](row)) for name in CSV_NUMBERS}
     return [cell(texts[name]) if name in texts else numbers[name] for name in CSV_COLUMNS]
 
 
@@ -51,5 +49,5 @@ def write_csv(analysis: Analysis) -> Exported:
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    writer.writerows(csv_row(row) for row in records(analysis.rows))
+    writer.writerows(csv_row(row) for row in analysis.rows)
     return Exported(sink.getvalue(), [])

@@ -33,11 +33,10 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.escape import cell, markdown, one_line
-from fencepost.analysis.text.numbers import ns_with_bounds, with_bounds
+from fencepost.analysis.text.numbers import ns_with_bounds
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import known_topics
 from fencepost.bench import schema
@@ -124,15 +123,13 @@ def refusals(analysis: Analysis, private: Sequence[tuple[str, str]] = ()) -> lis
             f"{RUN_FILE}: field plan.rounds: {planned} rounds give no interval; run at least {FEWEST_PROCESSES}, "
             "as every profile does"
         )
-    for row in records(analysis.rows):
-        flags = set(row["flags"])
+    for row in analysis.rows:
+        flags = set(row.flags)
         if "failed" in flags:
-            found.append(f"{ROWS_FILE}: case {one_line(row['case'])}: {one_line(row['reason'])}; mend that first")
+            found.append(f"{ROWS_FILE}: case {one_line(row.case)}: {one_line(row.reason or '')}; mend that first")
         elif flags & {"incomplete", "not_measured"} and analysis.rounds == planned:
-            found.append(
-                f"{ROWS_FILE}: case {one_line(row['case'])}: not in every round; run the plan again as a whole"
-            )
-    if not any(math.isfinite(value) for value in analysis.rows["ns"]):
+            found.append(f"{ROWS_FILE}: case {one_line(row.case)}: not in every round; run the plan again as a whole")
+    if not analysis.measured():
         found.append(f"{ROWS_FILE}: no case was measured, so there is nothing to show")
     return [*found, *_private(analysis, private)]
 
@@ -211,7 +208,7 @@ def _texts(value: Any, place: str = "") -> Iterable[tuple[str, str, str]]:
 def rungs(analysis: Analysis) -> list[Rung]:
     """The headline numbers, cheapest first: those of the report's ladder."""
     found = (step(analysis) for topic in known_topics() for step in topic.rungs)
-    return sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns[0])
+    return sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns.value)
 
 
 def published_run(analysis: Analysis, version: str) -> dict[str, Any]:
@@ -274,12 +271,12 @@ def summary(analysis: Analysis) -> str:
     writer.writerow(SUMMARY_COLUMNS)
     blank = dict.fromkeys(CSV_COLUMNS, "")
     for rung in rungs(analysis):
-        numbers = dict(zip(("ns", "ns_low", "ns_high"), rung.ns, strict=True))
-        numbers |= dict(zip(("cycles", "cycles_low", "cycles_high"), rung.cycles, strict=True))
+        numbers = dict(zip(("ns", "ns_low", "ns_high"), rung.ns[:3], strict=True))
+        numbers |= dict(zip(("cycles", "cycles_low", "cycles_high"), rung.cycles[:3], strict=True))
         cells = {**blank, "case": cell(rung.measured_as), "flags": "modes" if rung.modes else ""}
         cells |= {name: repr(float(value)) for name, value in numbers.items() if math.isfinite(value)}
         writer.writerow([cell(rung.label), *cells.values()])
-    writer.writerows(["", *csv_row(row)] for row in records(analysis.rows))
+    writer.writerows(["", *csv_row(row)] for row in analysis.rows)
     return sink.getvalue()
 
 
@@ -309,7 +306,7 @@ def readme(analysis: Analysis) -> str:
         "| --- | --- | --- | --- |",
     ]
     for rung in rungs(analysis):
-        cells = (rung.label, ns_with_bounds(*rung.ns), with_bounds(*rung.cycles), rung.measured_as)
+        cells = (rung.label, rung.ns.ns_text(), rung.cycles.text(), rung.measured_as)
         lines.append("| " + " | ".join(markdown(text) for text in cells) + " |")
     command = " ".join(one_line(word) for word in run["command"])
     lines += [

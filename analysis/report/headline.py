@@ -9,7 +9,7 @@ from typing import Any
 from fencepost.analysis.draw import ladder as figures
 from fencepost.analysis.draw.figure import Figure, Point
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.numbers import count, nanoseconds, plain
 from fencepost.analysis.text.table import Table, table
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import known_topics
@@ -20,7 +20,7 @@ def rungs(analysis: Analysis) -> list[tuple[Rung, str]]:
     if not analysis.rounds:
         return []
     found = ((step(analysis), f"#topic-{topic.slug}") for topic in known_topics() for step in topic.rungs)
-    return sorted(((rung, link) for rung, link in found if rung is not None), key=lambda pair: pair[0].ns[0])
+    return sorted(((rung, link) for rung, link in found if rung is not None), key=lambda pair: pair[0].ns.value)
 
 
 def ladder(analysis: Analysis) -> Table | None:
@@ -32,8 +32,8 @@ def ladder_table(found: Sequence[Rung]) -> Table | None:
     cells = [
         (
             rung.label,
-            ns_with_bounds(*rung.ns) + (f" ({rung.modes} modes)" if rung.modes else ""),
-            with_bounds(*rung.cycles),
+            rung.ns.ns_text() + (f" ({rung.modes} modes)" if rung.modes else ""),
+            rung.cycles.text(),
             rung.measured_as,
         )
         for rung in found
@@ -45,24 +45,24 @@ def ladder_table(found: Sequence[Rung]) -> Table | None:
 def ladder_figures(found: Sequence[tuple[Rung, str]]) -> list[Figure]:
     """The ladder drawn twice, by time and by cycles of the core; nothing where nothing is to be drawn."""
     drawn = []
-    timed = [pair for pair in found if pair[0].ns[0] > 0]
+    timed = [pair for pair in found if pair[0].ns.value > 0]
     if timed:
         drawn.append(
             _ladder_figure(
                 "ladder",
                 "What things cost here, by time",
                 timed,
-                [Point(rung.label, *rung.ns) for rung, _ in timed],
+                [Point(rung.label, *rung.ns[:3]) for rung, _ in timed],
                 [
-                    nanoseconds(rung.ns[0], 3)
-                    + (f" · {plain(rung.cycles[0], 3)} cycles" if math.isfinite(rung.cycles[0]) else "")
+                    nanoseconds(rung.ns.value, 3)
+                    + (f" · {plain(rung.cycles.value, 3)} cycles" if math.isfinite(rung.cycles.value) else "")
                     for rung, _ in timed
                 ],
                 lambda value: nanoseconds(value, 1),
                 "",
             )
         )
-    counted = sorted((pair for pair in found if pair[0].cycles[0] > 0), key=lambda pair: pair[0].cycles[0])
+    counted = sorted((pair for pair in found if pair[0].cycles.value > 0), key=lambda pair: pair[0].cycles.value)
     if counted:
         without = len(found) - len(counted)
         drawn.append(
@@ -70,8 +70,8 @@ def ladder_figures(found: Sequence[tuple[Rung, str]]) -> list[Figure]:
                 "ladder-cycles",
                 "What things cost here, in cycles of the core",
                 counted,
-                [Point(rung.label, *rung.cycles) for rung, _ in counted],
-                [f"{plain(rung.cycles[0], 3)} cycles · {nanoseconds(rung.ns[0], 3)}" for rung, _ in counted],
+                [Point(rung.label, *rung.cycles[:3]) for rung, _ in counted],
+                [f"{plain(rung.cycles.value, 3)} cycles · {nanoseconds(rung.ns.value, 3)}" for rung, _ in counted],
                 lambda value: plain(value, 1),
                 f" Not drawn: {without} whose time is not spent in cycles of one core." if without else "",
             )

@@ -38,7 +38,7 @@ class Sentence:
 
 def sentences(analysis: Analysis) -> list[Sentence]:
     """Every claim with its verdict, in the order of the report's sections."""
-    there = set(analysis.rows["kernel"].str.partition("/")[0]) if len(analysis.rows) else set()
+    there = {row.topic for row in analysis.rows}
     found = []
     for item, verdict in sorted(verdicts(analysis), key=lambda pair: place(pair[0].topic)):
         section = f"topic-{Topic(item.topic).slug}" if item.topic in there else ""

@@ -225,6 +225,6 @@ def data_table(analysis: Analysis) -> Table:
         ("engine", f"{engine['arch']}, {engine['compiler']}, {engine['flags']}"),
         ("sha256 of the engine", engine["sha256"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items())),
-        ("batches", count(float(analysis.rows["batches"].sum()))),
+        ("batches", count(float(sum(row.batches for row in analysis.rows)))),
     ]
     return table("What was run, and with what", ("what", "value"), facts)

@@ -40,7 +40,7 @@ def sections(analysis: Analysis) -> list[Section]:
 @contextlib.contextmanager
 def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
     """The same, its figures begun in a second process; what is yielded draws the rest and returns the sections."""
-    cases = Counter(str(kernel).partition("/")[0] for kernel in (analysis.rows["kernel"] if len(analysis.rows) else ()))
+    cases = Counter(row.topic for row in analysis.rows)
     known = [topic for topic in known_topics() if topic.name in cases]
     every = [*known, *(Topic(name) for name in cases.keys() - {topic.name for topic in known})]
     every.sort(key=lambda topic: place(topic.name))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.runs.row import records, remarks
+from fencepost.analysis.runs.row import frame_of
 from fencepost.analysis.text.numbers import nanoseconds, ns_bounds, plain
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ COLUMNS = (
 
 def summary_frame(analysis: Analysis) -> pd.DataFrame:
     """One row a measured case, in the plan's order: the columns of `COLUMNS`, times in ns, ``remarks`` in words."""
-    rows = analysis.rows[analysis.rows["ns"].notna()]
-    frame = rows[[name for name in COLUMNS if name != "remarks"]].copy()
-    frame["remarks"] = [remarks(row) for row in records(rows)]
-    return frame.reset_index(drop=True)
+    rows = analysis.measured()
+    frame = frame_of(rows)[[name for name in COLUMNS if name != "remarks"]].copy()
+    frame["remarks"] = [row.remarks() for row in rows]
+    return frame
 
 
 def summary_table(analysis: Analysis) -> RichTable:
@@ -50,15 +50,15 @@ def summary_table(analysis: Analysis) -> RichTable:
     for name in ("time", "95 % interval", "cycles", "floor"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("remarks")
-    for row in records(analysis.rows[analysis.rows["ns"].notna()]):
+    for row in analysis.measured():
         cells = (
-            nanoseconds(row["ns"]),
-            ns_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-            plain(row["cycles"]),
-            nanoseconds(row["floor_ns"]),
-            remarks(row),
+            nanoseconds(row.time.value),
+            ns_bounds(*row.time[:3]),
+            plain(row.cycles.value),
+            nanoseconds(row.floor_ns),
+            row.remarks(),
         )
-        table.add_row(Text(row["case"]), *(Text(cell) for cell in cells))
+        table.add_row(Text(row.case), *(Text(cell) for cell in cells))
     return table
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
-from fencepost.analysis.text.numbers import count, plain, with_bounds
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, Table, table
+from fencepost.analysis.topics.noise.measures import lost_pct
 
 TRUSTED_FLOOR_PCT = 1.0
 
@@ -47,8 +47,8 @@ def trust_verdict(analysis: Analysis) -> Verdict:
             f"{counted(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
             f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
         )
-    measured = analysis.rows[analysis.rows["ns"].notna()]
-    noisy = sum("noisy" in flags for flags in measured["flags"])
+    measured = analysis.measured()
+    noisy = sum("noisy" in row.flags for row in measured)
     share = noisy / len(measured) if len(measured) else 0.0
     so_many = f"{counted(noisy, 'row')} of {len(measured)} noisy"
     if math.isnan(floor):
@@ -62,7 +62,7 @@ def trust_verdict(analysis: Analysis) -> Verdict:
     said = (
         f"the same code run twice differs by {plain(floor, 2)} %, with 95 % confidence by at most {plain(reach, 2)} %"
     )
-    lost = max(_lost_pct(analysis), default=0.0)
+    lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
     said += f"; {so_many}" + (f"; a CPU loses {plain(lost, 2)} % of its time" if lost > GAPS_PCT else "")
     if reach <= TRUSTED_FLOOR_PCT and share <= 0.2 and lost <= GAPS_PCT:
         return Verdict(
@@ -81,7 +81,6 @@ def counted(number: int, word: str) -> str:
 def trust_table(analysis: Analysis) -> Table:
     """The facts behind the verdict."""
     run, plan, machine = analysis.run, analysis.run["plan"], analysis.machine
-    rows = analysis.rows
     facts: list[tuple[str, str]] = [
         ("complete rounds", f"{analysis.rounds} of {analysis.planned_rounds} planned; each is a fresh process")
     ]
@@ -117,12 +116,12 @@ def trust_table(analysis: Analysis) -> Table:
                 ),
             )
         )
-        measured = rows[rows["ns"].notna()]
-        flagged = sum(bool(set(flags) - {"once"}) for flags in measured["flags"])
+        measured = analysis.measured()
+        flagged = sum(bool(set(row.flags) - {"once"}) for row in measured)
         facts.append(("rows with a remark", f"{flagged} of {len(measured)}"))
     facts.append(("pinning", f"{run['launcher']}, CPU {', '.join(map(str, plan['cpus']))}"))
     facts.append(("virtualisation", virtual(machine.get("hypervisor"))))
-    missing = int(rows["reason"].notna().sum())
+    missing = sum(row.reason is not None for row in analysis.rows)
     facts.append(
         (
             "not measurable here",
@@ -139,30 +138,17 @@ MOST_CPUS_NAMED = 8
 
 def _gaps(analysis: Analysis) -> str:
     """Share of time lost on each CPU; of many CPUs only the best and the worst."""
-    lost = [
-        (row["cpus"][0], row["metrics"]["lost_pct"])
-        for row in records(analysis.kernel("noise/gaps"))
-        if "lost_pct" in row["metrics"]
-    ]
+    lost = lost_pct(analysis)
     if not lost:
         return "not measured: no noise/gaps in this run"
     if len(lost) <= MOST_CPUS_NAMED:
-        return "; ".join(f"CPU {cpu}: {_with_percent(item)}" for cpu, item in lost)
-    lost.sort(key=lambda pair: float(pair[1]["value"]))
-    middle = lost[len(lost) // 2][1]["value"]
+        return "; ".join(f"CPU {cpu}: {item.text('%')}" for cpu, item in lost)
+    lost.sort(key=lambda pair: pair[1].value)
+    middle = lost[len(lost) // 2][1].value
     return (
-        f"{len(lost)} CPUs: least on CPU {lost[0][0]}, {_with_percent(lost[0][1])}; half of them at most "
-        f"{plain(middle, 2)} %; most on CPU {lost[-1][0]}, {_with_percent(lost[-1][1])}"
+        f"{len(lost)} CPUs: least on CPU {lost[0][0]}, {lost[0][1].text('%')}; half of them at most "
+        f"{plain(middle, 2)} %; most on CPU {lost[-1][0]}, {lost[-1][1].text('%')}"
     )
-
-
-def _lost_pct(analysis: Analysis) -> list[float]:
-    rows = analysis.kernel("noise/gaps")["metrics"]
-    return [float(metrics["lost_pct"]["value"]) for metrics in rows if "lost_pct" in metrics]
-
-
-def _with_percent(item: Mapping[str, float]) -> str:
-    return with_bounds(item["value"], item["low"], item["high"], "%")
 
 
 def virtual(value: object) -> str:
@@ -177,12 +163,10 @@ def virtual(value: object) -> str:
 
 def unmeasurable(analysis: Analysis, topic: str | None = None) -> Table | None:
     """Cases without a figure, by reason: of one topic, or of the whole run; None where there are none."""
-    rows = analysis.rows[analysis.rows["reason"].notna()] if analysis.rounds else analysis.rows[:0]
-    if topic is not None:
-        rows = rows[rows["kernel"].str.partition("/")[0] == topic] if len(rows) else rows
     by_reason: dict[str, list[str]] = {}
-    for row in records(rows):
-        by_reason.setdefault(row["reason"], []).append(row["case"])
+    for row in analysis.rows if analysis.rounds else ():
+        if row.reason is not None and topic in (None, row.topic):
+            by_reason.setdefault(row.reason, []).append(row.case)
     cells = [(reason, str(len(cases)), ", ".join(cases)) for reason, cases in by_reason.items()]
     caption = f"What could not be measured here{f' of the topic {topic}' if topic else ''}, and why"
     return table(caption, ("reason", "rows", "cases"), cells) if cells else None
@@ -191,7 +175,7 @@ def unmeasurable(analysis: Analysis, topic: str | None = None) -> Table | None:
 def twins_table(analysis: Analysis) -> Table | None:
     """The same code under two names: how far the two differ; None where the run has no such pair."""
     cells = [
-        (twin.original, with_bounds(*twin.effect_pct[:3], "%"), str(twin.effect_pct.n))
+        (twin.original, twin.effect_pct.text("%"), str(twin.effect_pct.n))
         for twin in analysis.twins
         if twin.effect_pct.n
     ]

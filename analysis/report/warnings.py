@@ -6,7 +6,7 @@ A warning never changes a figure. Its ``kind`` is also the flag of the rows that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +14,7 @@ from fencepost.analysis.runs.clock import core_clock_of_rounds
 from fencepost.analysis.runs.estimate import NOISY_SHARE, Analysis
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.numbers import count, plain
+from fencepost.analysis.topics.noise.measures import lost_pct
 
 NOISE_FLOOR_PCT = 1.0
 
@@ -186,15 +187,14 @@ _ROW_WARNINGS: dict[Kind, _Worded] = {
 
 
 def _of_rows(analysis: Analysis) -> Iterator[RunWarning]:
-    rows = analysis.rows
     for kind, words in _ROW_WARNINGS.items():
-        cases = tuple(case for case, flags in zip(rows["case"], rows["flags"], strict=True) if kind in flags)
+        cases = tuple(row.case for row in analysis.rows if kind in row.flags)
         if cases:
             yield RunWarning(kind, *words(analysis, len(cases)), cases)
 
 
 def _most(analysis: Analysis, kind: str) -> float:
-    return float(analysis.rows.loc[[kind in flags for flags in analysis.rows["flags"]], "disturbed_pct"].max())
+    return max(row.disturbed_pct for row in analysis.rows if kind in row.flags)
 
 
 def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
@@ -222,7 +222,7 @@ def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
             "Noise or regimes of this machine that medians over rounds do not remove.",
             f"Believe no difference below {plain(floor, 2)} % between rows of this run; repeat on a quieter machine.",
         )
-    lost = _lost(analysis)
+    lost = [item.value for _, item in lost_pct(analysis)]
     if lost and max(lost) > LOST_PCT:
         yield RunWarning(
             Kind.GAPS,
@@ -267,8 +267,3 @@ def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
             "This architecture has none, or the kernel does not let user code read it.",
             "Windows are as long as elsewhere, but each reading costs more.",
         )
-
-
-def _lost(analysis: Analysis) -> Sequence[float]:
-    metrics = [row for row in analysis.kernel("noise/gaps")["metrics"] if "lost_pct" in row]
-    return [float(row["lost_pct"]["value"]) for row in metrics]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fencepost.analysis.text.numbers import size_bytes
 
@@ -11,7 +10,7 @@ SMALLEST_LEVEL_BYTES = 16 << 10
 """A chase in a ring of this size stays in the first-level cache of any machine."""
 
 
-def is_control(kernel: str, parameters: Mapping[str, Any]) -> bool:
+def is_control(kernel: str, parameters: Mapping[str, object]) -> bool:
     """Whether a row shows the machine and nothing else: one chain of dependent arithmetic, the core's clock, or a chase
     in the first-level cache.
 

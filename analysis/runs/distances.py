@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fencepost.analysis.runs.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import core_hz
 from fencepost.analysis.stats.interval import Floats, Interval, interval_of
 
 _AT_K = re.compile(r"k(\d+)_(?:.*_)?(ticks|ns)")
@@ -39,10 +40,7 @@ def at_distances(analysis: Analysis, case: str) -> AtDistance | None:
     raw = np.array([[metrics.get(name, math.nan) for name in names] for metrics in rows["metrics"]], float)
     in_ticks = np.array([name.endswith("_ticks") for name in names])
     ns = np.where(in_ticks, raw / tick_hz[:, None] * 1e9, raw)
-    ratio = rows["chain_ratio"].to_numpy(float)
-    believable = np.abs(ratio / CHAIN_RATIO - 1) <= CHAIN_TOLERANCE
-    core = np.where(believable, rows["core_hz"].to_numpy(float), math.nan)
-    return AtDistance(np.array([_distance(name) for name in names], float), ns, core, tick_hz)
+    return AtDistance(np.array([_distance(name) for name in names], float), ns, core_hz(rows), tick_hz)
 
 
 def is_distance(name: str) -> bool:

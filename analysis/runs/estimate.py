@@ -20,20 +20,22 @@ import pandas as pd
 
 from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
-from fencepost.analysis.runs.row import counted
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, Interval, interval_of, median
+from fencepost.analysis.runs.row import Metric, Row, counted, frame_of
+from fencepost.analysis.stats.clock import believable_clock
+from fencepost.analysis.stats.interval import (
+    FEWEST_PROCESSES,
+    UNKNOWN,
+    Floats,
+    Interval,
+    interval_of,
+    median,
+    without_bounds,
+)
 from fencepost.analysis.stats.modes import find_modes
 from fencepost.bench import schema
 
 NOISY_SHARE = 0.20
 """A larger share of disturbed batches marks a row as noisy."""
-
-
-CHAIN_RATIO = 3.0
-
-
-CHAIN_TOLERANCE = 0.05
-"""Cycles are believed where a dependent imul (3 cycles) takes 3.0 +- 5 % of a dependent add (1 cycle)."""
 
 
 ENGINE_METRICS: tuple[dict[str, str], ...] = (
@@ -66,7 +68,7 @@ class Analysis:
     """A run with everything that is derived from it. `rows`: see `estimate_cases`."""
 
     reduced: Reduced
-    rows: pd.DataFrame
+    rows: tuple[Row, ...]
     twins: list[Twin]
 
     @property
@@ -120,9 +122,26 @@ class Analysis:
         ends = [abs(end) for twin in self.twins for end in twin.effect_pct[1:3] if not math.isnan(end)]
         return max(ends, default=math.nan)
 
-    def kernel(self, *names: str) -> pd.DataFrame:
-        """Rows of these kernels without twins."""
-        return self.rows[self.rows["kernel"].isin(names) & self.rows["twin_of"].isna()]
+    def kernel(self, *names: str) -> tuple[Row, ...]:
+        """Rows of these kernels without twins, measured or not."""
+        return tuple(row for row in self.rows if row.kernel in names and row.twin_of is None)
+
+    def measured(self, *kernels: str) -> tuple[Row, ...]:
+        """Rows of these kernels that have a time, without twins; of all kernels, with twins, where none is named."""
+        return tuple(row for row in (self.kernel(*kernels) if kernels else self.rows) if row.measured)
+
+    def topic(self, name: str) -> tuple[Row, ...]:
+        """Rows of a topic, twins and unmeasured ones among them."""
+        return tuple(row for row in self.rows if row.topic == name)
+
+    @functools.cached_property
+    def by_case(self) -> dict[str, Row]:
+        """Rows by case."""
+        return {row.case: row for row in self.rows}
+
+    def as_frame(self) -> pd.DataFrame:
+        """All rows as a frame, for notebooks: one row a case, see `fencepost.analysis.runs.row.COLUMNS`."""
+        return frame_of(self.rows)
 
 
 def analyse(folder: Path | str) -> Analysis:
@@ -179,51 +198,9 @@ def noise_floor(reduced: Reduced) -> list[Twin]:
     return twins
 
 
-ROW_COLUMNS = (
-    "case",
-    "kernel",
-    "parameters",
-    "cpus",
-    "relation",
-    "unit",
-    "summary",
-    "kind",
-    "once",
-    "twin_of",
-    "paired",
-    "reason",
-    "ns",
-    "ns_low",
-    "ns_high",
-    "coverage",
-    "cycles",
-    "cycles_low",
-    "cycles_high",
-    "floor_ns",
-    "core_hz",
-    "rounds",
-    "batches",
-    "disturbed_pct",
-    "resolution_ns",
-    "flags",
-    "modes",
-    "metrics",
-    "counts",
-    "quantiles",
-)
-
-
-def estimate_cases(reduced: Reduced) -> pd.DataFrame:
-    """One row a case of the plan, in the plan's order, and one for each that could not be measured (``reason`` says
-    why).
-
-    Columns: those of `ROW_COLUMNS`. ``ns``, ``ns_low``, ``ns_high``: median over processes and its interval; NaN bounds
-    where fewer than six processes or several modes (``modes``, list of `Mode`). ``cycles``: by the core clock that each
-    process measured beside the case, only where its chains read 3.0 +- 5 %. ``floor_ns``: the smallest batch.
-    ``metrics``: name to dict of value, low, high, unit, summary and, for ticks, the same in ns. ``counts``: name to
-    `Counted`; a case of the kind ``counts`` has no time. ``quantiles``: of event
-    kernels, see `pooled_quantiles`. ``paired``: the time is an operation less its control; it may be negative and has
-    no floor. ``flags``: sorted names, see `fencepost.analysis.report.warnings`.
+def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:
+    """One row a case of the plan, in the plan's order, and one for each that could not be measured (its ``reason``
+    says why).
     """
     plan = reduced.run["plan"]
     frame = reduced.processes
@@ -242,47 +219,26 @@ def estimate_cases(reduced: Reduced) -> pd.DataFrame:
         )
         for case in plan["cases"]
     ]
-    for item in plan["unmeasurable"]:
-        described = {name: item.get(name) for name in ("case", "kernel", "parameters", "cpus", "unit", "reason")}
-        nothing: dict[str, Any] = {"flags": ["not_measurable"], "modes": [], "metrics": {}, "counts": {}}
-        rows.append(_EMPTY_ROW | nothing | described)
-    frame = pd.DataFrame(rows, columns=list(ROW_COLUMNS))
-    for name in _NAMES_OR_NONE:  # pandas would turn None into NaN
-        frame[name] = pd.Series([row[name] for row in rows], dtype=object)
-    return frame
+    rows += [_described(item, reason=item["reason"], flags=("not_measurable",)) for item in plan["unmeasurable"]]
+    return tuple(rows)
 
 
-_NAMES_OR_NONE = ("reason", "relation", "twin_of", "quantiles")
-
-
-_NUMBERS = (
-    "ns",
-    "ns_low",
-    "ns_high",
-    "coverage",
-    "cycles",
-    "cycles_low",
-    "cycles_high",
-    "floor_ns",
-    "core_hz",
-    "disturbed_pct",
-    "resolution_ns",
-)
-
-
-_EMPTY_ROW: dict[str, Any] = {
-    **dict.fromkeys(_NUMBERS, math.nan),
-    "rounds": 0,
-    "batches": 0,
-    "relation": None,
-    "summary": "",
-    "kind": "loop",
-    "once": False,
-    "twin_of": None,
-    "paired": False,
-    "reason": None,
-    "quantiles": None,
-}
+def _described(case: Mapping[str, Any], **more: Any) -> Row:
+    """What the plan says of a case."""
+    return Row(
+        case["case"],
+        case["kernel"],
+        case["parameters"],
+        tuple(case["cpus"]),
+        case["unit"],
+        case.get("relation"),
+        case.get("summary") or "",
+        case.get("kind", "loop"),
+        case.get("once", False),
+        case.get("twin_of"),
+        bool(case.get("paired")),
+        **more,
+    )
 
 
 def _estimate_case(
@@ -291,113 +247,93 @@ def _estimate_case(
     where: npt.NDArray[np.int64],
     rounds: int,
     histogram: Histogram | None,
-) -> dict[str, Any]:
-    row = _EMPTY_ROW | {"flags": [], "modes": [], "metrics": {}}
-    row |= {
-        name: case.get(name)
-        for name in ("case", "kernel", "parameters", "cpus", "relation", "unit", "kind", "once", "twin_of")
-    }
-    row["summary"] = case.get("summary") or ""
-    row["paired"] = bool(case.get("paired"))
-    row["counts"] = counted(case.get("counts") or [], columns["counts"][where])
+) -> Row:
+    """The row of a case from its places `where` in the `columns` of the processes."""
+    described = functools.partial(_described, case, counts=counted(case.get("counts") or [], columns["counts"][where]))
+    expected = min(rounds, 1) if case["once"] else rounds
     status = columns["status"][where]
     failed = status == "failed"
     good = where[status == "ok"]
-    expected = min(rounds, 1) if case["once"] else rounds
     if failed.any():
         # A kernel that did its work wrongly once may have done so unseen in other processes: none of its figures is
         # published.
         reason = columns["reason"][where[failed]][0]
-        return row | {"reason": f"failed in {int(failed.sum())} of {len(where)} rounds: {reason}", "flags": ["failed"]}
+        words = f"failed in {int(failed.sum())} of {len(where)} rounds: {reason}"
+        return described(reason=words, flags=("failed",))
     if not len(good):
         if len(where):
-            return row | {"reason": str(columns["reason"][where[0]]), "flags": ["not_measurable"]}
-        return row | {"reason": "no complete round holds this case", "flags": ["not_measured"]}
+            return described(reason=str(columns["reason"][where[0]]), flags=("not_measurable",))
+        return described(reason="no complete round holds this case", flags=("not_measured",))
     if case["kind"] == "counts":
         lacking = {"incomplete": len(good) < expected, "once": bool(case["once"])}
-        return row | {"rounds": len(good), "flags": sorted(name for name, found in lacking.items() if found)}
-    ns = columns["ns"][good].astype(float)
+        return described(rounds=len(good), flags=tuple(sorted(name for name, found in lacking.items() if found)))
+    ns, core = (columns[name][good].astype(float) for name in ("ns", "core_hz"))
     resolution = median(columns["resolution_ns"][good].astype(float))
     modes = find_modes(ns, resolution)
     # An event is shown as it was read, with its quantiles; only a time per operation claims to be finer than a reading.
     steps = np.zeros(len(ns)) if case["kind"] == "events" else columns["resolution_ns"][good].astype(float)
-    central = interval_of(ns, steps=steps)
-    flags = set()
-    core, ratio = columns["core_hz"][good].astype(float), columns["chain_ratio"][good].astype(float)
-    believable = np.abs(ratio / CHAIN_RATIO - 1) <= CHAIN_TOLERANCE
-    timed = believable & np.isfinite(core)
-    cycles_values = (ns * core / 1e9)[timed]
-    cycles = interval_of(cycles_values, steps=(steps * core / 1e9)[timed])
-    # Less than half of the processes is no longer a median over processes, but over those that happened to suit.
-    if len(cycles_values) * 2 <= len(ns):
-        cycles = interval_of(np.empty(0))
-        flags.add("no_cycles")
-    cycles_bounds = (
-        (math.nan, math.nan)
-        if find_modes(cycles_values, resolution * median(core) / 1e9)
-        else (cycles.low, cycles.high)
-    )
+    time = interval_of(ns, steps=steps)
+    believable = believable_clock(columns["chain_ratio"][good].astype(float)) & np.isfinite(core)
+    cycles, known = _cycles(ns[believable], steps[believable], core[believable], len(ns), resolution * median(core))
     batches = columns["batches"][good].astype(float)
     disturbed = (
         float(np.average(columns["disturbed"][good].astype(float), weights=batches)) if batches.sum() else math.nan
     )
-    bounds = (math.nan, math.nan) if modes else (central.low, central.high)
-    checks = {
+    flags = {
+        "no_cycles": not known,
         "noisy": disturbed > NOISY_SHARE,
         "migrated": bool((columns["migrated"][good] > 0).any()),
-        "low_overlap": float(np.mean(columns["low_overlap"][good])) > NOISY_SHARE,
-        "hand_over_drift": float(np.mean(columns["hand_over_drift"][good])) > NOISY_SHARE,
-        "short": float(np.mean(columns["short"][good])) > NOISY_SHARE,
+        **{
+            name: float(np.mean(columns[name][good])) > NOISY_SHARE
+            for name in ("low_overlap", "hand_over_drift", "short")
+        },
         "modes": bool(modes),
         "few_rounds": len(good) < FEWEST_PROCESSES and not case["once"],
         "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(good) >= FEWEST_PROCESSES,
         "incomplete": len(good) < expected,
         "once": bool(case["once"]),
     }
-    flags |= {name for name, found in checks.items() if found}
-    return row | {
-        "ns": central.value,
-        "ns_low": bounds[0],
-        "ns_high": bounds[1],
-        "coverage": math.nan if modes or not central.coverage else central.coverage,
-        "cycles": cycles.value,
-        "cycles_low": cycles_bounds[0],
-        "cycles_high": cycles_bounds[1],
+    return described(
+        time=without_bounds(time) if modes else time,
+        cycles=cycles,
         # The smallest difference of all is no cost that was ever seen.
-        "floor_ns": math.nan if row["paired"] else float(np.min(columns["floor_ns"][good])),
-        "core_hz": median(core),
-        "rounds": len(good),
-        "batches": int(batches.sum()),
-        "disturbed_pct": disturbed * 100,
-        "resolution_ns": resolution,
-        "flags": sorted(flags),
-        "modes": modes,
-        "metrics": _metrics(
-            case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float)
-        ),
-        "quantiles": pooled_quantiles(histogram) if histogram is not None else None,
-    }
+        floor_ns=math.nan if case.get("paired") else float(np.min(columns["floor_ns"][good])),
+        core_hz=median(core),
+        rounds=len(good),
+        batches=int(batches.sum()),
+        disturbed_pct=disturbed * 100,
+        resolution_ns=resolution,
+        flags=tuple(sorted(name for name, found in flags.items() if found)),
+        modes=tuple(modes),
+        metrics=_metrics(case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float)),
+        quantiles=pooled_quantiles(histogram) if histogram is not None else {},
+    )
+
+
+def _cycles(ns: Floats, steps: Floats, core_hz: Floats, processes: int, step_hz: float) -> tuple[Interval, bool]:
+    """Cycles of the processes whose core clock is known, and whether these are more than half of all `processes`."""
+    # Less than half of the processes is no longer a median over processes, but over those that happened to suit.
+    if len(ns) * 2 <= processes:
+        return UNKNOWN, False
+    values = ns * core_hz / 1e9
+    found = interval_of(values, steps=steps * core_hz / 1e9)
+    return (without_bounds(found) if find_modes(values, step_hz / 1e9) else found), True
 
 
 def _metrics(
-    described: Sequence[Mapping[str, Any]], values: Sequence[Mapping[str, float]], tick_hz: Floats
-) -> dict[str, dict[str, Any]]:
+    described: Sequence[Mapping[str, str]], values: Sequence[Mapping[str, float]], tick_hz: Floats
+) -> dict[str, Metric]:
     about = {item["name"]: item for item in (*described, *ENGINE_METRICS)}
     names = [*about, *sorted({name for process in values for name in process} - set(about))]
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Metric] = {}
     for name in names:
         series = np.array([process.get(name, math.nan) for process in values], float)
         known = np.isfinite(series)
         if not known.any():
             continue
-        interval = interval_of(series[known])
         words = about.get(name, {})
-        entry: dict[str, Any] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
-        entry |= {"unit": words.get("unit", ""), "summary": words.get("summary", "")}
-        if name.endswith("_ticks"):
-            ns = interval_of(series[known] / tick_hz[known] * 1e9)
-            entry |= {"ns": ns.value, "ns_low": ns.low, "ns_high": ns.high}
-        found[name] = entry
+        ns = interval_of(series[known] / tick_hz[known] * 1e9) if name.endswith("_ticks") else None
+        found[name] = Metric(interval_of(series[known]), words.get("unit", ""), words.get("summary", ""), ns)
     return found
 
 
@@ -437,6 +373,6 @@ _NARROW = (
 
 def _narrow(folder: Path) -> pd.DataFrame:
     analysis = analyse(folder)
-    frame = analysis.rows.assign(run=analysis.run["id"], noise_floor_pct=analysis.noise_floor_pct)
+    frame = analysis.as_frame().assign(run=analysis.run["id"], noise_floor_pct=analysis.noise_floor_pct)
     narrow: pd.DataFrame = frame[list(_NARROW)]
     return narrow

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fencepost.analysis.runs.estimate import CHAIN_RATIO, CHAIN_TOLERANCE, Analysis
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.clock import believable_clock
 from fencepost.analysis.stats.interval import Floats, Interval, pooled, quotient
 
 
@@ -45,12 +45,12 @@ def known_values(processes: Sequence[Mapping[str, float]], metric: str) -> Float
 
 @dataclass(frozen=True)
 class Grid:
-    """Measured cases of a kernel: `rows` as `records` gives them, `ns` and `cycles` of shape (rounds, rows); NaN where
+    """Measured cases of a kernel: `rows`, and `ns` and `cycles` of shape (rounds, rows); NaN where
     a round lacks a case, and in `cycles` where its core clock is not to be believed. `steps`: by how many ns each of
     `ns` may be off for the steps of the tick counter (`fencepost.analysis.stats.resolution`), 0 of event kernels.
     """
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
     ns: Floats
     cycles: Floats
     steps: Floats
@@ -58,7 +58,7 @@ class Grid:
     def find(self, **wanted: object) -> int | None:
         """Place of the first row whose parameters have these values."""
         for place, row in enumerate(self.rows):
-            if all(str(row["parameters"].get(name)) == str(value) for name, value in wanted.items()):
+            if row.has(**wanted):
                 return place
         return None
 
@@ -82,7 +82,7 @@ class Grid:
     @property
     def in_cycles(self) -> bool:
         """Whether every row has cycles that more than half of its processes vouch for."""
-        return bool(self.rows) and all(math.isfinite(row["cycles"]) for row in self.rows)
+        return bool(self.rows) and all(row.cycles.known for row in self.rows)
 
     @property
     def unit(self) -> str:
@@ -94,17 +94,20 @@ class Grid:
         """`cycles` or `ns`, whichever `unit` says."""
         return self.cycles if self.in_cycles else self.ns
 
+    def interval(self, place: int) -> Interval:
+        """Value and bounds of a row in `unit`, as the table of all rows has them."""
+        row = self.rows[place]
+        return row.cycles if self.in_cycles else row.time
+
     def bounds(self, place: int) -> tuple[float, float, float]:
         """Value and bounds of a row in `unit`, as the table of all rows has them."""
-        row, unit = self.rows[place], self.unit
-        return row[unit], row[f"{unit}_low"], row[f"{unit}_high"]
+        return self.interval(place)[:3]
 
 
 def grid(analysis: Analysis, kernel: str) -> Grid:
     """All measured cases of a kernel, without twins."""
-    rows = analysis.kernel(kernel)
-    found = records(rows[rows["ns"].notna()])
-    places = {row["case"]: place for place, row in enumerate(found)}
+    found = analysis.measured(kernel)
+    places = {row.case: place for place, row in enumerate(found)}
     good = processes_of(analysis, list(places))
     rounds = {number: place for place, number in enumerate(sorted(set(good["round"])))}
     shape = (len(rounds), len(found))
@@ -115,7 +118,7 @@ def grid(analysis: Analysis, kernel: str) -> Grid:
         ns[i, j] = good["ns"].to_numpy(float)
         cycles[i, j] = ns[i, j] * core_hz(good) / 1e9
         steps[i, j] = good["resolution_ns"].to_numpy(float)
-    steps[:, [row["kind"] == "events" for row in found]] = 0
+    steps[:, [row.kind == "events" for row in found]] = 0
     return Grid(found, ns, cycles, steps)
 
 
@@ -127,6 +130,5 @@ def processes_of(analysis: Analysis, cases: Sequence[str]) -> pd.DataFrame:
 
 def core_hz(rows: pd.DataFrame) -> Floats:
     """The core clock beside each process's case, shape (processes,); NaN where its chains do not read 3.0 +- 5 %."""
-    ratio = rows["chain_ratio"].to_numpy(float)
-    believable = np.abs(ratio / CHAIN_RATIO - 1) <= CHAIN_TOLERANCE
+    believable = believable_clock(rows["chain_ratio"].to_numpy(float))
     return np.where(believable, rows["core_hz"].to_numpy(float), math.nan)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import special
 
 from fencepost.analysis.stats.resolution import ordered_bounds
+from fencepost.analysis.text.numbers import ns_with_bounds, with_bounds
 
 
 def column_medians(values: Floats) -> Floats:
@@ -45,6 +46,28 @@ class Interval(NamedTuple):
     high: float
     coverage: float
     n: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value."""
+        return not math.isnan(self.value)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there are bounds."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def over(self, divisor: float) -> Interval:
+        """In a unit that is `divisor` times as large."""
+        return self._replace(value=self.value / divisor, low=self.low / divisor, high=self.high / divisor)
+
+    def text(self, unit: str = "") -> str:
+        """``3.004 [3.001, 3.010] unit``, without the brackets where there is no interval."""
+        return with_bounds(self.value, self.low, self.high, unit)
+
+    def ns_text(self) -> str:
+        """An interval in ns, in the unit that suits it: ``12.03 ns [12.01, 12.05]``."""
+        return ns_with_bounds(self.value, self.low, self.high)
 
 
 @functools.cache
@@ -149,6 +172,11 @@ def quotient(above: Floats, below: Floats, above_steps: Floats, below_steps: Flo
     off = (above_steps + np.abs(ratio) * below_steps) / np.where(least > 0, least, math.nan)
     found = pooled(ratio, np.where(least > 0, off, math.inf))
     return found if math.isfinite(found.high - found.low) else found._replace(low=math.nan, high=math.nan)
+
+
+def without_bounds(interval: Interval) -> Interval:
+    """The median alone."""
+    return interval._replace(low=math.nan, high=math.nan, coverage=0.0)
 
 
 def scaled(interval: Interval, factor: float) -> Interval:

@@ -93,10 +93,10 @@ def verdicts(analysis: Analysis) -> list[tuple[Claim, Verdict]]:
 def _missing(analysis: Analysis, item: Claim) -> Verdict | None:
     for kernel in item.kernels:
         rows = analysis.kernel(kernel)
-        if not len(rows):
+        if not rows:
             return Verdict(
                 Outcome.NOT_MEASURABLE, "", f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`."
             )
-        if rows["ns"].isna().all():
-            return Verdict(Outcome.NOT_MEASURABLE, "", f"{kernel}: {rows['reason'].iloc[0]}.")
+        if not any(row.measured for row in rows):
+            return Verdict(Outcome.NOT_MEASURABLE, "", f"{kernel}: {rows[0].reason}.")
     return None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fencepost.analysis.draw.figure import Figure, Series, Span
 from fencepost.analysis.draw.lines import stacked
 from fencepost.analysis.runs.paired import Grid
-from fencepost.analysis.runs.row import bounds, value_of
+from fencepost.analysis.runs.row import Row, bounds
 from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, pooled
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics import crowds as sharing
 
@@ -35,7 +34,7 @@ class Crowd:
     low: Floats
     high: Floats
     fairness: Floats
-    rows: list[Mapping[str, Any]]
+    rows: list[Row]
     places: list[int]
 
 
@@ -43,18 +42,18 @@ def crowds(table: Grid, by: str, **wanted: object) -> list[Crowd]:
     """Rows with these values by number of threads, one line a value of the parameter `by`."""
     found: dict[str, list[int]] = {}
     for place, row in enumerate(table.rows):
-        if all(str(row["parameters"].get(name)) == str(value) for name, value in wanted.items()):
-            found.setdefault(str(row["parameters"].get(by)), []).append(place)
+        if row.has(**wanted):
+            found.setdefault(str(row.parameter(by)), []).append(place)
     result = []
     for name, places in found.items():
-        places.sort(key=lambda place: len(table.rows[place]["cpus"]))
+        places.sort(key=lambda place: len(table.rows[place].cpus))
         rows = [table.rows[place] for place in places]
         result.append(
             Crowd(
                 name,
-                np.array([len(row["cpus"]) for row in rows], float),
+                np.array([len(row.cpus) for row in rows], float),
                 *bounds(rows),
-                np.array([1.0 if len(row["cpus"]) == 1 else value_of(row, "fairness")[0] for row in rows]),
+                np.array([1.0 if row.alone else row.metric("fairness").value for row in rows]),
                 rows,
                 places,
             )
@@ -64,7 +63,7 @@ def crowds(table: Grid, by: str, **wanted: object) -> list[Crowd]:
 
 def on_own_cpus(crowd: Crowd) -> list[int]:
     """Indices of the points at which each thread has a CPU of its own."""
-    return [i for i, row in enumerate(crowd.rows) if row["relation"] != OVERSUBSCRIBED]
+    return [i for i, row in enumerate(crowd.rows) if row.relation != OVERSUBSCRIBED]
 
 
 def step(table: Grid, crowd: Crowd) -> tuple[int, Interval]:
@@ -106,11 +105,11 @@ def crowd_figure(
     cells = [
         (
             item.name.replace("_", " "),
-            count(item.threads[i]) + (" on fewer CPUs" if row["relation"] == sharing.OVERSUBSCRIBED else ""),
+            count(item.threads[i]) + (" on fewer CPUs" if row.relation == sharing.OVERSUBSCRIBED else ""),
             ns_with_bounds(item.ns[i], item.low[i], item.high[i]),
             plain(item.fairness[i], 3),
-            with_bounds(*value_of(row, "xraw")),
-            *(with_bounds(*value_of(row, metric)) for metric, _ in extra),
+            row.metric("xraw").text(),
+            *(row.metric(metric).text() for metric, _ in extra),
         )
         for item in found
         for i, row in enumerate(item.rows)

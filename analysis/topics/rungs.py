@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
-
-NOTHING = (math.nan, math.nan, math.nan)
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import UNKNOWN, Interval
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One thing and its price: `ns` and `cycles` are value and bounds, NaN where not known."""
+    """One thing and its price: `ns` and `cycles` with their bounds, NaN where not known."""
 
     label: str
     measured_as: str
-    ns: tuple[float, float, float]
-    cycles: tuple[float, float, float] = NOTHING
+    ns: Interval
+    cycles: Interval = UNKNOWN
     modes: int = 0
 
 
 Step = Callable[[Analysis], Rung | None]
-
-
-Row = Mapping[str, Any]
 
 
 Pick = Callable[[Sequence[Row]], Row | None]
@@ -39,8 +33,7 @@ def step(label: str | Callable[[Row], str], kernel: str, pick: Pick, *, cycles: 
     """
 
     def find(analysis: Analysis) -> Rung | None:
-        rows = analysis.kernel(kernel)
-        row = pick(records(rows[rows["ns"].notna()]))
+        row = pick(analysis.measured(kernel))
         return row_rung(label if isinstance(label, str) else label(row), row, cycles=cycles) if row else None
 
     return find
@@ -50,10 +43,10 @@ def row_rung(label: str, row: Row, *, cycles: bool = True) -> Rung:
     """A row as it stands."""
     return Rung(
         label,
-        row["case"],
-        (row["ns"], row["ns_low"], row["ns_high"]),
-        (row["cycles"], row["cycles_low"], row["cycles_high"]) if cycles else NOTHING,
-        len(row["modes"]),
+        row.case,
+        row.time,
+        row.cycles if cycles else UNKNOWN,
+        len(row.modes),
     )
 
 
@@ -61,9 +54,7 @@ def with_values(**wanted: object) -> Pick:
     """The first row whose parameters have these values."""
 
     def pick(rows: Sequence[Row]) -> Row | None:
-        fits = (
-            row for row in rows if all(str(row["parameters"].get(name)) == str(value) for name, value in wanted.items())
-        )
+        fits = (row for row in rows if row.has(**wanted))
         return next(fits, None)
 
     return pick
@@ -72,7 +63,7 @@ def with_values(**wanted: object) -> Pick:
 def alone(**wanted: object) -> Pick:
     """The first row of a single thread whose parameters have these values."""
     pick = with_values(**wanted)
-    return lambda rows: pick([row for row in rows if len(row["cpus"]) == 1])
+    return lambda rows: pick([row for row in rows if row.alone])
 
 
 def first(rows: Sequence[Row]) -> Row | None:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from runs import measure as runtime
@@ -16,7 +15,7 @@ from runs.measure import MACHINE, any_cpu, command, run_record, tiny_plan
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.rows_file import LAYOUT, encode_rows
 from fencepost.bench import runfolder, runner, schema
 from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
@@ -53,8 +52,8 @@ def analysis(folder: Path) -> Analysis:
     return analyse(folder)
 
 
-def row(analysis: Analysis, case: str) -> dict[str, Any]:
-    return next(row for row in records(analysis.rows) if row["case"] == case)
+def row(analysis: Analysis, case: str) -> Row:
+    return analysis.by_case[case]
 
 
 def test_a_case_without_a_time_has_its_counts_and_nothing_else(folder: Path, analysis: Analysis) -> None:
@@ -66,9 +65,9 @@ def test_a_case_without_a_time_has_its_counts_and_nothing_else(folder: Path, ana
     }
     assert entry["histogram"] is None and entry["events"] == 0
     found = row(analysis, ALL)
-    assert found["reason"] is None and found["flags"] == [] and found["rounds"] == 2
-    assert found["ns"] != found["ns"]
-    assert found["counts"]["faults"] == (1024, 1024, True, 2, False, "faults", "minor faults of 1024 pages")
+    assert found.reason is None and found.flags == () and found.rounds == 2
+    assert not found.measured
+    assert found.counts["faults"] == (1024, 1024, True, 2, False, "faults", "minor faults of 1024 pages")
 
 
 def test_a_count_that_is_off_by_one_fails_with_both_numbers(folder: Path, analysis: Analysis) -> None:
@@ -77,19 +76,19 @@ def test_a_count_that_is_off_by_one_fails_with_both_numbers(folder: Path, analys
     assert entry["reason"] == "check failed: count faults: 1023 faults instead of 1024"
     assert entry["counts"]["faults"] == {"found": 1023, "expected": 1024}
     found = row(analysis, ONE_LESS)
-    assert "1023 faults instead of 1024" in found["reason"]
-    assert not found["counts"]["faults"].equal and found["counts"]["other"].equal
+    assert "1023 faults instead of 1024" in str(found.reason)
+    assert not found.counts["faults"].equal and found.counts["other"].equal
 
 
 def test_a_count_that_was_not_taken_fails(analysis: Analysis) -> None:
-    assert "count other was not taken" in row(analysis, HALF)["reason"]
-    assert set(row(analysis, HALF)["counts"]) == {"faults"}
+    assert "count other was not taken" in str(row(analysis, HALF).reason)
+    assert set(row(analysis, HALF).counts) == {"faults"}
 
 
 def test_a_count_stands_beside_a_time(analysis: Analysis) -> None:
     found = row(analysis, BESIDE)
-    assert found["ns"] > 0
-    assert found["counts"]["things"][:3] == (7, 7, True)
+    assert found.time.value > 0
+    assert found.counts["things"][:3] == (7, 7, True)
 
 
 def test_documents_of_other_cases_say_nothing_of_counts(folder: Path, analysis: Analysis) -> None:
@@ -97,7 +96,7 @@ def test_documents_of_other_cases_say_nothing_of_counts(folder: Path, analysis: 
     planned = next(item for item in schema.read_run(folder)["plan"]["cases"] if item["case"] == case)
     assert "counts" not in planned
     assert "counts" not in runfolder.read_round_record(schema.round_file(folder, 1))["cases"][case]
-    assert row(analysis, case)["counts"] == {}
+    assert row(analysis, case).counts == {}
     assert "counts" not in next(item for item in as_json(folder)["rows"] if item["case"] == case)
 
 
@@ -106,7 +105,7 @@ def test_a_reduced_run_keeps_counts(analysis: Analysis, folder: Path, tmp_path: 
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / schema.ROWS_FILE).write_bytes(encode_rows(analysis.reduced))
     again = analyse(tmp_path)
-    assert [item["counts"] for item in records(again.rows)] == [item["counts"] for item in records(analysis.rows)]
+    assert [item.counts for item in again.rows] == [item.counts for item in analysis.rows]
 
 
 def test_a_run_that_counts_nothing_is_reduced_to_the_columns_of_old(tmp_path: Path) -> None:

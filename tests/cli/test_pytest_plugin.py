@@ -94,7 +94,7 @@ def test_interval_cycles_rate_and_machine_are_stored_beside(saved: Saved) -> Non
     (folder,) = (cwd / "runs").iterdir()
     analysis = analyse(folder)
     document = stored(cwd)[0]
-    estimates = {row["case"]: row for row in analysis.rows.to_dict("records")}
+    estimates = {row.case: row.as_dict() for row in analysis.rows}
     for bench in document["benchmarks"]:
         info = bench["extra_info"]
         row = estimates[info["case"]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from runs import measure as runtime
@@ -12,7 +11,7 @@ from runs.measure import MACHINE, any_cpu, run_record, tiny_plan
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.rows_file import encode_rows, read_reduced
 from fencepost.bench import runfolder, runner, schema
 
@@ -33,8 +32,8 @@ def analysis(folder: Path) -> Analysis:
     return analyse(folder)
 
 
-def row(analysis: Analysis, case: str) -> dict[str, Any]:
-    return next(row for row in records(analysis.rows) if row["case"] == case)
+def row(analysis: Analysis, case: str) -> Row:
+    return analysis.by_case[case]
 
 
 @pytest.mark.parametrize(("case", "net"), [(CHEAP, 601), (DEAR, -699)])
@@ -50,24 +49,23 @@ def test_a_round_keeps_differences_of_both_signs(folder: Path, case: str, net: i
 def test_the_row_is_the_difference_and_both_sides_stand_beside_it(analysis: Analysis, case: str, net: int) -> None:
     found = row(analysis, case)
     tick_ns = 1e9 / float(analysis.processes["tick_hz"].median())
-    assert found["paired"]
-    assert found["ns"] == pytest.approx(net * tick_ns, rel=1e-3)
-    assert found["ns_low"] <= found["ns"] <= found["ns_high"]
-    assert found["floor_ns"] != found["floor_ns"], "no smallest batch: a difference is no cost that was seen"
-    metrics = found["metrics"]
-    assert metrics["operation_ticks"]["value"] - metrics["control_ticks"]["value"] == net
-    assert metrics["control_ticks"]["ns"] == pytest.approx((1001 - net) * tick_ns, rel=1e-3)
-    assert found["quantiles"]["min"] == pytest.approx((net - 1) * tick_ns, rel=1e-3)
+    assert found.paired
+    assert found.time.value == pytest.approx(net * tick_ns, rel=1e-3)
+    assert found.time.low <= found.time.value <= found.time.high
+    assert found.floor_ns != found.floor_ns, "no smallest batch: a difference is no cost that was seen"
+    assert found.metric("operation_ticks").value - found.metric("control_ticks").value == net
+    assert found.ns_of("control_ticks").value == pytest.approx((1001 - net) * tick_ns, rel=1e-3)
+    assert found.quantiles["min"] == pytest.approx((net - 1) * tick_ns, rel=1e-3)
 
 
 def test_a_control_that_fails_fails_the_case(analysis: Analysis) -> None:
-    reason = str(row(analysis, f"pair/broken@cpu{any_cpu()}")["reason"])
+    reason = str(row(analysis, f"pair/broken@cpu{any_cpu()}").reason)
     assert "measuring the control failed" in reason
 
 
 def test_other_rows_say_nothing_of_a_control(analysis: Analysis, folder: Path) -> None:
     case = f"good/events@cpu{any_cpu()}"
-    assert not row(analysis, case)["paired"]
+    assert not row(analysis, case).paired
     planned = next(item for item in schema.read_run(folder)["plan"]["cases"] if item["case"] == case)
     assert "paired" not in planned
     entry = runfolder.read_round_record(schema.round_file(folder, 1))["cases"][case]
@@ -79,7 +77,7 @@ def test_a_reduced_run_says_the_same(analysis: Analysis, folder: Path, tmp_path:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / schema.ROWS_FILE).write_bytes(encode_rows(analysis.reduced))
     assert read_reduced(tmp_path).histograms[DEAR].ticks.tolist() == [-700, -699, -698]
-    assert row(analyse(tmp_path), DEAR)["ns"] == row(analysis, DEAR)["ns"]
+    assert row(analyse(tmp_path), DEAR).time == row(analysis, DEAR).time
 
 
 def test_a_negative_figure_reaches_json_html_and_markdown(folder: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.stats.interval import Interval, above, below
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, size, with_bounds
+from fencepost.analysis.text.numbers import count, plain, powers, size
 from fencepost.analysis.topics.branch.figures import NOTES_CYCLES, ground
 from fencepost.analysis.topics.branch.measures import capacity, learning, loaded_penalties, penalties, quotient
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
@@ -36,12 +36,12 @@ def penalty(analysis: Analysis) -> Verdict:
     if not ready.cycles.n:
         return Verdict(
             Outcome.NOT_MEASURABLE,
-            f"{ns_with_bounds(*ready.ns[:3])} with the condition in a register",
+            f"{ready.ns.ns_text()} with the condition in a register",
             "How many cycles that is cannot be said: the core clock beside it is not believable.",
         )
-    figure = f"{with_bounds(*ready.cycles[:3])} cycles with the condition in a register"
+    figure = f"{ready.cycles.text()} cycles with the condition in a register"
     loaded = [item for item in loaded_penalties(analysis) if item.cycles.n]
-    said = ", ".join(f"{with_bounds(*item.cycles[:3])} from {size(item.size)}" for item in loaded)
+    said = ", ".join(f"{item.cycles.text()} from {size(item.size)}" for item in loaded)
     figure += f"; from a buffer: {said}" if loaded else ""
     where = ground(ready.counted) + f" The line fits with R² = {plain(ready.r_squared.value, 5)}."
     if _outside(ready.cycles):
@@ -87,16 +87,16 @@ def unlikely(analysis: Analysis) -> Verdict:
     if not correct.n:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs the hints plain and unlikely on all-false data in one run.")
     none = against_plain("even", "false")
-    figure = f"against no hint: correct ×{with_bounds(*correct[:3])}"
-    figure += f", wrong ×{with_bounds(*wrong[:3])}" if wrong.n else ""
-    figure += f", a hint that says nothing (one half) ×{with_bounds(*none[:3])}" if none.n else ""
+    figure = f"against no hint: correct ×{correct.text()}"
+    figure += f", wrong ×{wrong.text()}" if wrong.n else ""
+    figure += f", a hint that says nothing (one half) ×{none.text()}" if none.n else ""
     said = ""
     likely = against_plain("likely", "true"), against_plain("likely", "false")
     if all(item.n for item in likely):
-        said = f" likely: correct ×{with_bounds(*likely[0][:3])}, wrong ×{with_bounds(*likely[1][:3])}."
+        said = f" likely: correct ×{likely[0].text()}, wrong ×{likely[1].text()}."
     random = against_plain("unlikely", "random")
     if random.n:
-        said += f" On random data ×{with_bounds(*random[:3])}: the hint moves code, it tells the predictor nothing."
+        said += f" On random data ×{random.text()}: the hint moves code, it tells the predictor nothing."
     if below(correct, 1 - SAME):
         cost = " It must be right: a wrong one is slower." if wrong.n and above(wrong, 1 + SAME) else ""
         return Verdict(Outcome.CONFIRMED, figure, f"The rare block is out of the way.{cost}{said}")
@@ -129,11 +129,11 @@ def history(analysis: Analysis) -> Verdict:
     lessons = [item for item in learning(analysis) if item.gain.n]
     if not lessons:
         return Verdict(Outcome.NOT_MEASURABLE, "", "branch/learning holds fewer than two passes.")
-    gains = ", ".join(f"n = {count(item.n)} ×{with_bounds(*item.gain[:3])}" for item in lessons)
+    gains = ", ".join(f"n = {count(item.n)} ×{item.gain.text()}" for item in lessons)
     figure = f"first pass ÷ last pass: {gains}"
     kept = capacity(analysis)
     if kept is not None and kept.knee.n:
-        figure += f"; a repeated pattern is lost at {with_bounds(*kept.knee[:3])} outcomes"
+        figure += f"; a repeated pattern is lost at {kept.knee.text()} outcomes"
     learnt = [item for item in lessons if above(item.gain, LEARNT)]
     if not learnt:
         return Verdict(Outcome.REFUTED, figure, "The last pass over the same outcomes cost about what the first did.")
@@ -171,8 +171,8 @@ def sorted_data(analysis: Analysis) -> Verdict:
     branch, twin = factor("branch"), factor("cmov")
     if not branch.n:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs random and sorted outcomes at 50 % in one run.")
-    figure = f"random ÷ sorted: ×{with_bounds(*branch[:3])} with a jump"
-    figure += f", ×{with_bounds(*twin[:3])} without" if twin.n else ""
+    figure = f"random ÷ sorted: ×{branch.text()} with a jump"
+    figure += f", ×{twin.text()} without" if twin.n else ""
     control = (
         " The branch-free twin on the same bytes does not care, so it is the branch, not the data."
         if twin.n and not (above(twin, 1 + 5 * SAME) or below(twin, 1 - 5 * SAME))

@@ -14,7 +14,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.stats.interval import Interval
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, size, with_bounds
+from fencepost.analysis.text.numbers import count, plain, powers, size, with_bounds
 from fencepost.analysis.text.table import DASH, SPACE, table
 from fencepost.analysis.topics.branch.measures import (
     Penalty,
@@ -35,7 +35,7 @@ NOTES_CYCLES = (10.0, 20.0)
 
 def said_of(interval: Interval) -> str:
     """A number with its interval, a dash where there is none."""
-    return with_bounds(*interval[:3]) if interval.n else DASH
+    return interval.text() if interval.n else DASH
 
 
 def ground(counted: bool) -> str:
@@ -117,7 +117,7 @@ def penalty_figure(analysis: Analysis) -> Figure | None:
         (
             f"slots {item.slots}",
             said_of(item.cycles),
-            ns_with_bounds(*item.ns[:3]),
+            item.ns.ns_text(),
             plain(item.r_squared.value, 5),
             plain(float(np.nanmax(np.abs(item.residual))), 2) + f" {item.unit}",
             "counted by the hardware" if item.counted else "half of the coins",
@@ -161,7 +161,7 @@ def penalty_figure(analysis: Analysis) -> Figure | None:
 
 
 def _price(item: Penalty) -> str:
-    return f"{said_of(item.cycles)} cycles" if item.cycles.n else ns_with_bounds(*item.ns[:3])
+    return f"{said_of(item.cycles)} cycles" if item.cycles.n else item.ns.ns_text()
 
 
 def loaded_figure(analysis: Analysis) -> Figure | None:
@@ -174,12 +174,12 @@ def loaded_figure(analysis: Analysis) -> Figure | None:
     values = np.array([(item.cycles if in_cycles else item.ns)[:3] for item in found])
     sizes = np.array([item.size for item in found])
     series = [Series("from a buffer", sizes, values[:, 0], values[:, 1], values[:, 2])]
-    cells = [(size(item.size), said_of(item.cycles), ns_with_bounds(*item.ns[:3])) for item in found]
+    cells = [(size(item.size), said_of(item.cycles), item.ns.ns_text()) for item in found]
     ready = next((item for item in penalties(analysis) if item.cycles.n or not in_cycles), None)
     if ready is not None:
         price = ready.cycles if in_cycles else ready.ns
         series.append(Series("in a register", sizes[[0, -1]], *(np.full(2, value) for value in price[:3])))
-        cells.insert(0, ("in a register", said_of(ready.cycles), ns_with_bounds(*ready.ns[:3])))
+        cells.insert(0, ("in a register", said_of(ready.cycles), ready.ns.ns_text()))
     ticks = sizes if len(sizes) <= 5 else sizes[:: math.ceil(len(sizes) / 5)]
     return lines(
         "branch-loaded",
@@ -286,8 +286,8 @@ def learning_figure(analysis: Analysis) -> Figure | None:
 def footprint_figure(analysis: Analysis) -> Figure | None:
     """Cost of a jump by the number of different jumps."""
     found = grid(analysis, "branch/footprint")
-    kinds = list(dict.fromkeys(str(row["parameters"].get("kind")) for row in found.rows))
-    jumps = sorted({int(row["parameters"].get("jumps", 0)) for row in found.rows})
+    kinds = list(dict.fromkeys(str(row.parameter("kind")) for row in found.rows))
+    jumps = sorted({int(row.number("jumps")) for row in found.rows})
     if len(jumps) < 2:
         return None
     series, columns = [], {}
@@ -333,8 +333,8 @@ def footprint_figure(analysis: Analysis) -> Figure | None:
 def hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -> Figure | None:
     """Bars of one loop compiled in several ways, by what its data is."""
     found = grid(analysis, kernel)
-    words = list(dict.fromkeys(str(row["parameters"].get(parameter)) for row in found.rows))
-    data = list(dict.fromkeys(str(row["parameters"].get("data")) for row in found.rows))
+    words = list(dict.fromkeys(str(row.parameter(parameter)) for row in found.rows))
+    data = list(dict.fromkeys(str(row.parameter("data")) for row in found.rows))
     if control not in words:
         return None
     groups, cells, said = [], [], []
@@ -369,7 +369,7 @@ def mispredicted(analysis: Analysis) -> Rung | None:
     """The rung of a misprediction, its condition in a register."""
     for item in penalties(analysis):
         if item.ns.n:
-            return Rung("mispredict a branch, its condition in a register", item.case, item.ns[:3], item.cycles[:3])
+            return Rung("mispredict a branch, its condition in a register", item.case, item.ns, item.cycles)
     return None
 
 

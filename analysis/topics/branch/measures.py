@@ -65,10 +65,9 @@ def penalties(analysis: Analysis) -> list[Penalty]:
     is the price of one. The number of mispredictions in a block of k coins is k / 2 whatever the predictor does; where
     the hardware counted them, it is the count.
     """
-    rows = analysis.kernel("branch/penalty")
     found = []
-    for case, parameters in zip(rows["case"], rows["parameters"], strict=True):
-        good = processes_of(analysis, [case])
+    for row in analysis.kernel("branch/penalty"):
+        good = processes_of(analysis, [row.case])
         names = sorted(
             {int(match[1]) for metrics in good["metrics"] for match in map(_BLOCK.fullmatch, metrics) if match}
         )
@@ -86,13 +85,16 @@ def penalties(analysis: Analysis) -> list[Penalty]:
         price = pooled([line[0] for line in lines_cycles])
         unit, y, lines = ("cycles", cycles, lines_cycles) if price.n else ("ns", ns, lines_ns)
         drawn = np.array(
-            [[slope * x + intercept for x in row] for (slope, intercept, _), row in zip(lines, misses, strict=True)]
+            [
+                [slope * x + intercept for x in process]
+                for (slope, intercept, _), process in zip(lines, misses, strict=True)
+            ]
         )
         block, fit, residual = _columns(y), _columns(drawn), _columns(y - drawn)
         found.append(
             Penalty(
-                str(parameters.get("slots", case)),
-                case,
+                row.parameter("slots") or row.case,
+                row.case,
                 unit,
                 counted,
                 coins,
@@ -145,15 +147,13 @@ def loaded_penalties(analysis: Analysis) -> list[LoadedPenalty]:
     table = grid(analysis, "branch/penalty_loaded")
     found = []
     for random, row in enumerate(table.rows):
-        if row["parameters"].get("contents") != "random":
+        if row.parameter("contents") != "random":
             continue
-        size = row["parameters"].get("size")
+        size = row.parameter("size")
         zero = table.find(size=size, contents="zero")
         if zero is None:
             continue
-        counts = [
-            table.rows[place]["metrics"].get("misses_per_branch", {}).get("value", math.nan) for place in (random, zero)
-        ]
+        counts = [table.rows[place].metric("misses_per_branch").value for place in (random, zero)]
         counted = counts[0] - counts[1] > 0.05
         share = counts[0] - counts[1] if counted else 0.5
         found.append(
@@ -187,10 +187,10 @@ def capacity(analysis: Analysis) -> Capacity | None:
     shortest and that of the longest, between measured periods on a logarithmic scale; None with fewer than three.
     """
     table = grid(analysis, "branch/capacity")
-    order = sorted(range(len(table.rows)), key=lambda place: float(table.rows[place]["parameters"].get("period", 0)))
+    order = sorted(range(len(table.rows)), key=lambda place: table.rows[place].number("period"))
     if len(order) < 3:
         return None
-    period = np.array([float(table.rows[place]["parameters"]["period"]) for place in order])
+    period = np.array([table.rows[place].number("period") for place in order])
     values = table.values[:, order]
     cost, low, high = np.array([table.bounds(place) for place in order]).T
     knees = []
@@ -233,10 +233,9 @@ class Learning:
 
 def learning(analysis: Analysis) -> list[Learning]:
     """``branch/learning``, shortest array first."""
-    rows = analysis.kernel("branch/learning")
     found = []
-    for case, parameters in zip(rows["case"], rows["parameters"], strict=True):
-        good = processes_of(analysis, [case])
+    for row in analysis.kernel("branch/learning"):
+        good = processes_of(analysis, [row.case])
         passes = sorted(
             {int(match[1]) for metrics in good["metrics"] for match in map(_PASS.fullmatch, metrics) if match}
         )
@@ -248,7 +247,7 @@ def learning(analysis: Analysis) -> list[Learning]:
         in_cycles = bool(pooled(cycles[:, 0]).n)
         found.append(
             Learning(
-                float(parameters.get("n", math.nan)),
+                row.number("n"),
                 "cycles" if in_cycles else "ns",
                 np.array(passes, float),
                 *_columns(cycles if in_cycles else ns),
@@ -276,9 +275,8 @@ def taken_rates(analysis: Analysis) -> tuple[str, dict[tuple[str, str], TakenRat
     table = grid(analysis, "branch/pattern")
     lines: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for place, row in enumerate(table.rows):
-        parameters = row["parameters"]
-        key = str(parameters.get("pattern")), str(parameters.get("form"))
-        lines.setdefault(key, []).append((float(parameters.get("taken_pct", math.nan)), place))
+        key = str(row.parameter("pattern")), str(row.parameter("form"))
+        lines.setdefault(key, []).append((row.number("taken_pct"), place))
     return table.unit, {key: _taken_rate(table, *key, sorted(line)) for key, line in lines.items()}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from fencepost.analysis.runs.clock import tick_hz
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.text.numbers import nanoseconds, plain, with_bounds
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 from fencepost.analysis.topics.clock.measures import core_clocks, core_series
 
@@ -68,21 +68,16 @@ def turbo(analysis: Analysis) -> Verdict:
 )
 def rdtsc(analysis: Analysis) -> Verdict:
     """Does it count time, asleep or not, and what does reading it cost."""
-    reads = analysis.kernel("clock/read")
-    reads = reads[reads["ns"].notna()]
-    plain_read = reads[[parameters.get("read") == "rdtsc" for parameters in reads["parameters"]]]
-    if not len(plain_read):
+    row = next((row for row in analysis.measured("clock/read") if row.has(read="rdtsc")), None)
+    if row is None:
         return Verdict(
             Outcome.NOT_MEASURABLE, "", f"needs an x86-64 processor, this one is {analysis.machine['arch']}."
         )
-    row = plain_read.iloc[0]
-    figure = f"{ns_with_bounds(row['ns'], row['ns_low'], row['ns_high'])} a reading"
+    figure = f"{row.time.ns_text()} a reading"
     rates = {}
-    for item in analysis.kernel("clock/rate").itertuples():
-        metrics: dict[str, dict[str, float]] = item.metrics  # type: ignore[assignment]
-        parameters: dict[str, str] = item.parameters  # type: ignore[assignment]
-        if "tick_hz" in metrics:
-            rates[str(parameters.get("during"))] = metrics["tick_hz"]["value"]
+    for item in analysis.kernel("clock/rate"):
+        if "tick_hz" in item.metrics:
+            rates[str(item.parameter("during"))] = item.metric("tick_hz").value
     if not {"sleep", "spin"} <= set(rates):
         return Verdict(
             Outcome.DEPENDS,
@@ -109,28 +104,21 @@ def rdtsc(analysis: Analysis) -> Verdict:
 )
 def hrtimer(analysis: Analysis) -> Verdict:
     """How late a thread wakes, against the scheduler's tick that timers had before."""
-    rows = analysis.kernel("clock/wakeup")
-    late: dict[str, list[Any]] = {}
-    for item in rows[rows["ns"].notna()].itertuples():
-        parameters: dict[str, object] = item.parameters  # type: ignore[assignment]
-        late.setdefault(str(parameters.get("policy", item.case)), []).append(item)
-    best = {policy: min(items, key=lambda item: float(item.ns)) for policy, items in late.items()}
+    late: dict[str, list[Row]] = {}
+    for row in analysis.measured("clock/wakeup"):
+        late.setdefault(row.parameter("policy") or row.case, []).append(row)
+    best = {policy: min(rows, key=lambda row: row.time.value) for policy, rows in late.items()}
     step = _coarse_step(analysis)
-    said = ", ".join(
-        f"{policy} {ns_with_bounds(float(item.ns), float(item.ns_low), float(item.ns_high))}"
-        for policy, item in best.items()
-    )
-    fastest = min(best.values(), key=lambda item: float(item.ns))
-    figure = (
-        f"woken {ns_with_bounds(float(fastest.ns), float(fastest.ns_low), float(fastest.ns_high))} after the deadline"
-    )
+    said = ", ".join(f"{policy} {row.time.ns_text()}" for policy, row in best.items())
+    fastest = min((row.time for row in best.values()), key=lambda time: time.value)
+    figure = f"woken {fastest.ns_text()} after the deadline"
     if math.isnan(step):
         return Verdict(
             Outcome.DEPENDS,
             figure,
             f"By policy: {said}. The tick to compare with (clock/resolution of a coarse clock) is not in this run.",
         )
-    worst = max(float(item.ns) for item in best.values())
+    worst = max(row.time.value for row in best.values())
     tail = (
         f"The timer's tick would be {nanoseconds(step, 3)}. Latency is that of waking a thread, not of the "
         "timer: clocks resolve about a ns."
@@ -139,17 +127,13 @@ def hrtimer(analysis: Analysis) -> Verdict:
         return Verdict(
             Outcome.CONFIRMED,
             figure,
-            f"By policy: {said}; {plain(step / worst, 2)} to {plain(step / float(fastest.ns), 2)} times finer. {tail}",
+            f"By policy: {said}; {plain(step / worst, 2)} to {plain(step / fastest.value, 2)} times finer. {tail}",
         )
-    if float(fastest.ns) < step / 4:
+    if fastest.value < step / 4:
         return Verdict(Outcome.DEPENDS, figure, f"It depends on the policy: {said}. {tail}")
     return Verdict(Outcome.REFUTED, figure, f"By policy: {said}. {tail}")
 
 
 def _coarse_step(analysis: Analysis) -> float:
-    rows = analysis.kernel("clock/resolution")
-    for item in rows[rows["ns"].notna()].itertuples():
-        parameters: dict[str, object] = item.parameters  # type: ignore[assignment]
-        if "coarse" in str(parameters.get("clock", "")):
-            return float(str(item.ns))
-    return math.nan
+    coarse = (row for row in analysis.measured("clock/resolution") if "coarse" in (row.parameter("clock") or ""))
+    return next((row.time.value for row in coarse), math.nan)

@@ -11,8 +11,7 @@ from fencepost.analysis.draw.figure import Figure, Point, Series
 from fencepost.analysis.draw.lines import ecdf, lines
 from fencepost.analysis.runs.clock import tick_hz
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
-from fencepost.analysis.text.numbers import bounds, case_label, count, nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.numbers import bounds, case_label, count, nanoseconds, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.clock.measures import BIAS_FROM, bias, core_clocks, core_series
 from fencepost.analysis.topics.rungs import first, step, with_values
@@ -21,21 +20,17 @@ from fencepost.analysis.topics.topic import Topic
 
 def delta_figure(analysis: Analysis) -> Figure | None:
     """ECDF of differences of two readings in a row, one curve a way of reading."""
-    rows = [row for row in records(analysis.kernel("clock/delta")) if row["case"] in analysis.reduced.histograms]
+    rows = [row for row in analysis.kernel("clock/delta") if row.case in analysis.reduced.histograms]
     series, cells = [], []
-    for row in sorted(rows, key=lambda row: row["ns"]):
-        histogram = analysis.reduced.histograms[row["case"]]
+    for row in sorted(rows, key=lambda row: row.time.value):
+        histogram = analysis.reduced.histograms[row.case]
         total = histogram.count.sum()
         # Zero has no place on a logarithmic axis: what is below half a step of the counter is drawn there.
-        least = 0.5 * max(row["resolution_ns"], 0.1)
+        least = 0.5 * max(row.resolution_ns, 0.1)
         x = np.maximum(histogram.ns, least)
-        label = (
-            case_label(row["parameters"])
-            if len(row["parameters"]) != 1
-            else str(next(iter(row["parameters"].values())))
-        )
+        label = case_label(row.parameters) if len(row.parameters) != 1 else str(next(iter(row.parameters.values())))
         series.append(Series(label, x, np.cumsum(histogram.count) / total))
-        quantiles = row["quantiles"]
+        quantiles = row.quantiles
         cells.append(
             (
                 label,
@@ -126,26 +121,26 @@ def states_figure(analysis: Analysis) -> Figure | None:
 
 def cost_figure(analysis: Analysis) -> Figure | None:
     """Forest plot of what each clock costs."""
-    rows = analysis.kernel("clock/call", "clock/read", "clock/python", "clock/null_syscall")
-    rows = rows[rows["ns"].notna() & (rows["ns"] > 0)].sort_values("ns")
-    if not len(rows):
+    measured = analysis.measured("clock/call", "clock/read", "clock/python", "clock/null_syscall")
+    rows = sorted((row for row in measured if row.time.value > 0), key=lambda row: row.time.value)
+    if not rows:
         return None
     kinds = {"clock/read": 0, "clock/call": 1, "clock/python": 2, "clock/null_syscall": 4}
     points, groups, cells = [], [], []
-    for row in records(rows):
-        values = [str(value) for value in row["parameters"].values()]
+    for row in rows:
+        values = [str(value) for value in row.parameters.values()]
         name = {"clock/python": "perf_counter_ns (Python)", "clock/null_syscall": "getppid (no clock at all)"}.get(
-            row["kernel"]
+            row.kernel
         ) or " · ".join(values)
-        group = 3 if "syscall" in values else kinds[row["kernel"]]
-        points.append(Point(name, row["ns"], row["ns_low"], row["ns_high"]))
+        group = 3 if "syscall" in values else kinds[row.kernel]
+        points.append(Point(name, *row.time[:3]))
         groups.append(group)
         cells.append(
             (
                 name,
-                row["kernel"],
-                ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
+                row.kernel,
+                row.time.ns_text(),
+                row.cycles.text(),
             )
         )
     return forest(
@@ -173,11 +168,11 @@ def bias_figure(analysis: Analysis) -> Figure | None:
     cells = [
         (
             item.pair,
-            with_bounds(*item.hidden[:3]),
-            with_bounds(*item.slope_cycles[:3]),
-            with_bounds(*item.slope_ns[:3]),
-            with_bounds(*item.intercept_ns[:3]),
-            with_bounds(*item.intercept_ticks[:3]),
+            item.hidden.text(),
+            item.slope_cycles.text(),
+            item.slope_ns.text(),
+            item.intercept_ns.text(),
+            item.intercept_ticks.text(),
         )
         for item in found
     ]

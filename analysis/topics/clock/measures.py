@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fencepost.analysis.runs.distances import at_distances, interval_of_known
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.curves import line_through
-from fencepost.analysis.stats.interval import Floats, Interval, column_medians, interval_ranks
+from fencepost.analysis.stats.interval import Floats, Interval, column_medians
 
 BIAS_FROM = 24
 """Multiplications from which on every pair of readings has been seen to grow with the work between them."""
@@ -57,8 +55,8 @@ def bias(analysis: Analysis) -> list[Bias]:
     work float out of the window shows none of it, and the line is not one.
     """
     found = []
-    for row in analysis.kernel("clock/bias").itertuples():
-        data = at_distances(analysis, str(row.case))
+    for row in analysis.kernel("clock/bias"):
+        data = at_distances(analysis, row.case)
         if data is None:
             continue
         slopes, intercepts = [], []
@@ -68,10 +66,9 @@ def bias(analysis: Analysis) -> list[Bias]:
             slopes.append(fit[0])
             intercepts.append(fit[1])
         slope, intercept = np.array(slopes), np.array(intercepts)
-        parameters: Mapping[str, Any] = row.parameters  # type: ignore[assignment]
         found.append(
             Bias(
-                str(parameters.get("pair", row.case)),
+                row.parameter("pair") or row.case,
                 data.k,
                 column_medians(data.ns),
                 interval_of_known(slope),
@@ -89,19 +86,18 @@ def core_series(analysis: Analysis) -> list[CoreSeries]:
     found in the median.
     """
     found = []
-    for row in analysis.kernel("clock/core_series").itertuples():
-        series = analysis.reduced.series.get(str(row.case))
+    for row in analysis.kernel("clock/core_series"):
+        series = analysis.reduced.series.get(row.case)
         if series is None or not len(series):
             continue
-        metrics: Mapping[str, Mapping[str, float]] = row.metrics  # type: ignore[assignment]
-        hz = metrics["core_hz"]["value"] if "core_hz" in metrics else float(str(row.core_hz))
+        hz = row.metric("core_hz").value if "core_hz" in row.metrics else row.core_hz
         ns = series["ns"].to_numpy(float)
         known = ns > 0
         if not known.any() or not math.isfinite(hz):
             continue
         found.append(
             CoreSeries(
-                str(row.case),
+                row.case,
                 series["seconds"].to_numpy(float)[known],
                 hz / 1e9 * float(np.median(ns[known])) / ns[known],
             )
@@ -114,16 +110,12 @@ def core_clocks(analysis: Analysis) -> list[CoreClock]:
     else from the chains beside the case.
     """
     found = []
-    for row in analysis.kernel("clock/core", "clock/core_loaded").itertuples():
+    for row in analysis.kernel("clock/core", "clock/core_loaded"):
         if row.reason:
             continue
-        metrics: Mapping[str, Mapping[str, float]] = row.metrics  # type: ignore[assignment]
-        parameters: Mapping[str, Any] = row.parameters  # type: ignore[assignment]
-        label = str(parameters.get("state", "all CPUs busy" if row.kernel == "clock/core_loaded" else "core"))
-        if "core_hz" in metrics:
-            item = metrics["core_hz"]
-            n = int(item["n"])
-            interval = Interval(item["value"] / 1e9, item["low"] / 1e9, item["high"] / 1e9, interval_ranks(n)[1], n)
+        label = row.parameter("state") or ("all CPUs busy" if row.kernel == "clock/core_loaded" else "core")
+        if "core_hz" in row.metrics:
+            interval = row.metric("core_hz").over(1e9)
         else:
             rows = analysis.processes[(analysis.processes["case"] == row.case) & (analysis.processes["status"] == "ok")]
             interval = interval_of_known(rows["core_hz"].to_numpy(float) / 1e9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import above
-from fencepost.analysis.text.numbers import count, with_bounds
+from fencepost.analysis.text.numbers import count
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 from fencepost.analysis.topics.counter import measures
 from fencepost.analysis.topics.counter.measures import counter_points
@@ -25,24 +25,24 @@ def sloppy(analysis: Analysis) -> Verdict:
     team = teams[-1]
     points = [point for point in counter_points(analysis) if point.name.startswith("sloppy") and point.bound > 0]
     figure = (
-        f"{team.threads} threads: threshold {count(team.threshold[0])} costs ×{with_bounds(*team.gain[:3])} what "
+        f"{team.threads} threads: threshold {count(team.threshold[0])} costs ×{team.gain.text()} what "
         "threshold "
         f"{count(team.threshold[-1])} does"
     )
-    figure += f"; knee at a threshold of {with_bounds(*team.knee[:3])}" if team.knee.n else ""
+    figure += f"; knee at a threshold of {team.knee.text()}" if team.knee.n else ""
     if points:
-        worst = max(points, key=lambda point: point.error[0])
+        worst = max(points, key=lambda point: point.error.value)
         figure += (
-            f"; largest error seen {with_bounds(*worst.error)} at {worst.name.replace('sloppy', 'threshold')}, bound "
+            f"; largest error seen {worst.error.text()} at {worst.name.replace('sloppy', 'threshold')}, bound "
             f"{count(worst.bound)}"
         )
-    beyond = [point for point in points if point.error[0] > point.bound]
+    beyond = [point for point in points if point.error.value > point.bound]
     if beyond:
         names = ", ".join(point.name for point in beyond)
         return Verdict(Outcome.REFUTED, figure, f"Readings were off by more than the bound allows: {names}.")
     if not above(team.gain, 1 + 5 * SAME):
         return Verdict(Outcome.REFUTED, figure, "Telling the others less often gained nothing.")
-    if not points or max(point.error[0] for point in points) <= 0:
+    if not points or max(point.error.value for point in points) <= 0:
         return Verdict(Outcome.DEPENDS, figure, "It is cheaper, but no error was seen: readings were few, or lucky.")
     return Verdict(
         Outcome.CONFIRMED, figure, "Increments grow cheaper with the threshold, and readings are further off with it."

@@ -9,8 +9,7 @@ from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
 from fencepost.analysis.draw.lines import front, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.runs.row import value_of
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, with_bounds
+from fencepost.analysis.text.numbers import count, plain, powers
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.counter.measures import counter_points, sloppy
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
@@ -28,18 +27,17 @@ def front_figure(analysis: Analysis) -> Figure | None:
         "counter-front",
         "What exactness costs: an increment against the error of a quick reading",
         f"Counters that one load reads, all threads counting. Nothing is cheaper and as exact as those joined: from "
-        f"{best[0].name} ({plain(best[0].ns[0], 3)} ns, off by up to {count(best[0].error[0])}) to {best[-1].name} "
-        f"({plain(best[-1].ns[0], 3)} ns, off by {count(best[-1].error[0])}). Counters that are read by summing up "
-        "slots "
-        "are exact and as cheap as a private one; their price is the reading.",
+        f"{best[0].name} ({plain(best[0].ns.value, 3)} ns, off by up to {count(best[0].error.value)}) to "
+        f"{best[-1].name} ({plain(best[-1].ns.value, 3)} ns, off by {count(best[-1].error.value)}). Counters that are "
+        "read by summing up slots are exact and as cheap as a private one; their price is the reading.",
         table(
             "Counters that one load reads: cost with all threads counting, error of a reading beside the exact sum",
             ("counter", "increment", "largest error seen", "99 % of readings", "bound", "on the front"),
             [
                 (
                     point.name,
-                    ns_with_bounds(*point.ns),
-                    with_bounds(*point.error),
+                    point.ns.ns_text(),
+                    point.error.text(),
                     count(point.p99),
                     count(point.bound),
                     "yes" if point.front else "no",
@@ -47,7 +45,7 @@ def front_figure(analysis: Analysis) -> Figure | None:
                 for point in points
             ],
         ),
-        [(point.name, point.ns[0], point.error[0], point.front) for point in points],
+        [(point.name, point.ns.value, point.error.value, point.front) for point in points],
         x_label="ns per increment (log)",
         y_label="largest error of a reading (log)",
     )
@@ -56,27 +54,27 @@ def front_figure(analysis: Analysis) -> Figure | None:
 def increment_figure(analysis: Analysis) -> Figure | None:
     """All ways of counting, alone and with all threads."""
     found = grid(analysis, "counter/increment")
-    teams = sorted({len(row["cpus"]) for row in found.rows if row["relation"] != OVERSUBSCRIBED})
+    teams = sorted({len(row.cpus) for row in found.rows if row.relation != OVERSUBSCRIBED})
     if not teams or len(found.rows) < 2:
         return None
     groups, cells = [], []
-    kinds = list(dict.fromkeys(str(row["parameters"].get("kind")) for row in found.rows))
+    kinds = list(dict.fromkeys(str(row.parameter("kind")) for row in found.rows))
     for size in dict.fromkeys((teams[0], teams[-1])):
-        rows = [row for row in found.rows if len(row["cpus"]) == size and row["relation"] != OVERSUBSCRIBED]
+        rows = [row for row in found.rows if len(row.cpus) == size and row.relation != OVERSUBSCRIBED]
         bars = []
-        for row in sorted(rows, key=lambda row: float(row["ns"])):
-            kind = str(row["parameters"].get("kind"))
-            lost = value_of(row, "lost_pct")
-            wrong = lost[0] > 0
-            said = f"{plain(row['ns'], 3)}, loses {plain(lost[0], 2)} %" if wrong else ""
-            bars.append(Bar(kind, row["ns"], row["ns_low"], row["ns_high"], 1 if kind == "racy" else 0, said))
+        for row in sorted(rows, key=lambda row: row.time.value):
+            kind = str(row.parameter("kind"))
+            lost = row.metric("lost_pct")
+            wrong = lost.value > 0
+            said = f"{plain(row.time.value, 3)}, loses {plain(lost.value, 2)} %" if wrong else ""
+            bars.append(Bar(kind, *row.time[:3], 1 if kind == "racy" else 0, said))
             cells.append(
                 (
                     kind,
                     count(size),
-                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                    f"{with_bounds(*lost)} %" if wrong else "0",
-                    with_bounds(*value_of(row, "xraw")),
+                    row.time.ns_text(),
+                    f"{lost.text()} %" if wrong else "0",
+                    row.metric("xraw").text(),
                 )
             )
         groups.append(Group("one thread" if size == 1 else f"{size} threads", bars))
@@ -104,8 +102,8 @@ def sloppy_figure(analysis: Analysis) -> Figure | None:
     cells = [
         (
             f"{item.threads} thread{'s' * (item.threads > 1)}",
-            f"×{with_bounds(*item.gain[:3])}",
-            with_bounds(*item.knee[:3]) if item.knee.n else DASH,
+            f"×{item.gain.text()}",
+            item.knee.text() if item.knee.n else DASH,
             *(
                 next((plain(item.ns[i], 3) for i in np.flatnonzero(item.threshold == number)), DASH)
                 for number in thresholds
@@ -114,7 +112,7 @@ def sloppy_figure(analysis: Analysis) -> Figure | None:
         for item in found
     ]
     most = found[-1]
-    knee = f" From a threshold of {with_bounds(*most.knee[:3])} on it is less than twice that." if most.knee.n else ""
+    knee = f" From a threshold of {most.knee.text()} on it is less than twice that." if most.knee.n else ""
     return lines(
         "counter-sloppy",
         "Counting alone, and telling the others only now and then",
@@ -140,16 +138,16 @@ def read_figure(analysis: Analysis) -> Figure | None:
     """An exact reading by the number of slots."""
     found = grid(analysis, "counter/read")
     series, cells = [], []
-    for state in dict.fromkeys(str(row["parameters"].get("state")) for row in found.rows):
-        rows = [row for row in found.rows if str(row["parameters"].get("state")) == state]
-        rows.sort(key=lambda row: float(row["parameters"]["slots"]))
+    for state in dict.fromkeys(str(row.parameter("state")) for row in found.rows):
+        rows = [row for row in found.rows if str(row.parameter("state")) == state]
+        rows.sort(key=lambda row: row.number("slots"))
         columns = (np.array([row[name] for row in rows], float) for name in ("ns", "ns_low", "ns_high"))
-        series.append(Series(state, np.array([float(row["parameters"]["slots"]) for row in rows]), *columns))
+        series.append(Series(state, np.array([row.number("slots") for row in rows]), *columns))
         cells += [
             (
                 f"{row['parameters']['slots']} slots, {state}",
-                ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                with_bounds(*value_of(row, "writes_per_operation")),
+                row.time.ns_text(),
+                row.metric("writes_per_operation").text(),
             )
             for row in rows
         ]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import Grid, grid
-from fencepost.analysis.runs.row import bounds, value_of
+from fencepost.analysis.runs.row import Row, bounds
 from fencepost.analysis.stats.curves import between, crossings
 from fencepost.analysis.stats.interval import Floats, Interval, pooled
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
@@ -27,8 +25,8 @@ class CounterPoint:
 
     name: str
     case: str
-    ns: tuple[float, float, float]
-    error: tuple[float, float, float]
+    ns: Interval
+    error: Interval
     p99: float
     bound: float
     front: bool = False
@@ -45,39 +43,32 @@ def counter_points(analysis: Analysis) -> list[CounterPoint]:
     for kind in EXACT_KINDS:
         row = _largest_team(increments, kind=kind)
         if row is not None:
-            points.append(
-                CounterPoint(kind, row["case"], (row["ns"], row["ns_low"], row["ns_high"]), (0.0, 0.0, 0.0), 0.0, 0.0)
-            )
-    for threshold in dict.fromkeys(str(row["parameters"].get("threshold")) for row in errors.rows):
+            points.append(CounterPoint(kind, row.case, row.time, Interval(0.0, 0.0, 0.0, 1.0, row.time.n), 0.0, 0.0))
+    for threshold in dict.fromkeys(str(row.parameter("threshold")) for row in errors.rows):
         cost, error = _largest_team(sloppy, threshold=threshold), _largest_team(errors, threshold=threshold)
-        if cost is None or error is None or math.isnan(value_of(error, "max_error")[0]):
+        if cost is None or error is None or math.isnan(error.metric("max_error").value):
             continue
         points.append(
             CounterPoint(
                 f"sloppy {threshold}",
-                cost["case"],
-                (cost["ns"], cost["ns_low"], cost["ns_high"]),
-                value_of(error, "max_error"),
-                value_of(error, "p99_error")[0],
-                value_of(error, "bound")[0],
+                cost.case,
+                cost.time,
+                error.metric("max_error"),
+                error.metric("p99_error").value,
+                error.metric("bound").value,
             )
         )
-    points.sort(key=lambda point: (point.ns[0], point.error[0]))
+    points.sort(key=lambda point: (point.ns.value, point.error.value))
     best, marked = math.inf, []
     for point in points:
-        marked.append(replace(point, front=point.error[0] < best))
-        best = min(best, point.error[0])
+        marked.append(replace(point, front=point.error.value < best))
+        best = min(best, point.error.value)
     return marked
 
 
-def _largest_team(table: Grid, **wanted: object) -> Mapping[str, Any] | None:
-    rows = [
-        row
-        for row in table.rows
-        if row["relation"] != OVERSUBSCRIBED
-        and all(str(row["parameters"].get(name)) == str(value) for name, value in wanted.items())
-    ]
-    return max(rows, key=lambda row: len(row["cpus"]), default=None)
+def _largest_team(table: Grid, **wanted: object) -> Row | None:
+    rows = [row for row in table.rows if row.relation != OVERSUBSCRIBED and row.has(**wanted)]
+    return max(rows, key=lambda row: len(row.cpus), default=None)
 
 
 @dataclass(frozen=True)
@@ -100,18 +91,18 @@ def sloppy(analysis: Analysis) -> list[Sloppy]:
     table = grid(analysis, "counter/sloppy")
     teams: dict[int, list[int]] = {}
     for place, row in enumerate(table.rows):
-        if row["relation"] != OVERSUBSCRIBED:
-            teams.setdefault(len(row["cpus"]), []).append(place)
+        if row.relation != OVERSUBSCRIBED:
+            teams.setdefault(len(row.cpus), []).append(place)
     found = []
     for threads, places in sorted(teams.items()):
-        places.sort(key=lambda place: float(table.rows[place]["parameters"]["threshold"]))
+        places.sort(key=lambda place: table.rows[place].number("threshold"))
         if len(places) < 3:
             continue
-        threshold = np.array([float(table.rows[place]["parameters"]["threshold"]) for place in places])
+        threshold = np.array([table.rows[place].number("threshold") for place in places])
         values = table.ns[:, places]
         rows = [table.rows[place] for place in places]
         # Costs fall with the threshold: where they last fall below twice the end.
-        knees = [2 ** crossings(np.log2(threshold), row, 2 * row[-1])[1] for row in values]
+        knees = [2 ** crossings(np.log2(threshold), process, 2 * process[-1])[1] for process in values]
         found.append(
             Sloppy(
                 threads,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import above
-from fencepost.analysis.text.numbers import ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 from fencepost.analysis.topics.fence.measures import CONTEXTS, FULL, LEAST_NS, Cost, Costs, costs
 
@@ -41,7 +41,7 @@ def cost(analysis: Analysis) -> Verdict:
     if pair:
         ratios = [(context, found.ratio(*pair, context)) for context in found.contexts]
         words = [
-            f"×{with_bounds(*ratio[:3])} {CONTEXTS.get(context, context)}"
+            f"×{ratio.text()} {CONTEXTS.get(context, context)}"
             for context, ratio in ratios
             if ratio.n and above(found.items[pair[1], context].ns, LEAST_NS)
         ]
@@ -54,8 +54,8 @@ def cost(analysis: Analysis) -> Verdict:
         hidden = sorted({CONTEXTS.get(item.context, item.context) for item in free})
         names = sorted({item.fence for item in free})
         because = (
-            f"It costs, but has no price of its own: from {ns_with_bounds(*least.ns[:3])} ({least.fence} "
-            f"{CONTEXTS.get(least.context, least.context)}) to {ns_with_bounds(*worst.ns[:3])} ({worst.fence} "
+            f"It costs, but has no price of its own: from {least.ns.ns_text()} ({least.fence} "
+            f"{CONTEXTS.get(least.context, least.context)}) to {worst.ns.ns_text()} ({worst.fence} "
             f"{CONTEXTS.get(worst.context, worst.context)}), "
             f"{plain(worst.ns.value / least.ns.value, 2)} times as much."
         )
@@ -71,5 +71,5 @@ def _by_context(found: Costs, name: str) -> str:
         item = found.items.get((name, context))
         if item is not None and item.ns.n:
             seen = above(item.ns, LEAST_NS)
-            words.append(f"{context.replace('_', ' ')} {ns_with_bounds(*item.ns[:3]) if seen else 'nothing'}")
+            words.append(f"{context.replace('_', ' ')} {item.ns.ns_text() if seen else 'nothing'}")
     return ", ".join(words)

@@ -9,7 +9,7 @@ from fencepost.analysis.draw import bars as figures
 from fencepost.analysis.draw.figure import Bar, Figure, Group
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import Interval, above
-from fencepost.analysis.text.numbers import plain, with_bounds
+from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.fence.measures import CONTEXTS, Cost, Costs, cheapest_full, costs
 from fencepost.analysis.topics.rungs import Rung
@@ -60,7 +60,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
         "fence-cost",
         "What a fence adds, by what is under way when it comes",
         (
-            f"The cheapest full barrier, {barrier.fence}, adds {with_bounds(*found.interval(barrier)[:3], found.unit)} "
+            f"The cheapest full barrier, {barrier.fence}, adds {found.interval(barrier).text(found.unit)} "
             f"{CONTEXTS.get(barrier.context, barrier.context)}. "
             if barrier
             else ""
@@ -112,7 +112,7 @@ def _bar(cost: Interval, item: Cost) -> Bar:
 
 def _added(cost: Interval) -> str:
     """A cost with its interval; 0 where it is nothing but rounding."""
-    return "0" if cost.low <= 0 <= cost.high and max(-cost.low, cost.high) < NOTHING else with_bounds(*cost[:3])
+    return "0" if cost.low <= 0 <= cost.high and max(-cost.low, cost.high) < NOTHING else cost.text()
 
 
 def _hidden(share: Interval) -> str:
@@ -125,7 +125,7 @@ def barrier(analysis: Analysis) -> Rung | None:
     if item is None:
         return None
     where = CONTEXTS.get(item.context, item.context)
-    return Rung(f"full fence, the cheapest: {item.fence} {where}", item.case, item.ns[:3], item.cycles[:3])
+    return Rung(f"full fence, the cheapest: {item.fence} {where}", item.case, item.ns, item.cycles)
 
 
 TOPIC = Topic(

@@ -89,7 +89,7 @@ def costs(analysis: Analysis) -> Costs:
     table = grid(analysis, "fence/cost")
     items: dict[tuple[str, str], Cost] = {}
     for place, row in enumerate(table.rows):
-        fence, context = (str(row["parameters"].get(name)) for name in ("fence", "context"))
+        fence, context = (str(row.parameter(name)) for name in ("fence", "context"))
         control = table.find(fence=CONTROL, context=context)
         if fence == CONTROL or control is None:
             continue
@@ -106,7 +106,7 @@ def costs(analysis: Analysis) -> Costs:
         items[fence, context] = Cost(
             fence,
             context,
-            str(row["case"]),
+            row.case,
             *table.difference(place, control),
             hidden,
         )

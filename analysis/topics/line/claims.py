@@ -5,7 +5,7 @@ from __future__ import annotations
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.stats.interval import Interval, above, below
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 from fencepost.analysis.topics.crowds import crowds, slope, step
 from fencepost.analysis.topics.line.figures import words
@@ -30,9 +30,7 @@ def cpus(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs line/contended with op=fetch_add.")
     most, ratio = step(table, crowd)
     seen = (
-        f"the one step that can be seen: {count(most)} threads cost each of them ×{with_bounds(*ratio[:3])} what "
-        "one alone "
-        "pays"
+        f"the one step that can be seen: {count(most)} threads cost each of them ×{ratio.text()} what one alone pays"
         if ratio.n
         else ""
     )
@@ -42,9 +40,9 @@ def cpus(analysis: Analysis) -> Verdict:
             Outcome.NOT_MEASURABLE, seen, f"needs {FEWEST_CPUS} CPUs to show a slope, this run had {count(has)}."
         )
     rise = slope(table, crowd)
-    figure = f"each further thread adds {with_bounds(*rise[:3], 'ns')} to an operation (2 to {count(most)} threads)"
+    figure = f"each further thread adds {rise.text('ns')} to an operation (2 to {count(most)} threads)"
     far = [item for item in relations(analysis, "load_store") if item.ns.n]
-    by_distance = ", ".join(f"{words(item.name)} {ns_with_bounds(*item.ns[:3])}" for item in far)
+    by_distance = ", ".join(f"{words(item.name)} {item.ns.ns_text()}" for item in far)
     because = f"One way by distance: {by_distance}." if far else "Distances (line/pingpong) are not in this run."
     if above(rise, 0):
         return Verdict(Outcome.CONFIRMED, figure, because)
@@ -65,17 +63,15 @@ def whole_lines(analysis: Analysis) -> Verdict:
     found = next((item for item in staircases(analysis) if item.op == "atomic_add"), None)
     if found is None or len(found.stride) < 2:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs op=atomic_add at several distances in one run.")
-    figure = f"{count(found.stride[0])} against {count(found.stride[-1])} bytes: ×{with_bounds(*found.factor[:3])}"
+    figure = f"{count(found.stride[0])} against {count(found.stride[-1])} bytes: ×{found.factor.text()}"
     if not found.ends.n:
         return Verdict(Outcome.REFUTED, figure, "Neighbouring words cost no more than distant ones.")
-    figure = f"sharing ends at {with_bounds(*found.ends[:3])} bytes; {figure}"
+    figure = f"sharing ends at {found.ends.text()} bytes; {figure}"
     because = (
         f"Words {count(found.last_shared)} bytes apart share a line, words {count(found.ends.value)} apart do not."
     )
     if found.against_alone.n:
-        because += (
-            f" At {count(found.stride[-1])} bytes an access costs ×{with_bounds(*found.against_alone[:3])} what it "
-        )
+        because += f" At {count(found.stride[-1])} bytes an access costs ×{found.against_alone.text()} what it "
         because += "costs alone."
     if found.ends.low == found.ends.high or found.ends.n < 6:
         return Verdict(Outcome.CONFIRMED, figure, because)
@@ -99,9 +95,7 @@ def atomic(analysis: Analysis) -> Verdict:
             steps[crowd.name] = most, ratio
     if not steps:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs one thread and several, each with a CPU of its own.")
-    figure = "; ".join(
-        f"{op} ×{with_bounds(*ratio[:3])} with {count(most)} threads" for op, (most, ratio) in steps.items()
-    )
+    figure = "; ".join(f"{op} ×{ratio.text()} with {count(most)} threads" for op, (most, ratio) in steps.items())
     dearer = [op for op, (_, ratio) in steps.items() if above(ratio, 1 + 5 * SAME)]
     widest = max(ratio.value for _, ratio in steps.values())
     if dearer:

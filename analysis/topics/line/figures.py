@@ -12,8 +12,7 @@ from fencepost.analysis.draw.grids import heat
 from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.runs.row import value_of
-from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, powers, thousands, with_bounds
+from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, powers, thousands
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics import crowds as sharing
 from fencepost.analysis.topics.crowds import crowd_figure, on_own_cpus, step
@@ -45,7 +44,7 @@ def matrix_figure(analysis: Analysis) -> Figure | None:
                     words(item.name),
                     variant.replace("_", " "),
                     count(item.pairs),
-                    ns_with_bounds(*item.ns[:3]),
+                    item.ns.ns_text(),
                     nanoseconds(item.nearest, 3),
                     nanoseconds(item.farthest, 3),
                 )
@@ -91,9 +90,9 @@ def stride_figure(analysis: Analysis) -> Figure | None:
     cells = [
         (
             item.op.replace("_", " "),
-            f"×{with_bounds(*item.factor[:3])}",
+            f"×{item.factor.text()}",
             f"{count(item.last_shared)} to {count(item.ends.value)}" if item.ends.n else DASH,
-            f"×{with_bounds(*item.against_alone[:3])}" if item.against_alone.n else DASH,
+            f"×{item.against_alone.text()}" if item.against_alone.n else DASH,
             *(
                 next(
                     (ns_with_bounds(item.ns[i], item.low[i], item.high[i]) for i in np.flatnonzero(item.stride == s)),
@@ -157,8 +156,8 @@ def state_figure(analysis: Analysis) -> Figure | None:
     found = grid(analysis, "line/state")
     if len(found.rows) < 2:
         return None
-    ops = list(dict.fromkeys(str(row["parameters"].get("op")) for row in found.rows))
-    states = list(dict.fromkeys(str(row["parameters"].get("state")) for row in found.rows))
+    ops = list(dict.fromkeys(str(row.parameter("op")) for row in found.rows))
+    states = list(dict.fromkeys(str(row.parameter("state")) for row in found.rows))
     groups, cells = [], []
     for op in ops:
         bars = []
@@ -166,12 +165,12 @@ def state_figure(analysis: Analysis) -> Figure | None:
             place = found.find(op=op, state=state)
             if place is not None:
                 row = found.rows[place]
-                bars.append(Bar(state, row["ns"], row["ns_low"], row["ns_high"], states.index(state)))
+                bars.append(Bar(state, *row.time[:3], states.index(state)))
                 cells.append(
                     (
                         f"{op}, {state}",
-                        ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                        with_bounds(*value_of(row, "xraw")),
+                        row.time.ns_text(),
+                        row.metric("xraw").text(),
                     )
                 )
         groups.append(Group(op, bars))
@@ -194,27 +193,27 @@ def state_figure(analysis: Analysis) -> Figure | None:
 def read_mostly_figure(analysis: Analysis) -> Figure | None:
     """What a reader pays, by how seldom is written."""
     found = grid(analysis, "line/read_mostly")
-    teams = {len(row["cpus"]) for row in found.rows}
+    teams = {len(row.cpus) for row in found.rows}
     if not teams:
         return None
     size = max(teams)
     series, cells = [], []
-    for guard in dict.fromkeys(str(row["parameters"].get("guard")) for row in found.rows):
-        rows = [r for r in found.rows if str(r["parameters"].get("guard")) == guard and len(r["cpus"]) == size]
-        rows.sort(key=lambda row: float(row["parameters"]["reads_per_write"]) or math.inf)
-        written = [row for row in rows if float(row["parameters"]["reads_per_write"]) > 0]
-        x = np.array([float(row["parameters"]["reads_per_write"]) for row in written])
+    for guard in dict.fromkeys(str(row.parameter("guard")) for row in found.rows):
+        rows = [r for r in found.rows if str(r.parameter("guard")) == guard and len(r.cpus) == size]
+        rows.sort(key=lambda row: row.number("reads_per_write") or math.inf)
+        written = [row for row in rows if row.number("reads_per_write") > 0]
+        x = np.array([row.number("reads_per_write") for row in written])
         columns = (np.array([row[name] for row in written], float) for name in ("ns", "ns_low", "ns_high"))
         if len(x) > 1:
             series.append(Series(guard, x, *columns))
         for row in rows:
-            every = float(row["parameters"]["reads_per_write"])
+            every = row.number("reads_per_write")
             cells.append(
                 (
                     guard,
                     f"a write every {count(every)} reads" if every else "no writes",
-                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                    with_bounds(*value_of(row, "reads_per_write_seen")),
+                    row.time.ns_text(),
+                    row.metric("reads_per_write_seen").text(),
                 )
             )
     if not series:
@@ -242,8 +241,8 @@ def hand_over(analysis: Analysis) -> Rung | None:
     if not found:
         return None
     item = found[0]
-    row = next(row for row in grid(analysis, "line/pingpong").rows if str(row["relation"]) == item.name)
-    return Rung(f"a cache line to another CPU, one way ({words(item.name)})", row["case"], item.ns[:3])
+    row = next(row for row in grid(analysis, "line/pingpong").rows if str(row.relation) == item.name)
+    return Rung(f"a cache line to another CPU, one way ({words(item.name)})", row.case, item.ns)
 
 
 def contended(analysis: Analysis) -> Rung | None:
@@ -254,7 +253,7 @@ def contended(analysis: Analysis) -> Rung | None:
         if own and item.threads[own[-1]] > 1:
             i = own[-1]
             label = f"atomic addition to a line that {count(item.threads[i])} threads want"
-            return Rung(label, item.rows[i]["case"], (item.ns[i], item.low[i], item.high[i]))
+            return Rung(label, item.rows[i].case, item.rows[i].time)
     return None
 
 

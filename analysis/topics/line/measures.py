@@ -9,7 +9,7 @@ import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import Grid, grid, ratio
-from fencepost.analysis.runs.row import NOTHING, bounds
+from fencepost.analysis.runs.row import bounds
 from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, pooled
 
 RELATIONS = ("same_core", "same_l2", "same_l3", "same_package", "same_numa", "cross_numa")
@@ -52,15 +52,15 @@ def matrix(analysis: Analysis, variant: str = "load_store") -> Matrix | None:
     rows = [table.rows[place] for place in _pairs(table, variant)]
     if not rows:
         return None
-    cpus = sorted({int(cpu) for row in rows for cpu in row["cpus"]})
+    cpus = sorted({int(cpu) for row in rows for cpu in row.cpus})
     place = {cpu: i for i, cpu in enumerate(cpus)}
     ns = np.full((len(cpus), len(cpus)), math.nan)
     for row in rows:
-        a, b = (place[int(cpu)] for cpu in row["cpus"][:2])
-        ns[a, b] = row["ns"] / 2
+        a, b = (place[int(cpu)] for cpu in row.cpus[:2])
+        ns[a, b] = row.time.value / 2
         if math.isnan(ns[b, a]):
             ns[b, a] = ns[a, b]
-    known = len({frozenset(row["cpus"]) for row in rows})
+    known = len({frozenset(row.cpus) for row in rows})
     usable = len(analysis.run["plan"]["cpus"])
     return Matrix(cpus, ns, known, usable * (usable - 1) // 2)
 
@@ -69,9 +69,7 @@ def _pairs(table: Grid, variant: str) -> list[int]:
     return [
         place
         for place, row in enumerate(table.rows)
-        if row["parameters"].get("variant") == variant
-        and str(row["parameters"].get("pause", "no")) == "no"
-        and len(set(row["cpus"])) == 2
+        if row.parameter("variant") == variant and row.parameter("pause") in (None, "no") and len(set(row.cpus)) == 2
     ]
 
 
@@ -80,18 +78,18 @@ def relations(analysis: Analysis, variant: str) -> list[Relation]:
     table = grid(analysis, "line/pingpong")
     found: dict[str, list[int]] = {}
     for place in _pairs(table, variant):
-        found.setdefault(str(table.rows[place]["relation"] or "not known"), []).append(place)
+        found.setdefault(str(table.rows[place].relation or "not known"), []).append(place)
     order = {name: i for i, name in enumerate(RELATIONS)}
     result = []
     for name in sorted(found, key=lambda name: (order.get(name, len(order)), name)):
         places = found[name]
         rows = [table.rows[place] for place in places]
-        each = [row["ns"] / 2 for row in rows]
+        each = [row.time.value / 2 for row in rows]
         middle = [
             float(np.median(process[np.isfinite(process)])) if np.isfinite(process).any() else math.nan
             for process in table.ns[:, places] / 2
         ]
-        pairs = len({frozenset(row["cpus"]) for row in rows})
+        pairs = len({frozenset(row.cpus) for row in rows})
         result.append(Relation(name, pairs, pooled(middle), min(each), max(each)))
     return result
 
@@ -113,7 +111,7 @@ class Staircase:
     ends: Interval
     last_shared: float
     factor: Interval
-    alone: tuple[float, float, float]
+    alone: Interval
     against_alone: Interval
 
 
@@ -121,16 +119,16 @@ def staircases(analysis: Analysis) -> list[Staircase]:
     """``line/false_sharing`` by operation, beside ``line/alone``."""
     table, control = grid(analysis, "line/false_sharing"), grid(analysis, "line/alone")
     found = []
-    for op in dict.fromkeys(str(row["parameters"].get("op")) for row in table.rows):
-        places = [place for place, row in enumerate(table.rows) if str(row["parameters"].get("op")) == op]
-        places.sort(key=lambda place: float(table.rows[place]["parameters"]["stride"]))
-        stride = np.array([float(table.rows[place]["parameters"]["stride"]) for place in places])
+    for op in dict.fromkeys(str(row.parameter("op")) for row in table.rows):
+        places = [place for place, row in enumerate(table.rows) if str(row.parameter("op")) == op]
+        places.sort(key=lambda place: table.rows[place].number("stride"))
+        stride = np.array([table.rows[place].number("stride") for place in places])
         values = table.ns[:, places]
         ends = [_sharing_ends(stride, process) for process in values]
         rows = [table.rows[place] for place in places]
         place = control.find(op={"reader_writer": "load"}.get(op, op))
         nobody = None if place is None else control.rows[place]
-        beside = ratio(analysis, rows[-1]["case"], nobody["case"]) if nobody else UNKNOWN
+        beside = ratio(analysis, rows[-1].case, nobody.case) if nobody else UNKNOWN
         edge = pooled(ends)
         shared = stride[stride < edge.value] if edge.n else stride[:0]
         found.append(
@@ -141,7 +139,7 @@ def staircases(analysis: Analysis) -> list[Staircase]:
                 edge,
                 float(shared.max()) if len(shared) else math.nan,
                 table.ratio(places[0], places[-1]),
-                (nobody["ns"], nobody["ns_low"], nobody["ns_high"]) if nobody else NOTHING,
+                nobody.time if nobody else UNKNOWN,
                 beside,
             )
         )

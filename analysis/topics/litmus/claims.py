@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.text.numbers import count, plain, with_bounds
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, rates
 
@@ -23,7 +23,7 @@ def reordering(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs order=none in the run.")
     seen = [item for item in plain_tests if item.weak]
     none = [item for item in plain_tests if not item.weak]
-    words = [f"{item.test} {with_bounds(*item.per_million[:3])} in a million" for item in seen]
+    words = [f"{item.test} {item.per_million.text()} in a million" for item in seen]
     if none:
         worst = max(item.bound for item in none)
         words.append(f"{', '.join(item.test for item in none)}: none, at most {plain(worst, 2)} in a million each")

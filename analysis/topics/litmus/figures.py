@@ -8,7 +8,7 @@ from dataclasses import replace
 from fencepost.analysis.draw.bars import dots
 from fencepost.analysis.draw.figure import Dot, Dots, Figure
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.text.numbers import count, plain, with_bounds
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.litmus import measures
 from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, Rate
@@ -46,9 +46,9 @@ def rates_figure(analysis: Analysis) -> Figure | None:
                     item.order,
                     item.runner,
                     "forbidden" if item.forbidden else "allowed",
-                    with_bounds(*item.per_million[:3]) if item.weak else f"none, < {plain(item.bound, 2)}",
+                    item.per_million.text() if item.weak else f"none, < {plain(item.bound, 2)}",
                     f"{plain(item.least, 3)} to {plain(item.most, 3)}" if item.weak else DASH,
-                    with_bounds(*item.per_second[:3]) if item.weak else DASH,
+                    item.per_second.text() if item.weak else DASH,
                     count(item.weak),
                     count(item.trials),
                 )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import grid, known_values, processes_of
+from fencepost.analysis.runs.paired import known_values, processes_of
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval, pooled, upper_bound
 
 RENDEZVOUS = "rendezvous"
@@ -42,24 +41,22 @@ class Rate:
 
 def rates(analysis: Analysis) -> list[Rate]:
     """All measured cases of the topic litmus, in the order of the plan."""
-    rows = analysis.rows[analysis.rows["kernel"].str.startswith("litmus/")]
     found = []
-    for kernel in dict.fromkeys(rows["kernel"]):
-        for row in grid(analysis, str(kernel)).rows:
-            found.append(_rate(analysis, row))
+    for kernel in dict.fromkeys(row.kernel for row in analysis.topic("litmus")):
+        found += [_rate(analysis, row) for row in analysis.measured(kernel)]
     return [item for item in found if item.trials > 0]
 
 
-def _rate(analysis: Analysis, row: Mapping[str, Any]) -> Rate:
-    case = str(row["case"])
+def _rate(analysis: Analysis, row: Row) -> Rate:
+    case = row.case
     processes = list(processes_of(analysis, [case])["metrics"])
     weak, trials = (float(known_values(processes, name).sum()) for name in ("weak", "trials"))
     of_processes = known_values(processes, "weak_per_million")
     least, most = np.quantile(of_processes, (0.1, 0.9)) if len(of_processes) else (math.nan, math.nan)
     return Rate(
-        str(row["kernel"]).partition("/")[2],
-        str(row["parameters"].get("order")),
-        str(row["parameters"].get("runner")),
+        row.kernel.partition("/")[2],
+        str(row.parameter("order")),
+        str(row.parameter("runner")),
         case,
         bool((known_values(processes, "forbidden") > 0).any()),
         weak,

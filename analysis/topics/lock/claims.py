@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records, value_of
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 
 
@@ -16,10 +15,9 @@ from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 )
 def owner(analysis: Analysis) -> Verdict:
     """What each call answered in every process: a matter of meaning, not of time."""
-    rows = analysis.kernel("lock/owner")
     answers: dict[str, tuple[float, float]] = {}
-    for row in records(rows[rows["ns"].notna()]):
-        answers[str(row["parameters"].get("unlock"))] = value_of(row, "allowed")[0], value_of(row, "refused")[0]
+    for row in analysis.measured("lock/owner"):
+        answers[str(row.parameter("unlock"))] = row.metric("allowed").value, row.metric("refused").value
     if not {"semaphore_other", "mutex_other"} <= set(answers):
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs unlock=semaphore_other and unlock=mutex_other in one run.")
     said = {

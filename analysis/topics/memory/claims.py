@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.runs.row import value_of
-from fencepost.analysis.text.numbers import ns_with_bounds, with_bounds
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 
 ONE = 0.05
@@ -28,11 +26,9 @@ def lazy(analysis: Analysis) -> Verdict:
         if place is None:
             return Verdict(Outcome.NOT_MEASURABLE, "", f"needs access={access} of memory/fault.")
         row = found.rows[place]
-        faults[access] = value_of(row, "faults_per_page")
-        prices[access] = ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"])
-    figure = (
-        f"{with_bounds(*faults['write'])} faults a page at the first write, {with_bounds(*faults['again'])} at the next"
-    )
+        faults[access] = row.metric("faults_per_page")
+        prices[access] = row.time.ns_text()
+    figure = f"{faults['write'].text()} faults a page at the first write, {faults['again'].text()} at the next"
     said = f"The first write to a page takes {prices['write']}, the second {prices['again']}."
     if abs(faults["write"][0] - 1) > ONE or faults["again"][0] > ONE:
         return Verdict(Outcome.DEPENDS, figure, f"Pages came otherwise than one by one at their first touch. {said}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,41 +13,34 @@ from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.runs.row import records, remarks, value_of
-from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, size, size_bytes, with_bounds
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.text.numbers import nanoseconds, size, size_bytes
 from fencepost.analysis.text.table import table
-from fencepost.analysis.topics.rungs import Pick, Row, step, with_values
+from fencepost.analysis.topics.rungs import Pick, step, with_values
 from fencepost.analysis.topics.topic import Topic
 
 
 def chase_figure(analysis: Analysis) -> Figure | None:
     """Time of a dependent load against the size of what it walks through."""
-    rows = analysis.kernel("memory/chase")
-    rows = rows[rows["ns"].notna()]
-    groups: dict[str, list[tuple[float, dict[str, Any]]]] = {}
-    for row in records(rows):
-        parameters = row["parameters"]
-        label = f"{parameters.get('pages', '')} pages" + (
-            f", {parameters['order']}" if parameters.get("order", "random") != "random" else ""
-        )
-        groups.setdefault(label.strip(), []).append((size_bytes(parameters.get("size")), row))
+    rows = analysis.measured("memory/chase")
+    groups: dict[str, list[tuple[float, Row]]] = {}
+    for row in rows:
+        order = row.parameter("order") or "random"
+        label = f"{row.parameter('pages') or ''} pages" + (f", {order}" if order != "random" else "")
+        groups.setdefault(label.strip(), []).append((size_bytes(row.parameter("size")), row))
     series, cells = [], []
     for label, items in groups.items():
         items.sort(key=lambda item: item[0])
         x = np.array([item[0] for item in items])
-        series.append(
-            Series(
-                label, x, *(np.array([item[1][name] for item in items], float) for name in ("ns", "ns_low", "ns_high"))
-            )
-        )
+        series.append(Series(label, x, *np.array([row.time[:3] for _, row in items]).T))
         for bytes_, row in items:
             cells.append(
                 (
                     size(bytes_),
                     label,
-                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                    with_bounds(row["cycles"], row["cycles_low"], row["cycles_high"]),
-                    remarks(row),
+                    row.time.ns_text(),
+                    row.cycles.text(),
+                    row.remarks(),
                 )
             )
     if not series:
@@ -93,11 +85,11 @@ FIRST_TOUCH = {
 
 def fault_figure(analysis: Analysis) -> Figure | None:
     """A page by what touches it, for the first time and again."""
-    rows = sorted(grid(analysis, "memory/fault").rows, key=lambda row: -float(row["ns"]))
+    rows = sorted(grid(analysis, "memory/fault").rows, key=lambda row: -row.time.value)
     if not rows:
         return None
-    labels = [FIRST_TOUCH.get(str(row["parameters"].get("access")), "page") for row in rows]
-    values = [float(row["ns"]) for row in rows]
+    labels = [FIRST_TOUCH.get(str(row.parameter("access")), "page") for row in rows]
+    values = [row.time.value for row in rows]
     return bars(
         "memory-fault",
         "The first touch of a page",
@@ -109,8 +101,8 @@ def fault_figure(analysis: Analysis) -> Figure | None:
             [
                 (
                     label,
-                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                    with_bounds(*value_of(row, "faults_per_page")),
+                    row.time.ns_text(),
+                    row.metric("faults_per_page").text(),
                 )
                 for label, row in zip(labels, rows, strict=True)
             ],
@@ -118,7 +110,7 @@ def fault_figure(analysis: Analysis) -> Figure | None:
         [
             Group(
                 "small pages",
-                [Bar(label, row["ns"], row["ns_low"], row["ns_high"]) for label, row in zip(labels, rows, strict=True)],
+                [Bar(label, *row.time[:3]) for label, row in zip(labels, rows, strict=True)],
             )
         ],
         x_label="ns per page (log)",
@@ -132,10 +124,9 @@ def _by_size(choose: Callable[..., Row]) -> Pick:
         known = [
             row
             for row in rows
-            if math.isfinite(size_bytes(row["parameters"].get("size")))
-            and row["parameters"].get("order", "random") == "random"
+            if math.isfinite(size_bytes(row.parameter("size"))) and row.parameter("order") in (None, "random")
         ]
-        return choose(known, key=lambda row: size_bytes(row["parameters"].get("size"))) if known else None
+        return choose(known, key=lambda row: size_bytes(row.parameter("size"))) if known else None
 
     return pick
 

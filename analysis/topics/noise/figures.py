@@ -5,27 +5,22 @@ from __future__ import annotations
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
-from fencepost.analysis.text.numbers import nanoseconds, plain, with_bounds
-from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.text.numbers import nanoseconds, plain
+from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.topic import Topic
 
 
 def gaps_figure(analysis: Analysis) -> Figure | None:
     """Share of time lost, by CPU."""
     points, cells = [], []
-    for row in records(analysis.kernel("noise/gaps")):
-        metrics = row["metrics"]
-        if "lost_pct" not in metrics:
+    for row in analysis.kernel("noise/gaps"):
+        if "lost_pct" not in row.metrics:
             continue
-        lost = metrics["lost_pct"]
-        label = f"CPU {row['cpus'][0]}"
-        points.append(Point(label, lost["value"], lost["low"], lost["high"]))
-        others = [
-            with_bounds(*(metrics[name][part] for part in ("value", "low", "high"))) if name in metrics else DASH
-            for name in ("gaps_per_s", "longest_us")
-        ]
-        cells.append((label, with_bounds(lost["value"], lost["low"], lost["high"]), *others, nanoseconds(row["ns"], 3)))
+        lost = row.metric("lost_pct")
+        label = f"CPU {row.cpus[0]}"
+        points.append(Point(label, *lost[:3]))
+        others = [row.metric(name).text() for name in ("gaps_per_s", "longest_us")]
+        cells.append((label, lost.text(), *others, nanoseconds(row.time.value, 3)))
     if not points:
         return None
     worst = max(points, key=lambda point: point.value)

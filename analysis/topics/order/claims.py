@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import upper_bound
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 from fencepost.analysis.topics.litmus.measures import CONTROL
 from fencepost.analysis.topics.order.measures import losses
@@ -26,10 +26,10 @@ def barrier(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs order=none and a full fence in one run.")
     sections = sum(item.sections for item in fenced)
     figure = (
-        f"without: {count(without.lost)} of {count(without.sections)} additions lost, {ns_with_bounds(*without.ns)} a "
+        f"without: {count(without.lost)} of {count(without.sections)} additions lost, {without.ns.ns_text()} a "
         f"section; with a full fence: {count(sum(item.lost for item in fenced))} of {count(sections)} lost (at most "
         f"{plain(upper_bound(sections) * 1e6, 2)} in a million), "
-        + ", ".join(f"{item.order} {ns_with_bounds(*item.ns)}" for item in fenced)
+        + ", ".join(f"{item.order} {item.ns.ns_text()}" for item in fenced)
     )
     if any(item.lost for item in fenced):
         return Verdict(Outcome.REFUTED, figure, "Additions were lost under a full fence too.")

@@ -6,7 +6,7 @@ from fencepost.analysis.draw import bars as figures
 from fencepost.analysis.draw.figure import Bar, Figure, Group
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import upper_bound
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.order.measures import break_even, losses
 from fencepost.analysis.topics.topic import Topic
@@ -22,9 +22,9 @@ def losses_figure(analysis: Analysis) -> Figure | None:
         bars = [
             Bar(
                 item.order,
-                *item.ns,
+                *item.ns[:3],
                 1 if item.lost else 0,
-                f"{plain(item.ns[0], 3)} ns, "
+                f"{plain(item.ns.value, 3)} ns, "
                 + (f"{plain(item.per_million.value, 2)} lost in a million" if item.lost else "none lost"),
             )
             for item in found
@@ -32,7 +32,7 @@ def losses_figure(analysis: Analysis) -> Figure | None:
         ]
         groups.append(Group(algorithm, bars))
     ratio = break_even(analysis)
-    pays = f" membarrier(2) pays from {with_bounds(*ratio[:3])} fast turns for each slow one." if ratio.n else ""
+    pays = f" membarrier(2) pays from {ratio.text()} fast turns for each slow one." if ratio.n else ""
     return figures.bars(
         "order-losses",
         "Two threads under a textbook lock: price of a section, and additions lost",
@@ -44,10 +44,8 @@ def losses_figure(analysis: Analysis) -> Figure | None:
                 (
                     item.algorithm,
                     item.order,
-                    ns_with_bounds(*item.ns),
-                    with_bounds(*item.per_million[:3])
-                    if item.lost
-                    else f"none, < {plain(upper_bound(item.sections) * 1e6, 2)}",
+                    item.ns.ns_text(),
+                    item.per_million.text() if item.lost else f"none, < {plain(upper_bound(item.sections) * 1e6, 2)}",
                     count(item.lost),
                     count(item.sections),
                 )

@@ -22,7 +22,7 @@ class Loss:
     lost: float
     sections: float
     per_million: Interval
-    ns: tuple[float, float, float]
+    ns: Interval
 
     @property
     def may_lose(self) -> bool:
@@ -35,11 +35,11 @@ def losses(analysis: Analysis) -> list[Loss]:
     found = []
     for algorithm in ("peterson", "dekker"):
         for row in grid(analysis, f"order/{algorithm}").rows:
-            case = str(row["case"])
+            case = row.case
             lost, sections = (float(per_process(analysis, case, name).sum()) for name in ("lost", "sections"))
             rate = pooled(per_process(analysis, case, "lost_per_million"))
-            ns = (row["ns"], row["ns_low"], row["ns_high"])
-            found.append(Loss(algorithm, str(row["parameters"].get("order")), case, lost, sections, rate, ns))
+            ns = row.time
+            found.append(Loss(algorithm, str(row.parameter("order")), case, lost, sections, rate, ns))
     return found
 
 
@@ -50,7 +50,7 @@ def break_even(analysis: Analysis) -> Interval:
     if None in places.values():
         return pooled([])
     ticks = [
-        per_process(analysis, str(table.rows[place]["case"]), "turn_ticks")
+        per_process(analysis, str(table.rows[place].case), "turn_ticks")
         for place in places.values()
         if place is not None
     ]

@@ -6,8 +6,8 @@ import math
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
-from fencepost.analysis.text.numbers import with_bounds
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 
 
@@ -20,20 +20,17 @@ from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 )
 def dependence(analysis: Analysis) -> Verdict:
     """One chain against several independent ones: the same instructions, with and without waiting."""
-    rows = analysis.kernel("pipeline/chain")
-    rows = rows[rows["ns"].notna()]
     factors: dict[str, Interval] = {}
-    by_op: dict[str, dict[int, str]] = {}
-    ns = dict(zip(rows["case"], rows["ns"], strict=True))
-    for case, parameters in zip(rows["case"], rows["parameters"], strict=True):
-        by_op.setdefault(str(parameters.get("op")), {})[int(parameters.get("chains", 0))] = case
-    for op, cases in by_op.items():
-        several = [case for chains, case in cases.items() if chains > 1]
-        if 1 in cases and several:
-            factors[op] = ratio(analysis, cases[1], min(several, key=lambda case: ns[case]))
+    by_op: dict[str, dict[int, Row]] = {}
+    for row in analysis.measured("pipeline/chain"):
+        by_op.setdefault(str(row.parameter("op")), {})[int(row.number("chains"))] = row
+    for op, rows in by_op.items():
+        several = [row for chains, row in rows.items() if chains > 1]
+        if 1 in rows and several:
+            factors[op] = ratio(analysis, rows[1].case, min(several, key=lambda row: row.time.value).case)
     if not factors:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs one chain and several of the same instruction in one run.")
-    figure = "; ".join(f"{op} ×{with_bounds(value.value, value.low, value.high)}" for op, value in factors.items())
+    figure = "; ".join(f"{op} ×{value.text()}" for op, value in factors.items())
     # Without an interval (fewer than six rounds) the median has to do; the figure shows that it has none.
     slower = {
         op for op, value in factors.items() if (value.value if math.isnan(value.low) else value.low) > 1 + 5 * SAME

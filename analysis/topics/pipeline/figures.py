@@ -9,7 +9,7 @@ import numpy as np
 from fencepost.analysis.draw.figure import Figure, Series
 from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import count, nanoseconds, plain, with_bounds
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.pipeline.measures import windows
@@ -19,25 +19,26 @@ from fencepost.analysis.topics.topic import Topic
 
 def chain_figure(analysis: Analysis) -> Figure | None:
     """Cycles per instruction against the number of independent chains."""
-    rows = analysis.kernel("pipeline/chain")
-    rows = rows[rows["ns"].notna()]
-    in_cycles = bool(len(rows)) and bool(rows["cycles"].notna().all())
-    value = "cycles" if in_cycles else "ns"
+    rows = analysis.measured("pipeline/chain")
+    value = "cycles" if rows and all(row.cycles.known for row in rows) else "ns"
     series, cells = [], []
-    for op, group in rows.groupby([str(parameters.get("op")) for parameters in rows["parameters"]], sort=False):
-        order = group.iloc[np.argsort([int(parameters.get("chains", 0)) for parameters in group["parameters"]])]
-        chains = np.array([int(parameters.get("chains", 0)) for parameters in order["parameters"]], float)
-        numbers = [order[name].to_numpy(float) for name in (value, f"{value}_low", f"{value}_high")]
-        series.append(Series(str(op), chains, *numbers))
-        ordered = records(order)
-        first, best = ordered[0], min(ordered, key=lambda row: float(row["ns"]))
+    by_op: dict[str, list[Row]] = {}
+    for row in rows:
+        by_op.setdefault(str(row.parameter("op")), []).append(row)
+    for op, group in by_op.items():
+        ordered = sorted(group, key=lambda row: row.number("chains"))
+        chains = np.array([row.number("chains") for row in ordered])
+        costs = [row.cycles if value == "cycles" else row.time for row in ordered]
+        series.append(Series(op, chains, *np.array([cost[:3] for cost in costs]).T))
+        place = min(range(len(ordered)), key=lambda place: ordered[place].time.value)
+        best = costs[place]
         cells.append(
             (
-                str(op),
-                with_bounds(first[value], first[f"{value}_low"], first[f"{value}_high"]) if chains[0] == 1 else DASH,
-                with_bounds(best[value], best[f"{value}_low"], best[f"{value}_high"]),
-                count(float(best["parameters"].get("chains", 0))),
-                plain(1 / best[value] if best[value] else math.nan, 3),
+                op,
+                costs[0].text() if chains[0] == 1 else DASH,
+                best.text(),
+                count(chains[place]),
+                plain(1 / best.value if best.value else math.nan, 3),
             )
         )
     if not series:
@@ -58,7 +59,7 @@ def chain_figure(analysis: Analysis) -> Figure | None:
                 "latency",
                 "throughput",
                 "at chains",
-                f"instructions per {value.removesuffix('s') if in_cycles else 'ns'}",
+                f"instructions per {'cycle' if value == 'cycles' else 'ns'}",
             ),
             cells,
         ),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -38,8 +36,8 @@ def windows(analysis: Analysis) -> list[Window]:
     passed for good; none where that shows in no more than half of the processes.
     """
     found = []
-    for row in analysis.kernel("pipeline/window").itertuples():
-        data = at_distances(analysis, str(row.case))
+    for row in analysis.kernel("pipeline/window"):
+        data = at_distances(analysis, row.case)
         if data is None or len(data.k) < 4:
             continue
         knees = np.array([_knee(data.k, values) for values in data.ns])
@@ -48,10 +46,9 @@ def windows(analysis: Analysis) -> list[Window]:
         middle = column_medians(data.ns)
         where = _knee_index(middle)
         bounds = [interval_of_known(column) for column in data.ns.T]
-        parameters: Mapping[str, Any] = row.parameters  # type: ignore[assignment]
         found.append(
             Window(
-                str(parameters.get("fill", row.case)),
+                row.parameter("fill") or row.case,
                 data.k,
                 middle,
                 np.array([item.low for item in bounds]),

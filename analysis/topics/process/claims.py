@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.runs.row import value_of
-from fencepost.analysis.text.numbers import ns_with_bounds, plain
+from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 
 
@@ -25,8 +24,8 @@ def vfork(analysis: Analysis) -> Verdict:
         if place is None:
             return Verdict(Outcome.NOT_MEASURABLE, "", f"needs how={how}, touched=0 of process/spawn.")
         row = found.rows[place]
-        shares[how] = value_of(row, "waited_pct")
-        times[how] = ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"])
+        shares[how] = row.metric("waited_pct")
+        times[how] = row.time.ns_text()
     figure = ", ".join(
         f"{how}: {plain(share[0], 3)} % of children had ended before the call returned" for how, share in shares.items()
     )

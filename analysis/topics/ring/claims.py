@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.runs.row import records, value_of
 from fencepost.analysis.stats.interval import Interval, above, below, quotient
-from fencepost.analysis.text.numbers import count, ns_with_bounds, with_bounds
+from fencepost.analysis.text.numbers import count
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
 
@@ -29,7 +28,7 @@ def lockless(analysis: Analysis) -> Verdict:
         )
     shared = _on_one_cpu(analysis)
     figure = "a mutex costs " + "; ".join(
-        f"×{with_bounds(*gain[:3])} ({name})" for name, gain in [*gains.items(), *shared.items()]
+        f"×{gain.text()} ({name})" for name, gain in [*gains.items(), *shared.items()]
     )
     lost = [name for name, gain in [*gains.items(), *shared.items()] if not above(gain, 1)]
     if not lost:
@@ -77,11 +76,10 @@ def _on_one_cpu(analysis: Analysis) -> dict[str, Interval]:
 )
 def early_boot(analysis: Analysis) -> Verdict:
     """Counts, not times: the kernel's check has compared each record that was left."""
-    rows = analysis.kernel("ring/overwrite_burst")
     told = []
-    for row in records(rows[rows["ns"].notna()]):
-        burst = f"{row['parameters'].get('burst_pct')} % of {row['parameters'].get('capacity')}"
-        told.append((burst, value_of(row, "lost")[0], value_of(row, "expected")[0]))
+    for row in analysis.measured("ring/overwrite_burst"):
+        burst = f"{row.parameter('burst_pct')} % of {row.parameter('capacity')}"
+        told.append((burst, row.metric("lost").value, row.metric("expected").value))
     figure = "; ".join(f"burst of {burst}: {count(lost)} lost" for burst, lost, _ in told)
     wrong = [burst for burst, lost, expected in told if lost != expected]
     if wrong:
@@ -104,18 +102,17 @@ def early_boot(analysis: Analysis) -> Verdict:
 )
 def printk(analysis: Analysis) -> Verdict:
     """Several writers into one log, with a lock and without: whether records came back whole, and what they cost."""
-    rows = analysis.kernel("ring/printk")
-    found = [row for row in records(rows[rows["ns"].notna()]) if row["relation"] != OVERSUBSCRIBED]
-    most = max((len(row["cpus"]) for row in found), default=0)
-    by = {str(row["parameters"].get("design")): row for row in found if len(row["cpus"]) == most}
+    found = [row for row in analysis.measured("ring/printk") if row.relation != OVERSUBSCRIBED]
+    most = max((len(row.cpus) for row in found), default=0)
+    by = {str(row.parameter("design")): row for row in found if len(row.cpus) == most}
     if most < 2 or set(by) != {"lock", "lockless"}:
         return Verdict(Outcome.NOT_MEASURABLE, "", "needs two writers on CPUs of their own, with each design.")
     figure = "; ".join(
-        f"{name}: {ns_with_bounds(row['ns'], row['ns_low'], row['ns_high'])} a record, "
-        f"{count(value_of(row, 'torn')[0])} torn of {count(value_of(row, 'read')[0])} read back"
+        f"{name}: {row.time.ns_text()} a record, "
+        f"{count(row.metric('torn').value)} torn of {count(row.metric('read').value)} read back"
         for name, row in by.items()
     )
-    if value_of(by["lockless"], "torn")[0]:
+    if by["lockless"].metric("torn").value:
         return Verdict(Outcome.CONFIRMED, figure, "Without a lock records were torn.")
     return Verdict(
         Outcome.REFUTED,

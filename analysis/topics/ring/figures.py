@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
 from fencepost.analysis.draw.lines import ecdf, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.runs.row import records, value_of
-from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.text.numbers import count, nanoseconds, plain
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.ring.overwriting import burst_figure, steady_figure
 from fencepost.analysis.topics.rungs import step, with_values
@@ -29,12 +28,12 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
         rows = [
             row
             for row in found.rows
-            if [str(row["parameters"].get(name)) for name in ("bytes", "batch", "pause")] == ["8", str(batch), "yes"]
+            if [str(row.parameter(name)) for name in ("bytes", "batch", "pause")] == ["8", str(batch), "yes"]
         ]
-        rows.sort(key=lambda row: int(row["parameters"]["capacity"]))
+        rows.sort(key=lambda row: row.number("capacity"))
         if len(rows) < 2:
             continue
-        x = np.array([float(row["parameters"]["capacity"]) for row in rows])
+        x = np.array([row.number("capacity") for row in rows])
         y, low, high = (np.array([float(row[name]) for row in rows]) for name in ("ns", "ns_low", "ns_high"))
         series.append(Series(f"batch {batch}", x, y, low, high))
         cells += [
@@ -75,9 +74,9 @@ ONE_SIDED = 0.5
 """Three of four refusals are of one kind from here on."""
 
 
-def regime_word(row: Mapping[str, Any]) -> str:
+def regime_word(row: Row) -> str:
     """Which side waited, from the refusals that each met."""
-    full, empty, regime = (value_of(row, name)[0] for name in ("full_per_item", "empty_per_item", "regime"))
+    full, empty, regime = (row.metric(name).value for name in ("full_per_item", "empty_per_item", "regime"))
     if not math.isfinite(regime):
         return DASH
     if full + empty == 0:
@@ -85,9 +84,9 @@ def regime_word(row: Mapping[str, Any]) -> str:
     return "mostly empty" if regime < -ONE_SIDED else "mostly full" if regime > ONE_SIDED else "balanced"
 
 
-def _designs(analysis: Analysis, suffix: str, **wanted: object) -> dict[str, dict[str, Mapping[str, Any]]]:
+def _designs(analysis: Analysis, suffix: str, **wanted: object) -> dict[str, dict[str, Row]]:
     """Rows by kind and design: ring/NAME + `suffix`, with these parameters."""
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    found: dict[str, dict[str, Row]] = {}
     for kind, names in KINDS.items():
         for name in names:
             table_of = grid(analysis, f"ring/{name}{suffix}")
@@ -107,10 +106,10 @@ def designs_figure(analysis: Analysis) -> Figure | None:
     rows = [(name, row) for part in found.values() for name, row in part.items()]
     if len(rows) < 2:
         return None
-    rows.sort(key=lambda item: float(item[1]["ns"]))
+    rows.sort(key=lambda item: item[1].time.value)
     groups = _by_kind(
         {
-            kind: {name: Bar(name, row["ns"], row["ns_low"], row["ns_high"], place) for name, row in part.items()}
+            kind: {name: Bar(name, *row.time[:3], place) for name, row in part.items()}
             for place, (kind, part) in enumerate(found.items())
         }
     )
@@ -118,20 +117,20 @@ def designs_figure(analysis: Analysis) -> Figure | None:
     return figures.bars(
         "ring-designs",
         "An item, by how the ring is made",
-        f"8-byte items one at a time through 1024 places: from {best} at {nanoseconds(first['ns'], 3)} to {worst} at "
-        f"{nanoseconds(last['ns'], 3)}. That there is no lock does not make a ring fast; that the two sides seldom "
-        "touch each other's lines does.",
+        f"8-byte items one at a time through 1024 places: from {best} at {nanoseconds(first.time.value, 3)} to {worst} "
+        f"at {nanoseconds(last.time.value, 3)}. That there is no lock does not make a ring fast; that the two sides "
+        "seldom touch each other's lines does.",
         table(
             "8-byte items, one at a time, 1024 places, a spin hint after a refusal",
             ("ring", "an item", "÷ raw round trip", "regime", "full / item", "empty / item"),
             [
                 (
                     name,
-                    ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]),
-                    with_bounds(*value_of(row, "xraw")),
+                    row.time.ns_text(),
+                    row.metric("xraw").text(),
                     regime_word(row),
-                    plain(value_of(row, "full_per_item")[0], 2),
-                    plain(value_of(row, "empty_per_item")[0], 2),
+                    plain(row.metric("full_per_item").value, 2),
+                    plain(row.metric("empty_per_item").value, 2),
                 )
                 for name, row in rows
             ],
@@ -139,7 +138,7 @@ def designs_figure(analysis: Analysis) -> Figure | None:
         groups,
         x_label="ns an item (log)",
         x_scale="log",
-        least=float(first["ns"]) / 2,
+        least=first.time.value / 2,
     )
 
 
@@ -147,15 +146,15 @@ def round_trip_figure(analysis: Analysis) -> Figure | None:
     """There and back over two rings, in raw round trips of a line, beside the least that two lines take."""
     found = _designs(analysis, "_round_trip", capacity=1024, bytes=8, pause="no")
     rows = [(name, row) for part in found.values() for name, row in part.items()]
-    rows = [(name, row) for name, row in rows if math.isfinite(value_of(row, "xraw")[0])]
+    rows = [(name, row) for name, row in rows if math.isfinite(row.metric("xraw").value)]
     if len(rows) < 2:
         return None
-    rows.sort(key=lambda item: value_of(item[1], "xraw")[0])
+    rows.sort(key=lambda item: item[1].metric("xraw").value)
     groups = [
         Group("the hardware", [Bar("1 raw round trip", 1.0, colour=3), Bar("2 raw round trips", 2.0, colour=3)]),
         *_by_kind(
             {
-                kind: {name: Bar(name, *value_of(row, "xraw"), place) for name, row in part.items()}
+                kind: {name: Bar(name, *row.metric("xraw")[:3], place) for name, row in part.items()}
                 for place, (kind, part) in enumerate(found.items())
             }
         ),
@@ -165,17 +164,14 @@ def round_trip_figure(analysis: Analysis) -> Figure | None:
         "ring-round-trip",
         "There and back: how many round trips of a line it takes",
         f"An 8-byte item to the other thread and back over two rings: {best} takes "
-        f"{plain(value_of(first, 'xraw')[0], 3)} raw round trips ({nanoseconds(first['ns'], 3)}), {worst} "
-        f"{plain(value_of(last, 'xraw')[0], 3)} ({nanoseconds(last['ns'], 3)}). One is a single line that both sides "
-        "write. Two is a line for each way that its writer has to take back each time; less is possible where taking "
-        "it back overlaps the wait for the answer.",
+        f"{plain(first.metric('xraw').value, 3)} raw round trips ({nanoseconds(first.time.value, 3)}), {worst} "
+        f"{plain(last.metric('xraw').value, 3)} ({nanoseconds(last.time.value, 3)}). One is a single line that both "
+        "sides write. Two is a line for each way that its writer has to take back each time; less is possible where "
+        "taking it back overlaps the wait for the answer.",
         table(
             "An 8-byte item there and back over two rings, no spin hint",
             ("ring", "a round trip", "÷ raw round trip"),
-            [
-                (name, ns_with_bounds(row["ns"], row["ns_low"], row["ns_high"]), with_bounds(*value_of(row, "xraw")))
-                for name, row in rows
-            ],
+            [(name, row.time.ns_text(), row.metric("xraw").text()) for name, row in rows],
         ),
         groups,
         x_label="raw round trips of a line (log)",
@@ -186,19 +182,19 @@ def round_trip_figure(analysis: Analysis) -> Figure | None:
 
 def latency_figure(analysis: Analysis) -> Figure | None:
     """How long items took at a fixed rate, by design."""
-    rows = [row for row in records(analysis.kernel("ring/latency")) if row["case"] in analysis.reduced.histograms]
-    rows = sorted((row for row in rows if math.isfinite(row["ns"])), key=lambda row: float(row["ns"]))
-    gaps = sorted({int(row["parameters"]["gap_ns"]) for row in rows})
+    rows = [row for row in analysis.kernel("ring/latency") if row.case in analysis.reduced.histograms]
+    rows = sorted((row for row in rows if math.isfinite(row.time.value)), key=lambda row: row.time.value)
+    gaps = sorted({row.number("gap_ns") for row in rows})
     if not gaps:
         return None
     series = []
     for row in rows:
-        if int(row["parameters"]["gap_ns"]) == gaps[0]:
-            histogram = analysis.reduced.histograms[row["case"]]
+        if row.number("gap_ns") == gaps[0]:
+            histogram = analysis.reduced.histograms[row.case]
             # What the two counters are apart can make an event negative, which has no place on a logarithmic axis.
             x = np.maximum(np.asarray(histogram.ns, float), 1.0)
             share = np.cumsum(histogram.count) / histogram.count.sum()
-            series.append(Series(str(row["parameters"]["design"]), x, share))
+            series.append(Series(str(row.parameter("design")), x, share))
     first = rows[0]
     return ecdf(
         "ring-latency",
@@ -206,18 +202,18 @@ def latency_figure(analysis: Analysis) -> Figure | None:
         f"An item every {count(gaps[0])} ns, from when it was due to be sent to when it has come. Fastest is "
         f"{first['parameters']['design']}: half of its items take at most {nanoseconds(first['quantiles']['p50'], 3)}, "
         f"99.9 % at most {nanoseconds(first['quantiles']['p99_9'], 3)}. Items that were sent late count from when they "
-        f"were due: {plain(value_of(first, 'late_pct')[0], 2)} % here, whose sender had lost its CPU. "
+        f"were due: {plain(first.metric('late_pct').value, 2)} % here, whose sender had lost its CPU. "
         f"{_offset_remark(analysis)}",
         table(
             "Latency at a fixed rate",
             ("ring", "an item every", "p50", "p99", "p99.9", "p50 ÷ raw round trip", "sent late"),
             [
                 (
-                    str(row["parameters"]["design"]),
-                    nanoseconds(float(row["parameters"]["gap_ns"]), 3),
-                    *(nanoseconds(row["quantiles"][name], 3) for name in ("p50", "p99", "p99_9")),
-                    with_bounds(*value_of(row, "xraw")),
-                    f"{plain(value_of(row, 'late_pct')[0], 2)} %",
+                    str(row.parameter("design")),
+                    nanoseconds(row.number("gap_ns"), 3),
+                    *(nanoseconds(row.quantiles[name], 3) for name in ("p50", "p99", "p99_9")),
+                    row.metric("xraw").text(),
+                    f"{plain(row.metric('late_pct').value, 2)} %",
                 )
                 for row in rows
             ],
@@ -228,12 +224,12 @@ def latency_figure(analysis: Analysis) -> Figure | None:
 
 
 def _offset_remark(analysis: Analysis) -> str:
-    for row in records(analysis.kernel("clock/offset")):
-        low, high = (row["metrics"].get(name) for name in ("offset_low_ticks", "offset_high_ticks"))
-        if low and high and list(row["cpus"]) == [1, 0]:
+    for row in analysis.kernel("clock/offset"):
+        low, high = (row.ns_of(name) for name in ("offset_low_ticks", "offset_high_ticks"))
+        if low.known and high.known and row.cpus == (1, 0):
             return (
                 "The counters of the two CPUs are apart by something between "
-                f"{plain(-high['ns'], 3)} and {plain(-low['ns'], 3)} ns, which is in every event alike."
+                f"{plain(-high.value, 3)} and {plain(-low.value, 3)} ns, which is in every event alike."
             )
     return "What the counters of the two CPUs are apart is in every event alike: clock/offset bounds it."
 
@@ -247,27 +243,23 @@ SLOWED = {
 
 def regime_figure(analysis: Analysis) -> Figure | None:
     """What an item takes beyond its work, by who works."""
-    rows = records(analysis.kernel("ring/regime"))
-    rows = [row for row in rows if math.isfinite(row["ns"]) and "beyond_ticks" in row["metrics"]]
+    rows = [row for row in analysis.measured("ring/regime") if "beyond_ticks" in row.metrics]
     if len(rows) < 2:
         return None
     groups, cells = [], []
     for place, (slowed, said) in enumerate(SLOWED.items()):
         bars = []
         for row in rows:
-            if row["parameters"]["slowed"] != slowed:
+            if not row.has(slowed=slowed):
                 continue
-            design, beyond, work = (
-                str(row["parameters"]["design"]),
-                *(row["metrics"][f"{name}_ticks"] for name in ("beyond", "work")),
-            )
-            bars.append(Bar(design, max(beyond["ns"], 0.0), beyond["ns_low"], beyond["ns_high"], place))
+            design, beyond, work = str(row.parameter("design")), row.ns_of("beyond_ticks"), row.ns_of("work_ticks")
+            bars.append(Bar(design, max(beyond.value, 0.0), beyond.low, beyond.high, place))
             cells.append(
                 (
                     design,
                     slowed,
-                    ns_with_bounds(beyond["ns"], beyond["ns_low"], beyond["ns_high"]),
-                    nanoseconds(work["ns"], 3),
+                    beyond.ns_text(),
+                    nanoseconds(work.value, 3),
                     regime_word(row),
                 )
             )

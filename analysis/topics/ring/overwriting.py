@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +10,8 @@ import numpy.typing as npt
 from fencepost.analysis.draw.figure import Figure, Series
 from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import records, value_of
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, with_bounds
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import table
 
 Floats = npt.NDArray[np.float64]
@@ -32,26 +30,18 @@ def steady_loss(ratio: Floats) -> Floats:
     return 100 * np.maximum(0.0, 1 - ratio)
 
 
-def _number(row: Mapping[str, Any], name: str) -> float:
-    try:
-        return float(row["parameters"][name])
-    except (KeyError, TypeError, ValueError):  # a run folder edited by hand
-        return math.nan
-
-
-def _measured(analysis: Analysis, kernel: str) -> list[Mapping[str, Any]]:
-    rows = analysis.kernel(kernel)
-    return [row for row in records(rows[rows["ns"].notna()]) if math.isfinite(value_of(row, "lost_pct")[0])]
+def _measured(analysis: Analysis, kernel: str) -> list[Row]:
+    return [row for row in analysis.measured(kernel) if row.metric("lost_pct").known]
 
 
 def burst_figure(analysis: Analysis) -> Figure | None:
     """Loss of a burst by its length over the capacity."""
-    rows = [row for row in _measured(analysis, "ring/overwrite_burst") if _number(row, "burst_pct") > 0]
-    rows.sort(key=lambda row: (_number(row, "burst_pct"), _number(row, "capacity")))
-    x = np.array([_number(row, "burst_pct") / 100 for row in rows])
+    rows = [row for row in _measured(analysis, "ring/overwrite_burst") if row.number("burst_pct") > 0]
+    rows.sort(key=lambda row: (row.number("burst_pct"), row.number("capacity")))
+    x = np.array([row.number("burst_pct") / 100 for row in rows])
     if len(set(x)) < 2:
         return None
-    lost = np.array([value_of(row, "lost_pct")[0] for row in rows])
+    lost = np.array([row.metric("lost_pct").value for row in rows])
     curve = np.union1d(np.geomspace(x.min(), x.max(), CURVE_POINTS), [1.0])
     curve = curve[(curve >= x.min()) & (curve <= x.max())]
     return lines(
@@ -65,10 +55,10 @@ def burst_figure(analysis: Analysis) -> Figure | None:
             ("capacity", "burst \N{DIVISION SIGN} capacity", "lost", "burst less capacity", "lost of the burst"),
             [
                 (
-                    count(_number(row, "capacity")),
+                    count(row.number("capacity")),
                     plain(ratio, 3),
-                    count(value_of(row, "lost")[0]),
-                    count(value_of(row, "expected")[0]),
+                    count(row.metric("lost").value),
+                    count(row.metric("expected").value),
                     f"{plain(share, 3)} %",
                 )
                 for row, ratio, share in zip(rows, x, lost, strict=True)
@@ -90,16 +80,16 @@ def steady_figure(analysis: Analysis) -> Figure | None:
     """Loss of a reader at a set rate, by its rate over the writer's."""
     rows = []
     for row in _measured(analysis, "ring/overwrite"):
-        writes, reads = (value_of(row, name)[0] for name in ("writes_per_us", "reads_per_us"))
+        writes, reads = (row.metric(name).value for name in ("writes_per_us", "reads_per_us"))
         if writes > 0 and math.isfinite(reads):
             rows.append((reads / writes, row))
     rows.sort(key=lambda pair: pair[0])
     if len(rows) < 2:
         return None
     x = np.array([ratio for ratio, _ in rows])
-    lost, low, high = (np.array([value_of(row, "lost_pct")[i] for _, row in rows]) for i in range(3))
+    lost, low, high = (np.array([row.metric("lost_pct")[i] for _, row in rows]) for i in range(3))
     line = np.union1d([0.0, max(1.0, float(x.max()))], [1.0])
-    apart = np.abs(lost - np.array([value_of(row, "model_pct")[0] for _, row in rows]))
+    apart = np.abs(lost - np.array([row.metric("model_pct").value for _, row in rows]))
     return lines(
         "ring-overwrite-steady",
         "A log with a reader at a set rate: what it loses",
@@ -111,12 +101,12 @@ def steady_figure(analysis: Analysis) -> Figure | None:
             ("asked", "reads \N{DIVISION SIGN} writes", "lost", "model", "a write", "a read"),
             [
                 (
-                    f"{count(_number(row, 'read_pct'))} %",
+                    f"{count(row.number('read_pct'))} %",
                     plain(ratio, 3),
-                    with_bounds(*value_of(row, "lost_pct"), "%"),
-                    with_bounds(*value_of(row, "model_pct"), "%"),
-                    ns_with_bounds(*value_of(row, "write_ns")),
-                    ns_with_bounds(*value_of(row, "read_ns")),
+                    row.metric("lost_pct").text("%"),
+                    row.metric("model_pct").text("%"),
+                    row.metric("write_ns").ns_text(),
+                    row.metric("read_ns").ns_text(),
                 )
                 for ratio, row in rows
             ],

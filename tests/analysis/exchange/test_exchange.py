@@ -102,13 +102,13 @@ def test_export_and_import_give_the_same_run(run: Path, tmp_path: Path, wanted: 
     again = imported(tmp_path, stored(tmp_path, export(run, wanted).text))
     one, two = analyse(run), analyse(again)
     assert two.run[schema.IMPORTED]["format"] == wanted
-    assert two.rows["case"].tolist() == one.rows[one.rows["ns"].notna()]["case"].tolist()
-    rows = one.rows[one.rows["ns"].notna()]
-    assert two.rows["ns"].tolist() == pytest.approx(rows["ns"].tolist(), rel=1e-14)
-    for name in ("ns_low", "ns_high"):  # the counter's step comes as one figure for all processes
-        assert two.rows[name].tolist() == pytest.approx(rows[name].tolist(), rel=1e-8)
-    for name in ("kernel", "parameters", "cpus", "unit", "relation"):
-        assert two.rows[name].tolist() == rows[name].tolist()
+    rows = one.measured()
+    assert [row.time.value for row in two.rows] == pytest.approx([row.time.value for row in rows], rel=1e-14)
+    for name in ("low", "high"):  # the counter's step comes as one figure for all processes
+        wanted_ends = [getattr(row.time, name) for row in rows]
+        assert [getattr(row.time, name) for row in two.rows] == pytest.approx(wanted_ends, rel=1e-8)
+    for name in ("case", "kernel", "parameters", "cpus", "unit", "relation"):
+        assert [getattr(row, name) for row in two.rows] == [getattr(row, name) for row in rows]
     key = ["case", "round"]
     left, right = (a.processes.set_index(key)["ns"].to_dict() for a in (one, two))
     assert {name: left[name] for name in right} == pytest.approx(right, rel=1e-14)
@@ -180,20 +180,20 @@ def test_a_matrix_comes_back_as_it_went(tmp_path_factory: pytest.TempPathFactory
 def test_the_csv_holds_every_row_and_its_figures(run: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(export(run, "csv").text)))
     analysis = analyse(run)
-    assert [row["case"] for row in rows] == analysis.rows["case"].tolist()
-    for row, ns in zip(rows, analysis.rows["ns"], strict=True):
-        assert (float(row["ns"]) == ns) if row["ns"] else math.isnan(ns)
-    assert next(row["reason"] for row in rows if row["reason"])
+    assert [cells["case"] for cells in rows] == [row.case for row in analysis.rows]
+    for cells, row in zip(rows, analysis.rows, strict=True):
+        assert (float(cells["ns"]) == row.time.value) if cells["ns"] else not row.measured
+    assert next(cells["reason"] for cells in rows if cells["reason"])
 
 
 def test_bmf_fits_the_schema_of_bencher(run: Path) -> None:
     document = json.loads(export(run, "bmf").text)
     Draft7Validator(BMF).validate(document)
-    row = analyse(run).rows.iloc[0]
-    assert document[row["case"]]["latency"] == {
-        "value": row["ns"],
-        "lower_value": row["ns_low"],
-        "upper_value": row["ns_high"],
+    row = analyse(run).rows[0]
+    assert document[row.case]["latency"] == {
+        "value": row.time.value,
+        "lower_value": row.time.low,
+        "upper_value": row.time.high,
     }
 
 
@@ -229,21 +229,21 @@ def pytest_file(values: list[float], name: str = "test_a", **stats: Any) -> dict
 
 def test_one_process_gives_no_interval_and_six_files_do(tmp_path: Path) -> None:
     files = [stored(tmp_path, pytest_file([(5 + i + k / 10) * 1e-9 for k in range(5)]), f"{i}.json") for i in range(6)]
-    one = analyse(imported(tmp_path, files[0])).rows.iloc[0]
-    assert one["ns"] == pytest.approx(5.2)
-    assert one["floor_ns"] == pytest.approx(5.0)
-    assert (one["batches"], one["rounds"]) == (5, 1)
-    assert math.isnan(one["ns_low"])
-    assert "few_rounds" in one["flags"]
-    six = analyse(imported(tmp_path, *files)).rows.iloc[0]
-    assert (six["ns_low"], six["ns_high"]) == pytest.approx((5.2, 10.2))
-    assert six["cycles"] != six["cycles"]
+    one = analyse(imported(tmp_path, files[0])).rows[0]
+    assert one.time.value == pytest.approx(5.2)
+    assert one.floor_ns == pytest.approx(5.0)
+    assert (one.batches, one.rounds) == (5, 1)
+    assert not one.time.bounded
+    assert "few_rounds" in one.flags
+    six = analyse(imported(tmp_path, *files)).rows[0]
+    assert six.time[1:3] == pytest.approx((5.2, 10.2))
+    assert not six.cycles.known
 
 
 def test_files_without_samples_give_median_and_floor(tmp_path: Path) -> None:
     document = pytest_file([], median=2e-6, min=1e-6, rounds=40)
-    row = analyse(imported(tmp_path, stored(tmp_path, document))).rows.iloc[0]
-    assert (row["ns"], row["floor_ns"], row["batches"]) == (pytest.approx(2000), pytest.approx(1000), 40)
+    row = analyse(imported(tmp_path, stored(tmp_path, document))).rows[0]
+    assert (row.time.value, row.floor_ns, row.batches) == pytest.approx((2000, 1000, 40))
 
 
 def test_files_of_two_tools_do_not_mix(tmp_path: Path, run: Path) -> None:
@@ -279,11 +279,11 @@ GOOGLE: dict[str, Any] = {
 
 
 def test_googles_repetitions_medians_and_errors(tmp_path: Path) -> None:
-    rows = analyse(imported(tmp_path, stored(tmp_path, GOOGLE))).rows.set_index("case")
-    assert rows.loc["BM_a", "ns"] == pytest.approx(3000)
-    assert rows.loc["BM_a", "batches"] == 2
-    assert rows.loc["BM_b", "ns"] == pytest.approx(7e6)
-    assert "no such device" in str(rows.loc["BM_c", "reason"])
+    rows = analyse(imported(tmp_path, stored(tmp_path, GOOGLE))).by_case
+    assert rows["BM_a"].time.value == pytest.approx(3000)
+    assert rows["BM_a"].batches == 2
+    assert rows["BM_b"].time.value == pytest.approx(7e6)
+    assert "no such device" in str(rows["BM_c"].reason)
 
 
 # ---- the tools themselves ----
@@ -341,9 +341,9 @@ def test_pyperf_files_are_read(tmp_path: Path) -> None:
     runs = [pyperf.Run([1e-6 * (i + 1), 2e-6 * (i + 1)], collect_metadata=False) for i in range(6)]
     runs = [pyperf.Run(run.values, metadata={"name": "mine"}, collect_metadata=False) for run in runs]
     pyperf.BenchmarkSuite([pyperf.Benchmark(runs)]).dump(str(tmp_path / "p.json"))
-    row = analyse(imported(tmp_path, tmp_path / "p.json")).rows.iloc[0]
-    assert (row["case"], row["rounds"], row["batches"]) == ("mine", 6, 12)
-    assert row["ns"] == pytest.approx(5250)
+    row = analyse(imported(tmp_path, tmp_path / "p.json")).rows[0]
+    assert (row.case, row.rounds, row.batches) == ("mine", 6, 12)
+    assert row.time.value == pytest.approx(5250)
 
 
 def test_googles_compare_reads_our_files(run: Path, tmp_path: Path) -> None:

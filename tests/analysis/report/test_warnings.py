@@ -108,5 +108,5 @@ def _changes(case: Case) -> dict[str, Any]:
 
 def test_flags_of_rows_are_kinds(tmp_path: Path) -> None:
     analysis = analyse(synthetic.write_run(tmp_path / "run", [*ROWS.values()], rounds=3))
-    for flags in analysis.rows["flags"]:
-        assert set(flags) <= {str(kind) for kind in Kind}
+    for row in analysis.rows:
+        assert set(row.flags) <= {str(kind) for kind in Kind}

@@ -245,15 +245,15 @@ def test_the_interval_of_a_time_is_no_narrower_than_a_step(
         tmp_path_factory.mktemp("run") / "r", [case, case.twin()], rounds=6, batches=3, quantum=quantum, unmeasurable=[]
     )
     analysis = analyse(folder)
-    found = analysis.rows.iloc[0]
+    found = analysis.rows[0]
     # All six processes read the same, and the truth lies a part of a step away.
-    assert found["ns_low"] <= ns * (1 + 1e-5) and ns * (1 - 1e-5) <= found["ns_high"]
-    assert found["ns_high"] - found["ns_low"] >= 1.99 * found["resolution_ns"]
-    cycles = ns * found["core_hz"] / 1e9
-    assert found["cycles_low"] < cycles * 1.01 and cycles * 0.99 < found["cycles_high"]
+    assert found.time.low <= ns * (1 + 1e-5) and ns * (1 - 1e-5) <= found.time.high
+    assert found.time.high - found.time.low >= 1.99 * found.resolution_ns
+    cycles = ns * found.core_hz / 1e9
+    assert found.cycles.low < cycles * 1.01 and cycles * 0.99 < found.cycles.high
     (twin,) = analysis.twins
     assert twin.effect_pct.low <= 0 <= twin.effect_pct.high
-    assert twin.effect_pct.high >= 199 * found["resolution_ns"] / ns
+    assert twin.effect_pct.high >= 199 * found.resolution_ns / ns
 
 
 def test_what_a_fence_adds_is_no_surer_than_its_two_rows(tmp_path: Path) -> None:
@@ -264,16 +264,16 @@ def test_what_a_fence_adds_is_no_surer_than_its_two_rows(tmp_path: Path) -> None
     ]
     analysis = analyse(synthetic.write_run(tmp_path / "run", cases, quantum=100, unmeasurable=[]))
     rows = analysis.rows
-    both = float(rows["resolution_ns"].sum())
+    both = sum(row.resolution_ns for row in rows)
     (cost,) = costs(analysis).items.values()
     assert cost.ns.high - cost.ns.low >= 1.99 * both
     assert cost.ns.low <= 3.0 <= cost.ns.high
-    assert cost.cycles.high - cost.cycles.low >= 1.9 * both * rows["core_hz"].min() / 1e9
-    ratio = derive.ratio(analysis, rows["case"].iloc[1], rows["case"].iloc[0])
+    assert cost.cycles.high - cost.cycles.low >= 1.9 * both * min(row.core_hz for row in rows) / 1e9
+    ratio = derive.ratio(analysis, rows[1].case, rows[0].case)
     assert ratio.high - ratio.low >= 1.99 * both / 43
 
 
 def test_events_are_shown_as_they_were_read(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", [exact(kind="events", ns=1000.0)], quantum=100, unmeasurable=[])
-    found = analyse(folder).rows.iloc[0]
-    assert found["ns_high"] - found["ns_low"] < 0.01 * found["resolution_ns"]
+    found = analyse(folder).rows[0]
+    assert found.time.high - found.time.low < 0.01 * found.resolution_ns

@@ -306,6 +306,6 @@ def test_a_grid_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
         Case("mine/loop", {"n": 1}, ns=2).twin(),
     ]
     found = grid(analysed(tmp_path, cases, rounds=6), "mine/loop")
-    assert [row["parameters"]["n"] for row in found.rows] == [1, 2]
+    assert [row.parameters["n"] for row in found.rows] == [1, 2]
     assert found.ns.shape == (6, 2) and found.unit == "ns" and found.find(n=3) is None
     assert np.isnan(found.cycles[:, 1]).all() and np.isfinite(found.cycles[:, 0]).all()
