@@ -7,7 +7,6 @@ import functools
 import importlib.util
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import cffi
-
-ROOT = Path(__file__).resolve().parents[2]
-CSRC = ROOT / "csrc"
+from compile import CSRC, compile_once
 
 
 def build_script() -> ModuleType:
@@ -114,7 +111,7 @@ def compile_files(
     """
     library = folder / "engine.so"
     places = [f"-I{place}" for place in include]
-    _compile([*places, "-shared", "-o", str(library), *engine_objects(), *map(str, files), "-lm", "-ldl"])
+    _compile(library, [*places, "-shared", *engine_objects(), *map(str, files), "-lm", "-ldl"])
     return Engine(library, extra_declarations)
 
 
@@ -126,12 +123,12 @@ def engine_objects() -> tuple[str, ...]:
     objects = []
     for number, path in enumerate(build_script().engine_files()):
         objects.append(str(folder / f"{number}-{path.name}.o"))
-        _compile(["-c", "-o", objects[-1], str(path)])
+        _compile(Path(objects[-1]), ["-c", str(path)])
     return tuple(objects)
 
 
-def _compile(arguments: list[str]) -> None:
+def _compile(made: Path, arguments: list[str]) -> None:
     flags = [flag for flag in build_script().FLAGS if not flag.startswith("-fvisibility")]
     # -Bsymbolic: an engine that this process opened globally, for a user's own kernels, must not stand in for this one.
     command = [os.environ.get("CC") or "cc", *flags, "-fPIC", "-Wl,-Bsymbolic", *arguments, f"-I{CSRC}"]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    compile_once(made, command)

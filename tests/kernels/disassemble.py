@@ -7,7 +7,6 @@ the cross compilers of the other architectures. What tests assert on it is what 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import platform
 import re
@@ -20,9 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-CSRC = ROOT / "csrc"
+from compile import CSRC, compile_once
+from engine.build import build_script
 
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t(\S.*)$")
 _FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
@@ -91,11 +89,7 @@ def usable(toolchain: Toolchain) -> Toolchain:
 @functools.cache
 def flags() -> tuple[str, ...]:
     """The suite's flags for the compiler, from csrc/build_kernels.py."""
-    spec = importlib.util.spec_from_file_location("build_kernels", CSRC / "build_kernels.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return tuple(module.FLAGS)
+    return tuple(build_script().FLAGS)
 
 
 @functools.cache
@@ -106,7 +100,7 @@ def functions(source: str, toolchain: Toolchain) -> dict[str, list[Instruction]]
         made = Path(folder) / "kernel.so"
         command = [toolchain.name, *flags(), "-fPIC", f"-I{CSRC}", "-shared", "-nostdlib"]
         # Linked, and not only an object file: in one, jumps of RISC-V have no target yet.
-        subprocess.run([*command, "-o", str(made), str(CSRC / "kernels" / source)], check=True)
+        compile_once(made, [*command, CSRC / "kernels" / source])
         listing = subprocess.run(
             [toolchain.objdump, "-d", "-w", "--no-show-raw-insn", str(made)], check=True, capture_output=True, text=True
         ).stdout

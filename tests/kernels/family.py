@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.build import CSRC, Engine, Measured, compile_files
+from compile import CSRC
+from engine.build import Engine, Measured, compile_files
 
 KERNELS = CSRC / "kernels"
 ENOTSUP, EINVAL, EILSEQ = -95, -22, -84

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engine.build import CSRC, build_script
+from compile import CSRC, compile_once
+from engine.build import build_script
 
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.engine import Engine, load
@@ -87,7 +88,7 @@ def engine_objects(*compiler: str) -> list[str]:
     objects = []
     for number, path in enumerate(build_script().engine_files()):
         objects.append(f"{folder}/{number}-{path.stem}.o")
-        subprocess.run([*compiler, *OPTIONS, "-c", "-o", objects[-1], str(path)], check=True)
+        compile_once(Path(objects[-1]), [*compiler, *OPTIONS, "-c", str(path)])
     return objects
 
 
@@ -134,6 +135,6 @@ int main(void)
         encoding="utf-8",
     )
     made = folder / "program"
-    command = [*compiler, *OPTIONS, "-o", str(made), str(folder / "program.c"), *engine_objects(*compiler)]
-    subprocess.run([*command, "-lm", "-ldl"], check=True)
+    objects = engine_objects(*compiler)
+    compile_once(made, [*compiler, *OPTIONS, str(folder / "program.c"), *objects, "-lm", "-ldl"])
     return subprocess.run([str(made)], check=True, capture_output=True, text=True, timeout=600).stdout.splitlines()

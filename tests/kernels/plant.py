@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.build import CSRC, Engine, Measured, compile_files
+from compile import CSRC
+from engine.build import Engine, Measured, compile_files
 from runs.measure import wait_for
 
 CPUS = sorted(os.sched_getaffinity(0))

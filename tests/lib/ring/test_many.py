@@ -14,7 +14,7 @@ from typing import Any
 
 import cffi
 import pytest
-from engine.build import CSRC, ROOT
+from compile import CSRC, ROOT, compile_once
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from runs.measure import wait_for
@@ -88,8 +88,7 @@ class Rings:
     def __init__(self, folder: Path, width: int, fault: Fault | None = None) -> None:
         made = folder / "driver.so"
         command = [compiler("gcc", "clang"), "-std=gnu11", "-O1", "-w", "-shared", "-fPIC", f"-I{plant(folder, fault)}"]
-        command += [f"-DRING_INDEX=uint{width}_t", "-o", str(made), str(ROOT / "tests" / "lib" / "ring" / "driver.c")]
-        subprocess.run(command, check=True)
+        compile_once(made, [*command, f"-DRING_INDEX=uint{width}_t", str(ROOT / "tests" / "lib" / "ring" / "driver.c")])
         self.ffi: Any = cffi.FFI()
         self.ffi.cdef(DECLARATIONS)
         self.lib: Any = self.ffi.dlopen(str(made))
@@ -654,20 +653,8 @@ def test_blocking_forms_wait(kind: str, tmp_path: Path) -> None:
     text = text.replace("longjmp(*innermost, 1);", "waits++; ring_wait_longer_unused(wait);")
     text = text.replace("static jmp_buf *innermost;", "static jmp_buf *innermost; volatile long waits;")
     driver.write_text(text, encoding="utf-8")
-    subprocess.run(
-        [
-            compiler("gcc", "clang"),
-            "-std=gnu11",
-            "-O1",
-            "-w",
-            "-shared",
-            "-fPIC",
-            f"-I{CSRC}",
-            "-o",
-            str(program),
-            str(driver),
-        ],
-        check=True,
+    compile_once(
+        program, [compiler("gcc", "clang"), "-std=gnu11", "-O1", "-w", "-shared", "-fPIC", f"-I{CSRC}", driver]
     )
     rings = Rings.__new__(Rings)
     rings.ffi = cffi.FFI()
@@ -717,13 +704,8 @@ def threads(folder: Path, fault: Fault | None, *options: str) -> Path:
     """threads.c as a program."""
     made, sources = folder / "threads", plant(folder, fault)
     command = [compiler("gcc", "clang"), "-std=gnu11", "-O2", "-g", "-w", *options, "-pthread", f"-I{sources}"]
-    command += [
-        "-o",
-        str(made),
-        str(ROOT / "tests" / "lib" / "ring" / "threads.c"),
-        *map(str, sorted(sources.glob("lib/ring/*.c"))),
-    ]
-    subprocess.run(command, check=True)
+    command += [str(ROOT / "tests" / "lib" / "ring" / "threads.c"), *map(str, sorted(sources.glob("lib/ring/*.c")))]
+    compile_once(made, command)
     return made
 
 
@@ -813,11 +795,5 @@ def test_headers_are_plain_c_and_cpp(language: str, index: int, tmp_path: Path) 
     name = "g++" if "+" in language else "gcc"
     for source in ("mpmc.c", "mpsc.c", "overwrite.c"):
         command = [compiler(name), f"-std={language}", "-pedantic", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
-        command += [
-            "-x",
-            "c++" if "+" in language else "c",
-            f"-DRING_INDEX=uint{index}_t",
-        ]
-        subprocess.run(
-            [*command, "-c", "-o", str(tmp_path / "object"), str(CSRC / "lib" / "ring" / source)], check=True
-        )
+        command += ["-x", "c++" if "+" in language else "c", f"-DRING_INDEX=uint{index}_t"]
+        compile_once(tmp_path / "object", [*command, "-c", CSRC / "lib" / "ring" / source])

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from engine.build import ROOT
+from compile import ROOT
 
 MODELS = ROOT / "tests" / "lib" / "ring" / "models"
 FAULTS = {

@@ -14,10 +14,10 @@ from typing import Any
 
 import cffi
 import pytest
+from compile import ROOT, compile_once
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parents[3]
 RINGS = ROOT / "csrc" / "lib" / "ring"
 SOAK = ROOT / "tools" / "soak.c"
 EINVAL = 22
@@ -107,7 +107,7 @@ class Library:
         (folder / "driver.c").write_text(DRIVER, encoding="utf-8")
         made = folder / "driver.so"
         command = [compiler(), "-std=gnu11", "-O2", "-fPIC", "-shared", f"-DRING_INDEX={index}"]
-        subprocess.run([*command, "-o", str(made), str(folder / "driver.c")], check=True)
+        compile_once(made, [*command, folder / "driver.c"])
         self.ffi: Any = cffi.FFI()  # the stubs know nothing of what a cdef declares
         self.ffi.cdef(DECLARATIONS)
         self.lib: Any = self.ffi.dlopen(str(made))
@@ -406,8 +406,7 @@ def soak(folder: Path, options: list[str], *replacements: tuple[str, str]) -> su
     copy_rings(rings, *replacements)
     made = folder / "soak"
     sources = [str(SOAK), str(rings / "spsc.c"), str(rings / "ring.c")]
-    command = [compiler(), "-std=gnu11", "-O2", "-g", "-pthread", f"-I{folder}", *options, "-o", str(made), *sources]
-    subprocess.run(command, check=True)
+    compile_once(made, [compiler(), "-std=gnu11", "-O2", "-g", "-pthread", f"-I{folder}", *options, *sources])
     # With much randomness in the address space the thread sanitizer finds its shadow memory taken.
     command = ["setarch", "-R", str(made), "spsc", "60000"]
     environment = {

@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from engine.build import CSRC, Engine, Measured, build_script, compile_files, engine_objects
+from compile import CSRC, compile_once
+from engine.build import Engine, Measured, build_script, compile_files, engine_objects
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops, loops, reachable
 from kernels.family import EILSEQ, EINVAL, ENOTSUP, KERNELS, compile_broken, measure, metrics, names, parameters
 from kernels.measure import program
@@ -579,7 +580,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.write_text(WALK, encoding="utf-8")
     compiler = os.environ.get("CC") or "cc"
     objects = [*engine_objects(), "-lm", "-ldl"]
-    subprocess.run([compiler, *build_script().FLAGS, f"-I{CSRC}", "-o", str(made), str(source), *objects], check=True)
+    compile_once(made, [compiler, *build_script().FLAGS, f"-I{CSRC}", source, *objects])
     return made
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from engine.build import CSRC, Engine, Measured, compile_files
+from compile import CSRC
+from engine.build import Engine, Measured, compile_files
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions
 
 KERNELS = CSRC / "kernels"

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from kernels.disassemble import CSRC, TOOLCHAINS, Toolchain, functions, loops
+from compile import CSRC
+from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
 from kernels.measure import UNSUPPORTED, kernel, program
 from kernels.plant import ALONE, TEAMS, TRIES, engine_of, metrics
 

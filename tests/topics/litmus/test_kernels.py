@@ -9,8 +9,9 @@ from itertools import pairwise, permutations, product
 from pathlib import Path
 
 import pytest
+from compile import CSRC
 from engine.build import Engine
-from kernels.disassemble import CSRC, TOOLCHAINS, Instruction, Toolchain, functions
+from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions
 from kernels.family import EILSEQ, ENOTSUP, measure, metrics
 from kernels.measure import kernel
 from kernels.plant import engine_of

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from engine.build import CSRC
+from compile import CSRC
 from kernels.measure import UNSUPPORTED
 from kernels.plant import SHARING, TEAMS, engine_of, first_that, metrics
 

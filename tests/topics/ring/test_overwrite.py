@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from engine.build import CSRC, Engine
+from compile import CSRC
+from engine.build import Engine
 from kernels.plant import ALONE, SHARING, TEAMS, engine_of, first_that, metrics
 from runs import write as synthetic
 from runs.write import Case
