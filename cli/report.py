@@ -25,9 +25,9 @@ def report_command(run: str, html: Path | None, markdown: Path | None, as_json: 
 
     folder = runfolder.find(run)
     if as_json and html is None and markdown is None:
-        from fencepost.analysis.report.data import as_json as document_of
+        from fencepost.analysis.report.answers import report_of
 
-        display.print_json(document_of(folder))
+        display.print_json(report_of(folder))
         return
     if html is None and markdown is None:
         html, markdown = folder / "report.html", folder / "report.md"
@@ -38,9 +38,9 @@ def report_command(run: str, html: Path | None, markdown: Path | None, as_json: 
 
         write_report(folder, html=html, markdown=markdown)
     if as_json:
-        from fencepost.analysis.report.data import as_json as document_of
+        from fencepost.analysis.report.answers import report_of
 
-        display.print_json(document_of(folder))
+        display.print_json(report_of(folder))
         return
     for path in (html, markdown):
         if path is not None:

@@ -37,6 +37,7 @@ from fencepost.analysis.gallery.entry import (
 from fencepost.analysis.gallery.pages import PAGES, build
 from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.report.trust import trust_verdict
+from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.medians import map_runs
 from fencepost.analysis.text.escape import HIDDEN, one_line
@@ -154,7 +155,8 @@ def _shown(path: Path) -> str:
 
 def _check_files(folder: Path) -> list[str]:
     faults = []
-    there = {path.name: path for path in folder.iterdir()}
+    # Answers kept there are of whoever asked here: they are neither published nor read for a page.
+    there = {path.name: path for path in folder.iterdir() if path.name != kept.FOLDER or path.is_symlink()}
     for name, path in sorted(there.items()):
         if path.is_symlink() or not path.is_file():
             faults.append(f"{_shown(path)}: a link or a folder; a published folder holds files only, remove it")

@@ -33,7 +33,9 @@ from fencepost.analysis.gallery.entry import (
     stem,
 )
 from fencepost.analysis.gallery.pages import COMPARE, INDEX, PAGES, build, heat_map
+from fencepost.analysis.report.answers import report_of
 from fencepost.analysis.report.data import as_json
+from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.escape import HIDDEN, visible
 from fencepost.bench.machine import machine_key
@@ -432,6 +434,13 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+def test_what_an_answer_left_behind_is_no_fault_and_not_published(results: Path) -> None:
+    folder = only(results)
+    report_of(folder)
+    assert (folder / kept.FOLDER).is_dir()
+    assert check_gallery(results, machine_key) == []
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""A run's answers as plain data: at once where they were given before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fencepost.analysis.runs import kept
+
+NAME = "answers.json"
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    """What `fencepost.analysis.report.data.as_json` gives; raises as it does."""
+    document: dict[str, Any] = _answers(folder)["report"]
+    return document
+
+
+def claims_of(folder: Path) -> tuple[str, list[dict[str, Any]], list[str], str]:
+    """The run's id, the claims as in its report, the title of the section of each, and their tally."""
+    answers = _answers(folder)
+    return answers["report"]["run"], answers["report"]["claims"], answers["titles"], answers["tally"]
+
+
+def _answers(folder: Path) -> dict[str, Any]:
+    key = kept.key_of(folder)
+    found = kept.read(folder, NAME, key)
+    answers: dict[str, Any] = _answered(folder) if found is None else json.loads(found)
+    if found is None:
+        kept.write(folder, NAME, key, json.dumps(answers, ensure_ascii=False, allow_nan=False).encode())
+    return answers
+
+
+def _answered(folder: Path) -> dict[str, Any]:
+    # Only now, as their imports take longer than an answer that was kept.
+    from fencepost.analysis.report.data import json_of, measured_sentences
+    from fencepost.analysis.report.lecture import tally
+    from fencepost.analysis.runs.estimate import analyse
+
+    analysis = analyse(folder)
+    said = measured_sentences(analysis)
+    titles = [item.section_title for item in said]
+    return {"report": json_of(analysis, said), "titles": titles, "tally": tally(said)}

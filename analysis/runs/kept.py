@@ -1,0 +1,97 @@
+"""What was derived from a run, kept in its folder so that it need not be derived again.
+
+A file of `FOLDER` holds a key, a checksum and the data. The key is a digest of the run's files, of the sources that
+made the data, and of the versions of the packages that they use. A file with another key is never read, nor is a
+damaged one. It is never a pickle, as a run folder may come from somebody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from fencepost.bench import schema
+
+FOLDER = "cache"
+"""Below a run folder; it may be deleted at any time."""
+
+LARGEST_BYTES = 256 << 20
+"""Of a file: a standard run has some 3 MB."""
+
+_PACKAGES = ("numpy", "pandas", "scipy")
+_SOURCES = ("*.py", "*.md")
+
+
+def key_of(folder: Path) -> str | None:
+    """A digest of all that an answer from this run depends on; None where the folder cannot be read."""
+    digest = hashlib.sha256(_rule().encode())
+    names = (schema.RUN_FILE, schema.MACHINE_FILE, schema.ROWS_FILE)
+    try:
+        for path in (*(folder / name for name in names), *schema.round_files(folder).values()):
+            data = path.read_bytes() if path.name != schema.ROWS_FILE or path.exists() else b""
+            digest.update(f"{path.name} {len(data)}\n".encode())
+            digest.update(data)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+@functools.cache
+def _rule() -> str:
+    """The rule by its sources: whoever changes one cannot forget to say so."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    for name in _PACKAGES:
+        digest.update(f"{name} {metadata.version(name)}\n".encode())
+    for path in _sources():
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    from fencepost.analysis.topics.words import PAGES
+
+    analysis = Path(__file__).resolve().parents[1]
+    yield Path(schema.__file__)
+    for place in (analysis, PAGES):
+        for pattern in _SOURCES:
+            yield from sorted(place.rglob(pattern))
+
+
+def read(folder: Path, name: str, key: str | None) -> bytes | None:
+    """What was kept under `name`; None where there is nothing, or nothing of this `key`."""
+    path = folder / FOLDER / name
+    try:
+        if key is None or not path.is_file() or path.stat().st_size > LARGEST_BYTES:
+            return None
+        found, checksum, data = path.read_bytes().split(b"\n", 2)
+    except (OSError, ValueError):
+        return None
+    fresh = found == key.encode() and checksum == hashlib.sha256(data).hexdigest().encode()
+    return data if fresh else None
+
+
+def write(folder: Path, name: str, key: str | None, data: bytes) -> None:
+    """Keep `data`, made from the run as it was when its key was `key`. Where this is not possible, nothing is kept."""
+    # A round may have come while the others were read: then the data belong to neither key.
+    if key is None or key != key_of(folder) or (folder / FOLDER).is_symlink():
+        return
+    head = f"{key}\n{hashlib.sha256(data).hexdigest()}\n".encode()
+    with contextlib.suppress(OSError):  # a folder that may only be read, a full disk
+        (folder / FOLDER).mkdir(exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=folder / FOLDER, prefix=f".{name}-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(head + data)
+            Path(temporary).chmod(0o644)  # as the run's other files
+            Path(temporary).replace(folder / FOLDER / name)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,146 @@
+"""What a run folder keeps of its answers: the same as made afresh, and never of another run, rule or day."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs.write import plain_cases, write_run
+
+from fencepost.analysis.report import answers, data
+from fencepost.analysis.report.answers import NAME, report_of
+from fencepost.analysis.runs import kept
+from fencepost.bench import schema
+from fencepost.bench.schema import RunFolderError
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run", plain_cases(2), rounds=6)
+
+
+@pytest.fixture
+def estimates(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that are estimated from here on."""
+    seen: list[Path] = []
+    afresh = answers._answered
+
+    def noted(folder: Path) -> dict[str, Any]:
+        seen.append(folder)
+        return afresh(folder)
+
+    monkeypatch.setattr(answers, "_answered", noted)
+    return seen
+
+
+def test_the_second_answer_is_the_first_without_an_estimate(run: Path, estimates: list[Path]) -> None:
+    first = report_of(run)
+    assert report_of(run) == first == json.loads(json.dumps(data.as_json(run)))
+    assert estimates == [run]
+
+
+def test_another_round_is_another_run(run: Path, estimates: list[Path]) -> None:
+    assert report_of(run)["rounds"] == 6
+    last = schema.round_file(run, 6)
+    last.rename(run / "elsewhere")
+    assert report_of(run)["rounds"] == 5
+    (run / "elsewhere").rename(last)
+    assert report_of(run)["rounds"] == 6
+    assert len(estimates) == 3
+
+
+def test_a_round_edited_since_is_read(run: Path) -> None:
+    report_of(run)
+    path = schema.round_file(run, 2)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(RunFolderError, match="0002"):
+        report_of(run)
+
+
+@pytest.mark.parametrize("name", [schema.RUN_FILE, schema.MACHINE_FILE])
+def test_an_edited_description_is_read(run: Path, name: str) -> None:
+    report_of(run)
+    document = json.loads((run / name).read_text())
+    (run / name).write_text(json.dumps({**document, "cpu_model": "Other CPU", "id": "other"}))
+    if name == schema.RUN_FILE:
+        with pytest.raises(RunFolderError, match="'other'"):
+            report_of(run)
+    else:
+        assert report_of(run)["machine"]["cpu_model"] == "Other CPU"
+
+
+def test_another_rule_estimates_again(run: Path, estimates: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    report_of(run)
+    monkeypatch.setattr(kept, "_rule", lambda: "another")
+    report_of(run)
+    assert len(estimates) == 2
+
+
+def test_the_rule_changes_with_any_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "interval.py"
+    source.write_text("COVERAGE = 0.95")
+    assert Path(kept.__file__) in list(kept._sources())
+    monkeypatch.setattr(kept, "_sources", lambda: iter([source]))
+    before = kept._rule.__wrapped__()
+    source.write_text("COVERAGE = 0.96")
+    assert kept._rule.__wrapped__() != before
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "a folder", "no newline"])
+def test_a_damaged_file_is_made_again(run: Path, estimates: list[Path], damage: str) -> None:
+    first = report_of(run)
+    path = run / kept.FOLDER / NAME
+    whole = path.read_bytes()
+    if damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        middle = len(whole) // 2
+        changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+        path.write_bytes({"cut": whole[:-5], "changed": changed, "empty": b"", "no newline": b"x" * 99}[damage])
+    assert report_of(run) == first
+    assert len(estimates) == 2
+    if damage != "a folder":
+        assert path.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written_is_answered_from(run: Path) -> None:
+    # A file in the way: permissions do not hold back root, who runs tests in a container.
+    (run / kept.FOLDER).write_text("in the way")
+    assert report_of(run)["rounds"] == 6
+
+
+def test_a_link_is_not_followed(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "away").mkdir()
+    (run / kept.FOLDER).symlink_to(tmp_path / "away")
+    report_of(run)
+    assert list((tmp_path / "away").iterdir()) == []
+
+
+def test_what_changed_while_it_was_estimated_is_not_kept(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = kept.key_of(run)
+    (run / schema.MACHINE_FILE).touch()
+    schema.round_file(run, 6).unlink()
+    kept.write(run, NAME, key, b"{}")
+    assert not (run / kept.FOLDER).exists()
+
+
+def test_two_at_once_leave_one_whole_file(run: Path) -> None:
+    key = kept.key_of(run)
+    texts = [bytes([letter]) * 200_000 for letter in b"ab"]
+    threads = [threading.Thread(target=kept.write, args=(run, NAME, key, text)) for text in texts for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert kept.read(run, NAME, key) in texts
+    assert os.listdir(run / kept.FOLDER) == [NAME]  # noqa: PTH208
+
+
+def test_a_folder_that_is_no_run_has_its_usual_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"not found; is .* a run folder"):
+        report_of(tmp_path)
