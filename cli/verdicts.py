@@ -20,7 +20,7 @@ GATES = ("slower", "changed", "undecided")
 HEADER = ("case", "old", "new", "ratio", "interval", "verdict")
 LARGEST_MARGIN_PCT = 50.0
 SMALLEST_MARGIN_PCT = 0.01
-"""Identical code has been seen to differ by more in calm runs of the steadiest kernels: see docs/statistics.md."""
+"""Identical code has been seen to differ by more in calm runs of the steadiest kernels: see docs/experiments.md."""
 
 
 def margin_option(command: Command) -> Command:
