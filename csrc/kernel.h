@@ -42,7 +42,9 @@ extern "C" {
 #define NEED_PYTHON 64       /* a Python interpreter in this process */
 #define NEED_AARCH64 128
 #define NEED_RISCV64 256
-#define CAPABILITY_COUNT 9
+#define NEED_NICE 512      /* permission for negative nice values */
+#define NEED_DEADLINE 1024 /* permission for SCHED_DEADLINE */
+#define CAPABILITY_COUNT 11
 
 /* On which CPUs the cases of a kernel are placed; bench/placement.py turns this into CPU lists. */
 #define PLACE_ANY 0      /* the one best set of threads.min CPUs */
@@ -301,6 +303,21 @@ int trial_needs(struct trial *trial, const char *need);
 
 /* A failure in plain words: `return trial_fault(trial, "%d hops instead of %d", …);` Returns -EILSEQ. */
 int trial_fault(struct trial *trial, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* How a thread is to be scheduled. Zeros: SCHED_OTHER, its nice value and timer slack as they were found. */
+struct schedule {
+    int policy;          /* of <sched.h> */
+    int nice;            /* added to the one found, as nice(1) does. Negative: NEED_NICE */
+    int priority;        /* of SCHED_FIFO and SCHED_RR, from 1 to 99. NEED_FIFO */
+    uint64_t slack_ns;   /* by how much its timers may be put off to serve several at once */
+    uint64_t runtime_ns; /* of SCHED_DEADLINE, in each period. NEED_DEADLINE; such a thread is not pinned */
+    uint64_t period_ns;
+};
+/*
+ * For setup: so is worker `index` scheduled during the batches. Before and afterwards it is as it was found. A missing permission makes the
+ * case "unsupported". A kernel that changes the scheduling of a worker by itself and leaves it so fails.
+ */
+int trial_schedule(struct trial *trial, unsigned index, const struct schedule *schedule);
 
 /*
  * The number `which` of the kernel's `counts` came out as `found` and must be `expected`: 1024 faults for 1024 pages. To be said of every

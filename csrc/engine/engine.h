@@ -43,8 +43,10 @@ struct team {
     /* Not 0 once worker 0 has left the window under way; see leader_has_ended. Alone on its lines: the others poll it. */
     _Alignas(128) unsigned leader_end;
     _Alignas(128) unsigned spins_before_yield;
-    int agreed;           /* the status at the last meeting: see team_meet */
-    uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
+    _Atomic unsigned naps;      /* not 0: whoever waits sleeps instead of yielding, see nap() */
+    struct schedule *schedules; /* one per worker, with policy -1 where it stays as it is; NULL: all do */
+    int agreed;                 /* the status at the last meeting: see team_meet */
+    uint64_t start_ticks;       /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);
     void *context;
     char *reason;
@@ -60,8 +62,31 @@ int team_run(struct team *team, void (*body)(struct worker *worker, void *contex
  * as of this meeting, the same to all: whoever goes on first may fail before the others have looked, and they must not leave for it.
  */
 int team_meet(struct team *team);
+/* The calling thread runs on this CPU only. 0 or -errno. */
+int pin_thread(int cpu);
+/* Sleep for a moment. Between threads of different policies a yield is not enough: a real-time thread yields to its like only. */
+void nap(void);
 /* Note a failure; the first one stays. */
 void team_fail(struct team *team, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* schedule.c */
+
+/* How a thread was found. */
+struct manners {
+    int policy, nice, priority, slack_ns;
+};
+const char *policy_name(int policy);
+/* NEED_ bits of what it takes to schedule a thread so. */
+unsigned schedule_needs(const struct schedule *schedule);
+/* For the calling thread. 0 or -errno. */
+int schedule_apply(const struct schedule *schedule);
+/* Whether this process may schedule a thread so: tried with one of its own. */
+int schedule_allowed(const struct schedule *schedule);
+/* For each worker, before its first batch: what it found, and as setup asked for. */
+void schedule_begin(const struct worker *worker, struct manners *found);
+/* And after its last: as it was found, which is looked at. */
+void schedule_end(const struct worker *worker, const struct manners *found);
+void schedules_free(struct team *team);
 
 /* memory.c */
 /* With `keep`, a large mapping stays for the next trial that asks for as much: see memory_give_back(). */

@@ -262,6 +262,11 @@ static unsigned find_capabilities(void)
 #endif
     if (may_use_fifo())
         found |= NEED_FIFO;
+    if (schedule_allowed(&(struct schedule){.policy = SCHED_OTHER, .nice = -1}))
+        found |= NEED_NICE;
+    /* A hundredth of a CPU: as little as leaves room for others that have reserved some. */
+    if (schedule_allowed(&(struct schedule){.policy = SCHED_DEADLINE, .runtime_ns = 100000, .period_ns = 10000000}))
+        found |= NEED_DEADLINE;
     if (event_counts("cycles"))
         found |= NEED_HARDWARE_PMU;
     if (dlsym(RTLD_DEFAULT, "PyGILState_Ensure"))
@@ -295,6 +300,10 @@ const char *capability_text(unsigned bit)
         return "an x86-64 CPU with AVX-512";
     case NEED_FIFO:
         return "permission for SCHED_FIFO (root, CAP_SYS_NICE or an rtprio limit)";
+    case NEED_NICE:
+        return "permission for negative nice values (root, CAP_SYS_NICE or a nice limit)";
+    case NEED_DEADLINE:
+        return "permission for SCHED_DEADLINE (root or CAP_SYS_NICE, and a cpuset with all its CPUs)";
     case NEED_HARDWARE_PMU:
         return "a hardware performance counter that opens and counts";
     case NEED_PYTHON:

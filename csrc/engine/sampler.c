@@ -235,6 +235,25 @@ static void work_once(struct session *session, struct worker *worker)
         fail_from(session, status, "counting");
 }
 
+/* All of the team's measuring, scheduled as setup asked for. */
+static void measure(struct session *session, struct worker *worker)
+{
+    struct manners found;
+
+    schedule_begin(worker, &found);
+    /* Before anybody measures, all are scheduled as they are to be; before anybody is what it was, all have measured. */
+    if (all_well(session)) {
+        if (session->trial.kernel->run)
+            loop_batches(session, worker);
+        else if (session->trial.kernel->events)
+            event_batches(session, worker);
+        else
+            work_once(session, worker);
+    }
+    all_well(session);
+    schedule_end(worker, &found);
+}
+
 static void body(struct worker *worker, void *context)
 {
     struct session *session = context;
@@ -249,12 +268,7 @@ static void body(struct worker *worker, void *context)
         const double before = raw_round_trip(session, worker);
         double after;
 
-        if (trial->kernel->run)
-            loop_batches(session, worker);
-        else if (trial->kernel->events)
-            event_batches(session, worker);
-        else
-            work_once(session, worker);
+        measure(session, worker);
         after = raw_round_trip(session, worker);
         if (worker->index == 0) {
             session->raw_before_ticks = before;
@@ -368,6 +382,7 @@ static void tidy_up(struct session *session, int status)
         outcome->samples = outcome->buckets = outcome->events = 0;
     allocations_free(&session->trial, session->settings.keep_memory != 0);
     free(session->windows);
+    schedules_free(&session->team);
     free(session->events);
     free(session->sides[0]);
     free(session->sides[1]);

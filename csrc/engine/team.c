@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine.h"
 
@@ -18,6 +19,8 @@
 #define SPINS_BEFORE_YIELD 20000
 /* Between the meeting and the common start: long enough for the last thread to see the tick, in microseconds. */
 #define START_DELAY_US 3
+/* Shorter than a timer's usual slack: as short as a sleep can be. */
+#define NAP_NS 50000
 /* Threads only run the engine and a kernel's loop; small stacks keep a team of a thousand affordable. */
 #define STACK_BYTES ((size_t)256 << 10)
 
@@ -41,6 +44,13 @@ void team_fail(struct team *team, int status, const char *format, ...)
     va_end(arguments);
 }
 
+void nap(void)
+{
+    const struct timespec moment = {0, NAP_NS};
+
+    nanosleep(&moment, NULL);
+}
+
 int team_meet(struct team *team)
 {
     /* Acquire, pairs with B: a thread that is one generation ahead must have been released by it. */
@@ -60,6 +70,9 @@ int team_meet(struct team *team)
     while (atomic_load_explicit(&team->generation, memory_order_acquire) == generation) {
         if (++spins < team->spins_before_yield)
             cpu_relax();
+        /* Relaxed: set in setup, before any thread has another policy. Whoever sees it late has only yielded a little longer. */
+        else if (atomic_load_explicit(&team->naps, memory_order_relaxed))
+            nap();
         else
             sched_yield();
     }
@@ -82,7 +95,7 @@ uint64_t team_start(struct worker *worker)
     return team->start_ticks;
 }
 
-static int pin(int cpu)
+int pin_thread(int cpu)
 {
     const size_t cpus = (size_t)cpu + 1;
     cpu_set_t *set = CPU_ALLOC(cpus);
@@ -101,7 +114,7 @@ static void *member_main(void *argument)
 {
     struct member *member = argument;
     struct team *team = member->team;
-    const int error = pin(member->worker.cpu);
+    const int error = pin_thread(member->worker.cpu);
 
     if (error)
         team_fail(team, error, "cannot run on CPU %d (%s): it went offline or left this process's CPU set",

@@ -20,9 +20,7 @@
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <sched.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 /* The profile's batches then make 24 wake-ups a process in quick, 40 in standard, 80 in rigorous. */
@@ -32,15 +30,15 @@
 
 enum { POLICY_OTHER, POLICY_OTHER_SLACK1, POLICY_FIFO };
 
+static const struct schedule schedules[] = {
+    [POLICY_OTHER] = {.policy = SCHED_OTHER, .slack_ns = DEFAULT_SLACK_NS},
+    [POLICY_OTHER_SLACK1] = {.policy = SCHED_OTHER, .slack_ns = 1}, /* the least that can be asked for */
+    [POLICY_FIFO] = {.policy = SCHED_FIFO, .priority = FIFO_PRIORITY},
+};
+
 struct wakeups {
     int64_t deadline_ns; /* the last one; batches go on where the one before stopped */
     int64_t count, early, missed;
-};
-
-/* The thread as it was found. */
-struct manners {
-    int policy, slack_ns;
-    struct sched_param param;
 };
 
 static int setup(struct trial *trial)
@@ -49,34 +47,9 @@ static int setup(struct trial *trial)
         trial_fault(trial, "period_us must be 10 to 1000000");
         return -EINVAL;
     }
-    if (trial->value[0] == POLICY_FIFO && !(capabilities() & NEED_FIFO))
-        return trial_needs(trial, capability_text(NEED_FIFO));
-    return trial_alloc(trial, sizeof(struct wakeups)) ? 0 : -ENOMEM;
-}
-
-static int change_manners(int64_t policy, struct manners *found)
-{
-    const struct sched_param fifo = {.sched_priority = FIFO_PRIORITY}, other = {.sched_priority = 0};
-    const int error = pthread_getschedparam(pthread_self(), &found->policy, &found->param);
-
-    if (error)
-        return -error;
-    found->slack_ns = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
-    if (found->slack_ns < 0)
-        return -errno;
-    if (policy == POLICY_FIFO)
-        return -pthread_setschedparam(pthread_self(), SCHED_FIFO, &fifo);
-    /* 0 would mean the inherited default, 1 ns is the least that can be asked for. */
-    if (prctl(PR_SET_TIMERSLACK, policy == POLICY_OTHER ? DEFAULT_SLACK_NS : 1, 0, 0, 0))
-        return -errno;
-    return found->policy == SCHED_OTHER ? 0 : -pthread_setschedparam(pthread_self(), SCHED_OTHER, &other);
-}
-
-static void restore_manners(const struct manners *found)
-{
-    pthread_setschedparam(pthread_self(), found->policy, &found->param);
-    if (found->slack_ns > 0)
-        prctl(PR_SET_TIMERSLACK, found->slack_ns, 0, 0, 0);
+    if (!trial_alloc(trial, sizeof(struct wakeups)))
+        return -ENOMEM;
+    return trial_schedule(trial, 0, &schedules[trial->value[0]]);
 }
 
 static int64_t clock_ns(void)
@@ -111,20 +84,13 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     struct trial *trial = worker->trial;
     struct wakeups *wakeups = trial->state;
     const int64_t period_ns = trial->value[1] * 1000;
-    struct manners found = {.slack_ns = 0};
-    const int error = change_manners(trial->value[0], &found);
 
-    if (error) {
-        restore_manners(&found);
-        return error;
-    }
     if (wakeups->count == 0) {
         wakeups->deadline_ns = clock_ns();
         next_wakeup(wakeups, period_ns);
     }
     for (uint64_t i = 0; i < count; i++)
         ticks[i] = (int64_t)llround((double)next_wakeup(wakeups, period_ns) * trial->tick_hz / 1e9);
-    restore_manners(&found);
     return (int64_t)count;
 }
 

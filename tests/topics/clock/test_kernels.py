@@ -316,6 +316,7 @@ def test_wakeups_come_after_their_deadlines(engine: Engine, policy: str) -> None
 
 def test_wakeup_leaves_the_thread_as_it_was_found(tmp_path: Path) -> None:
     # Policy and slack belong to the thread: look at them from the check, which runs in the same one.
+    include = "#include <sched.h>\n"
     source = (KERNELS / "clock/wakeup.c").read_text(encoding="utf-8")
     mutant = tmp_path / "wakeup.c"
     mutant.write_text(
@@ -326,7 +327,9 @@ def test_wakeup_leaves_the_thread_as_it_was_found(tmp_path: Path) -> None:
             '        return trial_fault(trial, "policy %d, slack %d", sched_getscheduler(0),\n'
             "                           prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0));\n",
             1,
-        ).replace(
+        )
+        .replace(include, include + "#include <sys/prctl.h>\n", 1)
+        .replace(
             "{\n    if (trial->value[1] < 10",
             "{\n    prctl(PR_SET_TIMERSLACK, 12345, 0, 0, 0);\n    if (trial->value[1] < 10",
             1,
