@@ -89,9 +89,9 @@ def trust_table(analysis: Analysis) -> Table:
         facts.append(
             (
                 "noise floor (A/A)",
-                "not measured: no A/A row in this run"
+                "not measured: this run has no A/A row"
                 if math.isnan(floor)
-                else f"{plain(floor, 2)} %: the largest effect among {counted(len(analysis.twins), 'pair')} of the "
+                else f"{plain(floor, 2)} %: the largest difference among {counted(len(analysis.twins), 'pair')} of the "
                 "same code under two names",
             )
         )
@@ -100,9 +100,9 @@ def trust_table(analysis: Analysis) -> Table:
         facts.append(
             (
                 "core clock over the run",
-                f"{plain(middle.value)} GHz, from {plain(low)} to {plain(high)} over rounds"
+                f"{plain(middle.value)} GHz, from {plain(low)} to {plain(high)} in different rounds"
                 if middle.n
-                else "not known: the chains that show it were not believable",
+                else "unknown: the chains that measure it did not agree",
             )
         )
         ticks = tick_hz(analysis)
@@ -125,9 +125,9 @@ def trust_table(analysis: Analysis) -> Table:
     facts.append(
         (
             "not measurable here",
-            f"{counted(missing, 'row')}, each with its reason in its topic's section"
+            f"{counted(missing, 'row')}; the section of the topic gives the reasons"
             if missing
-            else "nothing: every row of the plan was measured",
+            else "none: every row of the plan was measured",
         )
     )
     return table("The facts behind the verdict", ("what", "seen"), facts)
@@ -146,8 +146,8 @@ def _gaps(analysis: Analysis) -> str:
     lost.sort(key=lambda pair: pair[1].value)
     middle = lost[len(lost) // 2][1].value
     return (
-        f"{len(lost)} CPUs: least on CPU {lost[0][0]}, {lost[0][1].text('%')}; half of them at most "
-        f"{plain(middle, 2)} %; most on CPU {lost[-1][0]}, {lost[-1][1].text('%')}"
+        f"{len(lost)} CPUs: least on CPU {lost[0][0]}, {lost[0][1].text('%')}; at most {plain(middle, 2)} % on half of "
+        f"them; most on CPU {lost[-1][0]}, {lost[-1][1].text('%')}"
     )
 
 
@@ -156,9 +156,9 @@ def virtual(value: object) -> str:
     if isinstance(value, Mapping):
         guest, kind = value.get("guest"), value.get("kind")
         if guest:
-            return f"guest of {kind or 'an unnamed hypervisor'}: the hypervisor can take the CPU away unseen"
-        return "not known" if guest is None else "none seen"
-    return f"guest of {value}" if value else "not known"
+            return f"guest of {kind or 'an unnamed hypervisor'}: the hypervisor can take the CPU without a trace"
+        return "unknown" if guest is None else "none found"
+    return f"guest of {value}" if value else "unknown"
 
 
 def unmeasurable(analysis: Analysis, topic: str | None = None) -> Table | None:
@@ -168,7 +168,7 @@ def unmeasurable(analysis: Analysis, topic: str | None = None) -> Table | None:
         if row.reason is not None and topic in (None, row.topic):
             by_reason.setdefault(row.reason, []).append(row.case)
     cells = [(reason, str(len(cases)), ", ".join(cases)) for reason, cases in by_reason.items()]
-    caption = f"What could not be measured here{f' of the topic {topic}' if topic else ''}, and why"
+    caption = f"Rows{f' of the topic {topic}' if topic else ''} that cannot be measured on this machine, and why"
     return table(caption, ("reason", "rows", "cases"), cells) if cells else None
 
 
@@ -181,7 +181,7 @@ def twins_table(analysis: Analysis) -> Table | None:
     ]
     return (
         table(
-            "A/A rows: the same code under two names, and how far they differ",
+            "A/A rows: how far the same code differs under two names",
             ("case", "difference [95 % interval]", "rounds"),
             cells,
         )
@@ -208,20 +208,20 @@ def examination(run: Mapping[str, Any]) -> Examination:
     """The doctor's record in run.json, in words; runs made before there was one say so."""
     record = run.get("doctor")
     if not isinstance(record, Mapping):
-        return Examination("The doctor was not asked when this run was made: run `fencepost doctor`.", "", None)
+        return Examination("This run holds no findings of the doctor. Run `fencepost doctor`.", "", None)
     findings = [item for item in record.get("findings") or () if isinstance(item, Mapping)]
     grave = [item for item in findings if item.get("severity") in ("unfit", "hurts")]
     fit = "fit" if record.get("fit") else "not fit"
-    sentence = f"The doctor called this machine {fit} for the profile {record.get('profile')}: "
+    sentence = f"The doctor found this machine {fit} for the profile {record.get('profile')}. "
     names = ", ".join(_knob(item) for item in grave)
     sentence += (
-        f"{counted(len(grave), 'knob')} that {'bends' if len(grave) == 1 else 'bend'} figures ({names})."
-        if (grave)
-        else "no knob that it can read bends figures."
+        f"{counted(len(grave), 'setting')} {'spoils' if len(grave) == 1 else 'spoil'} figures: {names}."
+        if grave
+        else "No setting that it can read spoils figures."
     )
     best = next((item for item in grave if item.get("knob") == record.get("best_change")), None)
     change = (
-        f"{_knob(best)}, {best.get('change')}{' (takes a reboot)' if best.get('reboot') else ''}"
+        f"{_knob(best)}, {best.get('change')}{' (needs a reboot)' if best.get('reboot') else ''}"
         if best is not None and best.get("change")
         else ""
     )
@@ -231,12 +231,12 @@ def examination(run: Mapping[str, Any]) -> Examination:
             _WORDS.get(str(item.get("severity")), str(item.get("severity"))),
             DASH if item.get("value") is None else str(item.get("value")),
             str(item.get("effect", "")),
-            f"{item['change']}{' (takes a reboot)' if item.get('reboot') else ''}" if item.get("change") else DASH,
+            f"{item['change']}{' (needs a reboot)' if item.get('reboot') else ''}" if item.get("change") else DASH,
         )
         for item in findings
     ]
-    caption = "What the doctor found when the run was made: all that is not as it should be, or could not be read"
-    found = table(caption, ("knob", "how grave", "value", "effect", "how to change it"), cells) if cells else None
+    caption = "Findings of the doctor when the run was made: settings that are not as they should be, or cannot be read"
+    found = table(caption, ("setting", "severity", "value", "effect", "how to change it"), cells) if cells else None
     return Examination(sentence, change, found)
 
 

@@ -87,100 +87,97 @@ def _rows_word(count: int) -> str:
 
 _ROW_WARNINGS: dict[Kind, _Worded] = {
     Kind.FAILED: lambda _, n: (
-        f"{_rows_word(n)} failed their check: the work that was timed was not done right.",
-        "A fault in the kernel, in the compiler or in this machine; none of its figures is shown.",
-        "Run `fencepost show KERNEL` for what the check looks at, and report it with the run folder.",
+        f"{_rows_word(n)} failed the check: the timed work gave a wrong result.",
+        "The kernel, the compiler or the machine is at fault. The figures are not shown.",
+        "Run `fencepost show KERNEL` to see what the check tests, and report the fault with the run folder.",
     ),
     Kind.MODES: lambda _, n: (
-        f"{_rows_word(n)} with more than one mode among the medians of processes: no common interval is given.",
+        f"{_rows_word(n)} with several modes: the processes fall into groups, so there is no common interval.",
         (
-            "Something differs from process to process: address-space layout, page colouring, which thread keeps a "
-            "lock, the core clock."
+            "Something differs between processes: the address-space layout, page colours, which thread keeps a lock, "
+            "or the core clock."
         ),
-        "Read the modes as separate figures; more rounds (`--profile rigorous`) show their shares better.",
+        "Read the modes as separate figures. More rounds (`--profile rigorous`) show their shares better.",
     ),
     Kind.NOISY: lambda analysis, n: (
         (
-            f"{_rows_word(n)} with more than {NOISY_SHARE:.0%} of batches disturbed (at most "
+            f"{_rows_word(n)} with more than {NOISY_SHARE:.0%} of batches disturbed (up to "
             f"{_most(analysis, 'noisy'):.0f} %)."
         ),
-        "Other work on these CPUs, interrupts, or a hypervisor that takes the CPU away.",
+        "Other work, interrupts or a hypervisor used these CPUs.",
         (
-            "Run `fencepost doctor`, stop what else runs, and repeat these cases; medians stand up to less than half "
-            "of disturbed batches."
+            "Run `fencepost doctor`, stop other work, and repeat these cases. A median holds while less than half of "
+            "the batches are disturbed."
         ),
     ),
     Kind.MIGRATED: lambda _, n: (
-        (
-            f"{_rows_word(n)} with batches that began on one CPU and ended on another, or ran on one that was not "
-            "asked for."
-        ),
-        "The CPU was taken offline or the process's mask was changed while it ran.",
-        "Look at cpusets and at tools that move threads; repeat the run.",
+        (f"{_rows_word(n)} with batches that moved to another CPU, or ran on a CPU that was not requested."),
+        "The CPU went offline, or another program changed the CPUs of the process.",
+        "Check cpusets and tools that move threads, then repeat the run.",
     ),
     Kind.LOW_OVERLAP: lambda _, n: (
         (
-            f"{_rows_word(n)} whose threads ran together for less than half of the window in more than "
+            f"{_rows_word(n)} whose threads overlapped for less than half of the window, in more than "
             f"{NOISY_SHARE:.0%} of batches."
         ),
-        "More threads than free CPUs, or a hypervisor that does not run the virtual CPUs together.",
-        "Read these rows as a mixture of contended and uncontended; run on CPUs with nothing else to do.",
+        "There were more threads than free CPUs, or the hypervisor did not run the virtual CPUs together.",
+        "Read these rows as a mixture of contended and uncontended. Use CPUs without other work.",
     ),
     Kind.HAND_OVER_DRIFT: lambda _, n: (
         (
-            f"{_rows_word(n)} beside which the round trip of one line changed by more than 1.35 × between before and "
-            f"after, in more than {NOISY_SHARE:.0%} of processes."
+            f"{_rows_word(n)} during which the round trip of a cache line changed by more than 1.35 ×, in more than "
+            f"{NOISY_SHARE:.0%} of processes."
         ),
-        "The host moved the virtual CPUs, or something else wanted their caches.",
-        "Compare such rows by their xraw over several runs, not by their time in one.",
+        "The host moved the virtual CPUs, or other work used their caches.",
+        "Compare these rows by xraw over several runs, not by their time in one run.",
     ),
     Kind.SHORT: lambda _, n: (
         (
-            f"{_rows_word(n)} whose window was shorter than 1000 steps of the counter in more than {NOISY_SHARE:.0%} "
-            "of batches."
+            f"{_rows_word(n)} with windows shorter than 1000 steps of the counter, in more than {NOISY_SHARE:.0%} of "
+            "batches."
         ),
-        "The kernel could not be given more operations, or the counter moves in large steps.",
-        "Do not trust digits beyond one step of the counter divided by the number of operations.",
+        "The kernel cannot do more operations, or the counter moves in large steps.",
+        "Ignore digits beyond one step of the counter divided by the number of operations.",
     ),
     Kind.NO_CYCLES: lambda _, n: (
-        f"{_rows_word(n)} without cycles: imul and add chains did not read 3.0 ± 5 % beside them in most processes.",
+        f"{_rows_word(n)} without cycles: in most processes imul did not take 3.0 (± 5 %) times as long as add.",
         (
-            "The clock changed during the case, the CPU was shared with a busy sibling, or this core's multiply is not "
-            "3 cycles long."
+            "The clock changed during the case, a sibling was busy, or a multiplication does not take 3 cycles on this "
+            "core."
         ),
-        "Use the ns, which are not affected; repeat on a quiet machine with the governor fixed.",
+        "Use the times, which are not affected, or repeat on a quiet machine with a fixed governor.",
     ),
     Kind.FEW_CYCLES: lambda _, n: (
         (
-            f"{_rows_word(n)} whose cycles have no interval: the chains beside them were believable in fewer than"
-            f" {FEWEST_PROCESSES} processes."
+            f"{_rows_word(n)} whose cycles have no interval: the chains agreed in fewer than {FEWEST_PROCESSES} "
+            "processes."
         ),
-        "The clock changed, or the CPU was shared, while they were measured.",
-        "Use the ns; repeat with more rounds on a quiet machine.",
+        "The clock changed or the CPU was shared during the measurement.",
+        "Use the times, or repeat with more rounds on a quiet machine.",
     ),
     Kind.FEW_ROUNDS: lambda _, n: (
-        f"{_rows_word(n)} measured in fewer than {FEWEST_PROCESSES} processes: no interval of the median reaches 95 %.",
-        "The run was cut short, or the case failed to run in some rounds.",
+        f"{_rows_word(n)} measured in fewer than {FEWEST_PROCESSES} processes: too few for a 95 % interval.",
+        "The run was interrupted, or the case did not run in some rounds.",
         "Complete it with `fencepost run --resume`.",
     ),
     Kind.INCOMPLETE: lambda _, n: (
         f"{_rows_word(n)} not measured in every round.",
-        "A need of the case was missing in some processes (memory, a permission, a CPU).",
-        "Its reasons are in the records of the rounds; the figure is over the processes that had it.",
+        "Some processes lacked something that the case needs: memory, a permission or a CPU.",
+        "The records of the rounds give the reasons. The figure comes from the other processes.",
     ),
     Kind.ONCE: lambda _, n: (
         f"{_rows_word(n)} measured in one process only.",
-        "They are pictures of time, not estimates, so they have no interval.",
+        "They record how a value changes over time, so they have no interval.",
         "Nothing to do.",
     ),
     Kind.NOT_MEASURABLE: lambda _, n: (
-        f"{_rows_word(n)} not measurable here.",
-        "This machine or this account lacks what they need; each row says what.",
-        "Where it is a permission, run with it; otherwise take another machine. Nothing is extrapolated.",
+        f"{_rows_word(n)} cannot be measured on this machine.",
+        "The machine or the account lacks what they need. Each row says what.",
+        "Get the permission, or use another machine. Nothing is estimated in their place.",
     ),
     Kind.NOT_MEASURED: lambda _, n: (
-        f"{_rows_word(n)} of the plan not measured yet.",
-        "The run has no complete round that holds them.",
+        f"{_rows_word(n)} not measured yet.",
+        "No complete round contains them.",
         "Complete it with `fencepost run --resume`.",
     ),
 }
@@ -202,7 +199,7 @@ def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
         yield RunWarning(
             Kind.INCOMPLETE_RUN,
             f"{analysis.rounds} of {analysis.planned_rounds} rounds are complete.",
-            "The run was stopped or is still under way.",
+            "The run was stopped or is still running.",
             "Complete it with `fencepost run --resume`.",
         )
     if not analysis.rounds:
@@ -213,31 +210,30 @@ def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
             Kind.NO_TWIN,
             "No A/A row was measured, so this run has no noise floor.",
             "None of the chosen kernels has a twin.",
-            "Add one that has: `fencepost run 'pipeline/imul100' ...`.",
+            "Add one that has a twin: `fencepost run 'pipeline/imul100' ...`.",
         )
     elif floor > NOISE_FLOOR_PCT:
         yield RunWarning(
             Kind.NOISE_FLOOR,
-            f"The same code run twice under two names differs by {plain(floor, 2)} %.",
-            "Noise or regimes of this machine that medians over rounds do not remove.",
-            f"Believe no difference below {plain(floor, 2)} % between rows of this run; repeat on a quieter machine.",
+            f"The same code, measured under two names, differs by {plain(floor, 2)} %.",
+            "The machine is noisy or has several states, and medians over rounds do not remove this.",
+            f"Ignore differences below {plain(floor, 2)} % between rows of this run, or repeat on a quieter machine.",
         )
     lost = [item.value for _, item in lost_pct(analysis)]
     if lost and max(lost) > LOST_PCT:
         yield RunWarning(
             Kind.GAPS,
-            f"A spinning thread loses up to {plain(max(lost), 2)} % of its time in pieces of more than 1 µs.",
-            "Timer interrupts, other work, or a hypervisor that takes the CPU away.",
-            "Compare medians and floors; look at tails (p99 and beyond) as properties of this machine, not of the "
-            "code.",
+            f"A spinning thread loses up to {plain(max(lost), 2)} % of its time in gaps of more than 1 µs.",
+            "Timer interrupts, other work or a hypervisor take the CPU.",
+            "Compare medians and floors. Tails (p99 and beyond) are properties of this machine, not of the code.",
         )
     middle, low, high = core_clock_of_rounds(analysis)
     if middle.n > 1 and (high / low - 1) * 100 > CLOCK_SPREAD_PCT:
         yield RunWarning(
             Kind.CLOCK_WANDERS,
             f"The core clock went from {plain(low, 3)} to {plain(high, 3)} GHz between rounds.",
-            "Turbo, heat, power limits, or neighbours on the same package.",
-            "Compare cycles rather than ns, or fix the clock: `fencepost doctor` names the knobs.",
+            "Turbo, heat, power limits or other work on the same package changed it.",
+            "Compare cycles instead of times, or fix the clock: `fencepost doctor` names the settings.",
         )
     workers = analysis.reduced.workers
     rates = workers["tick_hz"].to_numpy(float)
@@ -246,8 +242,8 @@ def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
         yield RunWarning(
             Kind.TICKS_WANDER,
             f"Processes disagree by {plain(float(spread), 3)} ppm on the rate of the tick counter.",
-            "The counter is not constant, or the clock it is calibrated against was adjusted.",
-            "Each process's ticks are converted by its own rate; see the row clock/rate.",
+            "The counter is not constant, or the clock that calibrates it was adjusted.",
+            "The ticks of each process are converted by its own rate. See the row clock/rate.",
         )
     quantum = float(workers["quantum_ticks"].max())
     step_ns = quantum / float(rates.min()) * 1e9
@@ -255,15 +251,14 @@ def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
         yield RunWarning(
             Kind.COARSE_TICKS,
             f"The tick counter moves in steps of {count(quantum)} ticks ({plain(step_ns, 3)} ns).",
-            "A property of this CPU or hypervisor.",
-            "Single events (clock/delta and other event rows) are whole numbers of steps; rows of loops are not "
-            "affected.",
+            "This is a property of the CPU or the hypervisor.",
+            "Single events, such as those of clock/delta, are whole numbers of steps. Rows of loops are not affected.",
         )
     source = str(workers["tick_source"].iloc[0])
     if source == "clock_monotonic_raw":
         yield RunWarning(
             Kind.NO_TICK_COUNTER,
-            "There is no tick counter that user code can read; time is CLOCK_MONOTONIC_RAW.",
-            "This architecture has none, or the kernel does not let user code read it.",
-            "Windows are as long as elsewhere, but each reading costs more.",
+            "User code cannot read a tick counter, so times come from CLOCK_MONOTONIC_RAW.",
+            "The architecture has none, or Linux does not let user code read it.",
+            "Windows are as long as usual, but each reading costs more.",
         )

@@ -619,7 +619,7 @@ def test_what_the_doctor_found_is_told_with_the_best_change(suite: Path, tmp_pat
     write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     said = " ".join(text for _, text in Page(text).text)
-    assert "fit for the profile standard: 1 knob that bends figures (governor)." in said
+    assert "fit for the profile standard. 1 setting spoils figures: governor." in said
     assert "What would help most: governor, echo performance" in said
     assert text.count("<script") == 2 and EVIL in said
     assert "**What would help most:** governor, echo performance" in (tmp_path / "r.md").read_text()
