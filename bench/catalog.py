@@ -99,7 +99,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricInfo:
     """A named figure beside time, one per process."""
 
     name: str
@@ -108,7 +108,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Count:
+class CountInfo:
     """A whole number that a kernel finds in every process, beside the one that it must be."""
 
     name: str
@@ -135,14 +135,14 @@ class KernelInfo:
     needs: int
     batches: int
     parameters: tuple[Parameter, ...]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MetricInfo, ...]
     file: str
     index: int
     object: str = ""
     """Label of the object that it comes from (`Engine.objects`); "" for the suite."""
     paired: bool = False
     """Whether each event is an operation less its control (``control`` of csrc/kernel.h)."""
-    counts: tuple[Count, ...] = ()
+    counts: tuple[CountInfo, ...] = ()
     own_source: Path | None = None
     """The file of a kernel of a user's own, where it is known."""
 
@@ -285,8 +285,8 @@ def _kernel(engine: Engine, descriptor: Any, index: int, label: str) -> KernelIn
             for i in range(lib.MAX_PARAMETERS)
             if descriptor.parameters[i].name
         ),
-        metrics=tuple(Metric(*words) for words in _described(engine, descriptor.metrics)),
-        counts=tuple(Count(*words) for words in _described(engine, descriptor.counts)),
+        metrics=tuple(MetricInfo(*words) for words in _described(engine, descriptor.metrics)),
+        counts=tuple(CountInfo(*words) for words in _described(engine, descriptor.counts)),
         file=text(descriptor.file) or "",
         index=index,
         object=label,

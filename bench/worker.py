@@ -64,7 +64,7 @@ def finite(value: float) -> float | None:
     return value if value - value == 0 else None
 
 
-class Round:
+class RoundRunner:
     """The cases of one spec, measured one after the other."""
 
     def __init__(self, ffi: Any, lib: Any, spec: dict[str, Any], output: int) -> None:
@@ -212,7 +212,7 @@ def main() -> int:
     if os.getppid() != spec["parent"]:
         return EXIT_ORPHAN
     try:
-        measured_round = Round(engine.ffi, engine.lib, spec, output)
+        measured_round = RoundRunner(engine.ffi, engine.lib, spec, output)
         measured_round.hello(started_ns)
         measured_round.run()
     except ImportError as error:

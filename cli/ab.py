@@ -11,7 +11,7 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare.sides import Comparison
+    from fencepost.analysis.compare.sides import RunComparison
     from fencepost.bench.runfolder import RunFolder
 
 ROUNDS = {"quick": 12, "standard": 36, "rigorous": 60}
@@ -145,14 +145,14 @@ def _title(old: str | None, new: str | None, folder: RunFolder) -> str:
     return f"{old} against {new}" if old is not None else folder.id
 
 
-def _advice(found: Comparison) -> list[str]:
+def _advice(found: RunComparison) -> list[str]:
     """What to do about undecided rows: measure anew, with as many rounds as they want in all."""
-    from fencepost.analysis.stats.verdict import Verdict
+    from fencepost.analysis.stats.verdict import ChangeVerdict
 
     wanted = [
         row.decision.rounds + row.decision.more
         for row in found.rows
-        if row.decision.verdict is Verdict.UNDECIDED and row.decision.more
+        if row.decision.verdict is ChangeVerdict.UNDECIDED and row.decision.more
     ]
     if not wanted:
         return []

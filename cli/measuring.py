@@ -159,7 +159,7 @@ _FAILURES = {"check": "check failed", "error": "error", "worker": "worker lost"}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What came of the cases of a run: those that failed in some round, with their kind and first reason; why others
     could not be measured; whether any was.
     """
@@ -169,7 +169,7 @@ class Outcome:
     measured: bool
 
 
-def outcome_of(folder: RunFolder) -> Outcome:
+def outcome_of(folder: RunFolder) -> RunOutcome:
     """Read it from the complete rounds of a run."""
     failed: dict[str, tuple[str, str]] = {}
     lacking: dict[str, str] = {}
@@ -182,10 +182,10 @@ def outcome_of(folder: RunFolder) -> Outcome:
             measured = True
         else:
             lacking.setdefault(case, str(outcome.reason))
-    return Outcome(failed, lacking, measured)
+    return RunOutcome(failed, lacking, measured)
 
 
-def end_with(found: Outcome) -> None:
+def end_with(found: RunOutcome) -> None:
     """Name the cases that failed and exit with 1; with 3 where nothing failed and nothing was measured."""
     from fencepost.analysis.text.escape import visible
     from fencepost.bench.errors import EXIT_GATE, MeasureError

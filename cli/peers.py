@@ -11,7 +11,7 @@ import click
 from fencepost.cli.options import json_option, load_kernel_files, verbose_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare.peers import Comparison
+    from fencepost.analysis.compare.peers import PeerComparison
 
 
 @click.command(name="peers", short_help="Compare our rings with those of other libraries.")
@@ -96,7 +96,7 @@ def _measure(folder: Path, rounds: int | None, seed: int | None, out: Path | Non
         return run.path
 
 
-def _show(comparison: Comparison, path: Path) -> None:
+def _show(comparison: PeerComparison, path: Path) -> None:
     from fencepost.cli import display
 
     out = display.console()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fencepost.bench.engine import Engine
     from fencepost.bench.plan import Plan
     from fencepost.bench.runfolder import RunFolder
-    from fencepost.cli.measuring import Outcome
+    from fencepost.cli.measuring import RunOutcome
 
 
 @click.command(name="run", short_help="Measure kernels and store the samples in a run folder.")
@@ -217,7 +217,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     )
 
 
-def _summary(folder: RunFolder, found: Outcome) -> dict[str, Any]:
+def _summary(folder: RunFolder, found: RunOutcome) -> dict[str, Any]:
     from fencepost.analysis.report.data import as_json
 
     report = as_json(folder.path)
@@ -244,7 +244,7 @@ def _summary(folder: RunFolder, found: Outcome) -> dict[str, Any]:
 MOST_ROWS_SHOWN = 40
 
 
-def _show_summary(folder: RunFolder, found: Outcome) -> None:
+def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     from rich import box
 
     from fencepost.analysis.report.terminal import counts_summary, ladder_table, summary_table

@@ -13,7 +13,7 @@ from fencepost.cli.options import Command
 
 if TYPE_CHECKING:
     from fencepost.analysis.compare.machines import MachineComparison
-    from fencepost.analysis.compare.sides import Comparison, Row
+    from fencepost.analysis.compare.sides import ComparedRow, RunComparison
     from fencepost.analysis.stats.verdict import Decision
 
 GATES = ("slower", "changed", "undecided")
@@ -96,21 +96,21 @@ def _ratio(value: float) -> str:
     return f"x {value:.3f}" if value < 10 else f"x {value:.4g}"
 
 
-def words(row: Row) -> str:
+def words(row: ComparedRow) -> str:
     """The verdict with what belongs to it."""
-    from fencepost.analysis.stats.verdict import Verdict
+    from fencepost.analysis.stats.verdict import ChangeVerdict
 
     decision = row.decision
-    if decision.verdict is Verdict.CHANGED:
+    if decision.verdict is ChangeVerdict.CHANGED:
         return "changed: slower" if decision.ratio > 1 else "changed: faster"
-    if decision.verdict is Verdict.SAME:
+    if decision.verdict is ChangeVerdict.SAME:
         return "same"
     if decision.reason:
         return f"{decision.verdict}: {decision.reason}"
     return f"undecided: {decision.more} more rounds" if decision.more else "undecided"
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: ComparedRow) -> tuple[str, ...]:
     """A row of the table."""
     from fencepost.analysis.text.numbers import nanoseconds
 
@@ -124,11 +124,11 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def verdict_sentence(comparison: Comparison) -> str:
+def verdict_sentence(comparison: RunComparison) -> str:
     """The report in one sentence."""
-    from fencepost.analysis.stats.verdict import Verdict
+    from fencepost.analysis.stats.verdict import ChangeVerdict
 
-    counts = [f"{comparison.count(verdict)} {verdict}" for verdict in Verdict if comparison.count(verdict)]
+    counts = [f"{comparison.count(verdict)} {verdict}" for verdict in ChangeVerdict if comparison.count(verdict)]
     rows = "1 row" if len(comparison.rows) == 1 else f"{len(comparison.rows)} rows"
     sentence = f"{rows}: {', '.join(counts)}; margin {comparison.margin * 100:.3g} %"
     if math.isfinite(comparison.noise_floor):
@@ -136,7 +136,7 @@ def verdict_sentence(comparison: Comparison) -> str:
     return sentence
 
 
-def show(comparison: Comparison, title: str | None = None) -> None:
+def show(comparison: RunComparison, title: str | None = None) -> None:
     """Print a comparison on the terminal."""
     from fencepost.cli import display
 
@@ -159,7 +159,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list
     return lines + ["| " + " | ".join(markdown(cell) or " " for cell in row) + " |" for row in rows]
 
 
-def as_markdown(comparison: Comparison, title: str) -> str:
+def as_markdown(comparison: RunComparison, title: str) -> str:
     """A comparison in Markdown."""
     from fencepost.analysis.text.escape import markdown
 

@@ -39,7 +39,7 @@ from fencepost.analysis.stats.changes import (
     find_cuts,
     ratio_bounds,
 )
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, interval_of
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, columns_of, interval_of
 from fencepost.bench import schema
 
 DEFAULT_FLOOR_PCT = 1.0
@@ -69,7 +69,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Series:
+class RowSeries:
     """One row over time: shape (runs in which it was measured,); `run` holds indices of the machine's runs."""
 
     case: str
@@ -128,7 +128,7 @@ class Machine:
 
     key: str
     runs: list[Run]
-    series: list[Series]
+    series: list[RowSeries]
     floor_pct: float
     changes: list[Change]
     shifts: list[Shift]
@@ -240,12 +240,12 @@ def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence
     series = []
     for case, own in points.items():
         first = own[0][1]
-        one = Series(
+        one = RowSeries(
             case,
             first.kernel,
             is_control(first.kernel, first.parameters),
             np.array([index for index, _ in own], np.int64),
-            *np.array([row.time[:3] for _, row in own]).T,
+            *columns_of(row.time for _, row in own),
         )
         if not patterns or one.control or _wanted(one, patterns):
             series.append(one)
@@ -256,7 +256,7 @@ def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence
     return Machine(key, runs, series, floor, _attribute(changes, shifts, floor), shifts, _marks(runs))
 
 
-def _wanted(series: Series, patterns: Sequence[str]) -> bool:
+def _wanted(series: RowSeries, patterns: Sequence[str]) -> bool:
     topic = series.kernel.partition("/")[0]
     return any(pattern in (series.case, topic) or fnmatch.fnmatchcase(series.kernel, pattern) for pattern in patterns)
 
@@ -274,7 +274,7 @@ def _marks(runs: Sequence[Run]) -> list[Mark]:
 # ---- change points of one series ----
 
 
-def changes_of(series: Series, floor_pct: float = 0.0) -> list[Change]:
+def changes_of(series: RowSeries, floor_pct: float = 0.0) -> list[Change]:
     """Changes of one row, in the order of time.
 
     A cut counts where chance makes one as clear in at most `FALSE_RATE` of series, and where the whole interval of its
@@ -296,7 +296,7 @@ def changes_of(series: Series, floor_pct: float = 0.0) -> list[Change]:
         del kept[smallest]
 
 
-def _change(series: Series, values: Floats, edges: tuple[int, int, int], p: float) -> Change:
+def _change(series: RowSeries, values: Floats, edges: tuple[int, int, int], p: float) -> Change:
     begin, cut, end = edges
     before, after = values[begin:cut], values[cut:end]
     earliest, latest = cut_interval(before, after)
@@ -319,7 +319,7 @@ def _change(series: Series, values: Floats, edges: tuple[int, int, int], p: floa
 # ---- the machine, or the row? ----
 
 
-def machine_shifts(series: Sequence[Series], changes: Sequence[Change]) -> list[Shift]:
+def machine_shifts(series: Sequence[RowSeries], changes: Sequence[Change]) -> list[Shift]:
     """Changes of the machine: a control moved, or at least half of all rows (and four) did, in one direction.
 
     Changes that are one run apart are the same.

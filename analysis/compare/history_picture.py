@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fencepost.analysis.compare.history import Machine, Series
+from fencepost.analysis.compare.history import Machine, RowSeries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -47,7 +47,7 @@ def draw(machine: Machine, path: Path) -> list[str]:
     return [one.case for one in shown]
 
 
-def _draw_panels(canvas: Canvas, machine: Machine, shown: Sequence[Series]) -> None:
+def _draw_panels(canvas: Canvas, machine: Machine, shown: Sequence[RowSeries]) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     from fencepost.analysis.draw.figure import PALETTE

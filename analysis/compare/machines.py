@@ -9,7 +9,7 @@ from typing import Any
 from fencepost.analysis.compare.runs import decision_on, different_code, series_of_run, units_of_run
 from fencepost.analysis.compare.sides import ComparisonError
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.stats.verdict import ROW_ERROR, Decision, Verdict
+from fencepost.analysis.stats.verdict import ROW_ERROR, ChangeVerdict, Decision
 
 _NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
 
@@ -84,7 +84,7 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         ratios = []
         for other in series[1:]:
             values = other[name][1]
-            ratios.append(decision_on(base, values, Verdict.UNDECIDED, ROW_ERROR))
+            ratios.append(decision_on(base, values, ChangeVerdict.UNDECIDED, ROW_ERROR))
         rows.append((name, units[case], tuple(ratios)))
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
     return MachineComparison(

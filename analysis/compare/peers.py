@@ -88,7 +88,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Bar:
+class Goal:
     """What was asked for, and what was seen. `at_least`: whether a larger figure is better."""
 
     what: str
@@ -114,16 +114,16 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PeerComparison:
     """All cells of a run, the bars, and how many values were set aside for a drift of the raw hand-over."""
 
     cells: Sequence[Cell]
-    bars: Sequence[Bar]
+    bars: Sequence[Goal]
     measured: int
     set_aside: int
 
 
-def compare_peers(analysis: Analysis) -> Comparison:
+def compare_peers(analysis: Analysis) -> PeerComparison:
     """Cells and bars of a run of `fencepost peers`.
 
     Parameters
@@ -141,7 +141,7 @@ def compare_peers(analysis: Analysis) -> Comparison:
     cells = [_cell(key[0], members, processes, values) for key, members in groups.items()]
     cells = sorted((cell for cell in cells if cell.own is not None), key=_order)
     measured = processes[processes["case"].isin(values) & (processes["status"] == "ok")]
-    return Comparison(cells, _bars(cells, values), len(measured), int((measured["hand_over_drift"] > 0).sum()))
+    return PeerComparison(cells, _bars(cells, values), len(measured), int((measured["hand_over_drift"] > 0).sum()))
 
 
 def _family(kernel: str) -> str:
@@ -207,7 +207,7 @@ def _ratio(values: Mapping[str, pd.Series], slower: Ring | None, faster: Ring | 
     return interval_of(paired.to_numpy(float))
 
 
-def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Bar]:
+def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]:
     """The bars of each form of the library's ring, named where it is not the default one."""
     bars = []
     for cell in cells:
@@ -217,12 +217,12 @@ def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Bar]:
             what = cell.title + _form(own)
             ratio = _ratio(values, cell.best, own)
             if cell.family == ROUND_TRIP:
-                bars.append(Bar(f"{what}: ours, xraw", 2.3, False, own.value))
-                bars.append(Bar(what, 1.4, True, ratio, _name(cell.best)))
+                bars.append(Goal(f"{what}: ours, xraw", 2.3, False, own.value))
+                bars.append(Goal(what, 1.4, True, ratio, _name(cell.best)))
             elif cell.family == SPSC and batch > 1 and size == 8:
                 bars.append(_against(cell, own, RTE, 1.25, values))
             elif cell.family == SPSC and size == 64:
-                bars.append(Bar(what, 1.5 if batch == 1 else 1.2, True, ratio, _name(cell.best)))
+                bars.append(Goal(what, 1.5 if batch == 1 else 1.2, True, ratio, _name(cell.best)))
             elif cell.family == MPMC:
                 bars.append(_against(cell, own, RTE, 1.4, values, 15))
     return [*bars, *_worst(cells, values)]
@@ -232,14 +232,14 @@ def _form(ring: Ring) -> str:
     return " (lazy, with flush)" if "_lazy" in ring.name else ""
 
 
-def _against(cell: Cell, own: Ring, peer: str, limit: float, values: Mapping[str, pd.Series], rounds: int = 0) -> Bar:
+def _against(cell: Cell, own: Ring, peer: str, limit: float, values: Mapping[str, pd.Series], rounds: int = 0) -> Goal:
     """The bar of a ratio to one peer; of its modes, the fastest."""
     others = [ring for ring in cell.rings if _name(ring).startswith(peer) and _mostly_there(ring)]
     other = min(others, key=lambda ring: ring.value.value, default=None)
-    return Bar(cell.title + _form(own), limit, True, _ratio(values, other, own), _name(other) or peer, rounds)
+    return Goal(cell.title + _form(own), limit, True, _ratio(values, other, own), _name(other) or peer, rounds)
 
 
-def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Bar]:
+def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]:
     """The worst cell of single items of 8 bytes, of each form, against the worst of the peer whose worst is best."""
     single = [cell for cell in cells if cell.family == SPSC and int(cell.parameters["bytes"]) == 8]
     single = [cell for cell in single if int(cell.parameters["batch"]) == 1]
@@ -258,14 +258,14 @@ def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Bar]:
         return []
     what = f"SPSC, single, 8 B, worst of {len(single)} cells of each"
     forms = sorted((ring for ring in worst.values() if ring.ours), key=lambda ring: "_lazy" in ring.name)
-    return [Bar(what + _form(own), 3.0, True, _ratio(values, peer, own), _name(peer)) for own in forms]
+    return [Goal(what + _form(own), 3.0, True, _ratio(values, peer, own), _name(peer)) for own in forms]
 
 
 def _name(ring: Ring | None) -> str:
     return ring.name.partition("/")[2] if ring else ""
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def as_json(comparison: PeerComparison) -> dict[str, Any]:
     """The comparison as `fencepost peers --json` prints it."""
 
     def interval(of: Interval) -> dict[str, Any]:

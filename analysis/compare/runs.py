@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.compare.sides import Comparison, ComparisonError, NothingMeasuredError, Row, check_margin
+from fencepost.analysis.compare.sides import (
+    ComparedRow,
+    ComparisonError,
+    NothingMeasuredError,
+    RunComparison,
+    check_margin,
+)
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.paired import core_hz
@@ -21,8 +27,8 @@ from fencepost.analysis.stats.binomial import at_most
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.analysis.stats.verdict import (
     ROW_ERROR,
+    ChangeVerdict,
     Decision,
-    Verdict,
     bounds_at,
     fewest_rounds,
     holm_errors,
@@ -33,7 +39,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Series:
+class ProcessTimes:
     """One case of a run: a value a process, in ns, and how far each may be off by the steps of the tick counter."""
 
     ns: Floats
@@ -53,9 +59,9 @@ class Series:
         return len(self.ns)
 
 
-def steady(ns: Floats) -> Series:
+def steady(ns: Floats) -> ProcessTimes:
     """A series of means over so many readings that the counter's steps have gone."""
-    return Series(ns, np.zeros(len(ns)))
+    return ProcessTimes(ns, np.zeros(len(ns)))
 
 
 def read_runs(folders: Sequence[Path]) -> list[Analysis]:
@@ -91,7 +97,7 @@ def two_sample_rounds(error: float) -> int:
     return fewest_rounds(error / 2)
 
 
-def ratio_bounds(old: Series, new: Series, error: float) -> tuple[float, float, float]:
+def ratio_bounds(old: ProcessTimes, new: ProcessTimes, error: float) -> tuple[float, float, float]:
     """Logarithm of the ratio of two runs' medians, and its bounds, each wrong with a probability of at most `error`.
 
     Each run's median has bounds that are wrong with at most error / 2 (order statistics); the ratio is at least the
@@ -102,16 +108,16 @@ def ratio_bounds(old: Series, new: Series, error: float) -> tuple[float, float, 
     return _middle(old, new), new_low - old_high, new_high - old_low
 
 
-def _middle(old: Series, new: Series) -> float:
+def _middle(old: ProcessTimes, new: ProcessTimes) -> float:
     return float(np.median(new.logs) - np.median(old.logs))
 
 
-def _step(old: Series, new: Series) -> float:
+def _step(old: ProcessTimes, new: ProcessTimes) -> float:
     """By how much the steps of the tick counter widen either bound of the ratio's logarithm."""
     return float(np.median(old.steps) + np.median(new.steps))
 
 
-def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = False) -> Comparison:
+def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = False) -> RunComparison:
     """Verdicts on two runs of one machine, stored at different times.
 
     The control cases come first: what the machine itself costs (core clock, empty window, a chain, a chase in L1).
@@ -164,15 +170,15 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     found = []
     for case in rows:
         decision = decided[case]
-        cause = _moved_alike(decision, moved) if decision.verdict is Verdict.CHANGED else None
+        cause = _moved_alike(decision, moved) if decision.verdict is ChangeVerdict.CHANGED else None
         if cause is not None:
             reason = f"{cause.case} moved by {cause.decision.ratio - 1:+.2%} as well"
-            decision = replace(decision, verdict=Verdict.WITHHELD, more=None, reason=reason)
+            decision = replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
         medians = [float(np.median(series[case].ns)) for series in (first, second)]
-        found.append(Row(case, units[case], medians[0], medians[1], decision))
+        found.append(ComparedRow(case, units[case], medians[0], medians[1], decision))
     if not controls:
         notes.append("no control case is in both runs: whether the machine itself moved is not known")
-    return Comparison(margin, floor, tuple(found), controls=tuple(controls), notes=tuple(notes))
+    return RunComparison(margin, floor, tuple(found), controls=tuple(controls), notes=tuple(notes))
 
 
 def same_machine(runs: Sequence[Analysis]) -> bool:
@@ -197,7 +203,7 @@ def different_code(old: Analysis, new: Analysis) -> str:
     return ""
 
 
-def series_of_run(run: Analysis) -> dict[str, Series]:
+def series_of_run(run: Analysis) -> dict[str, ProcessTimes]:
     """Per case the medians of its processes, where all are above 0; without twins and cases measured once."""
     kinds = {row.case: row.kind for row in run.rows if row.reason is None and row.twin_of is None and not row.once}
     frame = run.processes[run.processes["status"] == "ok"]
@@ -212,7 +218,7 @@ def series_of_run(run: Analysis) -> dict[str, Series]:
         if kinds[case] == "events":
             step_ns = step_ns * step_of_events(part["ticks"], quantum) / quantum
         # Of what another tool measured nothing is known of its clock.
-        found[case] = Series(part["ns"].to_numpy(float), np.nan_to_num(step_ns))
+        found[case] = ProcessTimes(part["ns"].to_numpy(float), np.nan_to_num(step_ns))
     return {case: found[case] for case in run.by_case if case in found}
 
 
@@ -239,13 +245,13 @@ def _is_control_case(run: Analysis, case: str) -> bool:
 def _drift(
     old: Analysis,
     new: Analysis,
-    first: Mapping[str, Series],
-    second: Mapping[str, Series],
+    first: Mapping[str, ProcessTimes],
+    second: Mapping[str, ProcessTimes],
     margin: float,
     usable: Sequence[str],
-) -> tuple[list[Row], list[Row]]:
+) -> tuple[list[ComparedRow], list[ComparedRow]]:
     """The control cases with their verdicts, and those of them that moved."""
-    pairs: dict[str, tuple[Series, Series]] = {}
+    pairs: dict[str, tuple[ProcessTimes, ProcessTimes]] = {}
     clocks = [_core_period(run) for run in (old, new)]
     if all(len(clock) for clock in clocks):
         pairs["core clock (period)"] = (steady(clocks[0]), steady(clocks[1]))
@@ -256,10 +262,10 @@ def _drift(
     pairs |= {case: (first[case], second[case]) for case in usable if _is_control_case(old, case)}
     decided = _decide_two(pairs, margin, 0.0)
     rows = [
-        Row(name, "", float(np.median(pairs[name][0].ns)), float(np.median(pairs[name][1].ns)), decision)
+        ComparedRow(name, "", float(np.median(pairs[name][0].ns)), float(np.median(pairs[name][1].ns)), decision)
         for name, decision in decided.items()
     ]
-    return rows, [row for row in rows if row.decision.verdict is Verdict.CHANGED]
+    return rows, [row for row in rows if row.decision.verdict is ChangeVerdict.CHANGED]
 
 
 def _core_period(run: Analysis) -> Floats:
@@ -272,7 +278,7 @@ def _core_period(run: Analysis) -> Floats:
     return values
 
 
-def _moved_alike(decision: Decision, moved: Sequence[Row]) -> Row | None:
+def _moved_alike(decision: Decision, moved: Sequence[ComparedRow]) -> ComparedRow | None:
     """The control that moved in the same direction and by no less than this row may have: the row's interval touches
     the control's.
     """
@@ -288,7 +294,9 @@ def _noise(old: Analysis, new: Analysis) -> float:
     return max(floors, default=math.nan)
 
 
-def _decide_two(pairs: Mapping[str, tuple[Series, Series]], margin: float, floor: float) -> dict[str, Decision]:
+def _decide_two(
+    pairs: Mapping[str, tuple[ProcessTimes, ProcessTimes]], margin: float, floor: float
+) -> dict[str, Decision]:
     """Verdicts on ratios of two runs; Holm over the rows as for rounds, with p-values from the bounds' own rule."""
     inner, outer = math.log1p(margin), math.log1p(max(margin, 0.0 if math.isnan(floor) else floor))
     changed = dict(zip(pairs, holm_errors([_p_beyond(*pair, outer) for pair in pairs.values()]), strict=True))
@@ -297,11 +305,11 @@ def _decide_two(pairs: Mapping[str, tuple[Series, Series]], margin: float, floor
     for name, (old, new) in pairs.items():
         _, low, high = ratio_bounds(old, new, changed[name])
         if low > outer or high < -outer:
-            found[name] = decision_on(old, new, Verdict.CHANGED, changed[name])
+            found[name] = decision_on(old, new, ChangeVerdict.CHANGED, changed[name])
             continue
         _, low, high = ratio_bounds(old, new, same[name])
         if outer <= inner and -inner < low and high < inner:
-            found[name] = decision_on(old, new, Verdict.SAME, same[name])
+            found[name] = decision_on(old, new, ChangeVerdict.SAME, same[name])
             continue
         error = min(changed[name], same[name])
         n, least, step, middle = min(len(old), len(new)), two_sample_rounds(error), _step(old, new), _middle(old, new)
@@ -310,30 +318,30 @@ def _decide_two(pairs: Mapping[str, tuple[Series, Series]], margin: float, floor
             reason = why_never(middle, step, inner, outer)
         elif n < least:
             more, reason = least - n, f"fewer than {least} rounds"
-        found[name] = decision_on(old, new, Verdict.UNDECIDED, error, more, reason)
+        found[name] = decision_on(old, new, ChangeVerdict.UNDECIDED, error, more, reason)
     return found
 
 
-def _errors_of(old: Series, new: Series) -> list[float]:
+def _errors_of(old: ProcessTimes, new: ProcessTimes) -> list[float]:
     """The errors at which the bounds of a ratio of two runs step, smallest first."""
     return sorted({2 * at_most(k, n, 0.5) for n in (len(old), len(new)) for k in range((n + 1) // 2)})
 
 
-def _smallest_error(old: Series, new: Series, holds: Any) -> float:
+def _smallest_error(old: ProcessTimes, new: ProcessTimes, holds: Any) -> float:
     """The smallest error at which the bounds of the ratio satisfy `holds(low, high)`: a p-value; 1 where none does."""
     return next((error for error in _errors_of(old, new) if holds(*ratio_bounds(old, new, error)[1:])), 1.0)
 
 
-def _p_beyond(old: Series, new: Series, limit: float) -> float:
+def _p_beyond(old: ProcessTimes, new: ProcessTimes, limit: float) -> float:
     return _smallest_error(old, new, lambda low, high: low > limit or high < -limit)
 
 
-def _p_inside(old: Series, new: Series, limit: float) -> float:
+def _p_inside(old: ProcessTimes, new: ProcessTimes, limit: float) -> float:
     return _smallest_error(old, new, lambda low, high: -limit < low and high < limit)
 
 
 def decision_on(
-    old: Series, new: Series, verdict: Verdict, error: float, more: int | None = 0, reason: str = ""
+    old: ProcessTimes, new: ProcessTimes, verdict: ChangeVerdict, error: float, more: int | None = 0, reason: str = ""
 ) -> Decision:
     shown = [math.exp(value) if math.isfinite(value) else math.nan for value in ratio_bounds(old, new, error)]
     n, step = min(len(old), len(new)), math.expm1(_step(old, new))

@@ -19,7 +19,7 @@ from scipy import stats
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
 from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.analysis.stats.interval import interval_of
-from fencepost.analysis.stats.verdict import Verdict, decide
+from fencepost.analysis.stats.verdict import ChangeVerdict, decide
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -147,7 +147,7 @@ def judge_repeats(
     """
     logs, steps = {row.name: row.logs for row in rows}, {row.name: row.steps for row in rows}
     effects = {row.name: 0.0 if row.twin else TRUE_EFFECT for row in rows}
-    counts = {row.name: dict.fromkeys(Verdict, 0) for row in rows}
+    counts = {row.name: dict.fromkeys(ChangeVerdict, 0) for row in rows}
     covered = dict.fromkeys(logs, 0)
     widths: dict[str, list[float]] = {name: [] for name in logs}
     more: dict[str, list[float]] = {name: [] for name in logs}
@@ -160,10 +160,10 @@ def judge_repeats(
         plain = decide(part, margin, steps=step)
         helped = decide(part, margin, noise_floor=max(twins, default=0.0), steps=step)
         judged = {row.name: (plain if row.twin else helped)[row.name] for row in rows}
-        alarms += any(judged[row.name].verdict is Verdict.CHANGED for row in rows if row.twin)
+        alarms += any(judged[row.name].verdict is ChangeVerdict.CHANGED for row in rows if row.twin)
         for name, decision in judged.items():
             counts[name][decision.verdict] += 1
-            if decision.verdict is Verdict.UNDECIDED and decision.more is not None:
+            if decision.verdict is ChangeVerdict.UNDECIDED and decision.more is not None:
                 more[name].append(decision.more)
             known = np.isfinite(part[name])
             interval = interval_of(part[name][known], steps=step[name][known])
@@ -174,9 +174,9 @@ def judge_repeats(
         CheckedRow(
             row.name,
             effects[row.name],
-            Share(counts[row.name][Verdict.CHANGED], n),
-            Share(counts[row.name][Verdict.SAME], n),
-            Share(counts[row.name][Verdict.UNDECIDED], n),
+            Share(counts[row.name][ChangeVerdict.CHANGED], n),
+            Share(counts[row.name][ChangeVerdict.SAME], n),
+            Share(counts[row.name][ChangeVerdict.UNDECIDED], n),
             Share(covered[row.name], n),
             float(np.median(widths[row.name])) if n else math.nan,
             float(np.nanmedian(np.expm1(steps[row.name]))) * 100 if n else math.nan,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
-from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, Decision, Verdict, decide, fewest_rounds
+from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, ChangeVerdict, Decision, decide, fewest_rounds
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ class NothingMeasuredError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedRow:
     """A row of a comparison with its verdict; `old_ns` and `new_ns` are medians over rounds."""
 
     case: str
@@ -49,7 +49,7 @@ class Row:
             "counter_step_pct": decision.step * 100,
             "verdict": str(decision.verdict),
             "rounds": decision.rounds,
-            "more_rounds": decision.more if decision.verdict is Verdict.UNDECIDED else 0,
+            "more_rounds": decision.more if decision.verdict is ChangeVerdict.UNDECIDED else 0,
             "confidence": 1 - 2 * decision.error,
             "unit": self.unit,
             "old_ns": self.old_ns,
@@ -60,28 +60,28 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """Rows with verdicts, and what they were held against. `controls` and `notes` say what moved besides."""
 
     margin: float
     noise_floor: float
     """The largest effect of identical code in the same rounds, as a share; NaN where there is none."""
-    rows: tuple[Row, ...]
-    twins: tuple[Row, ...] = ()
-    controls: tuple[Row, ...] = ()
+    rows: tuple[ComparedRow, ...]
+    twins: tuple[ComparedRow, ...] = ()
+    controls: tuple[ComparedRow, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: ChangeVerdict) -> int:
         """How many rows have this verdict."""
         return sum(row.decision.verdict is verdict for row in self.rows)
 
     def fails(self, gate: str) -> bool:
         """Whether a gate (``slower``, ``changed``, ``undecided``) is to stop whoever set it."""
         if gate == "slower":
-            return any(row.decision.verdict is Verdict.CHANGED and row.decision.ratio > 1 for row in self.rows)
+            return any(row.decision.verdict is ChangeVerdict.CHANGED and row.decision.ratio > 1 for row in self.rows)
         if gate == "changed":
-            return self.count(Verdict.CHANGED) > 0
-        return self.count(Verdict.UNDECIDED) + self.count(Verdict.WITHHELD) > 0
+            return self.count(ChangeVerdict.CHANGED) > 0
+        return self.count(ChangeVerdict.UNDECIDED) + self.count(ChangeVerdict.WITHHELD) > 0
 
     def as_json(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
@@ -95,7 +95,7 @@ class Comparison:
         }
 
 
-def compare_sides(folder: Path | str, margin: float) -> Comparison:
+def compare_sides(folder: Path | str, margin: float) -> RunComparison:
     """Verdicts on a run of ``fencepost ab``; ratios without verdicts where rounds of its plan are missing.
 
     Raises
@@ -110,16 +110,16 @@ def compare_sides(folder: Path | str, margin: float) -> Comparison:
     return found if done >= planned else _without_verdicts(found, f"{done} of {planned} rounds")
 
 
-def _without_verdicts(found: Comparison, reason: str) -> Comparison:
+def _without_verdicts(found: RunComparison, reason: str) -> RunComparison:
     """The same ratios, claimed by nobody: how many rounds there are was not decided beforehand."""
     rows = tuple(
-        replace(row, decision=replace(row.decision, verdict=Verdict.UNDECIDED, more=None, reason=reason))
+        replace(row, decision=replace(row.decision, verdict=ChangeVerdict.UNDECIDED, more=None, reason=reason))
         for row in found.rows
     )
     return replace(found, rows=rows)
 
 
-def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
+def judge_rounds(rows: Sequence[RowRounds], margin: float) -> RunComparison:
     """Verdicts on rows that were read by `read_rows`; raises `NothingMeasuredError`."""
     check_margin(margin)
     asked = [row for row in rows if not _is_control(row)]
@@ -146,7 +146,7 @@ def judge_rounds(rows: Sequence[RowRounds], margin: float) -> Comparison:
     if any(0 < row.decision.rounds < least for row in found):
         notes.append(f"fewer than {least} rounds decide nothing, whatever they show")
     twins = tuple(_row(row, own[row.name]) for row in rows if _is_control(row))
-    return Comparison(margin, floor, tuple(found), twins, notes=tuple(notes))
+    return RunComparison(margin, floor, tuple(found), twins, notes=tuple(notes))
 
 
 def noise_floor(rows: Sequence[RowRounds]) -> float:
@@ -169,16 +169,18 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(known)) if len(known) else math.nan
 
 
-def _row(row: RowRounds, decision: Decision) -> Row:
-    if decision.verdict is Verdict.UNDECIDED and not decision.rounds and row.reasons:
+def _row(row: RowRounds, decision: Decision) -> ComparedRow:
+    if decision.verdict is ChangeVerdict.UNDECIDED and not decision.rounds and row.reasons:
         decision = replace(decision, reason=row.reasons[0])
-    return Row(row.name, row.unit, _median(row.old_ns), _median(row.new_ns), decision, _is_control(row), row.disturbed)
+    return ComparedRow(
+        row.name, row.unit, _median(row.old_ns), _median(row.new_ns), decision, _is_control(row), row.disturbed
+    )
 
 
-def _unusable(row: RowRounds) -> Row:
+def _unusable(row: RowRounds) -> ComparedRow:
     reason = _why([row])
-    decision = Decision(math.nan, math.nan, math.nan, Verdict.UNDECIDED, 0, ROW_ERROR, None, reason)
-    return Row(row.name, row.unit, _median(row.old_ns), _median(row.new_ns), decision, False, row.disturbed)
+    decision = Decision(math.nan, math.nan, math.nan, ChangeVerdict.UNDECIDED, 0, ROW_ERROR, None, reason)
+    return ComparedRow(row.name, row.unit, _median(row.old_ns), _median(row.new_ns), decision, False, row.disturbed)
 
 
 def _why(rows: Sequence[RowRounds]) -> str:

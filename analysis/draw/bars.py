@@ -11,8 +11,8 @@ from fencepost.analysis.draw.figure import (
     Dots,
     Figure,
     Group,
+    Lettering,
     Point,
-    Words,
     interval,
     linear_axis,
     log_axis,
@@ -37,7 +37,7 @@ def forest(
     groups: Sequence[int] | None = None,
 ) -> Figure:
     """One row a point with its interval, first on top; the value stands beside it."""
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 1.1 + 0.27 * len(points)) as (canvas, axes):
         axes.set_xscale(x_scale)
         for row, point in enumerate(points):
@@ -82,7 +82,7 @@ def bars(
     logarithmic axis bars begin at `least`, and one that does not reach it is its number only.
     """
     height = sum(1.35 + len(group.bars) for group in groups)
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
         axes.set_xscale(x_scale)
         start = least if x_scale == "log" else 0.0
@@ -139,7 +139,7 @@ def dots(
     from matplotlib.ticker import LogLocator
 
     height = sum(1.35 + len(group.dots) for group in groups)
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
         axes.set_xscale("log")
         y, ticks, labels, reach = 0.0, [], [], start

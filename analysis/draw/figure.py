@@ -223,7 +223,7 @@ def interval(value: float, low: float, high: float) -> str:
     return with_bounds(float(value), float(low), float(high))
 
 
-class Words:
+class Lettering:
     """What is said when the pointer rests on a mark: each artist gets an id, and its texts are kept by it."""
 
     def __init__(self) -> None:

@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from fencepost.analysis.draw.figure import INK, PALETTE, Array, Box, Figure, Words, linear_axis, new_canvas, svg_figure
+from fencepost.analysis.draw.figure import (
+    INK,
+    PALETTE,
+    Array,
+    Box,
+    Figure,
+    Lettering,
+    linear_axis,
+    new_canvas,
+    svg_figure,
+)
 from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.text.table import Table
 
@@ -28,7 +38,7 @@ def heat(
     n = len(labels)
     import matplotlib
 
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 4.6) as (canvas, axes):
         # Few steps: a key of vectors instead of a picture.
         colours = matplotlib.colormaps["viridis"].resampled(32)
@@ -81,7 +91,7 @@ def boxes(name: str, title: str, description: str, table: Table, outer: Sequence
     inch = 5.2 / across
     from matplotlib.patches import Rectangle
 
-    words = Words()
+    words = Lettering()
     with new_canvas(name, max(0.5, height * inch)) as (canvas, axes):
         canvas.set_layout_engine("none")
         axes.set_position((0.005, 0.005, 0.99, 0.99))

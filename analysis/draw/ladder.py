@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from fencepost.analysis.draw.figure import PALETTE, Figure, Point, Words, interval, log_axis, new_canvas, svg_figure
+from fencepost.analysis.draw.figure import PALETTE, Figure, Lettering, Point, interval, log_axis, new_canvas, svg_figure
 from fencepost.analysis.text.table import Table
 
 
@@ -23,7 +23,7 @@ def ladder(
     """Costs on one logarithmic scale, cheapest on top: each its name, which is a link, above its mark, and what it
     costs beside it, as `said` has it.
     """
-    words, targets = Words(), {}
+    words, targets = Lettering(), {}
     # Narrow, so that its words are large enough on a telephone.
     with new_canvas(name, 0.75 + 0.38 * len(rungs), 4.5) as (canvas, axes):
         axes.set_xscale("log")

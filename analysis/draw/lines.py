@@ -13,9 +13,9 @@ from fencepost.analysis.draw.figure import (
     PALETTE,
     Figure,
     Fit,
+    Lettering,
     Series,
     Span,
-    Words,
     decade,
     end_labels,
     lay_out,
@@ -57,7 +57,7 @@ def lines(
     shown = [item for item in series if np.isfinite(item.y).any()]
     # Names that would take the room of the lines stand below them.
     below = max((len(item.label) for item in shown), default=0) > 16
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 3.7 + 0.21 * len(shown) if below else 3.5) as (canvas, axes):
         for index, item in enumerate(shown):
             colour, dash = PALETTE[index % 8], DASHES[(index // 8 + index) % 4 if markers else 0]
@@ -120,7 +120,7 @@ def regression(
     name: str, title: str, description: str, table: Table, fits: Sequence[Fit], *, x_label: str, y_label: str, unit: str
 ) -> Figure:
     """Lines through points with their bands, and beneath, on a scale of its own, what the lines leave over."""
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 5.4) as (canvas, axes):
         axes.remove()
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -174,7 +174,7 @@ def stacked(
     spans: Sequence[Span] = (),
 ) -> Figure:
     """Lines named at their right ends, and beneath, over the same x, a share of 0 to 1 for each of them."""
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 5.2) as (canvas, axes):
         axes.remove()
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -220,7 +220,7 @@ def front(
     """Points (name, x, y, on the front) on two logarithmic axes, those on the front joined; a y of 0 has a line of its
     own at the bottom.
     """
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 4.4) as (canvas, axes):
         axes.set_xscale("log")
         axes.set_yscale("symlog", linthresh=1, linscale=0.4)
@@ -262,7 +262,7 @@ def _draw_span(axes: Axes, span: Span) -> None:
 
 def ecdf(name: str, title: str, description: str, table: Table, series: Sequence[Series], *, x_label: str) -> Figure:
     """Share of events at or below x, on a logarithmic x; each curve is named beside its own steep part."""
-    words = Words()
+    words = Lettering()
     with new_canvas(name, 4.0) as (canvas, axes):
         axes.set_xscale("log")
         heights = np.linspace(0.94, 0.1, len(series)) if len(series) > 1 else np.array([0.5])

@@ -71,7 +71,7 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _Sampled:
     """A measured case with its values in ns, one list a process."""
 
     row: Row
@@ -108,7 +108,7 @@ def about_row(row: Row, own: bool) -> dict[str, Any]:
     }
 
 
-def measured(analysis: Analysis) -> tuple[list[_Row], bool]:
+def measured(analysis: Analysis) -> tuple[list[_Sampled], bool]:
     """Measured rows, and whether a value is the median of a process (ours) or a sample (imported)."""
     held = values_of(analysis.folder) if (analysis.folder / schema.ROWS_FILE).exists() else {}
     processes = analysis.processes[analysis.processes["status"] == "ok"]
@@ -119,10 +119,10 @@ def measured(analysis: Analysis) -> tuple[list[_Row], bool]:
         medians.setdefault(str(case), []).append([float(value) for value in values])
     rows = analysis.measured()
     samples = any(len(process) > 1 for row in rows for process in medians[row.case])
-    return [_Row(row, medians[row.case]) for row in rows], own or not samples
+    return [_Sampled(row, medians[row.case]) for row in rows], own or not samples
 
 
-def kept_rows(rows: list[_Row], fits: Callable[[_Row], bool], why: str) -> tuple[list[_Row], list[str]]:
+def kept_rows(rows: list[_Sampled], fits: Callable[[_Sampled], bool], why: str) -> tuple[list[_Sampled], list[str]]:
     out = [row.row.case for row in rows if not fits(row)]
     kept = [row for row in rows if fits(row)]
     if not kept:

@@ -34,9 +34,8 @@ from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.rows_file import encode_rows
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, UNKNOWN, Interval
 from fencepost.analysis.text.escape import cell, markdown, one_line
-from fencepost.analysis.text.numbers import ns_with_bounds
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import known_topics
 from fencepost.bench import schema
@@ -344,20 +343,6 @@ def under(machine: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of a summary in ns, with bounds, NaN where there are none."""
-
-    ns: float
-    low: float
-    high: float
-
-    @property
-    def said(self) -> str:
-        """Value and interval in the unit that suits them."""
-        return ns_with_bounds(self.ns, self.low, self.high)
-
-
-@dataclass(frozen=True)
 class Entry:
     """A published folder as the pages show it."""
 
@@ -370,8 +355,8 @@ class Entry:
     key: str
     trust: str
     noise: float
-    headlines: dict[str, Figure]
-    cases: dict[str, Figure]
+    headlines: dict[str, Interval]
+    cases: dict[str, Interval]
     matrix: npt.NDArray[np.float64] | None = None
     matrix_cpus: list[int] = field(default_factory=list)
 
@@ -442,7 +427,7 @@ def read_entry(folder: Path) -> Entry:
     )
 
 
-def read_summary(path: Path) -> tuple[dict[str, Figure], list[dict[str, str]]]:
+def read_summary(path: Path) -> tuple[dict[str, Interval], list[dict[str, str]]]:
     """Headlines of a summary.csv by their stem, and its other rows as they stand there."""
     try:
         lines = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8")), strict=True))
@@ -452,7 +437,7 @@ def read_summary(path: Path) -> tuple[dict[str, Figure], list[dict[str, str]]]:
         ) from error
     if not lines or tuple(lines[0]) != SUMMARY_COLUMNS:
         raise RunFolderError(f"{path}: its columns are not those that fencepost writes; publish the run again")
-    headlines: dict[str, Figure] = {}
+    headlines: dict[str, Interval] = {}
     rows = []
     for number, line in enumerate(lines, 2):
         if set(line) != set(SUMMARY_COLUMNS) or None in line.values():
@@ -464,22 +449,23 @@ def read_summary(path: Path) -> tuple[dict[str, Figure], list[dict[str, str]]]:
     return headlines, rows
 
 
-def _figure(path: Path | str, number: int | str, line: Mapping[str, str]) -> Figure:
+def _figure(path: Path | str, number: int | str, line: Mapping[str, str]) -> Interval:
     try:
-        values = [float(line[name]) if line[name] else math.nan for name in ("ns", "ns_low", "ns_high")]
+        ns, low, high = (float(line[name]) if line[name] else math.nan for name in ("ns", "ns_low", "ns_high"))
     except ValueError:
         raise RunFolderError(f"{path}: line {number}: field ns, ns_low or ns_high is not a number") from None
-    if any(math.isinf(value) for value in values):
+    if any(map(math.isinf, (ns, low, high))):
         raise RunFolderError(f"{path}: line {number}: field ns, ns_low or ns_high is infinite")
-    return Figure(*values)
+    # A headline is given without its rounds and coverage.
+    return Interval(ns, low, high, 0.0, 0)
 
 
 _PLACE = re.compile(r"@cpu\d+(?:x\d+)?(?:,cpu\d+(?:x\d+)?)*")
 
 
-def _by_kind(rows: Iterable[Mapping[str, str]]) -> dict[str, Figure]:
+def _by_kind(rows: Iterable[Mapping[str, str]]) -> dict[str, Interval]:
     """Rows by what was measured, whatever the numbers of the CPUs; several pairs of one relation by their median."""
-    groups: dict[str, list[Figure]] = {}
+    groups: dict[str, list[Interval]] = {}
     for line in rows:
         if not line["ns"] or line["case"].endswith("~twin"):
             continue
@@ -488,7 +474,7 @@ def _by_kind(rows: Iterable[Mapping[str, str]]) -> dict[str, Figure]:
         name = _PLACE.sub("", line["case"]) + (place if several > 1 else "")
         groups.setdefault(name, []).append(_figure(line["path"], line["line"], line))
     return {
-        name: found[0] if len(found) == 1 else Figure(statistics.median(item.ns for item in found), math.nan, math.nan)
+        name: found[0] if len(found) == 1 else UNKNOWN._replace(value=statistics.median(item.value for item in found))
         for name, found in groups.items()
     }
 

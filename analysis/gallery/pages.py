@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.gallery.entry import MOST_MACHINES, README, Entry, Figure, published_folders, read_entry
+from fencepost.analysis.gallery.entry import MOST_MACHINES, README, Entry, published_folders, read_entry
 from fencepost.analysis.report import html
 from fencepost.analysis.report.html import TEMPLATES
+from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.text.escape import json_in_html, markdown
 from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.text.table import DASH
@@ -59,17 +60,17 @@ class Column:
     def said(self, entry: Entry) -> str:
         """The figure of a machine in the column's unit, or a dash."""
         found = entry.headlines.get(self.name)
-        return DASH if found is None else plain(found.ns / self.scale, 3)
+        return DASH if found is None else plain(found.value / self.scale, 3)
 
     def value(self, entry: Entry) -> str:
         """The same in ns, to sort by; empty where there is none."""
         found = entry.headlines.get(self.name)
-        return "" if found is None else repr(found.ns)
+        return "" if found is None else repr(found.value)
 
     def whole(self, entry: Entry) -> str:
         """The figure with its interval."""
         found = entry.headlines.get(self.name)
-        return "not measured" if found is None else found.said
+        return "not measured" if found is None else found.ns_text()
 
 
 def columns(entries: Sequence[Entry]) -> list[Column]:
@@ -77,7 +78,7 @@ def columns(entries: Sequence[Entry]) -> list[Column]:
     values: dict[str, list[float]] = {}
     for entry in entries:
         for name, figure in entry.headlines.items():
-            values.setdefault(name, []).append(figure.ns)
+            values.setdefault(name, []).append(figure.value)
     middle = {name: statistics.median(found) for name, found in values.items()}
     units = {1.0: "ns", 1e3: "µs", 1e6: "ms"}
     chosen = []
@@ -129,11 +130,11 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
 def _data(entries: Sequence[Entry]) -> dict[str, Any]:
     """What compare.html embeds: names once, and per machine a flat list of value, low, high in ns."""
 
-    def flat(figures: Mapping[str, Figure], names: Sequence[str]) -> list[float | None]:
+    def flat(figures: Mapping[str, Interval], names: Sequence[str]) -> list[float | None]:
         found: list[float | None] = []
         for name in names:
             figure = figures.get(name)
-            values = (figure.ns, figure.low, figure.high) if figure else (math.nan,) * 3
+            values = (figure.value, figure.low, figure.high) if figure else (math.nan,) * 3
             found += [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
         return found
 

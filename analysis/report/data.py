@@ -13,40 +13,14 @@ import numpy as np
 from fencepost.analysis.report.lecture import Sentence, as_rows, sentences
 from fencepost.analysis.report.warnings import collect
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.runs.row import records
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.escape import json_in_html
 from fencepost.bench.schema import SCHEMA_VERSION
 
 # ---- JSON ----
 
-_JSON_ROW = (
-    "case",
-    "kernel",
-    "parameters",
-    "cpus",
-    "relation",
-    "unit",
-    "kind",
-    "once",
-    "twin_of",
-    "reason",
-    "ns",
-    "ns_low",
-    "ns_high",
-    "coverage",
-    "cycles",
-    "cycles_low",
-    "cycles_high",
-    "floor_ns",
-    "core_hz",
-    "rounds",
-    "batches",
-    "disturbed_pct",
-    "flags",
-    "modes",
-    "metrics",
-    "quantiles",
-)
+_LEFT_OUT = ("summary", "paired", "resolution_ns", "counts")
+"""Columns of a row that the JSON does not have, or has only where they say something."""
 
 
 def as_json(folder: Path | str) -> dict[str, Any]:
@@ -73,13 +47,6 @@ def measured_sentences(analysis: Analysis) -> list[Sentence]:
 
 
 def json_of(analysis: Analysis, said: Sequence[Sentence]) -> dict[str, Any]:
-    rows = [{name: record[name] for name in _JSON_ROW} for record in records(analysis.rows)]
-    for row, record in zip(rows, records(analysis.rows), strict=True):
-        if record["paired"]:
-            row["paired"] = True  # these two only where they say something: published documents stay as they are
-        if record["counts"]:
-            row["counts"] = {name: count._asdict() for name, count in record["counts"].items()}
-        row["modes"] = [mode._asdict() for mode in row["modes"]]
     document = {
         "schema": SCHEMA_VERSION,
         "run": analysis.run["id"],
@@ -91,7 +58,7 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> dict[str, Any]:
             {"case": twin.case, "twin_of": twin.original, "effect_pct": twin.effect_pct._asdict()}
             for twin in analysis.twins
         ],
-        "rows": rows,
+        "rows": [_json_row(row) for row in analysis.rows],
         "warnings": [
             {
                 "kind": str(item.kind),
@@ -107,6 +74,18 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> dict[str, Any]:
     clean = _plain_data(document)
     assert isinstance(clean, dict)
     return clean
+
+
+def _json_row(row: Row) -> dict[str, Any]:
+    found = {name: value for name, value in row.as_dict().items() if name not in _LEFT_OUT}
+    found["modes"] = [mode._asdict() for mode in row.modes]
+    found["metrics"] = {name: metric.as_dict() for name, metric in row.metrics.items()}
+    # These two only where they say something: published documents stay as they are.
+    if row.paired:
+        found["paired"] = True
+    if row.counts:
+        found["counts"] = {name: count._asdict() for name, count in row.counts.items()}
+    return found
 
 
 EMBEDDED_DIGITS = 10

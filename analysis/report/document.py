@@ -19,7 +19,7 @@ from fencepost.analysis.report.headline import ladder_figures, ladder_table, run
 from fencepost.analysis.report.lecture import Sentence
 from fencepost.analysis.report.machine import data_table, machine_table, topology_figure
 from fencepost.analysis.report.sections import Section, sections_begun
-from fencepost.analysis.report.trust import Examination, Verdict, trust_table, trust_verdict, twins_table, unmeasurable
+from fencepost.analysis.report.trust import Examination, Trust, trust_table, trust_verdict, twins_table, unmeasurable
 from fencepost.analysis.report.warnings import RunWarning, collect
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.table import Table
@@ -37,7 +37,7 @@ class Document:
     title: str
     machine_name: str
     made: str
-    verdict: Verdict
+    verdict: Trust
     ladder: Table | None
     ladder_figures: Sequence[Figure]
     ladder_links: Sequence[str]

@@ -25,24 +25,24 @@ GAPS_PCT = 10.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Trust:
     """The trust panel's one verdict: a word and a sentence."""
 
     word: str
     sentence: str
 
 
-def trust_verdict(analysis: Analysis) -> Verdict:
+def trust_verdict(analysis: Analysis) -> Trust:
     """One verdict in words on how far the figures of a run can be trusted."""
     rounds, planned, floor = analysis.rounds, analysis.planned_rounds, analysis.noise_floor_pct
     if rounds == 0:
-        return Verdict(
+        return Trust(
             "Nothing to trust yet",
             f"No round of this run is complete ({planned} are planned), so there are no figures; `fencepost run "
             "--resume` goes on.",
         )
     if rounds < FEWEST_PROCESSES:
-        return Verdict(
+        return Trust(
             "Not yet",
             f"{counted(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
             f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
@@ -52,7 +52,7 @@ def trust_verdict(analysis: Analysis) -> Verdict:
     share = noisy / len(measured) if len(measured) else 0.0
     so_many = f"{counted(noisy, 'row')} of {len(measured)} noisy"
     if math.isnan(floor):
-        return Verdict(
+        return Trust(
             "In part",
             f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine "
             "is not known.",
@@ -65,12 +65,12 @@ def trust_verdict(analysis: Analysis) -> Verdict:
     lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
     said += f"; {so_many}" + (f"; a CPU loses {plain(lost, 2)} % of its time" if lost > GAPS_PCT else "")
     if reach <= TRUSTED_FLOOR_PCT and share <= 0.2 and lost <= GAPS_PCT:
-        return Verdict(
+        return Trust(
             "Yes", f"Differences of more than {plain(max(reach, 0.1), 2)} % between rows mean something: {said}."
         )
     if reach <= DOUBTFUL_FLOOR_PCT:
-        return Verdict("With care", f"Believe differences of more than {plain(reach, 2)} % only: {said}.")
-    return Verdict("Hardly", f"Orders of magnitude hold, small differences do not: {said}.")
+        return Trust("With care", f"Believe differences of more than {plain(reach, 2)} % only: {said}.")
+    return Trust("Hardly", f"Orders of magnitude hold, small differences do not: {said}.")
 
 
 def counted(number: int, word: str) -> str:

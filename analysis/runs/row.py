@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from fencepost.analysis.runs.model import Count
-from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval
+from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.numbers import nanoseconds
 
@@ -155,11 +154,6 @@ class Row:
         """Its columns by name, see `COLUMNS`."""
         return {name: value(self) for name, value in COLUMNS.items()}
 
-    def __getitem__(self, name: str) -> Any:
-        if name == "metrics":
-            return {key: metric.as_dict() for key, metric in self.metrics.items()}
-        return COLUMNS[name](self)
-
 
 COLUMNS: dict[str, Callable[[Row], Any]] = {
     **{
@@ -192,20 +186,3 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {name: pd.Series(values, dtype=object if name in _NAMES_OR_NONE else None) for name, values in columns.items()}
     )
-
-
-def records(rows: Iterable[Row]) -> list[Row]:
-    return list(rows)
-
-
-def remarks(row: Row) -> str:
-    return row.remarks()
-
-
-def value_of(row: Row, metric: str) -> tuple[float, float, float]:
-    return row.metric(metric)[:3]
-
-
-def bounds(rows: Sequence[Row]) -> tuple[Floats, Floats, Floats]:
-    ns, low, high = np.array([row.time[:3] for row in rows]).T
-    return ns, low, high

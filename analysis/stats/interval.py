@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -172,6 +173,13 @@ def quotient(above: Floats, below: Floats, above_steps: Floats, below_steps: Flo
     off = (above_steps + np.abs(ratio) * below_steps) / np.where(least > 0, least, math.nan)
     found = pooled(ratio, np.where(least > 0, off, math.inf))
     return found if math.isfinite(found.high - found.low) else found._replace(low=math.nan, high=math.nan)
+
+
+def columns_of(intervals: Iterable[Interval]) -> tuple[Floats, Floats, Floats]:
+    """Values, lower and upper bounds of several intervals, each of shape (intervals,)."""
+    every = list(intervals)
+    value, low, high = (np.array([interval[part] for interval in every], float) for part in range(3))
+    return value, low, high
 
 
 def without_bounds(interval: Interval) -> Interval:

@@ -40,7 +40,7 @@ POWER = 0.9
 MOST_ROUNDS = 100_000
 
 
-class Verdict(enum.StrEnum):
+class ChangeVerdict(enum.StrEnum):
     """What is claimed of a row."""
 
     CHANGED = "changed"
@@ -60,7 +60,7 @@ class Decision:
     ratio: float
     low: float
     high: float
-    verdict: Verdict
+    verdict: ChangeVerdict
     rounds: int
     error: float
     more: int | None = 0
@@ -195,23 +195,23 @@ def _decide_row(
     n = len(logs)
     if n == 0:
         nothing = "no round holds both sides"
-        return Decision(math.nan, math.nan, math.nan, Verdict.UNDECIDED, 0, changed_error, None, nothing)
+        return Decision(math.nan, math.nan, math.nan, ChangeVerdict.UNDECIDED, 0, changed_error, None, nothing)
     middle, step = float(np.median(logs)), float(np.median(steps))
 
-    def decision(verdict: Verdict, error: float, more: int | None = 0, reason: str = "") -> Decision:
+    def decision(verdict: ChangeVerdict, error: float, more: int | None = 0, reason: str = "") -> Decision:
         low, high = bounds_at(logs, error, steps)
         shown = [math.exp(value) if math.isfinite(value) else math.nan for value in (middle, low, high)]
         return Decision(shown[0], shown[1], shown[2], verdict, n, error, more, reason, math.expm1(step))
 
     low, high = bounds_at(logs, changed_error, steps)
     if low > outer or high < -outer:
-        return decision(Verdict.CHANGED, changed_error)
+        return decision(ChangeVerdict.CHANGED, changed_error)
     low, high = bounds_at(logs, same_error, steps)
     if outer <= inner and -inner < low and high < inner:
-        return decision(Verdict.SAME, same_error)
+        return decision(ChangeVerdict.SAME, same_error)
     more = rounds_wanted(logs, inner, outer, changed_error, same_error, steps)
     reason = "" if more is not None else why_never(middle, step, inner, outer)
-    return decision(Verdict.UNDECIDED, min(changed_error, same_error), more, reason)
+    return decision(ChangeVerdict.UNDECIDED, min(changed_error, same_error), more, reason)
 
 
 def why_never(middle: float, step: float, inner: float, outer: float) -> str:

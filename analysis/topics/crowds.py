@@ -11,8 +11,8 @@ import numpy as np
 from fencepost.analysis.draw.figure import Figure, Series, Span
 from fencepost.analysis.draw.lines import stacked
 from fencepost.analysis.runs.paired import Grid
-from fencepost.analysis.runs.row import Row, bounds
-from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, pooled
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, columns_of, pooled
 from fencepost.analysis.text.numbers import count, ns_with_bounds, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics import crowds as sharing
@@ -52,7 +52,7 @@ def crowds(table: Grid, by: str, **wanted: object) -> list[Crowd]:
             Crowd(
                 name,
                 np.array([len(row.cpus) for row in rows], float),
-                *bounds(rows),
+                *columns_of(row.time for row in rows),
                 np.array([1.0 if row.alone else row.metric("fairness").value for row in rows]),
                 rows,
                 places,

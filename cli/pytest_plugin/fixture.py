@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fencepost.cli.pytest_plugin.replay import SampleClock
-from fencepost.cli.pytest_plugin.rows import Result, Row
+from fencepost.cli.pytest_plugin.rows import BenchmarkRow, Result
 
 WINDOW_NS = 50_000
 """A window of a Python callable is at least this long: as the batches of profile standard."""
@@ -75,7 +75,7 @@ class FencepostBenchmark:
         cflags: str = "",
         cpus: Sequence[int] | None = None,
         **parameters: str | int,
-    ) -> Row:
+    ) -> BenchmarkRow:
         """Time a kernel of one's own in fresh processes, as ``fencepost run --kernel`` does; see docs/own_kernels.md.
 
         Parameters
@@ -93,7 +93,7 @@ class FencepostBenchmark:
 
         Returns
         -------
-        Row
+        BenchmarkRow
             with `samples` in seconds an operation, one a process, and `extra_info`, which is stored beside them.
 
         Fails the test, with one message, where the file does not compile or the kernel crashes, hangs or fails its
@@ -108,7 +108,7 @@ class FencepostBenchmark:
         self.row(row)
         return row
 
-    def row(self, row: Row) -> None:
+    def row(self, row: BenchmarkRow) -> None:
         """Store a measured case; skip or fail the test where it has no figures."""
         __tracebackhide__ = True
         if (row.failed or row.skipped) is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fencepost.bench.errors import FencepostError, MeasureError, RunInterruptedError, UsageError
-from fencepost.cli.pytest_plugin.rows import Row, Suite, measure, plan_of
+from fencepost.cli.pytest_plugin.rows import BenchmarkRow, Suite, measure, plan_of
 
 if TYPE_CHECKING:
     from fencepost.bench.catalog import Catalog, KernelInfo
@@ -26,10 +26,11 @@ def kernel_row(
     parameters: Mapping[str, str | int],
     *,
     enabled: bool,
-) -> Row:
+) -> BenchmarkRow:
     """Measure one case of a kernel file, beside the control cases; arguments as `FencepostBenchmark.kernel` has them.
 
-    What is wrong with the file, the call or the kernel is in `Row.failed`, what is missing here in `Row.skipped`.
+    What is wrong with the file, the call or the kernel is in `BenchmarkRow.failed`. What is missing here is in
+    `BenchmarkRow.skipped`.
     """
     given = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     shown = " and ".join(file.name for file in given)
@@ -38,7 +39,7 @@ def kernel_row(
     except RunInterruptedError as error:
         pytest.exit(f"fencepost: {error}", returncode=error.exit_code)
     except FencepostError as error:
-        return Row(name or shown, failed=str(error))
+        return BenchmarkRow(name or shown, failed=str(error))
 
 
 def _measured(
@@ -51,7 +52,7 @@ def _measured(
     parameters: Mapping[str, str | int],
     *,
     enabled: bool,
-) -> Row:
+) -> BenchmarkRow:
     from fencepost.bench import engine
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.plan import own_selection
@@ -70,10 +71,10 @@ def _measured(
     try:
         plan = plan_of(loaded, catalog, request.config, [kernel.name, *controls], overrides)
     except MeasureError as error:
-        return Row(kernel.name, skipped=str(error))
+        return BenchmarkRow(kernel.name, skipped=str(error))
     for item in plan.unmeasurable:
         if item.kernel == kernel.name:
-            return Row(item.case, skipped=f"not measurable here: {item.reason}")
+            return BenchmarkRow(item.case, skipped=f"not measurable here: {item.reason}")
     case = _case(plan, kernel.name, cpus)
     beside = {one.case for one in plan.cases if one.kernel in controls and one.twin_of is None}
     rows = measure(Suite(loaded, plan, own), {case} | beside, request, quick=not enabled)

@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from fencepost.cli.pytest_plugin.fixture import FencepostBenchmark
-    from fencepost.cli.pytest_plugin.rows import Row
+    from fencepost.cli.pytest_plugin.rows import BenchmarkRow
 
 ROW = "fencepost_row"
 
@@ -78,7 +78,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def fencepost_row(request: pytest.FixtureRequest, benchmark: Any) -> Row:
+def fencepost_row(request: pytest.FixtureRequest, benchmark: Any) -> BenchmarkRow:
     """A measured case of the suite. All selected ones are measured together, when the first is asked for."""
     from fencepost.cli.pytest_plugin.rows import row
 

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchmarkRow:
     """A case for pytest-benchmark: `samples` in seconds an operation, one a process; or why there are none."""
 
     case: str
@@ -73,7 +73,7 @@ class Suite:
     engine: Engine
     plan: Plan
     objects: Sequence[KernelObject] = ()
-    rows: dict[str, Row] | None = None
+    rows: dict[str, BenchmarkRow] | None = None
     fault: str | None = None
 
 
@@ -131,18 +131,18 @@ def plan_of(
     )
 
 
-def row(request: pytest.FixtureRequest, *, enabled: bool) -> Row:
+def row(request: pytest.FixtureRequest, *, enabled: bool) -> BenchmarkRow:
     """The row that the parameter of `request` names."""
     suite = _suite(request.config)
     for item in suite.plan.unmeasurable:
         if item.case == request.param:
-            return Row(item.case, skipped=f"not measurable here: {item.reason}")
+            return BenchmarkRow(item.case, skipped=f"not measurable here: {item.reason}")
     if not enabled:
         # Nothing will be stored: one process, this case alone, so that its check has run.
         try:
             return measure(suite, {request.param}, request, quick=True)[request.param]
         except FencepostError as error:
-            return Row(request.param, failed=str(error))
+            return BenchmarkRow(request.param, failed=str(error))
     if suite.rows is None:
         chosen = {name for item in request.session.items if (name := _row_of(item)) is not None}
         try:
@@ -152,7 +152,7 @@ def row(request: pytest.FixtureRequest, *, enabled: bool) -> Row:
         except FencepostError as error:
             suite.rows, suite.fault = {}, str(error)
     if suite.fault is not None:
-        return Row(request.param, failed=suite.fault)
+        return BenchmarkRow(request.param, failed=suite.fault)
     return suite.rows[request.param]
 
 
@@ -162,7 +162,9 @@ def _row_of(item: pytest.Item) -> str | None:
     return name
 
 
-def measure(suite: Suite, chosen: set[str], request: pytest.FixtureRequest, *, quick: bool = False) -> dict[str, Row]:
+def measure(
+    suite: Suite, chosen: set[str], request: pytest.FixtureRequest, *, quick: bool = False
+) -> dict[str, BenchmarkRow]:
     """Measure the cases `chosen` and the twins of these, in fresh processes, and reduce them to rows.
 
     With `quick` in one process only, and nothing is kept or said.
@@ -223,9 +225,9 @@ def _run(suite: Suite, request: pytest.FixtureRequest, out: str | None) -> Path:
         return folder.path
 
 
-def rows_of(analysis: Analysis) -> dict[str, Row]:
+def rows_of(analysis: Analysis) -> dict[str, BenchmarkRow]:
     """Rows by case. A sample is the median of one process, in seconds; intervals and the rest go beside them."""
-    from fencepost.analysis.runs.row import records
+    from fencepost.analysis.runs.row import COLUMNS
 
     frame = analysis.processes
     good = frame[(frame["status"] == "ok") & frame["ns"].notna()].sort_values("round")
@@ -240,25 +242,26 @@ def rows_of(analysis: Analysis) -> dict[str, Row]:
         "profile": analysis.run["plan"]["profile"],
         "engine_sha256": analysis.run["engine"]["sha256"],
     }
-    rows: dict[str, Row] = {}
-    for record in records(analysis.rows):
-        name = record["case"]
+    rows: dict[str, BenchmarkRow] = {}
+    for row in analysis.rows:
+        name = row.case
         own = tuple(samples.get(name, ()))
-        if record["reason"]:
-            failed = "failed" in record["flags"]
-            rows[name] = Row(name, **{"failed" if failed else "skipped": record["reason"]})
-        elif record["kind"] == "counts":
-            rows[name] = Row(name, skipped="counts and takes no time (fencepost report shows what it found)")
+        if row.reason:
+            failed = "failed" in row.flags
+            rows[name] = BenchmarkRow(name, failed=row.reason) if failed else BenchmarkRow(name, skipped=row.reason)
+        elif row.kind == "counts":
+            rows[name] = BenchmarkRow(name, skipped="counts and takes no time (fencepost report shows what it found)")
         elif not own or min(own) <= 0:
             # pytest-benchmark divides rows by the smallest of their group, and compares by ratios.
-            rows[name] = Row(name, skipped="reads zero: there is no ratio to it (fencepost report shows the figure)")
+            words = "reads zero: there is no ratio to it (fencepost report shows the figure)"
+            rows[name] = BenchmarkRow(name, skipped=words)
         else:
             metrics = {
-                metric: {key: _known(value) for key, value in found.items() if key in BESIDE_METRIC}
-                for metric, found in record["metrics"].items()
+                metric: {key: _known(value) for key, value in found.as_dict().items() if key in BESIDE_METRIC}
+                for metric, found in row.metrics.items()
             }
-            beside = {key: record[key] for key in BESIDE} | {"flags": list(record["flags"]), "metrics": metrics} | facts
-            rows[name] = Row(name, own, {key: _known(value) for key, value in beside.items()})
+            beside = {key: COLUMNS[key](row) for key in BESIDE} | {"flags": list(row.flags), "metrics": metrics} | facts
+            rows[name] = BenchmarkRow(name, own, {key: _known(value) for key, value in beside.items()})
     return rows
 
 

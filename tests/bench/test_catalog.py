@@ -97,7 +97,7 @@ def test_descriptors_are_read_completely(kernels: catalog.Catalog) -> None:
     assert steady.parameter("size").sweeps == {"quick": (4096, 2**21)}
     assert steady.parameter("mode").labels == ("plain", "fancy")
     assert steady.parameter("mode").sweep("rigorous") == (0, 1)
-    assert steady.metrics == (catalog.Metric("echo_bytes", "bytes", "the parameter size"),)
+    assert steady.metrics == (catalog.MetricInfo("echo_bytes", "bytes", "the parameter size"),)
     assert kernels.get("good/events").kind == "events"
     assert kernels.get("good/once").once
     pair = kernels.get("good/pair")

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from runs import measure as runtime
 
-from fencepost.analysis.compare.peers import Bar, as_json, compare_peers
+from fencepost.analysis.compare.peers import Goal, as_json, compare_peers
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import Interval
 from fencepost.bench import engine as engines
@@ -166,7 +166,7 @@ def test_a_peer_that_fails_in_most_rounds_is_not_the_best() -> None:
 )
 def test_a_bar_is_judged_by_the_whole_interval(low: float, high: float, at_least: bool, verdict: str) -> None:
     middle = 1.4 if math.isnan(low) else float(np.mean([low, high]))
-    assert Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 20)).verdict == verdict
+    assert Goal("x", 1.4, at_least, Interval(middle, low, high, 0.95, 20)).verdict == verdict
     if not math.isnan(low):
-        few = Bar("x", 1.4, at_least, Interval(middle, low, high, 0.95, 8), rounds_wanted=15)
+        few = Goal("x", 1.4, at_least, Interval(middle, low, high, 0.95, 8), rounds_wanted=15)
         assert few.verdict == "open: too few rounds"

@@ -26,7 +26,7 @@ from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench import schema
 from fencepost.cli.pytest_plugin.fixture import WINDOW_NS, WINDOWS, FencepostBenchmark, time_callable
 from fencepost.cli.pytest_plugin.replay import SampleClock
-from fencepost.cli.pytest_plugin.rows import Row
+from fencepost.cli.pytest_plugin.rows import BenchmarkRow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -511,6 +511,6 @@ def test_any_sample_passes_pytest_benchmark_unchanged(samples: list[float]) -> N
     options |= {"node": Node(), "timer": NameWrapper(clock), "add_stats": seen.append}  # type: ignore[no-untyped-call]
     options |= {"min_time": 0, "max_time": 0, "disable_gc": False, "disabled": False}
     fixture = BenchmarkFixture(**options)  # type: ignore[no-untyped-call]
-    FencepostBenchmark(fixture, clock).row(Row("case", tuple(samples)))
+    FencepostBenchmark(fixture, clock).row(BenchmarkRow("case", tuple(samples)))
     assert seen[0].stats.data == samples
     assert seen[0].stats.min == min(samples)

@@ -9,6 +9,7 @@ from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
 from fencepost.analysis.draw.lines import front, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import count, plain, powers
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.counter.measures import counter_points, sloppy
@@ -141,11 +142,11 @@ def read_figure(analysis: Analysis) -> Figure | None:
     for state in dict.fromkeys(str(row.parameter("state")) for row in found.rows):
         rows = [row for row in found.rows if str(row.parameter("state")) == state]
         rows.sort(key=lambda row: row.number("slots"))
-        columns = (np.array([row[name] for row in rows], float) for name in ("ns", "ns_low", "ns_high"))
-        series.append(Series(state, np.array([row.number("slots") for row in rows]), *columns))
+        slots = np.array([row.number("slots") for row in rows])
+        series.append(Series(state, slots, *columns_of(row.time for row in rows)))
         cells += [
             (
-                f"{row['parameters']['slots']} slots, {state}",
+                f"{row.parameter('slots')} slots, {state}",
                 row.time.ns_text(),
                 row.metric("writes_per_operation").text(),
             )

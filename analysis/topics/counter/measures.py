@@ -9,9 +9,9 @@ import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import Grid, grid
-from fencepost.analysis.runs.row import Row, bounds
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.curves import between, crossings
-from fencepost.analysis.stats.interval import Floats, Interval, pooled
+from fencepost.analysis.stats.interval import Floats, Interval, columns_of, pooled
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
 
 # ---- counters ----
@@ -107,7 +107,7 @@ def sloppy(analysis: Analysis) -> list[Sloppy]:
             Sloppy(
                 threads,
                 threshold,
-                *bounds(rows),
+                *columns_of(row.time for row in rows),
                 table.ratio(places[0], places[-1]),
                 between(pooled(knees), threshold, 4),
             )

@@ -12,6 +12,7 @@ from fencepost.analysis.draw.grids import heat
 from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, powers, thousands
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics import crowds as sharing
@@ -203,9 +204,8 @@ def read_mostly_figure(analysis: Analysis) -> Figure | None:
         rows.sort(key=lambda row: row.number("reads_per_write") or math.inf)
         written = [row for row in rows if row.number("reads_per_write") > 0]
         x = np.array([row.number("reads_per_write") for row in written])
-        columns = (np.array([row[name] for row in written], float) for name in ("ns", "ns_low", "ns_high"))
         if len(x) > 1:
-            series.append(Series(guard, x, *columns))
+            series.append(Series(guard, x, *columns_of(row.time for row in written)))
         for row in rows:
             every = row.number("reads_per_write")
             cells.append(

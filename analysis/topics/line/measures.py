@@ -9,8 +9,7 @@ import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import Grid, grid, ratio
-from fencepost.analysis.runs.row import bounds
-from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, pooled
+from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, columns_of, pooled
 
 RELATIONS = ("same_core", "same_l2", "same_l3", "same_package", "same_numa", "cross_numa")
 """Nearest first; others stand after these."""
@@ -135,7 +134,7 @@ def staircases(analysis: Analysis) -> list[Staircase]:
             Staircase(
                 op,
                 stride,
-                *bounds(rows),
+                *columns_of(row.time for row in rows),
                 edge,
                 float(shared.max()) if len(shared) else math.nan,
                 table.ratio(places[0], places[-1]),

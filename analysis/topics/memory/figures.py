@@ -14,6 +14,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import nanoseconds, size, size_bytes
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.rungs import Pick, step, with_values
@@ -32,7 +33,7 @@ def chase_figure(analysis: Analysis) -> Figure | None:
     for label, items in groups.items():
         items.sort(key=lambda item: item[0])
         x = np.array([item[0] for item in items])
-        series.append(Series(label, x, *np.array([row.time[:3] for _, row in items]).T))
+        series.append(Series(label, x, *columns_of(row.time for _, row in items)))
         for bytes_, row in items:
             cells.append(
                 (
@@ -133,7 +134,7 @@ def _by_size(choose: Callable[..., Row]) -> Pick:
 
 def _sized(label: str) -> Callable[[Row], str]:
     def say(row: Row) -> str:
-        return f"{label} ({size(size_bytes(row['parameters'].get('size')))}, {row['parameters'].get('pages')} pages)"
+        return f"{label} ({size(size_bytes(row.parameter('size')))}, {row.parameter('pages')} pages)"
 
     return say
 

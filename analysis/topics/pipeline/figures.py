@@ -10,6 +10,7 @@ from fencepost.analysis.draw.figure import Figure, Series
 from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import count, nanoseconds, plain, with_bounds
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.pipeline.measures import windows
@@ -29,7 +30,7 @@ def chain_figure(analysis: Analysis) -> Figure | None:
         ordered = sorted(group, key=lambda row: row.number("chains"))
         chains = np.array([row.number("chains") for row in ordered])
         costs = [row.cycles if value == "cycles" else row.time for row in ordered]
-        series.append(Series(op, chains, *np.array([cost[:3] for cost in costs]).T))
+        series.append(Series(op, chains, *columns_of(costs)))
         place = min(range(len(ordered)), key=lambda place: ordered[place].time.value)
         best = costs[place]
         cells.append(

@@ -50,8 +50,8 @@ def spawn_figure(analysis: Analysis) -> Figure | None:
     return figures.bars(
         "process-spawn",
         "A child that does nothing, waited for",
-        f"From {nanoseconds(cheapest['ns'], 3)} ({cheapest['parameters'].get('how')}) to "
-        f"{nanoseconds(dearest['ns'], 3)} ({dearest['parameters'].get('how')}, "
+        f"From {nanoseconds(cheapest.time.value, 3)} ({cheapest.parameter('how')}) to "
+        f"{nanoseconds(dearest.time.value, 3)} ({dearest.parameter('how')}, "
         f"{plain(dearest.metric('resident_mib').value, 3)} MiB in memory): a fork copies the tables of all pages that "
         "are there.",
         table(

@@ -13,6 +13,7 @@ from fencepost.analysis.draw.lines import ecdf, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import count, nanoseconds, plain
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.ring.overwriting import burst_figure, steady_figure
@@ -34,7 +35,7 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
         if len(rows) < 2:
             continue
         x = np.array([row.number("capacity") for row in rows])
-        y, low, high = (np.array([float(row[name]) for row in rows]) for name in ("ns", "ns_low", "ns_high"))
+        y, low, high = columns_of(row.time for row in rows)
         series.append(Series(f"batch {batch}", x, y, low, high))
         cells += [
             (count(x[i]), count(batch), f"{plain(y[i], 3)} [{plain(low[i], 3)}, {plain(high[i], 3)}]")
@@ -200,8 +201,8 @@ def latency_figure(analysis: Analysis) -> Figure | None:
         "ring-latency",
         "How long an item takes that nobody keeps waiting",
         f"An item every {count(gaps[0])} ns, from when it was due to be sent to when it has come. Fastest is "
-        f"{first['parameters']['design']}: half of its items take at most {nanoseconds(first['quantiles']['p50'], 3)}, "
-        f"99.9 % at most {nanoseconds(first['quantiles']['p99_9'], 3)}. Items that were sent late count from when they "
+        f"{first.parameter('design')}: half of its items take at most {nanoseconds(first.quantiles['p50'], 3)}, "
+        f"99.9 % at most {nanoseconds(first.quantiles['p99_9'], 3)}. Items that were sent late count from when they "
         f"were due: {plain(first.metric('late_pct').value, 2)} % here, whose sender had lost its CPU. "
         f"{_offset_remark(analysis)}",
         table(

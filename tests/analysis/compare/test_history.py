@@ -20,7 +20,7 @@ from scipy import stats
 from fencepost.analysis.compare.history import (
     Change,
     HistoryError,
-    Series,
+    RowSeries,
     _attribute,
     changes_of,
     history,
@@ -37,9 +37,9 @@ FENCE = synthetic.Case("fence/cost", {"fence": "mfence"}, ns=15)
 Values = npt.NDArray[np.float64]
 
 
-def series(values: Sequence[float] | Values) -> Series:
+def series(values: Sequence[float] | Values) -> RowSeries:
     ns = np.asarray(values, float)
-    return Series("a/b@cpu1", "a/b", False, np.arange(len(ns)), ns, ns * 0.99, ns * 1.01)
+    return RowSeries("a/b@cpu1", "a/b", False, np.arange(len(ns)), ns, ns * 0.99, ns * 1.01)
 
 
 # ---- one series ----
@@ -141,7 +141,7 @@ def test_nothing_is_made_of_constants_or_of_few(values: list[float]) -> None:
 def test_runs_without_the_row_are_counted() -> None:
     values = np.array([1.0, 1.001, 0.999, 1.002, 1.001, 1.0, 2.0, 2.001, 1.999, 2.002, 2.001, 2.0])
     where = np.array([0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14])
-    (change,) = changes_of(Series("a/b@cpu1", "a/b", False, where, values, values, values))
+    (change,) = changes_of(RowSeries("a/b@cpu1", "a/b", False, where, values, values, values))
     assert change.at == 9
 
 
@@ -152,9 +152,9 @@ def moved(case: str, at: int, ratio: float) -> Change:
     return Change(case, at, at, at, 1.0, ratio, ratio, ratio * 0.99, ratio * 1.01, 1e-4)
 
 
-def named(case: str, control: bool = False) -> Series:
+def named(case: str, control: bool = False) -> RowSeries:
     ns = np.ones(20)
-    return Series(case, case, control, np.arange(20), ns, ns, ns)
+    return RowSeries(case, case, control, np.arange(20), ns, ns, ns)
 
 
 def test_what_moves_with_a_control_is_the_machine() -> None:

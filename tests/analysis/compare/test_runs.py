@@ -18,7 +18,7 @@ from runs.write import CORE_HZ, Case
 
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import (
-    Series,
+    ProcessTimes,
     compare_runs,
     ratio_bounds,
     read_runs,
@@ -26,9 +26,9 @@ from fencepost.analysis.compare.runs import (
     series_of_run,
     steady,
 )
-from fencepost.analysis.compare.sides import Comparison
+from fencepost.analysis.compare.sides import RunComparison
 from fencepost.analysis.runs.estimate import analyse
-from fencepost.analysis.stats.verdict import Verdict
+from fencepost.analysis.stats.verdict import ChangeVerdict
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
 
@@ -57,11 +57,11 @@ def write(folder: Path, name: str, cases: list[Case], *, rounds: int = 20, seed:
     return path
 
 
-def verdicts(found: Comparison) -> dict[str, str]:
+def verdicts(found: RunComparison) -> dict[str, str]:
     return {row.case.partition("@")[0]: str(row.decision.verdict) for row in found.rows}
 
 
-def compared(*folders: Path, margin: float = 0.01, **options: Any) -> Comparison:
+def compared(*folders: Path, margin: float = 0.01, **options: Any) -> RunComparison:
     old, new = read_runs(folders)
     return compare_runs(old, new, margin, **options)
 
@@ -71,7 +71,7 @@ def test_what_changed_and_what_did_not(tmp_path: Path) -> None:
     new = write(tmp_path, "new", [replace(ROWS[0], ns=110.0), ROWS[1], *CONTROLS], seed=2)
     found = compared(old, new)
     assert verdicts(found) == {"own/a": "changed", "own/b": "same"}
-    assert {row.decision.verdict for row in found.controls} == {Verdict.SAME}
+    assert {row.decision.verdict for row in found.controls} == {ChangeVerdict.SAME}
     assert found.rows[0].decision.ratio == pytest.approx(1.1, rel=0.01)
 
 
@@ -166,7 +166,7 @@ def test_anyway_compares_different_code_and_says_so(tmp_path: Path) -> None:
 @given(st.integers(8, 40), st.integers(8, 40), st.floats(0.001, 0.05), st.randoms(use_true_random=False))
 def test_swapping_two_runs_inverts_their_ratio(n: int, m: int, error: float, source: Any) -> None:
     old, new = (
-        Series(np.array([source.uniform(1, 2) for _ in range(count)]), np.full(count, step))
+        ProcessTimes(np.array([source.uniform(1, 2) for _ in range(count)]), np.full(count, step))
         for count, step in ((n, 0.01), (m, 0.02))
     )
     middle, low, high = ratio_bounds(old, new, error)
@@ -195,7 +195,7 @@ def test_two_runs_are_no_closer_than_the_steps_of_their_counters(tmp_path: Path)
         decision = row.decision
         assert decision.low <= 1.0003 <= decision.high
         assert decision.step == pytest.approx((100 + 64) / 125_000, rel=0.01)
-        assert decision.verdict is Verdict.UNDECIDED and decision.more is None
+        assert decision.verdict is ChangeVerdict.UNDECIDED and decision.more is None
         assert "margin is below one step of the counter" in decision.reason
         assert row.as_json()["counter_step_pct"] == pytest.approx(decision.step * 100)
     assert set(verdicts(compared(old, new, margin=0.005)).values()) == {"same"}

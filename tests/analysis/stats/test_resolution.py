@@ -25,7 +25,7 @@ from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.paired import Grid
 from fencepost.analysis.stats.interval import Interval, interval_of, quotient
 from fencepost.analysis.stats.resolution import log_step
-from fencepost.analysis.stats.verdict import Verdict, bounds_at, decide, p_changed, p_same
+from fencepost.analysis.stats.verdict import ChangeVerdict, bounds_at, decide, p_changed, p_same
 from fencepost.analysis.topics.crowds import slope
 from fencepost.analysis.topics.fence.measures import costs
 from fencepost.bench import schema
@@ -150,7 +150,7 @@ def test_bounds_hold_whatever_lies_within_the_steps(
 def test_a_step_as_long_as_the_value_says_nothing() -> None:
     assert log_step([26.0, 26.0, math.nan], [26.0, 20.0, 5.0]).tolist()[:2] == [math.inf, math.inf]
     found = decide({"r": np.zeros(24)}, 0.3, steps={"r": np.full(24, math.inf)})["r"]
-    assert found.verdict is Verdict.UNDECIDED and found.more is None
+    assert found.verdict is ChangeVerdict.UNDECIDED and found.more is None
     assert found.reason == "the margin is below one step of the counter"
     assert math.isnan(found.low) and math.isnan(found.high)
 
@@ -163,7 +163,7 @@ logs_of_rounds = st.lists(st.floats(-0.05, 0.05), min_size=7, max_size=60)
 def test_a_coarser_counter_only_takes_verdicts_away(logs: list[float], fine: float, more: float, margin: float) -> None:
     sharp = decide({"r": logs}, margin, steps={"r": fine})["r"]
     blunt = decide({"r": logs}, margin, steps={"r": fine + more})["r"]
-    assert blunt.verdict in (sharp.verdict, Verdict.UNDECIDED)
+    assert blunt.verdict in (sharp.verdict, ChangeVerdict.UNDECIDED)
     assert blunt.ratio == sharp.ratio and blunt.step == pytest.approx(math.expm1(fine + more))
 
 
@@ -181,25 +181,25 @@ def test_p_values_and_bounds_are_one_rule(logs: list[float], step: float, limit:
 def test_within_a_margin_below_the_step_nothing_is_the_same(logs: list[float], margin: float, factor: float) -> None:
     step = math.log1p(margin) * factor
     found = decide({"r": logs}, margin, steps={"r": step})["r"]
-    assert found.verdict is not Verdict.SAME
+    assert found.verdict is not ChangeVerdict.SAME
     quiet = decide({"r": np.array(logs) / 100}, margin, steps={"r": step})["r"]
-    assert quiet.verdict is Verdict.UNDECIDED and quiet.more is None
+    assert quiet.verdict is ChangeVerdict.UNDECIDED and quiet.more is None
     assert f"margin is below one step of the counter ({math.expm1(step) * 100:.2g} %)" in quiet.reason
 
 
 def test_an_effect_that_the_step_may_carry_over_the_margin_wants_no_rounds() -> None:
     for effect in (0.0094, 0.0106):
         logs = np.full(24, math.log1p(effect))
-        assert decide({"r": logs}, 0.01)["r"].verdict is not Verdict.UNDECIDED
+        assert decide({"r": logs}, 0.01)["r"].verdict is not ChangeVerdict.UNDECIDED
         found = decide({"r": logs}, 0.01, steps={"r": 0.001})["r"]
-        assert found.verdict is Verdict.UNDECIDED and found.more is None
+        assert found.verdict is ChangeVerdict.UNDECIDED and found.more is None
         assert found.reason == "the effect lies within one step of the counter (0.1 %) of the margin"
 
 
 def test_rounds_that_miss_a_side_have_no_step_either() -> None:
     both = {"r": np.array([0.03] * 10 + [math.nan] * 5)}
     found = decide(both, 0.01, steps={"r": np.array([0.001] * 10 + [math.nan] * 5)})["r"]
-    assert found.verdict is Verdict.CHANGED and found.rounds == 10
+    assert found.verdict is ChangeVerdict.CHANGED and found.rounds == 10
     assert found.step == pytest.approx(math.expm1(0.001))
 
 
@@ -208,9 +208,9 @@ def test_a_comparison_judges_and_tells_with_its_steps() -> None:
     rows = [RowRounds(name, "u", "~" in name, "a", "b", old, new, step, step, old) for name in ("r", "r~twin")]
     found = judge_rounds(rows, 0.0009)
     for one in (*found.rows, *found.twins):
-        assert one.decision.verdict is Verdict.UNDECIDED and "one step of the counter" in one.decision.reason
+        assert one.decision.verdict is ChangeVerdict.UNDECIDED and "one step of the counter" in one.decision.reason
         assert one.as_json()["counter_step_pct"] == pytest.approx(0.1, rel=0.01)
-    assert judge_rounds(rows, 0.01).rows[0].decision.verdict is Verdict.SAME
+    assert judge_rounds(rows, 0.01).rows[0].decision.verdict is ChangeVerdict.SAME
 
 
 # From the files.

@@ -15,8 +15,8 @@ from scipy import stats
 from fencepost.analysis.stats.verdict import (
     REPORT_ERROR,
     ROW_ERROR,
+    ChangeVerdict,
     Decision,
-    Verdict,
     bound_rank,
     decide,
     fewest_rounds,
@@ -54,19 +54,19 @@ def test_a_verdict_says_where_its_interval_lies(values: list[float], margin: flo
     found = one(np.log(values), margin)
     beyond = found.low > 1 + margin or found.high < 1 / (1 + margin)
     inside = found.low > 1 / (1 + margin) and found.high < 1 + margin
-    assert (found.verdict is Verdict.CHANGED) == beyond
-    assert (found.verdict is Verdict.SAME) == inside
+    assert (found.verdict is ChangeVerdict.CHANGED) == beyond
+    assert (found.verdict is ChangeVerdict.SAME) == inside
 
 
 @given(st.lists(st.floats(-0.005, 0.005), min_size=7, max_size=40), st.sampled_from([-1, 1]), st.floats(0.05, 1))
 def test_an_effect_far_beyond_the_margin_is_never_the_same(noise: list[float], sign: int, effect: float) -> None:
-    assert one(np.array(noise) + sign * effect).verdict is Verdict.CHANGED
+    assert one(np.array(noise) + sign * effect).verdict is ChangeVerdict.CHANGED
 
 
 @given(ratios)
 def test_a_wider_margin_turns_no_same_into_changed(values: list[float]) -> None:
     logs = np.log(values)
-    order = [Verdict.CHANGED, Verdict.UNDECIDED, Verdict.SAME]
+    order = [ChangeVerdict.CHANGED, ChangeVerdict.UNDECIDED, ChangeVerdict.SAME]
     places = [order.index(one(logs, margin).verdict) for margin in (0.001, 0.01, 0.1, 0.5)]
     assert places == sorted(places)
 
@@ -118,8 +118,8 @@ def test_wrong_claims_are_as_rare_as_promised(
     wrong_rows = wrong_reports = 0
     for logs in noise(rng, (reports, rows, 24)) + effect:
         found = [item.verdict for item in decide(dict(enumerate(map(list, logs))), MARGIN).values()]  # type: ignore[arg-type]
-        wrong_rows += found.count(Verdict.CHANGED)
-        wrong_reports += Verdict.CHANGED in found
+        wrong_rows += found.count(ChangeVerdict.CHANGED)
+        wrong_reports += ChangeVerdict.CHANGED in found
     # At the very edge of the margin half of the claims beyond it are right; the bound holds all the same.
     assert stats.binomtest(wrong_rows, reports * rows, ROW_ERROR, "greater").pvalue > 1e-3
     assert stats.binomtest(wrong_reports, reports, REPORT_ERROR, "greater").pvalue > 1e-3
@@ -130,7 +130,7 @@ def test_a_true_effect_is_found_through_the_noise() -> None:
     # Twice the margin, and a tenth of the rounds anywhere.
     logs = math.log(1.02) + rng.standard_t(2, (300, 24)) * 0.001
     logs = np.where(rng.random(logs.shape) < 0.1, rng.uniform(-0.5, 0.5, logs.shape), logs)
-    found = sum(one(row).verdict is Verdict.CHANGED for row in logs)
+    found = sum(one(row).verdict is ChangeVerdict.CHANGED for row in logs)
     assert stats.binomtest(found, 300).proportion_ci().low > 0.98
 
 
@@ -141,41 +141,41 @@ def test_more_rounds_are_as_many_as_decide() -> None:
         return math.log(1.02) + rng.choice([0.0, -0.05], n, p=[0.7, 0.3])
 
     asked = one(np.r_[np.full(17, 0.02), np.full(7, -0.03)])
-    assert asked.verdict is Verdict.UNDECIDED and asked.more is not None and 10 < asked.more < 200
-    decided = sum(one(rounds(24 + asked.more)).verdict is Verdict.CHANGED for _ in range(100))
+    assert asked.verdict is ChangeVerdict.UNDECIDED and asked.more is not None and 10 < asked.more < 200
+    decided = sum(one(rounds(24 + asked.more)).verdict is ChangeVerdict.CHANGED for _ in range(100))
     assert decided > 60
-    assert sum(one(rounds(24)).verdict is Verdict.CHANGED for _ in range(100)) < decided
+    assert sum(one(rounds(24)).verdict is ChangeVerdict.CHANGED for _ in range(100)) < decided
 
 
 def test_no_number_of_rounds_decides_an_effect_at_the_margin() -> None:
     found = one(math.log1p(MARGIN) + np.tile([-0.001, 0.001], 12))
-    assert found.verdict is Verdict.UNDECIDED and found.more is None and found.reason
+    assert found.verdict is ChangeVerdict.UNDECIDED and found.more is None and found.reason
 
 
 def test_below_the_noise_floor_nothing_is_claimed() -> None:
     logs = np.full(24, math.log(1.02))
-    assert one(logs).verdict is Verdict.CHANGED
-    assert one(logs, noise_floor=0.03).verdict is Verdict.UNDECIDED
-    assert one(np.zeros(24)).verdict is Verdict.SAME
-    assert one(np.zeros(24), noise_floor=0.03).verdict is Verdict.UNDECIDED
+    assert one(logs).verdict is ChangeVerdict.CHANGED
+    assert one(logs, noise_floor=0.03).verdict is ChangeVerdict.UNDECIDED
+    assert one(np.zeros(24)).verdict is ChangeVerdict.SAME
+    assert one(np.zeros(24), noise_floor=0.03).verdict is ChangeVerdict.UNDECIDED
 
 
 @pytest.mark.parametrize("n", range(7))
 def test_few_rounds_decide_nothing(n: int) -> None:
     found = one(np.full(n, 0.5))
-    assert found.verdict is Verdict.UNDECIDED and found.rounds == n
+    assert found.verdict is ChangeVerdict.UNDECIDED and found.rounds == n
 
 
 def test_many_rows_are_held_against_a_stricter_bound() -> None:
     logs = {str(i): np.full(7, 0.5 if i == 0 else 0.0) for i in range(100)}
-    assert decide({"0": logs["0"]}, MARGIN)["0"].verdict is Verdict.CHANGED
-    assert decide(logs, MARGIN)["0"].verdict is Verdict.UNDECIDED
+    assert decide({"0": logs["0"]}, MARGIN)["0"].verdict is ChangeVerdict.CHANGED
+    assert decide(logs, MARGIN)["0"].verdict is ChangeVerdict.UNDECIDED
 
 
 def test_sameness_of_many_rows_is_a_family_too() -> None:
     logs = {str(i): np.zeros(7) for i in range(100)}
-    assert decide({"0": logs["0"]}, MARGIN)["0"].verdict is Verdict.SAME
-    assert {item.verdict for item in decide(logs, MARGIN).values()} == {Verdict.UNDECIDED}
+    assert decide({"0": logs["0"]}, MARGIN)["0"].verdict is ChangeVerdict.SAME
+    assert {item.verdict for item in decide(logs, MARGIN).values()} == {ChangeVerdict.UNDECIDED}
 
 
 @given(ratios, st.lists(st.integers(0, 79), max_size=10))
