@@ -1,45 +1,19 @@
-"""The summary table at the end of a run: for people (rich) and for programs (pandas)."""
+"""The tables at the end of a run."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from fencepost.analysis.report.counts import counts_table
-from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.runs.row import frame_of
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import nanoseconds, ns_bounds, plain
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-COLUMNS = (
-    "case",
-    "unit",
-    "ns",
-    "ns_low",
-    "ns_high",
-    "cycles",
-    "floor_ns",
-    "rounds",
-    "batches",
-    "disturbed_pct",
-    "remarks",
-)
-
-
-def summary_frame(analysis: Analysis) -> pd.DataFrame:
-    """One row a measured case, in the plan's order: the columns of `COLUMNS`, times in ns, ``remarks`` in words."""
-    rows = analysis.measured()
-    frame = frame_of(rows)[[name for name in COLUMNS if name != "remarks"]].copy()
-    frame["remarks"] = [row.remarks() for row in rows]
-    return frame
-
 
 def summary_table(analysis: Analysis) -> RichTable:
-    """The same as a rich table; texts from the run folder are shown as they are, without markup."""
+    """One row a measured case as a rich table; texts from the run folder are shown as they are, without markup."""
     from rich.table import Table
     from rich.text import Text
 
@@ -95,10 +69,3 @@ def ladder_table(analysis: Analysis) -> RichTable | None:
     for row in found.rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
-
-
-def print_summary(folder: Path | str) -> None:
-    """Print the summary of a run folder to standard output. Raises `RunFolderError` where it is damaged."""
-    from rich.console import Console
-
-    Console().print(summary_table(analyse(folder)))

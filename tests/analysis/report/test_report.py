@@ -27,7 +27,7 @@ from fencepost.analysis.report.document import FOLD_ROWS
 from fencepost.analysis.report.headline import ladder, rungs
 from fencepost.analysis.report.html import column_kinds
 from fencepost.analysis.report.machine import topology_figure
-from fencepost.analysis.report.terminal import COLUMNS, print_summary, summary_frame, summary_table
+from fencepost.analysis.report.terminal import summary_table
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
@@ -423,16 +423,14 @@ def test_a_machine_that_tells_little(tmp_path: Path) -> None:
 def test_damage_is_passed_on(suite: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(suite, tmp_path / "run")
     (folder / schema.MACHINE_FILE).unlink()
-    for work in (as_json, write_report, print_summary):
+    for work in (as_json, write_report):
         with pytest.raises(RunFolderError, match=r"machine\.json: not found"):
             work(folder)
 
 
 def test_the_summary_lists_what_was_measured(suite: Path) -> None:
     analysis = analyse(suite)
-    frame = summary_frame(analysis)
-    assert len(frame) == len(synthetic.suite_cases())
-    assert tuple(frame.columns) == COLUMNS
+    assert summary_table(analysis).row_count == len(synthetic.suite_cases())
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(summary_table(analysis))
     text = console.export_text()

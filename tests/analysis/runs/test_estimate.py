@@ -17,6 +17,7 @@ from runs.write import Case
 
 from fencepost.analysis.runs.estimate import Analysis, analyse, estimate_runs, pooled_quantiles
 from fencepost.analysis.runs.model import Histogram
+from fencepost.analysis.runs.row import COLUMNS
 from fencepost.analysis.stats.interval import TooFewProcessesWarning, interval_ranks, median_interval
 from fencepost.analysis.stats.modes import find_modes
 from fencepost.bench import schema
@@ -261,10 +262,28 @@ def test_twins_at_zero_have_no_ratio(tmp_path: Path) -> None:
     assert math.isnan(analysis.noise_floor_pct) or analysis.twins[0].effect_pct.n < 20
 
 
+def test_a_frame_has_a_column_for_each_of_a_row(tmp_path: Path) -> None:
+    analysis = one(tmp_path, Case("plain/loop", ns=25.0), Case("plain/no", status="unsupported", reason="needs more"))
+    frame = analysis.as_frame()
+    assert tuple(frame.columns) == tuple(COLUMNS)
+    row = analysis.rows[0]
+    assert frame["ns"].iloc[0] == row.time.value and frame["ns_low"].iloc[0] == row.time.low
+    assert frame["reason"].iloc[0] is None and frame["reason"].iloc[1] == "needs more"
+    assert np.isnan(frame["coverage"].iloc[1]) and frame["coverage"].iloc[0] == row.time.coverage
+
+
+def test_a_row_answers_by_name(tmp_path: Path) -> None:
+    row = one(tmp_path, Case("memory/chase", parameters={"size": 4096, "pages": "huge"})).rows[0]
+    assert (row.parameter("size"), row.parameter("pages"), row.parameter("no")) == ("4096", "huge", None)
+    assert row.number("size") == 4096 and math.isnan(row.number("pages")) and math.isnan(row.number("no"))
+    assert row.has(size=4096, pages="huge") and not row.has(size=4096, pages="4k")
+    assert row.alone and row.topic == "memory"
+
+
 def test_many_runs_reduce_to_their_estimates(tmp_path: Path) -> None:
     folders = [synthetic.write_run(tmp_path / f"run{i}", synthetic.plain_cases(3), rounds=6, seed=i) for i in range(3)]
     together = estimate_runs(folders, processes=2)
     assert together.groupby("run", observed=True).size().tolist() == [4, 4, 4]
     alone = analyse(folders[1]).as_frame()
     mine = together[together["run"] == "run1"]
-    np.testing.assert_array_equal(mine.time.value.to_numpy(), alone["ns"].to_numpy(float))
+    np.testing.assert_array_equal(mine["ns"].to_numpy(), alone["ns"].to_numpy(float))
