@@ -79,7 +79,8 @@ def bars(
     least: float = 0.0,
 ) -> Figure:
     """Horizontal bars under the headings of their groups, with intervals, and the value at the end of each. On a
-    logarithmic axis bars begin at `least`, and one that does not reach it is its number only.
+    logarithmic axis bars begin at `least`, and one that does not reach it is its number only. On a linear axis a bar
+    below 0 goes to the left.
     """
     height = sum(1.35 + len(group.bars) for group in groups)
     words = Lettering()
@@ -87,27 +88,29 @@ def bars(
         axes.set_xscale(x_scale)
         start = least if x_scale == "log" else 0.0
         y, ticks, labels = 0.0, [], []
-        reach = start
+        reach, lowest = start, start
         for group in groups:
             axes.text(0.0, y, short(group.label), transform=axes.get_yaxis_transform(), va="center", weight="bold")
             y += 1.1
             for bar in group.bars:
                 colour = PALETTE[bar.colour % 8]
-                end = max(bar.value, start) if math.isfinite(bar.value) else start
+                shown = math.isfinite(bar.value) and (x_scale != "log" or bar.value > start)
+                end = bar.value if shown else start
                 (drawn,) = axes.barh(y, end - start, left=start, height=0.72, color=colour, alpha=0.75, linewidth=0)
                 words.add(drawn, [f"{bar.label}, {group.label}: {interval(bar.value, bar.low, bar.high)}"])
-                if math.isfinite(bar.low) and math.isfinite(bar.high) and bar.high > start:
-                    axes.plot([max(bar.low, start), bar.high], [y, y], color=INK, linewidth=1.2)
-                    end = max(end, bar.high)
+                if math.isfinite(bar.low) and math.isfinite(bar.high) and (x_scale != "log" or bar.high > start):
+                    low = max(bar.low, start) if x_scale == "log" else bar.low
+                    axes.plot([low, bar.high], [y, y], color=INK, linewidth=1.2)
+                    lowest, end = min(lowest, low), max(end, bar.high)
                 axes.annotate(
                     bar.said or plain(bar.value, 3),
-                    (end, y),
+                    (max(end, start), y),
                     xytext=(4, 0),
                     textcoords="offset points",
                     va="center",
                     fontsize=9.5,
                 )
-                reach = max(reach, end)
+                reach, lowest = max(reach, end), min(lowest, end)
                 ticks.append(y)
                 labels.append(short(bar.label))
                 y += 1.0
@@ -115,7 +118,8 @@ def bars(
         axes.set_yticks(ticks, labels, fontsize=9.5)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(y - 0.5, -0.7)
-        axes.set_xlim(start, start * (reach / start) ** 1.25 if x_scale == "log" else reach * 1.2 or 1.0)
+        right = start * (reach / start) ** 1.25 if x_scale == "log" else reach + (reach - lowest) * 0.2 or 1.0
+        axes.set_xlim(lowest - (start - lowest) * 0.05, right)
         axes.grid(visible=False, axis="y")
         (log_axis if x_scale == "log" else linear_axis)(axes.xaxis)
         axes.set_xlabel(x_label)

@@ -14,6 +14,7 @@ from fencepost.analysis.draw.parallel import begun
 from fencepost.analysis.report.tables import rows_figure, topic_tables
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.table import Table, table
+from fencepost.analysis.topics.default import default_pictures
 from fencepost.analysis.topics.topic import Topic, known_topics
 from fencepost.analysis.topics.words import Words, page_words, place
 
@@ -46,7 +47,7 @@ def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
     every.sort(key=lambda topic: place(topic.name))
     # The largest last, where the other process begins: the figure at which the two meet is drawn twice.
     draws = {
-        topic.name: topic.figures or (functools.partial(rows_figure, topic=topic.name, slug=topic.slug),)
+        topic.name: _draws(analysis, topic)
         for topic in sorted(every, key=lambda topic: cases[topic.name])
         if analysis.rounds
     }
@@ -67,6 +68,17 @@ def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
             ]
 
         yield finished
+
+
+def _draws(analysis: Analysis, topic: Topic) -> list[Callable[[Analysis], Figure | None]]:
+    """The topic's own figures, and one of each kernel that it does not know. A topic without figures of its own shows
+    its kernels beside each other too.
+    """
+    declared = [*topic.tables_only, *(kernel for picture in topic.figures for kernel in picture.kernels)]
+    own: list[Callable[[Analysis], Figure | None]] = [*topic.figures]
+    if not own and len({row.kernel for row in analysis.topic(topic.name)}) > 1:
+        own = [functools.partial(rows_figure, topic=topic.name, slug=topic.slug)]
+    return [*own, *default_pictures(analysis, topic.name, declared)]
 
 
 def topic_words(name: str) -> Words:

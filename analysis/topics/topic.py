@@ -9,21 +9,22 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from fencepost.analysis.draw.figure import Figure
-from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics import modules, words
+from fencepost.analysis.topics.pictures import Picture
 from fencepost.analysis.topics.rungs import Step
 
 
 @dataclass(frozen=True)
 class Topic:
-    """What a section of the report draws, and the rungs that the topic gives to the ladder."""
+    """What a section of the report draws, and the rungs that the topic gives to the ladder. `tables_only` are kernels
+    (names may hold ``*``) that stand in the tables alone. Each other kernel without a figure gets a default picture.
+    """
 
     name: str
-    figures: tuple[Callable[[Analysis], Figure | None], ...] = ()
+    figures: tuple[Picture, ...] = ()
+    tables_only: tuple[str, ...] = ()
     rungs: tuple[Step, ...] = ()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -26,6 +25,7 @@ from fencepost.analysis.topics.branch.measures import (
     quotient,
     taken_rates,
 )
+from fencepost.analysis.topics.pictures import lines_by, shows
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import Topic
 
@@ -48,6 +48,7 @@ def ground(counted: bool) -> str:
     )
 
 
+@shows("branch/pattern")
 def rate_figure(analysis: Analysis) -> Figure | None:
     """Cost by taken rate: random outcomes, the same sorted, and the branch-free twin, with the break-even marked."""
     unit, found = taken_rates(analysis)
@@ -107,6 +108,7 @@ def _break_even_said(low: Interval, high: Interval) -> str:
     return "No break-even with the branch-free twin lies in this range."
 
 
+@shows("branch/penalty")
 def penalty_figure(analysis: Analysis) -> Figure | None:
     """The line of block cost on mispredictions, and what it leaves over."""
     found = penalties(analysis)
@@ -164,6 +166,7 @@ def _price(item: Penalty) -> str:
     return f"{said_of(item.cycles)} cycles" if item.cycles.n else item.ns.ns_text()
 
 
+@shows("branch/penalty_loaded")
 def loaded_figure(analysis: Analysis) -> Figure | None:
     """The price of a misprediction by where its condition comes from."""
     found = [item for item in loaded_penalties(analysis) if item.ns.n]
@@ -209,6 +212,7 @@ def loaded_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("branch/capacity")
 def capacity_figure(analysis: Analysis) -> Figure | None:
     """Steady cost by period, with the knee."""
     item = capacity(analysis)
@@ -244,6 +248,7 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("branch/learning")
 def learning_figure(analysis: Analysis) -> Figure | None:
     """Cost by pass over the same array."""
     found = learning(analysis)
@@ -283,54 +288,23 @@ def learning_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def footprint_figure(analysis: Analysis) -> Figure | None:
-    """Cost of a jump by the number of different jumps."""
-    found = grid(analysis, "branch/footprint")
-    kinds = list(dict.fromkeys(str(row.parameter("kind")) for row in found.rows))
-    jumps = sorted({int(row.number("jumps")) for row in found.rows})
-    if len(jumps) < 2:
-        return None
-    series, columns = [], {}
-    for kind in kinds:
-        places = [(number, found.find(jumps=number, kind=kind)) for number in jumps]
-        known = [(number, found.bounds(place)) for number, place in places if place is not None]
-        y = np.array([values for _, values in known])
-        series.append(
-            Series(f"{kind} taken" if kind == "never" else kind, np.array([n for n, _ in known], float), *y.T)
-        )
-        columns[kind] = dict(known)
-    dearest = max(series, key=lambda item: float(item.y[-1]))
-    return lines(
-        "branch-footprint",
-        "How many different jumps the machine keeps in mind",
-        "; ".join(
-            f"{item.label}: {plain(item.y[0], 3)} {found.unit} a jump with {powers(item.x[0])} jumps, "
-            f"{plain(item.y[-1], 3)} with {powers(item.x[-1])}"
-            for item in series
-        )
-        + ". Where only the taken ones rise, their targets no longer fit.",
-        table(
-            f"{found.unit.capitalize()} per jump by the number of different jumps",
-            ("jumps", *columns),
-            [
-                (
-                    powers(number),
-                    *(with_bounds(*column[number]) if number in column else DASH for column in columns.values()),
-                )
-                for number in jumps
-            ],
-        ),
-        series,
-        x_label="different jumps (log)",
-        y_label=f"{found.unit} per jump (log)",
-        x_scale="log",
-        y_scale="log" if float(dearest.y[-1]) > 8 * float(np.nanmin(dearest.y)) else "linear",
-        x_format=powers,
-        x_ticks=[float(number) for number in jumps][:: math.ceil(len(jumps) / 6)],
-    )
+FOOTPRINT = lines_by(
+    "branch/footprint",
+    "jumps",
+    title="How many different jumps the machine keeps in mind",
+    says="{each}. Where only the taken ones rise, their targets no longer fit.",
+    unit="jump",
+    caption="A jump by the number of different jumps",
+    groups="kind",
+    group_labels={"never": "never taken"},
+    cycles=True,
+    x_label="different jumps",
+    x_format=powers,
+    x_word="jumps",
+)
 
 
-def hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -> Figure | None:
+def _hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -> Figure | None:
     """Bars of one loop compiled in several ways, by what its data is."""
     found = grid(analysis, kernel)
     words = list(dict.fromkeys(str(row.parameter(parameter)) for row in found.rows))
@@ -365,6 +339,18 @@ def hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -
     )
 
 
+@shows("branch/likely")
+def likely_figure(analysis: Analysis) -> Figure | None:
+    """The loop by its hint."""
+    return _hint_figure(analysis, "branch/likely", "hint", "plain")
+
+
+@shows("branch/pgo")
+def pgo_figure(analysis: Analysis) -> Figure | None:
+    """The loop by what its profile was measured with."""
+    return _hint_figure(analysis, "branch/pgo", "training", "none")
+
+
 def mispredicted(analysis: Analysis) -> Rung | None:
     """The rung of a misprediction, its condition in a register."""
     for item in penalties(analysis):
@@ -381,9 +367,9 @@ TOPIC = Topic(
         loaded_figure,
         capacity_figure,
         learning_figure,
-        footprint_figure,
-        functools.partial(hint_figure, kernel="branch/likely", parameter="hint", control="plain"),
-        functools.partial(hint_figure, kernel="branch/pgo", parameter="training", control="none"),
+        FOOTPRINT,
+        likely_figure,
+        pgo_figure,
     ),
     rungs=(mispredicted,),
 )

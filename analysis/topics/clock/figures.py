@@ -14,10 +14,12 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import bounds, case_label, count, nanoseconds, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.clock.measures import BIAS_FROM, bias, core_clocks, core_series
+from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.rungs import first, step, with_values
 from fencepost.analysis.topics.topic import Topic
 
 
+@shows("clock/delta")
 def delta_figure(analysis: Analysis) -> Figure | None:
     """ECDF of differences of two readings in a row, one curve a way of reading."""
     rows = [row for row in analysis.kernel("clock/delta") if row.case in analysis.reduced.histograms]
@@ -65,6 +67,7 @@ def _steps_remark(analysis: Analysis) -> str:
     )
 
 
+@shows("clock/core_series")
 def core_figure(analysis: Analysis) -> Figure | None:
     """GHz in the course of time."""
     found = core_series(analysis)
@@ -94,6 +97,7 @@ def core_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("clock/core", "clock/core_loaded")
 def states_figure(analysis: Analysis) -> Figure | None:
     """The core clock by state."""
     found = [item for item in core_clocks(analysis) if item.ghz.n]
@@ -119,6 +123,7 @@ def states_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("clock/call", "clock/read", "clock/python", "clock/null_syscall")
 def cost_figure(analysis: Analysis) -> Figure | None:
     """Forest plot of what each clock costs."""
     measured = analysis.measured("clock/call", "clock/read", "clock/python", "clock/null_syscall")
@@ -158,6 +163,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("clock/bias")
 def bias_figure(analysis: Analysis) -> Figure | None:
     """Windows around k multiplications, one line a pair of readings."""
     found = bias(analysis)
@@ -211,6 +217,7 @@ def bias_figure(analysis: Analysis) -> Figure | None:
 TOPIC = Topic(
     "clock",
     figures=(cost_figure, delta_figure, bias_figure, states_figure, core_figure),
+    tables_only=("clock/offset", "clock/rate", "clock/resolution", "clock/wakeup"),
     rungs=(
         step("read the tick counter, unfenced", "clock/read", with_values(read="rdtsc")),
         step("read the tick counter, fenced", "clock/read", with_values(read="lfence_rdtsc_lfence")),

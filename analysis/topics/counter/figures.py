@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from fencepost.analysis.draw import bars as figures
-from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
+from fencepost.analysis.draw.figure import Figure, Series
 from fencepost.analysis.draw.lines import front, lines
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.stats.interval import columns_of
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import count, plain, powers
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.counter.measures import counter_points, sloppy
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
+from fencepost.analysis.topics.pictures import bars_by, lines_by, shows
 from fencepost.analysis.topics.rungs import alone, step
 from fencepost.analysis.topics.topic import Topic
 
 
+@shows("counter/error")
 def front_figure(analysis: Analysis) -> Figure | None:
     """Cost of an increment against the error of a quick reading."""
     points = counter_points(analysis)
@@ -52,48 +54,36 @@ def front_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def increment_figure(analysis: Analysis) -> Figure | None:
-    """All ways of counting, alone and with all threads."""
-    found = grid(analysis, "counter/increment")
-    teams = sorted({len(row.cpus) for row in found.rows if row.relation != OVERSUBSCRIBED})
-    if not teams or len(found.rows) < 2:
-        return None
-    groups, cells = [], []
-    kinds = list(dict.fromkeys(str(row.parameter("kind")) for row in found.rows))
-    for size in dict.fromkeys((teams[0], teams[-1])):
-        rows = [row for row in found.rows if len(row.cpus) == size and row.relation != OVERSUBSCRIBED]
-        bars = []
-        for row in sorted(rows, key=lambda row: row.time.value):
-            kind = str(row.parameter("kind"))
-            lost = row.metric("lost_pct")
-            wrong = lost.value > 0
-            said = f"{plain(row.time.value, 3)}, loses {plain(lost.value, 2)} %" if wrong else ""
-            bars.append(Bar(kind, *row.time[:3], 1 if kind == "racy" else 0, said))
-            cells.append(
-                (
-                    kind,
-                    count(size),
-                    row.time.ns_text(),
-                    f"{lost.text()} %" if wrong else "0",
-                    row.metric("xraw").text(),
-                )
-            )
-        groups.append(Group("one thread" if size == 1 else f"{size} threads", bars))
-    values = [bar.value for group in groups for bar in group.bars if bar.value > 0]
-    wide = max(values) > 20 * min(values)
-    return figures.bars(
-        "counter-increment",
-        "What an increment costs, by how threads share the counter",
-        f"{len(kinds)} ways of counting, alone and with {count(teams[-1])} threads. `racy` is the control that is "
-        "wrong.",
-        table("An increment by the way of sharing", ("counter", "threads", "time", "lost", "÷ raw round trip"), cells),
-        groups,
-        x_label="ns per increment" + (" (log)" if wide else ""),
-        x_scale="log" if wide else "linear",
-        least=min(values) / 2 if wide else 0.0,
-    )
+def _alone_and_all(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the smallest and of the largest team whose threads have a CPU each."""
+    own = [row for row in rows if row.relation != OVERSUBSCRIBED]
+    sizes = {choose((len(row.cpus) for row in own), default=0) for choose in (min, max)}
+    return [row for row in own if len(row.cpus) in sizes]
 
 
+def _wrong(row: Row) -> str:
+    lost = row.metric("lost_pct").value
+    return f"{plain(row.time.value, 3)} ns, loses {plain(lost, 2)} %" if lost > 0 else ""
+
+
+INCREMENT = bars_by(
+    "counter/increment",
+    "kind",
+    title="What an increment costs, by how threads share the counter",
+    says="From {least} ({least_of}) to {most} ({most_of}). `racy` is the control that is wrong.",
+    unit="increment",
+    caption="An increment by the way of sharing",
+    heading="counter",
+    groups="threads",
+    group_labels=lambda threads: "one thread" if threads == "1" else f"{threads} threads",
+    where=_alone_and_all,
+    metrics={"lost_pct": "lost", "xraw": "÷ raw round trip"},
+    order="cheapest",
+    said=_wrong,
+)
+
+
+@shows("counter/sloppy")
 def sloppy_figure(analysis: Analysis) -> Figure | None:
     """Cost by threshold, one line a number of threads."""
     found = sloppy(analysis)
@@ -135,46 +125,22 @@ def sloppy_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def read_figure(analysis: Analysis) -> Figure | None:
-    """An exact reading by the number of slots."""
-    found = grid(analysis, "counter/read")
-    series, cells = [], []
-    for state in dict.fromkeys(str(row.parameter("state")) for row in found.rows):
-        rows = [row for row in found.rows if str(row.parameter("state")) == state]
-        rows.sort(key=lambda row: row.number("slots"))
-        slots = np.array([row.number("slots") for row in rows])
-        series.append(Series(state, slots, *columns_of(row.time for row in rows)))
-        cells += [
-            (
-                f"{row.parameter('slots')} slots, {state}",
-                row.time.ns_text(),
-                row.metric("writes_per_operation").text(),
-            )
-            for row in rows
-        ]
-    if not series or max(len(item.x) for item in series) < 2:
-        return None
-    return lines(
-        "counter-read",
-        "What it costs to read a counter that is spread over slots, exactly",
-        "; ".join(
-            f"{item.label}: {plain(item.y[0], 3)} ns with {count(item.x[0])} slots, {plain(item.y[-1], 3)} ns with "
-            f"{count(item.x[-1])}"
-            for item in series
-        )
-        + ". Slots that have been written since the last reading come from the other CPU.",
-        table("An exact reading by the number of slots", ("slots", "time", "writes met"), cells),
-        series,
-        x_label="slots (log)",
-        y_label="ns per reading (log)",
-        x_scale="log",
-        y_scale="log",
-        x_ticks=sorted({float(x) for item in series for x in item.x}),
-    )
+READ = lines_by(
+    "counter/read",
+    "slots",
+    title="What it costs to read a counter that is spread over slots, exactly",
+    says="{each}. Slots that have been written since the last reading come from the other CPU.",
+    unit="reading",
+    caption="An exact reading by the number of slots",
+    groups="state",
+    metrics={"writes_per_operation": "writes met"},
+    x_word="slots",
+)
 
 
 TOPIC = Topic(
     "counter",
-    figures=(front_figure, increment_figure, sloppy_figure, read_figure),
+    figures=(front_figure, INCREMENT, sloppy_figure, READ),
+    tables_only=("counter/refcount", "counter/staleness"),
     rungs=(step("atomic addition to a counter that nobody else wants", "counter/increment", alone(kind="atomic")),),
 )

@@ -12,6 +12,7 @@ from fencepost.analysis.stats.interval import Interval, above
 from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.fence.measures import CONTEXTS, Cost, Costs, cheapest_full, costs
+from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import Topic
 
@@ -22,6 +23,7 @@ NOTHING = 0.05
 """Below this, in cycles or ns, a cost whose interval holds 0 is written as 0."""
 
 
+@shows("fence/cost")
 def cost_figure(analysis: Analysis) -> Figure | None:
     """Bars of what each fence adds, by context."""
     found = costs(analysis)

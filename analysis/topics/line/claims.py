@@ -8,8 +8,8 @@ from fencepost.analysis.stats.interval import Interval, above, below
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
 from fencepost.analysis.topics.crowds import crowds, slope, step
-from fencepost.analysis.topics.line.figures import words
 from fencepost.analysis.topics.line.measures import relations, staircases
+from fencepost.analysis.topics.pairs import words
 
 FEWEST_CPUS = 8
 """With fewer there is no slope to speak of, only a step."""

@@ -6,18 +6,18 @@ import math
 
 import numpy as np
 
-from fencepost.analysis.draw import bars as figures
-from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
-from fencepost.analysis.draw.grids import heat
+from fencepost.analysis.draw.figure import Figure, Series
 from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.stats.interval import columns_of
-from fencepost.analysis.text.numbers import count, nanoseconds, ns_with_bounds, plain, powers, thousands
+from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, thousands
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics import crowds as sharing
+from fencepost.analysis.topics.chosen import largest_team, number
 from fencepost.analysis.topics.crowds import crowd_figure, on_own_cpus, step
-from fencepost.analysis.topics.line.measures import matrix, relations, staircases
+from fencepost.analysis.topics.line.measures import ONE_WAY, relations, staircases
+from fencepost.analysis.topics.pairs import words
+from fencepost.analysis.topics.pictures import bars_by, heat_by, lines_by, shows
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import Topic
 
@@ -27,53 +27,22 @@ BY_DEFINITION = "One way is half a round trip, by definition here."
 VARIANTS = ("load_store", "cas", "two_lines")
 
 
-def words(name: str) -> str:
-    """A relation's name in words."""
-    return name.replace("_", " ").replace("l2", "L2").replace("l3", "L3").replace("numa", "NUMA")
+MATRIX = heat_by(
+    "line/pingpong",
+    "variant",
+    VARIANTS,
+    share=ONE_WAY,
+    name="line-matrix",
+    title="From CPU to CPU: how long a cache line is on its way",
+    says=f"{BY_DEFINITION} Between {{least}} and {{most}}, one line polled with loads.",
+    unit="one way",
+    caption="One way by relation of the two CPUs: the median of its pairs, over processes",
+    heading="how",
+    where={"pause": "no"},
+)
 
 
-def matrix_figure(analysis: Analysis) -> Figure | None:
-    """One-way costs between CPUs in colours, and a row a relation as its table."""
-    found = matrix(analysis)
-    if found is None:
-        return None
-    cells = []
-    for variant in VARIANTS:
-        for item in relations(analysis, variant):
-            cells.append(
-                (
-                    words(item.name),
-                    variant.replace("_", " "),
-                    count(item.pairs),
-                    item.ns.ns_text(),
-                    nanoseconds(item.nearest, 3),
-                    nanoseconds(item.farthest, 3),
-                )
-            )
-    known = found.ns[np.isfinite(found.ns)]
-    sampled = (
-        f" Of {count(found.all_pairs)} pairs {count(found.pairs)} were measured, some of each relation; the others are "
-        "left blank, not guessed."
-        if found.pairs < found.all_pairs
-        else ""
-    )
-    return heat(
-        "line-matrix",
-        "From CPU to CPU: how long a cache line is on its way",
-        f"{BY_DEFINITION} Between {nanoseconds(float(known.min()), 3)} and {nanoseconds(float(known.max()), 3)}, "
-        "one line "
-        f"polled with loads.{sampled}",
-        table(
-            "One way by relation of the two CPUs: the median of its pairs, over processes",
-            ("relation", "how", "pairs", "one way", "nearest pair", "farthest pair"),
-            cells,
-        ),
-        [str(cpu) for cpu in found.cpus],
-        found.ns,
-        unit="ns one way",
-    )
-
-
+@shows("line/false_sharing", "line/alone")
 def stride_figure(analysis: Analysis) -> Figure | None:
     """Cost of an access by the distance to the other CPU's word."""
     found = [item for item in staircases(analysis) if len(item.stride) > 1]
@@ -131,6 +100,7 @@ def stride_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("line/contended")
 def contended_figure(analysis: Analysis) -> Figure | None:
     """Atomic operations on one line by the number of threads."""
     found = grid(analysis, "line/contended")
@@ -152,87 +122,39 @@ def contended_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-def state_figure(analysis: Analysis) -> Figure | None:
-    """First access by what was done to the line before."""
-    found = grid(analysis, "line/state")
-    if len(found.rows) < 2:
-        return None
-    ops = list(dict.fromkeys(str(row.parameter("op")) for row in found.rows))
-    states = list(dict.fromkeys(str(row.parameter("state")) for row in found.rows))
-    groups, cells = [], []
-    for op in ops:
-        bars = []
-        for state in states:
-            place = found.find(op=op, state=state)
-            if place is not None:
-                row = found.rows[place]
-                bars.append(Bar(state, *row.time[:3], states.index(state)))
-                cells.append(
-                    (
-                        f"{op}, {state}",
-                        row.time.ns_text(),
-                        row.metric("xraw").text(),
-                    )
-                )
-        groups.append(Group(op, bars))
-    values = [bar.value for group in groups for bar in group.bars if bar.value > 0]
-    wide = max(values, default=1) > 20 * min(values, default=1)
-    return figures.bars(
-        "line-state",
-        "The first access to a line, by what another CPU did to it before",
-        "Loads and compare-and-swaps wait for the line; stores go into the store buffer and overlap. `own` is the "
-        "control: "
-        "nobody else has touched the line.",
-        table("First access by the line's state", ("access", "time", "÷ raw round trip"), cells),
-        groups,
-        x_label="ns per access" + (" (log)" if wide else ""),
-        x_scale="log" if wide else "linear",
-        least=min(values, default=1) / 2 if wide else 0.0,
-    )
+STATE = bars_by(
+    "line/state",
+    "state",
+    title="The first access to a line, by what another CPU did to it before",
+    says="From {least} ({least_of}) to {most} ({most_of}). Loads and compare-and-swaps wait for the line. Stores go "
+    "into the store buffer and overlap. `own` is the control: nobody else has touched the line.",
+    unit="access",
+    caption="First access by the line's state",
+    groups="op",
+    group_heading="access",
+    metrics={"xraw": "÷ raw round trip"},
+)
 
 
-def read_mostly_figure(analysis: Analysis) -> Figure | None:
-    """What a reader pays, by how seldom is written."""
-    found = grid(analysis, "line/read_mostly")
-    teams = {len(row.cpus) for row in found.rows}
-    if not teams:
-        return None
-    size = max(teams)
-    series, cells = [], []
-    for guard in dict.fromkeys(str(row.parameter("guard")) for row in found.rows):
-        rows = [r for r in found.rows if str(r.parameter("guard")) == guard and len(r.cpus) == size]
-        rows.sort(key=lambda row: row.number("reads_per_write") or math.inf)
-        written = [row for row in rows if row.number("reads_per_write") > 0]
-        x = np.array([row.number("reads_per_write") for row in written])
-        if len(x) > 1:
-            series.append(Series(guard, x, *columns_of(row.time for row in written)))
-        for row in rows:
-            every = row.number("reads_per_write")
-            cells.append(
-                (
-                    guard,
-                    f"a write every {count(every)} reads" if every else "no writes",
-                    row.time.ns_text(),
-                    row.metric("reads_per_write_seen").text(),
-                )
-            )
-    if not series:
-        return None
-    return lines(
-        "line-read-mostly",
-        "What readers pay for one writer",
-        f"{count(size)} threads, of which the last writes once after so many reads of its own: "
-        + "; ".join(f"{item.label} from {plain(item.y[0], 3)} to {plain(item.y[-1], 3)} ns a read" for item in series)
-        + ".",
-        table("A read by how seldom is written", ("guard", "writes", "time", "reads to a write, seen"), cells),
-        series,
-        x_label="reads of the writer between two writes (log)",
-        y_label="ns per read (log)",
-        x_scale="log",
-        y_scale="log",
-        x_format=thousands,
-        x_ticks=sorted({float(x) for item in series for x in item.x}),
-    )
+def _written(reads: str) -> str:
+    return f"a write every {count(number(reads))} reads" if number(reads) else "no writes"
+
+
+READ_MOSTLY = lines_by(
+    "line/read_mostly",
+    "reads_per_write",
+    title="What readers pay for one writer",
+    says="{threads} threads, of which the last writes once after so many reads of its own. {each}.",
+    unit="read",
+    caption="A read by how seldom is written",
+    heading="writes",
+    labels=_written,
+    groups="guard",
+    where=largest_team,
+    metrics={"reads_per_write_seen": "reads to a write, seen"},
+    x_label="reads of the writer between two writes",
+    x_format=thousands,
+)
 
 
 def hand_over(analysis: Analysis) -> Rung | None:
@@ -259,6 +181,6 @@ def contended(analysis: Analysis) -> Rung | None:
 
 TOPIC = Topic(
     "line",
-    figures=(matrix_figure, stride_figure, contended_figure, state_figure, read_mostly_figure),
+    figures=(MATRIX, stride_figure, contended_figure, STATE, READ_MOSTLY),
     rungs=(hand_over, contended),
 )

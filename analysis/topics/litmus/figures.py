@@ -12,12 +12,14 @@ from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.litmus import measures
 from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, Rate
+from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.topic import Topic
 
 START = 1.0
 """Where the axis of rates begins, in a million trials: no run is long enough for a smaller bound."""
 
 
+@shows("litmus/*")
 def rates_figure(analysis: Analysis) -> Figure | None:
     """Rates of weak outcomes by test and order; the table has every runner, with verdicts."""
     found = measures.rates(analysis)

@@ -8,17 +8,20 @@ from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics import crowds as sharing
 from fencepost.analysis.topics.crowds import crowd_figure
+from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.rungs import alone, step
 from fencepost.analysis.topics.topic import Topic
 
 METRICS = ("changes_per_operation=changes of owner per section", "longest_run=longest run of one owner")
 
 
+@shows("lock/hold")
 def hold_figure(analysis: Analysis) -> Figure | None:
     """Empty sections by the number of threads."""
     return _figure(analysis, "lock/hold", "lock-threads", "A lock, and more and more threads that want it")
 
 
+@shows("lock/oversubscribed")
 def oversubscribed_figure(analysis: Analysis) -> Figure | None:
     """The same beyond the number of CPUs."""
     title = "The same with more threads than CPUs"
@@ -51,5 +54,6 @@ def _figure(analysis: Analysis, kernel: str, name: str, title: str) -> Figure | 
 TOPIC = Topic(
     "lock",
     figures=(hold_figure, oversubscribed_figure),
+    tables_only=("lock/owner",),
     rungs=(step("take a free mutex and give it back", "lock/hold", alone(lock="pthread_mutex", section_ns=0)),),
 )

@@ -9,9 +9,11 @@ from fencepost.analysis.stats.interval import upper_bound
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.order.measures import break_even, losses
+from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.topic import Topic
 
 
+@shows("order/peterson", "order/dekker")
 def losses_figure(analysis: Analysis) -> Figure | None:
     """Price of a section by order, with what is lost beside it."""
     found = losses(analysis)
@@ -60,4 +62,5 @@ def losses_figure(analysis: Analysis) -> Figure | None:
 TOPIC = Topic(
     "order",
     figures=(losses_figure,),
+    tables_only=("order/membarrier",),
 )

@@ -13,11 +13,13 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import count, nanoseconds, plain, with_bounds
 from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.pipeline.measures import windows
 from fencepost.analysis.topics.rungs import step, with_values
 from fencepost.analysis.topics.topic import Topic
 
 
+@shows("pipeline/chain")
 def chain_figure(analysis: Analysis) -> Figure | None:
     """Cycles per instruction against the number of independent chains."""
     rows = analysis.measured("pipeline/chain")
@@ -71,6 +73,7 @@ def chain_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("pipeline/window")
 def window_figure(analysis: Analysis) -> Figure | None:
     """Time of two misses against their distance."""
     found = windows(analysis)

@@ -9,54 +9,32 @@ import numpy as np
 
 from fencepost.analysis.draw import bars as figures
 from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
-from fencepost.analysis.draw.lines import ecdf, lines
+from fencepost.analysis.draw.lines import ecdf
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.runs.row import Row
-from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import count, nanoseconds, plain
 from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.topics.pictures import bars_by, lines_by, shows
 from fencepost.analysis.topics.ring.overwriting import burst_figure, steady_figure
 from fencepost.analysis.topics.rungs import step, with_values
 from fencepost.analysis.topics.topic import Topic
 
-
-def capacity_figure(analysis: Analysis) -> Figure | None:
-    """Items of 8 bytes, one at a time and in batches, by the capacity of the ring."""
-    found = grid(analysis, "ring/spsc")
-    series, cells = [], []
-    for batch in (1, 8, 32):
-        rows = [
-            row
-            for row in found.rows
-            if [str(row.parameter(name)) for name in ("bytes", "batch", "pause")] == ["8", str(batch), "yes"]
-        ]
-        rows.sort(key=lambda row: row.number("capacity"))
-        if len(rows) < 2:
-            continue
-        x = np.array([row.number("capacity") for row in rows])
-        y, low, high = columns_of(row.time for row in rows)
-        series.append(Series(f"batch {batch}", x, y, low, high))
-        cells += [
-            (count(x[i]), count(batch), f"{plain(y[i], 3)} [{plain(low[i], 3)}, {plain(high[i], 3)}]")
-            for i in range(len(x))
-        ]
-    if not series:
-        return None
-    return lines(
-        "ring-capacity",
-        "The library's SPSC ring: 8-byte items, by capacity",
-        f"From {plain(min(float(item.y.min()) for item in series), 3)} to "
-        f"{plain(max(float(item.y.max()) for item in series), 3)} ns an item. Lower is faster.",
-        table("An item by capacity and batch", ("capacity", "batch", "ns an item"), cells),
-        series,
-        x_label="items that the ring holds (log)",
-        y_label="ns an item",
-        x_scale="log",
-        y_from_zero=True,
-        x_format=count,
-        x_ticks=sorted({float(x) for item in series for x in item.x}),
-    )
+CAPACITY = lines_by(
+    "ring/spsc",
+    "capacity",
+    name="ring-capacity",
+    title="The library's SPSC ring: 8-byte items, by capacity",
+    says="From {least} ({least_of}) to {most} ({most_of}). Lower is faster.",
+    unit="item",
+    caption="An item by capacity and batch",
+    groups="batch",
+    group_labels=lambda batch: f"batch {batch}",
+    where={"bytes": 8, "pause": "yes"},
+    metrics={"xraw": "÷ raw round trip"},
+    x_label="items that the ring holds",
+    x_word="places",
+)
 
 
 LOCKLESS = ("spsc", "cached", "batched", "naive", "shared_line", "seq_cst")
@@ -101,48 +79,32 @@ def _by_kind(rows: Mapping[str, Mapping[str, Bar]]) -> list[Group]:
     return [Group(kind, sorted(bars.values(), key=lambda bar: bar.value)) for kind, bars in rows.items()]
 
 
-def designs_figure(analysis: Analysis) -> Figure | None:
-    """Throughput of single items by design."""
-    found = _designs(analysis, "", capacity=1024, bytes=8, batch=1, pause="yes")
-    rows = [(name, row) for part in found.values() for name, row in part.items()]
-    if len(rows) < 2:
-        return None
-    rows.sort(key=lambda item: item[1].time.value)
-    groups = _by_kind(
-        {
-            kind: {name: Bar(name, *row.time[:3], place) for name, row in part.items()}
-            for place, (kind, part) in enumerate(found.items())
-        }
-    )
-    (best, first), (worst, last) = rows[0], rows[-1]
-    return figures.bars(
-        "ring-designs",
-        "An item, by how the ring is made",
-        f"8-byte items one at a time through 1024 places: from {best} at {nanoseconds(first.time.value, 3)} to {worst} "
-        f"at {nanoseconds(last.time.value, 3)}. That there is no lock does not make a ring fast; that the two sides "
-        "seldom touch each other's lines does.",
-        table(
-            "8-byte items, one at a time, 1024 places, a spin hint after a refusal",
-            ("ring", "an item", "÷ raw round trip", "regime", "full / item", "empty / item"),
-            [
-                (
-                    name,
-                    row.time.ns_text(),
-                    row.metric("xraw").text(),
-                    regime_word(row),
-                    plain(row.metric("full_per_item").value, 2),
-                    plain(row.metric("empty_per_item").value, 2),
-                )
-                for name, row in rows
-            ],
-        ),
-        groups,
-        x_label="ns an item (log)",
-        x_scale="log",
-        least=first.time.value / 2,
-    )
+def _kind(row: Row) -> str:
+    name = row.kernel.removeprefix("ring/")
+    return next(kind for kind, names in KINDS.items() if name in names)
 
 
+DESIGNS = bars_by(
+    tuple(f"ring/{name}" for names in KINDS.values() for name in names),
+    "kernel",
+    name="ring-designs",
+    title="An item, by how the ring is made",
+    says="8-byte items one at a time through 1024 places, from {least} ({least_of}) to {most} ({most_of}). That there "
+    "is no lock does not make a ring fast. That the two sides seldom touch each other's lines does.",
+    unit="item",
+    caption="8-byte items, one at a time, 1024 places, a spin hint after a refusal",
+    heading="ring",
+    groups=_kind,
+    group_heading="refused",
+    group_labels={kind: kind for kind in KINDS},
+    where={"capacity": 1024, "bytes": 8, "batch": 1, "pause": "yes"},
+    metrics={"xraw": "÷ raw round trip", "full_per_item": "full / item", "empty_per_item": "empty / item"},
+    columns={"regime": regime_word},
+    order="cheapest",
+)
+
+
+@shows("ring/*_round_trip")
 def round_trip_figure(analysis: Analysis) -> Figure | None:
     """There and back over two rings, in raw round trips of a line, beside the least that two lines take."""
     found = _designs(analysis, "_round_trip", capacity=1024, bytes=8, pause="no")
@@ -181,6 +143,7 @@ def round_trip_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("ring/latency")
 def latency_figure(analysis: Analysis) -> Figure | None:
     """How long items took at a fixed rate, by design."""
     rows = [row for row in analysis.kernel("ring/latency") if row.case in analysis.reduced.histograms]
@@ -242,53 +205,39 @@ SLOWED = {
 }
 
 
-def regime_figure(analysis: Analysis) -> Figure | None:
-    """What an item takes beyond its work, by who works."""
-    rows = [row for row in analysis.measured("ring/regime") if "beyond_ticks" in row.metrics]
-    if len(rows) < 2:
-        return None
-    groups, cells = [], []
-    for place, (slowed, said) in enumerate(SLOWED.items()):
-        bars = []
-        for row in rows:
-            if not row.has(slowed=slowed):
-                continue
-            design, beyond, work = str(row.parameter("design")), row.ns_of("beyond_ticks"), row.ns_of("work_ticks")
-            bars.append(Bar(design, max(beyond.value, 0.0), beyond.low, beyond.high, place))
-            cells.append(
-                (
-                    design,
-                    slowed,
-                    beyond.ns_text(),
-                    nanoseconds(work.value, 3),
-                    regime_word(row),
-                )
-            )
-        if bars:
-            groups.append(Group(said, sorted(bars, key=lambda bar: bar.value)))
-    return figures.bars(
-        "ring-regime",
-        "What an item costs beside work, when it is known which side waits",
-        "Time of an item less the work beside it: near zero, the hand-over hides behind the work. Where the ring is "
-        "empty each item is waited for; where there are items to take and room to put them, only a ring whose sides "
-        "look at each other's lines for every item still shows it.",
-        table("An item less the work beside it", ("ring", "who works", "beyond the work", "the work", "regime"), cells),
-        groups,
-        x_label="ns an item, less the work",
-    )
+REGIME = bars_by(
+    "ring/regime",
+    "design",
+    title="What an item costs beside work, when it is known which side waits",
+    says="Time of an item less the work beside it, from {least} ({least_of}) to {most} ({most_of}). Near zero, the "
+    "hand-over hides behind the work. Where the ring is empty each item is waited for. Where there are items to take "
+    "and room to put them, only a ring whose sides look at each other's lines for every item still shows it.",
+    unit="item, less the work",
+    caption="An item less the work beside it",
+    heading="ring",
+    groups="slowed",
+    group_heading="who works",
+    group_labels=SLOWED,
+    value="beyond_ticks",
+    value_heading="beyond the work",
+    metrics={"work_ticks": "the work"},
+    columns={"regime": regime_word},
+    order="cheapest",
+)
 
 
 TOPIC = Topic(
     "ring",
     figures=(
-        designs_figure,
-        capacity_figure,
+        DESIGNS,
+        CAPACITY,
         round_trip_figure,
         latency_figure,
-        regime_figure,
+        REGIME,
         burst_figure,
         steady_figure,
     ),
+    tables_only=("ring/mpmc*", "ring/mpsc*", "ring/one_cpu*", "ring/overwrite_cost", "ring/printk", "ring/spsc_lazy"),
     rungs=(
         step(
             "an item to another thread and back, over rings",

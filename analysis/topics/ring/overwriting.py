@@ -13,6 +13,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.pictures import shows
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,6 +35,7 @@ def _measured(analysis: Analysis, kernel: str) -> list[Row]:
     return [row for row in analysis.measured(kernel) if row.metric("lost_pct").known]
 
 
+@shows("ring/overwrite_burst")
 def burst_figure(analysis: Analysis) -> Figure | None:
     """Loss of a burst by its length over the capacity."""
     rows = [row for row in _measured(analysis, "ring/overwrite_burst") if row.number("burst_pct") > 0]
@@ -76,6 +78,7 @@ def burst_figure(analysis: Analysis) -> Figure | None:
     )
 
 
+@shows("ring/overwrite")
 def steady_figure(analysis: Analysis) -> Figure | None:
     """Loss of a reader at a set rate, by its rate over the writer's."""
     rows = []

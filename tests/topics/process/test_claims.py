@@ -22,7 +22,8 @@ def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
     (section,) = document.sections
     assert section.topic.name == "process"
     (figure,) = section.figures
-    assert "fork" in figure.description and "81.0 MiB" in figure.description
+    assert "thread" in figure.description and "64 MiB more in memory" in figure.description
+    assert {row[3].split()[0] for row in figure.table.rows} == {"17.00", "81.00"}
     assert len(figure.table.rows) == 6
     assert document.ladder is not None
     assert [row[0] for row in document.ladder.rows] == [

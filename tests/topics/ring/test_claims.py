@@ -10,7 +10,7 @@ from runs.write import Case, pair_case
 
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
-from fencepost.analysis.topics.ring.figures import SLOWED, TOPIC, designs_figure
+from fencepost.analysis.topics.ring.figures import DESIGNS, SLOWED, TOPIC
 
 USUAL = {"capacity": 1024, "bytes": 8, "batch": 1}
 
@@ -71,9 +71,9 @@ def test_lockless_needs_the_mutex(tmp_path: Path) -> None:
 )
 def test_regime_in_words(tmp_path: Path, full: float, empty: float, word: str) -> None:
     cases = [throughput("spsc", 5, full=full, empty=empty), throughput("naive", 50)]
-    figure = designs_figure(analysis_of(tmp_path, cases))
+    figure = DESIGNS(analysis_of(tmp_path, cases))
     assert figure is not None
-    assert [row[3] for row in figure.table.rows] == [word, "no refusals"]
+    assert [row[-1] for row in figure.table.rows] == [word, "no refusals"]
 
 
 def test_pictures(tmp_path: Path) -> None:
