@@ -32,9 +32,9 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
     if html is not None or markdown is not None:
         from fencepost.analysis.report.html import claims_page
         from fencepost.analysis.report.markdown import claims_markdown
-        from fencepost.analysis.runs.estimate import analyse
+        from fencepost.analysis.runs.estimated import analysis_of
 
-        analysis = analyse(folder)
+        analysis = analysis_of(folder)
         for path, write, report in ((html, claims_page, "report.html"), (markdown, claims_markdown, "report.md")):
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -248,12 +248,12 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     from rich import box
 
     from fencepost.analysis.report.terminal import counts_summary, ladder_table, summary_table
-    from fencepost.analysis.runs.estimate import analyse
+    from fencepost.analysis.runs.estimated import analysis_of
     from fencepost.cli import display
 
     out = display.console()
     plan = folder.plan
-    analysis = analyse(folder.path)
+    analysis = analysis_of(folder.path)
     # Hundreds of rows are for the report; here the ones that everybody looks for.
     many = len(plan.cases) > MOST_ROWS_SHOWN
     times = (ladder_table(analysis) if many else None) or summary_table(analysis)

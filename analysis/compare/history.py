@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.controls import is_control
-from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.medians import map_runs
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.changes import (
@@ -205,7 +205,7 @@ def _runs(count: int) -> str:
 def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
     """A run, its rows and its number of complete rounds; or why it cannot be read."""
     try:
-        analysis = analyse(folder)
+        analysis = analysis_of(folder)
     except (schema.RunFolderError, OSError) as error:
         return f"left out: {error}"
     document, machine = analysis.run, analysis.machine

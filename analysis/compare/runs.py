@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,15 +22,16 @@ from fencepost.analysis.compare.sides import (
     check_margin,
 )
 from fencepost.analysis.runs.controls import is_control
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.paired import core_hz
 from fencepost.analysis.stats.binomial import at_most
-from fencepost.analysis.stats.resolution import log_step, step_of_events
+from fencepost.analysis.stats.resolution import log_step, ordered_bounds, step_of_events
 from fencepost.analysis.stats.verdict import (
     ROW_ERROR,
     ChangeVerdict,
     Decision,
-    bounds_at,
+    bound_rank,
     fewest_rounds,
     holm_errors,
     why_never,
@@ -45,15 +47,38 @@ class ProcessTimes:
     ns: Floats
     step_ns: Floats
 
-    @property
+    # A p-value is searched for among the bounds at many errors, so what they share is made once.
+
+    @functools.cached_property
     def logs(self) -> Floats:
         """Logarithms of the values."""
         return np.log(self.ns)
 
-    @property
+    @functools.cached_property
     def steps(self) -> Floats:
         """How far each of `logs` may be off."""
         return log_step(self.step_ns, self.ns)
+
+    @functools.cached_property
+    def middle(self) -> float:
+        """Median of `logs`."""
+        return float(np.median(self.logs))
+
+    @functools.cached_property
+    def step(self) -> float:
+        """Median of `steps`."""
+        return float(np.median(self.steps))
+
+    @functools.cached_property
+    def _by_rank(self) -> dict[int, tuple[float, float]]:
+        return {}
+
+    def bounds(self, error: float) -> tuple[float, float]:
+        """Bounds of the median of `logs`, each wrong with a probability of at most `error`."""
+        rank = bound_rank(len(self), error)
+        if rank not in self._by_rank:
+            self._by_rank[rank] = ordered_bounds(self.logs, rank, self.steps)
+        return self._by_rank[rank]
 
     def __len__(self) -> int:
         return len(self.ns)
@@ -76,7 +101,7 @@ def read_runs(folders: Sequence[Path]) -> list[Analysis]:
     """
     if len(folders) < 2:
         raise ComparisonError("one run alone cannot be compared; name two or more")
-    runs = [analyse(folder) for folder in folders]
+    runs = [analysis_of(folder) for folder in folders]
     names = [run.run["id"] for run in runs]
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
@@ -104,17 +129,17 @@ def ratio_bounds(old: ProcessTimes, new: ProcessTimes, error: float) -> tuple[fl
     lower one of the new over the upper one of the old. This holds whatever the two distributions look like, and is
     wider than need be where they are alike.
     """
-    (old_low, old_high), (new_low, new_high) = (bounds_at(one.logs, error / 2, one.steps) for one in (old, new))
+    (old_low, old_high), (new_low, new_high) = (one.bounds(error / 2) for one in (old, new))
     return _middle(old, new), new_low - old_high, new_high - old_low
 
 
 def _middle(old: ProcessTimes, new: ProcessTimes) -> float:
-    return float(np.median(new.logs) - np.median(old.logs))
+    return new.middle - old.middle
 
 
 def _step(old: ProcessTimes, new: ProcessTimes) -> float:
     """By how much the steps of the tick counter widen either bound of the ratio's logarithm."""
-    return float(np.median(old.steps) + np.median(new.steps))
+    return old.step + new.step
 
 
 def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = False) -> RunComparison:
@@ -151,7 +176,8 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         raise ComparisonError(
             f"{old.run['id']} and {new.run['id']} have no case in common; there is nothing to compare"
         )
-    usable = [case for case in common if _usable(old, case) and _usable(new, case)]
+    undisturbed = _usable(old) & _usable(new)
+    usable = [case for case in common if case in undisturbed]
     controls, moved = _drift(old, new, first, second, margin, usable)
     rows = [case for case in usable if not _is_control_case(old, case)]
     if not usable:
@@ -206,30 +232,30 @@ def different_code(old: Analysis, new: Analysis) -> str:
 def series_of_run(run: Analysis) -> dict[str, ProcessTimes]:
     """Per case the medians of its processes, where all are above 0; without twins and cases measured once."""
     kinds = {row.case: row.kind for row in run.rows if row.reason is None and row.twin_of is None and not row.once}
-    frame = run.processes[run.processes["status"] == "ok"]
+    ns, step, ticks = (run.processes[name].to_numpy(float) for name in ("ns", "resolution_ns", "ticks"))
     quantum = float(run.reduced.workers["quantum_ticks"].median())
     found = {}
-    for case, part in frame.groupby("case", observed=True):
-        part = part[np.isfinite(part["ns"])]
-        case = str(case)
-        if case not in kinds or not len(part):
+    for case, measured in run.measured_places.items():
+        places = measured[np.isfinite(ns[measured])]
+        if case not in kinds or not len(places):
             continue
-        step_ns = part["resolution_ns"].to_numpy(float)
+        step_ns = step[places]
         if kinds[case] == "events":
-            step_ns = step_ns * step_of_events(part["ticks"], quantum) / quantum
+            step_ns = step_ns * step_of_events(ticks[places], quantum) / quantum
         # Of what another tool measured nothing is known of its clock.
-        found[case] = ProcessTimes(part["ns"].to_numpy(float), np.nan_to_num(step_ns))
+        found[case] = ProcessTimes(ns[places], np.nan_to_num(step_ns))
     return {case: found[case] for case in run.by_case if case in found}
 
 
-def _usable(run: Analysis, case: str) -> bool:
-    return run.by_case[case].disturbed_pct < 100 and bool((_series_of(run, case) > 0).all())
-
-
-def _series_of(run: Analysis, case: str) -> Floats:
-    frame = run.processes
-    values: Floats = frame[(frame["case"] == case) & (frame["status"] == "ok")]["ns"].to_numpy(float)
-    return values
+def _usable(run: Analysis) -> set[str]:
+    """Cases with a batch that nothing disturbed, and no reading of zero or less."""
+    ns = run.processes["ns"].to_numpy(float)
+    nothing = np.empty(0, np.intp)
+    return {
+        row.case
+        for row in run.rows
+        if row.disturbed_pct < 100 and (ns[run.measured_places.get(row.case, nothing)] > 0).all()
+    }
 
 
 def units_of_run(run: Analysis) -> dict[str, str]:

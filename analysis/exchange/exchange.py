@@ -40,7 +40,8 @@ from fencepost.analysis.exchange.google_benchmark import google, read_google
 from fencepost.analysis.exchange.pyperf import pyperf, read_pyperf
 from fencepost.analysis.exchange.pytest_benchmark import pytest_benchmark, read_pytest
 from fencepost.analysis.exchange.table import write_csv
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.model import Reduced, process_frame
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
@@ -60,7 +61,7 @@ def export(folder: Path | str, wanted: str) -> Exported:
     """
     if wanted not in _WRITERS:
         raise ExchangeError(f"no format {wanted!r}; there are {', '.join(FORMATS)}")
-    analysis = analyse(folder)
+    analysis = analysis_of(folder)
     if not analysis.rounds:
         raise ExchangeError(f"{folder}: no complete round yet, so there is nothing to export; run it to its end first")
     return _WRITERS[wanted](analysis)

@@ -36,9 +36,9 @@ def _answered(folder: Path) -> dict[str, Any]:
     # Only now, as their imports take longer than an answer that was kept.
     from fencepost.analysis.report.data import json_of, measured_sentences
     from fencepost.analysis.report.lecture import tally
-    from fencepost.analysis.runs.estimate import analyse
+    from fencepost.analysis.runs.estimated import analysis_of
 
-    analysis = analyse(folder)
+    analysis = analysis_of(folder)
     said = measured_sentences(analysis)
     titles = [item.section_title for item in said]
     return {"report": json_of(analysis, said), "titles": titles, "tally": tally(said)}

@@ -8,7 +8,7 @@ from fencepost.analysis.draw.parallel import uncollected
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.markdown import as_markdown
-from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimated import analysis_of
 
 # ---- the document ----
 
@@ -33,7 +33,7 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
         where a file cannot be written.
     """
     with uncollected():
-        document = build_document(analyse(folder))
+        document = build_document(analysis_of(folder))
     written = []
     if html is not None:
         path = Path(html)

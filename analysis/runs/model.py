@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,9 +76,10 @@ _PROCESS_COLUMNS = (
 )
 
 
-def process_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows, one a case and process, as the frame that `process_medians` describes."""
-    frame = pd.DataFrame([{"counts": {}} | row for row in rows], columns=list(_PROCESS_COLUMNS))
+def process_frame(rows: list[dict[str, Any]] | Mapping[str, Any]) -> pd.DataFrame:
+    """Rows, one a case and process, or their columns by name, as the frame that `process_medians` describes."""
+    every = rows if isinstance(rows, Mapping) else [{"counts": {}} | row for row in rows]
+    frame = pd.DataFrame(every, columns=list(_PROCESS_COLUMNS))
     for name in ("run", "case", "kernel", "status"):
         frame[name] = frame[name].astype("category")
     return frame

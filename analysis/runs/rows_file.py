@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,28 +77,10 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
     values_ns
         all values of a case (its id) in a process (its round), in ns, where they are known: of imported runs.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in (*LAYOUT.names, COUNTS.name)}
-    seen: set[str] = set()
-    for row in reduced.processes.to_dict("records"):
-        case, number = str(row["case"]), int(row["round"])
-        first = case not in seen
-        seen.add(case)
-        histogram = reduced.histograms.get(case) if first else None
-        series = reduced.series.get(case) if first else None
-        columns["case"].append(case)
-        columns["round"].append(number)
-        columns["status"].append(str(row["status"]))
-        columns["reason"].append(row["reason"] if isinstance(row["reason"], str) else None)
-        columns["batches"].append(int(row["batches"]))
-        for name in _NUMBERS:
-            columns[name].append(float(row[name]))
-        columns["metrics"].append(list(row["metrics"].items()))
-        columns["counts"].append([(name, count._asdict()) for name, count in row["counts"].items()])
-        columns["events_ticks"].append(None if histogram is None else histogram.ticks.tolist())
-        columns["events_count"].append(None if histogram is None else histogram.count.tolist())
-        columns["events_tick_hz"].append(None if histogram is None else histogram.tick_hz)
-        columns["series"].append(None if series is None else series.to_dict("records"))
-        columns["values_ns"].append((values_ns or {}).get((case, number)))
+    columns = _columns(reduced)
+    if values_ns:
+        places = zip(columns["case"], columns["round"].tolist(), strict=True)
+        columns["values_ns"] = [values_ns.get(place) for place in places]
     names = ("round", "tick_source", *schema.WORKER_NUMBERS)
     workers = [
         {name: _number_or_none(row[name]) if name in schema.WORKER_NUMBERS else row[name] for name in names}
@@ -114,6 +96,27 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
     return sink.getvalue()
 
 
+def _columns(reduced: Reduced) -> dict[str, Any]:
+    """The columns of a file by name, without the values of an imported run."""
+    frame = reduced.processes
+    cases = frame["case"].astype(str).tolist()
+    columns: dict[str, Any] = {name: frame[name].to_numpy(float) for name in _NUMBERS}
+    columns |= {name: frame[name].to_numpy() for name in ("round", "batches")}
+    columns |= {"case": cases, "status": frame["status"].astype(str).tolist()}
+    columns["reason"] = [reason if isinstance(reason, str) else None for reason in frame["reason"]]
+    columns["metrics"] = [list(metrics.items()) for metrics in frame["metrics"]]
+    columns["counts"] = [[(name, count._asdict()) for name, count in counts.items()] for counts in frame["counts"]]
+    columns |= {name: [None] * len(frame) for name in (*_OPTIONAL_LISTS, "events_tick_hz")}
+    first = {case: place for place, case in reversed(list(enumerate(cases)))}
+    for case, histogram in reduced.histograms.items():
+        columns["events_ticks"][first[case]] = histogram.ticks
+        columns["events_count"][first[case]] = histogram.count
+        columns["events_tick_hz"][first[case]] = histogram.tick_hz
+    for case, series in reduced.series.items():
+        columns["series"][first[case]] = series.to_dict("records")
+    return columns
+
+
 def read_reduced(folder: Path | str) -> Reduced:
     """A run folder that holds ``rows.parquet``, as `reduce_run` would give it.
 
@@ -122,38 +125,54 @@ def read_reduced(folder: Path | str) -> Reduced:
     RunFolderError
         naming file and field, where something is damaged, unfit for the plan in run.json, or too large.
     """
-    folder = Path(folder)
+    path = Path(folder) / ROWS_FILE
+    return decode_rows(path, _bytes(path), Path(folder))
+
+
+def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
+    """The run of `folder` from the bytes of a rows file, called `path` in sentences; raises as `read_reduced`."""
     run, machine = schema.read_run(folder), schema.read_machine(folder)
-    table, record = _read_table(folder / ROWS_FILE)
-    path = folder / ROWS_FILE
+    table, record = _table(path, data)
     if record["run"] != run["id"]:
         raise RunFolderError(f"{path}: field run: {record['run']!r}, but run.json has id {run['id']!r}")
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     _check_rows(path, table, record, planned)
-    columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    rows, histograms, series = [], {}, {}
-    for index, case in enumerate(columns["case"]):
-        row = {name: columns[name][index] for name in ("round", "case", "status", "reason", "batches", *_NUMBERS)}
-        metrics = dict(columns["metrics"][index])
-        counted = columns[COUNTS.name][index] if COUNTS.name in columns else []
-        counts = {name: Count(**count) for name, count in counted}
-        rows.append({"run": run["id"], "kernel": planned[case]["kernel"], **row, "metrics": metrics, "counts": counts})
-        ticks, count = columns["events_ticks"][index], columns["events_count"][index]
-        if ticks is not None:
-            histograms[case] = Histogram(
-                np.asarray(ticks, np.int64), np.asarray(count, np.int64), columns["events_tick_hz"][index]
-            )
-        if columns["series"][index] is not None:
-            series[case] = pd.DataFrame(columns["series"][index], columns=_POINT.names)
+    cases = table.column("case").to_pylist()
+    events = [table.column(name) for name in ("events_ticks", "events_count", "events_tick_hz")]
+    histograms = {}
+    for place in _filled(events[0]):
+        ticks, count = (np.asarray(column[place].as_py(), np.int64) for column in events[:2])
+        histograms[cases[place]] = Histogram(ticks, count, events[2][place].as_py())
+    points = table.column("series")
+    series = {cases[place]: pd.DataFrame(points[place].as_py(), columns=_POINT.names) for place in _filled(points)}
     workers = pd.DataFrame(record["workers"])
     for name in schema.WORKER_NUMBERS:
         workers[name] = workers[name].astype(float)
-    return Reduced(folder, run, machine, process_frame(rows), workers, histograms, series)
+    return Reduced(folder, run, machine, _processes(run["id"], table, planned), workers, histograms, series)
+
+
+def _processes(run: str, table: pa.Table, planned: Mapping[str, Any]) -> pd.DataFrame:
+    cases = table.column("case").to_pylist()
+    columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in _NUMBERS}
+    columns |= {name: table.column(name).to_numpy().astype(np.int64) for name in ("round", "batches")}
+    columns |= {name: table.column(name).to_pylist() for name in ("status", "reason")}
+    columns |= {"run": run, "case": cases, "kernel": [planned[case]["kernel"] for case in cases]}
+    columns["metrics"] = [dict(items) for items in table.column("metrics").to_pylist()]
+    counts = table.column(COUNTS.name).to_pylist() if COUNTS.name in table.column_names else [()] * len(cases)
+    columns["counts"] = [{name: Count(**count) for name, count in items} for items in counts]
+    return process_frame(columns)
+
+
+def _filled(column: pa.ChunkedArray) -> list[int]:
+    """Places that are not empty."""
+    places: list[int] = np.flatnonzero(column.is_valid().to_numpy()).tolist()
+    return places
 
 
 def values_of(folder: Path | str) -> dict[tuple[str, int], list[float]]:
     """All values of each case and process of an imported run, in ns; empty for a run that has medians only."""
-    table, _ = _read_table(Path(folder) / ROWS_FILE)
+    path = Path(folder) / ROWS_FILE
+    table, _ = _table(path, _bytes(path))
     cases, rounds, values = (table.column(name).to_pylist() for name in ("case", "round", "values_ns"))
     return {
         (case, number): inside for case, number, inside in zip(cases, rounds, values, strict=True) if inside is not None
@@ -164,9 +183,16 @@ def _number_or_none(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+def _bytes(path: Path) -> bytes:
     try:
-        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
+        return path.read_bytes()
+    except OSError as error:
+        raise RunFolderError(f"{path}: {error.strerror or error}") from error
+
+
+def _table(path: Path, data: bytes) -> tuple[pa.Table, dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         text = (file.metadata.metadata or {}).get(ROUND_KEY)
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         unfolded = sum(group.total_byte_size for group in groups)
@@ -213,7 +239,7 @@ def _check_rows(path: Path, table: pa.Table, record: Mapping[str, Any], planned:
     if not statuses <= set(_STATUS):
         raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r} is not one of {_STATUS}")
     for name in _NUMBERS:
-        if _infinite(table.column(name).to_pylist()):
+        if np.isinf(table.column(name).to_numpy()).any():
             raise RunFolderError(f"{path}: column {name}: an infinite value")
     for ticks, count, rate in zip(
         *(table.column(name).to_pylist() for name in ("events_ticks", "events_count", "events_tick_hz")), strict=True
@@ -224,7 +250,3 @@ def _check_rows(path: Path, table: pa.Table, record: Mapping[str, Any], planned:
             )
         if ticks is not None and (len(ticks) != len(count) or not rate > 0 or None in ticks or None in count):
             raise RunFolderError(f"{path}: columns events_ticks and events_count differ in length, or have gaps")
-
-
-def _infinite(values: Iterable[float]) -> bool:
-    return any(math.isinf(value) for value in values)

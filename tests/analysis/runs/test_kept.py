@@ -8,12 +8,19 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from runs.write import plain_cases, write_run
 
+from fencepost.analysis.exchange.exchange import export
 from fencepost.analysis.report import answers, data
 from fencepost.analysis.report.answers import NAME, report_of
-from fencepost.analysis.runs import kept
+from fencepost.analysis.runs import estimated, kept
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimated import analysis_of
+from fencepost.analysis.runs.medians import reduce_run
+from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
 
@@ -144,3 +151,39 @@ def test_two_at_once_leave_one_whole_file(run: Path) -> None:
 def test_a_folder_that_is_no_run_has_its_usual_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"not found; is .* a run folder"):
         report_of(tmp_path)
+
+
+# ---- the estimate itself ----
+
+
+@pytest.mark.parametrize("kind", ["rounds", "reduced"])
+def test_the_kept_estimate_is_the_estimate_to_the_last_bit(tmp_path: Path, kind: str) -> None:
+    folder = write_run(tmp_path / "run", rounds=7)
+    if kind == "reduced":
+        (folder / schema.ROWS_FILE).write_bytes(encode_rows(reduce_run(folder)))
+    made = analyse(folder)
+    analysis_of(folder)
+    again = estimated._decoded(folder, kept.read(folder, estimated.NAME, kept.key_of(folder)) or b"")
+    assert repr(again.rows) == repr(made.rows)
+    assert repr(again.twins) == repr(made.twins)
+    assert (again.run, again.machine) == (made.run, made.machine)
+    pd.testing.assert_frame_equal(again.processes, made.processes)
+    assert again.reduced.workers["tick_hz"].tolist() == made.reduced.workers["tick_hz"].tolist()
+    assert again.reduced.series.keys() == made.reduced.series.keys()
+    assert again.reduced.histograms.keys() == made.reduced.histograms.keys()
+    for name, histogram in made.reduced.histograms.items():
+        assert np.array_equal(again.reduced.histograms[name].ticks, histogram.ticks)
+        assert np.array_equal(again.reduced.histograms[name].count, histogram.count)
+
+
+def test_a_kept_estimate_is_not_made_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = analysis_of(run)
+    monkeypatch.setattr(estimated, "analyse", lambda folder: pytest.fail("estimated again"))
+    assert repr(analysis_of(run).rows) == repr(first.rows)
+    assert export(run, "csv").text
+
+
+@pytest.mark.parametrize("data", [b"", b"{}\n", b"[]\nPAR1", b'{"rows": [{}], "twins": []}\n'])
+def test_an_estimate_that_somebody_else_kept_may_be_nonsense(run: Path, data: bytes) -> None:
+    kept.write(run, estimated.NAME, kept.key_of(run), data)
+    assert repr(analysis_of(run).rows) == repr(analyse(run).rows)
