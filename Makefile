@@ -23,7 +23,7 @@ PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
+.PHONY: help bench test test-slow test-all peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -34,8 +34,13 @@ bench: install ## measure this machine and write a report (PROFILE=quick, standa
 	[ $$status -le 1 ] || exit $$status; \
 	$(VENV)/fencepost report latest || exit; exit $$status
 
-test: install-dev ## run the tests (PYTEST_ARGS="-k clock")
-	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+test: install-dev ## run the tests but for the slow ones, about 3 minutes (PYTEST_ARGS="-k clock")
+	@sh tools/test.sh fast $(PYTEST_ARGS)
+
+test-slow: install-dev ## run the slow tests: all compilers, sanitizers, models, a browser
+	@sh tools/test.sh slow $(PYTEST_ARGS)
+
+test-all: test test-slow ## run all tests
 
 peers: install ## compare the rings with those of other libraries that are installed here (about 2 minutes)
 	@$(VENV)/fencepost peers examples/peers

@@ -422,6 +422,7 @@ def needs(*tools: str) -> None:
         pytest.skip(message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "programs", "tools"),
     [

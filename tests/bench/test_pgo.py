@@ -52,6 +52,7 @@ def run(engine: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["false", "true"])
 @pytest.mark.parametrize("training", ["none", "matching", "opposite"])
 def test_the_built_engine_measures_every_case(built: Path, training: str, data: str) -> None:
@@ -64,6 +65,7 @@ def load(path: Path) -> Engine:
     return load_from(path)
 
 
+@pytest.mark.slow
 def test_the_built_engine_is_the_whole_suite_and_says_how_it_was_built(built: Path) -> None:
     engine = load(built)
     names = {engine.text(engine.lib.registry_get(i).name) for i in range(engine.lib.registry_count())}
@@ -73,10 +75,12 @@ def test_the_built_engine_is_the_whole_suite_and_says_how_it_was_built(built: Pa
     assert engine.compiler.startswith("gcc")
 
 
+@pytest.mark.slow
 def test_the_same_sources_give_the_same_file(built: Path, tmp_path: Path) -> None:
     assert pgo.build_engine(tmp_path).read_bytes() == built.read_bytes()
 
 
+@pytest.mark.slow
 def test_each_training_leaves_its_mark(tmp_path: Path) -> None:
     """The text of each loop: without a profile, trained on all false, trained on all true."""
     texts = {}
@@ -96,6 +100,7 @@ def text_of(made: Path) -> bytes:
     return copy.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_training_without_a_profile_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = gcc()
     monkeypatch.setenv("GCOV_PREFIX", str(tmp_path / "elsewhere"))
@@ -103,6 +108,7 @@ def test_a_training_without_a_profile_is_an_error(tmp_path: Path, monkeypatch: p
         pgo.trained_loop(compiler, FLAGS, tmp_path, "pgo_true")
 
 
+@pytest.mark.slow
 def test_a_profile_that_is_not_taken_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = gcc()
     whole = pgo._compile_loop
@@ -134,6 +140,7 @@ def test_without_sources_one_sentence(tmp_path: Path, monkeypatch: pytest.Monkey
         pgo.build_engine(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_measures_the_loops_and_can_be_resumed(built: Path, tmp_path: Path) -> None:
     done = run(built, "--profile", "pgo", "--rounds", "2", "--seed", "3", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -150,6 +157,7 @@ def test_a_run_measures_the_loops_and_can_be_resumed(built: Path, tmp_path: Path
     assert (folder / "rounds" / "0002.parquet").exists()
 
 
+@pytest.mark.slow
 def test_the_installed_engine_is_still_found_beside_it(built: Path) -> None:
     load(built)
     outcome = measure("branch/pgo")

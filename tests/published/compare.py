@@ -27,7 +27,6 @@ RUN = ROOT / "results" / "2026-11-23-amd-epyc-2cpu-fa44ce51"
 GOLDENS = ROOT / "tests" / "data" / "published"
 UPDATE = "FENCEPOST_UPDATE_GOLDENS"
 
-FILES = ("report.json.gz", "report.md", "report.html.gz")
 SHOWN = 12
 """Differing lines that a failure shows."""
 

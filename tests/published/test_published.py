@@ -6,24 +6,40 @@ from pathlib import Path
 
 import pytest
 from published import compare as published
-from published.compare import FILES, GOLDENS, Rendered
+from published.compare import GOLDENS, Rendered
+from undrawn import without_drawing
+
+
+def needs_the_run() -> None:
+    if not published.RUN.parent.exists():
+        pytest.skip("the source distribution comes without results")
 
 
 @pytest.fixture(scope="module")
 def rendered() -> Rendered:
-    if not published.RUN.parent.exists():
-        pytest.skip("the source distribution comes without results")
-    return published.render()
+    """The report with empty pictures: neither its data nor its Markdown holds one."""
+    needs_the_run()
+    with without_drawing():
+        return published.render()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_report_is_as_kept(name: str, rendered: Rendered) -> None:
-    text = rendered.texts()[name]
+def compare_with_kept(name: str, text: str) -> None:
     if published.updating():
         published.update({name: text})
     difference = published.difference(GOLDENS / name, text)
     if difference:
         pytest.fail(difference, pytrace=False)
+
+
+@pytest.mark.parametrize("name", ["report.json.gz", "report.md"])
+def test_the_report_is_as_kept(name: str, rendered: Rendered) -> None:
+    compare_with_kept(name, rendered.texts()[name])
+
+
+@pytest.mark.slow
+def test_the_page_is_as_kept_with_all_its_pictures() -> None:
+    needs_the_run()
+    compare_with_kept("report.html.gz", published.render().texts()["report.html.gz"])
 
 
 def test_the_download_is_the_data_of_the_page(rendered: Rendered) -> None:

@@ -37,6 +37,13 @@ FENCE = synthetic.Case("fence/cost", {"fence": "mfence"}, ns=15)
 Values = npt.NDArray[np.float64]
 
 
+@pytest.fixture(autouse=True)
+def fewer_permutations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to tell a planted change from noise. The rates that are promised are tried with all, in the slow tests."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr("fencepost.analysis.stats.changes.PERMUTATIONS", 1999)
+
+
 def series(values: Sequence[float] | Values) -> RowSeries:
     ns = np.asarray(values, float)
     return RowSeries("a/b@cpu1", "a/b", False, np.arange(len(ns)), ns, ns * 0.99, ns * 1.01)
@@ -52,6 +59,7 @@ NOISES: dict[str, Callable[[np.random.Generator, int], Values]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISES)
 def test_noise_shows_a_change_no_more_often_than_said(noise: str) -> None:
     """The exact upper bound of the rate over 400 series stays below 4 %; docs/history.md has longer simulations."""
@@ -81,6 +89,7 @@ def test_a_step_is_found_within_one_run(n: int, share: float, step: float, up: b
     assert (change.ratio > 1) is up
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     generator = np.random.default_rng(8)
     place = ratio = found = 0
@@ -230,6 +239,12 @@ def write_runs(
     return base
 
 
+def compiled(label: str, digit: str) -> dict[str, Any]:
+    """A kernel file of the reader's own as run.json has it, with a hash of that digit."""
+    words = {"source_sha256": digit * 64, "sha256": digit * 64, "compiler": "gcc", "flags": "-O2", "key": digit * 40}
+    return {"label": label, "files": [label], **words}
+
+
 @pytest.fixture(scope="module")
 def stepped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fourteen runs: from the seventh on clock/call is 8 % slower, and the engine another."""
@@ -237,8 +252,8 @@ def stepped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def edit(number: int, document: dict[str, Any]) -> None:
         document["engine"]["sha256"] = ("1" if number >= 7 else "0") * 64
         # Another file of a user's own each few runs, and one that comes on the way.
-        document["objects"] = [{"label": "mine.c", "sha256": ("3" if number >= 8 else "2") * 64}]
-        document["objects"] += [{"label": "late.c", "sha256": "4" * 64}] if number >= 5 else []
+        document["objects"] = [compiled("mine.c", "3" if number >= 8 else "2")]
+        document["objects"] += [compiled("late.c", "4")] if number >= 5 else []
 
     factors = [{"clock/call": 1.08} if number >= 7 else {} for number in range(14)]
     return write_runs(tmp_path_factory.mktemp("stepped"), factors, edit=edit)

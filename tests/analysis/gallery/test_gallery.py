@@ -8,7 +8,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 from runs.measure import ROOT, fencepost_inside
 from runs.publish import edit, measured, published
 from runs.write import Case, suite_cases, write_run
+from undrawn import without_drawing
 
 from fencepost.analysis.gallery import entry
 from fencepost.analysis.gallery.check import _Page, check_folder, check_gallery, own_scripts
@@ -43,6 +44,13 @@ from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE
 from fencepost.cli import publish
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J\u202e[x](javascript:x) | y"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """Each folder has a report, and no test here looks at its pictures; those of tests/analysis/report do."""
+    with without_drawing():
+        yield
 
 
 @pytest.fixture(scope="module")

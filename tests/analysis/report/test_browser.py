@@ -26,6 +26,8 @@ from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.numbers import nanoseconds, plain
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert(1)</script>"
 
 

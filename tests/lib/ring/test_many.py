@@ -732,6 +732,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return threads(tmp_path_factory.mktemp("watched"), None, "-fsanitize=thread")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("team", TEAMS[1:])
 def test_thread_sanitizer_is_silent(watched: Path, team: str) -> None:
     words = team.split()
@@ -781,6 +782,7 @@ WEAK: dict[str, tuple[str, Fault]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WEAK)
 def test_thread_sanitizer_catches_a_weaker_order(name: str, tmp_path: Path) -> None:
     team, fault = WEAK[name]
@@ -789,6 +791,7 @@ def test_thread_sanitizer_catches_a_weaker_order(name: str, tmp_path: Path) -> N
     assert "data race" in run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["c11", "c++11", "c++20"])
 @pytest.mark.parametrize("index", WIDTHS)
 def test_headers_are_plain_c_and_cpp(language: str, index: int, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from compile import ROOT
 
+pytestmark = pytest.mark.slow
+
 MODELS = ROOT / "tests" / "lib" / "ring" / "models"
 FAULTS = {
     "mpmc": ("PUBLISH=0", "FREE=0", "SEE=0", "EARLY=1", "BLIND=1"),

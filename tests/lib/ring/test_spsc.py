@@ -422,6 +422,7 @@ def test_two_threads_keep_order(tmp_path: Path) -> None:
     assert run.stdout.count("ok - spsc") == 16
 
 
+@pytest.mark.slow
 def test_the_thread_sanitizer_is_silent(tmp_path: Path) -> None:
     run = soak(tmp_path, ["-fsanitize=thread"])
     assert (run.returncode, run.stderr) == (0, "")
@@ -446,6 +447,7 @@ RACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("race", RACES)
 def test_the_thread_sanitizer_finds_a_wrong_order(tmp_path: Path, race: str) -> None:
     assert "data race" in soak(tmp_path, ["-fsanitize=thread"], RACES[race]).stderr

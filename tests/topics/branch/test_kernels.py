@@ -612,6 +612,7 @@ def simulated(walk: Path, pattern: int, form: int, function: str, folder: Path) 
     return branches, missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "low", "high"), [(3, 0.45, 0.55), (0, 0.0, 0.01)], ids=["random", "sorted"])
 def test_a_simulated_predictor_misses_half_of_random_and_none_of_sorted(
     walk: Path, pattern: int, low: float, high: float, tmp_path: Path
@@ -623,6 +624,7 @@ def test_a_simulated_predictor_misses_half_of_random_and_none_of_sorted(
     assert low <= missed / ELEMENTS <= high
 
 
+@pytest.mark.slow
 def test_a_simulated_predictor_misses_nothing_in_the_twin(walk: Path, tmp_path: Path) -> None:
     branches, missed = simulated(walk, 3, 1, "walk_branch_free", tmp_path)
     assert ELEMENTS <= branches <= ELEMENTS + 100

@@ -1,0 +1,29 @@
+"""Reports whose pictures are empty, for tests of all else in them: most of the time of a report is drawing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import pytest
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+from fencepost.analysis.draw import figure
+
+
+@contextlib.contextmanager
+def without_drawing() -> Iterator[None]:
+    """Pictures with their title and description, and no shapes; forks of this process draw none either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasSVG, "print_svg", lambda *_, **__: None)
+        patch.setattr(figure, "tidy", _empty)
+        yield
+
+
+def _empty(_svg: str, name: str, title: str, description: str, *_: Any) -> str:
+    ids = f"{name}-title {name}-description"
+    first, second = ids.split()
+    words = f'<title id="{first}">{escape(title)}</title><desc id="{second}">{escape(description)}</desc>'
+    return f'<svg class="figure" role="img" aria-labelledby="{ids}" viewBox="0 0 9 9">{words}</svg>'
