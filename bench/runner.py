@@ -419,8 +419,8 @@ class Runner:
         if gone:
             raise MeasureError(
                 self._kept(
-                    f"round {number} needs CPU {_list(gone)}, which went offline or out of this process's mask "
-                    f"(usable now: {_list(usable) or 'none of them'})"
+                    f"round {number} needs CPU {_list(gone)}, which went offline or is no longer allowed here "
+                    f"(usable now: {_list(usable) or 'none'})"
                 )
             )
 
@@ -434,19 +434,19 @@ class Runner:
             try:
                 now = hashlib.sha256(path.read_bytes()).hexdigest()
             except OSError as error:
-                raise MeasureError(self._kept(f"{path}: {what} is gone ({error.strerror})")) from error
+                raise MeasureError(self._kept(f"{path}: {what} cannot be read any more ({error.strerror})")) from error
             if now != sha256:
                 there = len(schema.round_files(self.folder.path))
                 raise MeasureError(
-                    f"{path}: {what} was built anew during the run; its {there} complete rounds are kept, "
-                    "its other rounds would measure other code, so start a new run"
+                    f"{path}: {what} was rebuilt during the run. Its {there} complete rounds are kept. More "
+                    "rounds would measure different code, so start a new run"
                 )
 
     def _kept(self, sentence: str) -> str:
         there = len(schema.round_files(self.folder.path))
         return (
-            f"{sentence}; {there} of {self.plan.rounds} rounds are complete and kept, "
-            f"go on with: {self.go_on} {self.folder.path}"
+            f"{sentence}. {there} of {self.plan.rounds} rounds are complete and kept. "
+            f"Continue with: {self.go_on} {self.folder.path}"
         )
 
     @contextlib.contextmanager

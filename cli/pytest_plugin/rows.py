@@ -191,10 +191,9 @@ def measure(
     if not quick:
         words = request.config.stash.setdefault(_WORDS, [])
         if not suite.objects:
-            said = f"fencepost: {len(cases)} cases in {plan.rounds} processes"
+            said = f"fencepost: measured {len(cases)} cases in {plan.rounds} processes"
             if math.isfinite(analysis.noise_floor_pct):
-                floor = f"{analysis.noise_floor_pct:.2g} % (noise floor)"
-                said += f"; the same code under two names differs by {floor}"
+                said += f"; noise floor: {analysis.noise_floor_pct:.2g} %"
             words.append(said)
         if out is not None:
             words.append(f"fencepost: all samples are in {path}; write its report with: fencepost report {path}")

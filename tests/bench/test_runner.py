@@ -279,10 +279,10 @@ def test_an_engine_built_anew_during_a_run_stops_it(tmp_path: Path) -> None:
             other.write_bytes(runtime.engine_path().read_bytes() + b"\0")
 
     with make(tmp_path, ["good/once"]) as folder:
-        with pytest.raises(MeasureError, match="built anew during the run; its 1 complete rounds are kept"):
+        with pytest.raises(MeasureError, match=r"rebuilt during the run\. Its 1 complete rounds are kept"):
             Runner(engine, folder, Builder()).run()
         other.unlink()
-        with pytest.raises(MeasureError, match="the engine is gone"):
+        with pytest.raises(MeasureError, match="the engine cannot be read any more"):
             Runner(engine, folder).run()
 
 
@@ -314,7 +314,7 @@ def test_a_signal_ends_the_run_and_keeps_complete_rounds(tmp_path: Path, number:
                 if round_number == 2:
                     os.kill(os.getpid(), number)
 
-        with pytest.raises(RunInterruptedError, match=f"interrupted by {number.name}; 2 of 50 rounds are complete"):
+        with pytest.raises(RunInterruptedError, match=rf"interrupted by {number.name}\. 2 of 50 rounds are complete"):
             run(folder, Stopper())
         assert folder.complete_rounds() == [1, 2]
     assert {n: signal.getsignal(n) for n in handlers} == handlers
@@ -324,7 +324,7 @@ def test_a_signal_ends_the_run_and_keeps_complete_rounds(tmp_path: Path, number:
 def test_a_signal_interrupts_a_worker_at_work(tmp_path: Path) -> None:
     with make(tmp_path, ["bad/hang"]) as folder:
         progress = Recorder(lambda: os.kill(os.getpid(), signal.SIGTERM))
-        with pytest.raises(RunInterruptedError, match="SIGTERM; 0 of 2"):
+        with pytest.raises(RunInterruptedError, match=r"SIGTERM\. 0 of 2"):
             run(folder, progress)
     assert workers() == []
 
@@ -424,7 +424,7 @@ def test_interrupting_the_command(tmp_path: Path, start: Callable[..., Command],
     assert "Traceback" not in command.said()
     assert workers_of(tmp_path) == []
     there = len(schema.round_files(command.folder))
-    assert f"; {there} of {command.rounds} rounds are complete and kept" in last
+    assert f". {there} of {command.rounds} rounds are complete and kept" in last
     assert command.resumed() == there + 2
 
 

@@ -341,7 +341,7 @@ def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> N
     folder, out, last = interrupted(tmp_path, 8, "ab", *sides, "--rounds", "3000", "-q", "--fail-on", "undecided")
     done = len(schema.round_files(folder))
     assert f"undecided: {done} of 3000 rounds" in out and "1 row: 1 undecided" in out
-    assert f"go on with: fencepost ab --resume {folder.relative_to(tmp_path)}" in last, last
+    assert f"Continue with: fencepost ab --resume {folder.relative_to(tmp_path)}" in last, last
     runtime.shorten(folder, done + 2)
     for _ in range(2):  # the second time it is complete, and only judged
         again = fencepost("ab", "--resume", folder, "--json", "--margin", "50%", cwd=tmp_path)
@@ -448,7 +448,7 @@ def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
     monkeypatch.setattr(runtime, "environment", functools.partial(runtime.environment, FENCEPOST_ENGINE=None))
     folder, out, last = interrupted(tmp_path, 8, "selfcheck", "--pairs", "400", "--rounds", "7", "-q")
     assert f"{len(schema.round_files(folder)) // 7} repeats of 6 rows" in out
-    assert f"go on with: fencepost selfcheck --resume {folder.relative_to(tmp_path)}" in last, last
+    assert f"Continue with: fencepost selfcheck --resume {folder.relative_to(tmp_path)}" in last, last
 
 
 def test_a_margin_that_hides_the_true_effect_checks_nothing(tmp_path: Path) -> None:
