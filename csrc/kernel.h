@@ -154,6 +154,8 @@ struct trial {
     double misses_per_operation; /* mispredictions of a loop kernel, over all batches; NaN where nothing counts */
     int oversubscribed;          /* some CPU has several of the threads: whoever waits for another must yield */
     unsigned subject;            /* FLAG_ bits that mark no batch of this case: the kernel's, and those of its kind */
+    /* Setup may set it, before its first trial_alloc: every worker but the first is then a process. See "Processes" below. */
+    int processes;
     unsigned measured; /* the windows of the first so many workers become samples: all, unless setup says otherwise */
     const struct sample *samples; /* for the check of a loop kernel: batch by batch, in it worker by worker */
     uint64_t sample_count;
@@ -297,6 +299,21 @@ void memory_give_back(void);
 size_t memory_kept_bytes(void); /* no child of this process has it */
 /* How many bytes of this allocation are backed by huge pages now (from /proc/self/smaps), or -errno. */
 int64_t memory_huge_bytes(const void *start, size_t bytes);
+
+/*
+ * Processes. A setup that sets trial->processes makes every worker but the first a process of its own, pinned like a thread. The engine
+ * starts them after setup, meets them, ends them and reaps them; run and events are the same for both. What they change is seen by all
+ * only in memory from trial_alloc, which they share. A process that dies fails the case with one sentence. The engine then ends
+ * worker 0 in the middle of run or events, so that code must hold no lock and call nothing that allocates.
+ */
+/* As trial_alloc, but shared with the processes that are made afterwards, also with children that a kernel makes by itself. */
+void *trial_alloc_shared(struct trial *trial, size_t bytes);
+/*
+ * Wait for a child process of the kernel's own. Its exit status, or ENDED_BY_SIGNAL + the signal that ended it, or -errno. Works also
+ * where SIGCHLD was ignored when the suite started: the engine sees to that during each case.
+ */
+int wait_for_child(int child);
+#define ENDED_BY_SIGNAL 256
 
 /* "Unsupported" with the need that is missing: `return trial_needs(trial, "a file system with O_DIRECT");` */
 int trial_needs(struct trial *trial, const char *need);

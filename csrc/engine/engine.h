@@ -2,6 +2,7 @@
 #ifndef FENCEPOST_ENGINE_H
 #define FENCEPOST_ENGINE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "kernel.h"
@@ -40,6 +41,8 @@ struct team {
     _Alignas(128) _Atomic unsigned generation;
     /* First failure of any thread, 0 while all is well. */
     _Alignas(128) _Atomic int status;
+    _Atomic unsigned makers; /* threads that have left the meetings to the processes that they make */
+    _Atomic int broken;      /* not 0 once a process of the team is dead: nobody is to wait for it */
     /* Not 0 once worker 0 has left the window under way; see leader_has_ended. Alone on its lines: the others poll it. */
     _Alignas(128) unsigned leader_end;
     _Alignas(128) unsigned spins_before_yield;
@@ -49,6 +52,7 @@ struct team {
     uint64_t start_ticks;       /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);
     void *context;
+    pthread_t leader; /* the thread of worker 0: written by it before the first meeting */
     char *reason;
 };
 
@@ -89,6 +93,8 @@ void schedule_end(const struct worker *worker, const struct manners *found);
 void schedules_free(struct team *team);
 
 /* memory.c */
+/* Fresh zeroed memory that processes made from now on share; NULL when there is none. Freed by munmap(). */
+void *shared_memory(size_t bytes);
 /* With `keep`, a large mapping stays for the next trial that asks for as much: see memory_give_back(). */
 void allocations_free(struct trial *trial, int keep);
 /* NULL, or what was overwritten. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "peer.h"
 #include "session.h"
 
 /* Touched now: the page fault of a first store would be an event of our own making. */
@@ -33,7 +34,12 @@ static int make_room(struct session *session)
 /* Workers other than 0 take part, but their count is not kept: they get a buffer of length 0. */
 static int64_t take_events(struct session *session, struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    return session->trial.kernel->events(worker, ticks, worker->index == 0 ? count : 0);
+    int64_t got;
+
+    peer_endable(&session->trial, 1);
+    got = session->trial.kernel->events(worker, ticks, worker->index == 0 ? count : 0);
+    peer_endable(&session->trial, 0);
+    return got;
 }
 
 /* Operation and control in turn, `count` times: their differences are in `ticks`. Returns how many. */
@@ -49,7 +55,9 @@ static int64_t take_pairs(struct session *session, struct worker *worker, int64_
             /* All meet before each side: where one has failed, the others leave too, and wait for nobody. */
             if (!all_well(session))
                 return pairs;
+            peer_endable(&session->trial, 1);
             got[side] = (side ? kernel->control : kernel->events)(worker, ticks ? &sides[side] : NULL, ticks != NULL);
+            peer_endable(&session->trial, 0);
             if (got[side] < 0)
                 fail_from(session, (int)got[side], side ? "measuring the control" : "measuring");
         }
@@ -66,12 +74,11 @@ void event_batches(struct session *session, struct worker *worker)
 {
     const struct kernel *kernel = session->trial.kernel;
     const uint64_t per_batch = kernel->events_per_batch;
-    double *scratch = NULL;
     int64_t filled = 0;
 
     if (worker->index == 0) {
-        scratch = malloc(per_batch * sizeof *scratch);
-        if (!scratch || !make_room(session))
+        session->scratch = malloc(per_batch * sizeof *session->scratch);
+        if (!session->scratch || !make_room(session))
             team_fail(&session->team, -ENOMEM, "no memory for %llu events",
                       (unsigned long long)(session->trial.batches * per_batch));
     }
@@ -88,15 +95,14 @@ void event_batches(struct session *session, struct worker *worker)
             struct sample sample = make_sample(worker, batch, &before, &after);
 
             for (int64_t i = 0; i < got; i++)
-                scratch[i] = (double)ticks[i];
-            sample.ticks = (int64_t)llround(median_of(scratch, (size_t)got));
+                session->scratch[i] = (double)ticks[i];
+            sample.ticks = (int64_t)llround(median_of(session->scratch, (size_t)got));
             sample.operations = 1;
             sample.begin_ticks = (int64_t)(begin - session->began_ticks);
             session->samples[filled++] = sample;
             session->event_count += (uint64_t)got;
         }
     }
-    free(scratch);
     if (worker->index == 0)
         session->outcome->samples = filled;
 }

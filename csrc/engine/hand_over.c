@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "peer.h"
 #include "session.h"
 
 /* RAW_COST_NS in expected.c: 5 x 200 round trips, some 0.2 ms; the median of the five dodges gaps. */
@@ -24,6 +25,7 @@ double raw_round_trip(struct session *session, struct worker *worker)
 
         if (worker->index == 0)
             atomic_store_explicit(line, 0, memory_order_relaxed); /* published by the meeting in team_start */
+        peer_endable(&session->trial, 1); /* who dies here is waited for in a loop without an end */
         team_start(worker);
         begin = tick_begin();
         if (worker->index == 0)
@@ -41,6 +43,7 @@ double raw_round_trip(struct session *session, struct worker *worker)
                                       memory_order_release); /* C: pairs with D; without it both wait for ever */
             }
         repeats[repeat] = (double)(tick_end() - begin) / RAW_TRIPS;
+        peer_endable(&session->trial, 0);
         team_meet(&session->team);
     }
     return median_of(repeats, RAW_REPEATS);

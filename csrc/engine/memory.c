@@ -29,7 +29,7 @@ struct allocation {
     struct allocation *next;
     void *mapping;
     size_t mapping_bytes;
-    int huge;
+    int keepable; /* private, on huge pages: see memory_give_back() */
     unsigned char *data;
     size_t bytes, tail_bytes;
 };
@@ -100,7 +100,21 @@ static void keep(struct allocation *allocation)
     kept.bytes = bytes;
 }
 
-void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge)
+void *shared_memory(size_t bytes)
+{
+    void *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return mapping == MAP_FAILED ? NULL : mapping;
+}
+
+static void *private_memory(size_t bytes)
+{
+    void *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return mapping == MAP_FAILED ? NULL : mapping;
+}
+
+static void *allocate(struct trial *trial, size_t bytes, int huge, int shared)
 {
     const size_t align = huge ? HUGE_PAGE_BYTES : (size_t)sysconf(_SC_PAGESIZE);
     /* Data starts at a multiple of `align` that leaves room for the first canary; the second follows the data at once. */
@@ -111,10 +125,9 @@ void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge)
 
     if (bytes == 0 || bytes > SIZE_MAX / 2)
         return NULL;
-    again = huge ? take_kept(&total) : NULL;
-    mapping =
-        again ? again : mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapping == MAP_FAILED)
+    again = huge && !shared ? take_kept(&total) : NULL;
+    mapping = again ? again : shared ? shared_memory(total) : private_memory(total);
+    if (!mapping)
         return NULL;
     allocation = (void *)mapping;
     allocation->data = (void *)round_up((size_t)mapping + sizeof *allocation + CANARY_BYTES, align);
@@ -122,7 +135,7 @@ void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge)
     allocation->tail_bytes = round_up(bytes, align) - bytes + CANARY_BYTES;
     allocation->mapping = mapping;
     allocation->mapping_bytes = total;
-    allocation->huge = huge;
+    allocation->keepable = huge && !shared;
     allocation->next = trial->allocations;
     trial->allocations = allocation;
 
@@ -143,9 +156,19 @@ void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge)
     return allocation->data;
 }
 
+void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge)
+{
+    return allocate(trial, bytes, huge, trial->processes);
+}
+
 void *trial_alloc(struct trial *trial, size_t bytes)
 {
-    return trial_alloc_pages(trial, bytes, 0);
+    return allocate(trial, bytes, 0, trial->processes);
+}
+
+void *trial_alloc_shared(struct trial *trial, size_t bytes)
+{
+    return allocate(trial, bytes, 0, 1);
 }
 
 const char *allocations_fault(const struct trial *trial)
@@ -169,7 +192,7 @@ void allocations_free(struct trial *trial, int keep_large)
         struct allocation *a = trial->allocations;
 
         trial->allocations = a->next;
-        if (keep_large && a->huge && a->mapping_bytes >= KEPT_BYTES)
+        if (keep_large && a->keepable && a->mapping_bytes >= KEPT_BYTES)
             keep(a);
         else
             munmap(a->mapping, a->mapping_bytes);

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "peer.h"
 #include "session.h"
 #include "window_mean.h"
 
@@ -85,8 +87,10 @@ static uint64_t team_window(struct session *session, struct worker *worker, uint
     if (worker->index == 0)
         __atomic_store_n(&session->team.leader_end, 0,
                          __ATOMIC_RELAXED); /* passed on by the meetings before the start */
+    peer_endable(&session->trial, 1);
     team_start(worker);
     *window = timed(session->trial.run, worker, operations);
+    peer_endable(&session->trial, 0);
     if (worker->index == 0)
         /* Relaxed, pairs with leader_has_ended(): it carries nothing but itself. */
         __atomic_store_n(&session->team.leader_end, 1, __ATOMIC_RELAXED);
@@ -191,6 +195,19 @@ static void loop_batches(struct session *session, struct worker *worker)
     }
 }
 
+/* Each member writes its own samples: processes can do so only in memory that they share. 0 or -ENOMEM. */
+static int share_samples(struct session *session)
+{
+    struct trial *trial = &session->trial;
+    void *state = trial->state;
+
+    if (!trial->processes || !trial->kernel->run)
+        return 0;
+    session->samples = trial_alloc_shared(trial, trial->batches * trial->measured * sizeof *session->samples);
+    trial->state = state; /* not what came first here, where setup needed nothing */
+    return session->samples ? 0 : -ENOMEM;
+}
+
 static void prepare(struct session *session, struct worker *worker)
 {
     struct trial *trial = &session->trial;
@@ -203,6 +220,8 @@ static void prepare(struct session *session, struct worker *worker)
         status = trial->kernel->setup(trial);
     if (status)
         fail_from(session, status, "setup");
+    else if (share_samples(session))
+        team_fail(&session->team, -ENOMEM, "no memory for the samples of %u processes", trial->team_size);
     else if (trial->kernel->run && !trial->run)
         trial->run = trial->kernel->run;
 }
@@ -229,8 +248,11 @@ static void finish(struct session *session, const struct worker *worker)
 
 static void work_once(struct session *session, struct worker *worker)
 {
-    const int status = session->trial.kernel->work(worker);
+    int status;
 
+    peer_endable(&session->trial, 1);
+    status = session->trial.kernel->work(worker);
+    peer_endable(&session->trial, 0);
     if (status)
         fail_from(session, status, "counting");
 }
@@ -254,33 +276,62 @@ static void measure(struct session *session, struct worker *worker)
     schedule_end(worker, &found);
 }
 
-static void body(struct worker *worker, void *context)
+/* Between setup and check, each member's part in the measurement: a thread's, or a process's. */
+static void take_part(struct worker *worker, void *context)
+{
+    struct session *session = context;
+    const double before = raw_round_trip(session, worker);
+    double after;
+
+    measure(session, worker);
+    after = raw_round_trip(session, worker);
+    if (worker->index == 0) {
+        session->raw_before_ticks = before;
+        session->raw_after_ticks = after;
+    }
+    if (all_well(session) && worker->index == 0)
+        finish(session, worker);
+}
+
+/* What setup opened is closed in any case, also where worker 0 is ended in the middle. */
+static void put_away(void *context)
 {
     struct session *session = context;
     struct trial *trial = &session->trial;
 
-    if (worker->index == 0) {
-        if (trial->kernel->flags & KERNEL_MISSES)
-            trial->miss_counter = branch_misses_open();
-        prepare(session, worker);
-    }
-    if (all_well(session)) {
-        const double before = raw_round_trip(session, worker);
-        double after;
-
-        measure(session, worker);
-        after = raw_round_trip(session, worker);
-        if (worker->index == 0) {
-            session->raw_before_ticks = before;
-            session->raw_after_ticks = after;
-        }
-        if (all_well(session) && worker->index == 0)
-            finish(session, worker);
-    }
-    if (worker->index == 0 && trial->kernel->teardown)
+    if (trial->kernel->teardown)
         trial->kernel->teardown(trial);
-    if (worker->index == 0 && trial->miss_counter)
+    if (trial->miss_counter)
         close(trial->miss_counter);
+}
+
+static void lead(struct session *session, struct worker *worker)
+{
+    struct trial *trial = &session->trial;
+
+    pthread_cleanup_push(put_away, session);
+    if (trial->kernel->flags & KERNEL_MISSES)
+        trial->miss_counter = branch_misses_open();
+    prepare(session, worker);
+    if (all_well(session)) {
+        peers_await(&session->team);
+        take_part(worker, session);
+    }
+    pthread_cleanup_pop(1);
+}
+
+static void body(struct worker *worker, void *context)
+{
+    struct session *session = context;
+
+    if (worker->index == 0)
+        lead(session, worker);
+    else if (all_well(session)) {
+        if (session->trial.processes)
+            peer_run(worker, take_part, session);
+        else
+            take_part(worker, session);
+    }
 }
 
 static double mean_of_two(double a, double b)
@@ -291,6 +342,7 @@ static double mean_of_two(double a, double b)
 static void conclude(struct session *session)
 {
     struct outcome *outcome = session->outcome;
+    struct sample *samples = session->callers_samples;
     const double add_hz = mean_of_two(session->before.add_hz, session->after.add_hz);
 
     outcome->core_hz_before = core_hz(&session->before);
@@ -301,9 +353,11 @@ static void conclude(struct session *session)
     memcpy(outcome->metric, session->trial.metric, sizeof outcome->metric);
     outcome->raw_before_ticks = session->raw_before_ticks;
     outcome->raw_after_ticks = session->raw_after_ticks;
+    if (session->samples != samples)
+        memcpy(samples, session->samples, (size_t)outcome->samples * sizeof *samples);
     if (hand_over_drifted(session->raw_before_ticks, session->raw_after_ticks))
         for (int64_t i = 0; i < outcome->samples; i++)
-            session->samples[i].flags |= FLAG_HAND_OVER_DRIFT;
+            samples[i].flags |= FLAG_HAND_OVER_DRIFT;
 }
 
 /* 0, or -errno with the reason why this case cannot be measured. */
@@ -347,6 +401,7 @@ static int run_session(struct session *session)
 {
     struct trial *trial = &session->trial;
     const struct kernel *kernel = trial->kernel;
+    struct sigaction sigchld;
     int status;
 
 #if defined(__GLIBC__)
@@ -361,15 +416,14 @@ static int run_session(struct session *session)
         trial->batches = OVERSUBSCRIBED_BATCHES;
     trial->tick_hz = session->outcome->tick_hz = process_clock()->tick_hz;
     trial->quantum_ticks = process_clock()->quantum_ticks;
-    session->windows = calloc(trial->team_size, sizeof *session->windows);
-    if (!session->windows) {
-        snprintf(session->outcome->reason, REASON_BYTES, "no memory for the windows of %u threads", trial->team_size);
-        return -ENOMEM;
-    }
+    children_begin(&sigchld);
     session->began_ticks = tick_now();
     status = team_run(&session->team, body, session);
+    children_end(&sigchld);
     if (status == 0)
         conclude(session);
+    else
+        memcpy(session->outcome->reason, session->reason, REASON_BYTES);
     return status;
 }
 
@@ -381,9 +435,9 @@ static void tidy_up(struct session *session, int status)
     if (status)
         outcome->samples = outcome->buckets = outcome->events = 0;
     allocations_free(&session->trial, session->settings.keep_memory != 0);
-    free(session->windows);
     schedules_free(&session->team);
     free(session->events);
+    free(session->scratch);
     free(session->sides[0]);
     free(session->sides[1]);
 }
@@ -393,8 +447,21 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
                   struct bucket *buckets, uint64_t bucket_capacity, struct outcome *outcome)
 {
     const uint64_t began_ns = now_ns();
-    struct session session = {
-        .team = {.size = team_size, .reason = outcome->reason, .trial = &session.trial},
+    const size_t session_bytes = sizeof(struct session) + team_size * sizeof(struct window);
+    struct session *session = shared_memory(session_bytes);
+
+    memset(outcome, 0, sizeof *outcome);
+    outcome->tick_hz = outcome->core_hz = outcome->core_hz_before = outcome->core_hz_after = outcome->chain_ratio = NAN;
+    outcome->raw_before_ticks = outcome->raw_after_ticks = NAN;
+    outcome->operation_ticks = outcome->control_ticks = NAN;
+    for (unsigned i = 0; i < MAX_METRICS; i++)
+        outcome->metric[i] = NAN;
+    if (!session) {
+        snprintf(outcome->reason, REASON_BYTES, "no memory for a team of %u", team_size);
+        return outcome->status = -ENOMEM;
+    }
+    *session = (struct session){
+        .team = {.size = team_size, .reason = session->reason, .trial = &session->trial},
         .trial = {.kernel = kernel,
                   .team_size = team_size,
                   .cpus = cpus,
@@ -402,26 +469,22 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
                   .granule = 1,
                   .misses_per_operation = NAN,
                   .measured = team_size,
-                  .team = &session.team},
+                  .team = &session->team},
         .settings = *settings,
         .samples = samples,
+        .callers_samples = samples,
         .buckets = buckets,
         .bucket_capacity = bucket_capacity,
         .outcome = outcome,
     };
-
-    memset(outcome, 0, sizeof *outcome);
-    outcome->tick_hz = outcome->core_hz = outcome->core_hz_before = outcome->core_hz_after = outcome->chain_ratio = NAN;
-    outcome->raw_before_ticks = outcome->raw_after_ticks = NAN;
-    outcome->operation_ticks = outcome->control_ticks = NAN;
-    for (unsigned i = 0; i < MAX_METRICS; i++)
-        session.trial.metric[i] = outcome->metric[i] = NAN;
-    memcpy(session.trial.value, values, sizeof session.trial.value);
-    outcome->status = check_arguments(&session, sample_capacity);
-    if (outcome->status)
-        return outcome->status;
-    outcome->status = run_session(&session);
-    tidy_up(&session, outcome->status);
-    outcome->elapsed_ns = (int64_t)(now_ns() - began_ns);
+    memcpy(session->trial.metric, outcome->metric, sizeof outcome->metric);
+    memcpy(session->trial.value, values, sizeof session->trial.value);
+    outcome->status = check_arguments(session, sample_capacity);
+    if (outcome->status == 0) {
+        outcome->status = run_session(session);
+        tidy_up(session, outcome->status);
+        outcome->elapsed_ns = (int64_t)(now_ns() - began_ns);
+    }
+    munmap(session, session_bytes);
     return outcome->status;
 }

@@ -15,23 +15,27 @@ struct window {
     uint64_t begin, end;
 };
 
+/* In shared memory, so that members of the team may be processes. */
 struct session {
     struct team team;
     struct trial trial;
     struct settings settings;
-    struct sample *samples;
+    struct sample *samples; /* the caller's, or where processes fill them in, a copy that they share */
+    struct sample *callers_samples;
     struct bucket *buckets;
     uint64_t bucket_capacity;
     struct outcome *outcome;
-    struct window *windows; /* one per worker, of the batch under way */
     int64_t *events;
+    double *scratch;  /* one batch of them, for its median */
     double *sides[2]; /* with a control: the operation and the control of each event, in ticks */
     uint64_t event_count;
     uint64_t operations;
     uint64_t began_ticks;
     struct chains before, after;
     double raw_before_ticks, raw_after_ticks;
+    char reason[REASON_BYTES];               /* of the first failure, whichever process it was in */
     _Alignas(128) _Atomic uint64_t raw_line; /* alone on its pair of lines */
+    _Alignas(128) struct window windows[];   /* one per worker, of the batch under way */
 };
 
 /* session.c */

@@ -1,5 +1,6 @@
 /*
- * Threads of a trial: POSIX threads, each pinned to its own CPU inside the mask that the process inherited, meeting at
+ * Threads of a trial: POSIX threads, each pinned to its own CPU inside the mask that the process inherited (some of which may have a
+ * process work in their place: peer.c), meeting at
  * barriers and leaving together at an agreed tick.
  */
 #define _GNU_SOURCE
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine.h"
+#include "peer.h"
 
 /* Spins before a waiting thread yields: about the time of a slow meeting between CPUs. With more threads than CPUs the yield is
    what lets the others come. */
@@ -68,10 +69,15 @@ int team_meet(struct team *team)
     }
     /* C: acquire, pairs with B. */
     while (atomic_load_explicit(&team->generation, memory_order_acquire) == generation) {
-        if (++spins < team->spins_before_yield)
+        if (++spins < team->spins_before_yield) {
             cpu_relax();
+            continue;
+        }
+        /* Acquire, pairs with end_team() in peer.c. */
+        if (atomic_load_explicit(&team->broken, memory_order_acquire))
+            peer_leave();
         /* Relaxed: set in setup, before any thread has another policy. Whoever sees it late has only yielded a little longer. */
-        else if (atomic_load_explicit(&team->naps, memory_order_relaxed))
+        if (atomic_load_explicit(&team->naps, memory_order_relaxed))
             nap();
         else
             sched_yield();
@@ -116,6 +122,11 @@ static void *member_main(void *argument)
     struct team *team = member->team;
     const int error = pin_thread(member->worker.cpu);
 
+    if (member->worker.index == 0) {
+        team->leader = pthread_self();
+        /* Ended only where peer_endable() allows it. */
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    }
     if (error)
         team_fail(team, error, "cannot run on CPU %d (%s): it went offline or left this process's CPU set",
                   member->worker.cpu, strerror(-error));
@@ -183,8 +194,9 @@ int team_run(struct team *team, void (*body)(struct worker *worker, void *contex
             atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel);
         team_meet(team);
     }
-    for (unsigned i = 0; i < created; i++)
-        pthread_join(members[i].thread, NULL);
+    /* Worker 0 last: whoever has made a process may still have to end that thread. */
+    while (created--)
+        pthread_join(members[created].thread, NULL);
     free(members);
     return atomic_load_explicit(&team->status, memory_order_relaxed); /* joined: any order will do */
 }

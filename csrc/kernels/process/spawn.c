@@ -18,7 +18,6 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
 enum { HOW, TOUCHED };
 enum { FORK, VFORK, THREAD };
@@ -106,11 +105,8 @@ static int one_child(int how, struct desk *desk, int status, int *ended_with, ui
     *returned = tick_end();
     if (child < 0)
         return -errno;
-    while (waitpid(child, &error, 0) < 0)
-        if (errno != EINTR)
-            return -errno;
-    *ended_with = WIFEXITED(error) ? WEXITSTATUS(error) : -1;
-    return 0;
+    *ended_with = wait_for_child(child);
+    return *ended_with < 0 ? *ended_with : 0;
 }
 
 /* How long the child took, in ticks; -errno. */
@@ -155,9 +151,9 @@ static int setup(struct trial *trial)
     children = trial_alloc(trial, sizeof *children);
     if (!children || (touched && !trial_alloc_pages(trial, (size_t)touched, 0)))
         return -ENOMEM;
-    children->desk = mmap(NULL, sizeof *children->desk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (children->desk == MAP_FAILED)
-        return -errno;
+    children->desk = trial_alloc_shared(trial, sizeof *children->desk);
+    if (!children->desk)
+        return -ENOMEM;
     first = child_ticks(trial);
     children->waited = children->kept = 0;
     return first < 0 ? (int)first : 0;
@@ -185,14 +181,6 @@ static int check(struct trial *trial)
     trial->metric[RETURNED] = median_of(children->returned_ticks, children->kept) / trial->tick_hz * 1e9;
     trial->metric[RESIDENT] = resident_bytes() / (1 << 20);
     return 0;
-}
-
-static void teardown(struct trial *trial)
-{
-    struct children *children = trial->state;
-
-    if (children && children->desk && children->desk != MAP_FAILED)
-        munmap(children->desk, sizeof *children->desk);
 }
 
 /* Seen 0.1 ms a fork, and 20 us more for each MiB; touching 0.3 ms/MiB. */
@@ -225,5 +213,4 @@ KERNEL(spawn,
     .events_per_batch = 1,
     .batches          = CHILDREN_A_ROUND,
     .check            = check,
-    .teardown         = teardown,
     .cost_ns          = cost_ns);
