@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from fencepost.bench.case import SIDES, TWIN_SUFFIX, Case, Unmeasurable, case_id
 from fencepost.bench.catalog import KernelInfo, missing_needs
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.placement import Placement, Shortage
-from fencepost.bench.plan import SIDES, TWIN_SUFFIX, Case, Placer, Plan, Profile, Unmeasurable, case_id, make_case
+from fencepost.bench.plan import Placer, Plan, Profile, make_case
 
 NEW_SUFFIX = "~new"
 """Of the case id of the new side, where both sides have a kernel of the same name and parameters."""

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fencepost.bench.case import TWIN_SUFFIX, Case, Unmeasurable, case_from_json, case_id
 from fencepost.bench.catalog import Catalog, KernelInfo, Parameter, missing_needs
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.placement import PlaceKind, Placement, Placements, Shortage, place
 from fencepost.bench.topology import Topology
 
-TWIN_SUFFIX = "~twin"
-SIDES = ("old", "new")
 ORDERS = (("old", "new", "new", "old"), ("new", "old", "old", "new"))
 """In which order the sides of a row are visited in a round; which of the two is drawn by the seed. Either way a drift
 that is linear in time adds as much to one side as to the other."""
@@ -88,81 +87,6 @@ def placer_on(topology: Topology, allowed: Iterable[int]) -> Placer:
         )
 
     return place_kernel
-
-
-@dataclass(frozen=True)
-class Case:
-    """A kernel with parameter values on given CPUs."""
-
-    case: str
-    kernel: str
-    parameters: Mapping[str, str | int]
-    values: tuple[int, ...]
-    cpus: tuple[int, ...]
-    relation: str | None
-    unit: str
-    summary: str
-    kind: str
-    once: bool
-    twin_of: str | None
-    metrics: tuple[Mapping[str, str], ...]
-    expected_ns: int
-    object: str = ""
-    """Label of the object that holds the kernel; "" for the suite."""
-    row: str | None = None
-    """Name of the comparison that this case is one side of; None in an ordinary run."""
-    side: str | None = None
-    """Which side of it: one of `SIDES`."""
-    paired: bool = False
-    """Whether its figure is a difference: the operation less its control."""
-    counts: tuple[Mapping[str, str], ...] = ()
-    """Whole numbers that it finds, each with what it must be: name, unit and summary."""
-
-    def as_json(self) -> dict[str, Any]:
-        """As run.json holds it."""
-        sides = {} if self.row is None else {"row": self.row, "side": self.side}
-        return {
-            "case": self.case,
-            "kernel": self.kernel,
-            "parameters": dict(self.parameters),
-            "values": list(self.values),
-            "cpus": list(self.cpus),
-            "relation": self.relation,
-            "unit": self.unit,
-            "summary": self.summary,
-            "kind": self.kind,
-            "once": self.once,
-            "twin_of": self.twin_of,
-            "metrics": [dict(metric) for metric in self.metrics],
-            "expected_ns": self.expected_ns,
-            # Left out where they say nothing, so that the plans of older runs keep their digest.
-            **({"paired": True} if self.paired else {}),
-            **({"counts": [dict(count) for count in self.counts]} if self.counts else {}),
-            **({"object": self.object} if self.object else {}),
-            **sides,
-        }
-
-
-@dataclass(frozen=True)
-class Unmeasurable:
-    """A case that cannot be measured here, and why."""
-
-    case: str
-    kernel: str
-    parameters: Mapping[str, str | int]
-    unit: str
-    reason: str
-
-    def as_json(self) -> dict[str, Any]:
-        """As run.json holds it."""
-        return {
-            "case": self.case,
-            "kernel": self.kernel,
-            "parameters": dict(self.parameters),
-            "cpus": [],
-            "unit": self.unit,
-            "reason": self.reason,
-        }
 
 
 @dataclass(frozen=True)
@@ -257,45 +181,13 @@ def plan_from_json(document: Mapping[str, Any]) -> Plan:
         warmup_batches=document.get("warmup_batches", 0),
         batch_ns=document["batch_ns"],
         cpus=tuple(document["cpus"]),
-        cases=tuple(
-            Case(
-                case=case["case"],
-                kernel=case["kernel"],
-                parameters=case["parameters"],
-                values=tuple(case["values"]),
-                cpus=tuple(case["cpus"]),
-                relation=case.get("relation"),
-                unit=case["unit"],
-                summary=case.get("summary", ""),
-                kind=case["kind"],
-                once=case["once"],
-                twin_of=case["twin_of"],
-                metrics=tuple(case.get("metrics", ())),
-                expected_ns=int(case.get("expected_ns", 0)),
-                object=case.get("object", ""),
-                row=case.get("row"),
-                side=case.get("side"),
-                paired=case.get("paired", False),
-                counts=tuple(case.get("counts", ())),
-            )
-            for case in document["cases"]
-        ),
+        cases=tuple(case_from_json(case) for case in document["cases"]),
         unmeasurable=tuple(
             Unmeasurable(item["case"], item["kernel"], item["parameters"], item["unit"], item["reason"])
             for item in document["unmeasurable"]
         ),
         notes=tuple(document.get("notes", ())),
     )
-
-
-def case_id(kernel: str, parameters: Mapping[str, str | int], cpus: Sequence[int]) -> str:
-    """The id of a case: ``clock/delta[read=rdtscp]@cpu1``; without ``@`` where there are no CPUs."""
-    brackets = "[" + ",".join(f"{name}={value}" for name, value in parameters.items()) + "]" if parameters else ""
-    # A CPU with several threads is named once, with their number: cpu1x2.
-    threads = Counter(cpus)
-    names = [f"cpu{cpu}" if count == 1 else f"cpu{cpu}x{count}" for cpu, count in threads.items()]
-    where = "@" + ",".join(names) if cpus else ""
-    return f"{kernel}{brackets}{where}"
 
 
 @dataclass(frozen=True)
@@ -373,51 +265,27 @@ def make_plan(
         when none of what was asked for can be measured here.
     """
     patterns = patterns or profile.kernels
-    selected = catalog.select(patterns)
-    # What disturbs others is not measured because of a wildcard.
-    left_out = [kernel for kernel in selected if kernel.opt_in and kernel.name not in patterns]
-    chosen = [kernel for kernel in selected if kernel not in left_out]
-    by_name = [f"{kernel.name} is left out: it is measured only when its full name is given" for kernel in left_out]
-    if not chosen:
-        raise UsageError("; ".join(by_name))
+    chosen, notes = _chosen(catalog, patterns)
     values_of = _resolve(catalog, chosen, overrides, profile.sweeps or profile.name)
-    settings = engine.ffi.new(
-        "struct settings *",
-        {"batches": profile.batches, "warmup_batches": profile.warmup_batches, "batch_ns": profile.batch_ns},
-    )
+    amount = {"batches": profile.batches, "warmup_batches": profile.warmup_batches, "batch_ns": profile.batch_ns}
+    settings = engine.ffi.new("struct settings *", amount)
     cases: list[Case] = []
     unmeasurable: list[Unmeasurable] = []
-    notes = by_name
     for kernel in chosen:
         combinations = list(itertools.product(*values_of[kernel.name]))
         lacking = missing_needs(engine, kernel.needs)
         placed = placer(kernel)
         if lacking or isinstance(placed, Shortage):
             reason = f"needs {' and '.join(lacking)}" if lacking else str(placed)
-            for values in combinations:
-                shown = _shown(kernel, values)
-                nowhere = case_id(kernel.name, _words(kernel, values), ())
-                unmeasurable.append(Unmeasurable(nowhere, kernel.name, shown, kernel.unit, reason))
+            unmeasurable += _nowhere(kernel, combinations, reason)
             continue
         if placed.sentence:
             notes.append(f"{kernel.name}: {placed.sentence}")
-        placements = [placement for placement in placed if placement.threads_per_cpu <= profile.most_threads_per_cpu]
-        initial = tuple(parameter.initial for parameter in kernel.parameters)
-        few = _few_pairs(placements) if kernel.place == "pairs" and initial in combinations else placements
-        if len(few) < len(placements) and len(combinations) > 1:
-            notes.append(
-                f"{kernel.name}: {len(placements)} pairs at its default parameters, {len(few)} at the others "
-                f"({PAIRS_A_RELATION} of each relation)"
-            )
         own = [
             make_case(engine, kernel, values, placement, settings)
-            for values in combinations
-            for placement in (placements if values == initial else few)
+            for values, placement in _places(kernel, combinations, placed, profile, notes)
         ]
-        cases.extend(own)
-        if kernel.twin and own:
-            original = next((case for case in own if case.values == initial), own[0])
-            cases.append(replace(original, case=original.case + TWIN_SUFFIX, twin_of=original.case))
+        cases += [*own, *_twin(kernel, own)]
     if not cases:
         reasons = "; ".join(dict.fromkeys(f"{item.kernel} {item.reason}" for item in unmeasurable))
         raise MeasureError(f"nothing of this can be measured here: {reasons}")
@@ -425,14 +293,63 @@ def make_plan(
         profile=profile.name,
         seed=seed,
         rounds=profile.rounds if rounds is None else rounds,
-        batches=profile.batches,
-        warmup_batches=profile.warmup_batches,
-        batch_ns=profile.batch_ns,
+        **amount,
         cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
         cases=tuple(cases),
         unmeasurable=tuple(unmeasurable),
         notes=tuple(notes),
     )
+
+
+def _chosen(catalog: Catalog, patterns: Sequence[str]) -> tuple[list[KernelInfo], list[str]]:
+    """The kernels that patterns name, and notes on those that a wildcard does not reach: they disturb others."""
+    selected = catalog.select(patterns)
+    left_out = [kernel for kernel in selected if kernel.opt_in and kernel.name not in patterns]
+    notes = [f"{kernel.name} is left out: it is measured only when its full name is given" for kernel in left_out]
+    if len(left_out) == len(selected):
+        raise UsageError("; ".join(notes))
+    return [kernel for kernel in selected if kernel not in left_out], notes
+
+
+def _nowhere(kernel: KernelInfo, combinations: Sequence[tuple[int, ...]], reason: str) -> list[Unmeasurable]:
+    """The cases of a kernel that cannot be measured here."""
+    return [
+        Unmeasurable(
+            case_id(kernel.name, _words(kernel, values), ()), kernel.name, _shown(kernel, values), kernel.unit, reason
+        )
+        for values in combinations
+    ]
+
+
+def _places(
+    kernel: KernelInfo,
+    combinations: Sequence[tuple[int, ...]],
+    placed: Placements,
+    profile: Profile,
+    notes: list[str],
+) -> list[tuple[tuple[int, ...], Placement]]:
+    """Where each combination of values runs; what is left out is added to `notes`."""
+    placements = [placement for placement in placed if placement.threads_per_cpu <= profile.most_threads_per_cpu]
+    initial = _initial(kernel)
+    few = _few_pairs(placements) if kernel.place == "pairs" and initial in combinations else placements
+    if len(few) < len(placements) and len(combinations) > 1:
+        notes.append(
+            f"{kernel.name}: {len(placements)} pairs at its default parameters, {len(few)} at the others "
+            f"({PAIRS_A_RELATION} of each relation)"
+        )
+    return [(values, placement) for values in combinations for placement in (placements if values == initial else few)]
+
+
+def _initial(kernel: KernelInfo) -> tuple[int, ...]:
+    return tuple(parameter.initial for parameter in kernel.parameters)
+
+
+def _twin(kernel: KernelInfo, own: Sequence[Case]) -> list[Case]:
+    """The second measurement of one of a kernel's cases, under another name; none where the kernel asks for none."""
+    if not kernel.twin or not own:
+        return []
+    original = next((case for case in own if case.values == _initial(kernel)), own[0])
+    return [replace(original, case=original.case + TWIN_SUFFIX, twin_of=original.case)]
 
 
 def _resolve(

@@ -25,11 +25,11 @@ from types import FrameType
 from typing import IO, Any
 
 from fencepost.bench import schema
+from fencepost.bench.case import Case
 from fencepost.bench.engine import Engine, backend_path
 from fencepost.bench.errors import MeasureError, RunInterruptedError
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
-from fencepost.bench.plan import Case
 from fencepost.bench.progress import Progress
 from fencepost.bench.runfolder import CaseRows, RunFolder
 

@@ -15,6 +15,7 @@ from runs.measure import TINY, any_cpu, tiny_plan
 
 from fencepost.bench import catalog, schema
 from fencepost.bench import plan as plans
+from fencepost.bench.case import case_id
 from fencepost.bench.engine import load
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.placement import Placement
@@ -40,10 +41,10 @@ def test_ids_name_parameters_in_order_and_cpus() -> None:
 
 
 def test_case_ids_of_the_contract() -> None:
-    assert plans.case_id("clock/delta", {"read": "rdtscp"}, (1,)) == "clock/delta[read=rdtscp]@cpu1"
-    assert plans.case_id("line/pingpong", {}, (0, 1)) == "line/pingpong@cpu0,cpu1"
-    assert plans.case_id("line/contended", {}, (1, 0, 1, 0)) == "line/contended@cpu1x2,cpu0x2"
-    assert plans.case_id("a/b", {"x": 1, "y": "z"}, ()) == "a/b[x=1,y=z]"
+    assert case_id("clock/delta", {"read": "rdtscp"}, (1,)) == "clock/delta[read=rdtscp]@cpu1"
+    assert case_id("line/pingpong", {}, (0, 1)) == "line/pingpong@cpu0,cpu1"
+    assert case_id("line/contended", {}, (1, 0, 1, 0)) == "line/contended@cpu1x2,cpu0x2"
+    assert case_id("a/b", {"x": 1, "y": "z"}, ()) == "a/b[x=1,y=z]"
 
 
 def test_the_profile_decides_the_sweep() -> None:

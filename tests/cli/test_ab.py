@@ -25,6 +25,7 @@ from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.bench import plan as plans
 from fencepost.bench import revisions, schema
 from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
+from fencepost.bench.case import SIDES, TWIN_SUFFIX
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.errors import UsageError
 from fencepost.bench.runfolder import read_round_record
@@ -93,7 +94,7 @@ def test_a_round_visits_both_sides_in_turn() -> None:
             assert tuple(case.side for case in four) in plans.ORDERS
             starts[four[0].side] += 1
     for four_sides in plans.ORDERS:  # a drift that is linear in time adds as much to one side as to the other
-        assert len({sum(i for i, side in enumerate(four_sides) if side == one) for one in plans.SIDES}) == 1
+        assert len({sum(i for i, side in enumerate(four_sides) if side == one) for one in SIDES}) == 1
     assert min(starts.values()) > 40  # of 160: neither side is always the first
     assert len({tuple(case.case for case in plan.order(number)) for number in range(1, 9)}) > 4
 
@@ -102,7 +103,7 @@ def test_a_plan_with_sides_survives_its_file() -> None:
     plan = small_plan()
     assert plans.plan_from_json(json.loads(json.dumps(plan.as_json()))) == plan
     assert len({case.case for case in plan.cases}) == len(plan.cases)
-    twins = [case for case in plan.cases if case.row is not None and case.row.endswith(plans.TWIN_SUFFIX)]
+    twins = [case for case in plan.cases if case.row is not None and case.row.endswith(TWIN_SUFFIX)]
     assert [case.side for case in twins] == ["old", "new"]
     assert len({case.values for case in twins}) == 1
 

@@ -23,6 +23,7 @@ import pytest
 
 from fencepost.bench import plan as plans
 from fencepost.bench import schema
+from fencepost.bench.case import Case
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.placement import Placement, Placements, Shortage
@@ -186,7 +187,7 @@ def impatient(patch: pytest.MonkeyPatch, kernel: str) -> None:
     a machine that is away for a second is no reason to leave one out.
     """
 
-    def limit_s(_self: Runner, cases: Mapping[str, plans.Case], under_way: str | None) -> float:
+    def limit_s(_self: Runner, cases: Mapping[str, Case], under_way: str | None) -> float:
         case = cases.get(under_way or "")
         return 0.5 if case is not None and case.kernel == kernel else PATIENCE_S
 
