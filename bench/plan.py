@@ -269,6 +269,32 @@ def make_plan(
     values_of = _resolve(catalog, chosen, overrides, profile.sweeps or profile.name)
     amount = {"batches": profile.batches, "warmup_batches": profile.warmup_batches, "batch_ns": profile.batch_ns}
     settings = engine.ffi.new("struct settings *", amount)
+    cases, unmeasurable = _cases_of(engine, settings, profile, placer, chosen, values_of, notes)
+    if not cases:
+        reasons = "; ".join(dict.fromkeys(f"{item.kernel} {item.reason}" for item in unmeasurable))
+        raise MeasureError(f"nothing of this can be measured here: {reasons}")
+    return Plan(
+        profile=profile.name,
+        seed=seed,
+        rounds=profile.rounds if rounds is None else rounds,
+        **amount,
+        cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
+        cases=tuple(cases),
+        unmeasurable=tuple(unmeasurable),
+        notes=tuple(notes),
+    )
+
+
+def _cases_of(
+    engine: Engine,
+    settings: Any,
+    profile: Profile,
+    placer: Placer,
+    chosen: Sequence[KernelInfo],
+    values_of: Mapping[str, Sequence[Sequence[int]]],
+    notes: list[str],
+) -> tuple[list[Case], list[Unmeasurable]]:
+    """What can be measured of these kernels, and what cannot; what is left out is added to `notes`."""
     cases: list[Case] = []
     unmeasurable: list[Unmeasurable] = []
     for kernel in chosen:
@@ -286,19 +312,7 @@ def make_plan(
             for values, placement in _places(kernel, combinations, placed, profile, notes)
         ]
         cases += [*own, *_twin(kernel, own)]
-    if not cases:
-        reasons = "; ".join(dict.fromkeys(f"{item.kernel} {item.reason}" for item in unmeasurable))
-        raise MeasureError(f"nothing of this can be measured here: {reasons}")
-    return Plan(
-        profile=profile.name,
-        seed=seed,
-        rounds=profile.rounds if rounds is None else rounds,
-        **amount,
-        cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
-        cases=tuple(cases),
-        unmeasurable=tuple(unmeasurable),
-        notes=tuple(notes),
-    )
+    return cases, unmeasurable
 
 
 def _chosen(catalog: Catalog, patterns: Sequence[str]) -> tuple[list[KernelInfo], list[str]]:

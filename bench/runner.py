@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from fencepost.bench.errors import MeasureError, RunInterruptedError
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.progress import Progress
+from fencepost.bench.record import counts_of, engine_metrics_of, failed, mean_of
 from fencepost.bench.runfolder import CaseRows, RunFolder
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
@@ -349,11 +350,11 @@ class Runner:
             if case.case not in visits_of:
                 continue
             if case.case in excluded:
-                cases[case.case] = _failed(excluded[case.case])
+                cases[case.case] = failed(excluded[case.case])
                 continue
             visits = attempt.cases.get(case.case, [])
             if len(visits) != visits_of[case.case]:
-                cases[case.case] = _failed("the worker did not report it")
+                cases[case.case] = failed("the worker did not report it")
                 continue
             cases[case.case], left = self._visited(case, visits)
             rows += left
@@ -395,21 +396,21 @@ class Runner:
             figures = {key: spoken[0].get(key) for key in ENGINE_FIGURES}
             metrics = spoken[0].get("metrics") or []
         else:
-            figures = {key: _mean([record.get(key) for record in spoken]) for key in ENGINE_FIGURES}
-            metrics = [_mean(each) for each in zip(*(record.get("metrics") or [] for record in spoken), strict=False)]
+            figures = {key: mean_of([record.get(key) for record in spoken]) for key in ENGINE_FIGURES}
+            metrics = [mean_of(each) for each in zip(*(record.get("metrics") or [] for record in spoken), strict=False)]
         entry = {
             "status": spoken[0]["status"],
             "failure": spoken[0].get("failure"),
             "reason": spoken[0]["reason"],
             **figures,
             "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)}
-            | _engine_metrics(spoken),
+            | engine_metrics_of(spoken),
             "elapsed_ns": sum(record.get("elapsed_ns", 0) for record in spoken),
             "events": sum(record.get("events", 0) for record in spoken),
             "histogram": histogram,
         }
         if case.counts:
-            entry["counts"] = _counts(case, spoken)
+            entry["counts"] = counts_of(case, spoken)
         if len(visits) > 1 and bad is None:
             entry["visits"] = [len(row.samples) for row in rows]
         return entry, rows
@@ -478,30 +479,6 @@ class Runner:
 
     def _remember(self, number: int, _frame: FrameType | None) -> None:
         self._signal = number
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the visits that have a value; a single one stays as it is."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) > 1 else known[0] if known else None
-
-
-def _engine_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """What the engine itself says of some cases (`worker.ENGINE_METRICS`): the mean over the visits."""
-    each = [record.get("engine_metrics", {}) for record in records]
-    return {name: _mean([item.get(name) for item in each]) for item in each[:1] for name in item}
-
-
-def _counts(case: Case, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """What the first visit counted, by name; a count that it did not come to is left out."""
-    taken = zip(case.counts, records[0].get("counts") or [], strict=False)
-    return {count["name"]: {"found": pair[0], "expected": pair[1]} for count, pair in taken if pair is not None}
-
-
-def _failed(reason: str) -> dict[str, Any]:
-    empty = dict.fromkeys(ENGINE_FIGURES)
-    nothing = {"metrics": {}, "elapsed_ns": 0, "events": 0, "histogram": None}
-    return {"status": "failed", "failure": "worker", "reason": reason, **empty, **nothing}
 
 
 def _list(cpus: Iterable[int]) -> str:

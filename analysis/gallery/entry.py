@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.exchange.table import CSV_COLUMNS, csv_row
+from fencepost.analysis.gallery.matrix import one_way_times
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
@@ -409,7 +410,7 @@ def read_entry(folder: Path) -> Entry:
         )
     noise = published.get("noise_reach_pct")
     headlines, rows = read_summary(folder / SUMMARY)
-    matrix, cpus = _matrix(rows)
+    matrix, cpus = one_way_times(rows)
     return Entry(
         name=folder.name,
         title=one_line(machine["cpu_model"], 80),
@@ -477,29 +478,3 @@ def _by_kind(rows: Iterable[Mapping[str, str]]) -> dict[str, Interval]:
         name: found[0] if len(found) == 1 else UNKNOWN._replace(value=statistics.median(item.value for item in found))
         for name, found in groups.items()
     }
-
-
-def _matrix(rows: Iterable[Mapping[str, str]]) -> tuple[npt.NDArray[np.float64] | None, list[int]]:
-    pairs: dict[tuple[int, int], float] = {}
-    for line in rows:
-        if line["kernel"] != "line/pingpong" or not line["ns"]:
-            continue
-        try:
-            parameters = json.loads(line["parameters"])
-            numbers = [int(word) for word in line["cpus"].split()]
-            round_trip = float(line["ns"])
-        except ValueError:
-            raise RunFolderError(
-                f"{line['path']}: line {line['line']}: field parameters, cpus or ns is damaged"
-            ) from None
-        fits = isinstance(parameters, dict) and parameters.get("variant") == "load_store"
-        if fits and parameters.get("pause", "no") == "no" and len(set(numbers)) == 2 and math.isfinite(round_trip):
-            pairs[numbers[0], numbers[1]] = round_trip / 2
-    cpus = sorted({cpu for pair in pairs for cpu in pair})
-    if not cpus:
-        return None, []
-    place = {cpu: i for i, cpu in enumerate(cpus)}
-    ns = np.full((len(cpus), len(cpus)), math.nan)
-    for (a, b), value in pairs.items():
-        ns[place[a], place[b]] = value
-    return np.where(np.isnan(ns), ns.T, ns), cpus
