@@ -51,8 +51,9 @@ class Case:
 
 def case_from_json(document: Mapping[str, Any]) -> Case:
     """The case that a (checked) run.json holds; keys that are not known here are left out."""
-    known = {field.name: document[field.name] for field in fields(Case) if field.name in document}
-    return Case(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+    known: dict[str, Any] = {field.name: document[field.name] for field in fields(Case) if field.name in document}
+    known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Case(**known)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fencepost.bench.case import Case
-from fencepost.bench.worker import ENGINE_FIGURES
+
+ENGINE_FIGURES = (
+    "overhead_ticks",
+    "core_hz",
+    "core_hz_before",
+    "core_hz_after",
+    "chain_ratio",
+    "raw_before_ticks",
+    "raw_after_ticks",
+)
+"""What the engine says about each case beside the kernel's own metrics: fields of its entry in the round's record."""
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

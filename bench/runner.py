@@ -31,7 +31,7 @@ from fencepost.bench.errors import MeasureError, RunInterruptedError
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.progress import Progress
-from fencepost.bench.record import counts_of, engine_metrics_of, failed, mean_of
+from fencepost.bench.record import ENGINE_FIGURES, counts_of, engine_metrics_of, failed, mean_of
 from fencepost.bench.runfolder import CaseRows, RunFolder
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
@@ -61,18 +61,6 @@ _SAID_BY_WORKER = (4, 5, 6)
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-ENGINE_FIGURES = (
-    "overhead_ticks",
-    "core_hz",
-    "core_hz_before",
-    "core_hz_after",
-    "chain_ratio",
-    "raw_before_ticks",
-    "raw_after_ticks",
-)
-"""What the engine says about each case beside the kernel's own metrics: fields of its entry in the round's record."""
 
 
 @dataclass

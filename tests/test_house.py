@@ -262,3 +262,47 @@ def test_dependencies_have_a_lower_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
         assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+(,<[0-9]+)?", requirement), requirement
+
+
+LONGEST_FILE = 500
+"""Lines of a Python file. Each that was longer held a second subject."""
+
+LONGEST_FUNCTION = 60
+"""Lines of a function with its docstring: what a screen shows at once."""
+
+STILL_LONGER = {
+    "analysis/compare/runs.py compare_runs",
+    "analysis/draw/bars.py dots",
+    "analysis/draw/ladder.py ladder",
+    "analysis/draw/lines.py lines",
+    "analysis/draw/svg.py tidy",
+    "analysis/report/machine.py topology_figure",
+    "analysis/report/markdown.py as_markdown",
+    "analysis/report/warnings.py _of_run",
+    "analysis/runs/estimate.py _estimate_case",
+    "analysis/runs/medians.py _reduce_round",
+    "analysis/topics/fence/figures.py cost_figure",
+    "bench/ab_plan.py make_ab_plan",
+    "bench/doctor/examine.py examine",
+    "bench/machine.py describe_machine",
+    "bench/objects.py build",
+    "bench/placement.py place",
+    "bench/topology.py read_topology",
+    "bench/worker.py _measure",
+    "cli/ab.py ab_command",
+    "cli/run.py run_command",
+}
+"""Functions that are to be split yet. None joins the list."""
+
+
+def test_files_and_functions_are_short_enough_to_read() -> None:
+    files, functions = [], set()
+    for path in (path for room in ROOMS for path in python_files(room)):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+        if len(text.splitlines()) > LONGEST_FILE:
+            files.append(name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION:
+                functions.add(f"{name} {node.name}")
+    assert files == []
+    assert functions - STILL_LONGER == set()
