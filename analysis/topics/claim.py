@@ -7,12 +7,18 @@ machine cannot tell.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.text.numbers import case_label
 from fencepost.analysis.topics import modules
+from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
 
 SAME = 0.01
 """Margin within which two figures count as equal."""
@@ -38,6 +44,9 @@ class Verdict:
     because: str
 
 
+Test = Callable[[Analysis], Verdict]
+
+
 @dataclass(frozen=True)
 class Claim:
     """The sentence as it stands in the notes, in English, and the kernels that test it. `tested_as` says what exactly
@@ -49,7 +58,7 @@ class Claim:
     quote: str
     english: str
     kernels: tuple[str, ...]
-    test: Callable[[Analysis], Verdict]
+    test: Test
     tested_as: str = ""
 
     @property
@@ -58,17 +67,67 @@ class Claim:
         return "zh-Hant" if any("\u2e80" <= letter <= "\u9fff" for letter in self.quote) else "en"
 
 
+class NotMeasurableError(Exception):
+    """What a claim needs is not in the run. Its text says what; `figure` is what can be said all the same."""
+
+    def __init__(self, because: str, figure: str = "") -> None:
+        super().__init__(because)
+        self.figure = figure
+
+
+Found = TypeVar("Found")
+
+
+def needs(kernel: str, *, cpus: int = 0, because: str = "", **values: object) -> Callable[[Test], Test]:
+    """Let a claim be tested only where a kernel has the rows that it needs.
+
+    Parameters
+    ----------
+    kernel
+        the kernel whose measured rows are looked at.
+    cpus
+        a row must have at least so many threads, each with a CPU of its own.
+    because
+        what a run without them is told; without it, the parameters that are missing.
+    values
+        parameters and their values; of a tuple each value is needed.
+    """
+    every = [value if isinstance(value, tuple) else (value,) for value in values.values()]
+    wanted = [dict(zip(values, combination, strict=True)) for combination in itertools.product(*every)]
+
+    def guard(test: Test) -> Test:
+        @functools.wraps(test)
+        def guarded(analysis: Analysis) -> Verdict:
+            rows = analysis.measured(kernel)
+            own = [row for row in rows if not cpus or (row.relation != OVERSUBSCRIBED and len(row.cpus) >= cpus)]
+            for parameters in wanted:
+                if not any(row.has(**parameters) for row in own):
+                    on = f" with {cpus} threads, each with a CPU of its own" if cpus else ""
+                    label = case_label(parameters)
+                    raise NotMeasurableError(because or f"needs {f'{label} of ' if label else ''}{kernel}{on}.")
+            return test(analysis)
+
+        return guarded
+
+    return guard
+
+
+def known(found: Found | None, because: str, figure: str = "") -> Found:
+    """What a measure found. Raises `NotMeasurableError` where that is None, empty, False, or an interval of nothing."""
+    if not found or (isinstance(found, Interval) and not found.n):
+        raise NotMeasurableError(because, figure)
+    return found
+
+
 _CLAIMS: list[Claim] = []
 
 
-def claim(
-    name: str, quote: str, english: str, kernels: Sequence[str], tested_as: str = ""
-) -> Callable[[Callable[[Analysis], Verdict]], Callable[[Analysis], Verdict]]:
+def claim(name: str, quote: str, english: str, kernels: Sequence[str], tested_as: str = "") -> Callable[[Test], Test]:
     """Register the function under it as the test of one sentence. Its topic is the first part of `name`, before the
     slash.
     """
 
-    def register(test: Callable[[Analysis], Verdict]) -> Callable[[Analysis], Verdict]:
+    def register(test: Test) -> Test:
         if any(other.id == name for other in _CLAIMS):
             raise ValueError(f"claim {name} is there twice")
         _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test, tested_as))
@@ -87,16 +146,17 @@ def verdicts(analysis: Analysis) -> list[tuple[Claim, Verdict]]:
     """Each claim with what this run says to it; a claim whose kernels are not in the run is not measurable here, and
     says why.
     """
-    return [(item, _missing(analysis, item) or item.test(analysis)) for item in claims()]
+    return [(item, _verdict(analysis, item)) for item in claims()]
 
 
-def _missing(analysis: Analysis, item: Claim) -> Verdict | None:
-    for kernel in item.kernels:
-        rows = analysis.kernel(kernel)
-        if not rows:
-            return Verdict(
-                Outcome.NOT_MEASURABLE, "", f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`."
+def _verdict(analysis: Analysis, item: Claim) -> Verdict:
+    try:
+        for kernel in item.kernels:
+            rows = known(
+                analysis.kernel(kernel),
+                f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`.",
             )
-        if not any(row.measured for row in rows):
-            return Verdict(Outcome.NOT_MEASURABLE, "", f"{kernel}: {rows[0].reason}.")
-    return None
+            known(analysis.measured(kernel), f"{kernel}: {rows[0].reason}.")
+        return item.test(analysis)
+    except NotMeasurableError as error:
+        return Verdict(Outcome.NOT_MEASURABLE, error.figure, str(error))

@@ -10,7 +10,7 @@ from fencepost.analysis.stats.interval import Interval, above, below
 from fencepost.analysis.text.numbers import count, plain, powers, size
 from fencepost.analysis.topics.branch.figures import NOTES_CYCLES, ground
 from fencepost.analysis.topics.branch.measures import capacity, learning, loaded_penalties, penalties, quotient
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
 
 LOW, HIGH = NOTES_CYCLES
 
@@ -29,16 +29,12 @@ LEARNT = 1.5
 )
 def penalty(analysis: Analysis) -> Verdict:
     """The slope of cost on mispredictions, and the same where the condition has to be loaded first."""
-    items = penalties(analysis)
-    if not items:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "branch/penalty holds fewer than three numbers of coins.")
-    ready = items[0]
-    if not ready.cycles.n:
-        return Verdict(
-            Outcome.NOT_MEASURABLE,
-            f"{ready.ns.ns_text()} with the condition in a register",
-            "How many cycles that is cannot be said: the core clock beside it is not believable.",
-        )
+    ready = known(penalties(analysis), "branch/penalty holds fewer than three numbers of coins.")[0]
+    known(
+        ready.cycles,
+        "How many cycles that is cannot be said: the core clock beside it is not believable.",
+        f"{ready.ns.ns_text()} with the condition in a register",
+    )
     figure = f"{ready.cycles.text()} cycles with the condition in a register"
     loaded = [item for item in loaded_penalties(analysis) if item.cycles.n]
     said = ", ".join(f"{item.cycles.text()} from {size(item.size)}" for item in loaded)
@@ -83,9 +79,10 @@ def unlikely(analysis: Analysis) -> Verdict:
     def against_plain(hint: str, data: str) -> Interval:
         return quotient(table, table.find(hint=hint, data=data), table.find(hint="plain", data=data))
 
-    correct, wrong = against_plain("unlikely", "false"), against_plain("unlikely", "true")
-    if not correct.n:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs the hints plain and unlikely on all-false data in one run.")
+    correct = known(
+        against_plain("unlikely", "false"), "needs the hints plain and unlikely on all-false data in one run."
+    )
+    wrong = against_plain("unlikely", "true")
     none = against_plain("even", "false")
     figure = f"against no hint: correct ×{correct.text()}"
     figure += f", wrong ×{wrong.text()}" if wrong.n else ""
@@ -126,9 +123,9 @@ def unlikely(analysis: Analysis) -> Verdict:
 )
 def history(analysis: Analysis) -> Verdict:
     """First against last pass over the same random array, and the period at which a pattern is lost."""
-    lessons = [item for item in learning(analysis) if item.gain.n]
-    if not lessons:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "branch/learning holds fewer than two passes.")
+    lessons = known(
+        [item for item in learning(analysis) if item.gain.n], "branch/learning holds fewer than two passes."
+    )
     gains = ", ".join(f"n = {count(item.n)} ×{item.gain.text()}" for item in lessons)
     figure = f"first pass ÷ last pass: {gains}"
     kept = capacity(analysis)
@@ -168,9 +165,8 @@ def sorted_data(analysis: Analysis) -> Verdict:
         random, ordered = (table.find(pattern=pattern, taken_pct=50, form=form) for pattern in ("random", "sorted"))
         return quotient(table, random, ordered)
 
-    branch, twin = factor("branch"), factor("cmov")
-    if not branch.n:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs random and sorted outcomes at 50 % in one run.")
+    branch = known(factor("branch"), "needs random and sorted outcomes at 50 % in one run.")
+    twin = factor("cmov")
     figure = f"random ÷ sorted: ×{branch.text()} with a jump"
     figure += f", ×{twin.text()} without" if twin.n else ""
     control = (

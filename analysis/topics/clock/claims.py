@@ -10,7 +10,7 @@ from fencepost.analysis.runs.clock import tick_hz
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import nanoseconds, plain, with_bounds
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
 from fencepost.analysis.topics.clock.measures import core_clocks, core_series
 
 AGREE_PPM = 100.0
@@ -24,9 +24,10 @@ AGREE_PPM = 100.0
 )
 def turbo(analysis: Analysis) -> Verdict:
     """The core clock against the tick counter's constant rate, and its spread over states and time."""
-    clocks = [item for item in core_clocks(analysis) if item.ghz.n]
-    if not clocks:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "The core clock could not be measured beside clock/core.")
+    clocks = known(
+        [item for item in core_clocks(analysis) if item.ghz.n],
+        "The core clock could not be measured beside clock/core.",
+    )
     ticks = tick_hz(analysis).value / 1e9
     usual = next((item for item in clocks if item.label == "warm"), clocks[0])
     value, low, high = (number / ticks for number in usual.ghz[:3])
@@ -68,11 +69,10 @@ def turbo(analysis: Analysis) -> Verdict:
 )
 def rdtsc(analysis: Analysis) -> Verdict:
     """Does it count time, asleep or not, and what does reading it cost."""
-    row = next((row for row in analysis.measured("clock/read") if row.has(read="rdtsc")), None)
-    if row is None:
-        return Verdict(
-            Outcome.NOT_MEASURABLE, "", f"needs an x86-64 processor, this one is {analysis.machine['arch']}."
-        )
+    row = known(
+        next((row for row in analysis.measured("clock/read") if row.has(read="rdtsc")), None),
+        f"needs an x86-64 processor, this one is {analysis.machine['arch']}.",
+    )
     figure = f"{row.time.ns_text()} a reading"
     rates = {}
     for item in analysis.kernel("clock/rate"):

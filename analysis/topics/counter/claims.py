@@ -5,7 +5,7 @@ from __future__ import annotations
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import above
 from fencepost.analysis.text.numbers import count
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, needs
 from fencepost.analysis.topics.counter import measures
 from fencepost.analysis.topics.counter.measures import counter_points
 
@@ -17,12 +17,11 @@ from fencepost.analysis.topics.counter.measures import counter_points
     ["counter/sloppy", "counter/error"],
     "sloppy counters trade accuracy for scaling",
 )
+@needs("counter/sloppy", cpus=2, because="needs two threads, each with a CPU of its own.")
 def sloppy(analysis: Analysis) -> Verdict:
     """Cost by threshold with several threads, and the error of readings against its bound."""
     teams = [item for item in measures.sloppy(analysis) if item.threads > 1]
-    if not teams:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs two threads, each with a CPU of its own.")
-    team = teams[-1]
+    team = known(teams, "needs three thresholds of counter/sloppy with several threads.")[-1]
     points = [point for point in counter_points(analysis) if point.name.startswith("sloppy") and point.bound > 0]
     figure = (
         f"{team.threads} threads: threshold {count(team.threshold[0])} costs ×{team.gain.text()} what "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import above
 from fencepost.analysis.text.numbers import plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known
 from fencepost.analysis.topics.fence.measures import CONTEXTS, FULL, LEAST_NS, Cost, Costs, costs
 
 DIFFERENT = 2.0
@@ -28,9 +28,7 @@ def cost(analysis: Analysis) -> Verdict:
     found = costs(analysis)
     full = [name for name in found.fences if name in FULL]
     pair = next((pair for pair in BARRIERS if set(pair) <= set(found.fences)), None)
-    shown = list(pair) if pair else full[:1]
-    if not shown:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs a full barrier and the row without a fence in one run.")
+    shown = known(list(pair) if pair else full[:1], "needs a full barrier and the row without a fence in one run.")
     figure = "; ".join(f"{name} {_by_context(found, name)}" for name in shown)
     dear: list[Cost] = []
     free: list[Cost] = []

@@ -6,7 +6,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.stats.interval import Interval, above, below
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, needs
 from fencepost.analysis.topics.crowds import crowds, slope, step
 from fencepost.analysis.topics.line.measures import relations, staircases
 from fencepost.analysis.topics.pairs import words
@@ -22,23 +22,18 @@ FEWEST_CPUS = 8
     ["line/contended"],
     "an atomic addition to one line costs more with each further thread, and more with distance",
 )
+@needs("line/contended", op="fetch_add", between=0)
 def cpus(analysis: Analysis) -> Verdict:
     """Slope by sharers from two threads on, and one-way costs by distance."""
     table = grid(analysis, "line/contended")
-    crowd = next(iter(crowds(table, "op", op="fetch_add", between=0)), None)
-    if crowd is None:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs line/contended with op=fetch_add.")
+    (crowd,) = crowds(table, "op", op="fetch_add", between=0)
     most, ratio = step(table, crowd)
     seen = (
         f"the one step that can be seen: {count(most)} threads cost each of them ×{ratio.text()} what one alone pays"
         if ratio.n
         else ""
     )
-    if most < FEWEST_CPUS:
-        has = max(most, 1)
-        return Verdict(
-            Outcome.NOT_MEASURABLE, seen, f"needs {FEWEST_CPUS} CPUs to show a slope, this run had {count(has)}."
-        )
+    known(most >= FEWEST_CPUS, f"needs {FEWEST_CPUS} CPUs to show a slope, this run had {count(max(most, 1))}.", seen)
     rise = slope(table, crowd)
     figure = f"each further thread adds {rise.text('ns')} to an operation (2 to {count(most)} threads)"
     far = [item for item in relations(analysis, "load_store") if item.ns.n]
@@ -60,9 +55,10 @@ def cpus(analysis: Analysis) -> Verdict:
 )
 def whole_lines(analysis: Analysis) -> Verdict:
     """The distance at which false sharing ends, and how much it costs below."""
-    found = next((item for item in staircases(analysis) if item.op == "atomic_add"), None)
-    if found is None or len(found.stride) < 2:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs op=atomic_add at several distances in one run.")
+    found = known(
+        next((item for item in staircases(analysis) if item.op == "atomic_add" and len(item.stride) > 1), None),
+        "needs op=atomic_add at several distances in one run.",
+    )
     figure = f"{count(found.stride[0])} against {count(found.stride[-1])} bytes: ×{found.factor.text()}"
     if not found.ends.n:
         return Verdict(Outcome.REFUTED, figure, "Neighbouring words cost no more than distant ones.")
@@ -93,8 +89,7 @@ def atomic(analysis: Analysis) -> Verdict:
         most, ratio = step(table, crowd)
         if ratio.n:
             steps[crowd.name] = most, ratio
-    if not steps:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs one thread and several, each with a CPU of its own.")
+    known(steps, "needs one thread and several, each with a CPU of its own.")
     figure = "; ".join(f"{op} ×{ratio.text()} with {count(most)} threads" for op, (most, ratio) in steps.items())
     dearer = [op for op, (_, ratio) in steps.items() if above(ratio, 1 + 5 * SAME)]
     widest = max(ratio.value for _, ratio in steps.values())

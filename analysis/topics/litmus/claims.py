@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known
 from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, rates
 
 
@@ -19,8 +19,7 @@ def reordering(analysis: Analysis) -> Verdict:
     """Weak outcomes without a fence, test by test; an exact bound where none was seen."""
     plain_tests = [item for item in rates(analysis) if item.order == CONTROL]
     plain_tests = [item for item in plain_tests if item.runner == RENDEZVOUS] or plain_tests
-    if not plain_tests:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs order=none in the run.")
+    known(plain_tests, f"needs order={CONTROL} in the run.")
     seen = [item for item in plain_tests if item.weak]
     none = [item for item in plain_tests if not item.weak]
     words = [f"{item.test} {item.per_million.text()} in a million" for item in seen]

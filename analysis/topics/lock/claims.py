@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, needs
 
 
 @claim(
@@ -13,13 +13,12 @@ from fencepost.analysis.topics.claim import Outcome, Verdict, claim
     ["lock/owner"],
     "a semaphore may be posted by a thread that did not wait; an error-checking mutex refuses that with EPERM",
 )
+@needs("lock/owner", unlock=("semaphore_other", "mutex_other"))
 def owner(analysis: Analysis) -> Verdict:
     """What each call answered in every process: a matter of meaning, not of time."""
     answers: dict[str, tuple[float, float]] = {}
     for row in analysis.measured("lock/owner"):
         answers[str(row.parameter("unlock"))] = row.metric("allowed").value, row.metric("refused").value
-    if not {"semaphore_other", "mutex_other"} <= set(answers):
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs unlock=semaphore_other and unlock=mutex_other in one run.")
     said = {
         name: "allowed"
         if allowed == 1

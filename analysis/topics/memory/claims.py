@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, needs
 
 ONE = 0.05
 """So far from 1 and from 0 may the faults a page be: what else a process does has some too."""
@@ -17,15 +16,12 @@ ONE = 0.05
     ["memory/fault"],
     "a page has one minor fault when it is written to first, and none when it is written to again",
 )
+@needs("memory/fault", access=("write", "again"))
 def lazy(analysis: Analysis) -> Verdict:
     """Faults as the kernel counted them, and their price."""
-    found = grid(analysis, "memory/fault")
     faults, prices = {}, {}
     for access in ("write", "again"):
-        place = found.find(access=access)
-        if place is None:
-            return Verdict(Outcome.NOT_MEASURABLE, "", f"needs access={access} of memory/fault.")
-        row = found.rows[place]
+        row = next(row for row in analysis.measured("memory/fault") if row.has(access=access))
         faults[access] = row.metric("faults_per_page")
         prices[access] = row.time.ns_text()
     figure = f"{faults['write'].text()} faults a page at the first write, {faults['again'].text()} at the next"

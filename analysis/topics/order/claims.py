@@ -5,7 +5,7 @@ from __future__ import annotations
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import upper_bound
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known
 from fencepost.analysis.topics.litmus.measures import CONTROL
 from fencepost.analysis.topics.order.measures import losses
 
@@ -20,10 +20,9 @@ from fencepost.analysis.topics.order.measures import losses
 def barrier(analysis: Analysis) -> Verdict:
     """Losses without, with a bound for the loss with; and both prices."""
     found = [item for item in losses(analysis) if item.algorithm == "peterson"]
-    without = next((item for item in found if item.order == CONTROL), None)
-    fenced = [item for item in found if not item.may_lose]
-    if without is None or not fenced:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs order=none and a full fence in one run.")
+    both = f"needs order={CONTROL} and a full fence in one run."
+    without = known(next((item for item in found if item.order == CONTROL), None), both)
+    fenced = known([item for item in found if not item.may_lose], both)
     sections = sum(item.sections for item in fenced)
     figure = (
         f"without: {count(without.lost)} of {count(without.sections)} additions lost, {without.ns.ns_text()} a "

@@ -8,7 +8,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
 
 
 @claim(
@@ -28,8 +28,7 @@ def dependence(analysis: Analysis) -> Verdict:
         several = [row for chains, row in rows.items() if chains > 1]
         if 1 in rows and several:
             factors[op] = ratio(analysis, rows[1].case, min(several, key=lambda row: row.time.value).case)
-    if not factors:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs one chain and several of the same instruction in one run.")
+    known(factors, "needs one chain and several of the same instruction in one run.")
     figure = "; ".join(f"{op} ×{value.text()}" for op, value in factors.items())
     # Without an interval (fewer than six rounds) the median has to do; the figure shows that it has none.
     slower = {

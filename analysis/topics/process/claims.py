@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.text.numbers import plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, needs
 
 
 @claim(
@@ -15,15 +14,12 @@ from fencepost.analysis.topics.claim import Outcome, Verdict, claim
     ["process/spawn"],
     "every child of vfork has ended when the call returns in the parent, and not every child of fork has",
 )
+@needs("process/spawn", how=("vfork", "fork"), touched=0)
 def vfork(analysis: Analysis) -> Verdict:
     """In which order child and parent went on, in every process."""
-    found = grid(analysis, "process/spawn")
     shares, times = {}, {}
     for how in ("vfork", "fork"):
-        place = found.find(how=how, touched=0)
-        if place is None:
-            return Verdict(Outcome.NOT_MEASURABLE, "", f"needs how={how}, touched=0 of process/spawn.")
-        row = found.rows[place]
+        row = next(row for row in analysis.measured("process/spawn") if row.has(how=how, touched=0))
         shares[how] = row.metric("waited_pct")
         times[how] = row.time.ns_text()
     figure = ", ".join(

@@ -6,7 +6,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.stats.interval import Interval, above, below, quotient
 from fencepost.analysis.text.numbers import count
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
 
 WANTED = {"capacity": 1024, "bytes": 8, "batch": 1}
@@ -21,11 +21,9 @@ WANTED = {"capacity": 1024, "bytes": 8, "batch": 1}
 )
 def lockless(analysis: Analysis) -> Verdict:
     """An item under a mutex over one without, round by round: the library's ring, the plainest, and one in seq_cst."""
-    gains = _on_two_cpus(analysis)
-    if not gains:
-        return Verdict(
-            Outcome.NOT_MEASURABLE, "", "needs ring/mutex_spin beside ring/naive, ring/seq_cst or ring/spsc, on 2 CPUs."
-        )
+    gains = known(
+        _on_two_cpus(analysis), "needs ring/mutex_spin beside ring/naive, ring/seq_cst or ring/spsc, on 2 CPUs."
+    )
     shared = _on_one_cpu(analysis)
     figure = "a mutex costs " + "; ".join(
         f"×{gain.text()} ({name})" for name, gain in [*gains.items(), *shared.items()]
@@ -84,8 +82,7 @@ def early_boot(analysis: Analysis) -> Verdict:
     wrong = [burst for burst, lost, expected in told if lost != expected]
     if wrong:
         return Verdict(Outcome.REFUTED, figure, f"Not burst less capacity: {', '.join(wrong)}.")
-    if not any(expected for *_, expected in told):
-        return Verdict(Outcome.NOT_MEASURABLE, figure, "No burst of this run is longer than the capacity.")
+    known(any(expected for *_, expected in told), "No burst of this run is longer than the capacity.", figure)
     return Verdict(
         Outcome.CONFIRMED,
         figure,
@@ -105,8 +102,10 @@ def printk(analysis: Analysis) -> Verdict:
     found = [row for row in analysis.measured("ring/printk") if row.relation != OVERSUBSCRIBED]
     most = max((len(row.cpus) for row in found), default=0)
     by = {str(row.parameter("design")): row for row in found if len(row.cpus) == most}
-    if most < 2 or set(by) != {"lock", "lockless"}:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "needs two writers on CPUs of their own, with each design.")
+    known(
+        most >= 2 and set(by) == {"lock", "lockless"},
+        "needs two writers on CPUs of their own, with each design.",
+    )
     figure = "; ".join(
         f"{name}: {row.time.ns_text()} a record, "
         f"{count(row.metric('torn').value)} torn of {count(row.metric('read').value)} read back"
