@@ -236,7 +236,7 @@ def _left_out(found: Matrix) -> str:
     if found.pairs >= found.all_pairs:
         return ""
     return (
-        f" {count(found.pairs)} of {count(found.all_pairs)} pairs were measured, some of each relation. The others are "
+        f" Of {count(found.all_pairs)} pairs {count(found.pairs)} were measured, some of each relation. The others are "
         "left blank, not guessed."
     )
 
