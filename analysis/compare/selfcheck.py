@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +43,7 @@ class Share:
         found = stats.binomtest(self.count, self.of).proportion_ci(0.95, method="exact")
         return float(found.low), float(found.high)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
         low, high = self.bounds
         pct = self.count / self.of * 100 if self.of else math.nan
@@ -85,7 +84,7 @@ class SelfCheck:
     seconds_a_row: float
     margin: float
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
         return {
             "repeats": self.repeats,

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from fencepost.analysis.exchange.table import CSV_NUMBERS
@@ -54,7 +53,7 @@ TOLERANCE = 1e-9
 """Relative: sums may be taken in another order by another version of a library, and nothing else may differ."""
 
 
-KeyOf = Callable[[Mapping[str, Any]], str]
+KeyOf = Callable[[Mapping[str, object]], str]
 
 
 def check_gallery(
@@ -416,6 +415,6 @@ def _check_report_words(folder: Path, analysis: Analysis) -> list[str]:
     return []
 
 
-def json_of(faults: Sequence[str]) -> dict[str, Any]:
+def json_of(faults: Sequence[str]) -> dict[str, object]:
     """The faults as plain data."""
     return {"sound": not faults, "faults": list(faults)}

@@ -127,7 +127,7 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
     return {name: text.encode() for name, text in pages.items()}, left_out
 
 
-def _data(entries: Sequence[Entry]) -> dict[str, Any]:
+def _data(entries: Sequence[Entry]) -> dict[str, object]:
     """What compare.html embeds: names once, and per machine a flat list of value, low, high in ns."""
 
     def flat(figures: Mapping[str, Interval], names: Sequence[str]) -> list[float | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fencepost.analysis.report.sections import topic_words
 from fencepost.analysis.runs.estimate import Analysis
@@ -54,7 +53,7 @@ def tally(said: Sequence[Sentence]) -> str:
     return f"{len(said)} sentence{'s' if len(said) != 1 else ''}: {parts}." if said else "No sentence is tested."
 
 
-def as_rows(said: Sequence[Sentence]) -> list[dict[str, Any]]:
+def as_rows(said: Sequence[Sentence]) -> list[dict[str, object]]:
     """The table as plain data: one mapping a sentence."""
     return [
         {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
@@ -204,7 +203,7 @@ class Examination:
 _WORDS = {"unfit": "unfit", "hurts": "hurts", "note": "good to know"}
 
 
-def examination(run: Mapping[str, Any]) -> Examination:
+def examination(run: Mapping[str, object]) -> Examination:
     """The doctor's record in run.json, in words; runs made before there was one say so."""
     record = run.get("doctor")
     if not isinstance(record, Mapping):
@@ -240,5 +239,5 @@ def examination(run: Mapping[str, Any]) -> Examination:
     return Examination(sentence, change, found)
 
 
-def _knob(item: Mapping[str, Any]) -> str:
+def _knob(item: Mapping[str, object]) -> str:
     return str(item.get("knob", "")).replace("_", " ")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 
-def caches(machine: Mapping[str, Any]) -> list[tuple[str, float]]:
+def caches(machine: Mapping[str, object]) -> list[tuple[str, float]]:
     """Data and unified caches that machine.json states, as (``L1d``, bytes), smallest level first; nothing where it
     states none.
     """

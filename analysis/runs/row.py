@@ -30,7 +30,7 @@ class Counted(NamedTuple):
     summary: str
 
 
-def counted(described: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Count]]) -> dict[str, Counted]:
+def counted(described: Sequence[Mapping[str, str]], processes: Sequence[Mapping[str, Count]]) -> dict[str, Counted]:
     """The counts of a case that run.json describes, by name, from those of its processes."""
     found = {}
     for item in described:
@@ -53,7 +53,7 @@ class Metric:
     ns: Interval | None = None
     """The same in ns, of a metric in ticks."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The form in which files hold it."""
         value, low, high, _, n = self.interval
         found = {"value": value, "low": low, "high": high, "n": n, "unit": self.unit, "summary": self.summary}
@@ -150,7 +150,7 @@ class Row:
             words.append("less its control")
         return "; ".join(words)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Its columns by name, see `COLUMNS`."""
         return {name: value(self) for name, value in COLUMNS.items()}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from fencepost.analysis.text.table import DASH, SPACE, THIN_SPACE
 
@@ -88,7 +87,7 @@ def size_bytes(value: object) -> float:
     return float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else math.nan
 
 
-def case_label(parameters: Mapping[str, Any], *leave_out: str) -> str:
+def case_label(parameters: Mapping[str, object], *leave_out: str) -> str:
     """Parameters as ``read=rdtsc, via=libc``; names in `leave_out` are not said."""
     return ", ".join(f"{name}={value}" for name, value in parameters.items() if name not in leave_out)
 
