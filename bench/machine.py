@@ -72,12 +72,22 @@ def describe_machine(
     """
     tree = Tree(root)
     topology = topology or read_topology(root, os.sched_getaffinity(0) if tree.live else None)
-    identity = topology.identity
-    memory = meminfo(tree)
-    cgroup = read_cgroup(tree)
-    libc, page = (_libc(), os.sysconf("SC_PAGE_SIZE")) if tree.live else (None, None)
     description: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
+        **_processor(tree, topology),
+        **_cpus(topology, cpus),
+        **_system(tree, topology),
+        **_memory_and_limits(tree, topology),
+        "capabilities": dict(capabilities) if capabilities is not None else None,
+        "perf_events": [dict(event) for event in perf_events] if perf_events is not None else None,
+        "tick": dict(tick) if tick is not None else None,
+    }
+    return {"schema": SCHEMA_VERSION, "key": machine_key(description), **description}
+
+
+def _processor(tree: Tree, topology: Topology) -> dict[str, Any]:
+    identity = topology.identity
+    return {
         "cpu_model": identity.model_name or "unknown",
         "arch": (os.uname().machine if tree.live else identity.arch) or "unknown",
         "cpu_vendor": identity.vendor,
@@ -86,13 +96,18 @@ def describe_machine(
         "stepping": identity.stepping,
         "microcode": identity.microcode,
         "cpu_flags": list(identity.flags),
+    }
+
+
+def _cpus(topology: Topology, usable: Iterable[int] | None) -> dict[str, Any]:
+    return {
         "topology": topology.as_dict(),
         "topology_source": topology.source,
         "cpus_present": list(topology.present),
         "cpus_offline": list(topology.offline),
         "cpus_isolated": list(topology.isolated),
         "cpus_nohz_full": list(topology.nohz_full),
-        "cpus_usable": sorted(cpus) if cpus is not None else None,
+        "cpus_usable": sorted(usable) if usable is not None else None,
         "clusters": [list(group) for group in topology.clusters],
         "core_kinds": {kind: [c for c, k in topology.kinds.items() if k == kind] for kind in ("P", "E")}
         if topology.kinds
@@ -100,6 +115,12 @@ def describe_machine(
         "numa_distances": {str(a): {str(b): d for b, d in row.items()} for a, row in topology.distances.items()},
         "caches": _caches(topology),
         "line_bytes": topology.line_bytes,
+    }
+
+
+def _system(tree: Tree, topology: Topology) -> dict[str, Any]:
+    """The Linux kernel and what it was told: on the command line, of clock rates, of pages, of its clock."""
+    return {
         "kernel": kernel_release(tree) or "unknown",
         "kernel_version": _kernel_version(tree),
         "boot_parameters": [
@@ -113,13 +134,21 @@ def describe_machine(
         "frequency_driver": same(cpufreq(tree, "scaling_driver")),
         "governor": same(cpufreq(tree, "scaling_governor")),
         "energy_performance_preference": same(cpufreq(tree, "energy_performance_preference")),
-        "turbo": turbo(tree, identity.vendor)[1],
+        "turbo": turbo(tree, topology.identity.vendor)[1],
         "smt": topology.smt_active,
         "thp": chosen(tree.text(f"{HUGEPAGE}/enabled")),
         "thp_defrag": chosen(tree.text(f"{HUGEPAGE}/defrag")),
         "aslr": tree.integer("proc/sys/kernel/randomize_va_space"),
         "clocksource": tree.text(f"{CLOCKSOURCE}/current_clocksource"),
         "clocksources_available": _words(tree.text(f"{CLOCKSOURCE}/available_clocksource")),
+    }
+
+
+def _memory_and_limits(tree: Tree, topology: Topology) -> dict[str, Any]:
+    memory = meminfo(tree)
+    cgroup = read_cgroup(tree)
+    libc, page = (_libc(), os.sysconf("SC_PAGE_SIZE")) if tree.live else (None, None)
+    return {
         "hypervisor": hypervisor(tree, topology),
         "cgroup": {
             "version": cgroup.version,
@@ -131,11 +160,7 @@ def describe_machine(
         "huge_page_bytes": memory.get("Hugepagesize"),
         "page_bytes": page,
         "libc": libc,
-        "capabilities": dict(capabilities) if capabilities is not None else None,
-        "perf_events": [dict(event) for event in perf_events] if perf_events is not None else None,
-        "tick": dict(tick) if tick is not None else None,
     }
-    return {"schema": SCHEMA_VERSION, "key": machine_key(description), **description}
 
 
 def machine_key(description: Mapping[str, Any]) -> str:

@@ -284,7 +284,6 @@ STILL_LONGER = {
     "analysis/topics/fence/figures.py cost_figure",
     "bench/ab_plan.py make_ab_plan",
     "bench/doctor/examine.py examine",
-    "bench/machine.py describe_machine",
     "bench/objects.py build",
     "bench/placement.py place",
     "bench/topology.py read_topology",
