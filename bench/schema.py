@@ -16,6 +16,8 @@ that is what is published, and what an import from another tool's file comes to.
 is a record of its own (`ROWS_SCHEMA`). An imported run says so in run.json (``imported``); it names no CPU, and nothing
 in it but the times is known.
 
+``cache/`` holds what was derived from the run (`fencepost.analysis.runs.kept`). It may be deleted at any time.
+
 Everything is read through `read_run`, `read_machine` and `parse_round_record`, which answer damage with one sentence
 that names the file and the field.
 """
