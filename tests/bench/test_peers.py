@@ -16,6 +16,7 @@ from runs import measure as runtime
 
 from fencepost.analysis.compare.peers import Goal, as_json, compare_peers
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
 from fencepost.bench import engine as engines
 from fencepost.bench import objects
@@ -92,13 +93,13 @@ def run_of(times: dict[tuple[str, str], float], drifted: frozenset[int] = frozen
         given: dict[str, Any] = {"capacity": 1024, "bytes": 8, "batch": 1, "pause": pause}
         if "mpmc" in kernel:
             given["roles"] = "mixed"
-        rows.append({"case": case, "kernel": kernel, "parameters": given})
+        rows.append(Row(case, kernel, given, (0, 1), "item"))
         for number in range(1, ROUNDS + 1):
             factor = 1 + 0.01 * math.sin(number) + (9 if number in drifted else 0)
             metrics = {"xraw": value * factor, "full_per_item": 0.25, "empty_per_item": 0.5}
             shared = {"case": case, "round": number, "status": "ok", "reason": None, "ns": value * factor}
             processes.append({**shared, "metrics": metrics, "hand_over_drift": float(number in drifted)})
-    fake = SimpleNamespace(rows=pd.DataFrame(rows), processes=pd.DataFrame(processes))
+    fake = SimpleNamespace(rows=tuple(rows), processes=pd.DataFrame(processes))
     return cast(Analysis, fake)
 
 
