@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine.build import build_script
-from kernels.measure import measure
+from engine import build
+from kernels.measure import built_engine, measure
 from runs.measure import PATIENCE_S
 
 from fencepost.bench import pgo
@@ -19,7 +19,7 @@ from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.errors import EngineError, MeasureError
 from fencepost.bench.sources import CSRC
 
-FLAGS = tuple(build_script().FLAGS)
+FLAGS = tuple(build.build_script().FLAGS)
 
 
 def gcc() -> str:
@@ -56,7 +56,8 @@ def run(engine: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
 @pytest.mark.parametrize("data", ["false", "true"])
 @pytest.mark.parametrize("training", ["none", "matching", "opposite"])
 def test_the_built_engine_measures_every_case(built: Path, training: str, data: str) -> None:
-    outcome = measure("branch/pgo", {"training": training, "data": data}, engine=load(built))
+    engine = load(built)
+    outcome = measure(build.Engine(engine.ffi, engine.lib), "branch/pgo", {"training": training, "data": data})
     assert outcome.status == 0, outcome.reason
 
 
@@ -69,7 +70,7 @@ def load(path: Path) -> Engine:
 def test_the_built_engine_is_the_whole_suite_and_says_how_it_was_built(built: Path) -> None:
     engine = load(built)
     names = {engine.text(engine.lib.registry_get(i).name) for i in range(engine.lib.registry_count())}
-    files = Path(build_script().CSRC, "kernels").glob("*/*.c")
+    files = Path(build.build_script().CSRC, "kernels").glob("*/*.c")
     assert len(names) == sum(path.read_text(encoding="utf-8").count("\nKERNEL(") for path in files)
     assert "-DFENCEPOST_PGO" in engine.flags
     assert engine.compiler.startswith("gcc")
@@ -160,5 +161,5 @@ def test_a_run_measures_the_loops_and_can_be_resumed(built: Path, tmp_path: Path
 @pytest.mark.slow
 def test_the_installed_engine_is_still_found_beside_it(built: Path) -> None:
     load(built)
-    outcome = measure("branch/pgo")
+    outcome = measure(built_engine(), "branch/pgo")
     assert outcome.reason == "needs a build with profiles: fencepost run --profile pgo"

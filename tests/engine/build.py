@@ -30,10 +30,9 @@ def build_script() -> ModuleType:
 class Engine:
     """A loaded engine: `lib` and `ffi` as cffi gives them, and a way to measure one kernel."""
 
-    def __init__(self, library: Path, extra: str = "") -> None:
-        self.ffi: Any = cffi.FFI()  # the stubs know nothing of what a cdef declares
-        self.ffi.cdef(build_script().declarations() + extra)
-        self.lib: Any = self.ffi.dlopen(str(library))
+    def __init__(self, ffi: Any, lib: Any) -> None:
+        self.ffi = ffi
+        self.lib = lib
 
     def fault(self) -> str | None:
         """The sentence of registry_fault(), or None."""
@@ -78,6 +77,11 @@ class Engine:
             self.ffi.string(outcome.reason).decode(),
             [samples[i] for i in range(outcome.samples)],
             [(buckets[i].ticks, buckets[i].count) for i in range(outcome.buckets)],
+            {
+                self.ffi.string(metric.name).decode(): outcome.metric[i]
+                for i, metric in enumerate(kernel.metrics)
+                if metric.name
+            },
             outcome,
             (samples, buckets),
         )
@@ -91,6 +95,8 @@ class Measured:
     reason: str
     samples: list[Any]
     buckets: list[tuple[int, int]]
+    metrics: dict[str, float]
+    """By name; those without a value are not a number."""
     outcome: Any
     owned: Any
 
@@ -112,7 +118,9 @@ def compile_files(
     library = folder / "engine.so"
     places = [f"-I{place}" for place in include]
     _compile(library, [*places, "-shared", *engine_objects(), *map(str, files), "-lm", "-ldl"])
-    return Engine(library, extra_declarations)
+    ffi: Any = cffi.FFI()  # the stubs know nothing of what a cdef declares
+    ffi.cdef(build_script().declarations() + extra_declarations)
+    return Engine(ffi, ffi.dlopen(str(library)))
 
 
 @functools.cache

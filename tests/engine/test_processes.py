@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, compile_files
-from kernels.family import KERNELS
+from kernels.plant import KERNELS
 from runs.measure import PATIENCE_S, wait_for
 
 FILE = Path(__file__).with_name("processes.c")

@@ -1,20 +1,15 @@
-"""Kernel files as they are, and with a fault planted in them, in an engine of their own."""
+"""Kernel files as they are, and with faults planted in them, in an engine of their own."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from compile import CSRC
-from engine.build import Engine, Measured, compile_files
+from engine.build import Engine, compile_files
 from runs.measure import wait_for
 
-CPUS = sorted(os.sched_getaffinity(0))
-ALONE = [CPUS[0]]
-SHARING = [CPUS[0], CPUS[0]]
-"""Two threads that have to share a CPU: possible on every machine."""
-TEAMS = [ALONE, SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]
+KERNELS = CSRC / "kernels"
 
 
 def engine_of(folder: Path, source: str, *replacements: tuple[str, str]) -> Engine:
@@ -29,28 +24,22 @@ def engine_of(folder: Path, source: str, *replacements: tuple[str, str]) -> Engi
     return compile_files(folder, [made], include=[(CSRC / "kernels" / source).parent])
 
 
-def metrics(engine: Engine, name: str, outcome: object) -> dict[str, float]:
-    """Metrics of a measured case by name."""
-    row = engine.kernel(name)
-    return {
-        engine.ffi.string(row.metrics[i].name).decode(): outcome.metric[i]  # type: ignore[attr-defined]
-        for i in range(engine.lib.MAX_METRICS)
-        if row.metrics[i].name
-    }
+def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]]) -> Engine:
+    """Kernel files with faults planted in them: what stands there and what the fault makes of it.
 
-
-TRIES = 50
-"""For what is sure to be seen only where two threads get in each other's way: a busy machine may keep them apart for a
-whole trial, not for as many in a row as this."""
-
-
-def first_that(wanted: Callable[[Measured], bool], measure: Callable[[], Measured]) -> Measured:
-    """Measure until it is as wanted, at most `TRIES` times; what was measured last."""
-    for _ in range(TRIES):
-        measured = measure()
-        if wanted(measured):
-            break
-    return measured
+    By path below csrc/kernels. Faults in headers are planted as well; all kernel files of these topics are compiled.
+    """
+    topics = {Path(file).parent.name for file in faults}
+    copied = folder / "kernels"
+    for path in [*KERNELS.rglob("*.h"), *(path for topic in topics for path in KERNELS.glob(f"{topic}/*.c"))]:
+        name = path.relative_to(KERNELS).as_posix()
+        source = path.read_text(encoding="utf-8")
+        for whole, broken in faults.get(name, ()):
+            assert source.count(whole) == 1, f"{name} no longer has once what this test breaks: {whole}"
+            source = source.replace(whole, broken)
+        (copied / name).parent.mkdir(parents=True, exist_ok=True)
+        (copied / name).write_text(source, encoding="utf-8")
+    return compile_files(folder, sorted(copied.glob("*/*.c")), include=[folder])
 
 
 def threads() -> set[str]:

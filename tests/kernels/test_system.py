@@ -7,7 +7,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from kernels.measure import program
+from kernels.program import program
 
 
 def test_a_thread_is_charged_for_its_faults_and_switches(tmp_path: Path) -> None:

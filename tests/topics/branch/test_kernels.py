@@ -15,8 +15,9 @@ import pytest
 from compile import CSRC, compile_once
 from engine.build import Engine, Measured, build_script, compile_files, engine_objects
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops, loops, reachable
-from kernels.family import EILSEQ, EINVAL, ENOTSUP, KERNELS, compile_broken, measure, metrics, names, parameters
-from kernels.measure import program
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure, names, parameters
+from kernels.plant import KERNELS, compile_broken
+from kernels.program import program
 
 FILES = sorted(KERNELS.glob("branch/*.c"))
 HAS_LOADED = {"x86_64", "aarch64"}
@@ -269,7 +270,7 @@ def test_the_hint_decides_who_has_to_jump(toolchain: Toolchain) -> None:
 def test_a_pattern_has_the_share_it_is_asked_for(engine: Engine, pattern: str, taken_pct: int, form: str) -> None:
     measured = measure(engine, "branch/pattern", {"pattern": pattern, "taken_pct": taken_pct, "form": form})
     expect_measured(measured)
-    found = metrics(engine, "branch/pattern", measured)["array_taken_pct"]
+    found = measured.metrics["array_taken_pct"]
     # A million coins: six standard deviations are 0.3 %.
     assert found == pytest.approx(taken_pct, abs=0.3 if pattern == "random" else 1e-9)
     if taken_pct in (0, 100):
@@ -352,7 +353,7 @@ def test_mispredictions_are_counted_or_not_a_number(engine: Engine, name: str, v
     assert engine.kernel(name).flags & engine.lib.KERNEL_MISSES
     measured = measure(engine, name, values)
     expect_measured(measured)
-    found = metrics(engine, name, measured)["misses_per_branch"]
+    found = measured.metrics["misses_per_branch"]
     if no_counter(engine):
         assert math.isnan(found)
     else:
@@ -416,7 +417,7 @@ def test_mispredictions_are_those_between_two_readings(tmp_path: Path) -> None:
 def test_penalty_has_a_figure_for_each_number_of_coins(engine: Engine, slots: str) -> None:
     measured = measure(engine, "branch/penalty", {"slots": slots})
     expect_measured(measured)
-    found = metrics(engine, "branch/penalty", measured)
+    found = measured.metrics
     assert [name for name in found if name.endswith("_ticks")] == [f"k{k}_ticks" for k in range(0, 65, 8)]
     assert all(found[f"k{k}_ticks"] > 0 for k in range(0, 65, 8))
     assert measured.outcome.events == 40
@@ -459,7 +460,7 @@ def test_slots_are_drawn_anew_or_stay(tmp_path: Path) -> None:
 def test_learning_has_a_figure_for_each_pass(engine: Engine) -> None:
     measured = measure(engine, "branch/learning", {"n": 300})
     expect_measured(measured)
-    found = metrics(engine, "branch/learning", measured)
+    found = measured.metrics
     passes = [int(name[4:-6]) for name in found if name.endswith("_ticks")]
     assert passes == [1, 2, 3, 5, 10, 20, 50, 100]
     assert measured.outcome.events == 15

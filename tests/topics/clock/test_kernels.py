@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 import re
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from compile import CSRC
 from engine.build import Engine, Measured, compile_files
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, catalog, measure, names, parameters
+from kernels.plant import KERNELS
 
-KERNELS = CSRC / "kernels"
 FILES = sorted(KERNELS.glob("clock/*.c"))
-ENOTSUP, EINVAL, EILSEQ = -95, -22, -84
 LENGTHS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 NATIVE = {"x86_64": "an x86-64 CPU", "aarch64": "an AArch64 CPU", "riscv64": "a 64-bit RISC-V CPU"}
 
@@ -32,39 +29,6 @@ x86_64_only = pytest.mark.skipif(
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """The engine with the clock kernels alone, as they are."""
     return compile_files(tmp_path_factory.mktemp("clock"), FILES)
-
-
-def text(engine: Engine, pointer: Any) -> str:
-    found = engine.ffi.string(pointer)
-    return found.decode() if isinstance(found, bytes) else str(found)
-
-
-def parameters(engine: Engine, name: str) -> dict[str, list[str]]:
-    """Labels of each parameter of a kernel, in order; an empty list for a number."""
-    found = {}
-    for parameter in engine.kernel(name).parameters:
-        if parameter.name:
-            found[text(engine, parameter.name)] = text(engine, parameter.labels).split() if parameter.labels else []
-    return found
-
-
-def measure(engine: Engine, name: str, values: Mapping[str, str | int] | None = None, batches: int = 2) -> Measured:
-    """One case; parameters that are not named keep their defaults."""
-    kernel = engine.kernel(name)
-    if kernel.threads.min > len(os.sched_getaffinity(0)):
-        pytest.skip(f"{name} needs {kernel.threads.min} CPUs")
-    row, given = [], dict(values or {})
-    for index, (parameter, labels) in enumerate(parameters(engine, name).items()):
-        value = given.pop(parameter, int(kernel.parameters[index].initial))
-        row.append(labels.index(value) if isinstance(value, str) else value)
-    assert not given, f"{name} has no parameter {given}"
-    return engine.measure(name, tuple(row), batches=batches)
-
-
-def metrics(engine: Engine, name: str, measured: Measured) -> dict[str, float]:
-    """Metrics by name."""
-    rows = [metric for metric in engine.kernel(name).metrics if metric.name]
-    return {text(engine, row.name): float(measured.outcome.metric[index]) for index, row in enumerate(rows)}
 
 
 def labels_of(file: str, macro: str) -> list[str]:
@@ -121,8 +85,7 @@ def expect_measured(measured: Measured, label: str) -> bool:
 
 def test_the_family_is_complete(engine: Engine) -> None:
     assert engine.fault() is None
-    names = {text(engine, engine.lib.registry_get(i).name) for i in range(engine.lib.registry_count())}
-    assert names == {
+    assert names(engine) == {
         *(f"clock/{name}" for name in ("read", "delta", "bias", "empty", "core", "core_loaded", "core_series", "rate")),
         *(f"clock/{name}" for name in ("offset", "call", "null_syscall", "resolution", "python", "wakeup")),
     }
@@ -142,7 +105,7 @@ def test_the_default_is_the_architectures_best(engine: Engine) -> None:
         "clock/bias": "lfence_rdtsc_lfence_to_rdtscp_lfence",
     }.items():
         parameter = engine.kernel(name).parameters[0]
-        assert text(engine, parameter.labels).split()[parameter.initial] == best
+        assert engine.ffi.string(parameter.labels).decode().split()[parameter.initial] == best
 
 
 @pytest.mark.parametrize("read", READS)
@@ -157,7 +120,7 @@ def test_delta_tells_step_and_order(engine: Engine, read: str) -> None:
     measured = measure(engine, "clock/delta", {"read": read})
     if not expect_measured(measured, read):
         return
-    found = metrics(engine, "clock/delta", measured)
+    found = measured.metrics
     slow = read == "cpuid_rdtsc"
     # 20 processes of the standard profile: at least 200 000 of each, of the slow one at most 2000
     assert measured.outcome.events == (100 if slow else 10240)
@@ -174,7 +137,7 @@ def test_bias_has_a_mean_for_each_length(engine: Engine, pair: str) -> None:
     measured = measure(engine, "clock/bias", {"pair": pair})
     if not expect_measured(measured, pair):
         return
-    found = metrics(engine, "clock/bias", measured)
+    found = measured.metrics
     assert list(found) == [*(f"k{k}_mean_ticks" for k in LENGTHS), "gaps_pct"]
     assert all(math.isfinite(value) for value in found.values())
     assert measured.outcome.events >= 200
@@ -184,7 +147,7 @@ def test_bias_has_a_mean_for_each_length(engine: Engine, pair: str) -> None:
 def test_empty_window_is_told_finer_than_the_counters_step(engine: Engine) -> None:
     measured = measure(engine, "clock/empty")
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "clock/empty", measured)
+    found = measured.metrics
     assert found["mean_ticks"] == pytest.approx(
         sum(t * n for t, n in measured.buckets) / measured.outcome.events, abs=0.5
     )
@@ -198,7 +161,7 @@ def test_core_clock_follows_from_its_chain(engine: Engine, state: str) -> None:
         assert "AVX-512" in measured.reason
         return
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "clock/core", measured)
+    found = measured.metrics
     if platform.machine() == "x86_64":
         # So few events are kept as they are. Of 16 clocks the upper of the middle two is that of the shorter chain.
         chains = [ticks for ticks, count in measured.buckets for _ in range(count)]
@@ -214,7 +177,7 @@ def test_cold_core_has_slept(engine: Engine) -> None:
 def test_loaded_core_says_how_far_the_others_ran(engine: Engine) -> None:
     measured = measure(engine, "clock/core_loaded")
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "clock/core_loaded", measured)
+    found = measured.metrics
     assert found["core_hz"] > 0
     assert found["others_share"] >= 0
 
@@ -227,7 +190,7 @@ def test_core_series_is_a_time_axis(engine: Engine) -> None:
     assert len(begins) == 12
     assert begins == sorted(begins)
     assert begins[-1] - begins[0] >= 0.1  # eleven steps of 10 ms, the first of which may be cut short
-    found = metrics(engine, "clock/core_series", measured)
+    found = measured.metrics
     assert 0 < found["low_hz"] <= found["core_hz"] <= found["high_hz"]
 
 
@@ -253,7 +216,7 @@ def test_a_value_out_of_range_is_refused_by_name(engine: Engine, name: str, valu
 def test_rate_covers_its_interval(engine: Engine, during: str) -> None:
     measured = measure(engine, "clock/rate", {"during": during, "duration_ms": 5})
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "clock/rate", measured)
+    found = measured.metrics
     assert measured.outcome.elapsed_ns >= 5_000_000
     assert found["ppm"] == pytest.approx((found["tick_hz"] / measured.outcome.tick_hz - 1) * 1e6, abs=1e-3)
     assert measured.samples[0].ticks == pytest.approx(found["tick_hz"] / 1000, abs=1)
@@ -262,7 +225,7 @@ def test_rate_covers_its_interval(engine: Engine, during: str) -> None:
 def test_offset_is_an_interval(engine: Engine) -> None:
     measured = measure(engine, "clock/offset")
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "clock/offset", measured)
+    found = measured.metrics
     assert found["offset_low_ticks"] <= found["offset_high_ticks"]
     assert found["offset_low_ticks"] < -found["one_way_back_min_ticks"]  # widened by one step of the counter
     assert found["offset_high_ticks"] > found["one_way_there_min_ticks"]
@@ -287,7 +250,7 @@ def test_null_syscall_is_the_control_with_a_twin(engine: Engine) -> None:
 def test_resolution_tells_promise_and_step(engine: Engine, clock: str) -> None:
     measured = measure(engine, "clock/resolution", {"clock": clock})
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "clock/resolution", measured)
+    found = measured.metrics
     promise = time.clock_getres(CLOCKS[clock]) if clock in CLOCKS else 1e-6
     assert found["getres_ns"] == pytest.approx(promise * 1e9, abs=0.5)
     assert found["min_step_ns"] > 0
@@ -311,7 +274,7 @@ def test_wakeups_come_after_their_deadlines(engine: Engine, policy: str) -> None
     assert measured.outcome.events == 10
     assert measured.buckets[0][0] >= 0
     assert measured.outcome.elapsed_ns >= 11 * 1_000_000
-    assert metrics(engine, "clock/wakeup", measured)["missed"] >= 0
+    assert measured.metrics["missed"] >= 0
 
 
 def test_wakeup_leaves_the_thread_as_it_was_found(tmp_path: Path) -> None:
@@ -351,13 +314,8 @@ def test_costs_are_what_the_plan_can_afford(engine: Engine) -> None:
         if kernel.flags & engine.lib.KERNEL_ONCE:
             continue
         cases: list[tuple[int, ...]] = [()]
-        for parameter in kernel.parameters:
-            if parameter.name:
-                sweep = text(engine, parameter.standard) if parameter.standard else str(parameter.initial)
-                labels = text(engine, parameter.labels).split() if parameter.labels else []
-                words = labels if sweep == "*" else sweep.split()
-                values = [labels.index(word) if word in labels else int(word) for word in words]
-                cases = [(*case, value) for case in cases for value in values]
+        for parameter in catalog(engine).get(engine.ffi.string(kernel.name).decode()).parameters:
+            cases = [(*case, value) for case in cases for value in parameter.sweep("standard")]
         for case in cases:
             padded = [*case, *([0] * (engine.lib.MAX_PARAMETERS - len(case)))]
             total_ns += engine.lib.trial_cost_ns(kernel, padded, kernel.threads.min, settings)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from compile import CSRC
 from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
-from kernels.measure import UNSUPPORTED, kernel, program
-from kernels.plant import ALONE, TEAMS, TRIES, engine_of, metrics
+from kernels.measure import ALONE, ENOTSUP, TEAMS, TRIES, kernel
+from kernels.plant import engine_of
+from kernels.program import program
 
 KINDS = tuple(kernel("counter/increment").parameter("kind").labels)
 
@@ -21,10 +22,10 @@ def test_every_kind_counts_exactly_but_the_racy_one(cpus: list[int], tmp_path: P
     engine = engine_of(tmp_path, "counter/increment.c")
     for kind, label in enumerate(KINDS):
         measured = engine.measure("counter/increment", (kind,), cpus)
-        if label == "rseq" and measured.status == UNSUPPORTED:
+        if label == "rseq" and measured.status == ENOTSUP:
             continue
         assert measured.status == 0, f"{label}: {measured.reason}"
-        lost = metrics(engine, "counter/increment", measured.outcome)["lost_pct"]
+        lost = measured.metrics["lost_pct"]
         assert lost == 0 or (label == "racy" and 0 <= lost <= 100 and len(cpus) > 1)
 
 
@@ -42,7 +43,7 @@ def test_check_notices(source: str, name: str, values: tuple[int, ...], old: str
     engine = engine_of(tmp_path, source, (old, new))
     cpus = ALONE if engine.kernel(name).threads.min == 1 else TEAMS[1]
     measured = engine.measure(name, values, cpus)
-    assert measured.status not in (0, UNSUPPORTED)
+    assert measured.status not in (0, ENOTSUP)
 
 
 @pytest.mark.parametrize("threshold", [1, 16, 256])
@@ -51,7 +52,7 @@ def test_no_error_is_beyond_its_bound(cpus: list[int], threshold: int, tmp_path:
     engine = engine_of(tmp_path, "counter/error.c")
     measured = engine.measure("counter/error", (threshold,), cpus)
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "counter/error", measured.outcome)
+    found = measured.metrics
     assert found["bound"] == threshold - 1
     assert 0 <= found["median_error"] <= found["p99_error"] <= found["max_error"] <= found["bound"]
 
@@ -61,7 +62,7 @@ def test_a_collected_sum_is_behind_and_never_ahead(cpus: list[int], tmp_path: Pa
     engine = engine_of(tmp_path, "counter/staleness.c")
     measured = engine.measure("counter/staleness", (10,), cpus)
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "counter/staleness", measured.outcome)
+    found = measured.metrics
     assert 0 <= found["median_error"] <= found["p99_error"] <= found["max_error"]
     assert found["rate_times_period"] > 0 and found["reads"] > 0
 
@@ -91,7 +92,7 @@ def test_an_unregistered_rseq_is_refused_with_its_need() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600, check=True
     )
     status, _, reason = answer.stdout.strip().partition(" ")
-    assert int(status) == UNSUPPORTED
+    assert int(status) == ENOTSUP
     assert reason.startswith("needs restartable sequences registered by the C library")
 
 
@@ -102,7 +103,7 @@ def test_reading_sums_all_slots(cpus: list[int], slots: int, state: int, tmp_pat
     engine = engine_of(tmp_path, "counter/read.c")
     measured = engine.measure("counter/read", (slots, state), cpus)
     assert measured.status == 0, measured.reason
-    writes = metrics(engine, "counter/read", measured.outcome)["writes_per_operation"]
+    writes = measured.metrics["writes_per_operation"]
     assert writes > 0 if state else writes == 0
 
 

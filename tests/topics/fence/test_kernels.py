@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from engine.build import Engine, Measured, compile_files
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, loops
-from kernels.family import EILSEQ, ENOTSUP, KERNELS, compile_broken, measure, names, parameters
-from kernels.measure import program
+from kernels.measure import EILSEQ, ENOTSUP, measure, names, parameters
+from kernels.plant import KERNELS, compile_broken
+from kernels.program import program
 
 FILES = sorted(KERNELS.glob("fence/*.c"))
 CONTEXTS = ("bare", "store_hit", "load_miss", "store_miss", "chain")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops
-from kernels.measure import kernel, program
+from kernels.measure import CPUS, built_engine, kernel, measure
 from kernels.plant import expect_no_thread_more_than, threads
+from kernels.program import program
 
 from fencepost.bench.engine import load
 
-CPUS = sorted(os.sched_getaffinity(0))
 BLOCK = 16
 HERE = [CPUS[-1]] * 2
 """Two threads on one CPU: a team that every machine can have."""
@@ -34,35 +33,17 @@ class Team:
     metrics: dict[str, float]
 
 
-def measure(name: str, parameters: dict[str, str] | None = None, cpus: list[int] | None = None) -> Team:
-    """One case in a few of the shortest batches; on as many distinct CPUs as the kernel needs, or on `cpus`."""
-    engine, row = load(), kernel(name)
-    ffi, lib = engine.ffi, engine.lib
-    if cpus is None:
-        if len(CPUS) < row.threads_min:
-            pytest.skip(f"needs {row.threads_min} CPUs")
-        cpus = CPUS[: row.threads_min]
-    values = [parameter.initial for parameter in row.parameters]
-    for given, text in (parameters or {}).items():
-        values[row.parameters.index(row.parameter(given))] = row.parameter(given).parse(text)
-    settings = ffi.new("struct settings *", {"batches": 3, "warmup_batches": 1, "batch_ns": 20000})
-    descriptor = lib.registry_get(row.index)
-    capacity = lib.trial_samples(descriptor, len(cpus), settings)
-    samples, buckets = ffi.new("struct sample[]", capacity), ffi.new("struct bucket[]", lib.MAX_BUCKETS)
-    outcome = ffi.new("struct outcome *")
-    values += [0] * (lib.MAX_PARAMETERS - len(values))
-    status = lib.trial_measure(
-        descriptor, values, cpus, len(cpus), settings, samples, capacity, buckets, lib.MAX_BUCKETS, outcome
-    )
-    rows = [samples[i] for i in range(outcome.samples)]
+def run_team(name: str, parameters: dict[str, str] | None = None, cpus: list[int] | None = None) -> Team:
+    """One case; on as many distinct CPUs as the kernel needs, or on `cpus`."""
+    measured = measure(built_engine(), name, parameters, cpus)
     return Team(
-        status,
-        engine.text(outcome.reason) or "",
-        {(sample.batch, sample.thread): sample.operations for sample in rows},
-        {(sample.batch, sample.thread): sample.ticks for sample in rows},
-        max((sample.flags for sample in rows), default=0),
-        outcome.overhead_ticks,
-        {metric.name: outcome.metric[i] for i, metric in enumerate(row.metrics)},
+        measured.status,
+        measured.reason,
+        {(sample.batch, sample.thread): sample.operations for sample in measured.samples},
+        {(sample.batch, sample.thread): sample.ticks for sample in measured.samples},
+        max((sample.flags for sample in measured.samples), default=0),
+        measured.outcome.overhead_ticks,
+        measured.metrics,
     )
 
 
@@ -78,7 +59,7 @@ def labelled_cases() -> list[tuple[str, dict[str, str]]]:
 
 @pytest.mark.parametrize(("name", "parameters"), labelled_cases(), ids=str)
 def test_two_cpus_do_what_the_check_expects(name: str, parameters: dict[str, str]) -> None:
-    team = measure(name, parameters, CPUS[:2] if len(CPUS) > 1 else HERE)
+    team = run_team(name, parameters, CPUS[:2] if len(CPUS) > 1 else HERE)
     assert team.status == 0, team.reason
     assert team.made
 
@@ -86,20 +67,20 @@ def test_two_cpus_do_what_the_check_expects(name: str, parameters: dict[str, str
 @pytest.mark.parametrize(("name", "parameters"), labelled_cases(), ids=str)
 def test_threads_that_share_a_cpu_do_not_hang(name: str, parameters: dict[str, str]) -> None:
     before = threads()
-    team = measure(name, parameters, HERE)
+    team = run_team(name, parameters, HERE)
     assert team.status == 0, team.reason
     expect_no_thread_more_than(before)
 
 
 @pytest.mark.parametrize("op", ["atomic_add", "plain_add", "store", "load"])
 def test_alone(op: str) -> None:
-    assert measure("line/alone", {"op": op}).status == 0
+    assert run_team("line/alone", {"op": op}).status == 0
 
 
 @pytest.mark.parametrize("op", ["fetch_add", "cas", "xchg"])
 @pytest.mark.parametrize("count", [1, 2, 4, 9])
 def test_any_number_of_threads(op: str, count: int) -> None:
-    team = measure("line/contended", {"op": op}, [CPUS[i % len(CPUS)] for i in range(count)])
+    team = run_team("line/contended", {"op": op}, [CPUS[i % len(CPUS)] for i in range(count)])
     assert team.status == 0, team.reason
     assert {thread for _, thread in team.made} == set(range(count))
     if op == "cas":
@@ -108,7 +89,7 @@ def test_any_number_of_threads(op: str, count: int) -> None:
 
 def test_hundreds_of_threads_lose_no_increment() -> None:
     before = threads()
-    team = measure("line/contended", {"op": "fetch_add"}, [CPUS[i % len(CPUS)] for i in range(100)])
+    team = run_team("line/contended", {"op": "fetch_add"}, [CPUS[i % len(CPUS)] for i in range(100)])
     assert team.status == 0, team.reason
     expect_no_thread_more_than(before)
 
@@ -116,7 +97,7 @@ def test_hundreds_of_threads_lose_no_increment() -> None:
 @pytest.mark.parametrize("between", [0, 1, 1000])
 @pytest.mark.parametrize("op", ["FETCH_ADD", "CAS", "XCHG"])
 def test_work_between_the_operations(op: str, between: int, tmp_path: Path) -> None:
-    assert measure("line/contended", {"op": op.lower(), "between": str(between)}, CPUS[:1]).status == 0
+    assert run_team("line/contended", {"op": op.lower(), "between": str(between)}, CPUS[:1]).status == 0
     # Each multiplication goes through OPAQUE, so that no compiler drops it: counted there.
     count = """
 #include "kernel.h"
@@ -131,7 +112,7 @@ static uint64_t multiplications;
 
 
 def test_the_leader_makes_what_it_is_asked_for_and_the_others_go_on_until_it_has() -> None:
-    team = measure("line/contended", None, HERE)
+    team = run_team("line/contended", None, HERE)
     leader = {made for (_, thread), made in team.made.items() if thread == 0}
     others = [made for (_, thread), made in team.made.items() if thread == 1]
     assert len(leader) == 1
@@ -139,7 +120,7 @@ def test_the_leader_makes_what_it_is_asked_for_and_the_others_go_on_until_it_has
 
 
 def test_shares_are_those_of_the_samples() -> None:
-    team = measure("line/contended", None, [CPUS[i % len(CPUS)] for i in range(3)])
+    team = run_team("line/contended", None, [CPUS[i % len(CPUS)] for i in range(3)])
     by_thread: dict[int, int] = defaultdict(int)
     by_batch: dict[int, int] = defaultdict(int)
     for (batch, thread), made in team.made.items():
@@ -153,14 +134,14 @@ def test_shares_are_those_of_the_samples() -> None:
 
 def test_oversubscribed_windows_hold_turns_and_are_not_flagged_for_it() -> None:
     flags = load().lib
-    team = measure("line/contended", None, [CPUS[-1]] * 3)
+    team = run_team("line/contended", None, [CPUS[-1]] * 3)
     assert {batch for batch, _ in team.made} == {0, 1}
     assert team.flags & (flags.FLAG_SWITCHED | flags.FLAG_LOW_OVERLAP) == 0
 
 
 @pytest.mark.parametrize("guard", ["atomic", "rwlock", "seqlock"])
 def test_only_readers_are_reported(guard: str) -> None:
-    team = measure(
+    team = run_team(
         "line/read_mostly", {"guard": guard, "reads_per_write": "100"}, [CPUS[i % len(CPUS)] for i in range(4)]
     )
     assert team.status == 0, team.reason
@@ -168,13 +149,13 @@ def test_only_readers_are_reported(guard: str) -> None:
 
 
 def test_no_writes_is_the_control() -> None:
-    team = measure("line/read_mostly", {"guard": "seqlock", "reads_per_write": "0"}, HERE)
+    team = run_team("line/read_mostly", {"guard": "seqlock", "reads_per_write": "0"}, HERE)
     assert team.metrics["reads_per_write_seen"] != team.metrics["reads_per_write_seen"]  # nothing to divide by
     assert team.metrics["retries_per_read"] == 0
 
 
 def test_the_figure_of_reader_and_writer_is_the_readers() -> None:
-    team = measure("line/false_sharing", {"op": "reader_writer"}, HERE)
+    team = run_team("line/false_sharing", {"op": "reader_writer"}, HERE)
     assert {thread for _, thread in team.made} == {0}
 
 
@@ -188,7 +169,7 @@ def test_the_figure_of_reader_and_writer_is_the_readers() -> None:
     ],
 )
 def test_impossible_values_are_refused_with_the_range(name: str, parameter: str, value: str) -> None:
-    team = measure(name, {parameter: value}, HERE)
+    team = run_team(name, {parameter: value}, HERE)
     assert team.status < 0
     assert f"{parameter}={value} is not" in team.reason
 

@@ -12,8 +12,7 @@ import pytest
 from compile import CSRC
 from engine.build import Engine
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions
-from kernels.family import EILSEQ, ENOTSUP, measure, metrics
-from kernels.measure import kernel
+from kernels.measure import EILSEQ, ENOTSUP, kernel, measure
 from kernels.plant import engine_of
 from runs import measure as runtime
 
@@ -377,7 +376,7 @@ def test_trials_add_up(runner: str, engine_of_sb: Engine) -> None:
     engine = engine_of_sb
     done = measure(engine, "litmus/sb", {"runner": runner, "order": "none"})
     assert done.status == 0, done.reason
-    found = metrics(engine, "litmus/sb", done)
+    found = done.metrics
     assert sum(value for name, value in found.items() if name.startswith("seen_")) == found["trials"] > 0
     assert found["weak"] == found["seen_00"]
     assert found["forbidden"] == 0

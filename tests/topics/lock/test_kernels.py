@@ -7,17 +7,8 @@ from pathlib import Path
 import pytest
 from engine.build import Engine, Measured
 from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
-from kernels.measure import UNSUPPORTED, kernel
-from kernels.plant import (
-    ALONE,
-    SHARING,
-    TEAMS,
-    engine_of,
-    expect_no_thread_more_than,
-    first_that,
-    metrics,
-    threads,
-)
+from kernels.measure import ALONE, ENOTSUP, SHARING, TEAMS, first_that, kernel
+from kernels.plant import engine_of, expect_no_thread_more_than, threads
 
 LOCKS = ("tas", "ttas", "ticket", "mcs", "pthread_spin", "pthread_mutex", "futex")
 SPINNING = LOCKS[:5]
@@ -48,7 +39,7 @@ def test_labels_are_the_locks() -> None:
 def test_excludes_and_accounts_for_every_section(hold: Engine, lock: str, cpus: list[int], section_ns: int) -> None:
     measured = hold.measure(HOLD, (LOCKS.index(lock), section_ns), cpus, batches=2)
     assert measured.status == 0, measured.reason
-    found = metrics(hold, HOLD, measured.outcome)
+    found = measured.metrics
     assert 0 <= found["changes_per_operation"] <= 1
     assert 0 <= found["fairness"] <= 1
     assert (found["section_took_ns"] > 0) == (section_ns > 0)
@@ -60,7 +51,7 @@ def test_excludes_and_accounts_for_every_section(hold: Engine, lock: str, cpus: 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_who_is_alone_never_changes(hold: Engine, lock: str) -> None:
     measured = hold.measure(HOLD, (LOCKS.index(lock), 0), ALONE)
-    found = metrics(hold, HOLD, measured.outcome)
+    found = measured.metrics
     assert (found["changes_per_operation"], found["fairness"], found["yields_per_operation"]) == (0, 1, 0)
     assert found["longest_run"] == measured.samples[0].operations
 
@@ -69,7 +60,7 @@ def test_who_is_alone_never_changes(hold: Engine, lock: str) -> None:
 def test_spinning_gives_the_cpu_away_to_a_holder_that_waits_for_it(hold: Engine, lock: str) -> None:
     def yielded(measured: Measured) -> bool:
         assert measured.status == 0, measured.reason
-        return metrics(hold, HOLD, measured.outcome)["yields_per_operation"] > 0
+        return measured.metrics["yields_per_operation"] > 0
 
     # Once the scheduler takes the CPU from a holder, which has the lock for nearly all of its time.
     case = (LOCKS.index(lock), 20_000)
@@ -100,7 +91,7 @@ def test_lock_that_miscounts_a_section_is_caught(tmp_path: Path) -> None:
 @pytest.mark.parametrize("section_ns", [-1, 1_000_001])
 def test_sections_out_of_range_are_refused(hold: Engine, section_ns: int) -> None:
     measured = hold.measure(HOLD, (0, section_ns), ALONE)
-    assert measured.status not in (0, UNSUPPORTED)
+    assert measured.status not in (0, ENOTSUP)
     assert f"section_ns={section_ns}" in measured.reason
 
 
@@ -135,7 +126,7 @@ def test_only_a_mutex_refuses_another_thread(owner: Engine, unlock: str) -> None
     measured = owner.measure("lock/owner", (UNLOCKS.index(unlock),), ALONE)
     assert measured.status == 0, measured.reason
     refused = unlock == "mutex_other"
-    assert metrics(owner, "lock/owner", measured.outcome) == {"allowed": not refused, "refused": refused}
+    assert measured.metrics == {"allowed": not refused, "refused": refused}
     assert sum(count for _, count in measured.buckets) == 4 * 32
     expect_no_thread_more_than(before)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, compile_files
-from kernels import family
-from kernels.family import EILSEQ, ENOTSUP, KERNELS
+from kernels.measure import EILSEQ, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken
 
 FAULT = "memory/fault.c"
 FAULTED = 4
@@ -20,7 +20,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.mark.parametrize(("access", "faults"), [("write", 1), ("read", 1), ("populate", None), ("again", 0)])
 def test_faults_are_those_of_first_touches(engine: Engine, access: str, faults: int | None) -> None:
-    measured = family.measure(engine, "memory/fault", {"access": access}, batches=4)
+    measured = measure(engine, "memory/fault", {"access": access}, batches=4)
     if measured.status == ENOTSUP:
         pytest.skip(measured.reason)
     assert measured.status == 0, measured.reason
@@ -28,7 +28,7 @@ def test_faults_are_those_of_first_touches(engine: Engine, access: str, faults: 
     assert not any(sample.flags & FAULTED for sample in measured.samples)
     if faults is not None:
         # What else this thread does may have a fault or two of its own among 256 pages.
-        counted = family.metrics(engine, "memory/fault", measured)["faults_per_page"]
+        counted = measured.metrics["faults_per_page"]
         assert faults <= counted < faults + 0.1
     if faults == 1:
         assert all(sample.minor_faults >= 64 for sample in measured.samples)
@@ -59,15 +59,15 @@ def test_faults_are_those_of_first_touches(engine: Engine, access: str, faults: 
     ],
 )
 def test_a_kernel_that_touches_otherwise_fails(tmp_path: Path, access: str, whole: str, broken: str, said: str) -> None:
-    faulty = family.compile_broken(tmp_path, {FAULT: [(whole, broken)]})
-    measured = family.measure(faulty, "memory/fault", {"access": access})
+    faulty = compile_broken(tmp_path, {FAULT: [(whole, broken)]})
+    measured = measure(faulty, "memory/fault", {"access": access})
     assert measured.status == EILSEQ
     assert said in measured.reason
 
 
 def test_a_kernel_without_the_advice_is_a_need_and_not_a_failure(tmp_path: Path) -> None:
     unknown = [("(size_t)(end - page), MADV_POPULATE_WRITE)", "(size_t)(end - page), 9999)")]
-    faulty = family.compile_broken(tmp_path, {FAULT: unknown})
-    measured = family.measure(faulty, "memory/fault", {"access": "populate"})
+    faulty = compile_broken(tmp_path, {FAULT: unknown})
+    measured = measure(faulty, "memory/fault", {"access": "populate"})
     assert measured.status == ENOTSUP
     assert measured.reason == "needs MADV_POPULATE_WRITE (Linux 5.14)"

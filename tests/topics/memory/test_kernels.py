@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
-from kernels.measure import UNSUPPORTED, kernel, measure, program
+from kernels.measure import ENOTSUP, built_engine, kernel, measure
+from kernels.program import program
 
 LINE_BYTES = 64
 LOADS = {"x86_64": "mov", "aarch64": "ldr", "riscv64": "ld"}
@@ -30,33 +31,33 @@ def test_loop_is_sixteen_loads_each_from_the_last(toolchain: Toolchain) -> None:
 @pytest.mark.parametrize("pages", ["small", "huge"])
 @pytest.mark.parametrize("size", ["4KiB", "48KiB", "256KiB"])
 def test_small_ring_is_warm(size: str, pages: str, order: str) -> None:
-    outcome = measure("memory/chase", {"size": size, "pages": pages, "order": order})
-    assert outcome.status == 0, outcome.reason
-    assert outcome.metrics["warm"] == 1
+    measured = measure(built_engine(), "memory/chase", {"size": size, "pages": pages, "order": order})
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["warm"] == 1
     lines = kernel("memory/chase").parameter("size").parse(size) // LINE_BYTES
-    assert outcome.metrics["lines_touched"] <= lines
-    assert outcome.metrics["page_bytes"] >= 4096
+    assert measured.metrics["lines_touched"] <= lines
+    assert measured.metrics["page_bytes"] >= 4096
     if pages == "small":
-        assert outcome.metrics["huge_pct"] == 0
+        assert measured.metrics["huge_pct"] == 0
 
 
 def test_large_ring_starts_cold_and_is_never_met_twice() -> None:
-    outcome = measure("memory/chase", {"size": "40MiB"})
-    if outcome.status == UNSUPPORTED:
-        pytest.skip(outcome.reason)
-    assert outcome.status == 0, outcome.reason
-    assert outcome.metrics["warm"] == 0
-    operations = sum(operations for _, operations in outcome.samples)
+    measured = measure(built_engine(), "memory/chase", {"size": "40MiB"})
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["warm"] == 0
+    operations = sum(sample.operations for sample in measured.samples)
     # Calibration and warm-up are loads too.
-    assert operations < outcome.metrics["lines_touched"] <= 40 * 2**20 / LINE_BYTES
+    assert operations < measured.metrics["lines_touched"] <= 40 * 2**20 / LINE_BYTES
 
 
 @pytest.mark.parametrize("size", ["0", "-1024", "1000", "4160"])
 def test_sizes_that_are_no_whole_turns_are_refused(size: str) -> None:
-    outcome = measure("memory/chase", {"size": size})
-    assert outcome.status < 0
-    assert outcome.status != UNSUPPORTED
-    assert f"size={size}" in outcome.reason
+    measured = measure(built_engine(), "memory/chase", {"size": size})
+    assert measured.status < 0
+    assert measured.status != ENOTSUP
+    assert f"size={size}" in measured.reason
 
 
 def test_ring_larger_than_free_memory_is_not_tried() -> None:
@@ -64,9 +65,9 @@ def test_ring_larger_than_free_memory_is_not_tried() -> None:
     size = int(fields["MemAvailable"].split()[0]) * 1024 // 2**20 * 2**20
     if size > 2**40:
         pytest.skip("needs a machine with less than 1 TiB of free memory")
-    outcome = measure("memory/chase", {"size": str(size)})
-    assert outcome.status == UNSUPPORTED
-    assert outcome.reason.startswith("needs ") and outcome.reason.endswith("MiB of free memory")
+    measured = measure(built_engine(), "memory/chase", {"size": str(size)})
+    assert measured.status == ENOTSUP
+    assert measured.reason.startswith("needs ") and measured.reason.endswith("MiB of free memory")
 
 
 def test_address_space_that_is_limited_is_a_need(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_address_space_that_is_limited_is_a_need(tmp_path: Path) -> None:
 """,
         before="#include <sys/resource.h>",
     )
-    assert int(lines[0]) == UNSUPPORTED
+    assert int(lines[0]) == ENOTSUP
     # Or, on a machine with as little memory as that, the memory.
     assert "a limit of address space above 129 MiB" in lines[1] or "free memory" in lines[1]
 

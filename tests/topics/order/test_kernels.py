@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from compile import CSRC
-from kernels.measure import UNSUPPORTED
-from kernels.plant import SHARING, TEAMS, engine_of, first_that, metrics
+from kernels.measure import ENOTSUP, SHARING, TEAMS, first_that
+from kernels.plant import engine_of
 
 ORDERS = ("none", "mfence", "lock_add", "dmb_ish", "fence_rw_rw", "c11_acq_rel", "c11_seq_cst")
 SIDES = ("fast", "fenced", "slow", "none")
@@ -21,11 +21,11 @@ def test_nothing_is_lost_under_a_full_fence(algorithm: str, tmp_path: Path) -> N
     for cpus in TEAMS[2:]:
         for number, order in enumerate(ORDERS):
             measured = engine.measure(f"order/{algorithm}", (number,), cpus)
-            if measured.status == UNSUPPORTED:
+            if measured.status == ENOTSUP:
                 assert "another architecture" in measured.reason
                 continue
             assert measured.status == 0, f"{order}: {measured.reason}"
-            found = metrics(engine, f"order/{algorithm}", measured.outcome)
+            found = measured.metrics
             assert found["sections"] > 0
             assert found["lost"] == 0 or order in MAY_LOSE
 
@@ -59,10 +59,10 @@ def test_membarrier_pays_for_both(tmp_path: Path) -> None:
     for cpus in TEAMS[2:]:
         for number, side in enumerate(SIDES):
             measured = engine.measure("order/membarrier", (number,), cpus)
-            if measured.status == UNSUPPORTED:
+            if measured.status == ENOTSUP:
                 pytest.skip(measured.reason)
             assert measured.status == 0, f"{side}: {measured.reason}"
-            found = metrics(engine, "order/membarrier", measured.outcome)
+            found = measured.metrics
             assert math.isfinite(found["turn_ticks"])
             if side == "slow":
                 assert found["weak"] == 0 and found["trials"] > 0
@@ -71,7 +71,7 @@ def test_membarrier_pays_for_both(tmp_path: Path) -> None:
 def test_membarrier_that_is_missing_is_refused_with_its_need(tmp_path: Path) -> None:
     engine = engine_of(tmp_path, "order/membarrier.c", ("#define HAS_MEMBARRIER 1", "#define HAS_MEMBARRIER 0"))
     measured = engine.measure("order/membarrier", (2,), SHARING)
-    assert measured.status == UNSUPPORTED
+    assert measured.status == ENOTSUP
     assert measured.reason.startswith("needs membarrier(2) with MEMBARRIER_CMD_PRIVATE_EXPEDITED")
 
 
@@ -83,5 +83,5 @@ def test_a_weak_trial_across_membarrier_is_caught(tmp_path: Path) -> None:
         ("if (next > both->turns)", "if (next == 0)"),  # on one CPU the fast side hardly comes so far
     )
     measured = engine.measure("order/membarrier", (2,), SHARING)
-    if measured.status != UNSUPPORTED:
+    if measured.status != ENOTSUP:
         assert "FORBIDDEN outcome seen" in measured.reason

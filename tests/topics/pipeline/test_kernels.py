@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, only_loop
-from kernels.measure import UNSUPPORTED, kernel, measure, program
+from kernels.measure import ENOTSUP, built_engine, kernel, measure
+from kernels.program import program
 
 OPS = ("imul", "add", "fadd", "load")
 MNEMONICS = {
@@ -101,42 +102,42 @@ def test_window_has_k_fillers_after_each_load(fill: str, toolchain: Toolchain) -
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("chains", ["1", "5", "8"])
 def test_chain_is_measured_and_checked(op: str, chains: str) -> None:
-    outcome = measure("pipeline/chain", {"op": op, "chains": chains})
-    if outcome.status == UNSUPPORTED:
-        pytest.skip(outcome.reason)
-    assert outcome.status == 0, outcome.reason
-    assert len(outcome.samples) == 3
-    for ticks, operations in outcome.samples:
+    measured = measure(built_engine(), "pipeline/chain", {"op": op, "chains": chains})
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert len(measured.samples) == 3
+    for ticks, operations in ((sample.ticks, sample.operations) for sample in measured.samples):
         assert ticks > 0
         assert operations % (int(chains) * ROUNDS) == 0
 
 
 @pytest.mark.parametrize("chains", ["0", "9", "-1"])
 def test_chain_refuses_a_number_of_chains_that_it_has_not(chains: str) -> None:
-    outcome = measure("pipeline/chain", {"chains": chains})
-    if outcome.status == UNSUPPORTED:
-        pytest.skip(outcome.reason)
-    assert outcome.status < 0
-    assert f"chains={chains}" in outcome.reason
+    measured = measure(built_engine(), "pipeline/chain", {"chains": chains})
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status < 0
+    assert f"chains={chains}" in measured.reason
 
 
 def test_imul100_is_measured_twice_a_round() -> None:
     assert kernel("pipeline/imul100").twin
-    outcome = measure("pipeline/imul100")
-    assert outcome.status in (0, UNSUPPORTED), outcome.reason
+    measured = measure(built_engine(), "pipeline/imul100")
+    assert measured.status in (0, ENOTSUP), measured.reason
 
 
 @pytest.mark.parametrize("fill", ["nop", "add", "mix"])
 def test_window_gives_a_figure_for_each_distance(fill: str) -> None:
-    outcome = measure("pipeline/window", {"fill": fill})
-    if outcome.status == UNSUPPORTED:
-        pytest.skip(outcome.reason)
-    assert outcome.status == 0, outcome.reason
-    assert list(outcome.metrics) == [f"k{k}_ticks" for k in distances()]
-    assert all(ticks > 0 for ticks in outcome.metrics.values())
+    measured = measure(built_engine(), "pipeline/window", {"fill": fill})
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert list(measured.metrics) == [f"k{k}_ticks" for k in distances()]
+    assert all(ticks > 0 for ticks in measured.metrics.values())
     assert distances() == sorted(set(distances()))
     assert all(low < high for low, high in pairwise(distances()))
-    assert outcome.events > 0
+    assert measured.outcome.events > 0
 
 
 CHAIN = """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, compile_files
-from kernels import family
-from kernels.family import EILSEQ, ENOTSUP, KERNELS
+from kernels.measure import EILSEQ, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken
 
 SPAWN = "process/spawn.c"
 SWITCHED, FAULTED = 2, 4
@@ -20,9 +20,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.mark.parametrize("how", ["fork", "vfork", "thread"])
 def test_children_are_made_and_waited_for(engine: Engine, how: str) -> None:
-    measured = family.measure(engine, "process/spawn", {"how": how})
+    measured = measure(engine, "process/spawn", {"how": how})
     assert measured.status == 0, measured.reason
-    metrics = family.metrics(engine, "process/spawn", measured)
+    metrics = measured.metrics
     assert measured.outcome.events == len(measured.samples) == 10
     assert all(ticks > 0 for ticks, _ in measured.buckets)
     assert metrics["returned_ns"] > 0
@@ -32,7 +32,7 @@ def test_children_are_made_and_waited_for(engine: Engine, how: str) -> None:
 
 
 def test_its_faults_are_no_disturbance(engine: Engine) -> None:
-    measured = family.measure(engine, "process/spawn", {"how": "fork"})
+    measured = measure(engine, "process/spawn", {"how": "fork"})
     assert any(sample.minor_faults for sample in measured.samples), "a fork leaves the parent's stack to be copied"
     assert not any(sample.flags & (FAULTED | SWITCHED) for sample in measured.samples)
 
@@ -40,14 +40,14 @@ def test_its_faults_are_no_disturbance(engine: Engine) -> None:
 def test_touched_memory_is_there_when_children_are_made(engine: Engine) -> None:
     resident = []
     for touched in (0, 32 << 20):
-        measured = family.measure(engine, "process/spawn", {"how": "vfork", "touched": touched})
-        resident.append(family.metrics(engine, "process/spawn", measured)["resident_mib"])
+        measured = measure(engine, "process/spawn", {"how": "vfork", "touched": touched})
+        resident.append(measured.metrics["resident_mib"])
     assert resident[1] - resident[0] > 24
 
 
 @pytest.mark.parametrize("touched", [-1, (1 << 30) + 1])
 def test_other_amounts_are_refused(engine: Engine, touched: int) -> None:
-    measured = family.measure(engine, "process/spawn", {"touched": touched})
+    measured = measure(engine, "process/spawn", {"touched": touched})
     assert measured.status not in (0, ENOTSUP)
     assert f"touched={touched}" in measured.reason
 
@@ -64,15 +64,15 @@ def test_a_child_that_ends_otherwise_fails_the_case(tmp_path: Path, how: str, wh
     if how != "thread":
         whole = f"child = {whole}"
         broken = whole.replace("_exit(status);", broken)
-    faulty = family.compile_broken(tmp_path, {SPAWN: [(whole, broken)]})
-    measured = family.measure(faulty, "process/spawn", {"how": how})
+    faulty = compile_broken(tmp_path, {SPAWN: [(whole, broken)]})
+    measured = measure(faulty, "process/spawn", {"how": how})
     assert measured.status == EILSEQ
     assert "did not end with their own status" in measured.reason
 
 
 def test_no_room_for_a_process_is_a_need_and_not_a_failure(tmp_path: Path) -> None:
     refused = [("const pid_t child = fork();", "const pid_t child = (errno = EAGAIN, -1);")]
-    faulty = family.compile_broken(tmp_path, {SPAWN: refused})
-    measured = family.measure(faulty, "process/spawn", {"how": "fork"})
+    faulty = compile_broken(tmp_path, {SPAWN: refused})
+    measured = measure(faulty, "process/spawn", {"how": "fork"})
     assert measured.status == ENOTSUP
     assert measured.reason.startswith("needs permission for one more process")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine
-from kernels.measure import kernel
-from kernels.plant import CPUS, SHARING, TRIES, engine_of, metrics
+from kernels.measure import CPUS, SHARING, TRIES, kernel
+from kernels.plant import engine_of
 
 DESIGNS = ("spsc", "naive", "cached", "seq_cst", "mutex_spin", "mutex_condvar", "pipe", "eventfd")
 TEAMS = [SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]
@@ -51,7 +51,7 @@ def test_latency_has_every_item_in_order(engines: dict[str, Engine], design: int
     engine = engines["latency"]
     measured = engine.measure("ring/latency", (design, 1000, 64), cpus, batches=2)
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "ring/latency", measured.outcome)
+    found = measured.metrics
     assert sum(count for _, count in measured.buckets) == 2 * 256
     assert found["lowest_ticks"] == measured.buckets[0][0]
     assert found["lowest_ticks"] <= found["p50_ticks"] <= found["p99_ticks"] <= found["p99_9_ticks"]
@@ -69,7 +69,7 @@ def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
     )
     measured = engine.measure("ring/latency", (0, 10_000, 1024), TEAMS[-1], batches=1)
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "ring/latency", measured.outcome)
+    found = measured.metrics
     # 156 items remain, 1.56 ms of them due within the stall, the last of which is 3.4 ms late: more than half of all.
     assert found["late_pct"] >= 100 * 150 / 256
     assert found["p50_ticks"] > 256 * 10e-6 * measured.outcome.tick_hz
@@ -88,7 +88,7 @@ def test_regime_accounts_for_every_item(engines: dict[str, Engine], design: int,
     for capacity in (1, 64):
         measured = engine.measure("ring/regime", (design, slowed, 100, capacity), cpus, batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
-        found = metrics(engine, "ring/regime", measured.outcome)
+        found = measured.metrics
         assert -1 <= found["regime"] <= 1
         assert found["work_ticks"] > 0
 
@@ -107,7 +107,7 @@ def test_only_the_side_that_is_not_slowed_is_refused(engines: dict[str, Engine],
     for _ in range(TRIES):
         measured = engines["regime"].measure("ring/regime", values, TEAMS[-1], batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
-        found = metrics(engines["regime"], "ring/regime", measured.outcome)
+        found = measured.metrics
         assert found[never] == 0
         if found[refused] > 0:
             return

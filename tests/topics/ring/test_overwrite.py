@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from compile import CSRC
 from engine.build import Engine
-from kernels.plant import ALONE, SHARING, TEAMS, engine_of, first_that, metrics
+from kernels.measure import ALONE, SHARING, TEAMS, first_that
+from kernels.plant import engine_of
 from runs import write as synthetic
 from runs.write import Case
 
@@ -155,7 +156,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def test_reader_accounts_for_every_record(engine: Engine, percent: int, cpus: list[int]) -> None:
     measured = engine.measure("ring/overwrite", (CAPACITY, PERIOD_NS, percent), cpus)
     assert measured.status == 0, measured.reason
-    found = metrics(engine, "ring/overwrite", measured.outcome)
+    found = measured.metrics
     assert 0 <= found["lost_pct"] <= 100 and 0 <= found["model_pct"] <= 100
     assert 0 < found["writes_per_us"] <= 1000 / PERIOD_NS * 1.01
     assert found["reads_per_us"] <= 10 * percent / PERIOD_NS * 1.01
