@@ -247,7 +247,7 @@ MOST_ROWS_SHOWN = 40
 def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     from rich import box
 
-    from fencepost.analysis.report.terminal import counts_summary, ladder_table, summary_table
+    from fencepost.analysis.report.terminal import counts_summary, headlines_table, summary_table
     from fencepost.analysis.runs.estimated import analysis_of
     from fencepost.cli import display
 
@@ -256,7 +256,7 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     analysis = analysis_of(folder.path)
     # Hundreds of rows are for the report; here the ones that everybody looks for.
     many = len(plan.cases) > MOST_ROWS_SHOWN
-    times = (ladder_table(analysis) if many else None) or summary_table(analysis)
+    times = (headlines_table(analysis) if many else None) or summary_table(analysis)
     counts = None if many else counts_summary(analysis)
     for table in (times if times.row_count or counts is None else None, counts):
         if table is not None:

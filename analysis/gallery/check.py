@@ -31,6 +31,7 @@ from fencepost.analysis.gallery.entry import (
     readme,
     refusals,
     report_file,
+    stored_headlines,
     summary,
 )
 from fencepost.analysis.gallery.pages import PAGES, build
@@ -228,11 +229,15 @@ def _same(told: object, value: float) -> bool:
 
 
 def _check_derived(folder: Path, analysis: Analysis) -> list[str]:
+    try:
+        headlines = stored_headlines(folder, analysis)
+    except RunFolderError as error:
+        return [str(error)]
     faults = []
-    fault = _first_difference(folder / SUMMARY, summary(analysis))
+    fault = _first_difference(folder / SUMMARY, summary(analysis, headlines))
     if fault is not None:
         faults.append(fault)
-    if (folder / README).read_text(encoding="utf-8") != readme(analysis):
+    if (folder / README).read_text(encoding="utf-8") != readme(analysis, headlines):
         faults.append(
             f"{_shown(folder / README)}: not what {ROWS_FILE} gives; write it again with `fencepost publish --rewrite`"
         )

@@ -38,7 +38,7 @@ from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, UNKNOWN, Interval
 from fencepost.analysis.text.escape import cell, markdown, one_line
 from fencepost.analysis.topics.rungs import Rung
-from fencepost.analysis.topics.topic import known_topics
+from fencepost.analysis.topics.topic import headlines, rungs
 from fencepost.bench import schema
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
 
@@ -205,12 +205,6 @@ def _texts(value: Any, place: str = "") -> Iterable[tuple[str, str, str]]:
                 yield from _texts(inner, f"{place}[{index}]")
 
 
-def rungs(analysis: Analysis) -> list[Rung]:
-    """The headline numbers, cheapest first: those of the report's ladder."""
-    found = (step(analysis) for topic in known_topics() for step in topic.rungs)
-    return sorted((rung for rung in found if rung is not None), key=lambda rung: rung.ns.value)
-
-
 def published_run(analysis: Analysis, version: str) -> dict[str, Any]:
     """run.json as it is published: paths of the command shortened to their last part, and how far to trust the run."""
     verdict = trust_verdict(analysis)
@@ -249,8 +243,31 @@ def data_files(analysis: Analysis, version: str) -> dict[str, bytes]:
 
 
 def derived_files(analysis: Analysis) -> dict[str, bytes]:
-    """README.md and summary.csv of a published folder, which follow from its data."""
-    return {README: readme(analysis).encode(), SUMMARY: summary(analysis).encode()}
+    """README.md and summary.csv of a published folder, which follow from its data and from the headlines of now."""
+    found = [rung for _, rung in headlines(analysis)]
+    return {README: readme(analysis, found).encode(), SUMMARY: summary(analysis, found).encode()}
+
+
+def stored_headlines(folder: Path, analysis: Analysis) -> list[Rung]:
+    """The headlines that a published folder was given, as its rows have them now, in the order of its summary.csv.
+
+    A folder keeps the headlines of its day: a rung that came later changes none of its files.
+
+    Raises
+    ------
+    RunFolderError
+        where summary.csv names one twice, none at all, or one that is no rung of this fencepost.
+    """
+    known = {cell(rung.label): rung for _, rung in rungs(analysis)}
+    path = folder / SUMMARY
+    labels = [line[HEADLINE] for line in _summary_lines(path) if line[HEADLINE]]
+    for label in labels:
+        if label not in known or labels.count(label) > 1:
+            fault = "twice" if label in known else "no number of the report's ladder"
+            raise RunFolderError(f"{path}: field {HEADLINE}: {one_line(label, 80)!r}: {fault}; publish the run again")
+    if known and not labels:
+        raise RunFolderError(f"{path}: field {HEADLINE}: no headline at all; publish the run again")
+    return [known[label] for label in labels]
 
 
 def report_file(analysis: Analysis, rows: bytes) -> bytes:
@@ -264,13 +281,13 @@ def _json_file(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode()
 
 
-def summary(analysis: Analysis) -> str:
-    """summary.csv: the headline numbers first (their label in the first column), then one row a case."""
+def summary(analysis: Analysis, chosen: Sequence[Rung]) -> str:
+    """summary.csv: the headlines first (their label in the first column), then one row a case."""
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(SUMMARY_COLUMNS)
     blank = dict.fromkeys(CSV_COLUMNS, "")
-    for rung in rungs(analysis):
+    for rung in chosen:
         numbers = dict(zip(("ns", "ns_low", "ns_high"), rung.ns[:3], strict=True))
         numbers |= dict(zip(("cycles", "cycles_low", "cycles_high"), rung.cycles[:3], strict=True))
         cells = {**blank, "case": cell(rung.measured_as), "flags": "modes" if rung.modes else ""}
@@ -280,8 +297,8 @@ def summary(analysis: Analysis) -> str:
     return sink.getvalue()
 
 
-def readme(analysis: Analysis) -> str:
-    """README.md of a published folder: what it is, how far to trust it, the headline numbers, how to get them again."""
+def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
+    """README.md of a published folder: what it is, how far to trust it, the headlines, how to get them again."""
     run, machine, plan = analysis.run, analysis.machine, analysis.run["plan"]
     verdict = trust_verdict(analysis)
     facts = (
@@ -305,7 +322,7 @@ def readme(analysis: Analysis) -> str:
         "| what it charges | time [95 % interval] | core cycles | measured as |",
         "| --- | --- | --- | --- |",
     ]
-    for rung in rungs(analysis):
+    for rung in chosen:
         cells = (rung.label, rung.ns.ns_text(), rung.cycles.text(), rung.measured_as)
         lines.append("| " + " | ".join(markdown(text) for text in cells) + " |")
     command = " ".join(one_line(word) for word in run["command"])
@@ -430,6 +447,18 @@ def read_entry(folder: Path) -> Entry:
 
 def read_summary(path: Path) -> tuple[dict[str, Interval], list[dict[str, str]]]:
     """Headlines of a summary.csv by their stem, and its other rows as they stand there."""
+    headlines: dict[str, Interval] = {}
+    rows = []
+    for number, line in enumerate(_summary_lines(path), 2):
+        if line[HEADLINE]:
+            headlines[stem(line[HEADLINE])] = _figure(path, number, line)
+        else:
+            rows.append({**line, "line": str(number), "path": str(path)})
+    return headlines, rows
+
+
+def _summary_lines(path: Path) -> list[dict[str, str]]:
+    """The lines of a summary.csv below its header."""
     try:
         lines = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8")), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -438,16 +467,10 @@ def read_summary(path: Path) -> tuple[dict[str, Interval], list[dict[str, str]]]
         ) from error
     if not lines or tuple(lines[0]) != SUMMARY_COLUMNS:
         raise RunFolderError(f"{path}: its columns are not those that fencepost writes; publish the run again")
-    headlines: dict[str, Interval] = {}
-    rows = []
     for number, line in enumerate(lines, 2):
         if set(line) != set(SUMMARY_COLUMNS) or None in line.values():
             raise RunFolderError(f"{path}: line {number}: more or fewer cells than columns")
-        if line[HEADLINE]:
-            headlines[stem(line[HEADLINE])] = _figure(path, number, line)
-        else:
-            rows.append({**line, "line": str(number), "path": str(path)})
-    return headlines, rows
+    return lines
 
 
 def _figure(path: Path | str, number: int | str, line: Mapping[str, str]) -> Interval:

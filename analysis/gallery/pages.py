@@ -23,6 +23,7 @@ from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.text.escape import json_in_html, markdown
 from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.text.table import DASH
+from fencepost.analysis.topics.rungs import MOST_HEADLINES
 from fencepost.bench.schema import RunFolderError
 
 INDEX, COMPARE = "index.html", "compare.html"
@@ -74,7 +75,9 @@ class Column:
 
 
 def columns(entries: Sequence[Entry]) -> list[Column]:
-    """Headline numbers that any machine has, cheapest first, each in one unit for all."""
+    """The headlines that the folders hold, cheapest first, each in one unit for all. Where folders of several versions
+    hold more than one table can show, those that the most folders have, the newest first.
+    """
     values: dict[str, list[float]] = {}
     for entry in entries:
         for name, figure in entry.headlines.items():
@@ -82,7 +85,8 @@ def columns(entries: Sequence[Entry]) -> list[Column]:
     middle = {name: statistics.median(found) for name, found in values.items()}
     units = {1.0: "ns", 1e3: "µs", 1e6: "ms"}
     chosen = []
-    for name in sorted(middle, key=lambda name: (middle[name], name)):
+    most = sorted(values, key=lambda name: -len(values[name]))[:MOST_HEADLINES]
+    for name in sorted(most, key=lambda name: (middle[name], name)):
         scale = max((size for size in units if middle[name] >= size * 10), default=1.0)
         chosen.append(Column(name, units[scale], scale))
     return chosen

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report import lecture, trust
 from fencepost.analysis.report.data import embedded_json, json_of, measured_sentences
-from fencepost.analysis.report.headline import ladder_figures, ladder_table, rungs
+from fencepost.analysis.report.headline import ladder_figures, ladder_table, link
 from fencepost.analysis.report.lecture import Sentence
 from fencepost.analysis.report.machine import data_table, machine_table, topology_figure
 from fencepost.analysis.report.sections import Section, sections_begun
@@ -25,6 +25,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.table import Table
 from fencepost.analysis.topics import claim
 from fencepost.analysis.topics.claim import Claim
+from fencepost.analysis.topics.topic import headlines, rungs
 
 FOLD_ROWS = 12
 """Tables of figures and of all rows that are longer are folded: the page is for reading, they are for looking up."""
@@ -94,9 +95,9 @@ def build_document(analysis: Analysis) -> Document:
             machine_name=name,
             made=str(analysis.run["created_utc"])[:10],
             verdict=trust_verdict(analysis),
-            ladder=ladder_table([rung for rung, _ in found]),
-            ladder_figures=ladder_figures(found),
-            ladder_links=[link for _, link in found],
+            ladder=ladder_table(found),
+            ladder_figures=ladder_figures(headlines(analysis)),
+            ladder_links=[link(topic) for topic, _ in found],
             trust=trust_table(analysis),
             examination=trust.examination(analysis.run),
             warnings=collect(analysis),

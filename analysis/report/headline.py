@@ -1,4 +1,4 @@
-"""The headline numbers of a report."""
+"""The ladder of a report, and its headlines."""
 
 from __future__ import annotations
 
@@ -8,61 +8,62 @@ from typing import Any
 
 from fencepost.analysis.draw import ladder as figures
 from fencepost.analysis.draw.figure import Figure, Point
+from fencepost.analysis.report.sections import topic_words
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import count, nanoseconds, plain
 from fencepost.analysis.text.table import Table, table
 from fencepost.analysis.topics.rungs import Rung
-from fencepost.analysis.topics.topic import known_topics
+from fencepost.analysis.topics.topic import Topic, headlines
+
+CAPTION = "What things cost here: median over processes [95 % interval]"
 
 
-def rungs(analysis: Analysis) -> list[tuple[Rung, str]]:
-    """The machine's headline numbers, cheapest first, each with a link to its section; the topics name them."""
-    if not analysis.rounds:
-        return []
-    found = ((step(analysis), f"#topic-{topic.slug}") for topic in known_topics() for step in topic.rungs)
-    return sorted(((rung, link) for rung, link in found if rung is not None), key=lambda pair: pair[0].ns.value)
+def headline_table(analysis: Analysis) -> Table | None:
+    """The headlines of a run, cheapest first; None where none of them was measured."""
+    cells = [_cells(rung) for _, rung in headlines(analysis)]
+    return table(CAPTION, ("what", "time", "core cycles", "measured as"), cells) if cells else None
 
 
-def ladder(analysis: Analysis) -> Table | None:
-    """The machine's headline numbers as a table; None where none of them was measured."""
-    return ladder_table([rung for rung, _ in rungs(analysis)])
+def ladder_table(found: Sequence[tuple[Topic, Rung]]) -> Table | None:
+    """Every rung with the title of its topic, in the order given; None where there is none."""
+    cells = []
+    for topic, rung in found:
+        what, *rest = _cells(rung)
+        cells.append((what, topic_words(topic.name).title, *rest))
+    return table(CAPTION, ("what", "topic", "time", "core cycles", "measured as"), cells) if cells else None
 
 
-def ladder_table(found: Sequence[Rung]) -> Table | None:
-    cells = [
-        (
-            rung.label,
-            rung.ns.ns_text() + (f" ({rung.modes} modes)" if rung.modes else ""),
-            rung.cycles.text(),
-            rung.measured_as,
-        )
-        for rung in found
-    ]
-    caption = "What things cost here: median over processes [95 % interval]"
-    return table(caption, ("what", "time", "core cycles", "measured as"), cells) if cells else None
+def _cells(rung: Rung) -> tuple[str, str, str, str]:
+    modes = f" ({rung.modes} modes)" if rung.modes else ""
+    return (rung.label, rung.ns.ns_text() + modes, rung.cycles.text(), rung.measured_as)
 
 
-def ladder_figures(found: Sequence[tuple[Rung, str]]) -> list[Figure]:
-    """The ladder drawn twice, by time and by cycles of the core; nothing where nothing is to be drawn."""
+def link(topic: Topic) -> str:
+    """The section of a topic, within the page."""
+    return f"#topic-{topic.slug}"
+
+
+def ladder_figures(found: Sequence[tuple[Topic, Rung]]) -> list[Figure]:
+    """Rungs, cheapest first, drawn twice: by time and by cycles of the core; nothing where nothing is to be drawn."""
     drawn = []
-    timed = [pair for pair in found if pair[0].ns.value > 0]
+    timed = [pair for pair in found if pair[1].ns.value > 0]
     if timed:
         drawn.append(
             _ladder_figure(
                 "ladder",
                 "What things cost here, by time",
                 timed,
-                [Point(rung.label, *rung.ns[:3]) for rung, _ in timed],
+                [Point(rung.label, *rung.ns[:3]) for _, rung in timed],
                 [
                     nanoseconds(rung.ns.value, 3)
                     + (f" · {plain(rung.cycles.value, 3)} cycles" if math.isfinite(rung.cycles.value) else "")
-                    for rung, _ in timed
+                    for _, rung in timed
                 ],
                 lambda value: nanoseconds(value, 1),
                 "",
             )
         )
-    counted = sorted((pair for pair in found if pair[0].cycles.value > 0), key=lambda pair: pair[0].cycles.value)
+    counted = sorted((pair for pair in found if pair[1].cycles.value > 0), key=lambda pair: pair[1].cycles.value)
     if counted:
         without = len(found) - len(counted)
         drawn.append(
@@ -70,8 +71,8 @@ def ladder_figures(found: Sequence[tuple[Rung, str]]) -> list[Figure]:
                 "ladder-cycles",
                 "What things cost here, in cycles of the core",
                 counted,
-                [Point(rung.label, *rung.cycles[:3]) for rung, _ in counted],
-                [f"{plain(rung.cycles.value, 3)} cycles · {nanoseconds(rung.ns.value, 3)}" for rung, _ in counted],
+                [Point(rung.label, *rung.cycles[:3]) for _, rung in counted],
+                [f"{plain(rung.cycles.value, 3)} cycles · {nanoseconds(rung.ns.value, 3)}" for _, rung in counted],
                 lambda value: plain(value, 1),
                 f" Not drawn: {without} whose time is not spent in cycles of one core." if without else "",
             )
@@ -82,7 +83,7 @@ def ladder_figures(found: Sequence[tuple[Rung, str]]) -> list[Figure]:
 def _ladder_figure(
     name: str,
     title: str,
-    found: Sequence[tuple[Rung, str]],
+    found: Sequence[tuple[Topic, Rung]],
     points: Sequence[Point],
     said: Sequence[str],
     axis: Any,
@@ -98,6 +99,6 @@ def _ladder_figure(
         table(title, ("what", "cost"), [(point.label, text) for point, text in zip(points, said, strict=True)]),
         points,
         said,
-        [link for _, link in found],
+        [link(topic) for topic, _ in found],
         axis=axis,
     )

@@ -53,14 +53,14 @@ def counts_summary(analysis: Analysis) -> RichTable | None:
     return table
 
 
-def ladder_table(analysis: Analysis) -> RichTable | None:
-    """What things cost here, in some ten rows: the ladder at the report's top. None where none of it was measured."""
+def headlines_table(analysis: Analysis) -> RichTable | None:
+    """What things cost here, in a few rows: the headlines. None where none of them was measured."""
     from rich.table import Table
     from rich.text import Text
 
-    from fencepost.analysis.report.headline import ladder
+    from fencepost.analysis.report.headline import headline_table
 
-    found = ladder(analysis)
+    found = headline_table(analysis)
     if found is None:
         return None
     table = Table(title=Text(found.caption), title_justify="left")

@@ -11,9 +11,10 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics import modules, words
 from fencepost.analysis.topics.pictures import Picture
-from fencepost.analysis.topics.rungs import Step
+from fencepost.analysis.topics.rungs import Rung, Step
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,18 @@ def known_topics() -> tuple[Topic, ...]:
     """The topic of each folder of this package, in the order of the report."""
     found = [module.TOPIC for module in modules("figures") if hasattr(module, "TOPIC")]
     return tuple(sorted(found, key=lambda topic: words.place(topic.name)))
+
+
+def rungs(analysis: Analysis) -> list[tuple[Topic, Rung]]:
+    """Every rung that a run has, by topic in the order of the report, cheapest first within a topic."""
+    found = []
+    for topic in known_topics() if analysis.rounds else ():
+        mine = [rung for step in topic.rungs if (rung := step(analysis)) is not None]
+        found += [(topic, rung) for rung in sorted(mine, key=lambda rung: rung.ns.value)]
+    return found
+
+
+def headlines(analysis: Analysis) -> list[tuple[Topic, Rung]]:
+    """The rungs that are headlines, cheapest first."""
+    found = [pair for pair in rungs(analysis) if pair[1].headline]
+    return sorted(found, key=lambda pair: pair[1].ns.value)

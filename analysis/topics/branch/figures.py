@@ -355,7 +355,8 @@ def mispredicted(analysis: Analysis) -> Rung | None:
     """The rung of a misprediction, its condition in a register."""
     for item in penalties(analysis):
         if item.ns.n:
-            return Rung("mispredict a branch, its condition in a register", item.case, item.ns, item.cycles)
+            label = "mispredict a branch, its condition in a register"
+            return Rung(label, item.case, item.ns, item.cycles, headline=True)
     return None
 
 

@@ -219,11 +219,11 @@ TOPIC = Topic(
     figures=(cost_figure, delta_figure, bias_figure, states_figure, core_figure),
     tables_only=("clock/offset", "clock/rate", "clock/resolution", "clock/wakeup"),
     rungs=(
-        step("read the tick counter, unfenced", "clock/read", with_values(read="rdtsc")),
+        step("read the tick counter, unfenced", "clock/read", with_values(read="rdtsc"), headline=True),
         step("read the tick counter, fenced", "clock/read", with_values(read="lfence_rdtsc_lfence")),
-        step("read the tick counter", "clock/read", with_values(read="isb_cntvct_isb")),
-        step("ask libc for the time (vDSO)", "clock/call", with_values(clock="monotonic", via="libc")),
-        step("enter the kernel and come back", "clock/null_syscall", first),
+        step("read the tick counter", "clock/read", with_values(read="isb_cntvct_isb"), headline=True),
+        step("ask libc for the time (vDSO)", "clock/call", with_values(clock="monotonic", via="libc"), headline=True),
+        step("enter the kernel and come back", "clock/null_syscall", first, headline=True),
         step("ask the kernel for the time", "clock/call", with_values(clock="monotonic", via="syscall")),
         step(
             "how late a sleeping thread wakes",

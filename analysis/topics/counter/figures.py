@@ -142,5 +142,12 @@ TOPIC = Topic(
     "counter",
     figures=(front_figure, INCREMENT, sloppy_figure, READ),
     tables_only=("counter/refcount", "counter/staleness"),
-    rungs=(step("atomic addition to a counter that nobody else wants", "counter/increment", alone(kind="atomic")),),
+    rungs=(
+        step(
+            "atomic addition to a counter that nobody else wants",
+            "counter/increment",
+            alone(kind="atomic"),
+            headline=True,
+        ),
+    ),
 )

@@ -164,7 +164,7 @@ def hand_over(analysis: Analysis) -> Rung | None:
         return None
     item = found[0]
     row = next(row for row in grid(analysis, "line/pingpong").rows if str(row.relation) == item.name)
-    return Rung(f"a cache line to another CPU, one way ({words(item.name)})", row.case, item.ns)
+    return Rung(f"a cache line to another CPU, one way ({words(item.name)})", row.case, item.ns, headline=True)
 
 
 def contended(analysis: Analysis) -> Rung | None:

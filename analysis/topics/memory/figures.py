@@ -76,8 +76,8 @@ TOPIC = Topic(
     "memory",
     figures=(CHASE, FAULT),
     rungs=(
-        step(_sized("load from the first-level cache"), "memory/chase", _by_size(min)),
-        step(_sized("load from the largest ring"), "memory/chase", _by_size(max)),
-        step("touch a page for the first time", "memory/fault", with_values(access="write")),
+        step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
+        step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),
+        step("touch a page for the first time", "memory/fault", with_values(access="write"), headline=True),
     ),
 )

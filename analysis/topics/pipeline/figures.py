@@ -116,7 +116,7 @@ TOPIC = Topic(
     "pipeline",
     figures=(chain_figure, window_figure),
     rungs=(
-        step("add, waiting for the one before", "pipeline/chain", with_values(op="add", chains=1)),
+        step("add, waiting for the one before", "pipeline/chain", with_values(op="add", chains=1), headline=True),
         step("multiply, waiting for the one before", "pipeline/chain", with_values(op="imul", chains=1)),
     ),
 )

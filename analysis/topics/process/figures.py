@@ -38,6 +38,12 @@ TOPIC = Topic(
     figures=(SPAWN,),
     rungs=(
         step("start a thread and wait for it", "process/spawn", with_values(how="thread", touched=0), cycles=False),
-        step("fork a process and wait for it", "process/spawn", with_values(how="fork", touched=0), cycles=False),
+        step(
+            "fork a process and wait for it",
+            "process/spawn",
+            with_values(how="fork", touched=0),
+            cycles=False,
+            headline=True,
+        ),
     ),
 )

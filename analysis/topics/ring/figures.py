@@ -244,6 +244,7 @@ TOPIC = Topic(
             "ring/spsc_round_trip",
             with_values(pause="no"),
             cycles=False,
+            headline=True,
         ),
     ),
 )

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from runs.publish import edit, measured, published
 from runs.write import Case, suite_cases, write_run
 from undrawn import without_drawing
 
-from fencepost.analysis.gallery import entry
 from fencepost.analysis.gallery.check import _Page, check_folder, check_gallery, own_scripts
 from fencepost.analysis.gallery.entry import (
     LARGEST,
@@ -29,16 +29,22 @@ from fencepost.analysis.gallery.entry import (
     README,
     REPORT,
     SUMMARY,
+    Entry,
     published_folders,
+    readme,
     refusals,
     stem,
+    stored_headlines,
 )
-from fencepost.analysis.gallery.pages import COMPARE, INDEX, PAGES, build, heat_map
+from fencepost.analysis.gallery.pages import COMPARE, INDEX, PAGES, build, columns, heat_map
 from fencepost.analysis.report.answers import report_of
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.text.escape import HIDDEN, visible
+from fencepost.analysis.topics.rungs import MOST_HEADLINES, first, step
+from fencepost.analysis.topics.topic import headlines, known_topics
 from fencepost.bench.machine import machine_key
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE
 from fencepost.cli import publish
@@ -100,7 +106,7 @@ def test_the_published_figures_are_those_of_the_run(tmp_path: Path) -> None:
     for row in analyse(run).rows:
         assert told[row.case] == (repr(row.time.value) if row.measured else "")
     labels = [row["headline"] for row in rows if row["headline"]]
-    assert labels == [rung.label for rung in entry.rungs(analyse(run))]
+    assert labels == [rung.label for _, rung in headlines(analyse(run))]
 
 
 def test_a_second_run_of_a_day_replaces_only_when_asked(tmp_path: Path) -> None:
@@ -393,6 +399,81 @@ def test_rewriting_makes_the_derived_files_again(results: Path) -> None:
     assert check_gallery(results, machine_key, reports=True) == []
 
 
+def with_headlines(folder: Path, change: Callable[[list[list[str]]], list[list[str]]]) -> None:
+    """The headline lines of summary.csv as `change` makes them."""
+    lines = list(csv.reader(io.StringIO((folder / SUMMARY).read_text())))
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerows([lines[0], *change([line for line in lines[1:] if line[0]])])
+    writer.writerows(line for line in lines[1:] if not line[0])
+    (folder / SUMMARY).write_text(sink.getvalue())
+
+
+def a_rung_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a further rung, a headline, of a kernel that every run here has measured."""
+    new = replace(known_topics()[0], rungs=(step("a new rung", "clock/read", first, headline=True),))
+    known = (new, *known_topics())
+    monkeypatch.setattr("fencepost.analysis.topics.topic.known_topics", lambda: known)
+
+
+def test_a_new_rung_changes_nothing_that_is_published(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = only(results)
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    a_rung_more(monkeypatch)
+    assert "a new rung" in [rung.label for _, rung in headlines(analyse(folder))]
+    assert check_folder(folder, machine_key) == []
+    assert all(before[results / name] == content for name, content in build(results)[0].items())
+
+
+def test_publishing_touches_no_other_folder(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = only(results)
+    before = {path: path.read_bytes() for path in old.iterdir()}
+    a_rung_more(monkeypatch)
+    run = measured(tmp_path / "other", cpu_model="Other CPU", cpus_present=[0])
+    published(results, run)
+    assert {path: path.read_bytes() for path in old.iterdir()} == before
+    (new,) = (folder for folder in published_folders(results) if folder != old)
+    assert "a new rung" in (new / README).read_text() and "a new rung" in (results / README).read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: [["free lunch", *lines[0][1:]], *lines[1:]], "'free lunch': no number of the report's ladder"),
+        (lambda lines: [lines[0], *lines], ": twice;"),
+        (lambda lines: [], "no headline at all"),
+        (lambda lines: [[line[0], "nothing", *line[2:]] for line in lines], "field case: nothing, but"),
+    ],
+)
+def test_headlines_are_those_of_the_ladder(
+    change: Callable[[list[list[str]]], list[list[str]]], said: str, results: Path
+) -> None:
+    with_headlines(only(results), change)
+    (fault,) = check_folder(only(results), machine_key)
+    assert said in fault and SUMMARY in fault
+
+
+def test_a_folder_of_fewer_headlines_is_sound_once_its_page_follows(results: Path) -> None:
+    """What an earlier version held for a headline was another choice among the rungs."""
+    folder = only(results)
+    with_headlines(folder, lambda lines: lines[1:])
+    assert [fault.partition(":")[0] for fault in check_folder(folder, machine_key)] == [str(folder / README)]
+    analysis = analyse(folder)
+    (folder / README).write_text(readme(analysis, stored_headlines(folder, analysis)))
+    assert check_folder(folder, machine_key) == []
+
+
+def test_the_pages_have_at_most_twelve_columns() -> None:
+    def folder(name: str, *labels: str) -> Entry:
+        figures = {label: Interval(1.0, 1.0, 1.0, 0.95, 6) for label in labels}
+        return Entry(name, name, "2026-01-02", 1, "x86_64", "kvm", name, "Yes", 0.1, figures, {})
+
+    many = [f"rung {chr(97 + i)}" for i in range(20)]
+    entries = [folder("new", *many[4:]), folder("old", *many[:18])]
+    names = {column.name for column in columns(entries)}
+    assert names == set(many[4:16]) and len(names) == MOST_HEADLINES
+
+
 def test_the_check_as_a_command(results: Path) -> None:
     done = fencepost_inside("publish", "--check", "--results", str(results), cwd=results.parent)
     assert done.returncode == 0
@@ -487,7 +568,7 @@ def test_the_figures_of_the_pages_are_those_of_the_folders(three: Path) -> None:
     folders = published_folders(three)
     assert [machine["name"] for machine in document["machines"]] == [folder.name for folder in folders]
     for folder, machine in zip(folders, document["machines"], strict=True):
-        rungs = {stem(rung.label): rung for rung in entry.rungs(analyse(folder))}
+        rungs = {stem(rung.label): rung for _, rung in headlines(analyse(folder))}
         for index, name in enumerate(document["headlines"]):
             assert machine["headlines"][3 * index] == pytest.approx(rungs[name].ns.value, rel=1e-3)
     assert document["cases"]
@@ -559,7 +640,7 @@ def test_a_map_has_a_pixel_a_pair(tmp_path: Path) -> None:
 
 
 def test_names_of_headlines_are_the_same_on_every_machine() -> None:
-    assert stem("load from the largest ring (256 MiB, small pages)") == "load from the largest ring"
+    assert stem("load from the largest buffer (256 MiB, small pages)") == "load from the largest buffer"
     assert stem("full fence, the cheapest: lock_inc after a store") == "full fence, the cheapest"
     assert (
         stem("atomic addition to a line that 2 threads want") == "atomic addition to a line that several threads want"

@@ -24,14 +24,16 @@ from runs.write import Case
 import fencepost.analysis
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.document import FOLD_ROWS
-from fencepost.analysis.report.headline import ladder, rungs
+from fencepost.analysis.report.headline import headline_table, ladder_table, link
 from fencepost.analysis.report.html import column_kinds
 from fencepost.analysis.report.machine import topology_figure
+from fencepost.analysis.report.sections import sections
 from fencepost.analysis.report.terminal import summary_table
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.topic import headlines, rungs
 from fencepost.analysis.topics.words import page_words
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
@@ -370,14 +372,26 @@ def test_the_panel_names_what_it_rests_on(html: str) -> None:
         assert word in panel
 
 
-def test_the_ladder_is_sorted_with_intervals(suite: Path) -> None:
+def test_headlines_are_sorted_with_intervals(suite: Path) -> None:
+    found = headlines(analyse(suite))
+    order = [rung.ns.value for _, rung in found]
+    assert order == sorted(order) and len(order) >= 5
+    shown = headline_table(analyse(suite))
+    assert shown is not None and [row[0] for row in shown.rows] == [rung.label for _, rung in found]
+    assert all("[" in row[1] for row in shown.rows)
+
+
+def test_the_ladder_has_all_rungs_by_topic(suite: Path) -> None:
     analysis = analyse(suite)
-    found = ladder(analysis)
-    assert found is not None
-    values = {row.case: row.time.value for row in analysis.rows}
-    order = [values[row[3]] for row in found.rows]
-    assert order == sorted(order) and len(order) >= 8
-    assert all("[" in row[1] for row in found.rows)
+    found = rungs(analysis)
+    shown = ladder_table(found)
+    assert shown is not None and len(shown.rows) == len(found) > len(headlines(analysis))
+    topics = [title for title, _ in itertools.groupby(row[1] for row in shown.rows)]
+    there = [section.words.title for section in sections(analysis)]
+    assert topics == [title for title in there if title in topics]
+    for _, group in itertools.groupby(found, key=lambda pair: pair[0]):
+        order = [rung.ns.value for _, rung in group]
+        assert order == sorted(order)
 
 
 # ---- incomplete runs, damage, summary ----
@@ -521,13 +535,14 @@ def test_every_rung_leads_to_its_section(html: str, suite: Path) -> None:
     found = rungs(analyse(suite))
     page = Page(html)
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
-    targets = [link for _, link in found]
+    targets = [link(topic) for topic, _ in found]
     assert targets and {target.removeprefix("#") for target in targets} <= ids
-    # Twice drawn (the second time only what has cycles), and in the table.
+    # In the table; headlines are drawn too, and a second time where they have cycles.
     links = [attributes["href"] for attributes in page.named("a")]
-    counted = [link for rung, link in found if rung.cycles.value > 0]
+    drawn = [link(topic) for topic, rung in found if rung.headline]
+    drawn += [link(topic) for topic, rung in found if rung.headline and rung.cycles.value > 0]
     for target in set(targets):
-        assert links.count(target) >= 2 * targets.count(target) + counted.count(target)
+        assert links.count(target) >= targets.count(target) + drawn.count(target)
 
 
 def test_marks_say_what_they_are_when_the_pointer_rests_on_them(html: str) -> None:

@@ -123,7 +123,7 @@ def test_loaded_penalties_are_paired_by_round(tmp_path: Path) -> None:
 
 
 def test_the_penalty_is_a_rung_of_the_ladder(tmp_path: Path) -> None:
-    ladder = headline.ladder(analysed(tmp_path, [synthetic.penalty_case(18)]))
+    ladder = headline.headline_table(analysed(tmp_path, [synthetic.penalty_case(18)]))
     assert ladder is not None
     ((label, time, cycles, case),) = ladder.rows
     assert "mispredict" in label and time.startswith("4.8") and cycles.startswith(("17.9", "18.0"))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from runs import write as synthetic
 
-from fencepost.analysis.report import headline
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
 from fencepost.analysis.topics.fence.measures import costs
+from fencepost.analysis.topics.topic import rungs
 
 
 def analysed(
@@ -69,9 +69,9 @@ def test_the_verdict_compares_the_fence_with_a_locked_operation(tmp_path: Path) 
 
 
 def test_the_ladder_has_the_cheapest_full_barrier(tmp_path: Path) -> None:
-    ladder = headline.ladder(analysed(tmp_path))
-    assert ladder is not None
-    assert "lock_add" in ladder.rows[0][0] and ladder.rows[0][3] == "fence/cost[fence=lock_add,context=bare]@cpu1"
+    ((topic, rung),) = rungs(analysed(tmp_path))
+    assert topic.name == "fence" and "lock_add" in rung.label
+    assert rung.measured_as == "fence/cost[fence=lock_add,context=bare]@cpu1"
 
 
 def test_the_figure_draws_what_costs_and_says_what_hides(tmp_path: Path) -> None:

@@ -69,6 +69,6 @@ def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) ->
     document = build_document(analysed(tmp_path, cases))
     assert document.ladder is not None
     rungs = {row[0]: row for row in document.ladder.rows}
-    assert "14" in rungs["take a free mutex and give it back"][1]
+    assert "14" in rungs["take a free mutex and give it back"][2]
     assert rungs["atomic addition to a counter that nobody else wants"][-1].endswith("[kind=atomic]@cpu0")
-    assert "150" in rungs["an item to another thread and back, over rings"][1]
+    assert "150" in rungs["an item to another thread and back, over rings"][2]
