@@ -199,8 +199,8 @@ def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
     text = (
         "import sys; from pathlib import Path\n"
         "from fencepost.analysis.runs.estimate import analyse\n"
-        "from fencepost.analysis.summary import ladder_table\n"
-        "ladder_table(analyse(Path(sys.argv[1])))\n"
+        "from fencepost.analysis.report.terminal import headlines_table\n"
+        "headlines_table(analyse(Path(sys.argv[1])))\n"
         "assert 'scipy.stats' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", text, str(tmp_path / "run")], check=True, timeout=60)
