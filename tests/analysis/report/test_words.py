@@ -81,6 +81,23 @@ def test_every_page_can_be_shown(topic: str) -> None:
         assert not re.search(r"\*\w|\w\*", text), text
 
 
+def sentences(page: str) -> list[str]:
+    """The sentences of a page's paragraphs and lists; a code span counts as a word."""
+    found = []
+    for block in re.split(r"\n\s*\n|\n(?=\s*[-*] |\d+\. )", re.sub(r"```.*?```", "", page, flags=re.DOTALL)):
+        if not block.lstrip().startswith(("|", "#")):
+            text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", re.sub(r"`[^`]*`", "Code", " ".join(block.split())))
+            found += re.split(r"(?<=[.?!])\s+(?=[A-Z0-9\"(])", text.replace("*", ""))
+    return found
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: str(page.stem))
+def test_sentences_are_short(page: Path) -> None:
+    """One idea a sentence. A longer list is a table."""
+    long = [text for text in sentences(page.read_text(encoding="utf-8")) if len(re.findall(r"\S*\w\S*", text)) > 25]
+    assert long == []
+
+
 def test_the_list_names_every_page_by_its_title() -> None:
     assert sorted(listed_topics()) == TOPICS
     text = (PAGES / "README.md").read_text(encoding="utf-8")
