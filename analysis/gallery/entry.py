@@ -251,12 +251,8 @@ def derived_files(analysis: Analysis) -> dict[str, bytes]:
 def stored_headlines(folder: Path, analysis: Analysis) -> list[Rung]:
     """The headlines that a published folder was given, as its rows have them now, in the order of its summary.csv.
 
-    A folder keeps the headlines of its day: a rung that came later changes none of its files.
-
-    Raises
-    ------
-    RunFolderError
-        where summary.csv names one twice, none at all, or one that is no rung of this fencepost.
+    A rung that came later changes none of its files. Raises `RunFolderError` where summary.csv names a headline twice,
+    none at all, or one that is no rung of this fencepost.
     """
     known = {cell(rung.label): rung for _, rung in rungs(analysis)}
     path = folder / SUMMARY
