@@ -445,7 +445,7 @@ class Runner:
             yield
             return
         reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {number: signal.getsignal(number) for number in (*_SIGNALS, signal.SIGCHLD)}
         wakeup_before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         self._wakeup = reading
         try:
@@ -453,6 +453,9 @@ class Runner:
                 # A signal that was ignored from the start (nohup) stays ignored.
                 if before[number] != signal.SIG_IGN:
                     signal.signal(number, self._remember)
+            # Ignored (some parents do), it would take away how a worker ended.
+            if before[signal.SIGCHLD] == signal.SIG_IGN:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             yield
             if self._signal and self.folder.missing_rounds():
                 raise RunInterruptedError(self._kept(f"interrupted by {signal.Signals(self._signal).name}"))

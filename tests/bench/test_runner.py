@@ -139,6 +139,18 @@ def test_a_crash_names_its_case_and_costs_only_that(tmp_path: Path) -> None:
     assert crash in progress.notes[0]
 
 
+def test_how_a_worker_ended_is_known_where_sigchld_was_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with make(tmp_path, ["bad/crash"]) as folder:
+            run(folder)
+            (case,) = record(folder, 1)["cases"].values()
+        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN, "what was found is put back"
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert "SIGABRT" in case["reason"]
+
+
 def test_a_hanging_case_is_left_out_after_the_watchdog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime.impatient(monkeypatch, "bad/hang")
     with make(tmp_path, ["good/steady", "bad/hang"]) as folder:
