@@ -25,6 +25,9 @@ void peers_await(struct team *team);
  */
 void peer_endable(const struct trial *trial, int yes);
 
+/* To be called first by what tidies up after worker 0, which may have been ended by force. Only the address sanitizer needs it. */
+void peer_left(void);
+
 /* End this member, which waits for one that is dead. Does not return. */
 void peer_leave(void) __attribute__((noreturn));
 

@@ -299,6 +299,7 @@ static void put_away(void *context)
     struct session *session = context;
     struct trial *trial = &session->trial;
 
+    peer_left();
     if (trial->kernel->teardown)
         trial->kernel->teardown(trial);
     if (trial->miss_counter)
