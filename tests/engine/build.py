@@ -118,6 +118,11 @@ def compile_files(
     library = folder / "engine.so"
     places = [f"-I{place}" for place in include]
     _compile(library, [*places, "-shared", *engine_objects(), *map(str, files), "-lm", "-ldl"])
+    return open_engine(library, extra_declarations)
+
+
+def open_engine(library: Path, extra_declarations: str = "") -> Engine:
+    """Load an engine that was compiled."""
     ffi: Any = cffi.FFI()  # the stubs know nothing of what a cdef declares
     ffi.cdef(build_script().declarations() + extra_declarations)
     return Engine(ffi, ffi.dlopen(str(library)))

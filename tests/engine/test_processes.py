@@ -122,9 +122,9 @@ sys.path.insert(0, {tests!r})
 if {ignored}:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 from pathlib import Path
-from engine.build import Engine
+from engine.build import open_engine
 print("ready", flush=True)
-Engine(Path({library!r})).measure("process/stay", cpus={cpus!r})
+open_engine(Path({library!r})).measure("process/stay", cpus={cpus!r})
 """
 
 
