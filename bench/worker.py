@@ -30,7 +30,7 @@ from typing import Any
 SPIN_NS = 5_000_000
 _JSON = json.JSONEncoder(allow_nan=False)
 """Made once: json.dumps with an option makes one a call, between two cases."""
-ENGINE_METRICS = ("operation_ticks", "control_ticks")
+ENGINE_METRICS = ("operation_ticks", "control_ticks", "loaded_pct")
 """Metrics that the engine itself has of some cases: members of C's ``struct outcome``, NaN for the others."""
 EXIT_ORPHAN = 4
 EXIT_OUTPUT = 5

@@ -222,6 +222,7 @@ struct outcome {
     /* With a control: the median of either side alone; NaN without one. */
     double operation_ticks;
     double control_ticks;
+    double loaded_pct; /* with loads: windows in which all of them ran; NaN without any */
     double metric[MAX_METRICS];
     struct counted count[MAX_COUNTS];
     int64_t elapsed_ns;
@@ -335,6 +336,13 @@ struct schedule {
  * case "unsupported". A kernel that changes the scheduling of a worker by itself and leaves it so fails.
  */
 int trial_schedule(struct trial *trial, unsigned index, const struct schedule *schedule);
+
+/*
+ * For setup: a background load, a thread of this process that spins on this CPU during the batches. The engine looks in every window whether
+ * it ran. A load that never ran fails the case; the metric loaded_pct says in how many windows all ran. A real-time load needs workers of
+ * a higher priority on its CPU: any other would never run again.
+ */
+int trial_load(struct trial *trial, int cpu, const struct schedule *schedule);
 
 /*
  * The number `which` of the kernel's `counts` came out as `found` and must be `expected`: 1024 faults for 1024 pages. To be said of every

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     LOW_OVERLAP = "low_overlap"
     HAND_OVER_DRIFT = "hand_over_drift"
     SHORT = "short"
+    UNLOADED = "unloaded"
     NO_CYCLES = "no_cycles"
     FEW_CYCLES = "few_cycles"
     FEW_ROUNDS = "few_rounds"
@@ -138,6 +139,11 @@ _ROW_WARNINGS: dict[Kind, _Worded] = {
         ),
         "The kernel cannot do more operations, or the counter moves in large steps.",
         "Ignore digits beyond one step of the counter divided by the number of operations.",
+    ),
+    Kind.UNLOADED: lambda _, n: (
+        f"{_rows_word(n)} whose background load did not run in more than {NOISY_SHARE:.0%} of windows.",
+        "The measured thread kept its CPU, or other work or a hypervisor kept the load from it.",
+        "Read these rows as measured without that load.",
     ),
     Kind.NO_CYCLES: lambda _, n: (
         f"{_rows_word(n)} without cycles: in most processes imul did not take 3.0 (± 5 %) times as long as add.",

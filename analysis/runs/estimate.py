@@ -38,6 +38,9 @@ NOISY_SHARE = 0.20
 """A larger share of disturbed batches marks a row as noisy."""
 
 
+LOADED_PCT = "loaded_pct"
+
+
 ENGINE_METRICS: tuple[dict[str, str], ...] = (
     {
         "name": "raw_round_trip_ns",
@@ -47,8 +50,9 @@ ENGINE_METRICS: tuple[dict[str, str], ...] = (
     {"name": "xraw", "unit": "1", "summary": "the case's time over that round trip: comparable with another hour's"},
     {"name": "operation_ticks", "unit": "ticks", "summary": "the operation alone, its control not subtracted"},
     {"name": "control_ticks", "unit": "ticks", "summary": "the control alone"},
+    {"name": LOADED_PCT, "unit": "%", "summary": "windows in which every background load ran"},
 )
-"""Metrics that a case has whatever its kernel: the first two with several CPUs, the last two with a control."""
+"""Metrics that a case has whatever its kernel: two with several CPUs, two with a control, one with a load."""
 
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -264,9 +268,12 @@ def _estimate_case(
         if len(where):
             return described(reason=str(columns["reason"][where[0]]), flags=("not_measurable",))
         return described(reason="no complete round holds this case", flags=("not_measured",))
+    metrics = _metrics(case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float))
+    unloaded = LOADED_PCT in metrics and metrics[LOADED_PCT].interval.value < 100 * (1 - NOISY_SHARE)
     if case["kind"] == "counts":
-        lacking = {"incomplete": len(good) < expected, "once": bool(case["once"])}
-        return described(rounds=len(good), flags=tuple(sorted(name for name, found in lacking.items() if found)))
+        lacking = {"incomplete": len(good) < expected, "once": bool(case["once"]), "unloaded": unloaded}
+        flagged = tuple(sorted(name for name, found in lacking.items() if found))
+        return described(rounds=len(good), flags=flagged, metrics=metrics)
     ns, core = (columns[name][good].astype(float) for name in ("ns", "core_hz"))
     resolution = median(columns["resolution_ns"][good].astype(float))
     modes = find_modes(ns, resolution)
@@ -292,6 +299,7 @@ def _estimate_case(
         "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(good) >= FEWEST_PROCESSES,
         "incomplete": len(good) < expected,
         "once": bool(case["once"]),
+        "unloaded": unloaded,
     }
     return described(
         time=without_bounds(time) if modes else time,
@@ -305,7 +313,7 @@ def _estimate_case(
         resolution_ns=resolution,
         flags=tuple(sorted(name for name, found in flags.items() if found)),
         modes=tuple(modes),
-        metrics=_metrics(case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float)),
+        metrics=metrics,
         quantiles=pooled_quantiles(histogram) if histogram is not None else {},
     )
 

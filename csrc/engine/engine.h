@@ -48,8 +48,11 @@ struct team {
     _Alignas(128) unsigned spins_before_yield;
     _Atomic unsigned naps;      /* not 0: whoever waits sleeps instead of yielding, see nap() */
     struct schedule *schedules; /* one per worker, with policy -1 where it stays as it is; NULL: all do */
-    int agreed;                 /* the status at the last meeting: see team_meet */
-    uint64_t start_ticks;       /* common start of the coming window: written by worker 0 before a meeting */
+    struct load *loads;         /* a list; NULL: setup asked for none */
+    int loads_run;              /* not 0 from the start of the loads to their end */
+    uint64_t windows, loaded_windows, real_time_limit; /* see load.c */
+    int agreed;                                        /* the status at the last meeting: see team_meet */
+    uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);
     void *context;
     pthread_t leader; /* the thread of worker 0: written by it before the first meeting */
@@ -91,6 +94,23 @@ void schedule_begin(const struct worker *worker, struct manners *found);
 /* And after its last: as it was found, which is looked at. */
 void schedule_end(const struct worker *worker, const struct manners *found);
 void schedules_free(struct team *team);
+
+/* load.c */
+
+struct load;
+/* Worker 0 makes the threads of all loads, which sleep. Before it takes a policy that they would inherit, or that lets it make none. */
+void loads_prepare(struct team *team);
+/* It lets them run, and ends them. */
+void loads_start(struct team *team);
+void loads_stop(struct team *team);
+void loads_free(struct team *team);
+/* Around each window of worker 0: whether all loads ran in it. */
+void loads_window_begins(struct team *team);
+void loads_window_ended(struct team *team);
+/* 0, or -errno where a load never ran, with that in the trial's explanation. */
+int loads_check(struct trial *trial);
+/* Windows in which all ran, in per cent; NaN without loads. */
+double loaded_pct(const struct team *team);
 
 /* memory.c */
 /* Fresh zeroed memory that processes made from now on share; NULL when there is none. Freed by munmap(). */

@@ -86,9 +86,15 @@ void event_batches(struct session *session, struct worker *worker)
         int64_t *ticks = worker->index == 0 ? session->events + session->event_count : NULL;
         const struct surroundings before = look_around();
         const uint64_t begin = tick_now();
-        const int64_t got = (kernel->control ? take_pairs : take_events)(session, worker, ticks, per_batch);
-        const struct surroundings after = look_around();
+        struct surroundings after;
+        int64_t got;
 
+        if (worker->index == 0)
+            loads_window_begins(&session->team);
+        got = (kernel->control ? take_pairs : take_events)(session, worker, ticks, per_batch);
+        if (worker->index == 0)
+            loads_window_ended(&session->team);
+        after = look_around();
         if (got < 0) {
             fail_from(session, (int)got, "measuring");
         } else if (worker->index == 0 && got > 0) {

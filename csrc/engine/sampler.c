@@ -169,7 +169,11 @@ static void loop_batches(struct session *session, struct worker *worker)
         const struct window *window = &session->windows[worker->index];
         double net;
 
+        if (worker->index == 0)
+            loads_window_begins(&session->team);
         team_window(session, worker, operations);
+        if (worker->index == 0)
+            loads_window_ended(&session->team);
         after = look_around();
         sample = make_sample(worker, batch, &before, &after);
         sample.ticks = (int64_t)(window->end - window->begin);
@@ -237,6 +241,8 @@ static void finish(struct session *session, const struct worker *worker)
         conclude_events(session);
     status = trial->kernel->check(trial);
     if (!status)
+        status = loads_check(trial);
+    if (!status)
         status = counts_check(trial);
     memcpy(session->outcome->count, trial->count, sizeof trial->count); /* those of a failed case too */
     overwritten = allocations_fault(trial);
@@ -250,9 +256,13 @@ static void work_once(struct session *session, struct worker *worker)
 {
     int status;
 
+    if (worker->index == 0)
+        loads_window_begins(&session->team);
     peer_endable(&session->trial, 1);
     status = session->trial.kernel->work(worker);
     peer_endable(&session->trial, 0);
+    if (worker->index == 0)
+        loads_window_ended(&session->team);
     if (status)
         fail_from(session, status, "counting");
 }
@@ -262,8 +272,12 @@ static void measure(struct session *session, struct worker *worker)
 {
     struct manners found;
 
+    if (worker->index == 0)
+        loads_prepare(&session->team);
     schedule_begin(worker, &found);
     /* Before anybody measures, all are scheduled as they are to be; before anybody is what it was, all have measured. */
+    if (all_well(session) && worker->index == 0)
+        loads_start(&session->team);
     if (all_well(session)) {
         if (session->trial.kernel->run)
             loop_batches(session, worker);
@@ -272,6 +286,9 @@ static void measure(struct session *session, struct worker *worker)
         else
             work_once(session, worker);
     }
+    all_well(session);
+    if (worker->index == 0)
+        loads_stop(&session->team); /* before any worker is one again that a load could stop */
     all_well(session);
     schedule_end(worker, &found);
 }
@@ -300,6 +317,7 @@ static void put_away(void *context)
     struct trial *trial = &session->trial;
 
     peer_left();
+    loads_stop(&session->team); /* at the priority that a real-time load leaves room for */
     if (trial->kernel->teardown)
         trial->kernel->teardown(trial);
     if (trial->miss_counter)
@@ -352,6 +370,7 @@ static void conclude(struct session *session)
     outcome->chain_ratio = add_hz / mean_of_two(session->before.mul_hz, session->after.mul_hz);
     outcome->overhead_ticks = session->trial.kernel->run ? session->trial.overhead_ticks : 0;
     memcpy(outcome->metric, session->trial.metric, sizeof outcome->metric);
+    outcome->loaded_pct = loaded_pct(&session->team);
     outcome->raw_before_ticks = session->raw_before_ticks;
     outcome->raw_after_ticks = session->raw_after_ticks;
     if (session->samples != samples)
@@ -436,6 +455,7 @@ static void tidy_up(struct session *session, int status)
     if (status)
         outcome->samples = outcome->buckets = outcome->events = 0;
     allocations_free(&session->trial, session->settings.keep_memory != 0);
+    loads_free(&session->team);
     schedules_free(&session->team);
     free(session->events);
     free(session->scratch);
@@ -454,7 +474,7 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
     memset(outcome, 0, sizeof *outcome);
     outcome->tick_hz = outcome->core_hz = outcome->core_hz_before = outcome->core_hz_after = outcome->chain_ratio = NAN;
     outcome->raw_before_ticks = outcome->raw_after_ticks = NAN;
-    outcome->operation_ticks = outcome->control_ticks = NAN;
+    outcome->operation_ticks = outcome->control_ticks = outcome->loaded_pct = NAN;
     for (unsigned i = 0; i < MAX_METRICS; i++)
         outcome->metric[i] = NAN;
     if (!session) {

@@ -36,6 +36,7 @@ ROWS: dict[Kind, Case] = {
     Kind.LOW_OVERLAP: Case("plain/x", flags=schema.FLAGS["low_overlap"]),
     Kind.HAND_OVER_DRIFT: Case("plain/x", flags=schema.FLAGS["hand_over_drift"]),
     Kind.SHORT: Case("plain/x", flags=schema.FLAGS["short"]),
+    Kind.UNLOADED: Case("plain/x", metrics={"loaded_pct": 70.0}),
     Kind.NO_CYCLES: Case("plain/x", chain_ratio=2.0),
     Kind.ONCE: Case("plain/x", once=True),
     Kind.NOT_MEASURABLE: Case("plain/x", status="unsupported", reason="needs root"),
