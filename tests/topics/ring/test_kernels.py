@@ -45,6 +45,17 @@ def test_every_item_comes_through(engines: dict[str, Engine], source: str, row: 
         assert measured.status == 0, f"{capacity} {size} {batch}: {measured.reason}"
 
 
+def test_who_sleeps_by_design_is_not_disturbed_by_it(engines: dict[str, Engine]) -> None:
+    """On one CPU a round trip over pipes switches context each time, and no batch is flagged for that."""
+    engine = engines["sleeping"]
+    for name in ("pipe", "eventfd", "pipe_round_trip", "eventfd_round_trip"):
+        assert engine.kernel(f"ring/{name}").subject == engine.lib.FLAG_SWITCHED
+    # Two threads on two CPUs, where there are two: on one, taking turns flags nothing anyway.
+    measured = engine.measure("ring/pipe_round_trip", (1024, 8, 1, 0), TEAMS[-1], batches=5)
+    assert measured.status == 0, measured.reason
+    assert not any(sample.flags & engine.lib.FLAG_SWITCHED for sample in measured.samples)
+
+
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
 def test_latency_has_every_item_in_order(engines: dict[str, Engine], design: int, cpus: list[int]) -> None:
