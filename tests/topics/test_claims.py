@@ -15,7 +15,7 @@ from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
 from fencepost.analysis.topics.clock.measures import bias, core_series
 from fencepost.analysis.topics.pipeline.measures import windows
 
-QUOTES = Path(__file__).resolve().parents[1] / "data" / "lecture_quotes.txt"
+QUOTES = sorted(Path(__file__).resolve().parent.glob("*/quotes.txt"))
 CYCLE = 1e9 / CORE_HZ
 
 
@@ -36,7 +36,7 @@ def chains(op: str, latency: float, throughput: float) -> list[Case]:
 
 def quotes() -> list[str]:
     """The sentences of the notes that are quoted, as they stand there."""
-    lines = QUOTES.read_text(encoding="utf-8").splitlines()
+    lines = [line for path in QUOTES for line in path.read_text(encoding="utf-8").splitlines()]
     return [line.partition("\t")[2] for line in lines if not line.startswith("#")]
 
 
