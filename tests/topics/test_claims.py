@@ -44,19 +44,6 @@ def test_every_sentence_kept_of_the_notes_is_quoted() -> None:
     assert sorted(quotes()) == sorted({claim.quote for claim in claims.claims() if claim.quote})
 
 
-def test_the_page_about_the_lecture_has_every_claim_once() -> None:
-    page = QUOTES.parents[2] / "docs" / "lecture.md"
-    rows = [line.split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if line.endswith("` |")]
-    told = [(row[-1].strip("` |"), row[1], row[2], row[3]) for row in rows]
-    assert sorted(told) == sorted(
-        (claim.id, claim.quote or "–", claim.english or "–", claim.tested_as or "as it says")
-        for claim in claims.claims()
-    )
-    assert sorted({row[0].strip("| ").replace("–", "-") for row in rows}) == sorted(
-        {line.partition("\t")[0] for line in QUOTES.read_text(encoding="utf-8").splitlines() if line[0] != "#"}
-    )
-
-
 @pytest.mark.parametrize("claim", claims.claims(), ids=lambda claim: claim.id)
 def test_quotes_are_the_words_of_the_notes(claim: Claim) -> None:
     assert claim.quote in ("", *quotes())
