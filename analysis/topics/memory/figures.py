@@ -53,6 +53,26 @@ FAULT = bars_by(
 )
 
 
+COW = bars_by(
+    "memory/cow",
+    "write",
+    title="A write to a page that others may still read",
+    says="From {least} ({least_of}) to {most} ({most_of}). A fork copies no page: the first write to each page pays.",
+    unit="page",
+    caption="The first write to a page, by who shares it",
+    heading="shared",
+    labels={
+        "copy": "with a living child (copied)",
+        "reuse": "with a child that has ended",
+        "zero": "with all, as the page of zeros",
+        "resident": "with nobody",
+    },
+    groups=lambda row: f"{row.parameter('pages')} pages",
+    group_heading="pages",
+    metrics={"faults_per_page": "minor faults a page"},
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -74,7 +94,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT),
+    figures=(CHASE, FAULT, COW),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

@@ -1,0 +1,32 @@
+"""Cases of the topic memory with a known truth."""
+
+from __future__ import annotations
+
+from runs.write import Case
+
+
+def _page(kernel: str, parameters: dict[str, str], ns: float, faults: float) -> Case:
+    metrics = {"faults_per_page": faults}
+    return Case(kernel, parameters, ns=ns, unit="page", kind="events", metrics=metrics, metric_noise=0.0)
+
+
+def fault_cases(write_ns: float = 500.0, write_faults: float = 1.0) -> list[Case]:
+    """memory/fault: the first write, the first read, and a second write as the control."""
+    truth = {"write": (write_ns, write_faults), "read": (300.0, 1.0), "again": (5.0, 0.0)}
+    return [_page("memory/fault", {"access": access}, *figures) for access, figures in truth.items()]
+
+
+def cow_cases() -> list[Case]:
+    """memory/cow on small and on huge pages; the page of zeros is small."""
+    truth = {
+        ("copy", "small"): (900.0, 1.0),
+        ("reuse", "small"): (350.0, 1.0),
+        ("zero", "small"): (800.0, 1.0),
+        ("resident", "small"): (5.0, 0.0),
+        ("copy", "huge"): (950.0, 1.0),
+        ("reuse", "huge"): (6.0, 0.002),
+        ("resident", "huge"): (5.0, 0.0),
+    }
+    return [
+        _page("memory/cow", {"write": write, "pages": pages}, *figures) for (write, pages), figures in truth.items()
+    ]

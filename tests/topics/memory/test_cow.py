@@ -1,0 +1,110 @@
+"""memory/cow: pages that nobody shares are found out, and so is a child that sees its parent's writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engine.build import Engine, compile_files
+from kernels.measure import EILSEQ, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken
+from runs import write as synthetic
+from topics.memory.cases import cow_cases, fault_cases
+
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+
+COW = "memory/cow.c"
+SHARED = "memory->first = mmap(NULL, memory->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);"
+FAULTED = 4
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("cow"), [KERNELS / COW])
+
+
+@pytest.mark.parametrize("pages", ["small", "huge"])
+@pytest.mark.parametrize("write", ["copy", "reuse", "zero", "resident"])
+def test_faults_are_those_of_shared_pages(engine: Engine, write: str, pages: str) -> None:
+    measured = measure(engine, "memory/cow", {"write": write, "pages": pages}, batches=4)
+    if measured.status == ENOTSUP and pages == "huge":
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert measured.outcome.events == 4
+    assert not any(sample.flags & FAULTED for sample in measured.samples)
+    faults = measured.metrics["faults_per_page"]
+    # What else this thread does may have a fault or two of its own among 256 pages.
+    if write in ("copy", "zero") or (write == "reuse" and pages == "small"):
+        assert 1 <= faults < 1.1
+    else:
+        assert faults < 0.1
+
+
+@pytest.mark.parametrize(
+    ("write", "whole", "broken", "said"),
+    [
+        # Without a child nobody shares the pages.
+        ("copy", "error = begin_child(trial, memory);", "error = 0;", "the child ended with 0 instead of 3"),
+        # Memory that parent and child both write to is no copy.
+        ("copy", "memory->first = private_pages(memory->bytes, huge);", SHARED, "the child ended with 4 instead of 3"),
+        ("zero", "else if (*page != 0)", "else if ((*page = 0) != 0)", "some were not shared"),
+        ("resident", "*page = OLD;", "(void)page;", "pages that were there"),
+        (
+            "copy",
+            "*(volatile unsigned char *)page = NEW;",
+            "*(volatile unsigned char *)page = OLD;",
+            "was written to it",
+        ),
+    ],
+)
+def test_a_kernel_that_shares_otherwise_fails(tmp_path: Path, write: str, whole: str, broken: str, said: str) -> None:
+    faulty = compile_broken(tmp_path, {COW: [(whole, broken)]})
+    measured = measure(faulty, "memory/cow", {"write": write})
+    assert measured.status == EILSEQ
+    assert said in measured.reason
+
+
+def test_a_child_that_dies_fails_the_case(tmp_path: Path) -> None:
+    faulty = compile_broken(tmp_path, {COW: [("prctl(PR_SET_PDEATHSIG, SIGKILL);", "raise(SIGKILL);")]})
+    measured = measure(faulty, "memory/cow", {"write": "copy"})
+    assert measured.status == EILSEQ
+    assert "the child ended with 265 instead of 3" in measured.reason
+
+
+# ---- report and claim ----
+
+
+def analysed(folder: Path, cases: list[synthetic.Case]) -> Analysis:
+    return analyse(synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[]))
+
+
+def said_of(analysis: Analysis) -> Verdict:
+    return next(said for claim, said in verdicts(analysis) if claim.id == "memory/on_demand")
+
+
+def test_the_picture_shows_who_shares(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, cow_cases())).sections
+    (figure,) = (figure for figure in section.figures if figure.name == "memory-cow")
+    assert len(figure.table.rows) == 7
+    assert "a living child (copied)" in figure.description
+
+
+@pytest.mark.parametrize(
+    ("fresh_ns", "fresh_faults", "outcome"),
+    [
+        (500.0, 1.0, Outcome.DEPENDS),  # cleared and mapped at once: dearer than nothing, cheaper than read and copy
+        (1200.0, 1.0, Outcome.CONFIRMED),  # as dear as a read and the copy after it
+        (500.0, 0.0, Outcome.REFUTED),  # memory was there before anybody touched it
+    ],
+)
+def test_memory_on_demand(tmp_path: Path, fresh_ns: float, fresh_faults: float, outcome: Outcome) -> None:
+    said = said_of(analysed(tmp_path, [*fault_cases(fresh_ns, fresh_faults), *cow_cases()]))
+    assert said.outcome is outcome
+    assert "fault" in said.because
+
+
+def test_memory_on_demand_without_its_control_is_not_measurable(tmp_path: Path) -> None:
+    cases = [case for case in [*fault_cases(), *cow_cases()] if case.parameters.get("write") != "zero"]
+    assert said_of(analysed(tmp_path, cases)).outcome is Outcome.NOT_MEASURABLE
