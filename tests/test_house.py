@@ -75,6 +75,43 @@ def test_what_kernels_and_python_agree_on_has_a_number_of_its_own() -> None:
     )
 
 
+ORDER = ("text", "stats", "draw", "runs", "topics", "compare", "report", "exchange", "gallery")
+"""The rooms of analysis: each may import those before it."""
+
+
+def modules_imported() -> dict[str, set[str]]:
+    """Modules of the three rooms, and those of them that each imports, also inside of functions."""
+    names = {}
+    for path in (path for room in ROOMS for path in python_files(room)):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names["fencepost." + ".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    found: dict[str, set[str]] = {}
+    for module, path in names.items():
+        named = {name if name in names else name.rpartition(".")[0] for _, name in imports(path)}
+        found[module] = named & names.keys() - {module}
+    return found
+
+
+def test_rooms_of_the_analysis_import_one_way() -> None:
+    wrong = []
+    for module, others in modules_imported().items():
+        for other in others:
+            rooms = [name.split(".")[2:3] for name in (module, other)]
+            if all(name.startswith("fencepost.analysis.") for name in (module, other)) and rooms[0] != rooms[1]:
+                own, used = (ORDER.index(room[0]) for room in rooms)
+                if used > own:
+                    wrong.append(f"{module} imports {other}")
+    assert wrong == []
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    """A module without imports among the rest is taken away, again and again: what stays has a circle."""
+    left = modules_imported()
+    while free := {module for module, others in left.items() if not others & left.keys()}:
+        left = {module: others for module, others in left.items() if module not in free}
+    assert sorted(left) == []
+
+
 def test_the_scan_sees_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "bad.py").write_text(
@@ -250,7 +287,7 @@ def test_an_installed_package_brings_the_words_of_the_report(tmp_path: Path) -> 
     command = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    code = "from fencepost.analysis.topics.words import PAGES; print(PAGES)"
+    code = "from fencepost.analysis.text.pages import PAGES; print(PAGES)"
     environment = {"PYTHONPATH": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     pages = tmp_path.resolve() / "fencepost" / "docs" / "topics"

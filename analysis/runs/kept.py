@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from fencepost.analysis.text.pages import PAGES
 from fencepost.bench import schema
 
 FOLDER = "cache"
@@ -56,8 +57,6 @@ def _rule() -> str:
 
 
 def _sources() -> Iterator[Path]:
-    from fencepost.analysis.topics.words import PAGES
-
     analysis = Path(__file__).resolve().parents[1]
     yield Path(schema.__file__)
     for place in (analysis, PAGES):

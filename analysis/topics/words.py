@@ -10,10 +10,8 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
-PAGES = Path(__file__).resolve().parents[2] / "docs" / "topics"
-"""The pages: docs/topics of a checkout, or the copy that an installed package carries."""
+from fencepost.analysis.text.pages import PAGES
 
 QUESTION, HOW_TO_READ, NOT_SHOWN = "Question", "How to read it", "What it does not show"
 

@@ -14,7 +14,8 @@ from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.markdown import as_markdown
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.escape import COMMAND
-from fencepost.analysis.topics.words import PAGES, Words, listed_topics, page_words, parse, place
+from fencepost.analysis.text.pages import PAGES
+from fencepost.analysis.topics.words import Words, listed_topics, page_words, parse, place
 
 PAGE = """# A title
 
