@@ -43,5 +43,6 @@ if [ ! -f "$kept" ]; then
 else
     touch "$kept"
 fi
-# A copy, and no link: a library that is opened twice must be two.
-cp "$kept" "$made"
+# A copy, and no link: a library that is opened twice must be two. Laid in place at once: what was there may be open, and a process
+# that has it mapped would run on into the new one.
+cp "$kept" "$made.$$" && mv "$made.$$" "$made"
