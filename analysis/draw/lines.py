@@ -80,7 +80,7 @@ def lines(
                 axes.fill_between(
                     item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0, step="post" if stairs else None
                 )
-        axes.set_xscale(x_scale, **({"base": 2} if x_format is size else {}))
+        axes.set_xscale(x_scale, **({"base": 2} if x_format is size and x_scale == "log" else {}))
         axes.set_yscale(y_scale)
         for axis, scale, label in ((axes.xaxis, x_scale, x_format), (axes.yaxis, y_scale, None)):
             if scale == "log":

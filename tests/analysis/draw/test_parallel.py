@@ -32,6 +32,9 @@ from fencepost.analysis.report import sections
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.text.table import table
 
+# In a process of its own: a worker of pytest-xdist has a thread that takes the signals which these tests block.
+pytestmark = pytest.mark.measures
+
 HERE = "here"
 THERE = "there"
 PLACES = range(WORTHWHILE)

@@ -367,7 +367,7 @@ def test_the_panel_names_what_it_rests_on(html: str) -> None:
         "taskset, CPU 0, 1",
         "guest of",
         "6 of 6 planned",
-        "1 row, each with its reason",
+        "1 row; the section of the topic gives the reasons",
     ):
         assert word in panel
 

@@ -88,7 +88,7 @@ def derived(rng: np.random.Generator, operations: tuple[float, float, float], *,
     ns, steps_ns = (np.array(part).T for part in zip(*sides, strict=True))
     table = Grid([], ns, np.full(ns.shape, math.nan), steps_ns * allowed)
     crowd: Any = SimpleNamespace(
-        threads=np.array([2.0, 4.0, 8.0]), places=[0, 1, 2], rows=[{"relation": "smt"} for _ in range(3)]
+        threads=np.array([2.0, 4.0, 8.0]), places=[0, 1, 2], rows=[SimpleNamespace(relation="smt")] * 3
     )
     return [table.difference(1, 0)[0], table.ratio(1, 0), slope(table, crowd)]
 
