@@ -125,6 +125,11 @@ def test_dependence_is_refuted_where_nothing_overlaps(tmp_path: Path) -> None:
     assert verdict(tmp_path, "pipeline/dependence", chains("imul", 3, 3)).outcome is Outcome.REFUTED
 
 
+def test_a_chain_without_its_number_is_not_measurable(tmp_path: Path) -> None:
+    said = verdict(tmp_path, "pipeline/dependence", [Case("pipeline/chain", {"op": "add"})])
+    assert said.outcome is Outcome.NOT_MEASURABLE and "several of the same" in said.because
+
+
 def test_what_was_not_run_says_how_to_run_it(tmp_path: Path) -> None:
     said = verdict(tmp_path, "pipeline/dependence", [Case("plain/loop")])
     assert said.outcome is Outcome.NOT_MEASURABLE

@@ -21,9 +21,9 @@ from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
 def dependence(analysis: Analysis) -> Verdict:
     """One chain against several independent ones: the same instructions, with and without waiting."""
     factors: dict[str, Interval] = {}
-    by_op: dict[str, dict[int, Row]] = {}
+    by_op: dict[str, dict[float, Row]] = {}
     for row in analysis.measured("pipeline/chain"):
-        by_op.setdefault(str(row.parameter("op")), {})[int(row.number("chains"))] = row
+        by_op.setdefault(str(row.parameter("op")), {})[row.number("chains")] = row
     for op, rows in by_op.items():
         several = [row for chains, row in rows.items() if chains > 1]
         if 1 in rows and several:
