@@ -80,8 +80,8 @@ def test_loop_is_the_bare_instruction(function: str, instruction: str, toolchain
 def test_an_unregistered_rseq_is_refused_with_its_need() -> None:
     """glibc's own switch keeps the thread from being registered; elsewhere seccomp or an emulator does."""
     code = (
-        "from kernels.measure import measure; "
-        "found = measure('counter/increment', {'kind': 'rseq'}); "
+        "from kernels.measure import built_engine, measure; "
+        "found = measure(built_engine(), 'counter/increment', {'kind': 'rseq'}); "
         "print(found.status, found.reason)"
     )
     environment = os.environ | {
