@@ -28,6 +28,9 @@ from fencepost.cli.pytest_plugin.fixture import WINDOW_NS, WINDOWS, FencepostBen
 from fencepost.cli.pytest_plugin.replay import SampleClock
 from fencepost.cli.pytest_plugin.rows import BenchmarkRow
 
+# Sessions of pytest within pytest: a minute in all.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
