@@ -67,7 +67,7 @@ static void be_the_reader(const struct memory *memory, int gate, pid_t parent)
 static int begin_child(struct trial *trial, struct memory *memory)
 {
     const pid_t parent = getpid();
-    int ends[2];
+    int ends[2], error;
 
     if (pipe2(ends, O_CLOEXEC))
         return -errno;
@@ -77,12 +77,13 @@ static int begin_child(struct trial *trial, struct memory *memory)
         close(ends[1]);
         be_the_reader(memory, ends[0], parent);
     }
+    error = memory->child < 0 ? errno : 0; /* before close(), which may change it */
     close(ends[0]);
-    if (memory->child > 0)
+    if (!error)
         return 0;
     memory->child = 0;
-    return errno == EAGAIN ? trial_needs(trial, "permission for one more process (ulimit -u, pids.max of the cgroup)")
-                           : -errno;
+    return error == EAGAIN ? trial_needs(trial, "permission for one more process (ulimit -u, pids.max of the cgroup)")
+                           : -error;
 }
 
 /* Once: later calls find no child. */
