@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+
+from fencepost.bench.documents import CaseJson, DescribedJson, UnmeasurableJson
 
 TWIN_SUFFIX = "~twin"
 SIDES = ("old", "new")
@@ -26,11 +27,11 @@ class Case:
     kind: str
     once: bool
     twin_of: str | None
-    metrics: tuple[Mapping[str, str], ...] = ()
+    metrics: tuple[DescribedJson, ...] = ()
     expected_ns: int = 0
     paired: bool = False
     """Whether its figure is a difference: the operation less its control."""
-    counts: tuple[Mapping[str, str], ...] = ()
+    counts: tuple[DescribedJson, ...] = ()
     """Whole numbers that it finds, each with what it must be: name, unit and summary."""
     object: str = ""
     """Label of the object that holds the kernel; "" for the suite."""
@@ -39,21 +40,59 @@ class Case:
     side: str | None = None
     """Which side of it: one of `SIDES`."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> CaseJson:
         """As run.json holds it."""
-        document = {field.name: getattr(self, field.name) for field in fields(self)}
+        document: CaseJson = {
+            "case": self.case,
+            "kernel": self.kernel,
+            "parameters": dict(self.parameters),
+            "values": list(self.values),
+            "cpus": list(self.cpus),
+            "relation": self.relation,
+            "unit": self.unit,
+            "summary": self.summary,
+            "kind": self.kind,
+            "once": self.once,
+            "twin_of": self.twin_of,
+            "metrics": list(self.metrics),
+            "expected_ns": self.expected_ns,
+        }
         # Left out where they say nothing, so that the plans of older runs keep their digest.
-        for name in ("paired", "counts", "object", "row", "side"):
-            if not document[name]:
-                del document[name]
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in document.items()}
+        if self.paired:
+            document["paired"] = self.paired
+        if self.counts:
+            document["counts"] = list(self.counts)
+        if self.object:
+            document["object"] = self.object
+        if self.row:
+            document["row"] = self.row
+        if self.side:
+            document["side"] = self.side
+        return document
 
 
-def case_from_json(document: Mapping[str, Any]) -> Case:
+def case_from_json(document: CaseJson) -> Case:
     """The case that a (checked) run.json holds; keys that are not known here are left out."""
-    known: dict[str, Any] = {field.name: document[field.name] for field in fields(Case) if field.name in document}
-    known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-    return Case(**known)
+    return Case(
+        case=document["case"],
+        kernel=document["kernel"],
+        parameters=document["parameters"],
+        values=tuple(document["values"]),
+        cpus=tuple(document["cpus"]),
+        relation=document.get("relation"),
+        unit=document["unit"],
+        summary=document.get("summary", ""),
+        kind=document["kind"],
+        once=document["once"],
+        twin_of=document["twin_of"],
+        metrics=tuple(document.get("metrics", ())),
+        expected_ns=int(document.get("expected_ns", 0)),
+        paired=document.get("paired", False),
+        counts=tuple(document.get("counts", ())),
+        object=document.get("object", ""),
+        row=document.get("row"),
+        side=document.get("side"),
+    )
 
 
 @dataclass(frozen=True)
@@ -66,7 +105,7 @@ class Unmeasurable:
     unit: str
     reason: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> UnmeasurableJson:
         """As run.json holds it."""
         return {
             "case": self.case,

@@ -6,8 +6,9 @@ import platform
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fencepost.bench.documents import RunFactsJson
 from fencepost.bench.engine import Engine
 from fencepost.bench.launch import launcher_name
 from fencepost.bench.plan import Plan
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def describe_run(
     engine: Engine, plan: Plan, objects: Sequence[KernelObject] = (), command: Sequence[str] | None = None
-) -> dict[str, Any]:
+) -> RunFactsJson:
     """What run.json holds beside the run's id and time: the plan, and all that it is carried out with.
 
     Parameters
@@ -33,8 +34,8 @@ def describe_run(
 
     # Before the first round: what it finds is the state in which the run was made.
     asked = plan.profile if plan.profile in PROFILES else "standard"
-    diagnosis = examine(cpus=plan.cpus, profile=asked, live={"perf_events": engine.perf_events()})
-    return {
+    diagnosis = examine(cpus=plan.cpus, profile=asked, perf_events=engine.perf_events())
+    facts: RunFactsJson = {
         "command": list(command or ("fencepost", *sys.argv[1:])),
         "launcher": launcher_name(),
         "versions": {
@@ -48,11 +49,13 @@ def describe_run(
             "flags": engine.flags,
             "sha256": engine.sha256,
         },
-        **({"objects": [item.as_json() for item in objects]} if objects else {}),
         "doctor": diagnosis.as_record(),
         "plan": plan.as_json(),
         "plan_sha256": plan.sha256(),
     }
+    if objects:
+        facts["objects"] = [item.as_json() for item in objects]
+    return facts
 
 
 def _version(distribution: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fencepost.bench.documents import PerfEventJson, TickJson
 from fencepost.bench.errors import EngineError, UsageError
 
 ABI = 4
@@ -100,13 +101,13 @@ class Engine:
         bits = [1 << position for position in range(self.lib.CAPABILITY_COUNT)]
         return {self.text(self.lib.capability_text(bit)) or f"capability {bit}": bool(have & bit) for bit in bits}
 
-    def perf_events(self) -> list[dict[str, Any]]:
+    def perf_events(self) -> list[PerfEventJson]:
         """Each perf event: whether it opens, and what it counted of a known workload."""
         facts = self.ffi.new("struct perf_fact[64]")
         count = self.lib.perf_probe(facts, 64)
         return [
             {
-                "name": self.text(fact.name),
+                "name": self.text(fact.name) or "unknown",
                 "hardware": bool(fact.hardware),
                 "error": int(fact.error),
                 "count": int(fact.count),
@@ -115,7 +116,7 @@ class Engine:
             for fact in facts[0:count]
         ]
 
-    def tick(self) -> dict[str, Any]:
+    def tick(self) -> TickJson:
         """The tick counter, as measured once in this process."""
         facts = self.ffi.new("struct clock_facts *")
         self.lib.clock_measure(facts)

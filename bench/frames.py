@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from fencepost.bench.documents import Frame, HistogramRecord
 from fencepost.bench.engine import Engine
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class FrameReader:
         self._offset = 0
         self._pending = b""
 
-    def read(self) -> Iterator[tuple[dict[str, Any], bytes, bytes]]:
+    def read(self) -> Iterator[tuple[Frame, bytes, bytes]]:
         """Complete frames that have come since the last call: record, samples, buckets.
 
         Raises
@@ -55,7 +56,7 @@ def decode_samples(engine: Engine, data: bytes) -> np.ndarray:
     return np.frombuffer(data, dtype=_dtype(engine.ffi, "struct sample"))
 
 
-def decode_buckets(engine: Engine, data: bytes) -> dict[str, list[int]]:
+def decode_buckets(engine: Engine, data: bytes) -> HistogramRecord:
     """The worker's bytes as the histogram of a round record, ascending."""
     import numpy as np
 

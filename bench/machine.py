@@ -13,9 +13,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fencepost.bench.cgroup import read_cgroup
+from fencepost.bench.documents import (
+    CacheJson,
+    CpusJson,
+    HypervisorJson,
+    LimitsJson,
+    MachineFactsJson,
+    MachineJson,
+    PerfEventJson,
+    ProcessorJson,
+    SystemJson,
+    TickJson,
+)
 from fencepost.bench.schema import SCHEMA_VERSION
 from fencepost.bench.sysfs import Tree
 from fencepost.bench.topology import CPU, Topology, read_topology
@@ -42,10 +53,10 @@ def describe_machine(
     *,
     topology: Topology | None = None,
     cpus: Iterable[int] | None = None,
-    capabilities: Mapping[str, Any] | None = None,
-    perf_events: Iterable[Mapping[str, Any]] | None = None,
-    tick: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    capabilities: Mapping[str, bool] | None = None,
+    perf_events: Iterable[PerfEventJson] | None = None,
+    tick: TickJson | None = None,
+) -> MachineJson:
     """Describe the machine whose /sys and /proc are below `root`, as plain data for machine.json.
 
     Parameters
@@ -61,7 +72,7 @@ def describe_machine(
 
     Returns
     -------
-    dict
+    MachineJson
         Passes `fencepost.bench.schema.MACHINE_SCHEMA`, ``key`` included. ``cpu_model``, ``arch`` and ``kernel`` are
         "unknown" where nothing tells, every other fact is None. Sizes are in bytes.
 
@@ -72,20 +83,19 @@ def describe_machine(
     """
     tree = Tree(root)
     topology = topology or read_topology(root, os.sched_getaffinity(0) if tree.live else None)
-    description: dict[str, Any] = {
-        "schema": SCHEMA_VERSION,
+    facts: MachineFactsJson = {
         **_processor(tree, topology),
         **_cpus(topology, cpus),
         **_system(tree, topology),
         **_memory_and_limits(tree, topology),
         "capabilities": dict(capabilities) if capabilities is not None else None,
-        "perf_events": [dict(event) for event in perf_events] if perf_events is not None else None,
-        "tick": dict(tick) if tick is not None else None,
+        "perf_events": list(perf_events) if perf_events is not None else None,
+        "tick": tick,
     }
-    return {"schema": SCHEMA_VERSION, "key": machine_key(description), **description}
+    return {"schema": SCHEMA_VERSION, "key": machine_key(facts), **facts}
 
 
-def _processor(tree: Tree, topology: Topology) -> dict[str, Any]:
+def _processor(tree: Tree, topology: Topology) -> ProcessorJson:
     identity = topology.identity
     return {
         "cpu_model": identity.model_name or "unknown",
@@ -99,7 +109,7 @@ def _processor(tree: Tree, topology: Topology) -> dict[str, Any]:
     }
 
 
-def _cpus(topology: Topology, usable: Iterable[int] | None) -> dict[str, Any]:
+def _cpus(topology: Topology, usable: Iterable[int] | None) -> CpusJson:
     return {
         "topology": topology.as_dict(),
         "topology_source": topology.source,
@@ -118,7 +128,7 @@ def _cpus(topology: Topology, usable: Iterable[int] | None) -> dict[str, Any]:
     }
 
 
-def _system(tree: Tree, topology: Topology) -> dict[str, Any]:
+def _system(tree: Tree, topology: Topology) -> SystemJson:
     """The Linux kernel and what it was told: on the command line, of clock rates, of pages, of its clock."""
     return {
         "kernel": kernel_release(tree) or "unknown",
@@ -144,7 +154,7 @@ def _system(tree: Tree, topology: Topology) -> dict[str, Any]:
     }
 
 
-def _memory_and_limits(tree: Tree, topology: Topology) -> dict[str, Any]:
+def _memory_and_limits(tree: Tree, topology: Topology) -> LimitsJson:
     memory = meminfo(tree)
     cgroup = read_cgroup(tree)
     libc, page = (_libc(), os.sysconf("SC_PAGE_SIZE")) if tree.live else (None, None)
@@ -163,7 +173,7 @@ def _memory_and_limits(tree: Tree, topology: Topology) -> dict[str, Any]:
     }
 
 
-def machine_key(description: Mapping[str, Any]) -> str:
+def machine_key(description: MachineFactsJson) -> str:
     """A short name for a machine: model, number of CPUs and a digest, e.g. ``amd-epyc-9b14-2cpu-3f9a1c2e``.
 
     It is made of what stays the same over reboots, updates of kernel and microcode, and CPUs going offline; of no clock
@@ -171,14 +181,17 @@ def machine_key(description: Mapping[str, Any]) -> str:
     """
     model = re.sub(r"@?\s*\d+(\.\d+)?\s*[GM]Hz", " ", str(description["cpu_model"]), flags=re.IGNORECASE)
     count = len(description.get("cpus_present") or ())
-    hypervisor = description.get("hypervisor") or {}
+    hypervisor = description.get("hypervisor")
     facts = [
         model.split(),
         description["arch"],
-        *(description.get(name) for name in ("cpu_vendor", "cpu_family", "cpu_model_number", "stepping")),
+        description.get("cpu_vendor"),
+        description.get("cpu_family"),
+        description.get("cpu_model_number"),
+        description.get("stepping"),
         count,
         sorted({(c["level"], c["kind"], c["size_bytes"] or 0) for c in description.get("caches") or ()}),
-        hypervisor.get("guest"),
+        hypervisor.get("guest") if hypervisor else None,
     ]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
     words = re.sub(r"\((r|tm)\)|\b(cpu|processor|genuine|\d+-core|with .* graphics)\b", " ", model.lower())
@@ -296,7 +309,7 @@ def turbo_register(tree: Tree, vendor: str | None) -> tuple[Register | None, dic
     return register, {cpu: value for cpu, value in values.items() if value is not None}
 
 
-def hypervisor(tree: Tree, topology: Topology) -> dict[str, Any]:
+def hypervisor(tree: Tree, topology: Topology) -> HypervisorJson:
     """Whether this is a guest (True, False, or None where nothing tells), of what, and the vendor of the system."""
     vendor = tree.text("sys/class/dmi/id/sys_vendor")
     kind = tree.text("sys/hypervisor/type")
@@ -329,11 +342,20 @@ def _libc() -> str | None:
         return None
 
 
-def _caches(topology: Topology) -> list[dict[str, Any]]:
+def _caches(topology: Topology) -> list[CacheJson]:
     """One entry per kind of cache: how large, how many of them, and how many CPUs share one."""
     counts: dict[tuple[int, str, int | None, int | None, int], int] = {}
     for cache in topology.caches:
         key = (cache.level, cache.kind, cache.size_bytes, cache.line_bytes, len(cache.cpus))
         counts[key] = counts.get(key, 0) + 1
-    names = ("level", "kind", "size_bytes", "line_bytes", "shared_by")
-    return [{**dict(zip(names, key, strict=True)), "count": count} for key, count in counts.items()]
+    return [
+        {
+            "level": level,
+            "kind": kind,
+            "size_bytes": size_bytes,
+            "line_bytes": line_bytes,
+            "shared_by": shared_by,
+            "count": count,
+        }
+        for (level, kind, size_bytes, line_bytes, shared_by), count in counts.items()
+    ]

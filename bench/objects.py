@@ -14,12 +14,12 @@ import shlex
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fencepost.bench import sources
+from fencepost.bench.documents import ObjectJson
 from fencepost.bench.errors import MeasureError, UsageError
 
 LANGUAGES = {".c": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++"}
@@ -52,7 +52,7 @@ class KernelObject:
     key: str
     warnings: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ObjectJson:
         """As run.json holds it: no folder of this machine in it."""
         return {
             "label": self.label,
@@ -181,7 +181,7 @@ def build_all(files: Sequence[Path], extra: Sequence[str] = ()) -> list[KernelOb
     return [build(file, label, extra) for file, label in zip(files, labels_for(files), strict=True)]
 
 
-def find_again(record: Mapping[str, Any]) -> KernelObject:
+def find_again(record: ObjectJson) -> KernelObject:
     """The object that run.json describes in `record`, from the cache.
 
     Raises
@@ -208,7 +208,7 @@ def find_again(record: Mapping[str, Any]) -> KernelObject:
     return found
 
 
-def require_same(found: KernelObject, record: Mapping[str, Any]) -> None:
+def require_same(found: KernelObject, record: ObjectJson) -> None:
     """Refuse (`UsageError`) an object that is not the one that run.json describes in `record`."""
     if found.sha256 != record["sha256"]:
         raise UsageError(

@@ -14,6 +14,7 @@ from typing import Any
 
 from fencepost.bench.case import TWIN_SUFFIX, Case, Unmeasurable, case_from_json, case_id
 from fencepost.bench.catalog import Catalog, KernelInfo, Parameter, missing_needs
+from fencepost.bench.documents import PlanJson
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.placement import PlaceKind, Placement, Placements, Shortage, place
@@ -146,7 +147,7 @@ class Plan:
         """Expected duration of all rounds, in ns."""
         return self.round_ns(1) + (self.rounds - 1) * self.round_ns(2)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> PlanJson:
         """As run.json holds it."""
         return {
             "profile": self.profile,
@@ -166,12 +167,12 @@ class Plan:
         return digest(self.as_json())
 
 
-def digest(document: Mapping[str, Any]) -> str:
+def digest(document: Mapping[str, object]) -> str:
     """SHA-256 of a JSON document, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def plan_from_json(document: Mapping[str, Any]) -> Plan:
+def plan_from_json(document: PlanJson) -> Plan:
     """The plan that a (checked) run.json holds under ``plan``."""
     return Plan(
         profile=document["profile"],

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from fencepost.bench.case import Case
-
-ENGINE_FIGURES = (
-    "overhead_ticks",
-    "core_hz",
-    "core_hz_before",
-    "core_hz_after",
-    "chain_ratio",
-    "raw_before_ticks",
-    "raw_after_ticks",
-)
-"""What the engine says about each case beside the kernel's own metrics: fields of its entry in the round's record."""
+from fencepost.bench.documents import CaseFrame, CaseRecord, CountRecord, HistogramRecord
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
@@ -25,19 +14,55 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if len(known) > 1 else known[0] if known else None
 
 
-def engine_metrics_of(records: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def metrics_of(case: Case, records: Sequence[CaseFrame]) -> dict[str, float | None]:
+    """The metrics of a case by name, the kernel's own and the engine's: the mean over the visits."""
+    each = zip(*(record.get("metrics") or [] for record in records), strict=False)
+    own = {metric["name"]: mean_of(values) for metric, values in zip(case.metrics, each, strict=False)}
+    return own | engine_metrics_of(records)
+
+
+def engine_metrics_of(records: Sequence[CaseFrame]) -> dict[str, float | None]:
     """What the engine itself says of some cases (`worker.ENGINE_METRICS`): the mean over the visits."""
     each = [record.get("engine_metrics", {}) for record in records]
     return {name: mean_of([item.get(name) for item in each]) for item in each[:1] for name in item}
 
 
-def counts_of(case: Case, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def counts_of(case: Case, records: Sequence[CaseFrame]) -> dict[str, CountRecord]:
     """What the first visit counted, by name; a count that it did not come to is left out."""
     taken = zip(case.counts, records[0].get("counts") or [], strict=False)
     return {count["name"]: {"found": pair[0], "expected": pair[1]} for count, pair in taken if pair is not None}
 
 
-def failed(reason: str) -> dict[str, Any]:
-    empty = dict.fromkeys(ENGINE_FIGURES)
-    nothing = {"metrics": {}, "elapsed_ns": 0, "events": 0, "histogram": None}
-    return {"status": "failed", "failure": "worker", "reason": reason, **empty, **nothing}
+def record_of(case: Case, visits: Sequence[CaseFrame], histogram: HistogramRecord | None) -> CaseRecord:
+    """The entry of a case that its worker reported. Figures are means over its visits; the first says how it went."""
+    entry = _entry(visits[0]["status"], visits[0]["failure"], visits[0]["reason"], visits)
+    entry["metrics"] = metrics_of(case, visits)
+    entry["histogram"] = histogram
+    if case.counts:
+        entry["counts"] = counts_of(case, visits)
+    return entry
+
+
+def failed(reason: str) -> CaseRecord:
+    """The entry of a case that its worker did not live to report."""
+    return _entry("failed", "worker", reason, [])
+
+
+def _entry(status: str, failure: str | None, reason: str | None, visits: Sequence[CaseFrame]) -> CaseRecord:
+    """The entry of a case with what the engine says of it, whatever its kernel."""
+    return {
+        "status": status,
+        "failure": failure,
+        "reason": reason,
+        "overhead_ticks": mean_of([visit.get("overhead_ticks") for visit in visits]),
+        "core_hz": mean_of([visit.get("core_hz") for visit in visits]),
+        "core_hz_before": mean_of([visit.get("core_hz_before") for visit in visits]),
+        "core_hz_after": mean_of([visit.get("core_hz_after") for visit in visits]),
+        "chain_ratio": mean_of([visit.get("chain_ratio") for visit in visits]),
+        "raw_before_ticks": mean_of([visit.get("raw_before_ticks") for visit in visits]),
+        "raw_after_ticks": mean_of([visit.get("raw_after_ticks") for visit in visits]),
+        "metrics": {},
+        "elapsed_ns": sum(visit.get("elapsed_ns", 0) for visit in visits),
+        "events": sum(visit.get("events", 0) for visit in visits),
+        "histogram": None,
+    }

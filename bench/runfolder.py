@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fencepost.bench import schema
+from fencepost.bench.documents import MachineJson, RoundRecord, RunFactsJson, RunJson
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.plan import Plan, plan_from_json
 
@@ -50,7 +51,7 @@ class CaseOutcome(NamedTuple):
     reason: str | None
 
 
-def _outcomes(record: Mapping[str, Any]) -> dict[str, CaseOutcome]:
+def _outcomes(record: RoundRecord) -> dict[str, CaseOutcome]:
     return {
         case: CaseOutcome(entry["status"], entry.get("failure"), entry["reason"])
         for case, entry in record["cases"].items()
@@ -60,7 +61,7 @@ def _outcomes(record: Mapping[str, Any]) -> dict[str, CaseOutcome]:
 class RunFolder:
     """A run folder open for writing, locked against other writers. Use it as a context manager."""
 
-    def __init__(self, path: Path, run: Mapping[str, Any], lock: int) -> None:
+    def __init__(self, path: Path, run: RunJson, lock: int) -> None:
         self.path = path
         self.run = run
         self._lock = lock
@@ -69,7 +70,7 @@ class RunFolder:
     @property
     def id(self) -> str:
         """The run's id, which is also in every round file."""
-        return str(self.run["id"])
+        return self.run["id"]
 
     @property
     def plan(self) -> Plan:
@@ -114,7 +115,7 @@ class RunFolder:
         there = set(self.complete_rounds())
         return [number for number in range(1, self.plan.rounds + 1) if number not in there]
 
-    def write_round(self, record: Mapping[str, Any], rows: Sequence[CaseRows]) -> Path:
+    def write_round(self, record: RoundRecord, rows: Sequence[CaseRows]) -> Path:
         """Write one complete round."""
         path = schema.round_file(self.path, record["round"])
         atomic_write(path, encode_round(record, rows))
@@ -134,13 +135,13 @@ class RunFolder:
             yield from (_outcomes(read_round_record(path)) if written is None else written).items()
 
 
-def create(base: Path, machine: Mapping[str, Any], run: Mapping[str, Any], now: datetime | None = None) -> RunFolder:
+def create(base: Path, machine: MachineJson, run: RunFactsJson, now: datetime | None = None) -> RunFolder:
     """Create a run folder in `base`, with run.json and machine.json, and lock it.
 
     Parameters
     ----------
     run
-        what run.json is to hold, without the keys ``schema``, ``id``, ``created_utc`` and ``machine_key``.
+        what run.json is to hold beside the run's id and time.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def create(base: Path, machine: Mapping[str, Any], run: Mapping[str, Any], now: 
         when it cannot be written there.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
-    key = re.sub(r"[^A-Za-z0-9._-]+", "-", str(machine["key"])).strip("-.") or "machine"
+    key = re.sub(r"[^A-Za-z0-9._-]+", "-", machine["key"]).strip("-.") or "machine"
     stem = f"{moment:%Y%m%dT%H%M%SZ}-{key}"
     try:
         base.mkdir(parents=True, exist_ok=True)
@@ -156,7 +157,7 @@ def create(base: Path, machine: Mapping[str, Any], run: Mapping[str, Any], now: 
         (path / schema.ROUNDS_FOLDER).mkdir()
     except OSError as error:
         raise storage_fault(base, error) from error
-    document = {
+    document: RunJson = {
         "schema": schema.SCHEMA_VERSION,
         "id": path.name,
         "created_utc": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
@@ -233,7 +234,7 @@ def find(name: str | Path, base: Path = DEFAULT_BASE) -> Path:
     raise UsageError(f"{name}: no such run folder, here or in {base}; `latest` names the newest")
 
 
-def read_round_record(path: Path) -> dict[str, Any]:
+def read_round_record(path: Path) -> RoundRecord:
     """Read and check the JSON record of a round file; raises `RunFolderError` when the file is damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -248,7 +249,7 @@ def read_round_record(path: Path) -> dict[str, Any]:
     return schema.parse_round_record(path, (metadata or {}).get(schema.ROUND_KEY))
 
 
-def encode_round(record: Mapping[str, Any], rows: Sequence[CaseRows]) -> bytes:
+def encode_round(record: RoundRecord, rows: Sequence[CaseRows]) -> bytes:
     """A round as the bytes of its parquet file."""
     import numpy as np
     import pyarrow as pa
@@ -260,7 +261,7 @@ def encode_round(record: Mapping[str, Any], rows: Sequence[CaseRows]) -> bytes:
     places = {name: place for place, name in enumerate(names)}
     codes = pa.array(np.repeat(np.array([places[case.case] for case in rows], np.int32), lengths))
     types = {"int32": pa.int32(), "int64": pa.int64(), "float32": pa.float32(), "float64": pa.float64()}
-    columns: dict[str, Any] = {
+    columns: dict[str, pa.Array] = {
         "case": pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())),
         "round": pa.array(np.full(sum(lengths), record["round"], np.int32)),
         "overhead_ticks": pa.array(np.repeat(np.array([case.overhead_ticks for case in rows], np.float64), lengths)),
@@ -322,7 +323,7 @@ def _words(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _json_bytes(document: Mapping[str, Any]) -> bytes:
+def _json_bytes(document: Mapping[str, object]) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 

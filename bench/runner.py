@@ -22,16 +22,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO
 
 from fencepost.bench import schema
 from fencepost.bench.case import Case
+from fencepost.bench.documents import (
+    CaseFrame,
+    CaseRecord,
+    EndFrame,
+    HelloFrame,
+    HistogramRecord,
+    RoundRecord,
+    Spec,
+    WorkerRecord,
+)
 from fencepost.bench.engine import Engine, backend_path
 from fencepost.bench.errors import MeasureError, RunInterruptedError
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.progress import Progress
-from fencepost.bench.record import ENGINE_FIGURES, counts_of, engine_metrics_of, failed, mean_of
+from fencepost.bench.record import failed, record_of
 from fencepost.bench.runfolder import CaseRows, RunFolder
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
@@ -67,11 +77,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class _Attempt:
     """What came of one worker process."""
 
-    hello: dict[str, Any] = field(default_factory=dict)
-    cases: dict[str, list[tuple[dict[str, Any], bytes, bytes]]] = field(default_factory=dict)
+    hello: HelloFrame | None = None
+    cases: dict[str, list[tuple[CaseFrame, bytes, bytes]]] = field(default_factory=dict)
     """What each visit of a case left, in their order."""
     under_way: str | None = None
-    end: dict[str, Any] = field(default_factory=dict)
+    end: EndFrame | None = None
     fault: str | None = None
     """Why the round is incomplete, as the end of a sentence on the worker."""
     blame: bool = False
@@ -239,16 +249,15 @@ class Runner:
         done_ns = 0
         try:
             for record, samples, buckets in reader.read():
-                kind = record["kind"]
-                if kind == "hello":
+                if record["kind"] == "hello":
                     attempt.hello = record
-                elif kind == "begin":
+                elif record["kind"] == "begin":
                     attempt.under_way = record["case"]
-                elif kind == "case":
+                elif record["kind"] == "case":
                     attempt.under_way = None
                     attempt.cases.setdefault(record["case"], []).append((record, samples, buckets))
                     done_ns += expected.get(record["case"], 0)
-                elif kind == "end":
+                elif record["kind"] == "end":
                     attempt.end = record
         except (ValueError, KeyError, TypeError) as error:
             raise MeasureError(self._kept(f"the worker wrote something that is not a frame ({error})")) from error
@@ -256,7 +265,7 @@ class Runner:
 
     @staticmethod
     def _judge(attempt: _Attempt, status: int, said: str, hung: str | None, *, own: bool) -> None:
-        if attempt.end and status == 0:
+        if attempt.hello and attempt.end and status == 0:
             return
         if hung is not None:
             attempt.fault, attempt.blame = hung, True
@@ -277,7 +286,7 @@ class Runner:
         command = [sys.executable, "-I", "-S", "-B", str(WORKER)]
         if self._taskset:
             command = [self._taskset, "-c", ",".join(map(str, self.plan.cpus)), *command]
-        document = {
+        document: Spec = {
             "parent": os.getpid(),
             "spawn_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
             "engine": str(self.engine.path),
@@ -289,8 +298,8 @@ class Runner:
                     "case": case.case,
                     "kernel": case.kernel,
                     "object": case.object,
-                    "values": case.values,
-                    "cpus": case.cpus,
+                    "values": list(case.values),
+                    "cpus": list(case.cpus),
                     "metrics": len(case.metrics),
                     "counts": len(case.counts),
                 }
@@ -329,9 +338,9 @@ class Runner:
 
     def _round(
         self, number: int, started: datetime, order: list[Case], attempt: _Attempt, excluded: Mapping[str, str]
-    ) -> tuple[dict[str, Any], list[CaseRows]]:
+    ) -> tuple[RoundRecord, list[CaseRows]]:
         """The record of a complete round, and its rows."""
-        cases: dict[str, Any] = {}
+        cases: dict[str, CaseRecord] = {}
         rows: list[CaseRows] = []
         visits_of = Counter(case.case for case in order)
         for case in self.plan.cases:
@@ -346,28 +355,40 @@ class Runner:
                 continue
             cases[case.case], left = self._visited(case, visits)
             rows += left
-        worker = {key: value for key, value in attempt.hello.items() if key != "kind"}
-        worker["elapsed_ms"] = attempt.end["elapsed_ms"]
-        worker["launcher"] = "taskset" if self._taskset else "sched_setaffinity"
-        record = {
+        record: RoundRecord = {
             "schema": schema.SCHEMA_VERSION,
             "run": self.folder.id,
             "round": number,
             "started_utc": f"{started:%Y-%m-%dT%H:%M:%SZ}",
             "order": [case.case for case in order],
-            "worker": worker,
+            "worker": self._worker(attempt),
             "cases": cases,
         }
         return record, rows
 
-    def _visited(
-        self, case: Case, visits: list[tuple[dict[str, Any], bytes, bytes]]
-    ) -> tuple[dict[str, Any], list[CaseRows]]:
+    def _worker(self, attempt: _Attempt) -> WorkerRecord:
+        """What the round's record says of its process."""
+        hello, end = attempt.hello, attempt.end
+        assert hello is not None and end is not None  # or the attempt would have a fault
+        return {
+            "tick_source": hello["tick_source"],
+            "tick_hz": hello["tick_hz"],
+            "tick_hz_error_ppm": hello["tick_hz_error_ppm"],
+            "quantum_ticks": hello["quantum_ticks"],
+            "overhead_ticks": hello["overhead_ticks"],
+            "startup_ms": hello["startup_ms"],
+            "cpus": hello["cpus"],
+            "pid": hello["pid"],
+            "elapsed_ms": end["elapsed_ms"],
+            "launcher": "taskset" if self._taskset else "sched_setaffinity",
+        }
+
+    def _visited(self, case: Case, visits: list[tuple[CaseFrame, bytes, bytes]]) -> tuple[CaseRecord, list[CaseRows]]:
         """The entry of a case in the round's record, and the rows of each of its visits."""
         records = [record for record, _, _ in visits]
         bad = next((record for record in records if record["status"] != "ok"), None)
         rows: list[CaseRows] = []
-        histogram = None
+        histogram: HistogramRecord | None = None
         if bad is None:
             for record, samples, _ in visits:
                 array = decode_samples(self.engine, samples)
@@ -375,30 +396,11 @@ class Runner:
                     # Batches count on from visit to visit, so that no two of a round have one number.
                     array = array.copy()
                     array["batch"] += 1 + max((int(row.samples["batch"].max(initial=-1)) for row in rows), default=-1)
-                rows.append(CaseRows(case.case, record["overhead_ticks"] or 0.0, array))
+                rows.append(CaseRows(case.case, record.get("overhead_ticks") or 0.0, array))
             if case.kind == "events":
                 histogram = decode_buckets(self.engine, b"".join(buckets for _, _, buckets in visits))
         # One that failed speaks for all: its figures, and no rows.
-        spoken = records if bad is None else [bad]
-        if len(spoken) == 1:
-            figures = {key: spoken[0].get(key) for key in ENGINE_FIGURES}
-            metrics = spoken[0].get("metrics") or []
-        else:
-            figures = {key: mean_of([record.get(key) for record in spoken]) for key in ENGINE_FIGURES}
-            metrics = [mean_of(each) for each in zip(*(record.get("metrics") or [] for record in spoken), strict=False)]
-        entry = {
-            "status": spoken[0]["status"],
-            "failure": spoken[0].get("failure"),
-            "reason": spoken[0]["reason"],
-            **figures,
-            "metrics": {metric["name"]: value for metric, value in zip(case.metrics, metrics, strict=False)}
-            | engine_metrics_of(spoken),
-            "elapsed_ns": sum(record.get("elapsed_ns", 0) for record in spoken),
-            "events": sum(record.get("events", 0) for record in spoken),
-            "histogram": histogram,
-        }
-        if case.counts:
-            entry["counts"] = counts_of(case, spoken)
+        entry = record_of(case, records if bad is None else [bad], histogram)
         if len(visits) > 1 and bad is None:
             entry["visits"] = [len(row.samples) for row in rows]
         return entry, rows

@@ -28,7 +28,9 @@ import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from fencepost.bench.documents import MachineJson, RoundRecord, RowsRecord, RunJson
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
@@ -38,7 +40,7 @@ RUN_FILE = "run.json"
 MACHINE_FILE = "machine.json"
 ROUNDS_FOLDER = "rounds"
 ROWS_FILE = "rows.parquet"
-IMPORTED = "imported"
+IMPORTED: Final = "imported"
 """Key in run.json of a run that another tool measured; also the beginning of its machine's key."""
 ROUND_KEY = b"fencepost"
 
@@ -69,6 +71,8 @@ each other. The value of a row is ``(ticks - overhead_ticks) / operations`` tick
 WORKER_NUMBERS = ("tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms")
 """What every worker process tells of itself; ``tick_hz`` converts its ticks."""
 
+_ANY: dict[str, object] = {}
+"""A key that is known and not checked: what it holds is shown, or compared, and nothing is computed from it."""
 _STRING = {"type": "string"}
 _NUMBER = {"type": "number"}
 _INTEGER = {"type": "integer"}
@@ -167,6 +171,8 @@ RUN_SCHEMA: dict[str, Any] = {
                 "batch_ns": {"type": "integer", "minimum": 1},
                 "cpus": {"type": "array", "items": _INTEGER},
                 "cases": {"type": "array", "items": _CASE},
+                "warmup_batches": _ANY,
+                "notes": _ANY,
                 "unmeasurable": {
                     "type": "array",
                     "items": {
@@ -184,6 +190,9 @@ RUN_SCHEMA: dict[str, Any] = {
                 },
             },
         },
+        "plan_sha256": _ANY,
+        "rounds_a_repeat": _ANY,
+        "published": _ANY,
         IMPORTED: {
             "type": "object",
             "required": ["format", "files", "tool"],
@@ -221,6 +230,16 @@ user's own (`fencepost.bench.objects`); the key ``object`` of a case names the o
 A ``paired`` case is measured as a difference: each event is an operation less its control, and may be negative.
 ``counts`` describes the whole numbers that a case finds; a case of the kind ``counts`` takes no time."""
 
+MACHINE_FACTS = (
+    *("cpu_vendor", "cpu_family", "cpu_model_number", "stepping", "microcode", "cpu_flags", "topology_source"),
+    *("cpus_present", "cpus_offline", "cpus_isolated", "cpus_nohz_full", "cpus_usable", "clusters", "core_kinds"),
+    *("numa_distances", "caches", "line_bytes", "kernel_version", "boot_parameters", "mitigations"),
+    *("frequency_driver", "governor", "energy_performance_preference", "turbo", "smt", "thp", "thp_defrag", "aslr"),
+    *("clocksource", "clocksources_available", "hypervisor", "cgroup", "memory_bytes", "swap_bytes"),
+    *("huge_page_bytes", "page_bytes", "libc", "capabilities", "perf_events", "tick"),
+)
+"""What machine.json may say besides, see `fencepost.bench.documents`; readers look twice at these."""
+
 MACHINE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["schema", "key", "cpu_model", "arch", "topology", "kernel"],
@@ -231,6 +250,7 @@ MACHINE_SCHEMA: dict[str, Any] = {
         "arch": _STRING,
         "topology": {"type": "object"},
         "kernel": _STRING,
+        **dict.fromkeys(MACHINE_FACTS, _ANY),
     },
 }
 """What machine.json must hold; most of its keys are optional, because machines differ in what they tell."""
@@ -263,6 +283,9 @@ ROUND_SCHEMA: dict[str, Any] = {
                 "startup_ms": _NUMBER,
                 "elapsed_ms": _NUMBER,
                 "cpus": {"type": "array", "items": _INTEGER},
+                "tick_hz_error_ppm": _ANY,
+                "pid": _ANY,
+                "launcher": _ANY,
             },
         },
         "cases": {
@@ -354,7 +377,7 @@ def round_files(folder: Path) -> dict[int, Path]:
     return {int(path.stem): path for path in paths if path.stem.isdigit()}
 
 
-def read_run(folder: Path) -> dict[str, Any]:
+def read_run(folder: Path) -> RunJson:
     """Read and check ``run.json``.
 
     Raises
@@ -362,33 +385,33 @@ def read_run(folder: Path) -> dict[str, Any]:
     RunFolderError
         when it is missing, truncated, of a newer schema, or has a wrong or missing field.
     """
-    return _read_json(folder / RUN_FILE, "run")
+    return cast(RunJson, _read_json(folder / RUN_FILE, "run"))
 
 
-def read_machine(folder: Path) -> dict[str, Any]:
+def read_machine(folder: Path) -> MachineJson:
     """Read and check ``machine.json``; raises `RunFolderError` like `read_run`."""
-    return _read_json(folder / MACHINE_FILE, "machine")
+    return cast(MachineJson, _read_json(folder / MACHINE_FILE, "machine"))
 
 
-def parse_round_record(path: Path, text: bytes | None) -> dict[str, Any]:
+def parse_round_record(path: Path, text: bytes | None) -> RoundRecord:
     """Check the JSON record found under `ROUND_KEY` in the metadata of the round file `path`."""
     if text is None:
         raise RunFolderError(
             f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; this is not a round written by fencepost"
         )
-    return _parse(path, text, "round")
+    return cast(RoundRecord, _parse(path, text, "round"))
 
 
-def parse_rows_record(path: Path, text: bytes | None) -> dict[str, Any]:
+def parse_rows_record(path: Path, text: bytes | None) -> RowsRecord:
     """Check the JSON record found under `ROUND_KEY` in the metadata of the rows file `path`."""
     if text is None:
         raise RunFolderError(
             f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; these are no rows written by fencepost"
         )
-    return _parse(path, text, "rows")
+    return cast(RowsRecord, _parse(path, text, "rows"))
 
 
-def _read_json(path: Path, kind: str) -> dict[str, Any]:
+def _read_json(path: Path, kind: str) -> dict[str, object]:
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -398,14 +421,14 @@ def _read_json(path: Path, kind: str) -> dict[str, Any]:
     return _parse(path, text, kind)
 
 
-def _parse(path: Path, text: bytes, kind: str) -> dict[str, Any]:
+def _parse(path: Path, text: bytes, kind: str) -> dict[str, object]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RunFolderError(
             f"{path}: not valid JSON ({error}); the file is truncated or was edited by hand"
         ) from error
-    version = document.get("schema") if isinstance(document, dict) else None
+    version: object = document.get("schema") if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise RunFolderError(
             f"{path}: field schema is {version}, newer than {SCHEMA_VERSION} which this fencepost reads; "

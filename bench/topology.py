@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fencepost.bench.documents import TopologyJson
 from fencepost.bench.sysfs import TopologyError, Tree, parse_cpulist
 
 __all__ = ["Cache", "Identity", "Topology", "TopologyError", "read_topology"]
@@ -96,12 +97,14 @@ class Topology:
     identity: Identity = field(default_factory=Identity)
     source: str = "none"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> TopologyJson:
         """The groups as plain data, in the form that `fencepost doctor --json` prints under ``topology``."""
-        groups = {name: [list(group) for group in getattr(self, name)] for name in ("cores", "packages", "l2", "l3")}
         return {
             "cpus": list(self.cpus),
-            **groups,
+            "cores": [list(group) for group in self.cores],
+            "packages": [list(group) for group in self.packages],
+            "l2": [list(group) for group in self.l2],
+            "l3": [list(group) for group in self.l3],
             "numa": {str(node): list(cpus) for node, cpus in self.numa.items()},
         }
 

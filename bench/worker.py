@@ -25,7 +25,10 @@ import sys
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fencepost.bench.documents import CaseFrame, Frame, HelloFrame, Spec, SpecCase
 
 SPIN_NS = 5_000_000
 _JSON = json.JSONEncoder(allow_nan=False)
@@ -50,7 +53,7 @@ def load_extension(name: str, path: str) -> ModuleType:
     return module
 
 
-def write_frame(descriptor: int, record: dict[str, Any], *arrays: memoryview) -> None:
+def write_frame(descriptor: int, record: Frame, *arrays: memoryview) -> None:
     """Write one frame whole, however little a single write takes."""
     pieces = [memoryview(_JSON.encode(record).encode() + b"\n"), *arrays]
     for piece in pieces:
@@ -67,7 +70,7 @@ def finite(value: float) -> float | None:
 class RoundRunner:
     """The cases of one spec, measured one after the other."""
 
-    def __init__(self, ffi: Any, lib: Any, spec: dict[str, Any], output: int) -> None:
+    def __init__(self, ffi: Any, lib: Any, spec: Spec, output: int) -> None:
         self.ffi, self.lib, self.spec, self.output = ffi, lib, spec, output
         self.settings = ffi.new("struct settings *", spec["settings"])
         self.kernels = {}
@@ -87,7 +90,7 @@ class RoundRunner:
         facts = ffi.new("struct clock_facts *")
         lib.clock_measure(facts)
         lib.spin_ns(SPIN_NS)
-        record = {
+        record: HelloFrame = {
             "kind": "hello",
             "tick_source": ffi.string(facts.source).decode() if facts.source else "unknown",
             "tick_hz": facts.tick_hz,
@@ -119,16 +122,16 @@ class RoundRunner:
         for index in range(count[0]):
             self.kernels[label, ffi.string(kernels[index].name).decode()] = kernels[index]
 
-    def _samples_of(self, case: dict[str, Any]) -> int:
+    def _samples_of(self, case: SpecCase) -> int:
         kernel = self._kernel_of(case)
         return 1 if kernel is None else max(1, self.lib.trial_samples(kernel, len(case["cpus"]), self.settings))
 
-    def _kernel_of(self, case: dict[str, Any]) -> Any:
+    def _kernel_of(self, case: SpecCase) -> Any:
         return self.kernels.get((case.get("object", ""), case["kernel"]))
 
-    def _measure(self, case: dict[str, Any]) -> None:
+    def _measure(self, case: SpecCase) -> None:
         ffi, lib = self.ffi, self.lib
-        record: dict[str, Any] = {
+        record: CaseFrame = {
             "kind": "case",
             "case": case["case"],
             "status": "failed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,7 @@ from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.bench.doctor.finding import Diagnosis
+    from fencepost.bench.documents import PerfEventJson
 
 _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
 
@@ -41,7 +42,7 @@ def doctor_command(root: Path, profile: str, as_json: bool) -> int:
     from fencepost.cli import display
 
     live = root.resolve() == Path("/")
-    diagnosis = examine(root, profile=profile, live=_live_facts() if live else None)
+    diagnosis = examine(root, profile=profile, perf_events=_perf_events() if live else None)
     if as_json:
         display.print_json(diagnosis.as_dict())
     else:
@@ -49,13 +50,13 @@ def doctor_command(root: Path, profile: str, as_json: bool) -> int:
     return 0 if diagnosis.fit else 1
 
 
-def _live_facts() -> dict[str, Any] | None:
+def _perf_events() -> list[PerfEventJson] | None:
     """What only a running process finds out; None where the engine is not built, which must not stop the doctor."""
     from fencepost.bench.engine import load
     from fencepost.bench.errors import EngineError
 
     try:
-        return {"perf_events": load().perf_events()}
+        return load().perf_events()
     except EngineError:
         return None
 
@@ -69,7 +70,8 @@ def _show(diagnosis: Diagnosis) -> None:
 
     out = display.console()
     count = len(diagnosis.topology.cpus)
-    title = f"{diagnosis.machine.get('cpu_model', 'unknown CPU')}, {count} CPU{'s' if count != 1 else ''}"
+    model = diagnosis.machine["cpu_model"] if diagnosis.machine else "unknown CPU"
+    title = f"{model}, {count} CPU{'s' if count != 1 else ''}"
     out.print(display.printable(title), style="bold", soft_wrap=True)
     findings = sorted(diagnosis.findings, key=lambda found: -SEVERITIES.index(found.severity))
     for found in findings:

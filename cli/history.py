@@ -45,10 +45,7 @@ def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None
             draw(machine, path)
             pictures[machine.key] = display.short_path(path)
     if as_json:
-        document = history_as_json(found)
-        for machine in document["machines"]:
-            machine["picture"] = pictures.get(machine["machine"])
-        display.print_json(document)
+        display.print_json(history_as_json(found, pictures))
         return
     _show(found)
     for name in pictures.values():

@@ -6,11 +6,14 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fencepost.bench.documents import MachineJson, ObjectJson
     from fencepost.bench.engine import Engine
     from fencepost.bench.objects import KernelObject
     from fencepost.bench.progress import Progress
@@ -50,7 +53,7 @@ def chosen_cpus(text: str, allowed: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(wanted)))
 
 
-def machine_facts(engine: Any, topology: Topology, allowed: tuple[int, ...]) -> dict[str, Any]:
+def machine_facts(engine: Engine, topology: Topology, allowed: tuple[int, ...]) -> MachineJson:
     """What machine.json will hold."""
     from fencepost.bench.machine import describe_machine
 
@@ -79,7 +82,7 @@ def refuse_beside_resume(*names: str) -> None:
 def resume_run(
     engine: Engine,
     path: Path,
-    given: dict[str, Any],
+    given: Mapping[str, object],
     profile: str | None,
     rounds: int | None,
     seed: int | None,
@@ -119,7 +122,7 @@ def resume_run(
     return folder
 
 
-def _resume_objects(engine: Engine, path: Path, records: list[dict[str, Any]], own: list[KernelObject]) -> None:
+def _resume_objects(engine: Engine, path: Path, records: Sequence[ObjectJson], own: list[KernelObject]) -> None:
     """Have the kernels of the user's own loaded with which the run was started: given again, or from the cache."""
     from fencepost.bench import objects
     from fencepost.bench.errors import UsageError

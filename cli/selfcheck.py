@@ -140,7 +140,8 @@ def _begin(
         seed=secrets.randbits(32) if seed is None else seed,
         twins={name for name, *_ in KNOWN},
     )
-    record = {**describe_run(engine, plan), "rounds_a_repeat": rounds}
+    record = describe_run(engine, plan)
+    record["rounds_a_repeat"] = rounds
     return runfolder.create(base, measuring.machine_facts(engine, topology, allowed), record), rounds
 
 

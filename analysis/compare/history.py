@@ -21,7 +21,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -365,18 +364,18 @@ def _attribute(changes: Iterable[Change], shifts: Sequence[Shift], floor_pct: fl
 # ---- for programs and for the eye ----
 
 
-def as_json(found: History) -> dict[str, Any]:
-    """The history as plain data; runs are named by their ids."""
+def as_json(found: History, pictures: Mapping[str, str]) -> dict[str, object]:
+    """The history as plain data; runs are named by their ids, `pictures` by the machine that they show."""
     return {
         "folder": str(found.folder),
         "false_rate": FALSE_RATE,
         "coverage": COVERAGE,
-        "machines": [_machine_as_json(machine) for machine in found.machines],
+        "machines": [_machine_as_json(machine, pictures.get(machine.key)) for machine in found.machines],
         "notes": found.notes,
     }
 
 
-def _machine_as_json(machine: Machine) -> dict[str, Any]:
+def _machine_as_json(machine: Machine, picture: str | None) -> dict[str, object]:
     def run(index: int) -> str:
         return machine.runs[index].id
 
@@ -412,4 +411,5 @@ def _machine_as_json(machine: Machine) -> dict[str, Any]:
             {"first_after": run(mark.at), "what": mark.what, "before": mark.before, "after": mark.after}
             for mark in machine.marks
         ],
+        "picture": picture,
     }

@@ -43,16 +43,16 @@ def examine_perf_permission(subject: Subject) -> Finding:
 
 def examine_hardware_counters(subject: Subject) -> Finding:
     path = "perf_event_open(2)"
-    if subject.live is None or subject.live.get("perf_events") is None:
+    if subject.perf_events is None:
         return unreadable("hardware_counters", path, "hardware counters can only be tried on the live machine")
-    hardware = [event for event in subject.live["perf_events"] if event.get("hardware")]
-    opened = [event for event in hardware if not event.get("error")]
-    silent = [event for event in opened if (event.get("count") or 0) < (event.get("expect") or 1)]
+    hardware = [event for event in subject.perf_events if event["hardware"]]
+    opened = [event for event in hardware if not event["error"]]
+    silent = [event for event in opened if event["count"] < (event["expect"] or 1)]
     if not opened:
         effect = "no hardware counters, so branch and cache misses cannot be counted; times are unaffected"
         return Finding("hardware_counters", path, "none opens", effect, severity="note")
     if silent:
-        names = ", ".join(str(event.get("name")) for event in silent)
+        names = ", ".join(event["name"] for event in silent)
         value = f"{len(silent)} of {len(opened)} open and count nothing: {names}"
         effect = "some counters open but read almost zero; their counts are not used"
         return Finding("hardware_counters", path, value, effect, severity="hurts")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from fencepost.bench import machine
 from fencepost.bench.cgroup import read_cgroup
 from fencepost.bench.doctor import clocks, counters, memory
 from fencepost.bench.doctor import cpus as cpu_knobs
 from fencepost.bench.doctor.finding import PROFILES, Diagnosis, Examination, Finding, Subject, name, unreadable
+from fencepost.bench.documents import PerfEventJson
 from fencepost.bench.placement import allowed_cpus
 from fencepost.bench.sysfs import TopologyError, Tree
 from fencepost.bench.topology import Topology, read_topology
@@ -54,7 +54,7 @@ def examine(
     root: Path = Path("/"),
     cpus: Iterable[int] | None = None,
     profile: str = "standard",
-    live: Mapping[str, Any] | None = None,
+    perf_events: Sequence[PerfEventJson] | None = None,
 ) -> Diagnosis:
     """Examine the machine whose /sys and /proc are below `root`. Nothing is written, nothing is run.
 
@@ -67,9 +67,9 @@ def examine(
     profile : str
         "quick", "standard" or "rigorous"; in the last, competition for the CPUs (load, throttling, steal, swap) is
         unfit where it otherwise only hurts.
-    live : mapping, optional
-        what only a process on that machine can find out: ``perf_events``, a list of mappings with the fields of the
-        engine's ``struct perf_fact`` (name, hardware, error, count, expect). None for snapshots.
+    perf_events : sequence, optional
+        what only a process on that machine can find out (`fencepost.bench.engine.Engine.perf_events`). None for
+        snapshots.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def examine(
             severity="unfit",
             state="unreadable",
         )
-        return Diagnosis(Topology(), {}, (nothing,), profile, chosen or ())
+        return Diagnosis(Topology(), None, (nothing,), profile, chosen or ())
     try:
         topology = read_topology(root, os.sched_getaffinity(0) if tree.live else None)
         description = machine.describe_machine(root, topology=topology)
@@ -102,8 +102,8 @@ def examine(
     except TopologyError as error:
         path, _, fault = str(error).partition(": ")
         damage = Finding("topology", path, None, f"damaged: {fault}", severity="unfit", state="unreadable")
-        return Diagnosis(Topology(), {}, (damage,), profile, chosen or ())
-    subject = Subject(tree, topology, usable, cgroup, bool(description["hypervisor"]["guest"]), profile, live)
+        return Diagnosis(Topology(), None, (damage,), profile, chosen or ())
+    subject = Subject(tree, topology, usable, cgroup, bool(description["hypervisor"]["guest"]), profile, perf_events)
     findings: list[Finding] = []
     for examination in EXAMINATIONS:
         try:

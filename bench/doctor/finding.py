@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TypedDict
 
 from fencepost.bench.cgroup import Cgroup
+from fencepost.bench.documents import DoctorJson, MachineJson, PerfEventJson, TopologyJson
 from fencepost.bench.schema import SCHEMA_VERSION
 from fencepost.bench.sysfs import Tree
 from fencepost.bench.topology import Topology
@@ -37,12 +38,27 @@ class Finding:
     state: str = "read"
 
 
+class DiagnosisJson(TypedDict):
+    """All that ``fencepost doctor --json`` prints; `machine` is empty where nothing of it can be read."""
+
+    schema: int
+    profile: str
+    fit: bool
+    cpus: list[int]
+    best_change: str | None
+    findings: list[dict[str, object]]
+    """The fields of `Finding`."""
+    topology: TopologyJson
+    machine: Mapping[str, object]
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """All findings about a machine, in a fixed order."""
 
     topology: Topology
-    machine: Mapping[str, Any]
+    machine: MachineJson | None
+    """None where nothing of it can be read."""
     findings: tuple[Finding, ...]
     profile: str
     cpus: tuple[int, ...]
@@ -65,7 +81,7 @@ class Diagnosis:
             default=None,
         )
 
-    def as_record(self) -> dict[str, Any]:
+    def as_record(self) -> DoctorJson:
         """What run.json keeps: all that is not as it should be. Paths are left out, because that of a control group can
         name a user or a container, and run folders are published.
         """
@@ -88,7 +104,7 @@ class Diagnosis:
             ],
         }
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> DiagnosisJson:
         """Everything as plain data, for ``fencepost doctor --json``."""
         best = self.best_change()
         return {
@@ -99,7 +115,7 @@ class Diagnosis:
             "best_change": best.knob if best else None,
             "findings": [asdict(finding) for finding in self.findings],
             "topology": self.topology.as_dict(),
-            "machine": dict(self.machine),
+            "machine": self.machine or {},
         }
 
 
@@ -151,7 +167,8 @@ class Subject:
     cgroup: Cgroup
     guest: bool
     profile: str
-    live: Mapping[str, Any] | None
+    perf_events: Sequence[PerfEventJson] | None
+    """What the engine found out in a process on that machine; None for snapshots."""
 
 
 Examination = Callable[[Subject], Finding]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runs import measure as runtime
@@ -117,7 +118,7 @@ def test_a_run_that_counts_nothing_is_reduced_to_the_columns_of_old(tmp_path: Pa
 
 
 def test_a_damaged_count_is_named(folder: Path, tmp_path: Path) -> None:
-    record = runfolder.read_round_record(schema.round_file(folder, 1))
+    record: Any = runfolder.read_round_record(schema.round_file(folder, 1))
     record["cases"][ALL]["counts"]["faults"]["found"] = 1023.5
     with pytest.raises(schema.RunFolderError, match="counts"):
         schema.parse_round_record(tmp_path, json.dumps(record).encode())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
 from fencepost.bench.doctor.examine import examine
 from fencepost.bench.doctor.finding import IMPACT, SEVERITIES, Diagnosis, Finding
+from fencepost.bench.documents import PerfEventJson
 from fencepost.bench.sysfs import TopologyError
 from fencepost.bench.topology import Topology
 
@@ -214,17 +214,21 @@ def test_interrupts_can_be_moved_away_from_chosen_cpus(tmp_path: Path) -> None:
     assert finding(examine(tmp_path, cpus=[0]), "interrupts").severity == "hurts"
 
 
+def event(name: str, hardware: bool, error: int, count: int, expect: int) -> PerfEventJson:
+    return {"name": name, "hardware": hardware, "error": error, "count": count, "expect": expect}
+
+
 @pytest.mark.parametrize(
-    ("events", "severity", "words"),
+    ("only", "severity", "words"),
     [
-        ([{"name": "cycles", "hardware": 1, "error": 2, "count": 0, "expect": 1000}], "note", "none opens"),
-        ([{"name": "cycles", "hardware": 1, "error": 0, "count": 0, "expect": 1000}], "hurts", "count nothing: cycles"),
-        ([{"name": "cycles", "hardware": 1, "error": 0, "count": 5000, "expect": 1000}], "ok", "1 of 1"),
-        ([{"name": "page-faults", "hardware": 0, "error": 0, "count": 5, "expect": 1}], "note", "none opens"),
+        (event("cycles", True, 2, 0, 1000), "note", "none opens"),
+        (event("cycles", True, 0, 0, 1000), "hurts", "count nothing: cycles"),
+        (event("cycles", True, 0, 5000, 1000), "ok", "1 of 1"),
+        (event("page-faults", False, 0, 5, 1), "note", "none opens"),
     ],
 )
-def test_hardware_counters(events: list[dict[str, Any]], severity: str, words: str, tmp_path: Path) -> None:
-    found = finding(examine(build(tmp_path, [[0]]), live={"perf_events": events}), "hardware_counters")
+def test_hardware_counters(only: PerfEventJson, severity: str, words: str, tmp_path: Path) -> None:
+    found = finding(examine(build(tmp_path, [[0]]), perf_events=[only]), "hardware_counters")
     assert found.severity == severity
     assert words in (found.value or "")
 
@@ -322,7 +326,7 @@ def test_best_change_prefers_gravity_then_no_reboot_then_impact() -> None:
         return Finding(knob, "/x", "1", "bad", change, reboot, severity)
 
     def best(*findings: Finding) -> str | None:
-        found = Diagnosis(Topology(), {}, findings, "standard", ()).best_change()
+        found = Diagnosis(Topology(), None, findings, "standard", ()).best_change()
         return found.knob if found else None
 
     assert best(made("governor", "hurts"), made("load", "unfit")) == "load"
@@ -451,5 +455,5 @@ def test_the_record_of_a_run_names_no_control_group(tmp_path: Path) -> None:
     record = diagnosis.as_record()
     assert "alice" not in json.dumps(record) and "slice" not in json.dumps(record)
     (quota,) = (found for found in record["findings"] if found["knob"] == "cgroup_quota")
-    assert quota["change"].startswith("echo max | sudo tee /sys/fs/cgroup/…/cpu.max")
+    assert str(quota["change"]).startswith("echo max | sudo tee /sys/fs/cgroup/…/cpu.max")
     assert record["best_change"] == "cgroup_quota" and record["fit"] is False

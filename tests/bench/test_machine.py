@@ -6,13 +6,13 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema_rs import Draft202012Validator
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
 from fencepost.bench.cgroup import read_cgroup
+from fencepost.bench.documents import MachineFactsJson, MachineJson, PerfEventJson, TickJson
 from fencepost.bench.machine import BOOT_PARAMETERS, describe_machine, machine_key
 from fencepost.bench.schema import MACHINE_SCHEMA
 from fencepost.bench.sysfs import Tree
@@ -43,7 +43,7 @@ FACTS: dict[str, object] = {
 }
 
 
-def valid(description: dict[str, Any]) -> dict[str, Any]:
+def valid(description: MachineJson) -> MachineJson:
     Draft202012Validator(MACHINE_SCHEMA).validate(description)
     assert json.loads(json.dumps(description)) == description
     return description
@@ -110,15 +110,12 @@ def test_empty_root_is_unknown_not_invented(tmp_path: Path) -> None:
 
 
 def test_slots_for_the_engine_are_kept(tmp_path: Path) -> None:
-    facts = describe_machine(
-        build(tmp_path, [[0]]),
-        capabilities={"ticks": True},
-        perf_events=[{"name": "cycles", "error": 2}],
-        tick={"source": "tsc"},
-    )
+    event: PerfEventJson = {"name": "cycles", "hardware": True, "error": 2, "count": 0, "expect": 1000}
+    tick: TickJson = {"source": "tsc", "hz": 1e9, "hz_error_ppm": None, "quantum_ticks": 1, "overhead_ticks": 20.0}
+    facts = describe_machine(build(tmp_path, [[0]]), capabilities={"ticks": True}, perf_events=[event], tick=tick)
     assert facts["capabilities"] == {"ticks": True}
-    assert facts["perf_events"] == [{"name": "cycles", "error": 2}]
-    assert facts["tick"] == {"source": "tsc"}
+    assert facts["perf_events"] == [event]
+    assert facts["tick"] == tick
 
 
 def test_guest_is_recognised(tmp_path: Path) -> None:
@@ -161,10 +158,11 @@ def test_key_is_readable_and_holds_no_clock_rate(tmp_path: Path) -> None:
     ],
 )
 def test_key_of_models(model: str, vendor: str | None, start: str) -> None:
-    facts: dict[str, Any] = {
+    facts: MachineFactsJson = {
         "cpu_model": model,
         "cpu_vendor": vendor,
         "arch": "x86_64",
+        "kernel": "6.1.0",
         "cpus_present": [0, 1],
         "topology": {},
     }

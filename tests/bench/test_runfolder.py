@@ -17,6 +17,7 @@ from runs import measure as runtime
 from runs.measure import MACHINE, run_record, tiny_plan
 
 from fencepost.bench import runfolder, schema
+from fencepost.bench.documents import CaseRecord, RoundRecord, WorkerRecord
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.frames import decode_samples
 
@@ -30,8 +31,8 @@ def folder(tmp_path: Path) -> Iterator[runfolder.RunFolder]:
         yield made
 
 
-def round_record(folder: runfolder.RunFolder, number: int) -> dict[str, Any]:
-    worker = {
+def round_record(folder: runfolder.RunFolder, number: int) -> RoundRecord:
+    worker: WorkerRecord = {
         "tick_source": "tsc",
         "tick_hz": 1e9,
         "quantum_ticks": 1,
@@ -115,15 +116,18 @@ def test_a_round_without_any_rows_can_be_stored(folder: runfolder.RunFolder) -> 
 def test_rounds_of_this_process_are_not_read_again_to_say_how_their_cases_went(
     folder: runfolder.RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed: dict[str, Any] = {
+    failed: CaseRecord = {
         "status": "failed",
         "failure": "check",
         "reason": "two and two are 5",
         "overhead_ticks": None,
+        "core_hz": None,
+        "chain_ratio": None,
+        "metrics": {},
+        "elapsed_ns": 1,
     }
-    failed |= {"core_hz": None, "chain_ratio": None, "metrics": {}, "elapsed_ns": 1}
     for number in (1, 2):
-        folder.write_round(round_record(folder, number) | {"cases": {"good/steady": failed}}, [])
+        folder.write_round({**round_record(folder, number), "cases": {"good/steady": failed}}, [])
     outcome = runfolder.CaseOutcome("failed", "check", "two and two are 5")
     with monkeypatch.context() as patched:
         patched.setattr(runfolder, "read_round_record", None)
@@ -258,13 +262,14 @@ def test_a_truncated_round_is_refused_by_name(folder: runfolder.RunFolder) -> No
 
 
 def test_a_round_of_another_run_or_plan_is_refused(folder: runfolder.RunFolder) -> None:
-    path = schema.round_file(folder.path, 1)
-    for change, field in (
-        ({"run": "other"}, "field run"),
-        ({"round": 2}, "field round"),
-        ({"order": ["x"]}, "field order"),
-    ):
-        path.write_bytes(runfolder.encode_round({**round_record(folder, 1), **change}, []))
+    path, right = schema.round_file(folder.path, 1), round_record(folder, 1)
+    wrong: list[tuple[RoundRecord, str]] = [
+        ({**right, "run": "other"}, "field run"),
+        ({**right, "round": 2}, "field round"),
+        ({**right, "order": ["x"]}, "field order"),
+    ]
+    for record, field in wrong:
+        path.write_bytes(runfolder.encode_round(record, []))
         with pytest.raises(schema.RunFolderError, match=rf"0001\.parquet: {field}"):
             folder.missing_rounds()
 

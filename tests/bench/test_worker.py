@@ -50,12 +50,12 @@ def start(spec: dict[str, Any], output: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def frames(output: Path) -> list[tuple[dict[str, Any], bytes, bytes]]:
+def frames(output: Path) -> list[tuple[Any, bytes, bytes]]:
     with output.open("rb") as file:
         return list(FrameReader(file.fileno()).read())
 
 
-def run(patterns: list[str], tmp_path: Path, **changes: Any) -> list[tuple[dict[str, Any], bytes, bytes]]:
+def run(patterns: list[str], tmp_path: Path, **changes: Any) -> list[tuple[Any, bytes, bytes]]:
     process = start(spec_of(tiny_plan(patterns), **changes), tmp_path / "frames")
     assert process.wait(runtime.PATIENCE_S) == 0
     return frames(tmp_path / "frames")

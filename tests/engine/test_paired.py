@@ -82,7 +82,8 @@ def test_a_reduced_run_says_the_same(analysis: Analysis, folder: Path, tmp_path:
 
 def test_a_negative_figure_reaches_json_html_and_markdown(folder: Path, tmp_path: Path) -> None:
     rows = {item["case"]: item for item in as_json(folder)["rows"]}
-    assert rows[DEAR]["ns"] < 0 < rows[CHEAP]["ns"]
+    dear, cheap = rows[DEAR]["ns"], rows[CHEAP]["ns"]
+    assert dear is not None and cheap is not None and dear < 0 < cheap
     assert rows[DEAR]["paired"] and rows[DEAR]["floor_ns"] is None
     assert "paired" not in rows[f"good/events@cpu{any_cpu()}"]
     write_report(folder, tmp_path / "report.html", tmp_path / "report.md")

@@ -25,6 +25,7 @@ from fencepost.bench import plan as plans
 from fencepost.bench import schema
 from fencepost.bench.case import Case
 from fencepost.bench.catalog import KernelInfo, read_catalog
+from fencepost.bench.documents import MachineJson, RunFactsJson
 from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.placement import Placement, Placements, Shortage
 from fencepost.bench.runner import Runner
@@ -33,7 +34,14 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000)
 PATIENCE_S = 300.0
 """After so long a test takes for hung what it waits for: all is done within 10 s, on a machine of one's own."""
-MACHINE = {"key": "test-1cpu-00000000", "cpu_model": "test", "arch": "test", "topology": {}, "kernel": "0"}
+MACHINE: MachineJson = {
+    "schema": schema.SCHEMA_VERSION,
+    "key": "test-1cpu-00000000",
+    "cpu_model": "test",
+    "arch": "test",
+    "topology": {},
+    "kernel": "0",
+}
 
 
 @functools.cache
@@ -103,7 +111,7 @@ def tiny_plan(patterns: Sequence[str], **options: Any) -> plans.Plan:
     )
 
 
-def run_record(plan: plans.Plan) -> dict[str, Any]:
+def run_record(plan: plans.Plan) -> RunFactsJson:
     """What run.json holds for `plan`."""
     engine = fault_engine()
     return {

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fencepost.bench import schema
+from fencepost.bench.documents import MachineJson
 
 TICK_HZ = 2_500_000_000.0
 CORE_HZ = 3_700_000_000.0
@@ -448,7 +449,7 @@ UNMEASURABLE = [
 ]
 
 
-def machine_document(**changes: Any) -> dict[str, Any]:
+def machine_document(**changes: Any) -> MachineJson:
     """A machine.json; keyword arguments replace keys."""
     document: dict[str, Any] = {
         "schema": schema.SCHEMA_VERSION,
@@ -472,7 +473,7 @@ def machine_document(**changes: Any) -> dict[str, Any]:
             {"level": 3, "kind": "unified", "size_bytes": 32 << 20, "cpus": [0, 1]},
         ],
     }
-    return document | changes
+    return cast(MachineJson, document | changes)
 
 
 def write_run(
