@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fencepost.cli.options import json_option, verbose_option
+
+if TYPE_CHECKING:
+    from fencepost.analysis.report.lecture import ClaimJson
 
 _STYLES = {"confirmed": "green", "refuted": "red", "depends": "yellow", "not measurable here": "dim"}
 
@@ -60,7 +64,7 @@ def _link(report: Path, page: Path) -> str:
     return quote(os.path.relpath(report.resolve(), page.resolve().parent))
 
 
-def _show(said: Sequence[Mapping[str, str]], titles: Sequence[str], tally: str) -> None:
+def _show(said: Sequence[ClaimJson], titles: Sequence[str], tally: str) -> None:
     """One paragraph a sentence in a table of two columns: figures and reasons are too long for narrow columns."""
     from rich import box
     from rich.table import Table

@@ -57,7 +57,9 @@ def compare_command(
         raise MeasureError(str(error)) from error
     titles = [f"{runs[0].run['id']} against {run.run['id']}" for run in runs[1:]]
     if as_json:
-        documents = [{"old": str(runs[0].run["id"]), "new": str(run.run["id"])} for run in runs[1:]]
+        documents: list[dict[str, object]] = [
+            {"old": str(runs[0].run["id"]), "new": str(run.run["id"])} for run in runs[1:]
+        ]
         for document, item in zip(documents, found, strict=True):
             document.update(item.as_json())
         display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})

@@ -28,7 +28,7 @@ class Function:
     bytes: int
     text: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As `fencepost show --json` prints it."""
         return {
             "name": self.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -63,9 +62,9 @@ def import_command(files: tuple[Path, ...], base: Path | None, as_json: bool) ->
 
     run, machine, rows = import_files(files)
     with runfolder.create(base or runfolder.DEFAULT_BASE, machine, run) as folder:
-        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.id))
+        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.run))
         (folder.path / schema.ROUNDS_FOLDER).rmdir()
-    told: dict[str, Any] = {
+    told: dict[str, object] = {
         "folder": str(folder.path),
         "id": folder.id,
         "format": run[schema.IMPORTED]["format"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,7 @@ from fencepost.cli.options import json_option, kernel_files_option, load_kernel_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fencepost.bench.catalog import KernelInfo
+    from fencepost.bench.catalog import KernelInfo, Parameter
     from fencepost.bench.engine import Engine
 
 
@@ -115,7 +115,7 @@ def show_command(
             out.print(display.printable(function.text), soft_wrap=True)
 
 
-def as_document(engine: Engine, kernel: KernelInfo) -> dict[str, Any]:
+def as_document(engine: Engine, kernel: KernelInfo) -> dict[str, object]:
     """A row of the catalogue as JSON holds it."""
     from fencepost.bench.catalog import missing_needs, need_texts
 
@@ -203,7 +203,7 @@ def _threads(kernel: KernelInfo) -> str:
     return f"{kernel.threads_min}+" if kernel.threads_max >= 1024 else f"{kernel.threads_min}-{kernel.threads_max}"
 
 
-def _values(parameter: Any) -> str:
+def _values(parameter: Parameter) -> str:
     if parameter.labels:
         return " ".join(parameter.labels)
     return "; ".join(f"{profile}: {' '.join(map(str, values))}" for profile, values in parameter.sweeps.items())

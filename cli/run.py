@@ -217,7 +217,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     )
 
 
-def _summary(folder: RunFolder, found: RunOutcome) -> dict[str, Any]:
+def _summary(folder: RunFolder, found: RunOutcome) -> dict[str, object]:
     from fencepost.analysis.report.data import as_json
 
     report = as_json(folder.path)

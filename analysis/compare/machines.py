@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fencepost.analysis.compare.runs import decision_on, different_code, series_of_run, units_of_run
 from fencepost.analysis.compare.sides import ComparisonError
@@ -43,7 +42,7 @@ class MachineComparison:
     differences: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
         return {
             "runs": list(self.runs),
@@ -120,7 +119,7 @@ def _differences(runs: Sequence[Analysis]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _fact(value: Any) -> str:
+def _fact(value: object) -> str:
     if value is None:
         return "not known"
     if isinstance(value, Mapping):

@@ -59,7 +59,7 @@ class Cell:
     """One way of use, with all rings that were measured in it; `ratio` is time of the best peer over ours, paired."""
 
     family: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, str | int]
     unit: str
     rings: Sequence[Ring]
     best: Ring | None
@@ -265,10 +265,10 @@ def _name(ring: Ring | None) -> str:
     return ring.name.partition("/")[2] if ring else ""
 
 
-def as_json(comparison: PeerComparison) -> dict[str, Any]:
+def as_json(comparison: PeerComparison) -> dict[str, object]:
     """The comparison as `fencepost peers --json` prints it."""
 
-    def interval(of: Interval) -> dict[str, Any]:
+    def interval(of: Interval) -> dict[str, object]:
         return {"value": of.value, "low": of.low, "high": of.high, "rounds": of.n}
 
     return {

@@ -215,13 +215,13 @@ def same_machine(runs: Sequence[Analysis]) -> bool:
 def different_code(old: Analysis, new: Analysis) -> str:
     """In which way the machine code of two runs differs, as the end of a sentence; empty where it does not."""
     first, second = old.run["engine"], new.run["engine"]
-    for name, words in (
-        ("flags", "compiler flags"),
-        ("compiler", "compilers"),
-        ("sha256", "kernels (hash of the engine)"),
+    for words, before, after in (
+        ("compiler flags", first["flags"], second["flags"]),
+        ("compilers", first["compiler"], second["compiler"]),
+        ("kernels (hash of the engine)", first["sha256"], second["sha256"]),
     ):
-        if first[name] != second[name]:
-            return f"different {words}: {str(first[name])[:60]} and {str(second[name])[:60]}"
+        if before != after:
+            return f"different {words}: {before[:60]} and {after[:60]}"
     hashes = [{item["label"]: item["sha256"] for item in run.run.get("objects", ())} for run in (old, new)]
     for label in hashes[0]:
         if hashes[1].get(label, hashes[0][label]) != hashes[0][label]:

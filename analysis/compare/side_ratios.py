@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from fencepost.analysis.runs.rounds import Round, iter_rounds
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.bench import schema
+from fencepost.bench.documents import CaseJson, RunJson
 from fencepost.bench.schema import RunFolderError
 
 Floats = npt.NDArray[np.float64]
@@ -104,12 +104,13 @@ def read_rows(folder: Path | str) -> list[RowRounds]:
     return rows
 
 
-def planned_rows(run: Mapping[str, Any]) -> list[RowRounds]:
+def planned_rows(run: RunJson) -> list[RowRounds]:
     """Rows of the plan in run.json, in its order, without any round."""
-    sides: dict[str, dict[str, Any]] = {}
+    sides: dict[str, dict[str, CaseJson]] = {}
     for case in run["plan"]["cases"]:
-        if case.get("row") is not None:
-            sides.setdefault(case["row"], {})[case["side"]] = case
+        row, side = case.get("row"), case.get("side")
+        if row is not None and side is not None:
+            sides.setdefault(row, {})[side] = case
     return [
         RowRounds(
             name, pair["old"]["unit"], pair["new"]["twin_of"] is not None, pair["old"]["case"], pair["new"]["case"]
@@ -142,8 +143,8 @@ def _values(item: Round, events: Container[str]) -> Iterator[tuple[str, _Value]]
         where = np.flatnonzero(codes == code)
         if not len(where):
             continue
-        case = item.record["cases"].get(name, {})
-        lengths = case.get("visits") or [len(where)]
+        case = item.record["cases"].get(name)
+        lengths = (case.get("visits") if case else None) or [len(where)]
         if sum(lengths) != len(where) or min(lengths) < 0:
             raise RunFolderError(
                 f"{item.path}: field cases.{name}.visits: {sum(lengths)} rows, the file has {len(where)}"

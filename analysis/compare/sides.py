@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +37,7 @@ class ComparedRow:
     twin: bool = False
     disturbed: float = 0.0
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
         decision = self.decision
         return {
@@ -83,7 +82,7 @@ class RunComparison:
             return self.count(ChangeVerdict.CHANGED) > 0
         return self.count(ChangeVerdict.UNDECIDED) + self.count(ChangeVerdict.WITHHELD) > 0
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
         return {
             "noise_floor_pct": self.noise_floor * 100,

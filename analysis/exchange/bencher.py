@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fencepost.analysis.exchange.formats import Exported, json_text, kept_rows, measured
 from fencepost.analysis.runs.estimate import Analysis
 
@@ -13,7 +11,7 @@ def bmf(analysis: Analysis) -> Exported:
     rows, left_out = kept_rows(
         rows, lambda item: len(item.row.case) <= 1024, "its name is longer than Bencher's 1024 characters"
     )
-    document: dict[str, Any] = {}
+    document: dict[str, object] = {}
     for item in rows:
         row = item.row
         latency = {"value": row.time.value}

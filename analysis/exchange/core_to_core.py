@@ -6,7 +6,7 @@ import csv
 import math
 from pathlib import Path
 
-from fencepost.analysis.exchange.formats import NONE_OF_THEM, Benchmark, ExchangeError, Exported, Parsed
+from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchmark, ExchangeError, Exported, Parsed
 from fencepost.analysis.exchange.table import digits
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import one_line
@@ -62,7 +62,7 @@ def read_matrix(name: str, text: str) -> Parsed:
             # Where both halves are filled both directions were measured.
             if i == j or math.isnan(numbers[i][j]):
                 continue
-            about = {
+            about: AboutJson = {
                 "kernel": "line/pingpong",
                 "unit": "round trip",
                 "summary": "imported: twice the one-way figure of core-to-core-latency",

@@ -18,9 +18,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +44,7 @@ from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.model import Reduced, process_frame
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
+from fencepost.bench.documents import CaseJson, MachineJson, RunFactsJson, RunJson
 
 # ---- export ----
 
@@ -169,13 +169,14 @@ def merge(parsed: Sequence[Parsed], names: Sequence[str]) -> list[Benchmark]:
     return list(merged.values())
 
 
-def import_files(paths: Sequence[Path | str]) -> tuple[dict[str, Any], dict[str, Any], Callable[[str], bytes]]:
+def import_files(paths: Sequence[Path | str]) -> tuple[RunFactsJson, MachineJson, Callable[[RunJson], bytes]]:
     """What one or several files of one tool come to as a run.
 
     Returns
     -------
     tuple
-        run.json without id and time, machine.json, and a function from the run's id to the bytes of rows.parquet.
+        run.json without id and time, machine.json, and a function from the whole run.json to the bytes of
+        rows.parquet.
 
     Raises
     ------
@@ -188,7 +189,7 @@ def import_files(paths: Sequence[Path | str]) -> tuple[dict[str, Any], dict[str,
     first = parsed[0]
     digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for _, data in read)).hexdigest()
     key = f"{schema.IMPORTED}-{first.format}-{digest[:8]}"
-    machine = {
+    machine: MachineJson = {
         "schema": schema.SCHEMA_VERSION,
         "key": key,
         "cpu_model": first.cpu or f"a machine that {first.format} does not name",
@@ -197,7 +198,7 @@ def import_files(paths: Sequence[Path | str]) -> tuple[dict[str, Any], dict[str,
         "kernel": "unknown",
     }
     rounds = max(1, *(len(item.processes) for item in benchmarks))
-    run = {
+    run: RunFactsJson = {
         "command": ["fencepost", "import", *(Path(name).name for name, _ in read)],
         "launcher": "another tool",
         "versions": {},
@@ -213,15 +214,15 @@ def import_files(paths: Sequence[Path | str]) -> tuple[dict[str, Any], dict[str,
             "rounds": rounds,
             "batches": max(1, *(len(values) for item in benchmarks for values in item.processes)),
             "batch_ns": 1,
-            "cpus": sorted({cpu for item in benchmarks for cpu in item.about.get("cpus", [])}),
+            "cpus": sorted({cpu for item in benchmarks for cpu in item.about.get("cpus", ())}),
             "cases": [_planned(item, first) for item in benchmarks],
             "unmeasurable": [],
         },
     }
-    return run, machine, lambda identity: _encode(identity, run, machine, benchmarks, rounds)
+    return run, machine, lambda whole: _encode(whole, machine, benchmarks)
 
 
-def _planned(item: Benchmark, parsed: Parsed) -> dict[str, Any]:
+def _planned(item: Benchmark, parsed: Parsed) -> CaseJson:
     about = item.about
     return {
         "case": item.name,
@@ -239,21 +240,20 @@ def _planned(item: Benchmark, parsed: Parsed) -> dict[str, Any]:
     }
 
 
-def _encode(
-    identity: str, run: Mapping[str, Any], machine: Mapping[str, Any], benchmarks: list[Benchmark], rounds: int
-) -> bytes:
-    rows, values = [], {}
+def _encode(run: RunJson, machine: MachineJson, benchmarks: list[Benchmark]) -> bytes:
+    rows: list[dict[str, object]] = []
+    values = {}
     for item in benchmarks:
         kernel = item.about.get("kernel", "")
         if item.failed is not None:
-            failed = {"run": identity, "round": 1, "case": item.name, "kernel": kernel, "batches": 0, "metrics": {}}
+            failed = {"run": run["id"], "round": 1, "case": item.name, "kernel": kernel, "batches": 0, "metrics": {}}
             rows.append({**_UNKNOWN, **failed, "status": "failed", "reason": item.failed})
         for number, process in enumerate(item.processes, 1):
             median, floor = float(np.median(process)), min(process)
             rows.append(
                 {
                     **_UNKNOWN,
-                    "run": identity,
+                    "run": run["id"],
                     "round": number,
                     "case": item.name,
                     "kernel": kernel,
@@ -272,10 +272,10 @@ def _encode(
     workers = pd.DataFrame(
         [
             {"round": number, "tick_source": "not known", **dict.fromkeys(schema.WORKER_NUMBERS, math.nan)}
-            for number in range(1, rounds + 1)
+            for number in range(1, run["plan"]["rounds"] + 1)
         ]
     )
-    reduced = Reduced(Path(), {**run, "id": identity}, dict(machine), process_frame(rows), workers)
+    reduced = Reduced(Path(), run, machine, process_frame(rows), workers)
     return encode_rows(reduced, values)
 
 

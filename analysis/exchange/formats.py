@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 
@@ -37,6 +37,22 @@ class ExchangeError(ValueError):
 # ---- what both directions share ----
 
 
+class AboutJson(TypedDict, total=False):
+    """What our own files say beside a benchmark, as far as they do; `step_ns` in ns."""
+
+    kernel: str
+    unit: str
+    relation: str | None
+    parameters: dict[str, str | int]
+    cpus: list[int]
+    summary: str
+    value_per: str
+    """``process`` or ``sample``."""
+    step_ns: float
+    process: int
+    """Number of the process that a value is of, from 0."""
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """One benchmark of a file: its name, what is known of it, and its values in ns, one list a process.
@@ -46,7 +62,7 @@ class Benchmark:
 
     name: str
     processes: list[list[float]]
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: AboutJson = field(default_factory=AboutJson)
     floor_ns: float = math.nan
     batches: int | None = None
     failed: str | None = None
@@ -94,13 +110,13 @@ _ABOUT = {
 }
 
 
-def about_row(row: Row, own: bool) -> dict[str, Any]:
+def about_row(row: Row, own: bool) -> AboutJson:
     return {
         "kernel": row.kernel,
         "unit": row.unit,
         "relation": row.relation,
-        "parameters": row.parameters,
-        "cpus": row.cpus,
+        "parameters": dict(row.parameters),
+        "cpus": list(row.cpus),
         "summary": row.summary,
         "value_per": "process" if own else "sample",
         # By how much the counter's steps widen the interval: other tools' files have no place for it.
@@ -134,7 +150,7 @@ def interval(row: Row) -> dict[str, float]:
     return {"ns_low": row.time.low, "ns_high": row.time.high} if row.time.bounded else {}
 
 
-def json_text(document: Mapping[str, Any]) -> str:
+def json_text(document: Mapping[str, object]) -> str:
     return json.dumps(_plain(document), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
@@ -172,14 +188,14 @@ class Place:
             raise self.wrong(f"{one_line(json.dumps(value, default=str), 60)} is not {words}")
         return value
 
-    def mapping(self, value: object) -> dict[str, Any]:
+    def mapping(self, value: object) -> dict[str, object]:
         """The value, where it is an object."""
-        found: dict[str, Any] = self.of(value, dict, "an object")
+        found: dict[str, object] = self.of(value, dict, "an object")
         return found
 
-    def sequence(self, value: object) -> list[Any]:
+    def sequence(self, value: object) -> list[object]:
         """The value, where it is a list."""
-        found: list[Any] = self.of(value, list, "a list")
+        found: list[object] = self.of(value, list, "a list")
         return found
 
     def name(self, value: object) -> str:
@@ -207,7 +223,7 @@ def parsed(at: Place, kind: str, version: object, cpu: object, found: list[Bench
     return Parsed(kind, tool, cpu if isinstance(cpu, str) and cpu.strip() else None, found)
 
 
-def read_about(at: Place, value: object) -> dict[str, Any]:
+def read_about(at: Place, value: object) -> AboutJson:
     """What our own export says beside a benchmark; nothing where it is not ours."""
     if value is None:
         return {}
@@ -215,12 +231,13 @@ def read_about(at: Place, value: object) -> dict[str, Any]:
     for name, kind in _ABOUT.items():
         if name in found and not isinstance(found[name], kind):
             raise at[name].wrong(f"{one_line(json.dumps(found[name], default=str), 60)} is of the wrong type")
-    if not all(type(cpu) is int and cpu >= 0 for cpu in found.get("cpus", [])):
+    about = cast(AboutJson, found)
+    if not all(type(cpu) is int and cpu >= 0 for cpu in about.get("cpus", ())):
         raise at["cpus"].wrong("not a list of numbers of CPUs")
-    if not all(isinstance(item, str | int) for item in found.get("parameters", {}).values()):
+    if not all(isinstance(item, str | int) for item in about.get("parameters", {}).values()):
         raise at["parameters"].wrong("values of parameters are texts or whole numbers")
-    if not (math.isfinite(found.get("step_ns", 0.0)) and found.get("step_ns", 0.0) >= 0):
+    if not (math.isfinite(about.get("step_ns", 0.0)) and about.get("step_ns", 0.0) >= 0):
         raise at["step_ns"].wrong("not a time")
-    if "process" in found and (type(found["process"]) is not int or found["process"] < 0):
+    if "process" in about and (type(about["process"]) is not int or about["process"] < 0):
         raise at["process"].wrong("not the number of a process")
-    return found
+    return about

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from fencepost.analysis.exchange.formats import (
     KEY,
     NANOSECONDS,
+    AboutJson,
     Benchmark,
     Exported,
     Parsed,
@@ -67,13 +67,13 @@ def google(analysis: Analysis) -> Exported:
     return Exported(json_text({"context": context, "benchmarks": benchmarks}), left_out)
 
 
-def read_google(at: Place, document: Mapping[str, Any]) -> Parsed:
+def read_google(at: Place, document: Mapping[str, object]) -> Parsed:
     context = at["context"].mapping(document["context"])
     iterations: dict[str, dict[int, list[float]]] = {}
-    about: dict[str, dict[str, Any]] = {}
+    about: dict[str, AboutJson] = {}
     aggregates: dict[str, float] = {}
     failed: dict[str, str] = {}
-    for i, item in enumerate(document["benchmarks"]):
+    for i, item in enumerate(at["benchmarks"].sequence(document["benchmarks"])):
         here = at["benchmarks"][i]
         entry = here.mapping(item)
         kind = entry.get("run_type", "iteration")
@@ -84,7 +84,7 @@ def read_google(at: Place, document: Mapping[str, Any]) -> Parsed:
             failed[name] = one_line(str(entry.get("error_message", "no reason is given")))
             continue
         unit = entry.get("time_unit")
-        if unit not in NANOSECONDS:
+        if not isinstance(unit, str) or unit not in NANOSECONDS:
             raise here["time_unit"].wrong(
                 f"{one_line(json.dumps(unit, default=str), 40)} is not a unit of time (ns, us, ms or s)"
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from fencepost.analysis.exchange.formats import (
     KEY,
@@ -52,10 +51,10 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def read_pyperf(at: Place, document: Mapping[str, Any]) -> Parsed:
+def read_pyperf(at: Place, document: Mapping[str, object]) -> Parsed:
     common = at["metadata"].mapping(document.get("metadata", {}))
     found = []
-    for i, item in enumerate(document["benchmarks"]):
+    for i, item in enumerate(at["benchmarks"].sequence(document["benchmarks"])):
         here = at["benchmarks"][i]
         entry = here.mapping(item)
         # pyperf moves metadata that all have to the outside.

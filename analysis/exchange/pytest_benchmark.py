@@ -79,9 +79,9 @@ def pytest_benchmark(analysis: Analysis) -> Exported:
     return Exported(json_text(document), [])
 
 
-def read_pytest(at: Place, document: Mapping[str, Any]) -> Parsed:
+def read_pytest(at: Place, document: Mapping[str, object]) -> Parsed:
     found = []
-    for i, item in enumerate(document["benchmarks"]):
+    for i, item in enumerate(at["benchmarks"].sequence(document["benchmarks"])):
         here = at["benchmarks"][i]
         entry = here.mapping(item)
         stats = here["stats"].mapping(entry.get("stats"))

@@ -11,7 +11,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -41,6 +41,7 @@ from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.medians import map_runs
 from fencepost.analysis.text.escape import HIDDEN, one_line
+from fencepost.bench.documents import MachineFactsJson
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
 
 AGAIN = "write the folder again with `fencepost publish`"
@@ -54,7 +55,7 @@ TOLERANCE = 1e-9
 """Relative: sums may be taken in another order by another version of a library, and nothing else may differ."""
 
 
-KeyOf = Callable[[Mapping[str, object]], str]
+KeyOf = Callable[[MachineFactsJson], str]
 
 
 def check_gallery(

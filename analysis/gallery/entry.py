@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Final
 from urllib.parse import quote
 
 import numpy as np
@@ -40,6 +40,7 @@ from fencepost.analysis.text.escape import cell, markdown, one_line
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import headlines, rungs
 from fencepost.bench import schema
+from fencepost.bench.documents import MachineJson, RunJson
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
 
 README, REPORT, SUMMARY = "README.md", "report.html", "summary.csv"
@@ -60,7 +61,7 @@ NAME = re.compile(r"\d{4}-\d{2}-\d{2}-[a-z0-9]+(-[a-z0-9]+)*")
 """What a published folder may be called: nothing that a path, a page or a shell could take for something else."""
 
 
-PUBLISHED = "published"
+PUBLISHED: Final = "published"
 
 
 HEADLINE = "headline"
@@ -82,7 +83,7 @@ class GalleryError(ValueError):
 # ---- one run ----
 
 
-def folder_name(run: Mapping[str, Any], machine: Mapping[str, Any]) -> str:
+def folder_name(run: RunJson, machine: MachineJson) -> str:
     """``<date>-<machine key>`` of a run."""
     key = re.sub(r"[^a-z0-9]+", "-", str(machine["key"]).lower()).strip("-")
     return f"{str(run['created_utc'])[:10]}-{key}"
@@ -187,7 +188,7 @@ def _private(analysis: Analysis, private: Sequence[tuple[str, str]]) -> list[str
     return found
 
 
-def _texts(value: Any, place: str = "") -> Iterable[tuple[str, str, str]]:
+def _texts(value: object, place: str = "") -> Iterable[tuple[str, str, str]]:
     """Every text of a document with its place and the key it stands under; other values have an empty text."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -205,7 +206,7 @@ def _texts(value: Any, place: str = "") -> Iterable[tuple[str, str, str]]:
                 yield from _texts(inner, f"{place}[{index}]")
 
 
-def published_run(analysis: Analysis, version: str) -> dict[str, Any]:
+def published_run(analysis: Analysis, version: str) -> RunJson:
     """run.json as it is published: paths of the command shortened to their last part, and how far to trust the run."""
     verdict = trust_verdict(analysis)
     return {
@@ -273,7 +274,7 @@ def report_file(analysis: Analysis, rows: bytes) -> bytes:
     return page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{stamp}', 1).encode()
 
 
-def _json_file(document: Mapping[str, Any]) -> bytes:
+def _json_file(document: Mapping[str, object]) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode()
 
 
@@ -337,13 +338,13 @@ def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
     return "\n".join(lines)
 
 
-def cpu_count(machine: Mapping[str, Any]) -> int:
+def cpu_count(machine: MachineJson) -> int:
     """CPUs of a machine that are present, as far as it is known."""
     present = machine.get("cpus_present") or machine["topology"].get("cpus") or []
     return len(present)
 
 
-def under(machine: Mapping[str, Any]) -> str:
+def under(machine: MachineJson) -> str:
     """The hypervisor: its name, ``unnamed``, ``none seen``, or ``not known``."""
     told = machine.get("hypervisor")
     if isinstance(told, Mapping):

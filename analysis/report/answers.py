@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from fencepost.analysis.runs import kept
+
+if TYPE_CHECKING:
+    from fencepost.analysis.report.data import ReportJson
+    from fencepost.analysis.report.lecture import ClaimJson
 
 NAME = "answers.json"
 
 
-def report_of(folder: Path) -> dict[str, Any]:
+class AnswersJson(TypedDict):
+    """What is kept: the report, the title of the section of each of its claims, and the tally of these."""
+
+    report: ReportJson
+    titles: list[str]
+    tally: str
+
+
+def report_of(folder: Path) -> ReportJson:
     """What `fencepost.analysis.report.data.as_json` gives; raises as it does."""
-    document: dict[str, Any] = _answers(folder)["report"]
-    return document
+    return _answers(folder)["report"]
 
 
-def claims_of(folder: Path) -> tuple[str, list[dict[str, Any]], list[str], str]:
+def claims_of(folder: Path) -> tuple[str, list[ClaimJson], list[str], str]:
     """The run's id, the claims as in its report, the title of the section of each, and their tally."""
     answers = _answers(folder)
     return answers["report"]["run"], answers["report"]["claims"], answers["titles"], answers["tally"]
 
 
-def _answers(folder: Path) -> dict[str, Any]:
+def _answers(folder: Path) -> AnswersJson:
     key = kept.key_of(folder)
     found = kept.read(folder, NAME, key)
-    answers: dict[str, Any] = _answered(folder) if found is None else json.loads(found)
+    answers: AnswersJson = _answered(folder) if found is None else json.loads(found)
     if found is None:
         kept.write(folder, NAME, key, json.dumps(answers, ensure_ascii=False, allow_nan=False).encode())
     return answers
 
 
-def _answered(folder: Path) -> dict[str, Any]:
+def _answered(folder: Path) -> AnswersJson:
     # Only now, as their imports take longer than an answer that was kept.
     from fencepost.analysis.report.data import json_of, measured_sentences
     from fencepost.analysis.report.lecture import tally

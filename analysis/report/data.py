@@ -6,29 +6,111 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 
-from fencepost.analysis.report.lecture import Sentence, as_rows, sentences
+from fencepost.analysis.report.lecture import ClaimJson, Sentence, as_rows, sentences
 from fencepost.analysis.report.warnings import collect
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.escape import json_in_html
+from fencepost.bench.documents import MachineJson
 from fencepost.bench.schema import SCHEMA_VERSION
 
 # ---- JSON ----
+
+
+class TwinJson(TypedDict):
+    """An A/A row: the same code under two names; `effect_pct` has the fields of an `Interval`, in per cent."""
+
+    case: str
+    twin_of: str
+    effect_pct: dict[str, float | None]
+
+
+class WarningJson(TypedDict):
+    """A warning: what was seen, why, what to do, and the cases that it is about."""
+
+    kind: str
+    seen: str
+    cause: str
+    next_step: str
+    cases: list[str]
+
+
+class MetricJson(TypedDict):
+    """A metric of a row: `fencepost.analysis.runs.row.Metric`; the keys in ns are there for a metric in ticks."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    summary: str
+    ns: NotRequired[float | None]
+    ns_low: NotRequired[float | None]
+    ns_high: NotRequired[float | None]
+
+
+class RowJson(TypedDict):
+    """A case with what was measured of it: `fencepost.analysis.runs.row.Row`, figures None where they are not known."""
+
+    case: str
+    kernel: str
+    parameters: dict[str, str | int]
+    cpus: list[int]
+    relation: str | None
+    unit: str
+    kind: str
+    once: bool
+    twin_of: str | None
+    reason: str | None
+    ns: float | None
+    ns_low: float | None
+    ns_high: float | None
+    coverage: float | None
+    cycles: float | None
+    cycles_low: float | None
+    cycles_high: float | None
+    floor_ns: float | None
+    core_hz: float | None
+    rounds: int
+    batches: int
+    disturbed_pct: float | None
+    flags: list[str]
+    modes: list[dict[str, float]]
+    metrics: dict[str, MetricJson]
+    quantiles: dict[str, float] | None
+    paired: NotRequired[bool]
+    counts: NotRequired[dict[str, dict[str, object]]]
+
+
+class ReportJson(TypedDict):
+    """All that ``fencepost report --json`` prints, see `as_json`."""
+
+    schema: int
+    run: str
+    machine: MachineJson
+    rounds: int
+    planned_rounds: int
+    noise_floor_pct: float | None
+    twins: list[TwinJson]
+    rows: list[RowJson]
+    warnings: list[WarningJson]
+    claims: list[ClaimJson]
+
 
 _LEFT_OUT = ("summary", "paired", "resolution_ns", "counts")
 """Columns of a row that the JSON does not have, or has only where they say something."""
 
 
-def as_json(folder: Path | str) -> dict[str, Any]:
+def as_json(folder: Path | str) -> ReportJson:
     """A run's estimates as plain data.
 
     Returns
     -------
-    dict
+    ReportJson
         ``schema``, ``run``, ``machine`` (machine.json), ``rounds``, ``planned_rounds``, ``noise_floor_pct`` and
         ``twins`` (A/A rows), ``rows`` (one a case;
         ``reason`` says why where figures are null), ``warnings``, ``claims``. NaN and infinities are None throughout.
@@ -46,8 +128,8 @@ def measured_sentences(analysis: Analysis) -> list[Sentence]:
     return sentences(analysis) if analysis.rounds else []
 
 
-def json_of(analysis: Analysis, said: Sequence[Sentence]) -> dict[str, Any]:
-    document = {
+def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
+    document: ReportJson = {
         "schema": SCHEMA_VERSION,
         "run": analysis.run["id"],
         "machine": analysis.machine,
@@ -71,12 +153,10 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> dict[str, Any]:
         ],
         "claims": as_rows(said),
     }
-    clean = _plain_data(document)
-    assert isinstance(clean, dict)
-    return clean
+    return cast(ReportJson, _plain_data(document))
 
 
-def _json_row(row: Row) -> dict[str, Any]:
+def _json_row(row: Row) -> RowJson:
     found = {name: value for name, value in row.as_dict().items() if name not in _LEFT_OUT}
     found["modes"] = [mode._asdict() for mode in row.modes]
     found["metrics"] = {name: metric.as_dict() for name, metric in row.metrics.items()}
@@ -85,33 +165,34 @@ def _json_row(row: Row) -> dict[str, Any]:
         found["paired"] = True
     if row.counts:
         found["counts"] = {name: count._asdict() for name, count in row.counts.items()}
-    return found
+    return cast(RowJson, found)
 
 
 EMBEDDED_DIGITS = 10
 """Of numbers within the page: enough that rounding them again gives what the tables show, and less than all 17."""
 
 
-def embedded_json(document: Mapping[str, Any]) -> str:
+def embedded_json(document: ReportJson) -> str:
     """A document as JSON that may stand inside of a script element."""
     hoisted = _said_once(_shortened(document))
     return json_in_html(json.dumps(hoisted, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-def _said_once(document: dict[str, Any]) -> dict[str, Any]:
+def _said_once(document: ReportJson) -> dict[str, object]:
     """What a metric is and its unit stand once a kernel instead of in each row: a third of the page would say the same
     again.
     """
-    once: dict[str, dict[str, dict[str, str]]] = {"summary": {}, "unit": {}}
-    rows = []
+    summaries: dict[str, dict[str, str]] = {}
+    units: dict[str, dict[str, str]] = {}
+    rows: list[dict[str, object]] = []
     for row in document["rows"]:
         metrics = {}
         for name, metric in row["metrics"].items():
-            for key, found in once.items():
-                found.setdefault(row["kernel"], {})[name] = metric[key]
-            metrics[name] = {key: value for key, value in metric.items() if key not in once}
-        rows.append(row | {"metrics": metrics})
-    return document | {"metric_summaries": once["summary"], "metric_units": once["unit"], "rows": rows}
+            summaries.setdefault(row["kernel"], {})[name] = metric["summary"]
+            units.setdefault(row["kernel"], {})[name] = metric["unit"]
+            metrics[name] = {key: value for key, value in metric.items() if key not in ("summary", "unit")}
+        rows.append({**row, "metrics": metrics})
+    return {**document, "metric_summaries": summaries, "metric_units": units, "rows": rows}
 
 
 def _shortened(value: Any) -> Any:

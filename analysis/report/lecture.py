@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from fencepost.analysis.report.sections import topic_words
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
 from fencepost.analysis.topics.topic import Topic
 from fencepost.analysis.topics.words import place
+
+
+class ClaimJson(TypedDict):
+    """A sentence with its verdict, as the report's JSON holds it; `section` is its place in the page, ``#topic-…``."""
+
+    id: str
+    topic: str
+    quote: str
+    language: str
+    english: str
+    tested_as: str
+    kernels: list[str]
+    verdict: str
+    figure: str
+    because: str
+    section: str | None
 
 
 @dataclass(frozen=True)
@@ -53,8 +70,8 @@ def tally(said: Sequence[Sentence]) -> str:
     return f"{len(said)} sentence{'s' if len(said) != 1 else ''}: {parts}." if said else "No sentence is tested."
 
 
-def as_rows(said: Sequence[Sentence]) -> list[dict[str, object]]:
-    """The table as plain data: one mapping a sentence."""
+def as_rows(said: Sequence[Sentence]) -> list[ClaimJson]:
+    """The table as plain data."""
     return [
         {
             "id": item.claim.id,

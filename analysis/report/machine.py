@@ -6,7 +6,6 @@ import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from fencepost.analysis.draw import grids
 from fencepost.analysis.draw.figure import Box, Figure
@@ -15,6 +14,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.text.numbers import count, cpu_list, size
 from fencepost.analysis.text.table import DASH, Table, table
+from fencepost.bench.documents import EngineJson, MachineJson
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, round_files
 
 _MACHINE_FACTS: tuple[tuple[str, str], ...] = (
@@ -38,18 +38,19 @@ _MACHINE_FACTS: tuple[tuple[str, str], ...] = (
 )
 
 
-def machine_table(machine: Mapping[str, Any], engine: Mapping[str, Any] | None = None) -> Table:
+def machine_table(machine: MachineJson, engine: EngineJson | None = None) -> Table:
     """What machine.json says, in words; what it does not know is said to be not known."""
-    facts = [(word, _fact(machine[name])) for name, word in _MACHINE_FACTS if name in machine]
+    told: Mapping[str, object] = machine
+    facts = [(word, _fact(told[name])) for name, word in _MACHINE_FACTS if name in told]
     topology = machine["topology"]
     if isinstance(topology, Mapping):
         counts = [
-            (len(topology.get(name) or ()), one, several)
-            for name, one, several in (
-                ("cpus", "CPU", "CPUs"),
-                ("cores", "core", "cores"),
-                ("packages", "package", "packages"),
-                ("numa", "NUMA node", "NUMA nodes"),
+            (len(groups or ()), one, several)
+            for groups, one, several in (
+                (topology.get("cpus"), "CPU", "CPUs"),
+                (topology.get("cores"), "core", "cores"),
+                (topology.get("packages"), "package", "packages"),
+                (topology.get("numa"), "NUMA node", "NUMA nodes"),
             )
         ]
         facts.append(
@@ -74,11 +75,11 @@ def machine_table(machine: Mapping[str, Any], engine: Mapping[str, Any] | None =
         active = [f"{name}: {text}" for name, text in mitigations.items() if text != "Not affected"]
         facts.append(("mitigations", "; ".join(active) or "not affected by any that the kernel knows"))
     if engine:
-        facts += [("compiler", str(engine.get("compiler"))), ("flags", str(engine.get("flags")))]
+        facts += [("compiler", engine["compiler"]), ("flags", engine["flags"])]
     return table("What the machine says about itself", ("what", "value"), facts)
 
 
-def _groups(topology: Mapping[str, Any], name: str) -> list[list[int]]:
+def _groups(topology: Mapping[str, object], name: str) -> list[list[int]]:
     """Groups of CPUs as machine.json has them; nothing where a hand-edited one has something else."""
     value = topology.get(name)
     found = list(value.values()) if isinstance(value, Mapping) else value
@@ -90,7 +91,7 @@ def _groups(topology: Mapping[str, Any], name: str) -> list[list[int]]:
 MOST_CPUS_DRAWN = 512
 
 
-def topology_figure(machine: Mapping[str, Any], cpus: Sequence[int]) -> Figure | None:
+def topology_figure(machine: MachineJson, cpus: Sequence[int]) -> Figure | None:
     """The machine's CPUs in boxes by what they share, those of the run filled; None where it does not tell."""
     topology = machine.get("topology")
     if not isinstance(topology, Mapping):

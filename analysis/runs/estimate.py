@@ -33,6 +33,7 @@ from fencepost.analysis.stats.interval import (
 )
 from fencepost.analysis.stats.modes import find_modes
 from fencepost.bench import schema
+from fencepost.bench.documents import CaseJson, DescribedJson, MachineJson, RunJson, UnmeasurableJson
 
 NOISY_SHARE = 0.20
 """A larger share of disturbed batches marks a row as noisy."""
@@ -41,7 +42,7 @@ NOISY_SHARE = 0.20
 LOADED_PCT = "loaded_pct"
 
 
-ENGINE_METRICS: tuple[dict[str, str], ...] = (
+ENGINE_METRICS: tuple[DescribedJson, ...] = (
     {
         "name": "raw_round_trip_ns",
         "unit": "ns",
@@ -81,12 +82,12 @@ class Analysis:
         return self.reduced.folder
 
     @property
-    def run(self) -> dict[str, Any]:
+    def run(self) -> RunJson:
         """run.json."""
         return self.reduced.run
 
     @property
-    def machine(self) -> dict[str, Any]:
+    def machine(self) -> MachineJson:
         """machine.json."""
         return self.reduced.machine
 
@@ -223,11 +224,19 @@ def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:
         )
         for case in plan["cases"]
     ]
-    rows += [_described(item, reason=item["reason"], flags=("not_measurable",)) for item in plan["unmeasurable"]]
+    rows += [_unmeasurable(item) for item in plan["unmeasurable"]]
     return tuple(rows)
 
 
-def _described(case: Mapping[str, Any], **more: Any) -> Row:
+def _unmeasurable(item: UnmeasurableJson) -> Row:
+    """The row of a case that could not be measured."""
+    place, flags = tuple(item["cpus"]), ("not_measurable",)
+    return Row(
+        item["case"], item["kernel"], item["parameters"], place, item["unit"], reason=item["reason"], flags=flags
+    )
+
+
+def _described(case: CaseJson, **more: Any) -> Row:
     """What the plan says of a case."""
     return Row(
         case["case"],
@@ -237,23 +246,25 @@ def _described(case: Mapping[str, Any], **more: Any) -> Row:
         case["unit"],
         case.get("relation"),
         case.get("summary") or "",
-        case.get("kind", "loop"),
-        case.get("once", False),
-        case.get("twin_of"),
-        bool(case.get("paired")),
+        case["kind"],
+        case["once"],
+        case["twin_of"],
+        case.get("paired", False),
         **more,
     )
 
 
 def _estimate_case(
-    case: Mapping[str, Any],
-    columns: Mapping[str, Any],
+    case: CaseJson,
+    columns: Mapping[str, npt.NDArray[Any]],
     where: npt.NDArray[np.int64],
     rounds: int,
     histogram: Histogram | None,
 ) -> Row:
     """The row of a case from its places `where` in the `columns` of the processes."""
-    described = functools.partial(_described, case, counts=counted(case.get("counts") or [], columns["counts"][where]))
+    described = functools.partial(
+        _described, case, counts=counted(case.get("counts") or [], columns["counts"][where].tolist())
+    )
     expected = min(rounds, 1) if case["once"] else rounds
     status = columns["status"][where]
     failed = status == "failed"
@@ -329,7 +340,7 @@ def _cycles(ns: Floats, steps: Floats, core_hz: Floats, processes: int, step_hz:
 
 
 def _metrics(
-    described: Sequence[Mapping[str, str]], values: Sequence[Mapping[str, float]], tick_hz: Floats
+    described: Sequence[DescribedJson], values: Sequence[Mapping[str, float]], tick_hz: Floats
 ) -> dict[str, Metric]:
     about = {item["name"]: item for item in (*described, *ENGINE_METRICS)}
     names = [*about, *sorted({name for process in values for name in process} - set(about))]
@@ -339,9 +350,9 @@ def _metrics(
         known = np.isfinite(series)
         if not known.any():
             continue
-        words = about.get(name, {})
+        words = about.get(name, {"name": name, "unit": "", "summary": ""})
         ns = interval_of(series[known] / tick_hz[known] * 1e9) if name.endswith("_ticks") else None
-        found[name] = Metric(interval_of(series[known]), words.get("unit", ""), words.get("summary", ""), ns)
+        found[name] = Metric(interval_of(series[known]), words["unit"], words["summary"], ns)
     return found
 
 

@@ -26,6 +26,7 @@ from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduce
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
+from fencepost.bench.documents import CaseJson, CaseRecord
 from fencepost.bench.schema import RunFolderError
 
 REDUCE_COLUMNS = ("case", "thread", "ticks", "operations", "overhead_ticks", "involuntary", "flags")
@@ -111,8 +112,8 @@ def reduce_run(folder: Path | str) -> Reduced:
         raise RunFolderError(f"{folder / schema.ROWS_FILE}: not found in an imported run; import its file again")
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     once = {name for name, case in planned.items() if case["once"]}
-    rows: list[dict[str, Any]] = []
-    workers: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
+    workers: list[dict[str, object]] = []
     events: dict[str, tuple[list[Integers], list[Integers], list[float]]] = {}
     series: dict[str, pd.DataFrame] = {}
     for number, path in schema.round_files(folder).items():
@@ -171,7 +172,7 @@ def _series(item: Round, once: set[str]) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[str, Any]]:
+def _reduce_round(item: Round, run: str, planned: Mapping[str, CaseJson]) -> list[dict[str, object]]:
     record, worker = item.record, item.record["worker"]
     scale = 1e9 / worker["tick_hz"]
     cases = item.rows.column("case").combine_chunks()
@@ -248,7 +249,7 @@ def _reduce_round(item: Round, run: str, planned: dict[str, Any]) -> list[dict[s
     return rows
 
 
-def _hand_over(case: Mapping[str, Any], measured: Mapping[str, float] | None, scale: float) -> dict[str, float]:
+def _hand_over(case: CaseRecord, measured: Mapping[str, float] | None, scale: float) -> dict[str, float]:
     """Of a team: the raw round trip taken beside it, and its own figure divided by that (`estimate.ENGINE_METRICS`)."""
     raw = (_float(case.get("raw_before_ticks")) + _float(case.get("raw_after_ticks"))) / 2 * scale
     if math.isnan(raw) or measured is None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
+from fencepost.bench.documents import MachineJson, RunJson
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Reduced:
     """What a run folder comes to: see `reduce_run`."""
 
     folder: Path
-    run: dict[str, Any]
-    machine: dict[str, Any]
+    run: RunJson
+    machine: MachineJson
     processes: pd.DataFrame
     workers: pd.DataFrame
     histograms: dict[str, Histogram] = field(default_factory=dict)
@@ -76,9 +77,9 @@ _PROCESS_COLUMNS = (
 )
 
 
-def process_frame(rows: list[dict[str, Any]] | Mapping[str, Any]) -> pd.DataFrame:
+def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -> pd.DataFrame:
     """Rows, one a case and process, or their columns by name, as the frame that `process_medians` describes."""
-    every = rows if isinstance(rows, Mapping) else [{"counts": {}} | row for row in rows]
+    every = dict(rows) if isinstance(rows, Mapping) else [{"counts": {}, **row} for row in rows]
     frame = pd.DataFrame(every, columns=list(_PROCESS_COLUMNS))
     for name in ("run", "case", "kernel", "status"):
         frame[name] = frame[name].astype("category")

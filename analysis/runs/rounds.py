@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fencepost.bench import schema
+from fencepost.bench.documents import CaseJson, RoundRecord, RunJson
 from fencepost.bench.schema import RunFolderError
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
@@ -28,7 +28,7 @@ class Round:
 
     path: Path
     number: int
-    record: dict[str, Any]
+    record: RoundRecord
     rows: pa.Table
 
 
@@ -119,7 +119,7 @@ def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
         raise RunFolderError(f"{path}: column {name} is of type {kind}, expected {wanted}")
 
 
-def _record(path: Path, text: bytes | None) -> dict[str, Any]:
+def _record(path: Path, text: bytes | None) -> RoundRecord:
     record = schema.parse_round_record(path, text)
     worker = record["worker"]
     if not worker["tick_hz"] > 0:
@@ -131,7 +131,7 @@ def _record(path: Path, text: bytes | None) -> dict[str, Any]:
     return record
 
 
-def check_belongs(item: Round, run: dict[str, Any], planned: dict[str, Any]) -> None:
+def check_belongs(item: Round, run: RunJson, planned: Mapping[str, CaseJson]) -> None:
     if item.record["run"] != run["id"]:
         raise RunFolderError(
             f"{item.path}: field run: {item.record['run']!r}, but run.json has id {run['id']!r}; the round is of "

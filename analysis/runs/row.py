@@ -14,6 +14,7 @@ from fencepost.analysis.runs.model import Count
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.numbers import nanoseconds
+from fencepost.bench.documents import DescribedJson
 
 
 class Counted(NamedTuple):
@@ -30,7 +31,7 @@ class Counted(NamedTuple):
     summary: str
 
 
-def counted(described: Sequence[Mapping[str, str]], processes: Sequence[Mapping[str, Count]]) -> dict[str, Counted]:
+def counted(described: Sequence[DescribedJson], processes: Sequence[Mapping[str, Count]]) -> dict[str, Counted]:
     """The counts of a case that run.json describes, by name, from those of its processes."""
     found = {}
     for item in described:
@@ -75,7 +76,7 @@ class Row:
 
     case: str
     kernel: str
-    parameters: Mapping[str, object]
+    parameters: Mapping[str, str | int]
     cpus: tuple[int, ...]
     unit: str
     relation: str | None = None

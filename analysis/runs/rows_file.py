@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from fencepost.analysis.runs.model import Count, Histogram, Reduced, process_frame
 from fencepost.bench import schema
+from fencepost.bench.documents import CaseJson, ReducedWorkerRecord, RowsRecord
 from fencepost.bench.schema import ROUND_KEY, ROWS_FILE, RunFolderError
 
 _NUMBERS = (
@@ -81,12 +82,19 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
     if values_ns:
         places = zip(columns["case"], columns["round"].tolist(), strict=True)
         columns["values_ns"] = [values_ns.get(place) for place in places]
-    names = ("round", "tick_source", *schema.WORKER_NUMBERS)
-    workers = [
-        {name: _number_or_none(row[name]) if name in schema.WORKER_NUMBERS else row[name] for name in names}
+    workers: list[ReducedWorkerRecord] = [
+        {
+            "round": row["round"],
+            "tick_source": row["tick_source"],
+            "tick_hz": _number_or_none(row["tick_hz"]),
+            "quantum_ticks": _number_or_none(row["quantum_ticks"]),
+            "overhead_ticks": _number_or_none(row["overhead_ticks"]),
+            "startup_ms": _number_or_none(row["startup_ms"]),
+            "elapsed_ms": _number_or_none(row["elapsed_ms"]),
+        }
         for row in reduced.workers.to_dict("records")
     ]
-    record = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
+    record: RowsRecord = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
     text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     layout = LAYOUT.append(COUNTS) if any(columns[COUNTS.name]) else LAYOUT
     arrays = [pa.array(columns[field.name], field.type) for field in layout]
@@ -151,9 +159,9 @@ def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
     return Reduced(folder, run, machine, _processes(run["id"], table, planned), workers, histograms, series)
 
 
-def _processes(run: str, table: pa.Table, planned: Mapping[str, Any]) -> pd.DataFrame:
+def _processes(run: str, table: pa.Table, planned: Mapping[str, CaseJson]) -> pd.DataFrame:
     cases = table.column("case").to_pylist()
-    columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in _NUMBERS}
+    columns: dict[str, object] = {name: table.column(name).to_numpy() for name in _NUMBERS}
     columns |= {name: table.column(name).to_numpy().astype(np.int64) for name in ("round", "batches")}
     columns |= {name: table.column(name).to_pylist() for name in ("status", "reason")}
     columns |= {"run": run, "case": cases, "kernel": [planned[case]["kernel"] for case in cases]}
@@ -190,7 +198,7 @@ def _bytes(path: Path) -> bytes:
         raise RunFolderError(f"{path}: {error.strerror or error}") from error
 
 
-def _table(path: Path, data: bytes) -> tuple[pa.Table, dict[str, Any]]:
+def _table(path: Path, data: bytes) -> tuple[pa.Table, RowsRecord]:
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         text = (file.metadata.metadata or {}).get(ROUND_KEY)
@@ -220,7 +228,7 @@ def _difference(found: pa.Schema) -> str:
     return f"column {extra} is unknown" if extra else "its columns are in another order than fencepost writes"
 
 
-def _check_rows(path: Path, table: pa.Table, record: Mapping[str, Any], planned: Mapping[str, Any]) -> None:
+def _check_rows(path: Path, table: pa.Table, record: RowsRecord, planned: Mapping[str, CaseJson]) -> None:
     for name in table.column_names:
         if name not in (*_OPTIONAL_LISTS, "reason", "events_tick_hz") and table.column(name).null_count:
             raise RunFolderError(f"{path}: column {name} has {table.column(name).null_count} empty values")

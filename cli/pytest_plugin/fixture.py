@@ -134,7 +134,7 @@ class FencepostBenchmark:
 
 def time_callable(
     function: Callable[..., Result], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[list[float], Result, dict[str, Any]]:
+) -> tuple[list[float], Result, dict[str, object]]:
     """Seconds a call (one value a window), the last result, and what belongs beside the figures."""
     from fencepost.bench import engine
 

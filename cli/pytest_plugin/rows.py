@@ -296,13 +296,13 @@ MACHINE_FACTS = ("key", "cpu_model", "microcode", "kernel", "hypervisor", "smt",
 """Facts that bend figures and do not change by themselves: pytest-benchmark warns where they differ."""
 
 
-def machine_facts() -> dict[str, Any]:
+def machine_facts() -> dict[str, object]:
     """For machine_info. Only what stays the same from one session to the next on an unchanged machine."""
     from fencepost.bench import engine
     from fencepost.bench.machine import describe_machine
 
     try:
-        described = describe_machine()
+        described: Mapping[str, object] = describe_machine()
         facts = {name: described[name] for name in MACHINE_FACTS if name in described}
         loaded = engine.load()
     except (FencepostError, ValueError, OSError) as error:

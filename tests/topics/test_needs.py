@@ -25,7 +25,7 @@ def analysis(*rows: Row) -> Analysis:
     return Analysis(None, rows, [])  # type: ignore[arg-type]
 
 
-def row(parameters: dict[str, object], cpus: tuple[int, ...] = (0,), **more: Any) -> Row:
+def row(parameters: dict[str, str | int], cpus: tuple[int, ...] = (0,), **more: Any) -> Row:
     return Row("case", "mine/loop", parameters, cpus, "call", time=KNOWN, **more)
 
 

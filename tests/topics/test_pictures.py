@@ -29,7 +29,7 @@ WORDS: dict[str, Any] = {"title": "Title", "says": "{each}.", "unit": "call"}
 SPACE = "\N{NO-BREAK SPACE}"
 
 
-def row(kernel: str, ns: float, parameters: dict[str, object] | None = None, **more: Any) -> Row:
+def row(kernel: str, ns: float, parameters: dict[str, str | int] | None = None, **more: Any) -> Row:
     """A measured row whose interval is 10 % wide."""
     more = {"cpus": (1,), "unit": "call", "time": around(ns), **more}
     case = f"{kernel}{parameters or ''}@{more['cpus']}"

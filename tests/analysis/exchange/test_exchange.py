@@ -63,7 +63,7 @@ def imported(tmp_path: Path, *files: Path | str) -> Path:
     """The run folder that `files` come to."""
     document, machine, rows = import_files(files)
     with runfolder.create(tmp_path / "runs", machine, document) as folder:
-        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.id))
+        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.run))
     return folder.path
 
 

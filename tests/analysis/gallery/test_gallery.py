@@ -195,7 +195,7 @@ def test_incomplete_failed_and_imported_runs_are_refused(tmp_path: Path) -> None
         run = write_run(tmp_path / name, **options)
         assert any(words in sentence for sentence in refusals(analyse(run))), name
     analysis = analyse(run)
-    analysis.run["imported"] = {}
+    analysis.run["imported"] = {"format": "pyperf", "files": [], "tool": "pyperf 2"}
     assert "another tool" in refusals(analysis)[0]
 
 

@@ -13,13 +13,13 @@ import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from machines import NAMES, expected
 from rich.console import Console
 from runs import write as synthetic
-from runs.write import Case
+from runs.write import Case, machine_document
 
 import fencepost.analysis
 from fencepost.analysis.report.data import as_json
@@ -36,6 +36,7 @@ from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.topic import headlines, rungs
 from fencepost.analysis.topics.words import page_words
 from fencepost.bench import schema
+from fencepost.bench.documents import MachineJson
 from fencepost.bench.schema import RunFolderError
 
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) $c$ & <img src=x onerror=alert(1)>"
@@ -581,7 +582,7 @@ def test_columns_of_time_and_of_cycles_are_known(header: tuple[str, ...], kinds:
     ],
 )
 def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, drawn: bool) -> None:
-    figure = topology_figure({"topology": topology}, [0])
+    figure = topology_figure(cast(MachineJson, {"topology": topology}), [0])
     assert (figure is not None) == drawn
     if figure is not None:
         assert figure.table.rows and "Filled: the CPUs that this run may use (0)" in figure.description
@@ -590,7 +591,7 @@ def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, draw
 @pytest.mark.parametrize("name", NAMES)
 def test_topologies_of_whole_machines_are_drawn_within_their_picture(name: str) -> None:
     topology = expected(name)
-    figure = topology_figure({"topology": topology}, topology["cpus"][:2])
+    figure = topology_figure(machine_document(topology=topology), topology["cpus"][:2])
     assert figure is not None
     for cpu in topology["cpus"]:
         assert re.search(rf">{cpu}</text>", figure.svg)

@@ -6,7 +6,6 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,7 @@ def estimates(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     afresh = answers._answered
 
-    def noted(folder: Path) -> dict[str, Any]:
+    def noted(folder: Path) -> answers.AnswersJson:
         seen.append(folder)
         return afresh(folder)
 
