@@ -459,7 +459,7 @@ def test_the_analysis_starts_no_kernel() -> None:
         text = path.read_text(encoding="utf-8")
         assert "_kernels" not in text and "bench.engine" not in text
         for module in re.findall(r"from fencepost\.bench\.?(\w*) import|import fencepost\.bench\.?(\w*)", text):
-            assert set(module) <= {"schema", ""}
+            assert set(module) <= {"schema", "documents", ""}
 
 
 def test_no_global_state_of_pyplot_is_used(suite: Path, tmp_path: Path) -> None:
@@ -591,7 +591,7 @@ def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, draw
 @pytest.mark.parametrize("name", NAMES)
 def test_topologies_of_whole_machines_are_drawn_within_their_picture(name: str) -> None:
     topology = expected(name)
-    figure = topology_figure(machine_document(topology=topology), topology["cpus"][:2])
+    figure = topology_figure(machine_document(topology=topology, caches=[]), topology["cpus"][:2])
     assert figure is not None
     for cpu in topology["cpus"]:
         assert re.search(rf">{cpu}</text>", figure.svg)
