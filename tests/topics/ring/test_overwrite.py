@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from compile import CSRC
 from engine.build import Engine
-from kernels.measure import ALONE, SHARING, TEAMS, first_that
+from kernels.measure import ALONE, CPUS, SHARING, TEAMS, first_that
 from kernels.plant import engine_of
 from runs import write as synthetic
 from runs.write import Case
@@ -182,6 +182,23 @@ def test_impossible_rates_are_refused(engine: Engine, values: tuple[int, ...], w
     assert measured.status < 0 and word in measured.reason
 
 
+@pytest.fixture(scope="module")
+def log_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return engine_of(tmp_path_factory.mktemp("log"), LOG)
+
+
+@pytest.mark.parametrize("cpus", TEAMS, ids=str)
+@pytest.mark.parametrize("design", [0, 1], ids=["lock", "lockless"])
+def test_the_log_is_read_while_it_is_written(log_engine: Engine, design: int, cpus: list[int]) -> None:
+    measure = functools.partial(log_engine.measure, "ring/printk", (design,), cpus)
+    # Two threads that share a CPU may take their turns batch by batch.
+    measured = first_that(lambda trial: trial.metrics["read_meanwhile"] > 0 or len(cpus) == 1, measure)
+    assert measured.status == 0, measured.reason
+    assert (measured.metrics["read_meanwhile"] > 0) == (len(cpus) > 1)
+    assert measured.metrics["read"] >= measured.metrics["read_meanwhile"]
+    assert {sample.thread for sample in measured.samples} == {0}
+
+
 LOSSES_UNTOLD = ("*lost = (ring_index)(reader->next - first);", "*lost = 0;")
 ONE_TOO_MANY = (
     "*lost = (ring_index)(reader->next - first);",
@@ -190,6 +207,10 @@ ONE_TOO_MANY = (
 A_WORD_LEFT_OUT = (
     "__atomic_store_n(to, word, __ATOMIC_RELEASE);",
     "if (bytes > 8 || number % 37) __atomic_store_n(to, word, __ATOMIC_RELEASE);",
+)
+NO_SECOND_LOOK = (
+    "return __atomic_load_n(&slot->state, __ATOMIC_RELAXED) == ring_overwrite_complete(number);",
+    "return true;",
 )
 RING_FAULTS: Mapping[str, tuple[str, str]] = {
     "losses untold": LOSSES_UNTOLD,
@@ -204,20 +225,33 @@ CASES = {
 }
 
 
+def broken_ring(folder: Path, source: str, fault: tuple[str, str]) -> Engine:
+    """An engine with one kernel file, on a ring with a fault in it."""
+    header = (CSRC / "lib" / "ring" / "overwrite.h").read_text(encoding="utf-8")
+    whole, broken = fault
+    assert header.count(whole) == 1, f"overwrite.h no longer has once what this test breaks: {whole}"
+    header = header.replace('#include "ring.h"', '#include "lib/ring/ring.h"')
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside the kernel, where the hash of what is compiled sees it.
+    (folder / "broken.h").write_text(header.replace(whole, broken), encoding="utf-8")
+    return engine_of(folder, source, ('#include "lib/ring/overwrite.h"', '#include "broken.h"'))
+
+
 @pytest.mark.parametrize("fault", RING_FAULTS)
 def test_kernels_notice_a_ring_with_a_fault(fault: str, tmp_path: Path) -> None:
     """One engine a fault, with all kernels of the overwriting ring in it."""
-    header = (CSRC / "lib" / "ring" / "overwrite.h").read_text(encoding="utf-8")
-    whole, broken = RING_FAULTS[fault]
-    assert header.count(whole) == 1, f"overwrite.h no longer has once what this test breaks: {whole}"
-    header = header.replace('#include "ring.h"', '#include "lib/ring/ring.h"')
     for name, (source, values, cpus) in CASES.items():
-        folder = tmp_path / source
-        folder.mkdir(parents=True, exist_ok=True)
-        # Beside the kernel, where the hash of what is compiled sees it.
-        (folder / "broken.h").write_text(header.replace(whole, broken), encoding="utf-8")
-        kernel = engine_of(folder, source, ('#include "lib/ring/overwrite.h"', '#include "broken.h"'))
+        kernel = broken_ring(tmp_path / source, source, RING_FAULTS[fault])
         # Where nothing is lost nothing can be told wrongly, and threads that are kept from their CPU may lose nothing.
         measured = first_that(lambda trial: trial.status < 0, functools.partial(kernel.measure, name, values, cpus))
         assert measured.status < 0, f"{name} has not noticed: {fault}"
         assert any(word in measured.reason for word in ("lost", "torn", "wrong")), measured.reason
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="records are torn where two threads run at once")
+def test_the_log_notices_a_reader_that_does_not_look_again(tmp_path: Path) -> None:
+    """A record that is written over while it is read can only be seen by a reader beside the writers."""
+    kernel = broken_ring(tmp_path, LOG, NO_SECOND_LOOK)
+    measure = functools.partial(kernel.measure, "ring/printk", (1,), CPUS[:2], batches=20)
+    measured = first_that(lambda trial: trial.status < 0, measure)
+    assert " torn or in disorder" in measured.reason and ", 0 torn" not in measured.reason
