@@ -11,7 +11,7 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare.sides import RunComparison
+    from fencepost.analysis.compare.comparison import RunComparison
     from fencepost.bench.runfolder import RunFolder
 
 ROUNDS = {"quick": 12, "standard": 36, "rigorous": 60}
@@ -102,7 +102,8 @@ def ab_command(
         raise UsageError(f"--cflags {cflags}: cannot be read ({str(error).lower()})") from error
     from dataclasses import replace
 
-    from fencepost.analysis.compare.sides import NothingMeasuredError, compare_sides
+    from fencepost.analysis.compare.comparison import NothingMeasuredError
+    from fencepost.analysis.compare.sides import compare_sides
     from fencepost.bench import engine as engines
     from fencepost.bench.errors import MeasureError, RunInterruptedError
     from fencepost.cli import measuring

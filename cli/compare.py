@@ -10,7 +10,7 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.runs.estimate import Analysis
+    from fencepost.analysis.compare.comparison import MachineComparison
 
 
 @click.command(name="compare", short_help="Compare stored runs of one machine or of several.")
@@ -37,48 +37,42 @@ def compare_command(
 
     Runs of several machines get ratios with intervals and a list of differences between the machines, but no verdicts.
     """
-    from fencepost.analysis.compare.runs import compare_runs, read_runs, same_machine
-    from fencepost.analysis.compare.sides import NothingMeasuredError
+    from fencepost.analysis.compare.answers import compared
+    from fencepost.analysis.compare.comparison import NothingMeasuredError
     from fencepost.bench import runfolder
     from fencepost.bench.errors import MeasureError, UsageError
     from fencepost.cli import display
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
-    runs = read_runs([runfolder.find(name) for name in names])
-    if not same_machine(runs):
-        if fail_on:
-            raise UsageError("--fail-on: the runs are of several machines, of which none is a fault of another")
-        _show_machines(runs, as_markdown=as_markdown, as_json=as_json)
-        return 0
     try:
-        found = [compare_runs(runs[0], run, margin, anyway=anyway) for run in runs[1:]]
+        found = compared([runfolder.find(name) for name in names], margin, anyway=anyway)
     except NothingMeasuredError as error:
         raise MeasureError(str(error)) from error
-    titles = [f"{runs[0].run['id']} against {run.run['id']}" for run in runs[1:]]
+    if found.machines is not None:
+        if fail_on:
+            raise UsageError("--fail-on: the runs are of several machines, of which none is a fault of another")
+        _show_machines(found.machines, as_markdown=as_markdown, as_json=as_json)
+        return 0
+    old, *further = found.ids
     if as_json:
-        documents: list[dict[str, object]] = [
-            {"old": str(runs[0].run["id"]), "new": str(run.run["id"])} for run in runs[1:]
-        ]
-        for document, item in zip(documents, found, strict=True):
-            document.update(item.as_json())
+        documents = [{"old": old, "new": new, **item.as_json()} for new, item in zip(further, found.pairs, strict=True)]
         display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
     else:
         from fencepost.cli import verdicts
 
-        for title, item in zip(titles, found, strict=True):
+        for new, item in zip(further, found.pairs, strict=True):
+            title = f"{old} against {new}"
             if as_markdown:
                 click.echo(verdicts.as_markdown(item, title), nl=False)
             else:
                 verdicts.show(item, title)
-    return int(any(item.fails(gate) for item in found for gate in fail_on))
+    return int(any(item.fails(gate) for item in found.pairs for gate in fail_on))
 
 
-def _show_machines(runs: list[Analysis], *, as_markdown: bool, as_json: bool) -> None:
-    from fencepost.analysis.compare.machines import compare_machines
+def _show_machines(found: MachineComparison, *, as_markdown: bool, as_json: bool) -> None:
     from fencepost.cli import display, verdicts
 
-    found = compare_machines(runs)
     if as_json:
         display.print_json(found.as_json())
         return

@@ -24,7 +24,7 @@ def export_command(run: str, wanted: str, out: Path | None) -> None:
     There is one value for each process: its median, in the unit of that tool. Standard error names what the format
     cannot hold.
     """
-    from fencepost.analysis.exchange.exchange import export
+    from fencepost.analysis.exchange.export import export
     from fencepost.bench import runfolder
     from fencepost.cli import display
 
@@ -56,7 +56,7 @@ def import_command(files: tuple[Path, ...], base: Path | None, as_json: bool) ->
     become one run, and each file counts as a process. An interval needs six processes. `fencepost report`, `compare`
     and `export` read the run like any other.
     """
-    from fencepost.analysis.exchange.exchange import import_files
+    from fencepost.analysis.exchange.importing import import_files
     from fencepost.bench import runfolder, schema
     from fencepost.cli import display
 

@@ -12,8 +12,7 @@ from fencepost.bench.errors import UsageError
 from fencepost.cli.options import Command
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare.machines import MachineComparison
-    from fencepost.analysis.compare.sides import ComparedRow, RunComparison
+    from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, RunComparison
     from fencepost.analysis.stats.verdict import Decision
 
 GATES = ("slower", "changed", "undecided")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from fencepost.analysis.compare.comparison import ComparisonError, MachineComparison
 from fencepost.analysis.compare.runs import decision_on, different_code, series_of_run, units_of_run
-from fencepost.analysis.compare.sides import ComparisonError
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.stats.verdict import ROW_ERROR, ChangeVerdict, Decision
+from fencepost.analysis.stats.verdict import ROW_ERROR, ChangeVerdict
 
 _NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
 
@@ -27,45 +26,6 @@ _FIRST_FACTS = (
     "clocksource",
     "mitigations",
 )
-
-
-@dataclass(frozen=True)
-class MachineComparison:
-    """Runs of several machines side by side: for each case one ratio a run, to the first; no verdicts. `differences`:
-    what differs between the machines, by name, one text a run.
-    """
-
-    runs: tuple[str, ...]
-    machines: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[Decision, ...]], ...]
-    """Case, unit, and for each further run its ratio to the first."""
-    differences: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, object]:
-        """As ``--json`` prints it."""
-        return {
-            "runs": list(self.runs),
-            "machines": list(self.machines),
-            "rows": [
-                {
-                    "case": case,
-                    "unit": unit,
-                    "ratios": [
-                        {
-                            "ratio": item.ratio,
-                            "low": item.low,
-                            "high": item.high,
-                            "counter_step_pct": item.step * 100,
-                        }
-                        for item in ratios
-                    ],
-                }
-                for case, unit, ratios in self.rows
-            ],
-            "differences": {name: list(texts) for name, texts in self.differences.items()},
-            "notes": list(self.notes),
-        }
 
 
 def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.compare.sides import (
-    ComparedRow,
-    ComparisonError,
-    NothingMeasuredError,
-    RunComparison,
-    check_margin,
-)
+from fencepost.analysis.compare.comparison import ComparedRow, ComparisonError, NothingMeasuredError, RunComparison
+from fencepost.analysis.compare.sides import check_margin
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
@@ -348,14 +344,18 @@ def _decide_two(
     return found
 
 
-def _errors_of(old: ProcessTimes, new: ProcessTimes) -> list[float]:
-    """The errors at which the bounds of a ratio of two runs step, smallest first."""
-    return sorted({2 * at_most(k, n, 0.5) for n in (len(old), len(new)) for k in range((n + 1) // 2)})
+@functools.cache
+def _errors_of(*processes: int) -> list[float]:
+    """The errors at which the bounds of a ratio of runs with so many processes step, smallest first."""
+    return sorted({2 * at_most(k, n, 0.5) for n in processes for k in range((n + 1) // 2)})
 
 
 def _smallest_error(old: ProcessTimes, new: ProcessTimes, holds: Any) -> float:
     """The smallest error at which the bounds of the ratio satisfy `holds(low, high)`: a p-value; 1 where none does."""
-    return next((error for error in _errors_of(old, new) if holds(*ratio_bounds(old, new, error)[1:])), 1.0)
+    errors = _errors_of(len(old), len(new))
+    # The larger the error the narrower the interval: what holds for one holds for all that are narrower.
+    place = bisect.bisect_left(errors, True, key=lambda error: holds(*ratio_bounds(old, new, error)[1:]))
+    return errors[place] if place < len(errors) else 1.0
 
 
 def _p_beyond(old: ProcessTimes, new: ProcessTimes, limit: float) -> float:

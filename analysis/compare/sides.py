@@ -4,94 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from fencepost.analysis.compare.comparison import ComparedRow, ComparisonError, NothingMeasuredError, RunComparison
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
 from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, ChangeVerdict, Decision, decide, fewest_rounds
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
-
-
-class ComparisonError(ValueError):
-    """What was given cannot be compared: the message says what, and what to do."""
-
-
-class NothingMeasuredError(RuntimeError):
-    """The comparison is well asked, but no row of it holds a usable measurement."""
-
-
-@dataclass(frozen=True)
-class ComparedRow:
-    """A row of a comparison with its verdict; `old_ns` and `new_ns` are medians over rounds."""
-
-    case: str
-    unit: str
-    old_ns: float
-    new_ns: float
-    decision: Decision
-    twin: bool = False
-    disturbed: float = 0.0
-
-    def as_json(self) -> dict[str, object]:
-        """As ``--json`` prints it."""
-        decision = self.decision
-        return {
-            "case": self.case,
-            "ratio": decision.ratio,
-            "low": decision.low,
-            "high": decision.high,
-            "counter_step_pct": decision.step * 100,
-            "verdict": str(decision.verdict),
-            "rounds": decision.rounds,
-            "more_rounds": decision.more if decision.verdict is ChangeVerdict.UNDECIDED else 0,
-            "confidence": 1 - 2 * decision.error,
-            "unit": self.unit,
-            "old_ns": self.old_ns,
-            "new_ns": self.new_ns,
-            "disturbed_pct": self.disturbed * 100,
-            "reason": decision.reason,
-        }
-
-
-@dataclass(frozen=True)
-class RunComparison:
-    """Rows with verdicts, and what they were held against. `controls` and `notes` say what moved besides."""
-
-    margin: float
-    noise_floor: float
-    """The largest effect of identical code in the same rounds, as a share; NaN where there is none."""
-    rows: tuple[ComparedRow, ...]
-    twins: tuple[ComparedRow, ...] = ()
-    controls: tuple[ComparedRow, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def count(self, verdict: ChangeVerdict) -> int:
-        """How many rows have this verdict."""
-        return sum(row.decision.verdict is verdict for row in self.rows)
-
-    def fails(self, gate: str) -> bool:
-        """Whether a gate (``slower``, ``changed``, ``undecided``) is to stop whoever set it."""
-        if gate == "slower":
-            return any(row.decision.verdict is ChangeVerdict.CHANGED and row.decision.ratio > 1 for row in self.rows)
-        if gate == "changed":
-            return self.count(ChangeVerdict.CHANGED) > 0
-        return self.count(ChangeVerdict.UNDECIDED) + self.count(ChangeVerdict.WITHHELD) > 0
-
-    def as_json(self) -> dict[str, object]:
-        """As ``--json`` prints it."""
-        return {
-            "noise_floor_pct": self.noise_floor * 100,
-            "margin_pct": self.margin * 100,
-            "rows": [row.as_json() for row in self.rows],
-            "twins": [row.as_json() for row in self.twins],
-            "controls": [row.as_json() for row in self.controls],
-            "notes": list(self.notes),
-        }
 
 
 def compare_sides(folder: Path | str, margin: float) -> RunComparison:

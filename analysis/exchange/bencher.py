@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fencepost.analysis.exchange.formats import Exported, json_text, kept_rows, measured
+from fencepost.analysis.exchange.exported import Exported
+from fencepost.analysis.exchange.formats import json_text, kept_rows, measured
 from fencepost.analysis.runs.estimate import Analysis
 
 

@@ -6,7 +6,8 @@ import csv
 import math
 from pathlib import Path
 
-from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchmark, ExchangeError, Exported, Parsed
+from fencepost.analysis.exchange.exported import ExchangeError, Exported
+from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchmark, Parsed
 from fencepost.analysis.exchange.table import digits
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import one_line

@@ -10,6 +10,7 @@ from typing import Any, TypedDict, cast
 
 import numpy as np
 
+from fencepost.analysis.exchange.exported import ExchangeError
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.rows_file import values_of
@@ -28,10 +29,6 @@ MOST_NAME = 1000
 
 KEY = "fencepost"
 """Name under which our own files say what the format has no word for; see `about_row`."""
-
-
-class ExchangeError(ValueError):
-    """A file cannot be read, or a run not be written in a format: one sentence with file, field and the way out."""
 
 
 # ---- what both directions share ----
@@ -76,14 +73,6 @@ class Parsed:
     tool: str
     cpu: str | None
     benchmarks: list[Benchmark]
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The text of a file, and one sentence for each thing that the format could not hold."""
-
-    text: str
-    left_out: list[str]
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from fencepost.analysis.exchange.exported import Exported
 from fencepost.analysis.exchange.formats import (
     KEY,
     NANOSECONDS,
     AboutJson,
     Benchmark,
-    Exported,
     Parsed,
     Place,
     about_row,

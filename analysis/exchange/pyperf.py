@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from fencepost.analysis.exchange.exported import Exported
 from fencepost.analysis.exchange.formats import (
     KEY,
     MOST_NAME,
     Benchmark,
-    Exported,
     Parsed,
     Place,
     about_row,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fencepost.analysis.exchange.exported import ExchangeError, Exported
 from fencepost.analysis.exchange.formats import (
     KEY,
     Benchmark,
-    ExchangeError,
-    Exported,
     Parsed,
     Place,
     about_row,

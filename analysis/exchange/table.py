@@ -7,7 +7,7 @@ import io
 import json
 import math
 
-from fencepost.analysis.exchange.formats import Exported
+from fencepost.analysis.exchange.exported import Exported
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import COLUMNS, Row
 from fencepost.analysis.text.escape import cell

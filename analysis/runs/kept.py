@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import platform
 import tempfile
@@ -26,16 +27,19 @@ FOLDER = "cache"
 LARGEST_BYTES = 256 << 20
 """Of a file: a standard run has some 3 MB."""
 
-_PACKAGES = ("numpy", "pandas", "scipy")
+_PACKAGES = ("numpy", "pandas", "scipy", "pytest-benchmark")
 _SOURCES = ("*.py", "*.md")
 
 
-def key_of(folder: Path) -> str | None:
-    """A digest of all that an answer from this run depends on; None where the folder cannot be read."""
-    digest = hashlib.sha256(_rule().encode())
+def key_of(*folders: Path, asked: str = "") -> str | None:
+    """A digest of all that an answer from these runs depends on; None where one of them cannot be read. `asked`: what
+    else the question says.
+    """
+    digest = hashlib.sha256(f"{_rule()} {asked}\n".encode())
     names = (schema.RUN_FILE, schema.MACHINE_FILE, schema.ROWS_FILE)
     try:
-        for path in (*(folder / name for name in names), *schema.round_files(folder).values()):
+        paths = [[*(folder / name for name in names), *schema.round_files(folder).values()] for folder in folders]
+        for path in itertools.chain(*paths):
             data = path.read_bytes() if path.name != schema.ROWS_FILE or path.exists() else b""
             digest.update(f"{path.name} {len(data)}\n".encode())
             digest.update(data)
@@ -77,10 +81,12 @@ def read(folder: Path, name: str, key: str | None) -> bytes | None:
     return data if fresh else None
 
 
-def write(folder: Path, name: str, key: str | None, data: bytes) -> None:
-    """Keep `data`, made from the run as it was when its key was `key`. Where this is not possible, nothing is kept."""
+def write(folder: Path, name: str, key: str | None, data: bytes, *others: Path, asked: str = "") -> None:
+    """Keep `data`, made from the run (and the `others`) as it was when its key was `key`. Where this is not possible,
+    nothing is kept.
+    """
     # A round may have come while the others were read: then the data belong to neither key.
-    if key is None or key != key_of(folder) or (folder / FOLDER).is_symlink():
+    if key is None or key != key_of(folder, *others, asked=asked) or (folder / FOLDER).is_symlink():
         return
     head = f"{key}\n{hashlib.sha256(data).hexdigest()}\n".encode()
     with contextlib.suppress(OSError):  # a folder that may only be read, a full disk

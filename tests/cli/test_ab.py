@@ -18,9 +18,10 @@ import pytest
 from kernels.own import write
 from runs import measure as runtime
 
+from fencepost.analysis.compare.comparison import ComparisonError, NothingMeasuredError
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
-from fencepost.analysis.compare.sides import ComparisonError, NothingMeasuredError, compare_sides, judge_rounds
+from fencepost.analysis.compare.sides import compare_sides, judge_rounds
 from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.bench import plan as plans
 from fencepost.bench import revisions, schema

@@ -16,9 +16,13 @@ from runs import measure as runtime
 from runs import write as synthetic
 from runs.write import CORE_HZ, Case
 
+from fencepost.analysis.compare.comparison import RunComparison
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import (
     ProcessTimes,
+    _errors_of,
+    _p_beyond,
+    _p_inside,
     compare_runs,
     ratio_bounds,
     read_runs,
@@ -26,7 +30,6 @@ from fencepost.analysis.compare.runs import (
     series_of_run,
     steady,
 )
-from fencepost.analysis.compare.sides import RunComparison
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.stats.verdict import ChangeVerdict
 from fencepost.bench import schema
@@ -172,6 +175,20 @@ def test_swapping_two_runs_inverts_their_ratio(n: int, m: int, error: float, sou
     middle, low, high = ratio_bounds(old, new, error)
     assert low <= middle <= high
     assert ratio_bounds(new, old, error) == pytest.approx((-middle, -high, -low))
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_the_search_for_a_p_value_finds_the_first_error_that_holds(n: int, m: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    old, new = (
+        ProcessTimes(np.exp(generator.normal(place, 0.02, size)), np.full(size, 0.001))
+        for place, size in ((0, n), (0.02, m))
+    )
+    bounds = [(error, *ratio_bounds(old, new, error)[1:]) for error in _errors_of(n, m)]
+    beyond = (error for error, low, high in bounds if low > 0.01 or high < -0.01)
+    inside = (error for error, low, high in bounds if low > -0.05 and high < 0.05)
+    assert _p_beyond(old, new, 0.01) == next(beyond, 1.0)
+    assert _p_inside(old, new, 0.05) == next(inside, 1.0)
 
 
 def test_bounds_of_a_ratio_hold_it() -> None:

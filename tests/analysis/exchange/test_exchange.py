@@ -20,8 +20,9 @@ from jsonschema_rs import Draft7Validator
 from runs.measure import fencepost_inside
 from runs.write import Case, pingpong_cases, plain_cases, write_run
 
-from fencepost.analysis.exchange.exchange import FORMATS, export, import_files, parse, read_file
-from fencepost.analysis.exchange.formats import ExchangeError
+from fencepost.analysis.exchange.export import FORMATS, export
+from fencepost.analysis.exchange.exported import ExchangeError
+from fencepost.analysis.exchange.importing import import_files, parse, read_file
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from runs.write import plain_cases, write_run
 
-from fencepost.analysis.exchange.exchange import export
+from fencepost.analysis.exchange import export as exports
+from fencepost.analysis.exchange.exported import Exported
 from fencepost.analysis.report import answers, data
 from fencepost.analysis.report.answers import NAME, report_of
 from fencepost.analysis.runs import estimated, kept
@@ -179,10 +180,46 @@ def test_a_kept_estimate_is_not_made_again(run: Path, monkeypatch: pytest.Monkey
     first = analysis_of(run)
     monkeypatch.setattr(estimated, "analyse", lambda folder: pytest.fail("estimated again"))
     assert repr(analysis_of(run).rows) == repr(first.rows)
-    assert export(run, "csv").text
+    assert exports.export(run, "csv").text
 
 
 @pytest.mark.parametrize("data", [b"", b"{}\n", b"[]\nPAR1", b'{"rows": [{}], "twins": []}\n'])
 def test_an_estimate_that_somebody_else_kept_may_be_nonsense(run: Path, data: bytes) -> None:
     kept.write(run, estimated.NAME, kept.key_of(run), data)
     assert repr(analysis_of(run).rows) == repr(analyse(run).rows)
+
+
+# ---- exports ----
+
+
+@pytest.mark.parametrize("wanted", ["csv", "pyperf"])
+def test_the_second_export_is_the_first_without_an_estimate(
+    run: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    first = exports.export(run, wanted)
+    monkeypatch.setattr(exports, "_exported", lambda *_: pytest.fail("exported again"))
+    assert exports.export(run, wanted) == first
+
+
+def test_an_export_is_of_its_format_rounds_and_rule(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    afresh = exports._exported
+
+    def noted(folder: Path, wanted: str) -> Exported:
+        made.append(wanted)
+        return afresh(folder, wanted)
+
+    monkeypatch.setattr(exports, "_exported", noted)
+    texts = [exports.export(run, wanted).text for wanted in ("csv", "bmf")]
+    schema.round_file(run, 6).unlink()
+    texts += [exports.export(run, wanted).text for wanted in ("csv", "bmf")]
+    assert len(set(texts)) == 4
+    monkeypatch.setattr(kept, "_rule", lambda: "another")
+    assert exports.export(run, "csv").text == texts[2]
+    assert made == ["csv", "bmf", "csv", "bmf", "csv"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}\ntext", b"\xff\n", b"[\ntext"])
+def test_an_export_that_somebody_else_kept_may_be_nonsense(run: Path, data: bytes) -> None:
+    kept.write(run, "export-csv", kept.key_of(run), data)
+    assert exports.export(run, "csv").text.startswith("case,")

@@ -1,16 +1,14 @@
-"""Runs in the formats of other tools, and other tools' files as runs.
+"""Files of other tools as runs.
 
-Export writes what a format can hold, and says what it cannot. Import makes a reduced run (see
-`fencepost.analysis.runs.rows_file`) of one or several files. Nothing but the times of such a run is known, above all
-not how
-its machine was kept quiet.
+Import makes a reduced run (see `fencepost.analysis.runs.rows_file`) of one or several files. Nothing but the times of
+such a run is known, above all not how its machine was kept quiet.
 
 The unit of replication is a process, here as everywhere (docs/statistics.md). A file of pytest-benchmark or of Google
 Benchmark holds values of one process, and one process gives no interval: several files of the same suite, imported
 together, do. A file of pyperf holds several processes.
 
 Sources of the formats: pytest-benchmark 5 (storage files), pyperf 2 (its file format "1.0"), Google Benchmark
-(docs/user_guide.md, Output Formats), Bencher (bencher.dev, Bencher Metric Format), core-to-core-latency (``--csv``).
+(docs/user_guide.md, Output Formats), core-to-core-latency (``--csv``).
 """
 
 from __future__ import annotations
@@ -24,63 +22,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fencepost.analysis.exchange.bencher import bmf
-from fencepost.analysis.exchange.core_to_core import core_to_core, read_matrix
+from fencepost.analysis.exchange.core_to_core import read_matrix
+from fencepost.analysis.exchange.exported import ExchangeError
 from fencepost.analysis.exchange.formats import (
     LARGEST_BYTES,
     NONE_OF_THEM,
     Benchmark,
-    ExchangeError,
-    Exported,
     Parsed,
     Place,
 )
-from fencepost.analysis.exchange.google_benchmark import google, read_google
-from fencepost.analysis.exchange.pyperf import pyperf, read_pyperf
-from fencepost.analysis.exchange.pytest_benchmark import pytest_benchmark, read_pytest
-from fencepost.analysis.exchange.table import write_csv
-from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.estimated import analysis_of
+from fencepost.analysis.exchange.google_benchmark import read_google
+from fencepost.analysis.exchange.pyperf import read_pyperf
+from fencepost.analysis.exchange.pytest_benchmark import read_pytest
 from fencepost.analysis.runs.model import Reduced, process_frame
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, MachineJson, RunFactsJson, RunJson
 
-# ---- export ----
-
-
-def export(folder: Path | str, wanted: str) -> Exported:
-    """A run folder in the format `wanted`, one of `FORMATS`.
-
-    Raises
-    ------
-    ExchangeError
-        where the run has nothing that the format could hold, or there is no such format.
-    RunFolderError
-        where the folder is damaged.
-    """
-    if wanted not in _WRITERS:
-        raise ExchangeError(f"no format {wanted!r}; there are {', '.join(FORMATS)}")
-    analysis = analysis_of(folder)
-    if not analysis.rounds:
-        raise ExchangeError(f"{folder}: no complete round yet, so there is nothing to export; run it to its end first")
-    return _WRITERS[wanted](analysis)
-
-
-_WRITERS: dict[str, Callable[[Analysis], Exported]] = {
-    "pytest-benchmark": pytest_benchmark,
-    "pyperf": pyperf,
-    "google-benchmark": google,
-    "bmf": bmf,
-    "csv": write_csv,
-    "core-to-core": core_to_core,
-}
-
-
-FORMATS = tuple(_WRITERS)
-
-
-# ---- import: files ----
+# ---- files ----
 
 
 def read_file(path: Path | str) -> Parsed:
@@ -140,7 +99,7 @@ def parse(name: str, data: bytes) -> Parsed:
     raise ExchangeError(f"{name}: {NONE_OF_THEM}")
 
 
-# ---- import: a run ----
+# ---- a run ----
 
 
 def merge(parsed: Sequence[Parsed], names: Sequence[str]) -> list[Benchmark]:
