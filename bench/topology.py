@@ -112,13 +112,6 @@ class Topology:
         """The other online CPUs of this CPU's core."""
         return tuple(other for core in self.cores if cpu in core for other in core if other != cpu)
 
-    def cache_bytes(self, level: int, cpu: int | None = None) -> int | None:
-        """Size of the data or unified cache of a level, of `cpu` or of the first that has one; None where unknown."""
-        for cache in self.caches:
-            if cache.level == level and cache.kind != "instruction" and (cpu is None or cpu in cache.cpus):
-                return cache.size_bytes
-        return None
-
     @property
     def line_bytes(self) -> int | None:
         """Size of a line of the first-level data cache; None where unknown."""

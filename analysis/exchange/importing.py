@@ -42,18 +42,6 @@ from fencepost.bench.documents import CaseJson, MachineJson, RunFactsJson, RunJs
 # ---- files ----
 
 
-def read_file(path: Path | str) -> Parsed:
-    """Read a file of pytest-benchmark, pyperf, Google Benchmark or core-to-core-latency; the format is found out.
-
-    Raises
-    ------
-    ExchangeError
-        one sentence: the file is missing, empty, truncated, of none of these formats, or a field is wrong.
-    """
-    path = Path(path)
-    return parse(str(path), read_bytes(path))
-
-
 def read_bytes(path: Path) -> bytes:
     """The contents of a file of moderate size; raises `ExchangeError` for all that is none."""
     try:

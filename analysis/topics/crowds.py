@@ -13,7 +13,7 @@ from fencepost.analysis.draw.lines import stacked
 from fencepost.analysis.runs.paired import Grid
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, columns_of, pooled
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics import crowds as sharing
 
@@ -106,7 +106,7 @@ def crowd_figure(
         (
             item.name.replace("_", " "),
             count(item.threads[i]) + (" on fewer CPUs" if row.relation == sharing.OVERSUBSCRIBED else ""),
-            ns_with_bounds(item.ns[i], item.low[i], item.high[i]),
+            row.time.ns_text(),
             plain(item.fairness[i], 3),
             row.metric("xraw").text(),
             *(row.metric(metric).text() for metric, _ in extra),

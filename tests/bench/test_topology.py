@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
 from fencepost.bench.sysfs import Tree, format_cpulist, parse_cpulist, parse_cpumask
-from fencepost.bench.topology import TopologyError, read_topology
+from fencepost.bench.topology import Topology, TopologyError, read_topology
 
 CPU = "sys/devices/system/cpu"
+
+
+def cache_bytes(topology: Topology, level: int, cpu: int | None = None) -> int | None:
+    """Size of the first data or unified cache of a level, of `cpu` or of any."""
+    found = (
+        c for c in topology.caches if c.level == level and c.kind != "instruction" and (cpu is None or cpu in c.cpus)
+    )
+    return next((cache.size_bytes for cache in found), None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,7 +46,7 @@ def test_hybrid_kinds_and_caches(tmp_path_factory: pytest.TempPathFactory) -> No
     topology = read_topology(snapshot("hybrid-laptop", tmp_path_factory))
     assert [cpu for cpu, kind in topology.kinds.items() if kind == "P"] == list(range(8))
     assert [cpu for cpu, kind in topology.kinds.items() if kind == "E"] == list(range(8, 16))
-    assert (topology.cache_bytes(1, 0), topology.cache_bytes(1, 15)) == (48 << 10, 32 << 10)
+    assert (cache_bytes(topology, 1, 0), cache_bytes(topology, 1, 15)) == (48 << 10, 32 << 10)
     assert (12, 13, 14, 15) in topology.clusters
     assert topology.line_bytes == 64
     assert topology.identity.model_name == "Made-up Hybrid CPU 4P+8E"
@@ -58,8 +66,8 @@ def test_arm_names_its_core_and_nodes(tmp_path_factory: pytest.TempPathFactory) 
 def test_no_l3_is_no_group(tmp_path: Path) -> None:
     topology = read_topology(build(tmp_path, [[0], [1]], l3=[]))
     assert topology.l3 == ()
-    assert topology.cache_bytes(3) is None
-    assert topology.cache_bytes(2) == 2 << 20
+    assert cache_bytes(topology, 3) is None
+    assert cache_bytes(topology, 2) == 2 << 20
 
 
 def test_x86_identity(tmp_path: Path) -> None:

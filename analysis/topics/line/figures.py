@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from fencepost.analysis.draw.figure import Figure, Series
 from fencepost.analysis.draw.lines import lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.text.numbers import count, ns_with_bounds, plain, powers, thousands
+from fencepost.analysis.text.numbers import count, plain, powers, thousands
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics import crowds as sharing
 from fencepost.analysis.topics.chosen import largest_team, number
@@ -65,7 +63,7 @@ def stride_figure(analysis: Analysis) -> Figure | None:
             f"×{item.against_alone.text()}" if item.against_alone.n else DASH,
             *(
                 next(
-                    (ns_with_bounds(item.ns[i], item.low[i], item.high[i]) for i in np.flatnonzero(item.stride == s)),
+                    (row.time.ns_text() for row in item.rows if row.number("stride") == s),
                     DASH,
                 )
                 for s in strides

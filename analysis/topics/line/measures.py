@@ -9,6 +9,7 @@ import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid, ratio
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, columns_of, pooled
 from fencepost.analysis.topics import pairs
 from fencepost.analysis.topics.pairs import Matrix, Relation
@@ -48,6 +49,7 @@ class Staircase:
     ns: Floats
     low: Floats
     high: Floats
+    rows: list[Row]
     ends: Interval
     last_shared: float
     factor: Interval
@@ -76,6 +78,7 @@ def staircases(analysis: Analysis) -> list[Staircase]:
                 op,
                 stride,
                 *columns_of(row.time for row in rows),
+                rows,
                 edge,
                 float(shared.max()) if len(shared) else math.nan,
                 table.ratio(places[0], places[-1]),

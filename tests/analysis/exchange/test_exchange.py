@@ -22,7 +22,8 @@ from runs.write import Case, pingpong_cases, plain_cases, write_run
 
 from fencepost.analysis.exchange.export import FORMATS, export
 from fencepost.analysis.exchange.exported import ExchangeError
-from fencepost.analysis.exchange.importing import import_files, parse, read_file
+from fencepost.analysis.exchange.formats import Parsed
+from fencepost.analysis.exchange.importing import import_files, parse, read_bytes
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
@@ -52,6 +53,10 @@ BMF = {
     },
 }
 """As published at bencher.dev/docs/reference/bencher-metric-format."""
+
+
+def parsed_file(path: Path) -> Parsed:
+    return parse(str(path), read_bytes(path))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +130,7 @@ def test_names_that_become_the_same_are_told_apart(tmp_path: Path) -> None:
         ],
     }
     first = imported(tmp_path, stored(tmp_path, document))
-    again = read_file(stored(tmp_path, export(first, "pyperf").text))
+    again = parsed_file(stored(tmp_path, export(first, "pyperf").text))
     assert sorted(item.processes[0][0] / 1e9 for item in again.benchmarks) == [3.0, 4.0, 5.0]
     assert len({item.name for item in again.benchmarks}) == 3
 
@@ -155,7 +160,7 @@ def test_values_come_back_as_they_went(
         ],
     }
     first = imported(tmp_path, stored(tmp_path, document))
-    again = read_file(stored(tmp_path, export(first, wanted).text))
+    again = parsed_file(stored(tmp_path, export(first, wanted).text))
     values = {item.name: [value for process in item.processes for value in process] for item in again.benchmarks}
     if wanted == "pyperf":  # which holds a name as one line: names that are the same then are told apart by a number
         assert len(values) == len(data) and {one_line(name, 1000) for name in data} <= values.keys()
@@ -465,7 +470,7 @@ def test_a_bad_file_is_one_sentence(kind: str, tmp_path: Path) -> None:
     assert done.stdout == ""
     assert not (tmp_path / "results").exists()
     with pytest.raises(ExchangeError, match=words):
-        read_file(path)
+        parsed_file(path)
 
 
 def test_a_missing_file_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
@@ -507,6 +512,6 @@ def test_hostile_names_are_text_wherever_they_are_shown(tmp_path: Path) -> None:
     assert not HIDDEN.search(page)
     for wanted in ("pytest-benchmark", "google-benchmark", "csv", "bmf"):
         assert not HIDDEN.search(export(folder, wanted).text)
-    assert read_file(stored(tmp_path, export(folder, "pytest-benchmark").text)).benchmarks[0].name == hostile
+    assert parsed_file(stored(tmp_path, export(folder, "pytest-benchmark").text)).benchmarks[0].name == hostile
     done = fencepost_inside("import", str(stored(tmp_path, {**document, "machine_info": hostile})), cwd=tmp_path)
     assert not HIDDEN.search(done.stdout + done.stderr)
