@@ -44,21 +44,6 @@ struct log {
     struct writer writers[];
 };
 
-static int setup(struct trial *trial)
-{
-    struct log *log = trial_alloc(trial, sizeof *log + trial->team_size * sizeof *log->writers);
-    int status;
-
-    if (!log)
-        return -ENOMEM;
-    trial->measured = 1;
-    pthread_mutex_init(&log->lock, NULL);
-    status = ring_overwrite_create(&log->ring, CAPACITY, WORDS * sizeof(uint64_t), 0);
-    if (!status)
-        ring_overwrite_reader_init(&log->reader, log->ring);
-    return status;
-}
-
 /* Every word of a record is its writer and number. */
 static void write_record(struct log *log, bool locks, unsigned who)
 {
@@ -75,6 +60,24 @@ static void write_record(struct log *log, bool locks, unsigned who)
     if (locks)
         pthread_mutex_unlock(&log->lock);
     me->dropped += status != 0;
+}
+
+static int setup(struct trial *trial)
+{
+    struct log *log = trial_alloc(trial, sizeof *log + trial->team_size * sizeof *log->writers);
+    int status;
+
+    if (!log)
+        return -ENOMEM;
+    trial->measured = 1;
+    pthread_mutex_init(&log->lock, NULL);
+    status = ring_overwrite_create(&log->ring, CAPACITY, WORDS * sizeof(uint64_t), 0);
+    if (status)
+        return status;
+    ring_overwrite_reader_init(&log->reader, log->ring);
+    for (unsigned i = 0; i < CAPACITY; i++)
+        write_record(log, false, 0);
+    return 0;
 }
 
 /* The next record: whole, and in its writer's order. False where there is none. */
