@@ -1,11 +1,12 @@
 /*
  * ring/printk: what does a common log cost its writers, under a lock and without?
  *
- * One operation is one record of 64 bytes that the first thread writes into one overwriting ring (csrc/lib/ring/overwrite.h), while each
- * other thread writes as many as it can. The last of several threads also reads the log: one record after each that it writes. The log
- * is always full, so the record that it reads is the next to be written over. With design=lock all threads take one mutex around each
- * write and each read, as printk took logbuf_lock until Linux 5.9; with design=lockless they take numbers from a common counter and write
- * side by side, as printk does since 5.10 (commit b6cf8b3f3312). Every record that is read is compared; at the end the rest is read too.
+ * One operation is one record of 64 bytes that the first thread writes into an overwriting ring (csrc/lib/ring/overwrite.h). Meanwhile
+ * each other thread writes as many records as it can. The last of several threads also reads the log, one record after each that it
+ * writes. The log is full from the start, so a slow reader reads the record that is written over next. With design=lock all
+ * threads take one mutex around each write and each read, as printk took logbuf_lock until Linux 5.9. With design=lockless they take
+ * numbers from a common counter and write side by side, as printk does since 5.10 (commit b6cf8b3f3312). Every record that is read is
+ * compared. At the end the rest is read too.
  * Excluded:  making the text, and putting it on a console, which is slow and still has a lock of its own.
  * Expect:    whole records either way: that messages are never cut does not show that there is a lock.
  * Hazards:   without a lock the threads still share the counter's line, and neighbouring records share lines. A thread alone has no reader.
@@ -26,9 +27,9 @@ enum { TORN, DROPPED, READ, READ_MEANWHILE };
 
 #define WORDS 8
 #define CAPACITY 4096 /* records: 256 KiB, near the log of a distribution's kernel */
-/* Records between two questions whether the first thread is done. */
+/* Records between two looks whether the first thread is done: few looks leave its line alone. */
 #define RECORDS_A_BLOCK 16
-#define NUMBER_BITS 48
+#define NUMBER_BITS 48 /* of each word; the writer's index has the rest */
 
 struct writer {
     _Alignas(128) uint64_t number, dropped;
