@@ -156,10 +156,12 @@ def _shown(path: Path) -> str:
 
 def _check_files(folder: Path) -> list[str]:
     faults = []
-    # Answers kept there are of whoever asked here: they are neither published nor read for a page.
-    there = {path.name: path for path in folder.iterdir() if path.name != kept.FOLDER or path.is_symlink()}
+    there = {path.name: path for path in folder.iterdir()}
     for name, path in sorted(there.items()):
-        if path.is_symlink() or not path.is_file():
+        if name == kept.FOLDER:
+            # Its answers would be shown in place of the figures that `rows.parquet` gives.
+            faults.append(f"{_shown(path)}: answers kept by commands, which are not published; remove it")
+        elif path.is_symlink() or not path.is_file():
             faults.append(f"{_shown(path)}: a link or a folder; a published folder holds files only, remove it")
         elif name not in LARGEST:
             faults.append(f"{_shown(path)}: a file that does not belong there; remove it")
