@@ -6,9 +6,10 @@ A warning never changes a figure. Its ``kind`` is also the flag of the rows that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from fencepost.analysis.runs.clock import core_clock_of_rounds
 from fencepost.analysis.runs.estimate import NOISY_SHARE, Analysis
@@ -26,6 +27,10 @@ CLOCK_SPREAD_PCT = 3.0
 
 
 TICK_SPREAD_PPM = 100.0
+
+
+COARSE_STEP_NS = 5.0
+"""A longer step of the tick counter shows in single events, of which the shortest take some nanoseconds."""
 
 
 class Kind(StrEnum):
@@ -79,192 +84,238 @@ def collect(analysis: Analysis) -> list[RunWarning]:
     return sorted(found, key=lambda warning: order.index(warning.kind))
 
 
-_Worded = Callable[[Analysis, int], tuple[str, str, str]]
+class _Words(NamedTuple):
+    """What a warning says. Names in braces stand for the numbers of a run."""
+
+    seen: str
+    cause: str
+    next_step: str
 
 
-def _rows_word(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
+def _warning(kind: Kind, words: _Words, numbers: Mapping[str, object], cases: tuple[str, ...] = ()) -> RunWarning:
+    seen, cause, next_step = (part.format_map(numbers) for part in words)
+    return RunWarning(kind, seen, cause, next_step, cases)
 
 
-_ROW_WARNINGS: dict[Kind, _Worded] = {
-    Kind.FAILED: lambda _, n: (
-        f"{_rows_word(n)} failed the check: the timed work gave a wrong result.",
+_ROW_WORDS: dict[Kind, _Words] = {
+    Kind.FAILED: _Words(
+        "{rows} failed the check: the timed work gave a wrong result.",
         "The kernel, the compiler or the machine is at fault. The figures are not shown.",
         "Run `fencepost show KERNEL` to see what the check tests, and report the fault with the run folder.",
     ),
-    Kind.MODES: lambda _, n: (
-        f"{_rows_word(n)} with several modes: the processes fall into groups, so there is no common interval.",
-        (
-            "Something differs between processes: the address-space layout, page colours, which thread keeps a lock, "
-            "or the core clock."
-        ),
+    Kind.MODES: _Words(
+        "{rows} with several modes: the processes fall into groups, so there is no common interval.",
+        "Something differs between processes: the address-space layout, page colours, which thread keeps a lock, "
+        "or the core clock.",
         "Read the modes as separate figures. More rounds (`--profile rigorous`) show their shares better.",
     ),
-    Kind.NOISY: lambda analysis, n: (
-        (
-            f"{_rows_word(n)} with more than {NOISY_SHARE:.0%} of batches disturbed (up to "
-            f"{_most(analysis, 'noisy'):.0f} %)."
-        ),
+    Kind.NOISY: _Words(
+        "{rows} with more than {share:.0%} of batches disturbed (up to {most:.0f} %).",
         "Other work, interrupts or a hypervisor used these CPUs.",
-        (
-            "Run `fencepost doctor`, stop other work, and repeat these cases. A median holds while less than half of "
-            "the batches are disturbed."
-        ),
+        "Run `fencepost doctor`, stop other work, and repeat these cases. A median holds while less than half of "
+        "the batches are disturbed.",
     ),
-    Kind.MIGRATED: lambda _, n: (
-        (f"{_rows_word(n)} with batches that moved to another CPU, or ran on a CPU that was not requested."),
+    Kind.MIGRATED: _Words(
+        "{rows} with batches that moved to another CPU, or ran on a CPU that was not requested.",
         "The CPU went offline, or another program changed the CPUs of the process.",
         "Check cpusets and tools that move threads, then repeat the run.",
     ),
-    Kind.LOW_OVERLAP: lambda _, n: (
-        (
-            f"{_rows_word(n)} whose threads overlapped for less than half of the window, in more than "
-            f"{NOISY_SHARE:.0%} of batches."
-        ),
+    Kind.LOW_OVERLAP: _Words(
+        "{rows} whose threads overlapped for less than half of the window, in more than {share:.0%} of batches.",
         "There were more threads than free CPUs, or the hypervisor did not run the virtual CPUs together.",
         "Read these rows as a mixture of contended and uncontended. Use CPUs without other work.",
     ),
-    Kind.HAND_OVER_DRIFT: lambda _, n: (
-        (
-            f"{_rows_word(n)} during which the round trip of a cache line changed by more than 1.35 ×, in more than "
-            f"{NOISY_SHARE:.0%} of processes."
-        ),
+    Kind.HAND_OVER_DRIFT: _Words(
+        "{rows} during which the round trip of a cache line changed by more than 1.35 ×, in more than {share:.0%} of "
+        "processes.",
         "The host moved the virtual CPUs, or other work used their caches.",
         "Compare these rows by xraw over several runs, not by their time in one run.",
     ),
-    Kind.SHORT: lambda _, n: (
-        (
-            f"{_rows_word(n)} with windows shorter than 1000 steps of the counter, in more than {NOISY_SHARE:.0%} of "
-            "batches."
-        ),
+    Kind.SHORT: _Words(
+        "{rows} with windows shorter than 1000 steps of the counter, in more than {share:.0%} of batches.",
         "The kernel cannot do more operations, or the counter moves in large steps.",
         "Ignore digits beyond one step of the counter divided by the number of operations.",
     ),
-    Kind.UNLOADED: lambda _, n: (
-        f"{_rows_word(n)} whose background load did not run in more than {NOISY_SHARE:.0%} of windows.",
+    Kind.UNLOADED: _Words(
+        "{rows} whose background load did not run in more than {share:.0%} of windows.",
         "The measured thread kept its CPU, or other work or a hypervisor kept the load from it.",
         "Read these rows as measured without that load.",
     ),
-    Kind.NO_CYCLES: lambda _, n: (
-        f"{_rows_word(n)} without cycles: in most processes imul did not take 3.0 (± 5 %) times as long as add.",
-        (
-            "The clock changed during the case, a sibling was busy, or a multiplication does not take 3 cycles on this "
-            "core."
-        ),
+    Kind.NO_CYCLES: _Words(
+        "{rows} without cycles: in most processes imul did not take 3.0 (± 5 %) times as long as add.",
+        "The clock changed during the case, a sibling was busy, or a multiplication does not take 3 cycles on this "
+        "core.",
         "Use the times, which are not affected, or repeat on a quiet machine with a fixed governor.",
     ),
-    Kind.FEW_CYCLES: lambda _, n: (
-        (
-            f"{_rows_word(n)} whose cycles have no interval: the chains agreed in fewer than {FEWEST_PROCESSES} "
-            "processes."
-        ),
+    Kind.FEW_CYCLES: _Words(
+        "{rows} whose cycles have no interval: the chains agreed in fewer than {fewest} processes.",
         "The clock changed or the CPU was shared during the measurement.",
         "Use the times, or repeat with more rounds on a quiet machine.",
     ),
-    Kind.FEW_ROUNDS: lambda _, n: (
-        f"{_rows_word(n)} measured in fewer than {FEWEST_PROCESSES} processes: too few for a 95 % interval.",
+    Kind.FEW_ROUNDS: _Words(
+        "{rows} measured in fewer than {fewest} processes: too few for a 95 % interval.",
         "The run was interrupted, or the case did not run in some rounds.",
         "Complete it with `fencepost run --resume`.",
     ),
-    Kind.INCOMPLETE: lambda _, n: (
-        f"{_rows_word(n)} not measured in every round.",
+    Kind.INCOMPLETE: _Words(
+        "{rows} not measured in every round.",
         "Some processes lacked something that the case needs: memory, a permission or a CPU.",
         "The records of the rounds give the reasons. The figure comes from the other processes.",
     ),
-    Kind.ONCE: lambda _, n: (
-        f"{_rows_word(n)} measured in one process only.",
+    Kind.ONCE: _Words(
+        "{rows} measured in one process only.",
         "They record how a value changes over time, so they have no interval.",
         "Nothing to do.",
     ),
-    Kind.NOT_MEASURABLE: lambda _, n: (
-        f"{_rows_word(n)} cannot be measured on this machine.",
+    Kind.NOT_MEASURABLE: _Words(
+        "{rows} cannot be measured on this machine.",
         "The machine or the account lacks what they need. Each row says what.",
         "Get the permission, or use another machine. Nothing is estimated in their place.",
     ),
-    Kind.NOT_MEASURED: lambda _, n: (
-        f"{_rows_word(n)} not measured yet.",
+    Kind.NOT_MEASURED: _Words(
+        "{rows} not measured yet.",
         "No complete round contains them.",
         "Complete it with `fencepost run --resume`.",
     ),
 }
+"""Warnings about rows. Their numbers: how many `rows`, and the `most` of them that was disturbed, in per cent; the
+limits `share` and `fewest`."""
 
 
 def _of_rows(analysis: Analysis) -> Iterator[RunWarning]:
-    for kind, words in _ROW_WARNINGS.items():
-        cases = tuple(row.case for row in analysis.rows if kind in row.flags)
-        if cases:
-            yield RunWarning(kind, *words(analysis, len(cases)), cases)
+    for kind, words in _ROW_WORDS.items():
+        rows = [row for row in analysis.rows if kind in row.flags]
+        if rows:
+            numbers = {
+                "rows": "1 row" if len(rows) == 1 else f"{len(rows)} rows",
+                "most": max(row.disturbed_pct for row in rows),
+                "share": NOISY_SHARE,
+                "fewest": FEWEST_PROCESSES,
+            }
+            yield _warning(kind, words, numbers, tuple(row.case for row in rows))
 
 
-def _most(analysis: Analysis, kind: str) -> float:
-    return max(row.disturbed_pct for row in analysis.rows if kind in row.flags)
+_RunNumbers = Callable[[Analysis], Mapping[str, object] | None]
+"""The numbers that the words of a warning about the run need; None where there is nothing to warn of."""
 
 
-def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
+def _incomplete(analysis: Analysis) -> Mapping[str, object] | None:
     if analysis.rounds < analysis.planned_rounds:
-        yield RunWarning(
-            Kind.INCOMPLETE_RUN,
-            f"{analysis.rounds} of {analysis.planned_rounds} rounds are complete.",
+        return {"rounds": analysis.rounds, "planned": analysis.planned_rounds}
+    return None
+
+
+def _no_twin(analysis: Analysis) -> Mapping[str, object] | None:
+    return {} if math.isnan(analysis.noise_floor_pct) else None
+
+
+def _noise_floor(analysis: Analysis) -> Mapping[str, object] | None:
+    floor = analysis.noise_floor_pct
+    return {"floor": plain(floor, 2)} if floor > NOISE_FLOOR_PCT else None
+
+
+def _gaps(analysis: Analysis) -> Mapping[str, object] | None:
+    lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
+    return {"lost": plain(lost, 2)} if lost > LOST_PCT else None
+
+
+def _clock_wanders(analysis: Analysis) -> Mapping[str, object] | None:
+    middle, low, high = core_clock_of_rounds(analysis)
+    if middle.n > 1 and (high / low - 1) * 100 > CLOCK_SPREAD_PCT:
+        return {"low": plain(low, 3), "high": plain(high, 3)}
+    return None
+
+
+def _ticks_wander(analysis: Analysis) -> Mapping[str, object] | None:
+    rates = analysis.reduced.workers["tick_hz"].to_numpy(float)
+    spread = float(rates.max() / rates.min() - 1) * 1e6
+    return {"spread": plain(spread, 3)} if spread > TICK_SPREAD_PPM else None
+
+
+def _coarse_ticks(analysis: Analysis) -> Mapping[str, object] | None:
+    workers = analysis.reduced.workers
+    quantum = float(workers["quantum_ticks"].max())
+    step_ns = quantum / float(workers["tick_hz"].min()) * 1e9
+    return {"quantum": count(quantum), "step": plain(step_ns, 3)} if step_ns > COARSE_STEP_NS else None
+
+
+def _no_tick_counter(analysis: Analysis) -> Mapping[str, object] | None:
+    return {} if analysis.reduced.workers["tick_source"].iloc[0] == "clock_monotonic_raw" else None
+
+
+_RUN_WORDS: dict[Kind, tuple[_RunNumbers, _Words]] = {
+    Kind.INCOMPLETE_RUN: (
+        _incomplete,
+        _Words(
+            "{rounds} of {planned} rounds are complete.",
             "The run was stopped or is still running.",
             "Complete it with `fencepost run --resume`.",
-        )
-    if not analysis.rounds:
-        return
-    floor = analysis.noise_floor_pct
-    if math.isnan(floor):
-        yield RunWarning(
-            Kind.NO_TWIN,
+        ),
+    ),
+    Kind.NO_TWIN: (
+        _no_twin,
+        _Words(
             "No A/A row was measured, so this run has no noise floor.",
             "None of the chosen kernels has a twin.",
             "Add one that has a twin: `fencepost run 'pipeline/imul100' ...`.",
-        )
-    elif floor > NOISE_FLOOR_PCT:
-        yield RunWarning(
-            Kind.NOISE_FLOOR,
-            f"The same code, measured under two names, differs by {plain(floor, 2)} %.",
+        ),
+    ),
+    Kind.NOISE_FLOOR: (
+        _noise_floor,
+        _Words(
+            "The same code, measured under two names, differs by {floor} %.",
             "The machine is noisy or has several states, and medians over rounds do not remove this.",
-            f"Ignore differences below {plain(floor, 2)} % between rows of this run, or repeat on a quieter machine.",
-        )
-    lost = [item.value for _, item in lost_pct(analysis)]
-    if lost and max(lost) > LOST_PCT:
-        yield RunWarning(
-            Kind.GAPS,
-            f"A spinning thread loses up to {plain(max(lost), 2)} % of its time in gaps of more than 1 µs.",
+            "Ignore differences below {floor} % between rows of this run, or repeat on a quieter machine.",
+        ),
+    ),
+    Kind.GAPS: (
+        _gaps,
+        _Words(
+            "A spinning thread loses up to {lost} % of its time in gaps of more than 1 µs.",
             "Timer interrupts, other work or a hypervisor take the CPU.",
             "Compare medians and floors. Tails (p99 and beyond) are properties of this machine, not of the code.",
-        )
-    middle, low, high = core_clock_of_rounds(analysis)
-    if middle.n > 1 and (high / low - 1) * 100 > CLOCK_SPREAD_PCT:
-        yield RunWarning(
-            Kind.CLOCK_WANDERS,
-            f"The core clock went from {plain(low, 3)} to {plain(high, 3)} GHz between rounds.",
+        ),
+    ),
+    Kind.CLOCK_WANDERS: (
+        _clock_wanders,
+        _Words(
+            "The core clock went from {low} to {high} GHz between rounds.",
             "Turbo, heat, power limits or other work on the same package changed it.",
             "Compare cycles instead of times, or fix the clock: `fencepost doctor` names the settings.",
-        )
-    workers = analysis.reduced.workers
-    rates = workers["tick_hz"].to_numpy(float)
-    spread = (rates.max() / rates.min() - 1) * 1e6
-    if spread > TICK_SPREAD_PPM:
-        yield RunWarning(
-            Kind.TICKS_WANDER,
-            f"Processes disagree by {plain(float(spread), 3)} ppm on the rate of the tick counter.",
+        ),
+    ),
+    Kind.TICKS_WANDER: (
+        _ticks_wander,
+        _Words(
+            "Processes disagree by {spread} ppm on the rate of the tick counter.",
             "The counter is not constant, or the clock that calibrates it was adjusted.",
             "The ticks of each process are converted by its own rate. See the row clock/rate.",
-        )
-    quantum = float(workers["quantum_ticks"].max())
-    step_ns = quantum / float(rates.min()) * 1e9
-    if step_ns > 5:
-        yield RunWarning(
-            Kind.COARSE_TICKS,
-            f"The tick counter moves in steps of {count(quantum)} ticks ({plain(step_ns, 3)} ns).",
+        ),
+    ),
+    Kind.COARSE_TICKS: (
+        _coarse_ticks,
+        _Words(
+            "The tick counter moves in steps of {quantum} ticks ({step} ns).",
             "This is a property of the CPU or the hypervisor.",
             "Single events, such as those of clock/delta, are whole numbers of steps. Rows of loops are not affected.",
-        )
-    source = str(workers["tick_source"].iloc[0])
-    if source == "clock_monotonic_raw":
-        yield RunWarning(
-            Kind.NO_TICK_COUNTER,
+        ),
+    ),
+    Kind.NO_TICK_COUNTER: (
+        _no_tick_counter,
+        _Words(
             "User code cannot read a tick counter, so times come from CLOCK_MONOTONIC_RAW.",
             "The architecture has none, or Linux does not let user code read it.",
             "Windows are as long as usual, but each reading costs more.",
-        )
+        ),
+    ),
+}
+"""Warnings about the whole run."""
+
+
+def _of_run(analysis: Analysis) -> Iterator[RunWarning]:
+    # Without a round there is nothing else to warn of.
+    for kind in _RUN_WORDS if analysis.rounds else (Kind.INCOMPLETE_RUN,):
+        numbers_of, words = _RUN_WORDS[kind]
+        numbers = numbers_of(analysis)
+        if numbers is not None:
+            yield _warning(kind, words, numbers)
