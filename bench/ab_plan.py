@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fencepost.bench.case import SIDES, TWIN_SUFFIX, Case, Unmeasurable, case_id
 from fencepost.bench.catalog import KernelInfo, missing_needs
@@ -74,32 +75,24 @@ def make_ab_plan(
     MeasureError
         when none of the pairs can be measured here.
     """
-    settings = engine.ffi.new(
-        "struct settings *",
-        {"batches": profile.batches, "warmup_batches": profile.warmup_batches, "batch_ns": profile.batch_ns},
-    )
+    settings = engine.ffi.new("struct settings *", profile.amount)
     cases: dict[str, Case] = {}
     unmeasurable: list[Unmeasurable] = []
     with_twin: set[str] = set()
     for pair in pairs:
+        kernel = pair.old.kernel.name
         placements = _placements(engine, pair, placer, profile)
         if isinstance(placements, str):
-            words = pair.old.words
-            unmeasurable.append(
-                Unmeasurable(pair.name(()), pair.old.kernel.name, dict(words), pair.old.kernel.unit, placements)
-            )
+            words = dict(pair.old.words)
+            unmeasurable.append(Unmeasurable(pair.name(()), kernel, words, pair.old.kernel.unit, placements))
             continue
         for placement in placements:
-            sides = [make_case(engine, side.kernel, side.values, placement, settings) for side in (pair.old, pair.new)]
-            if pair.old.kernel.name not in with_twin and (twins is None or pair.old.kernel.name in twins):
-                with_twin.add(pair.old.kernel.name)
-                _add(cases, f"{pair.name(placement.cpus)}{TWIN_SUFFIX}", _twins(sides[0]))
-            if sides[0].case == sides[1].case:
-                alike = sides[0].object == sides[1].object
-                sides[1] = replace(
-                    sides[1], case=f"{sides[1].case}{NEW_SUFFIX}", twin_of=sides[0].case if alike else None
-                )
-            _add(cases, pair.name(placement.cpus), sides)
+            row = pair.name(placement.cpus)
+            sides = _sides(engine, pair, placement, settings)
+            if kernel not in with_twin and (twins is None or kernel in twins):
+                with_twin.add(kernel)
+                _add(cases, f"{row}{TWIN_SUFFIX}", _twins(sides[0]))
+            _add(cases, row, sides)
     if not cases:
         reasons = "; ".join(dict.fromkeys(f"{item.case}: {item.reason}" for item in unmeasurable))
         raise MeasureError(f"nothing of this can be measured here: {reasons}")
@@ -139,6 +132,14 @@ def _placements(engine: Engine, pair: Pair, placer: Placer, profile: Profile) ->
             "threads, so a ratio of them says nothing"
         )
     return common
+
+
+def _sides(engine: Engine, pair: Pair, placement: Placement, settings: Any) -> tuple[Case, Case]:
+    """The cases of both sides; `settings` is a ``struct settings *``."""
+    old, new = (make_case(engine, side.kernel, side.values, placement, settings) for side in (pair.old, pair.new))
+    if old.case == new.case:
+        new = replace(new, case=f"{new.case}{NEW_SUFFIX}", twin_of=old.case if old.object == new.object else None)
+    return old, new
 
 
 def _twins(case: Case) -> list[Case]:

@@ -115,31 +115,12 @@ def build(file: Path, label: str, extra: Sequence[str] = ()) -> KernelObject:
     if suffix not in LANGUAGES:
         known = ", ".join([*LANGUAGES, PREBUILT])
         raise UsageError(f"{file}: not a kernel file by its name; it must end in {known}")
-    language = LANGUAGES[suffix]
-    compiler = sources.find_compiler(language)
-    version = _version(tuple(compiler))
-    options = [*_options_in(file, content), *extra]
-    flags = [*cflags(language), *(["-fno-gnu-unique"] if language == "c++" and _is_gcc(version) else [])]
-    # Neither the file's folder nor the place of the headers gets into the object: the same text gives the same bytes.
-    folder = file.resolve().parent
-    flags += [f"-ffile-prefix-map={folder}=.", f"-ffile-prefix-map={sources.CSRC}=csrc"]
-    libraries = [option for option in options if option.startswith("-l")]
-    command = [*compiler, *flags, *(option for option in options if option not in libraries)]
-    preprocessed = _call([*command, "-E", file.name], folder, file).stdout
-    shown = [flag for flag in flags if not flag.startswith(("-ffile-prefix-map", "-I"))]
-    stated = shlex.join([*shown, *options])
-    preprocessed = preprocessed.replace(os.fsencode(folder), b".")  # where gcc says in which folder it was called
-    inputs = (preprocessed, version.encode(), shlex.join(compiler).encode(), stated.encode(), b"1")
-    key = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
-    path = _place(key, label)
-    warnings = ""
+    recipe = _recipe(file, content, extra)
+    key = recipe.key()
+    path, warnings = _place(key, label), ""
     if not path.is_file():
-        with tempfile.TemporaryDirectory(prefix="fencepost-object-") as scratch:
-            made = Path(scratch) / "kernels.so"
-            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,--build-id=none", "-o", str(made), file.name]
-            done = _call([*command, *link, *libraries, "-lm", "-ldl", "-pthread"], folder, file)
-            warnings = done.stderr.decode("utf-8", "replace").strip()
-            path = _store(key, label, made.read_bytes())
+        made, warnings = recipe.compile()
+        path = _store(key, label, made)
     return KernelObject(
         label,
         path,
@@ -147,11 +128,62 @@ def build(file: Path, label: str, extra: Sequence[str] = ()) -> KernelObject:
         file.resolve(),
         digest,
         hashlib.sha256(path.read_bytes()).hexdigest(),
-        version,
-        stated,
+        recipe.version,
+        recipe.stated,
         key,
         warnings,
     )
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How the kernel file `file` is compiled: `flags` are the suite's, `options` the user's."""
+
+    file: Path
+    compiler: Sequence[str]
+    version: str
+    flags: Sequence[str]
+    options: Sequence[str]
+
+    @property
+    def stated(self) -> str:
+        """Flags and options as run.json holds them: no folder of this machine in it."""
+        shown = [flag for flag in self.flags if not flag.startswith(("-ffile-prefix-map", "-I"))]
+        return shlex.join([*shown, *self.options])
+
+    def key(self) -> str:
+        """The key of the object in the cache: a hash of all that goes into it."""
+        preprocessed = self._call("-E", self.file.name).stdout
+        # Where gcc says in which folder it was called.
+        preprocessed = preprocessed.replace(os.fsencode(self.file.resolve().parent), b".")
+        inputs = (preprocessed, self.version.encode(), shlex.join(self.compiler).encode(), self.stated.encode(), b"1")
+        return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
+
+    def compile(self) -> tuple[bytes, str]:
+        """The shared object, and the compiler's warnings."""
+        libraries = [option for option in self.options if option.startswith("-l")]
+        with tempfile.TemporaryDirectory(prefix="fencepost-object-") as scratch:
+            made = Path(scratch) / "kernels.so"
+            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,--build-id=none", "-o", str(made), self.file.name]
+            done = self._call(*link, *libraries, "-lm", "-ldl", "-pthread")
+            return made.read_bytes(), done.stderr.decode("utf-8", "replace").strip()
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Call the compiler in the folder of the file. Libraries are left to `arguments`: they stand behind it."""
+        options = [option for option in self.options if not option.startswith("-l")]
+        return _call([*self.compiler, *self.flags, *options, *arguments], self.file.resolve().parent, self.file)
+
+
+def _recipe(file: Path, content: bytes, extra: Sequence[str]) -> _Recipe:
+    """The recipe of a kernel file with this `content`, with options `extra` after its own."""
+    language = LANGUAGES[file.suffix.lower()]
+    compiler = sources.find_compiler(language)
+    version = _version(tuple(compiler))
+    options = [*_options_in(file, content), *extra]
+    flags = [*cflags(language), *(["-fno-gnu-unique"] if language == "c++" and _is_gcc(version) else [])]
+    # Neither the file's folder nor the place of the headers gets into the object: the same text gives the same bytes.
+    flags += [f"-ffile-prefix-map={file.resolve().parent}=.", f"-ffile-prefix-map={sources.CSRC}=csrc"]
+    return _Recipe(file, compiler, version, flags, options)
 
 
 def has_header(file: Path, header: str) -> bool:

@@ -32,7 +32,12 @@ SAMPLED_PAIRS = 256
 
 
 class PlaceKind(enum.IntEnum):
-    """How a kernel wants to be placed: the PLACE_ constants of csrc/kernel.h."""
+    """How a kernel wants to be placed: the PLACE_ constants of csrc/kernel.h.
+
+    ``PAIRS`` takes both directions of each pair. ``SWEEP`` takes 1, 2, 4 … and all CPUs, as far as the kernel's range
+    of threads goes; each team holds the smaller ones, in the same order. ``ONE_CPU`` puts all threads on the CPU that
+    a single one would get.
+    """
 
     ANY = 0
     EACH_CPU = 1
@@ -187,12 +192,7 @@ def place(
     oversubscribe: bool = False,
     seed: int = 0,
 ) -> Placements | Shortage:
-    """Place a kernel on the CPUs that it may use.
-
-    One thread goes to an isolated CPU if there is one, on a hybrid machine to a P core, and among equals to the last
-    CPU rather than CPU 0, which takes most of the interrupts. Several threads go to distinct physical cores as long as
-    there are some (this comes even before isolation), then by the same preferences, then nearest to each other. The
-    first of them, which in some kernels is the only one that measures, is the CPU that a single thread would get.
+    """Place a kernel on the CPUs that it may use; which of them come first, `_team` says.
 
     Parameters
     ----------
@@ -217,9 +217,7 @@ def place(
     Returns
     -------
     Placements or Shortage
-        `PlaceKind.PAIRS` takes both directions of each pair. `PlaceKind.SWEEP` takes 1, 2, 4 … and all CPUs, as far as
-        the kernel's range of threads goes; each team holds the smaller ones, in the same order. `PlaceKind.ONE_CPU`
-        puts all `threads` on the CPU that a single one would get.
+        a `Shortage` where fewer CPUs may be used than the kernel needs.
 
     Raises
     ------
@@ -232,29 +230,43 @@ def place(
     if kind is PlaceKind.PAIRS and threads != 2:
         raise ValueError(f"pairs are placements of 2 threads, not {threads}")
     usable = sorted(set(allowed) & set(topology.cpus))
-    relations = Relations(topology)
-    if kind is PlaceKind.ONE_CPU and usable:
-        team = _team(topology, relations, usable, 1) * threads
-        return Placements((Placement(team, OVERSUBSCRIBED if threads > 1 else None),), False, 1)
-    if len(usable) < threads:
+    if len(usable) < (1 if kind is PlaceKind.ONE_CPU else threads):
         return Shortage(threads, len(usable), len(topology.cpus))
+    relations = Relations(topology)
     if kind is PlaceKind.PAIRS:
         return _pairs(relations, usable, most_pairs, seed)
     most = max(threads, most_threads or len(usable))
     if kind is PlaceKind.SWEEP:
         return _sweep(topology, relations, usable, threads, most, oversubscribe)
+    return _teams(topology, relations, usable, kind, threads, most)
+
+
+def _teams(
+    topology: Topology, relations: Relations, usable: list[int], kind: PlaceKind, threads: int, most: int
+) -> Placements:
+    """One team, or one for each CPU to begin with; for `PlaceKind.ALL` as large as it can be."""
+    if kind is PlaceKind.ONE_CPU:
+        team = _team(topology, relations, usable, 1) * threads
+        return Placements((Placement(team, OVERSUBSCRIBED if threads > 1 else None),), False, 1)
     if kind is PlaceKind.EACH_CPU:
         teams = [_team(topology, relations, usable, threads, first) for first in usable]
-    elif kind is PlaceKind.ALL:
-        teams = [_team(topology, relations, usable, min(len(usable), most))]
     else:
-        teams = [_team(topology, relations, usable, threads)]
+        size = min(len(usable), most) if kind is PlaceKind.ALL else threads
+        teams = [_team(topology, relations, usable, size)]
     return Placements(tuple(Placement(team, relations.widest(team)) for team in teams), False, len(teams))
 
 
 def _team(
     topology: Topology, relations: Relations, usable: list[int], size: int, first: int | None = None
 ) -> tuple[int, ...]:
+    """The CPUs of `size` threads, in the order of the threads.
+
+    One thread goes to an isolated CPU if there is one, on a hybrid machine to a P core, and among equals to the last
+    CPU rather than CPU 0, which takes most of the interrupts. Several threads go to distinct physical cores as long as
+    there are some (this comes even before isolation), then by the same preferences, then nearest to each other. The
+    first of them, which in some kernels is the only one that measures, is the CPU that a single thread would get,
+    unless `first` is given.
+    """
     isolated = set(topology.isolated)
 
     def merit(cpu: int) -> tuple[bool, bool]:

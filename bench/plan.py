@@ -48,6 +48,11 @@ class Profile:
     kernels: tuple[str, ...] = ()
     """What it measures where nothing is named; all kernels that are not opt-in, if empty."""
 
+    @property
+    def amount(self) -> dict[str, int]:
+        """What it says of each case, by the names of `Plan` and of C's ``struct settings``."""
+        return {"batches": self.batches, "warmup_batches": self.warmup_batches, "batch_ns": self.batch_ns}
+
 
 _PROFILES = {
     "quick": Profile("quick", rounds=6, batches=12, warmup_batches=2, batch_ns=25_000, most_threads_per_cpu=1),
@@ -268,8 +273,7 @@ def make_plan(
     patterns = patterns or profile.kernels
     chosen, notes = _chosen(catalog, patterns)
     values_of = _resolve(catalog, chosen, overrides, profile.sweeps or profile.name)
-    amount = {"batches": profile.batches, "warmup_batches": profile.warmup_batches, "batch_ns": profile.batch_ns}
-    settings = engine.ffi.new("struct settings *", amount)
+    settings = engine.ffi.new("struct settings *", profile.amount)
     cases, unmeasurable = _cases_of(engine, settings, profile, placer, chosen, values_of, notes)
     if not cases:
         reasons = "; ".join(dict.fromkeys(f"{item.kernel} {item.reason}" for item in unmeasurable))
@@ -278,7 +282,7 @@ def make_plan(
         profile=profile.name,
         seed=seed,
         rounds=profile.rounds if rounds is None else rounds,
-        **amount,
+        **profile.amount,
         cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
         cases=tuple(cases),
         unmeasurable=tuple(unmeasurable),

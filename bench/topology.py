@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -145,18 +146,8 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
     blocks = _cpuinfo_blocks(tree)
     present, online = _listed_cpus(tree)
     if not online:
-        listed = {int(block["processor"]) for block in blocks if block.get("processor", "").isdecimal()}
-        online = tuple(sorted(set(cpus if cpus is not None else ()) or listed))
-        return Topology(
-            cpus=online,
-            present=tuple(sorted(listed | set(online))),
-            identity=_identity(tree, blocks),
-            source="cpuinfo" if online else "none",
-        )
-
-    def siblings(*names: str) -> Groups:
-        return _groups(online, lambda cpu: tree.cpus(*(f"{CPU}/cpu{cpu}/topology/{name}" for name in names)))
-
+        return _without_sysfs(tree, blocks, cpus)
+    siblings = functools.partial(_siblings, tree, online)
     cores = siblings("core_cpus_list", "thread_siblings_list", "core_cpus", "thread_siblings")
     packages = siblings("package_cpus_list", "core_siblings_list", "package_cpus", "core_siblings")
     caches = _caches(tree, online)
@@ -183,6 +174,23 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
         identity=_identity(tree, blocks),
         source="sysfs",
     )
+
+
+def _without_sysfs(tree: Tree, blocks: list[dict[str, str]], cpus: Iterable[int] | None) -> Topology:
+    """The CPUs of a machine without lists in /sys: `cpus`, or else those of /proc/cpuinfo."""
+    listed = {int(block["processor"]) for block in blocks if block.get("processor", "").isdecimal()}
+    online = tuple(sorted(set(cpus if cpus is not None else ()) or listed))
+    return Topology(
+        cpus=online,
+        present=tuple(sorted(listed | set(online))),
+        identity=_identity(tree, blocks),
+        source="cpuinfo" if online else "none",
+    )
+
+
+def _siblings(tree: Tree, online: tuple[int, ...], *names: str) -> Groups:
+    """Groups of CPUs by the first file of these `names` that each CPU has."""
+    return _groups(online, lambda cpu: tree.cpus(*(f"{CPU}/cpu{cpu}/topology/{name}" for name in names)))
 
 
 def _within(cpus: Iterable[int] | None, online: tuple[int, ...]) -> tuple[int, ...]:

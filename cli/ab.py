@@ -12,6 +12,7 @@ from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
     from fencepost.analysis.compare.comparison import RunComparison
+    from fencepost.bench.errors import RunInterruptedError
     from fencepost.bench.runfolder import RunFolder
 
 ROUNDS = {"quick": 12, "standard": 36, "rigorous": 60}
@@ -89,25 +90,12 @@ def ab_command(
     Ctrl-C keeps the complete rounds and prints ratios without verdicts; --resume continues. A side that fails its
     check, crashes or hangs loses only its own row, and the exit code is 1.
     """
-    import shlex
-
     from fencepost.bench.errors import UsageError
-    from fencepost.cli import display, verdicts
+    from fencepost.cli import measuring
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
-    try:
-        options = shlex.split(cflags)
-    except ValueError as error:
-        raise UsageError(f"--cflags {cflags}: cannot be read ({str(error).lower()})") from error
-    from dataclasses import replace
-
-    from fencepost.analysis.compare.comparison import NothingMeasuredError
-    from fencepost.analysis.compare.sides import compare_sides
-    from fencepost.bench import engine as engines
-    from fencepost.bench.errors import MeasureError, RunInterruptedError
-    from fencepost.cli import measuring
-
+    options = _options_in(cflags)
     notes: list[str] = []
     if resume is not None:
         folder = _go_on(resume, out or DEFAULT_BASE)
@@ -115,31 +103,70 @@ def ab_command(
         raise UsageError("two sides are needed: fencepost ab OLD NEW; see `fencepost ab --help`")
     else:
         folder, notes = _begin(old, new, only, settings, options, profile, rounds, seed, cpus, out or DEFAULT_BASE)
-    stopped: RunInterruptedError | None = None
+    stopped = _measure(folder, quiet=quiet or as_json)
+    found = _judge(folder, margin, notes, stopped)
+    _show(found, folder, _title(old, new, folder), as_json=as_json, as_markdown=as_markdown)
+    if stopped is not None:
+        raise stopped
+    # A side that fails its check, or kills its worker, is a fault without any gate.
+    measuring.end_with(measuring.outcome_of(folder))
+    return int(any(found.fails(gate) for gate in fail_on))
+
+
+def _options_in(cflags: str) -> list[str]:
+    """The options of --cflags, one by one."""
+    import shlex
+
+    from fencepost.bench.errors import UsageError
+
+    try:
+        return shlex.split(cflags)
+    except ValueError as error:
+        raise UsageError(f"--cflags {cflags}: cannot be read ({str(error).lower()})") from error
+
+
+def _measure(folder: RunFolder, *, quiet: bool) -> RunInterruptedError | None:
+    """Measure the missing rounds. An interruption is returned, because the complete rounds are shown first."""
+    from fencepost.bench import engine as engines
+    from fencepost.bench.errors import RunInterruptedError
+    from fencepost.cli import measuring
+
     with folder:
         try:
-            measuring.complete(engines.load(), folder, "ab", measuring.progress_for(quiet=quiet or as_json))
+            measuring.complete(engines.load(), folder, "ab", measuring.progress_for(quiet=quiet))
         except RunInterruptedError as error:
-            stopped = error
+            return error
+    return None
+
+
+def _judge(folder: RunFolder, margin: float, notes: list[str], stopped: RunInterruptedError | None) -> RunComparison:
+    """The verdicts, with all notes. Raises `stopped`, or a `MeasureError`, where there is nothing to judge."""
+    from dataclasses import replace
+
+    from fencepost.analysis.compare.comparison import NothingMeasuredError
+    from fencepost.analysis.compare.sides import compare_sides
+    from fencepost.bench.errors import MeasureError
+    from fencepost.cli import measuring
+
     try:
         found = compare_sides(folder.path, margin)
     except NothingMeasuredError as error:
         if stopped is None:
             measuring.end_with(measuring.outcome_of(folder))
         raise stopped or MeasureError(str(error)) from error
-    found = replace(found, notes=(*notes, *found.notes, *_advice(found)))
+    return replace(found, notes=(*notes, *found.notes, *_advice(found)))
+
+
+def _show(found: RunComparison, folder: RunFolder, title: str, *, as_json: bool, as_markdown: bool) -> None:
+    from fencepost.cli import display, verdicts
+
     if as_json:
         display.print_json({"run": folder.id, "folder": str(folder.path.resolve()), **found.as_json()})
     elif as_markdown:
-        click.echo(verdicts.as_markdown(found, _title(old, new, folder)), nl=False)
+        click.echo(verdicts.as_markdown(found, title), nl=False)
     else:
         verdicts.show(found)
         click.echo(f"samples: {display.short_path(folder.path)}")
-    if stopped is not None:
-        raise stopped
-    # A side that fails its check, or kills its worker, is a fault without any gate.
-    measuring.end_with(measuring.outcome_of(folder))
-    return int(any(found.fails(gate) for gate in fail_on))
 
 
 def _title(old: str | None, new: str | None, folder: RunFolder) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from fencepost.bench.plan import Plan
     from fencepost.bench.runfolder import RunFolder
     from fencepost.cli.measuring import RunOutcome
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the command line wants of a plan; None and nothing leave it to the profile."""
+
+    patterns: tuple[str, ...]
+    profile: str | None
+    settings: tuple[str, ...]
+    rounds: int | None
+    seed: int | None
+    cpus: str | None
 
 
 @click.command(name="run", short_help="Measure kernels and store the samples in a run folder.")
@@ -77,30 +90,20 @@ def run_command(
     from fencepost.bench.describe import describe_run
     from fencepost.cli import measuring
 
-    base = out or runfolder.DEFAULT_BASE
+    wanted = _Wanted(patterns + kernels, profile, settings, rounds, seed, cpus)
     unfinished = None if resume is None else runfolder.find(resume)
     planned = profile if unfinished is None else _profile_of(unfinished)
     with _engine("standard" if dry_run else planned, quiet=quiet or as_json) as engine:
+        own = load_kernel_files(engine, kernel_files, cflags)
         if unfinished is not None:
-            given = {
-                "KERNEL": patterns or kernels,
-                "--set": settings,
-                "--cpus": cpus,
-                "--out": out,
-                "--dry-run": dry_run,
-            }
-            own = load_kernel_files(engine, kernel_files, cflags)
+            given = {"KERNEL": wanted.patterns, "--set": settings, "--cpus": cpus, "--out": out, "--dry-run": dry_run}
             folder = measuring.resume_run(engine, unfinished, given, profile, rounds, seed, own)
         else:
-            own = load_kernel_files(engine, kernel_files, cflags)
-            labels = [item.label for item in own]
-            plan, machine = _plan(
-                engine, patterns + kernels, profile or "standard", settings, rounds, seed, cpus, labels
-            )
+            plan, machine = _plan(engine, wanted, [item.label for item in own])
             if dry_run:
                 _show_plan(plan, as_json=as_json)
                 return
-            folder = runfolder.create(base, machine(), describe_run(engine, plan, own))
+            folder = runfolder.create(out or runfolder.DEFAULT_BASE, machine(), describe_run(engine, plan, own))
         with folder:
             measuring.complete(engine, folder, "run", measuring.progress_for(quiet=quiet or as_json))
     found = measuring.outcome_of(folder)
@@ -141,24 +144,17 @@ def _profile_of(path: Path) -> str | None:
         return None
 
 
-def _plan(
-    engine: Engine,
-    patterns: tuple[str, ...],
-    profile: str,
-    settings: tuple[str, ...],
-    rounds: int | None,
-    seed: int | None,
-    cpus: str | None,
-    objects: list[str],
-) -> tuple[Plan, Any]:
+def _plan(engine: Engine, wanted: _Wanted, objects: list[str]) -> tuple[Plan, Any]:
+    """The plan of a new run with the kernels of `objects`, and a function that tells what machine.json will hold."""
     import secrets
 
     from fencepost.bench import plan as plans
     from fencepost.bench.catalog import read_catalog
     from fencepost.cli import measuring
 
-    topology, allowed = measuring.here(cpus)
+    topology, allowed = measuring.here(wanted.cpus)
     catalog = read_catalog(engine, objects)
+    patterns = wanted.patterns
     fixed: list[plans.Override] = []
     if objects and not patterns:
         chosen, fixed = plans.own_selection(catalog)
@@ -166,13 +162,13 @@ def _plan(
     plan = plans.make_plan(
         engine,
         catalog,
-        plans.PROFILES[profile],
+        plans.PROFILES[wanted.profile or "standard"],
         plans.placer_on(topology, allowed),
         patterns=patterns,
         # Last, so that values meant for the user's kernels leave the controls alone.
-        overrides=[*plans.parse_overrides(settings), *fixed],
-        rounds=rounds,
-        seed=secrets.randbits(32) if seed is None else seed,
+        overrides=[*plans.parse_overrides(wanted.settings), *fixed],
+        rounds=wanted.rounds,
+        seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,
     )
 
     return plan, lambda: measuring.machine_facts(engine, topology, allowed)

@@ -311,25 +311,15 @@ LONGEST_FUNCTION = 60
 """Lines of a function with its docstring: what a screen shows at once."""
 
 STILL_LONGER = {
-    "analysis/compare/runs.py compare_runs",
     "analysis/draw/bars.py dots",
     "analysis/draw/ladder.py ladder",
     "analysis/draw/lines.py lines",
     "analysis/draw/svg.py tidy",
     "analysis/report/machine.py topology_figure",
     "analysis/report/markdown.py as_markdown",
-    "analysis/report/warnings.py _of_run",
-    "analysis/runs/estimate.py _estimate_case",
-    "analysis/runs/medians.py _reduce_round",
     "analysis/topics/fence/figures.py cost_figure",
-    "bench/ab_plan.py make_ab_plan",
     "bench/doctor/examine.py examine",
-    "bench/objects.py build",
-    "bench/placement.py place",
-    "bench/topology.py read_topology",
     "bench/worker.py _measure",
-    "cli/ab.py ab_command",
-    "cli/run.py run_command",
 }
 """Functions that are to be split yet. None joins the list."""
 

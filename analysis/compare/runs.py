@@ -157,15 +157,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         when no common row is usable in both.
     """
     check_margin(margin)
-    notes: list[str] = []
-    different = different_code(old, new)
-    if different and not anyway:
-        raise ComparisonError(
-            f"{old.run['id']} and {new.run['id']} were measured with {different}: a difference may be the code's; use "
-            "fencepost ab to compare code, or --anyway"
-        )
-    if different:
-        notes.append(f"the runs were measured with {different}: a difference may be the code's")
+    notes = _notes_on_code(old, new, anyway=anyway)
     first, second = series_of_run(old), series_of_run(new)
     common = [case for case in first if case in second]
     if not common:
@@ -175,32 +167,46 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     undisturbed = _usable(old) & _usable(new)
     usable = [case for case in common if case in undisturbed]
     controls, moved = _drift(old, new, first, second, margin, usable)
-    rows = [case for case in usable if not _is_control_case(old, case)]
     if not usable:
         raise NothingMeasuredError(
             f"all batches of all {len(common)} common cases were disturbed, or read zero: there is nothing to compare"
         )
-    for case in common:
-        if case not in usable:
-            notes.append(f"{case}: left out, all its batches were disturbed in one of the runs, or it reads zero")
+    notes += [
+        f"{case}: left out, all its batches were disturbed in one of the runs, or it reads zero"
+        for case in common
+        if case not in undisturbed
+    ]
     only = (len(first) - len(common), len(second) - len(common))
     if any(only):
         notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
-    floor = _noise(old, new)
-    decided = _decide_two({case: (first[case], second[case]) for case in rows}, margin, floor)
-    units = units_of_run(old)
-    found = []
-    for case in rows:
-        decision = decided[case]
-        cause = _moved_alike(decision, moved) if decision.verdict is ChangeVerdict.CHANGED else None
-        if cause is not None:
-            reason = f"{cause.case} moved by {cause.decision.ratio - 1:+.2%} as well"
-            decision = replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
-        medians = [float(np.median(series[case].ns)) for series in (first, second)]
-        found.append(ComparedRow(case, units[case], medians[0], medians[1], decision))
     if not controls:
         notes.append("no control case is in both runs: whether the machine itself moved is not known")
-    return RunComparison(margin, floor, tuple(found), controls=tuple(controls), notes=tuple(notes))
+    floor = _noise(old, new)
+    pairs = {case: (first[case], second[case]) for case in usable if not _is_control_case(old, case)}
+    units = units_of_run(old)
+    rows = tuple(
+        _compared(case, units[case], pairs[case], _unless_moved(decision, moved))
+        for case, decision in _decide_two(pairs, margin, floor).items()
+    )
+    return RunComparison(margin, floor, rows, controls=tuple(controls), notes=tuple(notes))
+
+
+def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
+    """What to say where the runs measured different code; refuses them unless they shall be compared `anyway`."""
+    different = different_code(old, new)
+    if not different:
+        return []
+    if not anyway:
+        raise ComparisonError(
+            f"{old.run['id']} and {new.run['id']} were measured with {different}: a difference may be the code's; use "
+            "fencepost ab to compare code, or --anyway"
+        )
+    return [f"the runs were measured with {different}: a difference may be the code's"]
+
+
+def _compared(case: str, unit: str, pair: tuple[ProcessTimes, ProcessTimes], decision: Decision) -> ComparedRow:
+    old, new = (float(np.median(one.ns)) for one in pair)
+    return ComparedRow(case, unit, old, new, decision)
 
 
 def same_machine(runs: Sequence[Analysis]) -> bool:
@@ -283,10 +289,7 @@ def _drift(
         pairs["empty window"] = (steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9))
     pairs |= {case: (first[case], second[case]) for case in usable if _is_control_case(old, case)}
     decided = _decide_two(pairs, margin, 0.0)
-    rows = [
-        ComparedRow(name, "", float(np.median(pairs[name][0].ns)), float(np.median(pairs[name][1].ns)), decision)
-        for name, decision in decided.items()
-    ]
+    rows = [_compared(name, "", pairs[name], decision) for name, decision in decided.items()]
     return rows, [row for row in rows if row.decision.verdict is ChangeVerdict.CHANGED]
 
 
@@ -298,6 +301,15 @@ def _core_period(run: Analysis) -> Floats:
     rounds = frame["round"].to_numpy()[known]
     values: Floats = np.array([1e9 / float(np.median(hz[known][rounds == number])) for number in np.unique(rounds)])
     return values
+
+
+def _unless_moved(decision: Decision, moved: Sequence[ComparedRow]) -> Decision:
+    """The decision on a row, which is withheld where it says that the row changed and a control moved alike."""
+    cause = _moved_alike(decision, moved) if decision.verdict is ChangeVerdict.CHANGED else None
+    if cause is None:
+        return decision
+    reason = f"{cause.case} moved by {cause.decision.ratio - 1:+.2%} as well"
+    return replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
 
 
 def _moved_alike(decision: Decision, moved: Sequence[ComparedRow]) -> ComparedRow | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,66 +265,103 @@ def _estimate_case(
     described = functools.partial(
         _described, case, counts=counted(case.get("counts") or [], columns["counts"][where].tolist())
     )
-    expected = min(rounds, 1) if case["once"] else rounds
     status = columns["status"][where]
-    failed = status == "failed"
+    without = _without_figures(status, columns["reason"][where])
+    if without is not None:
+        flag, reason = without
+        return described(reason=reason, flags=(flag,))
     good = where[status == "ok"]
+    metrics = _metrics(case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float))
+    flags = {
+        "incomplete": len(good) < (min(rounds, 1) if case["once"] else rounds),
+        "once": bool(case["once"]),
+        "unloaded": LOADED_PCT in metrics and metrics[LOADED_PCT].interval.value < 100 * (1 - NOISY_SHARE),
+    }
+    if case["kind"] == "counts":
+        return described(rounds=len(good), flags=_those_found(flags), metrics=metrics)
+    measured = {name: columns[name][good].astype(float) for name in _TIMED}
+    return _timed_row(functools.partial(described, metrics=metrics), case, measured, flags, histogram)
+
+
+def _without_figures(status: npt.NDArray[Any], reasons: npt.NDArray[Any]) -> tuple[str, str] | None:
+    """The flag of a case that has no figures, and the reason; None where it has some.
+
+    `status` and `reasons` are those of its processes.
+    """
+    failed = status == "failed"
     if failed.any():
         # A kernel that did its work wrongly once may have done so unseen in other processes: none of its figures is
         # published.
-        reason = columns["reason"][where[failed]][0]
-        words = f"failed in {int(failed.sum())} of {len(where)} rounds: {reason}"
-        return described(reason=words, flags=("failed",))
-    if not len(good):
-        if len(where):
-            return described(reason=str(columns["reason"][where[0]]), flags=("not_measurable",))
-        return described(reason="no complete round holds this case", flags=("not_measured",))
-    metrics = _metrics(case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float))
-    unloaded = LOADED_PCT in metrics and metrics[LOADED_PCT].interval.value < 100 * (1 - NOISY_SHARE)
-    if case["kind"] == "counts":
-        lacking = {"incomplete": len(good) < expected, "once": bool(case["once"]), "unloaded": unloaded}
-        flagged = tuple(sorted(name for name, found in lacking.items() if found))
-        return described(rounds=len(good), flags=flagged, metrics=metrics)
-    ns, core = (columns[name][good].astype(float) for name in ("ns", "core_hz"))
-    resolution = median(columns["resolution_ns"][good].astype(float))
+        return "failed", f"failed in {int(failed.sum())} of {len(status)} rounds: {reasons[failed][0]}"
+    if (status == "ok").any():
+        return None
+    if len(status):
+        return "not_measurable", str(reasons[0])
+    return "not_measured", "no complete round holds this case"
+
+
+def _those_found(flags: Mapping[str, bool]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, found in flags.items() if found))
+
+
+_MOSTLY = ("low_overlap", "hand_over_drift", "short")
+"""Flags of batches that a row has where more than `NOISY_SHARE` of its batches have them."""
+
+
+_TIMED = (
+    "ns",
+    "floor_ns",
+    "core_hz",
+    "chain_ratio",
+    "resolution_ns",
+    "batches",
+    "disturbed",
+    "migrated",
+    *_MOSTLY,
+)
+"""Columns of the processes that the row of a timed case is made of."""
+
+
+def _timed_row(
+    described: Callable[..., Row],
+    case: Mapping[str, Any],
+    measured: Mapping[str, Floats],
+    flags: Mapping[str, bool],
+    histogram: Histogram | None,
+) -> Row:
+    """The row of a case that takes time, from the columns `_TIMED` of the processes that measured it."""
+    ns, core = measured["ns"], measured["core_hz"]
+    resolution = median(measured["resolution_ns"])
     modes = find_modes(ns, resolution)
     # An event is shown as it was read, with its quantiles; only a time per operation claims to be finer than a reading.
-    steps = np.zeros(len(ns)) if case["kind"] == "events" else columns["resolution_ns"][good].astype(float)
+    steps = np.zeros(len(ns)) if case["kind"] == "events" else measured["resolution_ns"]
     time = interval_of(ns, steps=steps)
-    believable = believable_clock(columns["chain_ratio"][good].astype(float)) & np.isfinite(core)
+    believable = believable_clock(measured["chain_ratio"]) & np.isfinite(core)
     cycles, known = _cycles(ns[believable], steps[believable], core[believable], len(ns), resolution * median(core))
-    batches = columns["batches"][good].astype(float)
-    disturbed = (
-        float(np.average(columns["disturbed"][good].astype(float), weights=batches)) if batches.sum() else math.nan
-    )
-    flags = {
+    batches = measured["batches"]
+    disturbed = float(np.average(measured["disturbed"], weights=batches)) if batches.sum() else math.nan
+    found = {
+        **flags,
         "no_cycles": not known,
         "noisy": disturbed > NOISY_SHARE,
-        "migrated": bool((columns["migrated"][good] > 0).any()),
-        **{
-            name: float(np.mean(columns[name][good])) > NOISY_SHARE
-            for name in ("low_overlap", "hand_over_drift", "short")
-        },
+        "migrated": bool((measured["migrated"] > 0).any()),
+        **{name: float(np.mean(measured[name])) > NOISY_SHARE for name in _MOSTLY},
         "modes": bool(modes),
-        "few_rounds": len(good) < FEWEST_PROCESSES and not case["once"],
-        "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(good) >= FEWEST_PROCESSES,
-        "incomplete": len(good) < expected,
-        "once": bool(case["once"]),
-        "unloaded": unloaded,
+        "few_rounds": len(ns) < FEWEST_PROCESSES and not flags["once"],
+        "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(ns) >= FEWEST_PROCESSES,
     }
     return described(
         time=without_bounds(time) if modes else time,
         cycles=cycles,
         # The smallest difference of all is no cost that was ever seen.
-        floor_ns=math.nan if case.get("paired") else float(np.min(columns["floor_ns"][good])),
+        floor_ns=math.nan if case.get("paired") else float(np.min(measured["floor_ns"])),
         core_hz=median(core),
-        rounds=len(good),
+        rounds=len(ns),
         batches=int(batches.sum()),
         disturbed_pct=disturbed * 100,
         resolution_ns=resolution,
-        flags=tuple(sorted(name for name, found in flags.items() if found)),
+        flags=_those_found(found),
         modes=tuple(modes),
-        metrics=metrics,
         quantiles=pooled_quantiles(histogram) if histogram is not None else {},
     )
 

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -172,49 +173,42 @@ def _series(item: Round, once: set[str]) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _reduce_round(item: Round, run: str, planned: Mapping[str, CaseJson]) -> list[dict[str, object]]:
-    record, worker = item.record, item.record["worker"]
-    scale = 1e9 / worker["tick_hz"]
-    cases = item.rows.column("case").combine_chunks()
-    names: list[str] = cases.dictionary.to_pylist()
-    codes: npt.NDArray[np.int32] = cases.indices.to_numpy().astype(np.int32, copy=False)
-    data = {name: item.rows.column(name).to_numpy() for name in REDUCE_COLUMNS if name != "case"}
-    operations = data["operations"]
-    if len(operations) and operations.min() < 1:
-        raise RunFolderError(f"{item.path}: column operations: {int(operations.min())} is not a number of operations")
-    value = (data["ticks"] - data["overhead_ticks"]) / operations
-    median, floor, starts, present = _medians(codes, value)
-    order = np.argsort(codes, kind="stable") if len(present) != len(starts) else None
-    lengths = (
-        np.diff(np.append(starts, len(codes))) if order is None else np.bincount(codes, minlength=len(names))[present]
-    )
-    if order is not None:
-        starts = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
+@dataclass(frozen=True)
+class _Cases:
+    """Which batches of a round belong to which case.
 
-    def mean(rows: npt.NDArray[Any]) -> Floats:
+    `codes` are places in `names`, one a batch. `present` are those that occur, in the order of the figures. A case has
+    `lengths` batches, which begin at `starts` in the `order` of the batches (None: as they were stored).
+    """
+
+    names: list[str]
+    codes: npt.NDArray[np.int32]
+    present: list[int]
+    starts: Integers
+    lengths: Integers
+    order: Integers | None
+
+    def mean(self, rows: npt.NDArray[Any]) -> Floats:
+        """Mean over the batches of each case."""
         if not len(rows):
             return np.empty(0)
-        return np.add.reduceat(rows if order is None else rows[order], starts, dtype=float) / lengths
+        together = rows if self.order is None else rows[self.order]
+        return np.add.reduceat(together, self.starts, dtype=float) / self.lengths
 
-    flags = data["flags"]
-    # An event kernel that waits gives up its CPU on purpose; only a switch that it did not ask for disturbs it.
-    is_event = np.array([name in planned and planned[name]["kind"] == "events" for name in names], bool)
-    own_switch = is_event[codes] & (data["involuntary"] == 0) if len(codes) else np.empty(0, bool)
-    disturbing = flags & _DISTURBED & ~np.where(own_switch, _SWITCHED, 0)
-    nothing = np.zeros(len(present))
-    columns = {
-        "ticks": median,
-        "floor_ticks": floor,
-        "ns": median * scale,
-        "floor_ns": floor * scale,
-        "batches": np.rint(mean(data["thread"] == 0) * lengths).astype(int),
-        "resolution_ns": worker["quantum_ticks"] * scale / mean(operations.astype(float)),
-        "flagged": mean(flags != 0),
-        "disturbed": mean(disturbing != 0),
-        **{name: mean((flags & bit) != 0) if (flags & bit).any() else nothing for name, bit in schema.FLAGS.items()},
-    }
-    values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    measured = {names[code]: dict(zip(columns, row, strict=True)) for code, row in zip(present, values, strict=True)}
+
+def _cases_of(names: list[str], codes: npt.NDArray[np.int32], present: list[int], starts: Integers) -> _Cases:
+    """The cases of a round from the codes of its batches, and from what `_medians` found of them."""
+    if len(present) == len(starts):
+        return _Cases(names, codes, present, starts, np.diff(np.append(starts, len(codes))), None)
+    lengths = np.bincount(codes, minlength=len(names))[present]
+    gathered = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
+    return _Cases(names, codes, present, gathered, lengths, np.argsort(codes, kind="stable"))
+
+
+def _reduce_round(item: Round, run: str, planned: Mapping[str, CaseJson]) -> list[dict[str, object]]:
+    """One row for each case of the round's record, see `process_medians`."""
+    record, worker = item.record, item.record["worker"]
+    measured = _figures_of_cases(item, planned)
     stranger = next((name for name in measured if name not in record["cases"]), None)
     if stranger is not None:
         raise RunFolderError(
@@ -239,7 +233,7 @@ def _reduce_round(item: Round, run: str, planned: Mapping[str, CaseJson]) -> lis
                 "core_hz": _float(case["core_hz"]),
                 "chain_ratio": _float(case["chain_ratio"]),
                 "metrics": {key: _float(value) for key, value in case["metrics"].items()}
-                | _hand_over(case, measured.get(name), scale),
+                | _hand_over(case, measured.get(name), 1e9 / worker["tick_hz"]),
                 "counts": {
                     key: Count(count["found"], count["expected"]) for key, count in case.get("counts", {}).items()
                 },
@@ -247,6 +241,51 @@ def _reduce_round(item: Round, run: str, planned: Mapping[str, CaseJson]) -> lis
             }
         )
     return rows
+
+
+def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson]) -> dict[str, dict[str, Any]]:
+    """By case, what its batches in this round come to: the columns of `NOT_MEASURED`."""
+    worker = item.record["worker"]
+    scale = 1e9 / worker["tick_hz"]
+    column = item.rows.column("case").combine_chunks()
+    names: list[str] = column.dictionary.to_pylist()
+    codes: npt.NDArray[np.int32] = column.indices.to_numpy().astype(np.int32, copy=False)
+    data = {name: item.rows.column(name).to_numpy() for name in REDUCE_COLUMNS if name != "case"}
+    operations = data["operations"]
+    if len(operations) and operations.min() < 1:
+        raise RunFolderError(f"{item.path}: column operations: {int(operations.min())} is not a number of operations")
+    median, floor, starts, present = _medians(codes, (data["ticks"] - data["overhead_ticks"]) / operations)
+    cases = _cases_of(names, codes, present, starts)
+    flags = data["flags"]
+    disturbing = _disturbing(flags, data["involuntary"], cases, planned)
+    nothing = np.zeros(len(present))
+    columns = {
+        "ticks": median,
+        "floor_ticks": floor,
+        "ns": median * scale,
+        "floor_ns": floor * scale,
+        "batches": np.rint(cases.mean(data["thread"] == 0) * cases.lengths).astype(int),
+        "resolution_ns": worker["quantum_ticks"] * scale / cases.mean(operations.astype(float)),
+        "flagged": cases.mean(flags != 0),
+        "disturbed": cases.mean(disturbing != 0),
+        **{
+            name: cases.mean((flags & bit) != 0) if (flags & bit).any() else nothing
+            for name, bit in schema.FLAGS.items()
+        },
+    }
+    values = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return {names[code]: dict(zip(columns, row, strict=True)) for code, row in zip(present, values, strict=True)}
+
+
+def _disturbing(
+    flags: npt.NDArray[Any], involuntary: npt.NDArray[Any], cases: _Cases, planned: Mapping[str, CaseJson]
+) -> npt.NDArray[Any]:
+    """Of the flags of each batch, those that point at noise."""
+    # An event kernel that waits gives up its CPU on purpose; only a switch that it did not ask for disturbs it.
+    is_event = np.array([name in planned and planned[name]["kind"] == "events" for name in cases.names], bool)
+    own_switch = is_event[cases.codes] & (involuntary == 0) if len(cases.codes) else np.empty(0, bool)
+    found: npt.NDArray[Any] = flags & _DISTURBED & ~np.where(own_switch, _SWITCHED, 0)
+    return found
 
 
 def _hand_over(case: CaseRecord, measured: Mapping[str, float] | None, scale: float) -> dict[str, float]:
