@@ -14,7 +14,13 @@ from fencepost.cli.options import json_option, verbose_option
 if TYPE_CHECKING:
     from fencepost.analysis.report.lecture import ClaimJson
 
-_STYLES = {"confirmed": "green", "refuted": "red", "depends": "yellow", "not measurable here": "dim"}
+_STYLES = {
+    "confirmed": "green",
+    "refuted": "red",
+    "depends": "yellow",
+    "undecided here": "yellow",
+    "not measurable here": "dim",
+}
 
 
 @click.command(name="claims", short_help="Show sentences of the lecture notes, each with a verdict.")
@@ -26,8 +32,9 @@ _STYLES = {"confirmed": "green", "refuted": "red", "depends": "yellow", "not mea
 def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: bool) -> None:
     """Show each sentence of the lecture notes that the suite tests, and the verdict that RUN gives.
 
-    RUN is a run folder, a run's id, or `latest` (the default). A verdict is confirmed, refuted, depends (on what), or
-    not measurable here (and what is missing). If the run folder holds report.html or report.md, pages link to it.
+    RUN is a run folder, a run's id, or `latest` (the default). A verdict is confirmed, refuted, depends (on what),
+    undecided here (within the noise of the run), or not measurable here (and what is missing). If the run folder holds
+    report.html or report.md, pages link to it.
     """
     from fencepost.bench import runfolder
     from fencepost.cli import display

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,11 @@ from fencepost.analysis.topics.words import place
 
 
 class ClaimJson(TypedDict):
-    """A sentence with its verdict, as the report's JSON holds it; `section` is its place in the page, ``#topic-…``."""
+    """A sentence with its verdict, as the report's JSON holds it; `section` is its place in the page, ``#topic-…``.
+
+    `value`, `low` and `high` are the figure that decides, in `unit`, and `limit` the one or two numbers that it is held
+    against. All are None, and `limit` is empty, where no number decided.
+    """
 
     id: str
     topic: str
@@ -26,6 +31,11 @@ class ClaimJson(TypedDict):
     kernels: list[str]
     verdict: str
     figure: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str | None
+    limit: list[float]
     because: str
     section: str | None
 
@@ -83,8 +93,19 @@ def as_rows(said: Sequence[Sentence]) -> list[ClaimJson]:
             "kernels": list(item.claim.kernels),
             "verdict": str(item.verdict.outcome),
             "figure": item.verdict.figure,
+            "value": _number(item, 0),
+            "low": _number(item, 1),
+            "high": _number(item, 2),
+            "unit": item.verdict.measure.unit if item.verdict.measure else None,
+            "limit": list(item.verdict.measure.limits) if item.verdict.measure else [],
             "because": item.verdict.because,
             "section": f"#{item.section}" if item.section else None,
         }
         for item in said
     ]
+
+
+def _number(said: Sentence, place: int) -> float | None:
+    """A figure of the measure; None where there is none, for JSON has no NaN."""
+    found = said.verdict.measure[place] if said.verdict.measure else math.nan
+    return found if isinstance(found, float) and math.isfinite(found) else None

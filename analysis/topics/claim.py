@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
+from fencepost.analysis.stats.limit import reach
 from fencepost.analysis.text.numbers import case_label
 from fencepost.analysis.topics import modules
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
@@ -25,32 +27,63 @@ SAME = 0.01
 
 
 class Outcome(StrEnum):
-    """The four verdicts."""
+    """The five verdicts. `UNDECIDED`: measured, but the figure touches its limit within the noise of the run."""
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
     DEPENDS = "depends"
+    UNDECIDED = "undecided here"
     NOT_MEASURABLE = "not measurable here"
+
+
+class Measure(NamedTuple):
+    """The figure that decides, as numbers, with the limits that it is held against, lowest first.
+
+    `low` and `high` are NaN where there is no interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    limits: tuple[float, ...]
+
+
+def measure(interval: Interval, unit: str, *limits: float) -> Measure:
+    """A measure of an interval; `unit` is 1 for a ratio."""
+    return Measure(interval.value, interval.low, interval.high, unit, limits)
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What this run says to a claim. `figure` is the number with its interval as text, `because` one or two
-    sentences.
+    sentences. `measure` is the number that decides.
     """
 
     outcome: Outcome
     figure: str
     because: str
+    measure: Measure | None = None
 
 
 Test = Callable[[Analysis], Verdict]
+Failure = Callable[[Row], Outcome | None]
+"""What it says to a claim that the check of a row failed; None where it says nothing."""
+
+
+CHECK_FAILED = "check failed: "
+"""How the engine begins the reason where the check of a kernel failed, and not its setup, its memory or its process."""
+
+
+def refuted(_: Row) -> Outcome:
+    """The `Failure` of a claim that the check of its kernel puts to the test itself."""
+    return Outcome.REFUTED
 
 
 @dataclass(frozen=True)
 class Claim:
     """The sentence as it stands in the notes, in English, and the kernels that test it. `tested_as` says what exactly
-    is put to the test, where the sentence leaves that open.
+    is put to the test. `failure` says what a failed check means for it.
     """
 
     id: str
@@ -59,7 +92,8 @@ class Claim:
     english: str
     kernels: tuple[str, ...]
     test: Test
-    tested_as: str = ""
+    tested_as: str
+    failure: Failure | None = None
 
     @property
     def language(self) -> str:
@@ -122,7 +156,28 @@ def known(found: Found | None, because: str, figure: str = "") -> Found:
 _CLAIMS: list[Claim] = []
 
 
-def claim(name: str, quote: str, english: str, kernels: Sequence[str], tested_as: str = "") -> Callable[[Test], Test]:
+def noise_of(analysis: Analysis, *kernels: str) -> float:
+    """Share by which the same code differs from itself, for a figure of these kernels.
+
+    It is taken from the A/A rows of these kernels; where they have none, from all A/A rows of the run. Without any it
+    is 0: the noise is not known, and intervals alone decide.
+    """
+    own = [twin.effect_pct for twin in analysis.twins if analysis.by_case[twin.original].kernel in kernels]
+    known_own = [effect for effect in own if effect.bounded]
+    return reach(known_own or [twin.effect_pct for twin in analysis.twins])
+
+
+def time_of(row: Row) -> Interval:
+    """The time of a row. Several modes bound it by the least and the largest: a claim has to hold in all of them."""
+    if not row.modes:
+        return row.time
+    every = [mode.ns for mode in row.modes]
+    return row.time._replace(low=min(every), high=max(every))
+
+
+def claim(
+    name: str, quote: str, english: str, kernels: Sequence[str], tested_as: str, failure: Failure | None = None
+) -> Callable[[Test], Test]:
     """Register the function under it as the test of one sentence. Its topic is the first part of `name`, before the
     slash.
     """
@@ -130,7 +185,7 @@ def claim(name: str, quote: str, english: str, kernels: Sequence[str], tested_as
     def register(test: Test) -> Test:
         if any(other.id == name for other in _CLAIMS):
             raise ValueError(f"claim {name} is there twice")
-        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test, tested_as))
+        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test, tested_as, failure))
         return test
 
     return register
@@ -149,7 +204,33 @@ def verdicts(analysis: Analysis) -> list[tuple[Claim, Verdict]]:
     return [(item, _verdict(analysis, item)) for item in claims()]
 
 
+def _failed(analysis: Analysis, item: Claim) -> Verdict | None:
+    """The verdict that a failed check gives: refuted, where there are several; None where no failure speaks."""
+    said: dict[Outcome, Row] = {}
+    for row in analysis.kernel(*item.kernels):
+        checked = "failed" in row.flags and CHECK_FAILED in (row.reason or "")
+        outcome = item.failure(row) if item.failure and checked else None
+        if outcome is not None:
+            said.setdefault(outcome, row)
+    if not said:
+        return None
+    outcome = Outcome.REFUTED if Outcome.REFUTED in said else next(iter(said))
+    row = said[outcome]
+    return Verdict(outcome, f"{row.case}: {row.reason}", "The kernel's own check failed. It compares what was done.")
+
+
 def _verdict(analysis: Analysis, item: Claim) -> Verdict:
+    failed = _failed(analysis, item)
+    if failed is not None:
+        return failed
+    found = _tested(analysis, item)
+    if found.outcome is Outcome.UNDECIDED and analysis.rounds < FEWEST_PROCESSES:
+        few = f"{analysis.rounds} of the {FEWEST_PROCESSES} processes that an interval takes were measured."
+        return replace(found, because=f"{found.because} {few}")
+    return found
+
+
+def _tested(analysis: Analysis, item: Claim) -> Verdict:
     try:
         for kernel in item.kernels:
             rows = known(

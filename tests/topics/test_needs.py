@@ -73,17 +73,17 @@ def test_what_is_known_comes_back(found: object) -> None:
 def test_the_verdict_tells_what_is_missing_and_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "_CLAIMS", [])
 
-    @claims.claim("mine/said", "q", "e", ["mine/loop"])
+    @claims.claim("mine/said", "q", "e", ["mine/loop"], "t")
     def said(_: Analysis) -> Verdict:
         known(None, "needs eight CPUs.", "seen with two")
         return FINE
 
-    @claims.claim("mine/needed", "q", "e", ["mine/loop"])
+    @claims.claim("mine/needed", "q", "e", ["mine/loop"], "t")
     @needs("mine/loop", n=2)
     def needed(_: Analysis) -> Verdict:
         return FINE
 
-    @claims.claim("mine/other", "q", "e", ["mine/walk"])
+    @claims.claim("mine/other", "q", "e", ["mine/walk"], "t")
     def other(_: Analysis) -> Verdict:
         return FINE
 

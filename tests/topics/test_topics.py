@@ -30,7 +30,7 @@ CLAIM = """
 from fencepost.analysis.topics import claim as claims
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
 
-@claim("mine/said", "q", "e", ["mine/loop"])
+@claim("mine/said", "q", "e", ["mine/loop"], "t")
 def said(analysis):
     return Verdict(Outcome.CONFIRMED, "1", "b")
 """

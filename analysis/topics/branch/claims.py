@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.stats.interval import Interval, above, below
+from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.stats.limit import Side, side, within
 from fencepost.analysis.text.numbers import count, plain, powers, size
 from fencepost.analysis.topics.branch.figures import NOTES_CYCLES, ground
 from fencepost.analysis.topics.branch.measures import capacity, learning, loaded_penalties, penalties, quotient
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, noise_of
 
 LOW, HIGH = NOTES_CYCLES
 
@@ -40,29 +39,26 @@ def penalty(analysis: Analysis) -> Verdict:
     said = ", ".join(f"{item.cycles.text()} from {size(item.size)}" for item in loaded)
     figure += f"; from a buffer: {said}" if loaded else ""
     where = ground(ready.counted) + f" The line fits with R² = {plain(ready.r_squared.value, 5)}."
-    if _outside(ready.cycles):
-        return Verdict(Outcome.REFUTED, figure, f"Even with the condition in a register. {where}")
-    if not _inside(ready.cycles):
-        return Verdict(Outcome.DEPENDS, figure, f"The interval reaches beyond one end of that range. {where}")
-    dearer = [item for item in loaded if above(item.cycles, HIGH)]
+    noise = noise_of(analysis, "branch/penalty")
+    number = measure(ready.cycles, "cycles", LOW, HIGH)
+    sides = side(ready.cycles, LOW, noise), side(ready.cycles, HIGH, noise)
+    if sides[0] is Side.BELOW or sides[1] is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"Even with the condition in a register. {where}", number)
+    if sides != (Side.ABOVE, Side.BELOW):
+        because = f"Within the noise of this run it touches one end of that range. {where}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    dearer = [item for item in loaded if side(item.cycles, HIGH, noise) is Side.ABOVE]
     if dearer:
         return Verdict(
             Outcome.DEPENDS,
             figure,
             f"It holds while the condition is in a register, not once it is loaded: from {size(dearer[0].size)} on "
             f"the penalty includes waiting for the data. {where}",
+            number,
         )
     if not loaded:
         where += " Conditions that are loaded (branch/penalty_loaded) are not in this run."
-    return Verdict(Outcome.CONFIRMED, figure, where)
-
-
-def _inside(price: Interval) -> bool:
-    return not (below(price, LOW) or above(price, HIGH)) and not (price.low < LOW or price.high > HIGH)
-
-
-def _outside(price: Interval) -> bool:
-    return below(price, LOW) or above(price, HIGH)
+    return Verdict(Outcome.CONFIRMED, figure, where, number)
 
 
 @claim(
@@ -94,23 +90,22 @@ def unlikely(analysis: Analysis) -> Verdict:
     random = against_plain("unlikely", "random")
     if random.n:
         said += f" On random data ×{random.text()}: the hint moves code, it tells the predictor nothing."
-    if below(correct, 1 - SAME):
-        cost = " It must be right: a wrong one is slower." if wrong.n and above(wrong, 1 + SAME) else ""
-        return Verdict(Outcome.CONFIRMED, figure, f"The rare block is out of the way.{cost}{said}")
-    if above(correct, 1 + SAME):
-        return Verdict(Outcome.REFUTED, figure, f"Even a correct hint made the loop slower here.{said}")
-    if wrong.n and above(wrong, 1 + SAME):
-        return Verdict(
-            Outcome.DEPENDS,
-            figure,
-            "A correct hint gained nothing here, for the compiler had put the block there already; a wrong one costs."
-            f"{said}",
-        )
-    return Verdict(
-        Outcome.REFUTED,
-        figure,
-        f"The hint made no difference: see whether this compiler laid the loops out differently at all.{said}",
-    )
+    noise = noise_of(analysis, "branch/likely")
+    number = measure(correct, "1", 1 - SAME, 1 + SAME)
+    costs = wrong.n and side(wrong, 1 + SAME, noise) is Side.ABOVE
+    if side(correct, 1 - SAME, noise) is Side.BELOW:
+        cost = " It must be right: a wrong one is slower." if costs else ""
+        return Verdict(Outcome.CONFIRMED, figure, f"The rare block is out of the way.{cost}{said}", number)
+    if side(correct, 1 + SAME, noise) is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"Even a correct hint made the loop slower here.{said}", number)
+    if not within(correct, 1 - SAME, 1 + SAME, noise):
+        because = f"Within the noise of this run a correct hint may help, or not.{said}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if costs:
+        because = "A correct hint gained nothing here, for the compiler had put the block there already; "
+        return Verdict(Outcome.DEPENDS, figure, f"{because}a wrong one costs.{said}", number)
+    because = "The hint made no difference: see whether this compiler laid the loops out differently at all."
+    return Verdict(Outcome.REFUTED, figure, because + said, number)
 
 
 @claim(
@@ -131,9 +126,15 @@ def history(analysis: Analysis) -> Verdict:
     kept = capacity(analysis)
     if kept is not None and kept.knee.n:
         figure += f"; a repeated pattern is lost at {kept.knee.text()} outcomes"
-    learnt = [item for item in lessons if above(item.gain, LEARNT)]
-    if not learnt:
-        return Verdict(Outcome.REFUTED, figure, "The last pass over the same outcomes cost about what the first did.")
+    noise = noise_of(analysis, "branch/learning")
+    best = max(lessons, key=lambda item: item.gain.value).gain
+    number = measure(best, "1", LEARNT)
+    if all(side(item.gain, LEARNT, noise) is Side.BELOW for item in lessons):
+        because = "The last pass over the same outcomes cost about what the first did."
+        return Verdict(Outcome.REFUTED, figure, because, number)
+    if not any(side(item.gain, LEARNT, noise) is Side.ABOVE for item in lessons):
+        because = f"Within the noise of this run the gain touches ×{plain(LEARNT, 2)}."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     because = "The outcomes of the first pass are random; that they grow cheaper can only come from remembering them."
     if kept is None:
         because += " How long a pattern may be (branch/capacity) is not in this run."
@@ -144,10 +145,10 @@ def history(analysis: Analysis) -> Verdict:
         )
     else:
         because += f" Even a pattern of {powers(kept.period[-1])} outcomes was still learnt."
-    forgotten = [item for item in lessons if below(item.gain, LEARNT)]
+    forgotten = [item for item in lessons if side(item.gain, LEARNT, noise) is Side.BELOW]
     if forgotten:
         because += f" Not learnt within {count(forgotten[0].passes[-1])} passes: n = {count(forgotten[0].n)} and more."
-    return Verdict(Outcome.CONFIRMED, figure, because)
+    return Verdict(Outcome.CONFIRMED, figure, because, number)
 
 
 @claim(
@@ -169,15 +170,23 @@ def sorted_data(analysis: Analysis) -> Verdict:
     twin = factor("cmov")
     figure = f"random ÷ sorted: ×{branch.text()} with a jump"
     figure += f", ×{twin.text()} without" if twin.n else ""
-    control = (
-        " The branch-free twin on the same bytes does not care, so it is the branch, not the data."
-        if twin.n and not (above(twin, 1 + 5 * SAME) or below(twin, 1 - 5 * SAME))
-        else " The branch-free twin differs too, so the order of the data itself matters as well."
-        if twin.n
-        else ""
-    )
-    if above(branch, 1 + 5 * SAME):
-        return Verdict(Outcome.CONFIRMED, figure, f"Half of the random outcomes are guessed wrong.{control}")
-    if below(branch, 1 + 5 * SAME) or math.isnan(branch.low):
-        return Verdict(Outcome.REFUTED, figure, f"Random outcomes cost no more than sorted ones.{control}")
-    return Verdict(Outcome.DEPENDS, figure, f"The interval leaves open whether there is a difference.{control}")
+    noise = noise_of(analysis, "branch/pattern")
+    control = _without_a_jump(twin, noise) if twin.n else ""
+    number = measure(branch, "1", 1 + 5 * SAME)
+    where = side(branch, 1 + 5 * SAME, noise)
+    if where is Side.ABOVE:
+        because = "Half of the random outcomes are guessed wrong."
+        return Verdict(Outcome.CONFIRMED, figure, because + control, number)
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"Random outcomes cost no more than sorted ones.{control}", number)
+    because = f"Within the noise of this run it is open whether there is a difference.{control}"
+    return Verdict(Outcome.UNDECIDED, figure, because, number)
+
+
+def _without_a_jump(twin: Interval, noise: float) -> str:
+    """What the branch-free form says: that it does not care takes its whole interval within 5 %."""
+    if within(twin, 1 - 5 * SAME, 1 + 5 * SAME, noise):
+        return " The branch-free twin on the same bytes does not care, so it is the branch, not the data."
+    if side(twin, 1 + 5 * SAME, noise) is Side.ABOVE or side(twin, 1 - 5 * SAME, noise) is Side.BELOW:
+        return " The branch-free twin differs too, so the order of the data itself matters as well."
+    return " Whether the branch-free twin cares is open within the noise of this run."

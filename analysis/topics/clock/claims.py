@@ -9,8 +9,20 @@ import numpy as np
 from fencepost.analysis.runs.clock import tick_hz
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.stats.limit import Side, side, within
 from fencepost.analysis.text.numbers import nanoseconds, plain, with_bounds
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
+from fencepost.analysis.topics.claim import (
+    SAME,
+    NotMeasurableError,
+    Outcome,
+    Verdict,
+    claim,
+    known,
+    measure,
+    noise_of,
+    time_of,
+)
 from fencepost.analysis.topics.clock.measures import core_clocks, core_series
 
 AGREE_PPM = 100.0
@@ -21,6 +33,7 @@ AGREE_PPM = 100.0
     "intel turbo mode 會讓運算速度浮動",
     "Intel's turbo mode makes the speed of computation fluctuate",
     ["clock/core"],
+    "the core clock of this run moves by more than 2 %, over states and within a process",
 )
 def turbo(analysis: Analysis) -> Verdict:
     """The core clock against the tick counter's constant rate, and its spread over states and time."""
@@ -33,32 +46,40 @@ def turbo(analysis: Analysis) -> Verdict:
     value, low, high = (number / ticks for number in usual.ghz[:3])
     figure = f"core clock / tick rate = {with_bounds(value, low, high)}"
     said = ", ".join(f"{item.label} {plain(item.ghz.value, 3)} GHz" for item in clocks)
-    values = [item.ghz.value for item in clocks]
-    spread = max(values) / min(values) - 1
+    # Every figure that the sentence below names is in this range, so none lies outside of "within".
+    bounds = [(item.ghz.value, *(item.ghz[1:3] if item.ghz.bounded else item.ghz[:1] * 2)) for item in clocks]
     for series in core_series(analysis):
-        low, high = np.quantile(series.ghz, [0.01, 0.99])
-        spread = max(spread, float(high / low - 1))
+        low, high = (float(end) for end in np.quantile(series.ghz, [0.01, 0.99]))
+        bounds += [(low,) * 3, (high,) * 3]
         said += (
-            f", {plain(float(low), 3)} to {plain(float(high), 3)} GHz within "
+            f", {plain(low, 3)} to {plain(high, 3)} GHz within "
             f"{plain(float(series.seconds[-1]), 2)} s (1st to 99th percentile)"
         )
-    if spread > 2 * SAME:
+    noise = noise_of(analysis, "clock/core")
+    slowest, fastest = min(bounds), max(bounds)
+    moves = Interval(
+        fastest[0] / slowest[0], max(1.0, fastest[1] / slowest[2]), fastest[2] / slowest[1], 0.95, clocks[0].ghz.n
+    )
+    number = measure(moves, "1", 1 + 2 * SAME)
+    spread = moves.value - 1
+    moved = side(moves, 1 + 2 * SAME, noise)
+    if moved is Side.ABOVE:
         because = (
             f"The core's clock moves: {said}. So a tick is not a cycle, and ns and cycles are both given everywhere."
         )
-        return Verdict(Outcome.CONFIRMED, figure, because)
-    if abs(value - 1) > SAME:
+        return Verdict(Outcome.CONFIRMED, figure, because, number)
+    if moved is Side.TOUCHES:
+        because = f"Within the noise of this run it is open whether the clock moves by 2 %: {said}."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if not within(usual.ghz.over(ticks), 1 - SAME, 1 + SAME):
         because = (
             f"The core's clock is not the counter's ({plain(ticks, 4)} GHz), but it stayed within "
             f"{plain(spread * 100, 2)} % during this run: {said}. "
             "Fluctuation needs a load or a temperature that this run did not meet."
         )
-        return Verdict(Outcome.DEPENDS, figure, because)
-    return Verdict(
-        Outcome.REFUTED,
-        figure,
-        f"On this machine, in this run, the core ran at the counter's own rate, steadily: {said}.",
-    )
+        return Verdict(Outcome.DEPENDS, figure, because, number)
+    because = f"On this machine, in this run, the core ran at the counter's own rate, steadily: {said}."
+    return Verdict(Outcome.REFUTED, figure, because, number)
 
 
 @claim(
@@ -66,6 +87,7 @@ def turbo(analysis: Analysis) -> Verdict:
     "rdtsc: intel 指令 timestamp counter",
     "rdtsc: an Intel instruction, the time-stamp counter",
     ["clock/read", "clock/rate"],
+    "rdtsc can be read, and its rate asleep is its rate awake within 100 ppm",
 )
 def rdtsc(analysis: Analysis) -> Verdict:
     """Does it count time, asleep or not, and what does reading it cost."""
@@ -77,23 +99,34 @@ def rdtsc(analysis: Analysis) -> Verdict:
     rates = {}
     for item in analysis.kernel("clock/rate"):
         if "tick_hz" in item.metrics:
-            rates[str(item.parameter("during"))] = item.metric("tick_hz").value
+            rates[str(item.parameter("during"))] = item.metric("tick_hz")
     if not {"sleep", "spin"} <= set(rates):
-        return Verdict(
-            Outcome.DEPENDS,
-            figure,
-            "It is there and can be read; whether it counts on while the CPU sleeps was not measured in this run.",
+        because = (
+            "needs clock/rate with during=sleep and during=spin: whether it counts on while the CPU sleeps is unknown."
         )
-    apart = (rates["sleep"] / rates["spin"] - 1) * 1e6
-    said = (
-        f"asleep it runs at {rates['sleep'] / 1e9:.6f} GHz, spinning at {rates['spin'] / 1e9:.6f} GHz "
-        f"({plain(apart, 2)} ppm apart)"
+        raise NotMeasurableError(because, figure)
+    asleep, awake = rates["sleep"], rates["spin"]
+    apart = Interval(
+        (asleep.value / awake.value - 1) * 1e6,
+        (asleep.low / awake.high - 1) * 1e6,
+        (asleep.high / awake.low - 1) * 1e6,
+        min(asleep.coverage, awake.coverage),
+        min(asleep.n, awake.n),
     )
-    if abs(apart) <= AGREE_PPM:
-        return Verdict(
-            Outcome.CONFIRMED, figure, f"It stamps time, not work: {said}. It is not a count of cycles of the core."
-        )
-    return Verdict(Outcome.REFUTED, figure, f"It does not keep time across sleep: {said}.")
+    said = (
+        f"asleep it runs at {asleep.value / 1e9:.6f} GHz, spinning at {awake.value / 1e9:.6f} GHz "
+        f"({plain(apart.value, 2)} ppm apart)"
+    )
+    number = measure(apart, "ppm", -AGREE_PPM, AGREE_PPM)
+    # Both rates are counted over the same clock of the system, so the noise of loops has no part in them.
+    sides = side(apart, -AGREE_PPM), side(apart, AGREE_PPM)
+    if sides == (Side.ABOVE, Side.BELOW):
+        because = f"It stamps time, not work: {said}. It is not a count of cycles of the core."
+        return Verdict(Outcome.CONFIRMED, figure, because, number)
+    if Side.TOUCHES in sides:
+        because = f"Whether it keeps time across sleep is open in this run: {said}."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    return Verdict(Outcome.REFUTED, figure, f"It does not keep time across sleep: {said}.", number)
 
 
 @claim(
@@ -101,6 +134,7 @@ def rdtsc(analysis: Analysis) -> Verdict:
     "hrt: high resolution timer 是額外的硬體，精準度可以高很多",
     "hrt, the high-resolution timer, is extra hardware and can be much more precise",
     ["clock/wakeup"],
+    "a thread wakes within a quarter of the timer's tick after its deadline, whatever the policy",
 )
 def hrtimer(analysis: Analysis) -> Verdict:
     """How late a thread wakes, against the scheduler's tick that timers had before."""
@@ -113,25 +147,32 @@ def hrtimer(analysis: Analysis) -> Verdict:
     fastest = min((row.time for row in best.values()), key=lambda time: time.value)
     figure = f"woken {fastest.ns_text()} after the deadline"
     if math.isnan(step):
-        return Verdict(
-            Outcome.DEPENDS,
-            figure,
-            f"By policy: {said}. The tick to compare with (clock/resolution of a coarse clock) is not in this run.",
+        because = (
+            f"By policy: {said}. The tick to compare with (clock/resolution of a coarse clock) is not in this run."
         )
-    worst = max(row.time.value for row in best.values())
+        raise NotMeasurableError(because, figure)
+    latest = max((time_of(row) for row in best.values()), key=lambda time: time.value)
+    worst = latest.value
+    number = measure(latest, "ns", step / 4)
+    noise = noise_of(analysis, "clock/wakeup")
+    sides = [side(time_of(row), step / 4, noise) for row in best.values()]
     tail = (
         f"The timer's tick would be {nanoseconds(step, 3)}. Latency is that of waking a thread, not of the "
         "timer: clocks resolve about a ns."
     )
-    if worst < step / 4:
+    if set(sides) == {Side.BELOW}:
         return Verdict(
             Outcome.CONFIRMED,
             figure,
             f"By policy: {said}; {plain(step / worst, 2)} to {plain(step / fastest.value, 2)} times finer. {tail}",
+            number,
         )
-    if fastest.value < step / 4:
-        return Verdict(Outcome.DEPENDS, figure, f"It depends on the policy: {said}. {tail}")
-    return Verdict(Outcome.REFUTED, figure, f"By policy: {said}. {tail}")
+    if Side.TOUCHES in sides:
+        because = f"Within the noise of this run it touches a quarter of the tick: {said}. {tail}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if Side.BELOW in sides:
+        return Verdict(Outcome.DEPENDS, figure, f"It depends on the policy: {said}. {tail}", number)
+    return Verdict(Outcome.REFUTED, figure, f"By policy: {said}. {tail}", number)
 
 
 def _coarse_step(analysis: Analysis) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.stats.interval import above
+from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, needs
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, needs, noise_of, refuted
 from fencepost.analysis.topics.counter import measures
 from fencepost.analysis.topics.counter.measures import counter_points
 
@@ -15,7 +15,8 @@ from fencepost.analysis.topics.counter.measures import counter_points
     "sloppy counters",
     "",
     ["counter/sloppy", "counter/error"],
-    "sloppy counters trade accuracy for scaling",
+    "sloppy counters trade accuracy for scaling: within a bound, readings are off by more as increments cost less",
+    refuted,
 )
 @needs("counter/sloppy", cpus=2, because="needs two threads, each with a CPU of its own.")
 def sloppy(analysis: Analysis) -> Verdict:
@@ -35,14 +36,20 @@ def sloppy(analysis: Analysis) -> Verdict:
             f"; largest error seen {worst.error.text()} at {worst.name.replace('sloppy', 'threshold')}, bound "
             f"{count(worst.bound)}"
         )
+    limit = 1 + 5 * SAME
+    number = measure(team.gain, "1", limit)
     beyond = [point for point in points if point.error.value > point.bound]
     if beyond:
         names = ", ".join(point.name for point in beyond)
-        return Verdict(Outcome.REFUTED, figure, f"Readings were off by more than the bound allows: {names}.")
-    if not above(team.gain, 1 + 5 * SAME):
-        return Verdict(Outcome.REFUTED, figure, "Telling the others less often gained nothing.")
+        return Verdict(Outcome.REFUTED, figure, f"Readings were off by more than the bound allows: {names}.", number)
+    gained = side(team.gain, limit, noise_of(analysis, "counter/sloppy"))
+    if gained is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, "Telling the others less often gained nothing.", number)
+    if gained is Side.TOUCHES:
+        because = "Within the noise of this run it is open whether telling the others less often gains anything."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     if not points or max(point.error.value for point in points) <= 0:
-        return Verdict(Outcome.DEPENDS, figure, "It is cheaper, but no error was seen: readings were few, or lucky.")
-    return Verdict(
-        Outcome.CONFIRMED, figure, "Increments grow cheaper with the threshold, and readings are further off with it."
-    )
+        because = "It is cheaper, but no error was seen: readings were few, or lucky."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    because = "Increments grow cheaper with the threshold, and readings are further off with it."
+    return Verdict(Outcome.CONFIRMED, figure, because, number)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.stats.interval import Interval, above, below
+from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, needs
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, needs, noise_of
 from fencepost.analysis.topics.crowds import crowds, slope, step
-from fencepost.analysis.topics.line.measures import relations, staircases
+from fencepost.analysis.topics.line.measures import SHARED, relations, staircases
 from fencepost.analysis.topics.pairs import words
 
 FEWEST_CPUS = 8
@@ -39,11 +40,16 @@ def cpus(analysis: Analysis) -> Verdict:
     far = [item for item in relations(analysis, "load_store") if item.ns.n]
     by_distance = ", ".join(f"{words(item.name)} {item.ns.ns_text()}" for item in far)
     because = f"One way by distance: {by_distance}." if far else "Distances (line/pingpong) are not in this run."
-    if above(rise, 0):
-        return Verdict(Outcome.CONFIRMED, figure, because)
-    if below(rise, 0):
-        return Verdict(Outcome.REFUTED, figure, because)
-    return Verdict(Outcome.DEPENDS, figure, f"The interval leaves open whether it grows. {because}")
+    number = measure(rise, "ns", 0.0)
+    # A slope is noisy by a share of the operation that it is a slope of, for each of the threads between its ends.
+    base = max(row.time.value for row in table.rows if row.has(op="fetch_add", between=0)) / most
+    grows = side(rise, 0.0, noise_of(analysis, "line/contended"), base)
+    if grows is Side.ABOVE:
+        return Verdict(Outcome.CONFIRMED, figure, because, number)
+    if grows is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, because, number)
+    because = f"Within the noise of this run it is open whether it grows. {because}"
+    return Verdict(Outcome.UNDECIDED, figure, because, number)
 
 
 @claim(
@@ -51,7 +57,7 @@ def cpus(analysis: Analysis) -> Verdict:
     "cache一次讀就是一排cache line",
     "The cache reads a whole cache line at a time",
     ["line/false_sharing"],
-    "two CPUs that share no word disturb each other up to a distance, and not beyond",
+    "two CPUs that share no word cost each other half as much again up to a distance, and not beyond",
 )
 def whole_lines(analysis: Analysis) -> Verdict:
     """The distance at which false sharing ends, and how much it costs below."""
@@ -60,8 +66,14 @@ def whole_lines(analysis: Analysis) -> Verdict:
         "needs op=atomic_add at several distances in one run.",
     )
     figure = f"{count(found.stride[0])} against {count(found.stride[-1])} bytes: ×{found.factor.text()}"
-    if not found.ends.n:
-        return Verdict(Outcome.REFUTED, figure, "Neighbouring words cost no more than distant ones.")
+    noise = noise_of(analysis, "line/false_sharing")
+    dearer = side(found.factor, SHARED, noise)
+    number = measure(found.factor, "1", SHARED)
+    if dearer is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, "Neighbouring words cost no more than distant ones.", number)
+    if not found.ends.n or dearer is not Side.ABOVE:
+        because = "Within the noise of this run it is open whether neighbouring words cost more than distant ones."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     figure = f"sharing ends at {found.ends.text()} bytes; {figure}"
     because = (
         f"Words {count(found.last_shared)} bytes apart share a line, words {count(found.ends.value)} apart do not."
@@ -69,9 +81,9 @@ def whole_lines(analysis: Analysis) -> Verdict:
     if found.against_alone.n:
         because += f" At {count(found.stride[-1])} bytes an access costs ×{found.against_alone.text()} what it "
         because += "costs alone."
-    if found.ends.low == found.ends.high or found.ends.n < 6:
-        return Verdict(Outcome.CONFIRMED, figure, because)
-    return Verdict(Outcome.DEPENDS, figure, f"{because} Processes differ in where it ends.")
+    if found.ends.low == found.ends.high:
+        return Verdict(Outcome.CONFIRMED, figure, because, number)
+    return Verdict(Outcome.UNDECIDED, figure, f"{because} Processes differ in where it ends.", number)
 
 
 @claim(
@@ -91,13 +103,18 @@ def atomic(analysis: Analysis) -> Verdict:
             steps[crowd.name] = most, ratio
     known(steps, "needs one thread and several, each with a CPU of its own.")
     figure = "; ".join(f"{op} ×{ratio.text()} with {count(most)} threads" for op, (most, ratio) in steps.items())
-    dearer = [op for op, (_, ratio) in steps.items() if above(ratio, 1 + 5 * SAME)]
-    widest = max(ratio.value for _, ratio in steps.values())
-    if dearer:
+    noise = noise_of(analysis, "line/contended")
+    sides = {op: side(ratio, 1 + 5 * SAME, noise) for op, (_, ratio) in steps.items()}
+    widest_ratio = max((ratio for _, ratio in steps.values()), key=lambda ratio: ratio.value)
+    widest, number = widest_ratio.value, measure(widest_ratio, "1", 1 + 5 * SAME)
+    if Side.ABOVE in sides.values():
         because = (
             f"It waits for the line: up to {plain(widest, 2)} times as long when others want it too. "
             "Compare-and-swap also "
             "has to try again."
         )
-        return Verdict(Outcome.CONFIRMED, figure, because)
-    return Verdict(Outcome.REFUTED, figure, "Contended or alone, it took the same time here.")
+        return Verdict(Outcome.CONFIRMED, figure, because, number)
+    if Side.TOUCHES in sides.values():
+        because = "Within the noise of this run it is open whether it takes longer when others want the line too."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    return Verdict(Outcome.REFUTED, figure, "Contended or alone, it took the same time here.", number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, needs
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, needs, refuted
 
 
 @claim(
@@ -12,6 +12,7 @@ from fencepost.analysis.topics.claim import Outcome, Verdict, claim, needs
     "But a semaphore has no notion of an owner: another thread can simply call post and add a place",
     ["lock/owner"],
     "a semaphore may be posted by a thread that did not wait; an error-checking mutex refuses that with EPERM",
+    refuted,
 )
 @needs("lock/owner", unlock=("semaphore_other", "mutex_other"))
 def owner(analysis: Analysis) -> Verdict:
@@ -30,9 +31,11 @@ def owner(analysis: Analysis) -> Verdict:
     figure = (
         f"post by another thread: {said['semaphore_other']}; unlock of a mutex by another thread: {said['mutex_other']}"
     )
+    number = Measure(answers["semaphore_other"][0], *answers["semaphore_other"][:1] * 2, "share", (1.0,))
     mixed = [name for name, word in said.items() if word.startswith("answered")]
     if mixed:
-        return Verdict(Outcome.DEPENDS, figure, f"Not every call was answered alike: {', '.join(sorted(mixed))}.")
+        because = f"Not every call was answered alike: {', '.join(sorted(mixed))}."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     if said["semaphore_other"] == "allowed" and said["mutex_other"] != "allowed":
-        return Verdict(Outcome.CONFIRMED, figure, "The mutex knows its owner, the semaphore has none.")
-    return Verdict(Outcome.REFUTED, figure, "Here the two did not differ as they should.")
+        return Verdict(Outcome.CONFIRMED, figure, "The mutex knows its owner, the semaphore has none.", number)
+    return Verdict(Outcome.REFUTED, figure, "Here the two did not differ as they should.", number)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import upper_bound
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure
 from fencepost.analysis.topics.litmus.measures import CONTROL
-from fencepost.analysis.topics.order.measures import losses
+from fencepost.analysis.topics.order.measures import NOT_ENOUGH, losses
+
+
+def _under_a_fence(row: Row) -> Outcome | None:
+    """Losses under a full fence fail the case. Without one they are expected, so a failure there is another fault."""
+    return None if row.parameter("order") in NOT_ENOUGH else Outcome.REFUTED
 
 
 @claim(
@@ -16,6 +22,7 @@ from fencepost.analysis.topics.order.measures import losses
     "For data to be consistent, a memory barrier is needed",
     ["order/peterson"],
     "Peterson's algorithm loses additions without a full fence, and none with it",
+    _under_a_fence,
 )
 def barrier(analysis: Analysis) -> Verdict:
     """Losses without, with a bound for the loss with; and both prices."""
@@ -30,10 +37,13 @@ def barrier(analysis: Analysis) -> Verdict:
         f"{plain(upper_bound(sections) * 1e6, 2)} in a million), "
         + ", ".join(f"{item.order} {item.ns.ns_text()}" for item in fenced)
     )
+    number = measure(without.per_million, "in a million", 0.0)
     if any(item.lost for item in fenced):
-        return Verdict(Outcome.REFUTED, figure, "Additions were lost under a full fence too.")
+        return Verdict(Outcome.REFUTED, figure, "Additions were lost under a full fence too.", number)
     if not without.lost:
-        return Verdict(Outcome.DEPENDS, figure, "Nothing was lost without it in these trials, which is no proof.")
+        number = Measure(0.0, 0.0, upper_bound(without.sections) * 1e6, "in a million", (0.0,))
+        because = "Nothing was lost without it in these trials, which is no proof."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     weak = next((item for item in found if item.order == "c11_acq_rel"), None)
     also = f" Acquire and release are not enough: {count(weak.lost)} lost." if weak and weak.lost else ""
-    return Verdict(Outcome.CONFIRMED, figure, f"Without a barrier both threads come in at once.{also}")
+    return Verdict(Outcome.CONFIRMED, figure, f"Without a barrier both threads come in at once.{also}", number)

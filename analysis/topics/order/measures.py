@@ -11,6 +11,9 @@ from fencepost.analysis.runs.paired import grid, per_process
 from fencepost.analysis.stats.interval import Interval, pooled
 from fencepost.analysis.topics.litmus.measures import CONTROL
 
+NOT_ENOUGH = (CONTROL, "c11_acq_rel")
+"""Orders under which losses are no failure."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -27,7 +30,7 @@ class Loss:
     @property
     def may_lose(self) -> bool:
         """Whether the order is not enough, so that losses are no failure."""
-        return self.order in (CONTROL, "c11_acq_rel")
+        return self.order in NOT_ENOUGH
 
 
 def losses(analysis: Analysis) -> list[Loss]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
-from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
+from fencepost.analysis.stats.limit import Side, side
+from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, noise_of
 
 
 @claim(
     "pipeline/dependence",
     "假如某條指令需要依賴前面一條指令的執行結果數據，那麼 pipeline 便失去作用，因為第二條指令必須等待第一條指令完成。",
     "If an instruction depends on the result of the one before it, the pipeline loses its effect, because the "
-    "second must wait for the first to finish.",
+    "second must wait for the first to finish",
     ["pipeline/chain"],
+    "each of one chain of dependent instructions takes longer than each of several independent chains",
 )
 def dependence(analysis: Analysis) -> Verdict:
     """One chain against several independent ones: the same instructions, with and without waiting."""
@@ -30,22 +30,27 @@ def dependence(analysis: Analysis) -> Verdict:
             factors[op] = ratio(analysis, rows[1].case, min(several, key=lambda row: row.time.value).case)
     known(factors, "needs one chain and several of the same instruction in one run.")
     figure = "; ".join(f"{op} ×{value.text()}" for op, value in factors.items())
-    # Without an interval (fewer than six rounds) the median has to do; the figure shows that it has none.
-    slower = {
-        op for op, value in factors.items() if (value.value if math.isnan(value.low) else value.low) > 1 + 5 * SAME
-    }
+    limit, noise = 1 + 5 * SAME, noise_of(analysis, "pipeline/chain")
+    sides = {op: side(value, limit, noise) for op, value in factors.items()}
+    slower = {op for op, where in sides.items() if where is Side.ABOVE}
+    number = measure(min(factors.values(), key=lambda value: value.value), "1", limit)
     if slower == set(factors):
         because = (
             "Each instruction that waits for the one before it takes its full latency; independent ones overlap. "
             "Only the dependent chain "
             "stands still: other chains run on beside it, out of order."
         )
-        return Verdict(Outcome.CONFIRMED, figure, because)
+        return Verdict(Outcome.CONFIRMED, figure, because, number)
+    if Side.TOUCHES in sides.values():
+        close = ", ".join(sorted(op for op, where in sides.items() if where is Side.TOUCHES))
+        because = f"Within the noise of this run it is open whether waiting costs anything for {close}."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     if slower:
         return Verdict(
             Outcome.DEPENDS,
             figure,
             f"It depends on the instruction: waiting costs for {', '.join(sorted(slower))}, not for "
             f"{', '.join(sorted(set(factors) - slower))}.",
+            number,
         )
-    return Verdict(Outcome.REFUTED, figure, "Dependent instructions took no longer than independent ones.")
+    return Verdict(Outcome.REFUTED, figure, "Dependent instructions took no longer than independent ones.", number)

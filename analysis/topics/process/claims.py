@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, needs
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs
 
 
 @claim(
@@ -26,12 +26,19 @@ def vfork(analysis: Analysis) -> Verdict:
         f"{how}: {plain(share[0], 3)} % of children had ended before the call returned" for how, share in shares.items()
     )
     prices = f"With the wait for the child a vfork takes {times['vfork']}, a fork {times['fork']}."
-    if shares["vfork"][1] < 100:
-        return Verdict(Outcome.REFUTED, figure, f"Here the parent of a vfork went on before its child ended. {prices}")
+    number = measure(shares["vfork"], "%", 100.0)
+    if shares["vfork"].high < 100:
+        because = f"Here the parent of a vfork went on before its child ended. {prices}"
+        return Verdict(Outcome.REFUTED, figure, because, number)
+    if not all(share.bounded for share in shares.values()) or shares["vfork"].low < 100:
+        because = f"Too few processes, or processes that differ: who goes on first is open. {prices}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     if shares["fork"][2] >= 100:
         return Verdict(
             Outcome.DEPENDS,
             figure,
             f"The parent of a vfork waits; but here the child of a fork ran first as well, on the one CPU. {prices}",
+            number,
         )
-    return Verdict(Outcome.CONFIRMED, figure, f"The parent waits in the call, and lends its memory. {prices}")
+    because = f"The parent waits in the call, and lends its memory. {prices}"
+    return Verdict(Outcome.CONFIRMED, figure, because, number)

@@ -92,7 +92,7 @@ def test_without_a_believable_core_clock_the_penalty_is_in_ns(tmp_path: Path) ->
         (18, {16 << 10: 17, 1 << 20: 30}, Outcome.DEPENDS),
         (30, {16 << 10: 40}, Outcome.REFUTED),
         (7, {}, Outcome.REFUTED),
-        (20, {}, Outcome.DEPENDS),
+        (20, {}, Outcome.UNDECIDED),
     ],
 )
 def test_ten_to_twenty_cycles(tmp_path: Path, ready: float, loaded: dict[int, float], outcome: Outcome) -> None:

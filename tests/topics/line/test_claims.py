@@ -111,7 +111,7 @@ def test_no_sharing_refutes_lines(tmp_path: Path) -> None:
 def test_processes_that_differ_are_said_to(tmp_path: Path) -> None:
     cases = synthetic.stride_cases(64)
     cases[4] = replace(cases[4], modes=((1.0, 0.5), (5.0, 0.5)))
-    assert verdict(tmp_path, "line/whole", cases).outcome is Outcome.DEPENDS
+    assert verdict(tmp_path, "line/whole", cases).outcome is Outcome.UNDECIDED
 
 
 # ---- crowds ----
@@ -182,7 +182,7 @@ def test_the_knee_of_sloppy_counters(tmp_path: Path) -> None:
         ({}, Outcome.CONFIRMED),
         ({"own": 0.0}, Outcome.REFUTED),
         ({"error": 1.2}, Outcome.REFUTED),
-        ({"error": 0.0}, Outcome.DEPENDS),
+        ({"error": 0.0}, Outcome.UNDECIDED),
     ],
 )
 def test_sloppy_counters_trade_accuracy(tmp_path: Path, changes: dict[str, float], outcome: Outcome) -> None:

@@ -49,7 +49,7 @@ def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
     assert said.outcome is Outcome.NOT_MEASURABLE
 
 
-@pytest.mark.parametrize(("again", "outcome"), [(0.0, Outcome.CONFIRMED), (1.0, Outcome.DEPENDS)])
+@pytest.mark.parametrize(("again", "outcome"), [(0.0, Outcome.CONFIRMED), (1.0, Outcome.REFUTED)])
 def test_memory_comes_with_the_first_touch(tmp_path: Path, again: float, outcome: Outcome) -> None:
     analysis = analysed(tmp_path, synthetic.fault_cases(again))
     said = next(said for claim, said in verdicts(analysis) if claim.id == "memory/lazy")

@@ -1,0 +1,23 @@
+"""What has to be planted in stored rows for each verdict on memory."""
+
+from __future__ import annotations
+
+from topics.stored import Planted, as_stored, in_turn
+
+from fencepost.analysis.topics.claim import Outcome
+
+PLANTED: Planted = {
+    "memory/lazy": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: lambda run: run.put("faults_per_page", 1 / 512, "memory/fault", access="write"),
+        Outcome.UNDECIDED: lambda run: run.put("faults_per_page", in_turn(0, 0.1), "memory/fault", access="again"),
+        Outcome.REFUTED: lambda run: run.put("faults_per_page", 1.0, "memory/fault", access="again"),
+    },
+    "memory/on_demand": {
+        Outcome.CONFIRMED: lambda run: run.scale(2.0, "memory/fault", access="write"),
+        Outcome.DEPENDS: as_stored,
+        # The stored read and the copy after it take 4.88 us together, the first write 3.00 us.
+        Outcome.UNDECIDED: lambda run: run.scale(4.88 / 3.0, "memory/fault", access="write"),
+        Outcome.REFUTED: lambda run: run.put("faults_per_page", 0.0, "memory/fault", access="write"),
+    },
+}

@@ -1,0 +1,162 @@
+"""Rows that real kernels left, kept in tests/data/claims, and faults to plant in them.
+
+The folder holds the rows that claims ask for: of the run published on 2026-11-23, and of memory/* and ring/printk from
+a run of 2026-11-29 on a noisy guest. Both are reduced to one row a case and process, and cut to what claims read.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fencepost.analysis.runs.estimate import Analysis, estimate_cases, noise_floor
+from fencepost.analysis.runs.medians import reduce_run
+from fencepost.analysis.runs.model import Reduced, process_frame
+from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "claims"
+
+Change = float | Callable[[int], float]
+"""A number, or one for each round."""
+
+
+@functools.cache
+def _reduced() -> Reduced:
+    return reduce_run(FOLDER)
+
+
+class Stored:
+    """The stored rows, to be changed. Each method that plants something names a kernel and values of parameters."""
+
+    def __init__(self) -> None:
+        reduced = _reduced()
+        self.cases: list[dict[str, Any]] = copy.deepcopy(list(reduced.run["plan"]["cases"]))  # type: ignore[arg-type]
+        self.lines: list[dict[str, Any]] = [
+            {str(name): copy.copy(value) for name, value in line.items()}
+            for line in reduced.processes.astype(object).to_dict("records")
+        ]
+        self.series = {case: series.copy() for case, series in reduced.series.items()}
+
+    def scale(self, factor: Change, kernel: str, *, cpus: int = 0, **wanted: object) -> Stored:
+        """Multiply times."""
+        for line in self._lines(kernel, cpus, wanted):
+            for name in ("ns", "floor_ns", "resolution_ns"):
+                line[name] *= _in_round(factor, line)
+        return self
+
+    def put(self, metric: str, value: Change, kernel: str, *, cpus: int = 0, **wanted: object) -> Stored:
+        """Let a metric have this value."""
+        for line in self._lines(kernel, cpus, wanted):
+            line["metrics"][metric] = _in_round(value, line)
+        return self
+
+    def scale_metric(self, factor: Change, begins: str, ends: str, kernel: str, **wanted: object) -> Stored:
+        """Multiply the metrics whose names begin and end so."""
+        for line in self._lines(kernel, 0, wanted):
+            for name in [name for name in line["metrics"] if name.startswith(begins) and name.endswith(ends)]:
+                line["metrics"][name] *= _in_round(factor, line)
+        return self
+
+    def add_to(self, control: Mapping[str, object], ns: float, kernel: str, **wanted: object) -> Stored:
+        """Let rows take in each round what the row of `control` takes, and so many ns more."""
+        base = {line["round"]: line for line in self._lines(kernel, 0, control)}
+        for line in self._lines(kernel, 0, wanted):
+            line["ns"] = line["floor_ns"] = base[line["round"]]["ns"] + ns
+            line["resolution_ns"] = base[line["round"]]["resolution_ns"]
+        return self
+
+    def fail(self, reason: str, kernel: str, step: str = "check", **wanted: object) -> Stored:
+        """Let the kernel's check, or another step, fail in the third process, as the engine stores it."""
+        for line in self._lines(kernel, 0, wanted):
+            if line["round"] == 3:
+                line |= {"status": "failed", "reason": f"{step} failed: {reason}", "metrics": {}, "batches": 0}
+        return self
+
+    def drop(self, kernel: str) -> Stored:
+        """Leave a kernel out, as if it had not been run."""
+        return self._without({case["case"] for case in self.cases if case["kernel"] == kernel})
+
+    def teams(self, factors: Mapping[int, float], kernel: str, **wanted: object) -> Stored:
+        """Put rows of larger teams beside the row of two threads, at so many times its cost."""
+        (two,) = (case for case in self.cases if self._fits(case, kernel, 2, wanted))
+        lines = [line for line in self.lines if line["case"] == two["case"]]
+        for threads, factor in factors.items():
+            name = two["case"].partition("@")[0] + "@" + ",".join(f"cpu{cpu}" for cpu in range(threads))
+            self.cases.append({**two, "case": name, "cpus": list(range(threads))})
+            self.lines += [{**line, "case": name, "ns": line["ns"] * factor} for line in lines]
+        return self
+
+    def noise(self, share: float) -> Stored:
+        """Let the same code differ from itself by this share, now one way and now the other."""
+        twins = {case["case"] for case in self.cases if case["twin_of"]}
+        for line in self.lines:
+            if line["case"] in twins:
+                line["ns"] *= 1 + share if line["round"] % 2 else 1 / (1 + share)
+        return self
+
+    def rounds(self, number: int) -> Stored:
+        """Only the first so many processes."""
+        self.lines = [line for line in self.lines if line["round"] <= number]
+        return self
+
+    def analysis(self) -> Analysis:
+        """What the changed rows are estimated to."""
+        reduced = _reduced()
+        columns = {name: [line[name] for line in self.lines] for name in reduced.processes.columns}
+        kept = {line["round"] for line in self.lines}
+        changed = replace(
+            reduced,
+            run={**reduced.run, "plan": {**reduced.run["plan"], "cases": self.cases}},  # type: ignore[typeddict-item]
+            processes=process_frame(columns),
+            workers=reduced.workers[reduced.workers["round"].isin(kept)],
+            series=self.series,
+        )
+        return Analysis(changed, estimate_cases(changed), noise_floor(changed))
+
+    def verdict(self, name: str) -> Verdict:
+        """What they say to a claim."""
+        return next(said for claim, said in verdicts(self.analysis()) if claim.id == name)
+
+    def _without(self, names: Iterable[str]) -> Stored:
+        gone = set(names)
+        self.cases = [case for case in self.cases if case["case"] not in gone]
+        self.lines = [line for line in self.lines if line["case"] not in gone]
+        return self
+
+    def _lines(self, kernel: str, cpus: int, wanted: Mapping[str, object]) -> list[dict[str, Any]]:
+        names = {case["case"] for case in self.cases if self._fits(case, kernel, cpus, wanted)}
+        assert names, f"no stored row of {kernel} has {dict(wanted)}"
+        return [line for line in self.lines if line["case"] in names]
+
+    @staticmethod
+    def _fits(case: Mapping[str, Any], kernel: str, cpus: int, wanted: Mapping[str, object]) -> bool:
+        values = {name: str(value) for name, value in case["parameters"].items()}
+        return (
+            case["kernel"] == kernel
+            and not case["twin_of"]
+            and cpus in (0, len(case["cpus"]))
+            and all(values.get(name) == str(value) for name, value in wanted.items())
+        )
+
+
+def _in_round(change: Change, line: Mapping[str, Any]) -> float:
+    return float(change(line["round"]) if callable(change) else change)
+
+
+def in_turn(first: float, second: float) -> Callable[[int], float]:
+    """One number in every other round, another in the others: half of the processes tell otherwise."""
+    return lambda number: first if number % 2 else second
+
+
+Plant = Callable[[Stored], Stored]
+Planted = Mapping[str, Mapping[Outcome, Plant]]
+"""By claim and verdict: what has to be planted in the stored rows for it."""
+
+
+def as_stored(run: Stored) -> Stored:
+    """Nothing: the rows say so as they are."""
+    return run
