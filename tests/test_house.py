@@ -311,10 +311,6 @@ LONGEST_FUNCTION = 60
 """Lines of a function with its docstring: what a screen shows at once."""
 
 STILL_LONGER = {
-    "analysis/draw/bars.py dots",
-    "analysis/draw/ladder.py ladder",
-    "analysis/draw/lines.py lines",
-    "analysis/draw/svg.py tidy",
     "analysis/report/machine.py topology_figure",
     "analysis/report/markdown.py as_markdown",
     "analysis/topics/fence/figures.py cost_figure",

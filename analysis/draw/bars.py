@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from fencepost.analysis.draw.figure import (
     INK,
     PALETTE,
+    Bar,
+    Dot,
     Dots,
     Figure,
     Group,
@@ -22,6 +25,12 @@ from fencepost.analysis.draw.figure import (
 )
 from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.text.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+_Row = TypeVar("_Row", Bar, Dot)
 
 
 def forest(
@@ -82,45 +91,26 @@ def bars(
     logarithmic axis bars begin at `least`, and one that does not reach it is its number only. On a linear axis a bar
     below 0 goes to the left.
     """
-    height = sum(1.35 + len(group.bars) for group in groups)
     words = Lettering()
-    with new_canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
+    rows = [(group.label, group.bars) for group in groups]
+    with new_canvas(name, _height(rows)) as (canvas, axes):
         axes.set_xscale(x_scale)
         start = least if x_scale == "log" else 0.0
-        y, ticks, labels = 0.0, [], []
         reach, lowest = start, start
-        for group in groups:
-            axes.text(0.0, y, short(group.label), transform=axes.get_yaxis_transform(), va="center", weight="bold")
-            y += 1.1
-            for bar in group.bars:
-                colour = PALETTE[bar.colour % 8]
-                shown = math.isfinite(bar.value) and (x_scale != "log" or bar.value > start)
-                end = bar.value if shown else start
-                (drawn,) = axes.barh(y, end - start, left=start, height=0.72, color=colour, alpha=0.75, linewidth=0)
-                words.add(drawn, [f"{bar.label}, {group.label}: {interval(bar.value, bar.low, bar.high)}"])
-                if math.isfinite(bar.low) and math.isfinite(bar.high) and (x_scale != "log" or bar.high > start):
-                    low = max(bar.low, start) if x_scale == "log" else bar.low
-                    axes.plot([low, bar.high], [y, y], color=INK, linewidth=1.2)
-                    lowest, end = min(lowest, low), max(end, bar.high)
-                axes.annotate(
-                    bar.said or plain(bar.value, 3),
-                    (max(end, start), y),
-                    xytext=(4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=9.5,
-                )
-                reach, lowest = max(reach, end), min(lowest, end)
-                ticks.append(y)
-                labels.append(short(bar.label))
-                y += 1.0
-            y += 0.25
-        axes.set_yticks(ticks, labels, fontsize=9.5)
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(y - 0.5, -0.7)
+        for y, heading, bar in _in_rows(axes, rows):
+            colour = PALETTE[bar.colour % 8]
+            shown = math.isfinite(bar.value) and (x_scale != "log" or bar.value > start)
+            end = bar.value if shown else start
+            (drawn,) = axes.barh(y, end - start, left=start, height=0.72, color=colour, alpha=0.75, linewidth=0)
+            words.add(drawn, [f"{bar.label}, {heading}: {interval(bar.value, bar.low, bar.high)}"])
+            if math.isfinite(bar.low) and math.isfinite(bar.high) and (x_scale != "log" or bar.high > start):
+                low = max(bar.low, start) if x_scale == "log" else bar.low
+                axes.plot([low, bar.high], [y, y], color=INK, linewidth=1.2)
+                lowest, end = min(lowest, low), max(end, bar.high)
+            _write_beside(axes, bar.said or plain(bar.value, 3), (max(end, start), y), gap=4)
+            reach, lowest = max(reach, end), min(lowest, end)
         right = start * (reach / start) ** 1.25 if x_scale == "log" else reach + (reach - lowest) * 0.2 or 1.0
         axes.set_xlim(lowest - (start - lowest) * 0.05, right)
-        axes.grid(visible=False, axis="y")
         (log_axis if x_scale == "log" else linear_axis)(axes.xaxis)
         axes.set_xlabel(x_label)
         return Figure(name, title, description, svg_figure(canvas, name, title, description, words.by_id), table)
@@ -142,60 +132,80 @@ def dots(
     """
     from matplotlib.ticker import LogLocator
 
-    height = sum(1.35 + len(group.dots) for group in groups)
     words = Lettering()
-    with new_canvas(name, 0.8 + 0.205 * height) as (canvas, axes):
+    rows = [(group.label, group.dots) for group in groups]
+    with new_canvas(name, _height(rows)) as (canvas, axes):
         axes.set_xscale("log")
-        y, ticks, labels, reach = 0.0, [], [], start
-        for group in groups:
-            axes.text(0.0, y, short(group.label), transform=axes.get_yaxis_transform(), va="center", weight="bold")
-            y += 1.1
-            for dot in group.dots:
-                known = math.isfinite(dot.value)
-                at = max(dot.value if known else dot.bound, start)
-                end = at
-                for low, high, width in ((dot.least, dot.most, 1.0), (dot.low, dot.high, 3.5)):
-                    if known and math.isfinite(low) and high > start:
-                        axes.plot(
-                            [max(low, start), high],
-                            [y, y],
-                            color=PALETTE[0],
-                            linewidth=width,
-                            alpha=0.55,
-                            solid_capstyle="butt",
-                        )
-                        end = max(end, high)
-                if known:
-                    (drawn,) = axes.plot([at], [y], "o", color=PALETTE[0], markersize=5, clip_on=False)
-                    said = f"{dot.label}, {group.label}: {interval(dot.value, dot.low, dot.high)}"
-                else:
-                    axes.plot([start, at], [y, y], color=PALETTE[7], linewidth=1.0, linestyle=(0, (1.5, 1.5)))
-                    (drawn,) = axes.plot(
-                        [at], [y], "<", markeredgecolor=PALETTE[7], markerfacecolor="none", markersize=6, clip_on=False
-                    )
-                    said = f"{dot.label}, {group.label}: none, less than {plain(dot.bound, 2)}"
-                words.add(drawn, [said])
-                axes.annotate(
-                    dot.said or plain(dot.value, 3),
-                    (end, y),
-                    xytext=(6, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=9.5,
-                )
-                reach = max(reach, end)
-                ticks.append(y)
-                labels.append(short(dot.label))
-                y += 1.0
-            y += 0.25
-        axes.set_yticks(ticks, labels, fontsize=9.5)
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(y - 0.5, -0.7)
+        reach = start
+        for y, heading, dot in _in_rows(axes, rows):
+            if math.isfinite(dot.value):
+                drawn, end = _draw_value(axes, dot, y, start)
+                said = interval(dot.value, dot.low, dot.high)
+            else:
+                drawn, end = _draw_bound(axes, dot, y, start)
+                said = f"none, less than {plain(dot.bound, 2)}"
+            words.add(drawn, [f"{dot.label}, {heading}: {said}"])
+            _write_beside(axes, dot.said or plain(dot.value, 3), (end, y), gap=6)
+            reach = max(reach, end)
         # Room for the words of the row that reaches furthest.
         axes.set_xlim(start, start * (reach / start) ** 1.3 if reach > start else start * 10)
-        axes.grid(visible=False, axis="y")
         if reach > start * 1e4:  # the words of neighbouring decades would meet
             axes.xaxis.set_major_locator(LogLocator(base=100))
         log_axis(axes.xaxis)
         axes.set_xlabel(x_label)
         return Figure(name, title, description, svg_figure(canvas, name, title, description, words.by_id), table)
+
+
+def _height(groups: Sequence[tuple[str, Sequence[_Row]]]) -> float:
+    """Inches that a picture needs for rows under headings."""
+    return 0.8 + 0.205 * sum(1.35 + len(rows) for _, rows in groups)
+
+
+def _in_rows(axes: Axes, groups: Sequence[tuple[str, Sequence[_Row]]]) -> Iterator[tuple[float, str, _Row]]:
+    """Go through all rows from the top down: the y of each, the heading above it, and the row.
+
+    A heading is written when its group begins. The names of the rows are written after the last.
+    """
+    y, ticks, labels = 0.0, [], []
+    for heading, rows in groups:
+        axes.text(0.0, y, short(heading), transform=axes.get_yaxis_transform(), va="center", weight="bold")
+        y += 1.1
+        for row in rows:
+            yield y, heading, row
+            ticks.append(y)
+            labels.append(short(row.label))
+            y += 1.0
+        y += 0.25
+    axes.set_yticks(ticks, labels, fontsize=9.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(y - 0.5, -0.7)
+    axes.grid(visible=False, axis="y")
+
+
+def _write_beside(axes: Axes, words: str, place: tuple[float, float], gap: float) -> None:
+    """Write to the right of a place, `gap` points away."""
+    axes.annotate(words, place, xytext=(gap, 0), textcoords="offset points", va="center", fontsize=9.5)
+
+
+def _draw_value(axes: Axes, dot: Dot, y: float, start: float) -> tuple[Artist, float]:
+    """Draw a dot with its bounds. Returns the dot, and the x at which the row ends."""
+    at = max(dot.value, start)
+    end = at
+    for low, high, width in ((dot.least, dot.most, 1.0), (dot.low, dot.high, 3.5)):
+        if math.isfinite(low) and high > start:
+            axes.plot(
+                [max(low, start), high], [y, y], color=PALETTE[0], linewidth=width, alpha=0.55, solid_capstyle="butt"
+            )
+            end = max(end, high)
+    (drawn,) = axes.plot([at], [y], "o", color=PALETTE[0], markersize=5, clip_on=False)
+    return drawn, end
+
+
+def _draw_bound(axes: Axes, dot: Dot, y: float, start: float) -> tuple[Artist, float]:
+    """Draw a triangle at a bound. Returns the triangle, and the x at which the row ends."""
+    at = max(dot.bound, start)
+    axes.plot([start, at], [y, y], color=PALETTE[7], linewidth=1.0, linestyle=(0, (1.5, 1.5)))
+    (drawn,) = axes.plot(
+        [at], [y], "<", markeredgecolor=PALETTE[7], markerfacecolor="none", markersize=6, clip_on=False
+    )
+    return drawn, at

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from fencepost.analysis.draw.figure import PALETTE, Figure, Lettering, Point, interval, log_axis, new_canvas, svg_figure
 from fencepost.analysis.text.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
 
 def ladder(
@@ -24,43 +29,16 @@ def ladder(
     costs beside it, as `said` has it.
     """
     words, targets = Lettering(), {}
+    low, high = _ends([rung.value for rung in rungs])
     # Narrow, so that its words are large enough on a telephone.
     with new_canvas(name, 0.75 + 0.38 * len(rungs), 4.5) as (canvas, axes):
         axes.set_xscale("log")
-        low = 10.0 ** math.floor(math.log10(min(rung.value for rung in rungs)))
-        high = 10.0 ** math.ceil(math.log10(max(rung.value for rung in rungs)) + 1e-9)
-        low, high = low / 1.5, max(high, low * 1e3) * 1.5
-        middle = math.sqrt(low * high)
         for row, (rung, text, link) in enumerate(zip(rungs, said, links, strict=True)):
-            axes.plot([low, rung.value], [row, row], color=PALETTE[0], linewidth=1.1, alpha=0.45)
-            if math.isfinite(rung.low) and math.isfinite(rung.high):
-                axes.plot(
-                    [rung.low, rung.high],
-                    [row, row],
-                    color=PALETTE[0],
-                    linewidth=5,
-                    alpha=0.5,
-                    solid_capstyle="butt",
-                )
-            (drawn,) = axes.plot([rung.value], [row], marker="o", markersize=6, color=PALETTE[0], linestyle="none")
+            drawn = _draw_rung(axes, row, rung, low)
             words.add(drawn, [f"{rung.label}: {text} {interval(rung.value, rung.low, rung.high)}"])
-            right = rung.value < middle * 10
-            axes.annotate(
-                text,
-                (rung.value, row),
-                xytext=(8 if right else -8, 0),
-                textcoords="offset points",
-                ha="left" if right else "right",
-                va="center",
-                fontsize=10,
-                weight="bold",
-            )
-            label = axes.text(
-                0.0, row - 0.43, _shortened(rung.label, 60), transform=axes.get_yaxis_transform(), va="center"
-            )
-            label.set_fontsize(10)
-            label.set_gid(f"link{row}")
-            targets[f"link{row}"] = link
+            # On the side where there is more room.
+            _write_cost(axes, row, rung.value, text, right=rung.value < math.sqrt(low * high) * 10)
+            targets[_write_name(axes, row, rung.label)] = link
         axes.set_yticks([])
         axes.set_ylim(len(rungs) - 0.5, -0.8)
         axes.set_xlim(low, high)
@@ -73,6 +51,44 @@ def ladder(
         return Figure(
             name, title, description, svg_figure(canvas, name, title, description, words.by_id, targets), table
         )
+
+
+def _ends(costs: Sequence[float]) -> tuple[float, float]:
+    """Both ends of the scale: whole decades, at least three of them, and a little room."""
+    low = 10.0 ** math.floor(math.log10(min(costs)))
+    high = 10.0 ** math.ceil(math.log10(max(costs)) + 1e-9)
+    return low / 1.5, max(high, low * 1e3) * 1.5
+
+
+def _draw_rung(axes: Axes, row: int, rung: Point, low: float) -> Artist:
+    """Draw a line from the scale's lower end to the cost, and its interval. Returns the mark at the cost."""
+    axes.plot([low, rung.value], [row, row], color=PALETTE[0], linewidth=1.1, alpha=0.45)
+    if math.isfinite(rung.low) and math.isfinite(rung.high):
+        axes.plot([rung.low, rung.high], [row, row], color=PALETTE[0], linewidth=5, alpha=0.5, solid_capstyle="butt")
+    (drawn,) = axes.plot([rung.value], [row], marker="o", markersize=6, color=PALETTE[0], linestyle="none")
+    return drawn
+
+
+def _write_cost(axes: Axes, row: int, cost: float, text: str, *, right: bool) -> None:
+    """Write what a rung costs beside its mark."""
+    axes.annotate(
+        text,
+        (cost, row),
+        xytext=(8 if right else -8, 0),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="center",
+        fontsize=10,
+        weight="bold",
+    )
+
+
+def _write_name(axes: Axes, row: int, name: str) -> str:
+    """Write the name of a rung above its line. Returns the id of the words, for a link."""
+    label = axes.text(0.0, row - 0.43, _shortened(name, 60), transform=axes.get_yaxis_transform(), va="center")
+    label.set_fontsize(10)
+    label.set_gid(f"link{row}")
+    return f"link{row}"
 
 
 def _shortened(text: str, most: int) -> str:

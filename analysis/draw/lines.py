@@ -30,6 +30,8 @@ from fencepost.analysis.text.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.lines import Line2D
 
 
 def lines(
@@ -60,26 +62,10 @@ def lines(
     words = Lettering()
     with new_canvas(name, 3.7 + 0.21 * len(shown) if below else 3.5) as (canvas, axes):
         for index, item in enumerate(shown):
-            colour, dash = PALETTE[index % 8], DASHES[(index // 8 + index) % 4 if markers else 0]
-            has_markers = markers and item.drawn != "line"
-            (drawn,) = axes.plot(
-                item.x,
-                item.y,
-                color=colour,
-                linestyle="" if item.drawn == "points" else dash,
-                linewidth=1.8,
-                marker="o" if has_markers else None,
-                markersize=5 if item.drawn == "points" else 3.5,
-                label=short(item.label),
-                drawstyle="steps-post" if stairs else "default",
-            )
-            words.series(drawn, item, x_format or plain, has_markers)
-            if item.low is not None and item.high is not None and item.drawn == "points":
-                axes.vlines(item.x, item.low, item.high, color=colour, linewidth=1.2)
-            elif item.low is not None and item.high is not None:
-                axes.fill_between(
-                    item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0, step="post" if stairs else None
-                )
+            dash = DASHES[(index // 8 + index) % 4 if markers else 0]
+            marked = markers and item.drawn != "line"
+            drawn = _draw_series(axes, item, PALETTE[index % 8], dash, marked=marked, stairs=stairs)
+            words.series(drawn, item, x_format or plain, marked)
         axes.set_xscale(x_scale, **({"base": 2} if x_format is size and x_scale == "log" else {}))
         axes.set_yscale(y_scale)
         for axis, scale, label in ((axes.xaxis, x_scale, x_format), (axes.yaxis, y_scale, None)):
@@ -96,24 +82,51 @@ def lines(
         for span in spans:
             _draw_span(axes, span)
         for position, word in marks:
-            axes.axvline(position, color=INK, linewidth=0.8, linestyle=(0, (2, 2)), alpha=0.6)
-            # A word at the edge grows inwards.
-            across = axes.transAxes.inverted().transform(axes.transData.transform((position, 0)))[0]
-            side = (
-                "left" if across < 0.15 and len(word) > 6 else "right" if across > 0.85 and len(word) > 6 else "center"
-            )
-            axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha=side, va="bottom", fontsize=10)
+            _draw_mark(axes, position, word)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         if below:
-            handles, labels = axes.get_legend_handles_labels()
-            canvas.legend(
-                handles[::-1], labels[::-1], loc="outside lower left", frameon=False, fontsize=10, handlelength=2.5
-            )
+            _name_below(canvas, axes)
         elif len(shown) > 1 or (shown and shown[0].label):
             lay_out(canvas)
             end_labels(axes, shown)
         return Figure(name, title, description, svg_figure(canvas, name, title, description, words.by_id), table)
+
+
+def _draw_series(axes: Axes, item: Series, colour: str, dash: Any, *, marked: bool, stairs: bool) -> Line2D:
+    """Draw a line or points, with their bounds."""
+    (drawn,) = axes.plot(
+        item.x,
+        item.y,
+        color=colour,
+        linestyle="" if item.drawn == "points" else dash,
+        linewidth=1.8,
+        marker="o" if marked else None,
+        markersize=5 if item.drawn == "points" else 3.5,
+        label=short(item.label),
+        drawstyle="steps-post" if stairs else "default",
+    )
+    if item.low is not None and item.high is not None and item.drawn == "points":
+        axes.vlines(item.x, item.low, item.high, color=colour, linewidth=1.2)
+    elif item.low is not None and item.high is not None:
+        axes.fill_between(
+            item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0, step="post" if stairs else None
+        )
+    return drawn
+
+
+def _draw_mark(axes: Axes, position: float, word: str) -> None:
+    """Draw a vertical line with a word at its top. A long word at the edge grows inwards."""
+    axes.axvline(position, color=INK, linewidth=0.8, linestyle=(0, (2, 2)), alpha=0.6)
+    across = axes.transAxes.inverted().transform(axes.transData.transform((position, 0)))[0]
+    side = "left" if across < 0.15 and len(word) > 6 else "right" if across > 0.85 and len(word) > 6 else "center"
+    axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha=side, va="bottom", fontsize=10)
+
+
+def _name_below(canvas: Canvas, axes: Axes) -> None:
+    """Name the lines below the picture, the uppermost first."""
+    handles, labels = axes.get_legend_handles_labels()
+    canvas.legend(handles[::-1], labels[::-1], loc="outside lower left", frameon=False, fontsize=10, handlelength=2.5)
 
 
 def regression(

@@ -74,15 +74,8 @@ def tidy(
     root = ElementTree.fromstring(_NO_XML.sub(REPLACEMENT, visible(text[text.index("<svg ") :])))
     said, links = said or {}, links or {}
     _plain_names(root)
-    for element in list(root):
-        if element.tag == "metadata" or (element.tag == "defs" and element.find("style") is not None):
-            root.remove(element)
-    wanted = {
-        match
-        for element in root.iter()
-        for value in element.attrib.values()
-        for match in [*_REFERENCE.findall(value), value[1:] if value.startswith("#") else ""]
-    }
+    _drop_extras(root)
+    wanted = _referenced(root)
     for element in root.iter():
         _say(element, said, links)
     short = {old: f"{name}-{place}" for place, old in enumerate(dict.fromkeys(_ids(root, wanted)))}
@@ -90,26 +83,48 @@ def tidy(
         _shorten(element, short, colours)
     _splice(root)
     _style_shapes(root)
-    view = root.attrib["viewBox"]
-    root.attrib.clear()
-    root.attrib.update(
-        {
-            "viewBox": view,
-            "class": "figure tall" if links else "figure",
-            # With links in it, it is no mere picture: a screen reader has to reach them.
-            "role": "group" if links else "img",
-            "aria-labelledby": f"{name}-title" if links else f"{name}-title {name}-desc",
-            "stroke-linejoin": "round",
-            "stroke-linecap": "butt",
-            "fill": "currentColor",
-        }
-    )
+    _head(root, name, clickable=bool(links))
     for place, (tag, words) in enumerate((("title", title), ("desc", description))):
         child = Element(tag, {"id": f"{name}-{tag}"})
         child.text = visible(words)
         root.insert(place, child)
     # Within words and attributes the sign is written as an entity.
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True).replace(" />", "/>")
+
+
+def _drop_extras(root: Element) -> None:
+    """Take out what is for an SVG as a file of its own: metadata and a style sheet."""
+    for element in list(root):
+        if element.tag == "metadata" or (element.tag == "defs" and element.find("style") is not None):
+            root.remove(element)
+
+
+def _referenced(root: Element) -> set[str]:
+    """All ids that some attribute refers to."""
+    return {
+        match
+        for element in root.iter()
+        for value in element.attrib.values()
+        for match in [*_REFERENCE.findall(value), value[1:] if value.startswith("#") else ""]
+    }
+
+
+def _head(root: Element, name: str, *, clickable: bool) -> None:
+    """Give the picture the attributes of a figure of the page, in place of its own."""
+    view = root.attrib["viewBox"]
+    root.attrib.clear()
+    root.attrib.update(
+        {
+            "viewBox": view,
+            "class": "figure tall" if clickable else "figure",
+            # With links in it, it is no mere picture: a screen reader has to reach them.
+            "role": "group" if clickable else "img",
+            "aria-labelledby": f"{name}-title" if clickable else f"{name}-title {name}-desc",
+            "stroke-linejoin": "round",
+            "stroke-linecap": "butt",
+            "fill": "currentColor",
+        }
+    )
 
 
 def _plain_names(root: Element) -> None:
