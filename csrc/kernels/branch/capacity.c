@@ -82,7 +82,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(capacity,
     .name       = "branch/capacity",
-    .summary    = "steady cost of a random pattern that repeats, by its period",
+    .summary    = "a loop branches on a random pattern that repeats after a set number of outcomes",
     .unit       = "element",
     .threads    = { 1, 1 },
     .flags      = KERNEL_MISSES,

@@ -128,7 +128,7 @@ static int check(struct trial *trial)
 
 KERNEL(footprint,
     .name       = "branch/footprint",
-    .summary    = "a run of many jumps, each met once a round: taken ones need a remembered target",
+    .summary    = "code runs through many jumps, each taken or never taken, once a round",
     .unit       = "jump",
     .threads    = { 1, 1 },
     .flags      = KERNEL_MISSES,

@@ -131,7 +131,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(learning,
     .name       = "branch/learning",
-    .summary    = "the same random array met again and again: cost by pass",
+    .summary    = "a loop branches on the same random array again and again, and each pass is timed",
     .unit       = "first pass",
     .threads    = { 1, 1 },
     .flags      = KERNEL_MISSES,

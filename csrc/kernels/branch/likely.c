@@ -72,7 +72,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(likely,
     .name       = "branch/likely",
-    .summary    = "a loop with a rare block, the compiler told or not told how rare",
+    .summary    = "a loop has a rare block, and the compiler has a hint how rare it is, or none",
     .unit       = "turn",
     .threads    = { 1, 1 },
     .flags      = KERNEL_TWIN | KERNEL_MISSES,

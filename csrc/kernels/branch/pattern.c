@@ -1,5 +1,5 @@
 /*
- * branch/pattern: what does a conditional jump cost, by how predictable it is?
+ * branch/pattern: what does a conditional jump cost, and how much does it matter that it is predictable?
  *
  * One operation is one element: load a byte, jump or not on it, count the zeros, and the loop's own three instructions. The
  * same bytes go through a branch-free twin (cmov on x86-64), which does the same work and cannot be mispredicted.
@@ -143,7 +143,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(pattern,
     .name       = "branch/pattern",
-    .summary    = "one conditional jump over an array of outcomes, beside its branch-free twin",
+    .summary    = "a loop branches on an array of outcomes, or does the same work without a branch",
     .unit       = "element",
     .threads    = { 1, 1 },
     .flags      = KERNEL_MISSES,

@@ -180,7 +180,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(penalty,
     .name       = "branch/penalty",
-    .summary    = "64 branches of which k are coins: the slope on k is half a misprediction",
+    .summary    = "a block of 64 branches has k random ones, and each adds half a misprediction to its cost",
     .unit       = "block of 64 coins",
     .threads    = { 1, 1 },
     .flags      = KERNEL_MISSES,

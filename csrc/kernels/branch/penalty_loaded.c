@@ -138,7 +138,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(penalty_loaded,
     .name       = "branch/penalty_loaded",
-    .summary    = "a branch on a byte from a buffer of this size, all zero or random",
+    .summary    = "a branch depends on a byte that is loaded from a buffer, all zero or random",
     .unit       = "branch",
     .threads    = { 1, 1 },
     .flags      = KERNEL_MISSES,

@@ -54,7 +54,7 @@ static int setup(struct trial *trial)
 
 KERNEL(pgo,
     .name       = "branch/pgo",
-    .summary    = "a loop with a rare block, compiled with a profile of such data, or of the opposite",
+    .summary    = "a compiler builds a loop with a rare block from a profile of such data, of the opposite, or from none",
     .unit       = "turn",
     .threads    = { 1, 1 },
     .flags      = KERNEL_OPT_IN | KERNEL_MISSES,

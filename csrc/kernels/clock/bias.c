@@ -1,5 +1,5 @@
 /*
- * clock/bias: how far does a window's length depend on the way its two ends are read?
+ * clock/bias: how much does a window's length depend on the way its two ends are read?
  *
  * One event is one window, read with the given pair of instructions, around nothing (k = 0). Beside it, k = 1 … 64
  * dependent multiplications are timed in windows of the same shape, one of each k in turn. A true window grows by the
@@ -235,7 +235,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(bias,
     .name             = "clock/bias",
-    .summary          = "windows around 0 to 64 dependent multiplications, by pair of readings: which pair is true",
+    .summary          = "each pair of readings times 0 to 64 dependent multiplications, which shows its bias",
     .unit             = "empty window",
     .threads          = { .min = 1, .max = 1 },
     .needs            = NEED_TICKS,

@@ -1,7 +1,7 @@
 /*
  * clock/call:         what does it cost to ask the system for the time, for each clock, through libc and through the
- *                     kernel's door?
- * clock/null_syscall: and how much of that is the door itself?
+ *                     kernel?
+ * clock/null_syscall: and how much of that is the way into the kernel and back?
  * clock/resolution:   what is the smallest step that each clock really makes?
  * clock/python:       what does time.perf_counter_ns() cost, called through CPython's own API?
  *
@@ -144,7 +144,7 @@ static int call_check(struct trial *trial)
 
 KERNEL(call,
     .name       = "clock/call",
-    .summary    = "ask the system for the time: each clock, through libc (vDSO) and through the kernel",
+    .summary    = "a program asks for the time, from each clock, through libc (vDSO) and through the kernel",
     .unit       = "call",
     .threads    = { .min = 1, .max = 1 },
     .parameters = { CLOCK_PARAMETER,
@@ -188,7 +188,7 @@ static int null_check(struct trial *trial)
 
 KERNEL(null_syscall,
     .name    = "clock/null_syscall",
-    .summary = "enter the kernel and come back: getppid through syscall(2)",
+    .summary = "a program enters the kernel and comes back: getppid through syscall(2)",
     .unit    = "call",
     .threads = { .min = 1, .max = 1 },
     .flags   = KERNEL_TWIN,
@@ -286,7 +286,7 @@ static uint64_t resolution_cost_ns(const struct trial *trial)
 
 KERNEL(resolution,
     .name             = "clock/resolution",
-    .summary          = "the steps that a clock makes when it is read over and over",
+    .summary          = "a loop reads a clock again and again, and notes the steps that it makes",
     .unit             = "step",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = { CLOCK_PARAMETER },
@@ -404,7 +404,7 @@ static void python_teardown(struct trial *trial)
 
 KERNEL(python,
     .name     = "clock/python",
-    .summary  = "time.perf_counter_ns(), called through CPython's API",
+    .summary  = "a C function calls time.perf_counter_ns() through CPython's API",
     .unit     = "call",
     .threads  = { .min = 1, .max = 1 },
     .needs    = NEED_PYTHON,

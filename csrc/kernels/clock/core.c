@@ -1,7 +1,7 @@
 /*
  * clock/core:        how fast does the core really run: after a sleep, after a spin, after AVX-512?
- * clock/core_loaded: and while all other CPUs run as well?
- * clock/core_series: and in the course of time?
+ * clock/core_loaded: and how fast while all other CPUs run as well?
+ * clock/core_series: and how does its clock change over time?
  *
  * One event is a chain of 16 384 dependent multiplications in a register, which nothing but the core's clock can make
  * faster or slower. Its cycles are known (3 each on x86-64; elsewhere measured in setup, against a chain of additions
@@ -236,7 +236,7 @@ static uint64_t core_cost_ns(const struct trial *trial)
 
 KERNEL(core,
     .name             = "clock/core",
-    .summary          = "the core's clock from a chain of multiplications: cold, warm, after AVX-512",
+    .summary          = "a chain of multiplications shows the core's clock when cold, warm, and after AVX-512",
     .unit             = "chain of 16384 multiplications",
     .threads          = { .min = 1, .max = 1 },
     .needs            = NEED_TICKS,
@@ -313,7 +313,7 @@ static uint64_t loaded_cost_ns(const struct trial *trial)
 
 KERNEL(core_loaded,
     .name             = "clock/core_loaded",
-    .summary          = "the core's clock while all other CPUs run the same chain",
+    .summary          = "a chain of multiplications shows the core's clock while all other CPUs run the same chain",
     .unit             = "chain of 16384 multiplications",
     .threads          = { .min = 2, .max = MAX_TEAM },
     .place            = PLACE_ALL,
@@ -387,7 +387,7 @@ static uint64_t series_cost_ns(const struct trial *trial)
 
 KERNEL(core_series,
     .name             = "clock/core_series",
-    .summary          = "the core's clock every 10 ms, in the course of time",
+    .summary          = "a chain of multiplications shows the core's clock every 10 ms",
     .unit             = "chain of 16384 multiplications",
     .threads          = { .min = 1, .max = 1 },
     .flags            = KERNEL_ONCE,

@@ -101,7 +101,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(empty,
     .name             = "clock/empty",
-    .summary          = "a window with nothing in it, less the empty window: must be zero",
+    .summary          = "a window with nothing in it, less the empty window, must be zero",
     .unit             = "window",
     .threads          = { .min = 1, .max = 1 },
     .metrics          = { { "mean_ticks", "ticks", "mean of the windows less the overhead, gaps left out" },

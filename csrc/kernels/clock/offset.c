@@ -138,7 +138,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(offset,
     .name             = "clock/offset",
-    .summary          = "how far the tick counters of two CPUs can be apart: an interval from the shortest ways",
+    .summary          = "messages between two CPUs bound how far apart their tick counters are",
     .unit             = "round trip",
     .threads          = { .min = 2, .max = 2 },
     .place            = PLACE_PAIRS,

@@ -112,7 +112,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(rate,
     .name             = "clock/rate",
-    .summary          = "the tick counter against CLOCK_MONOTONIC_RAW, asleep and spinning",
+    .summary          = "the tick counter runs beside CLOCK_MONOTONIC_RAW while its CPU sleeps or spins",
     .unit             = "millisecond of CLOCK_MONOTONIC_RAW",
     .threads          = { .min = 1, .max = 1 },
     .needs            = NEED_TICKS,

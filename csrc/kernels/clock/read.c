@@ -1,6 +1,6 @@
 /*
  * clock/read:  what does it cost to read the clock, for each way of reading it?
- * clock/delta: what is the least that two readings in a row can be apart, and how fine is the counter?
+ * clock/delta: how close can two readings in a row be, and how fine is the counter?
  *
  * One operation of clock/read is one reading, as a 64-bit value in a register, in a loop of nothing else: throughput.
  * One event of clock/delta is the difference of two readings in a row: what an empty interval looks like through this
@@ -269,7 +269,7 @@ static uint64_t delta_cost_ns(const struct trial *trial)
 
 KERNEL(read,
     .name       = "clock/read",
-    .summary    = "read the clock, over and over: throughput of each way of reading it",
+    .summary    = "a loop reads the clock again and again, in one of several ways",
     .unit       = "reading",
     .threads    = { .min = 1, .max = 1 },
     .parameters = { READ_PARAMETER },
@@ -279,7 +279,7 @@ KERNEL(read,
 
 KERNEL(delta,
     .name             = "clock/delta",
-    .summary          = "difference of two readings in a row: cost, step and order of the counter",
+    .summary          = "the difference of two readings in a row shows cost, step and order of the counter",
     .unit             = "difference",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = { READ_PARAMETER },

@@ -113,7 +113,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(wakeup,
     .name             = "clock/wakeup",
-    .summary          = "how late a thread wakes from an absolute deadline",
+    .summary          = "a thread sleeps until an absolute deadline and wakes some time after it",
     .unit             = "wake-up",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = { { .name = "policy", .unit = "policy", .summary = "scheduling policy and timer slack",

@@ -143,7 +143,7 @@ static int check(struct trial *trial)
 
 KERNEL(error,
     .name       = "counter/error",
-    .summary    = "a sloppy counter's quick reading beside the exact sum, while others count",
+    .summary    = "a thread compares a sloppy counter's quick reading with the exact sum, while others count",
     .unit       = "comparison",
     .threads    = { .min = 2, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

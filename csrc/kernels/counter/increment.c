@@ -314,7 +314,7 @@ static void teardown(struct trial *trial)
 
 KERNEL(increment,
     .name       = "counter/increment",
-    .summary    = "add one to a counter that threads share in one of twelve ways",
+    .summary    = "each thread adds one to a counter that all share in one of twelve ways",
     .unit       = "increment",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

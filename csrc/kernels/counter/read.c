@@ -1,5 +1,5 @@
 /*
- * counter/read: what does it cost to read a counter that is spread over slots, each on its own line, exactly?
+ * counter/read: what does it cost to read a counter exactly, when it is spread over slots on lines of their own?
  *
  * One operation is one reading: the sum of all slots, by the first thread. The second one waits (idle), or counts in the slots in turn, as
  * fast as it can (written), until the first is done. Only the first one's windows are samples.
@@ -120,7 +120,7 @@ static int check(struct trial *trial)
 
 KERNEL(read,
     .name       = "counter/read",
-    .summary    = "sum up the slots of a spread counter, idle or while another thread writes them",
+    .summary    = "a thread adds up the slots of a spread counter, idle or while another thread writes them",
     .unit       = "reading",
     .threads    = { .min = 2, .max = 2 },
     .place      = PLACE_ANY,

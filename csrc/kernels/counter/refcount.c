@@ -147,7 +147,7 @@ static int check(struct trial *trial)
 
 KERNEL(refcount,
     .name       = "counter/refcount",
-    .summary    = "take a reference to a shared object and give it back",
+    .summary    = "each thread takes a reference to a shared object and gives it back",
     .unit       = "get and put",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

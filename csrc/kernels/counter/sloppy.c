@@ -104,7 +104,7 @@ static int check(struct trial *trial)
 
 KERNEL(sloppy,
     .name       = "counter/sloppy",
-    .summary    = "count alone, add to the common counter every T-th time",
+    .summary    = "each thread counts alone and adds to the common counter every T-th time",
     .unit       = "increment",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

@@ -124,7 +124,7 @@ static int check(struct trial *trial)
 
 KERNEL(staleness,
     .name       = "counter/staleness",
-    .summary    = "an eventually consistent counter's last collected sum beside the exact one, while others count",
+    .summary    = "a thread compares the sum that was collected last with the exact one, while others count",
     .unit       = "comparison",
     .threads    = { .min = 2, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

@@ -1,5 +1,5 @@
 /*
- * fence/cost: what does a fence, a locked instruction or a C11 order charge, and on what does it depend?
+ * fence/cost: what does a fence, a locked instruction or a C11 order cost, and what does the cost depend on?
  *
  * One operation is one turn of a context with one fence in it. A fence has no price of its own: it waits for what is under way, so
  * the same instruction is put into five contexts, and the context without a fence ("none") is the control to subtract.
@@ -387,7 +387,7 @@ static int check(struct trial *trial)
 
 KERNEL(cost,
     .name       = "fence/cost",
-    .summary    = "one fence, locked operation or C11 order, in a context that it has to wait for",
+    .summary    = "a loop runs one fence, locked operation or C11 order, after work that it may have to wait for",
     .unit       = "turn",
     .threads    = { 1, 1 },
     .flags      = KERNEL_TWIN,

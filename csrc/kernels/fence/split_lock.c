@@ -70,7 +70,7 @@ static int check(struct trial *trial)
 
 KERNEL(split_lock,
     .name       = "fence/split_lock",
-    .summary    = "a locked addition across two cache lines (opt-in: it stalls the whole host)",
+    .summary    = "a locked addition crosses two cache lines (opt-in, as it stalls the whole host)",
     .unit       = "addition",
     .threads    = { 1, 1 },
     .flags      = KERNEL_OPT_IN,

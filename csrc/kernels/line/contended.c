@@ -139,7 +139,7 @@ static int check(struct trial *trial)
 
 KERNEL(contended,
     .name       = "line/contended",
-    .summary    = "one atomic operation by n threads on one line",
+    .summary    = "n threads repeat one atomic operation on the same line",
     .unit       = "operation",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

@@ -122,7 +122,7 @@ static int check(struct trial *trial)
 
 KERNEL(sharing,
     .name       = "line/false_sharing",
-    .summary    = "two threads, each on a word of its own, at a distance",
+    .summary    = "two threads each access a word of their own, a set distance apart",
     .unit       = "access",
     .threads    = { .min = 2, .max = 2 },
     .parameters = {
@@ -135,7 +135,7 @@ KERNEL(sharing,
 
 KERNEL(alone,
     .name       = "line/alone",
-    .summary    = "the accesses of line/false_sharing with nobody beside: the control",
+    .summary    = "one thread makes the accesses of line/false_sharing with nobody beside it, as a control",
     .unit       = "access",
     .threads    = { .min = 1, .max = 1 },
     .parameters = { { "op", "", "what is done to the word", "atomic_add plain_add store load", ATOMIC_ADD, NULL, "*", "*" } },

@@ -157,7 +157,7 @@ static int check(struct trial *trial)
 
 KERNEL(pingpong,
     .name       = "line/pingpong",
-    .summary    = "hand one cache line to another CPU and back; one way is half of it, by definition",
+    .summary    = "one CPU hands a cache line to another and gets it back (one way is half of it)",
     .unit       = "round trip",
     .threads    = { .min = 2, .max = 2 },
     .place      = PLACE_PAIRS,

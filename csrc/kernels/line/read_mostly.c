@@ -231,7 +231,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(read_mostly,
     .name       = "line/read_mostly",
-    .summary    = "readers of what one thread writes now and then, by how it is guarded",
+    .summary    = "threads read data that one of them sometimes writes, guarded in one of three ways",
     .unit       = "read",
     .threads    = { .min = 2, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

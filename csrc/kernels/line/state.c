@@ -1,5 +1,5 @@
 /*
- * line/state: what does the first access to a line cost, by what another CPU did to it before?
+ * line/state: what does the first access to a line cost after another CPU has used it?
  *
  * One operation is one access by worker 0; a run of 128 lines, prepared alike, is timed at once, because a single hit is shorter than a
  * step of many counters. States are named as in MESI:
@@ -290,7 +290,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(state,
     .name             = "line/state",
-    .summary          = "first access to a line that another CPU left modified, exclusive, shared or flushed",
+    .summary          = "a CPU first accesses a line that another CPU left modified, exclusive, shared or flushed",
     .unit             = "access",
     .threads          = { .min = 2, .max = 2 },
     .parameters       = {

@@ -1,5 +1,5 @@
 /*
- * litmus/corr: coherence: may one place be seen new, and then old again?
+ * litmus/corr: coherence: may a thread see the new value of a place, and then the old one again?
  *
  *     thread 0    thread 1
  *     X = 1       r0 = X
@@ -46,7 +46,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(corr,
     .name       = "litmus/corr",
-    .summary    = "coherence: one place, stored once and loaded twice",
+    .summary    = "one thread stores to a place, and another loads it twice (coherence)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

@@ -54,7 +54,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(iriw,
     .name       = "litmus/iriw",
-    .summary    = "independent reads of independent writes: two writers, two readers",
+    .summary    = "two threads store to two places, and two others read both (independent reads of independent writes)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

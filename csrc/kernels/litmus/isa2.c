@@ -53,7 +53,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(isa2,
     .name       = "litmus/isa2",
-    .summary    = "ISA2: message passing over a thread in between",
+    .summary    = "a thread in between passes a message on (ISA2)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

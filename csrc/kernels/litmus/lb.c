@@ -1,5 +1,5 @@
 /*
- * litmus/lb: load buffering: may a load see a store that waits for the load's own follower?
+ * litmus/lb: load buffering: may each thread load what the other stores only after its own load?
  *
  *     thread 0    thread 1
  *     r0 = X      r1 = Y
@@ -48,7 +48,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(lb,
     .name       = "litmus/lb",
-    .summary    = "load buffering: two threads load, then store",
+    .summary    = "each of two threads loads, then stores to what the other loaded (load buffering)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

@@ -1,5 +1,5 @@
 /*
- * litmus/mp: message passing: may the flag be seen and the message not?
+ * litmus/mp: message passing: may a thread see the flag but not the message?
  *
  *     thread 0    thread 1
  *     X = 1       r0 = Y
@@ -47,7 +47,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(mp,
     .name       = "litmus/mp",
-    .summary    = "message passing: message, then flag; flag, then message",
+    .summary    = "one thread stores message and flag, and another loads flag and message (message passing)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

@@ -53,7 +53,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(mp_twice,
     .name       = "litmus/mp_twice",
-    .summary    = "message passing for a reader that has looked at the message before: what a compiler may merge",
+    .summary    = "a reader looks at the message before the flag and after it, and a compiler may merge both looks",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

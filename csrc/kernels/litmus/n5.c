@@ -49,7 +49,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(n5,
     .name       = "litmus/n5",
-    .summary    = "n5: two threads store to one place and load it",
+    .summary    = "each of two threads stores to the same place and then loads it (n5)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

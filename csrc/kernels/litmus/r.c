@@ -1,5 +1,5 @@
 /*
- * litmus/r: R: a store that comes last in memory, and still a load after it that sees nothing?
+ * litmus/r: R: may a store come last in memory, and a load after it still see nothing?
  *
  *     thread 0    thread 1
  *     X = 1       Y = 2
@@ -45,7 +45,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(r,
     .name       = "litmus/r",
-    .summary    = "R: two stores against a store and a load",
+    .summary    = "one thread stores twice, and another stores and loads (R)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("*", SWEEP_CONTROLS, SWEEP_NATIVE),
     .metrics    = {

@@ -1,5 +1,5 @@
 /*
- * litmus/s: S: the flag was seen, and still the older store wins?
+ * litmus/s: S: may the older store win although the other thread saw the flag?
  *
  *     thread 0    thread 1
  *     X = 2       r0 = Y
@@ -46,7 +46,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(s,
     .name       = "litmus/s",
-    .summary    = "S: two stores against a load and a store",
+    .summary    = "one thread stores twice, and another loads and stores (S)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

@@ -48,7 +48,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(sb,
     .name       = "litmus/sb",
-    .summary    = "store buffering: two threads store, then load what the other stored",
+    .summary    = "each of two threads stores, then loads what the other stored (store buffering)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("*", SWEEP_CONTROLS, SWEEP_NATIVE),
     .metrics    = {

@@ -52,7 +52,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(sb_rfi,
     .name       = "litmus/sb_rfi",
-    .summary    = "store buffering with forwarding: each thread reads its own store first",
+    .summary    = "each of two threads stores, reads its own store, then the other's (store buffering with forwarding)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_NATIVE),
     .metrics    = {

@@ -1,5 +1,5 @@
 /*
- * litmus/two_two_w: 2+2W: may both first stores land last?
+ * litmus/two_two_w: 2+2W: may the first store of each thread come last?
  *
  *     thread 0    thread 1
  *     X = 1       Y = 1
@@ -45,7 +45,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(two_two_w,
     .name       = "litmus/two_two_w",
-    .summary    = "2+2W: two threads store to two places, in opposite order",
+    .summary    = "two threads store to the same two places, in opposite order (2+2W)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

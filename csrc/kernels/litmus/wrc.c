@@ -1,5 +1,5 @@
 /*
- * litmus/wrc: write to read causality: may the third thread know less than who told it?
+ * litmus/wrc: write to read causality: may the third thread know less than the second, which told it?
  *
  *     thread 0    thread 1    thread 2
  *     X = 1       r0 = X      r1 = Y
@@ -51,7 +51,7 @@ INLINE void thread(int order, unsigned number, struct cell *cells, uint32_t base
 
 KERNEL(wrc,
     .name       = "litmus/wrc",
-    .summary    = "write to read causality: the second thread passes on what it saw",
+    .summary    = "a second thread tells a third what it saw of the first (write to read causality)",
     LITMUS_ROW,
     .parameters = LITMUS_PARAMETERS("rendezvous", SWEEP_CONTROLS, SWEEP_FEW),
     .metrics    = {

@@ -1,6 +1,5 @@
 /*
- * lock/hold, lock/oversubscribed: what does it cost to take a lock, do something under it, and give it back, by the kind of lock and the number of
- * threads that want it?
+ * lock/hold, lock/oversubscribed: what does it cost to take a lock, hold it for a while, and give it back?
  *
  * One operation is acquire + section + release; a thread asks for the lock again at once. The section adds one to a plain counter (on
  * a line of its own) and stays for section_ns. The number that the counter shows tells who had it in between: it costs no store, and
@@ -280,7 +279,7 @@ static int check(struct trial *trial)
 
 KERNEL(hold,
     .name       = "lock/hold",
-    .summary    = "take a lock, stay, give it back: by kind of lock, length of section and number of threads",
+    .summary    = "threads take a lock of some kind, hold it for a set time, and give it back",
     .unit       = "section",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,
@@ -297,7 +296,7 @@ KERNEL(hold,
 /* A row of its own, because each oversubscribed case costs as much as ten others. */
 KERNEL(oversubscribed,
     .name       = "lock/oversubscribed",
-    .summary    = "the same with 2 and 4 times as many threads as CPUs, beside as many as CPUs",
+    .summary    = "threads take a lock and give it back, with one, two or four of them on each CPU",
     .unit       = "section",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

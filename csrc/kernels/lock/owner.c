@@ -217,7 +217,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(owner,
     .name             = "lock/owner",
-    .summary          = "give back what oneself or another thread has taken: a semaphore's unit, an error-checking mutex",
+    .summary          = "a thread gives back what it or another thread has taken: a semaphore or an error-checking mutex",
     .unit             = "call",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = {

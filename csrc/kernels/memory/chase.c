@@ -1,6 +1,5 @@
 /*
- * memory/chase: how long does a load take whose address is the result of the load before it, by the size of what is
- * walked?
+ * memory/chase: how long does a load take whose address is the result of the load before it?
  *
  * A buffer is a ring of its 64-byte lines, each holding the address of the next; every line comes once in a cycle. One
  * operation is one load. Random order defeats the prefetchers; forward order shows what they are worth. Pages are asked
@@ -322,7 +321,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(chase,
     .name       = "memory/chase",
-    .summary    = "dependent loads round a ring of cache lines, by its size",
+    .summary    = "each load takes its address from the load before, round a ring of cache lines",
     .unit       = "load",
     .threads    = { .min = 1, .max = 1 },
     .flags      = KERNEL_TWIN,

@@ -219,7 +219,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(cow,
     .name             = "memory/cow",
-    .summary          = "a page written to for the first time after a fork",
+    .summary          = "a process writes to a page that another process, or the page of zeros, may still share",
     .unit             = "page",
     .threads          = { .min = 1, .max = 1 },
     .subject          = FLAG_FAULTED,

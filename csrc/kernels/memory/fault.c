@@ -146,7 +146,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(fault,
     .name             = "memory/fault",
-    .summary          = "a page touched for the first time, on small pages",
+    .summary          = "a process touches a page of memory for the first time, on small pages",
     .unit             = "page",
     .threads          = { .min = 1, .max = 1 },
     .subject          = FLAG_FAULTED,

@@ -129,7 +129,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(gaps,
     .name             = "noise/gaps",
-    .summary          = "time that a spinning thread loses in pieces of more than 1 us",
+    .summary          = "a spinning thread loses time in pieces of more than 1 us",
     .unit             = "gap",
     .threads          = { .min = 1, .max = 1 },
     .place            = PLACE_EACH_CPU,

@@ -1,5 +1,5 @@
 /*
- * order/dekker: does Dekker's algorithm keep two threads apart, and what does the fence cost that makes it?
+ * order/dekker: does Dekker's algorithm keep two threads apart, and what does the fence cost that it needs?
  *
  *     flag[me] = 1;  FENCE;
  *     while (flag[other])
@@ -42,5 +42,5 @@ INLINE void leave(int order, struct order_state *state, unsigned me)
 
 KERNEL(dekker,
     .name       = "order/dekker",
-    .summary    = "Dekker's algorithm for two threads: additions lost, and the price of losing none",
+    .summary    = "two threads add under Dekker's algorithm, with a fence or at the risk of lost additions",
     ORDER_ROW);

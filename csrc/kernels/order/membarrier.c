@@ -1,5 +1,5 @@
 /*
- * order/membarrier: is it worth to let one side pay for both, by membarrier(2)?
+ * order/membarrier: does it pay to let one side fence for both, by membarrier(2)?
  *
  * In store buffering both threads need a full fence. Where one of them is rare, the other may do with none: the rare one asks the kernel
  * to run a fence on every CPU that the process is on. Both sides store to their own place and load the other's.
@@ -232,7 +232,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(membarrier,
     .name             = "order/membarrier",
-    .summary          = "an asymmetric fence: membarrier(2) on the rare side, nothing on the other",
+    .summary          = "the rare side calls membarrier(2), so that the frequent side needs no fence",
     .unit             = "turn",
     .threads          = { .min = 2, .max = 2 },
     .parameters       = {

@@ -1,5 +1,5 @@
 /*
- * order/peterson: does Peterson's algorithm keep two threads apart, and what does the fence cost that makes it?
+ * order/peterson: does Peterson's algorithm keep two threads apart, and what does the fence cost that it needs?
  *
  *     flag[me] = 1;  turn = other;  FENCE;  while (flag[other] && turn == other) wait;  section;  flag[me] = 0;
  *
@@ -32,5 +32,5 @@ INLINE void leave(int order, struct order_state *state, unsigned me)
 
 KERNEL(peterson,
     .name       = "order/peterson",
-    .summary    = "Peterson's algorithm for two threads: additions lost, and the price of losing none",
+    .summary    = "two threads add under Peterson's algorithm, with a fence or at the risk of lost additions",
     ORDER_ROW);

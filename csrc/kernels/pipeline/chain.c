@@ -193,7 +193,7 @@ static int check(struct trial *trial)
 
 KERNEL(chain,
     .name       = "pipeline/chain",
-    .summary    = "instructions in n independent chains: latency at 1, throughput at 8",
+    .summary    = "instructions run in one to eight independent chains, from latency to throughput",
     .unit       = "instruction",
     .threads    = { .min = 1, .max = 1 },
     .parameters = {

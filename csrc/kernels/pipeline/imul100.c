@@ -1,5 +1,5 @@
 /*
- * pipeline/imul100: how well does the whole apparatus repeat a figure that is known beforehand?
+ * pipeline/imul100: how well does a measurement repeat a figure that is known beforehand?
  *
  * One operation is 100 dependent multiplications: 300 cycles on most cores, in one register, no memory, no branch to
  * predict but the loop's. Nothing in it can vary but the core's clock, so that the spread of this row is the spread of
@@ -69,7 +69,7 @@ static int check(struct trial *trial)
 
 KERNEL(imul100,
     .name    = "pipeline/imul100",
-    .summary = "100 dependent multiplications: 300 cycles on most cores",
+    .summary = "100 multiplications wait for each other, which takes 300 cycles on most cores",
     .unit    = "block",
     .threads = { .min = 1, .max = 1 },
     .flags   = KERNEL_TWIN,

@@ -222,7 +222,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(window,
     .name             = "pipeline/window",
-    .summary          = "two chases that miss, k fillers apart: where two misses no longer overlap",
+    .summary          = "two chains of loads miss the cache, k instructions apart, and overlap while k is small",
     .unit             = "iteration",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = {

@@ -193,7 +193,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(spawn,
     .name             = "process/spawn",
-    .summary          = "a child that does nothing, from the call that makes it to the end of waiting for it",
+    .summary          = "a parent starts a child that does nothing, and waits until it has ended",
     .unit             = "child",
     .threads          = { .min = 1, .max = 1 },
     .subject          = FLAG_FAULTED,

@@ -35,33 +35,33 @@
 
 KERNEL(naive,
     .name    = "ring/naive",
-    .summary = "items through a ring that reads both indices every time",
+    .summary = "one thread hands items to another through a ring that reads both indices every time",
     RING_TRIAL_THROUGHPUT(naive));
 KERNEL(naive_round_trip,
     .name    = "ring/naive_round_trip",
-    .summary = "an item there and back over two such rings",
+    .summary = "an item goes to another thread and back over two rings that read both indices every time",
     RING_TRIAL_ROUND_TRIP(naive));
 KERNEL(cached,
     .name    = "ring/cached",
-    .summary = "items through a ring whose sides remember each other's index",
+    .summary = "one thread hands items to another through a ring whose sides remember each other's index",
     RING_TRIAL_THROUGHPUT(cached));
 KERNEL(cached_round_trip,
     .name    = "ring/cached_round_trip",
-    .summary = "an item there and back over two such rings",
+    .summary = "an item goes to another thread and back over two rings whose sides remember each other's index",
     RING_TRIAL_ROUND_TRIP(cached));
 KERNEL(batched,
     .name    = "ring/batched",
-    .summary = "the same, each side telling the other after 8 items only",
+    .summary = "one thread hands items to another, and each side tells the other after 8 items only",
     RING_TRIAL_THROUGHPUT(batched));
 KERNEL(seq_cst,
     .name    = "ring/seq_cst",
-    .summary = "the naive ring with sequentially consistent indices",
+    .summary = "one thread hands items to another through the naive ring with sequentially consistent indices",
     RING_TRIAL_THROUGHPUT(seq_cst));
 KERNEL(shared_line,
     .name    = "ring/shared_line",
-    .summary = "the naive ring with both indices on one line",
+    .summary = "one thread hands items to another through the naive ring with both indices on one line",
     RING_TRIAL_THROUGHPUT(shared_line));
 KERNEL(seq_cst_round_trip,
     .name    = "ring/seq_cst_round_trip",
-    .summary = "an item there and back over two rings with sequentially consistent indices",
+    .summary = "an item goes to another thread and back over two rings with sequentially consistent indices",
     RING_TRIAL_ROUND_TRIP(seq_cst));

@@ -170,7 +170,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(latency,
     .name             = "ring/latency",
-    .summary          = "an item at a fixed rate, from when it was due to when it has come",
+    .summary          = "one thread sends items at a fixed rate, each timed from when it is due until it arrives",
     .unit             = "item",
     .threads          = { .min = 2, .max = 2 },
     .place            = PLACE_ANY,

@@ -27,21 +27,21 @@
 
 KERNEL(mutex_spin,
     .name    = "ring/mutex_spin",
-    .summary = "items through a ring under a mutex, retried when refused",
+    .summary = "one thread hands items to another through a ring under a mutex, and tries again when refused",
     RING_TRIAL_THROUGHPUT(mutex_spin));
 KERNEL(mutex_spin_round_trip,
     .name    = "ring/mutex_spin_round_trip",
-    .summary = "an item there and back over two such rings",
+    .summary = "an item goes to another thread and back over two rings under a mutex",
     RING_TRIAL_ROUND_TRIP(mutex_spin));
 KERNEL(spin_lock,
     .name    = "ring/spin_lock",
-    .summary = "items through a ring under a spin lock, retried when refused",
+    .summary = "one thread hands items to another through a ring under a spin lock, and tries again when refused",
     RING_TRIAL_THROUGHPUT(spin_lock));
 KERNEL(mutex_condvar,
     .name    = "ring/mutex_condvar",
-    .summary = "items through a ring under a mutex, asleep while refused",
+    .summary = "one thread hands items to another through a ring under a mutex, and sleeps when refused",
     RING_TRIAL_THROUGHPUT(mutex_condvar));
 KERNEL(mutex_condvar_round_trip,
     .name    = "ring/mutex_condvar_round_trip",
-    .summary = "an item there and back over two such rings, each wait a sleep",
+    .summary = "an item goes to another thread and back over two rings under a mutex, and each wait is a sleep",
     RING_TRIAL_ROUND_TRIP(mutex_condvar));

@@ -1,5 +1,5 @@
 /*
- * ring/mpmc, ring/mpmc_oversubscribed: how fast does a team hand items over through the library's ring for several producers and consumers?
+ * ring/mpmc, ring/mpmc_oversubscribed: how fast do several threads hand items to several others?
  *
  * One operation is one item. Half of the team pushes, half pops; each thread moves its fixed share of a window's items, and worker
  * 0's window, a consumer's, is timed. After a refusal a thread tries again, with or without a spin hint between; where threads share a
@@ -51,7 +51,7 @@ RING_INLINE size_t mpmc_pop_bulk(void *ring, void *items, size_t count, size_t i
 /* With a CPU for each thread. */
 KERNEL(mpmc,
     .name       = "ring/mpmc",
-    .summary    = "items from several threads to several others through the library's ring",
+    .summary    = "several threads hand items to several others through the library's ring",
     .unit       = "item",
     .threads    = { .min = 2, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,
@@ -65,7 +65,7 @@ KERNEL(mpmc,
 /* A row of its own, because each oversubscribed case costs as much as ten others. */
 KERNEL(mpmc_oversubscribed,
     .name       = "ring/mpmc_oversubscribed",
-    .summary    = "the same with 2 and 4 times as many threads as CPUs, beside as many as CPUs",
+    .summary    = "several threads hand items to several others, with one, two or four of them on each CPU",
     .unit       = "item",
     .threads    = { .min = 2, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

@@ -1,5 +1,5 @@
 /*
- * ring/mpsc, ring/mpsc_oversubscribed: how fast does one thread collect the items of several through the library's ring for that?
+ * ring/mpsc, ring/mpsc_oversubscribed: how fast does one thread collect the items of several others?
  *
  * One operation is one item. Worker 0 pops, the others push; each producer moves its fixed share of a window's items, and worker 0's
  * window is timed. After a refusal a thread tries again, with or without a spin hint between; where threads share a CPU
@@ -51,7 +51,7 @@ RING_INLINE size_t mpsc_pop_bulk(void *ring, void *items, size_t count, size_t i
 /* With a CPU for each thread. */
 KERNEL(mpsc,
     .name       = "ring/mpsc",
-    .summary    = "items from several threads to one through the library's ring",
+    .summary    = "several threads hand items to one through the library's ring",
     .unit       = "item",
     .threads    = { .min = 2, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,
@@ -65,7 +65,7 @@ KERNEL(mpsc,
 /* A row of its own, because each oversubscribed case costs as much as ten others. */
 KERNEL(mpsc_oversubscribed,
     .name       = "ring/mpsc_oversubscribed",
-    .summary    = "the same with 2 and 4 times as many threads as CPUs, beside as many as CPUs",
+    .summary    = "several threads hand items to one, with one, two or four of them on each CPU",
     .unit       = "item",
     .threads    = { .min = 2, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

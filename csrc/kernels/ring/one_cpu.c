@@ -100,7 +100,7 @@ static uint64_t spin_cost_ns(const struct trial *trial)
 
 KERNEL(one_cpu,
     .name       = "ring/one_cpu",
-    .summary    = "items between two threads of one CPU, each giving way when refused",
+    .summary    = "two threads on one CPU hand items over, and yield when refused",
     .unit       = "item",
     .threads    = { .min = 2, .max = 2 },
     .place      = PLACE_ONE_CPU,
@@ -113,7 +113,7 @@ KERNEL(one_cpu,
     .cost_ns    = one_cpu_cost_ns);
 KERNEL(one_cpu_spin,
     .name       = "ring/one_cpu_spin",
-    .summary    = "the same, each spinning when refused",
+    .summary    = "two threads on one CPU hand items over, and spin when refused",
     .unit       = "item",
     .threads    = { .min = 2, .max = 2 },
     .place      = PLACE_ONE_CPU,

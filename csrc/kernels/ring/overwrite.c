@@ -1,6 +1,6 @@
 /*
  * ring/overwrite: how many records does a log lose whose reader is slower than its writer?
- * ring/overwrite_cost: what does one write cost, and what one read?
+ * ring/overwrite_cost: what does one write cost, and what does one read cost?
  *
  * An event of ring/overwrite is one write. Worker 0 writes a record of 64 bytes every period_ns, worker 1 tries to read one every period_ns / read_pct %,
  * both by the tick counter, between a common start and a common end. Who is late by a whole period (preempted) goes on from then and does not
@@ -235,7 +235,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(overwrite,
     .name             = "ring/overwrite",
-    .summary          = "a write into a log that a slower (or faster) reader reads at a set rate, and what that reader loses",
+    .summary          = "one thread writes to a log that overwrites its oldest records, while a slower or faster one reads",
     .unit             = "write",
     .threads          = { .min = 2, .max = 2 },
     .place            = PLACE_ANY,
@@ -363,7 +363,7 @@ static void alone_teardown(struct trial *trial)
 
 KERNEL(overwrite_cost,
     .name       = "ring/overwrite_cost",
-    .summary    = "a record of 64 bytes written into the overwriting log, or written and read, on one thread",
+    .summary    = "one thread writes records of 64 bytes into the overwriting log, or writes and reads them",
     .unit       = "record",
     .threads    = { .min = 1, .max = 1 },
     .parameters = { [OP] = { .name = "op", .summary = "what is done with each record", .labels = "write write_read",

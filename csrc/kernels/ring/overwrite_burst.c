@@ -122,7 +122,7 @@ static void teardown(struct trial *trial)
 
 KERNEL(overwrite_burst,
     .name       = "ring/overwrite_burst",
-    .summary    = "a burst of records into a log that overwrites its oldest, then all that is left read",
+    .summary    = "one thread writes a burst into a log that overwrites its oldest records, then reads the rest",
     .unit       = "burst",
     .threads    = { .min = 1, .max = 1 },
     .parameters = {

@@ -162,7 +162,7 @@ static void teardown(struct trial *trial)
 
 KERNEL(printk,
     .name       = "ring/printk",
-    .summary    = "a record into a common log that others write and read: under a lock, and by the overwriting ring alone",
+    .summary    = "threads write to and read a common log, under a lock or by the overwriting ring alone",
     .unit       = "record",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,

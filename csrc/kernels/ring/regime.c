@@ -186,7 +186,7 @@ static void teardown(struct trial *trial)
 
 KERNEL(regime,
     .name       = "ring/regime",
-    .summary    = "items with work beside each, so that it is known which side waits",
+    .summary    = "two threads do work beside each item that they hand over, so that a known side waits",
     .unit       = "item",
     .threads    = { .min = 2, .max = 2 },
     .place      = PLACE_ANY,

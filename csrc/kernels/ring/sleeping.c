@@ -25,21 +25,21 @@
 
 KERNEL(pipe,
     .name    = "ring/pipe",
-    .summary = "items through a pipe, a system call for each at either end",
+    .summary = "one thread hands items to another through a pipe, with a system call at either end",
     .subject = FLAG_SWITCHED,
     RING_TRIAL_THROUGHPUT_OF(pipe, NULL, "16 64 256 1024 4096 16384 65536", NULL, "1 32"));
 KERNEL(pipe_round_trip,
     .name    = "ring/pipe_round_trip",
-    .summary = "an item there and back over two pipes",
+    .summary = "an item goes to another thread and back over two pipes",
     .subject = FLAG_SWITCHED,
     RING_TRIAL_ROUND_TRIP(pipe));
 KERNEL(eventfd,
     .name    = "ring/eventfd",
-    .summary = "items through the library's ring, asleep at an eventfd while refused",
+    .summary = "one thread hands items to another through the library's ring, and sleeps at an eventfd when refused",
     .subject = FLAG_SWITCHED,
     RING_TRIAL_THROUGHPUT(eventfd));
 KERNEL(eventfd_round_trip,
     .name    = "ring/eventfd_round_trip",
-    .summary = "an item there and back over two such rings, each wait a sleep",
+    .summary = "an item goes to another thread and back over two of the library's rings, and each wait is a sleep",
     .subject = FLAG_SWITCHED,
     RING_TRIAL_ROUND_TRIP(eventfd));

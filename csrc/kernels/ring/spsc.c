@@ -1,6 +1,6 @@
 /*
- * ring/spsc, ring/spsc_round_trip, ring/spsc_lazy, ring/spsc_lazy_round_trip: how fast does the library's ring hand items from one thread
- * to another, with every push published and (lazy) published by groups?
+ * ring/spsc, ring/spsc_round_trip, ring/spsc_lazy, ring/spsc_lazy_round_trip: how fast does one thread hand items
+ * to another, if it publishes each item or (lazy) groups of items?
  *
  * One operation is one item (ring/spsc), or one item sent over one ring and back over another (ring/spsc_round_trip). Worker 1
  * pushes, worker 0 pops and is timed from the common start to its last item. After a refusal a thread tries again, with or without a
@@ -71,18 +71,18 @@ RING_INLINE void spsc_lazy_flush(void *ring)
 
 KERNEL(spsc,
     .name    = "ring/spsc",
-    .summary = "items from one thread to another through the library's ring",
+    .summary = "one thread hands items to another through the library's ring",
     RING_TRIAL_THROUGHPUT_OF(spsc, "16 64 1024 65536",
                              "16 64 256 1024 4096 16384 65536 262144 1048576", "8 64 256", "1 8 32"));
 KERNEL(spsc_round_trip,
     .name    = "ring/spsc_round_trip",
-    .summary = "an item to another thread and back, over two of the library's rings",
+    .summary = "an item goes to another thread and back over two of the library's rings",
     RING_TRIAL_ROUND_TRIP(spsc));
 KERNEL(spsc_lazy,
     .name    = "ring/spsc_lazy",
-    .summary = "items through the library's ring, published by groups",
+    .summary = "one thread hands items to another through the library's ring, which publishes them by groups",
     RING_TRIAL_THROUGHPUT(spsc_lazy));
 KERNEL(spsc_lazy_round_trip,
     .name    = "ring/spsc_lazy_round_trip",
-    .summary = "an item to another thread and back, each flushed, over two of the library's rings",
+    .summary = "an item goes to another thread and back over two of the library's rings, flushed each way",
     RING_TRIAL_ROUND_TRIP(spsc_lazy));

@@ -71,7 +71,7 @@ static int check(struct trial *trial)
 
 KERNEL(chain,
     .name       = "selfcheck/chain",
-    .summary    = "dependent multiplications, as many as asked for: 102 take 2 % longer than 100",
+    .summary    = "a chain has as many multiplications as asked for, so 102 take 2 % longer than 100",
     .unit       = "block",
     .threads    = { .min = 1, .max = 1 },
     .flags      = KERNEL_OPT_IN,

@@ -61,7 +61,7 @@ static int check(struct trial *trial)
 
 KERNEL(syscall,
     .name       = "selfcheck/syscall",
-    .summary    = "getpid in a row, as often as asked for: 102 calls take 2 % longer than 100",
+    .summary    = "a loop calls getpid as often as asked for, so 102 calls take 2 % longer than 100",
     .unit       = "block",
     .threads    = { .min = 1, .max = 1 },
     .flags      = KERNEL_OPT_IN,

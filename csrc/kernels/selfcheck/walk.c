@@ -100,7 +100,7 @@ static int check(struct trial *trial)
 
 KERNEL(walk,
     .name       = "selfcheck/walk",
-    .summary    = "a walk along a ring of 512 KiB, as far as asked for: 2040 steps take 2 % longer than 2000",
+    .summary    = "a walk along a ring of 512 KiB goes as far as asked for, so 2040 steps take 2 % longer than 2000",
     .unit       = "walk",
     .threads    = { .min = 1, .max = 1 },
     .flags      = KERNEL_OPT_IN,
