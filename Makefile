@@ -34,11 +34,11 @@ bench: install ## measure this machine and write a report (PROFILE=quick, standa
 	[ $$status -le 1 ] || exit $$status; \
 	$(VENV)/fencepost report latest || exit; exit $$status
 
-test: install-dev ## run the tests but for the slow ones, about 7 minutes (PYTEST_ARGS="-k clock")
-	@sh tools/test.sh fast $(PYTEST_ARGS)
+test: install-dev ## run the tests but for the slow ones, about 4 minutes (PYTEST_ARGS="-k clock")
+	@$(VENV)/python -m pytest -m "not slow" --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 test-slow: install-dev ## run the slow tests: all compilers, sanitizers, models, a browser
-	@sh tools/test.sh slow $(PYTEST_ARGS)
+	@$(VENV)/python -m pytest -m slow $(PYTEST_ARGS)
 
 test-all: test test-slow ## run all tests
 

@@ -32,9 +32,6 @@ from fencepost.analysis.report import sections
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.text.table import table
 
-# In a process of its own: a worker of pytest-xdist has a thread that takes the signals which these tests block.
-pytestmark = pytest.mark.measures
-
 HERE = "here"
 THERE = "there"
 PLACES = range(WORTHWHILE)
@@ -202,7 +199,8 @@ def test_ctrl_c_while_the_other_is_started_leaves_none(monkeypatch: pytest.Monke
     def interrupted(popen: Any, process: Any) -> None:
         launch(popen, process)
         begun_here.append(popen.pid)
-        os.kill(os.getpid(), signal.SIGINT)
+        # To this thread, which blocks it: a worker of pytest-xdist has another, which would take it at once.
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
     monkeypatch.setattr(popen_fork.Popen, "_launch", interrupted)
     with pytest.raises(KeyboardInterrupt), begun(draw_and_tell({PLACES[-1]: signal.pause})):
