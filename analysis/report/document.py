@@ -17,8 +17,9 @@ from fencepost.analysis.report import lecture, trust
 from fencepost.analysis.report.data import embedded_json, json_of, measured_sentences
 from fencepost.analysis.report.headline import ladder_figures, ladder_table, link
 from fencepost.analysis.report.lecture import Sentence
-from fencepost.analysis.report.machine import data_table, machine_table, topology_figure
+from fencepost.analysis.report.machine import data_table, machine_table
 from fencepost.analysis.report.sections import Section, sections_begun
+from fencepost.analysis.report.topology import topology_figure
 from fencepost.analysis.report.trust import Examination, Trust, trust_table, trust_verdict, twins_table, unmeasurable
 from fencepost.analysis.report.warnings import RunWarning, collect
 from fencepost.analysis.runs.estimate import Analysis

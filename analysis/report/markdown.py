@@ -8,6 +8,7 @@ from html import escape
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report.document import Document
 from fencepost.analysis.report.lecture import Sentence, sentences, tally
+from fencepost.analysis.report.sections import Section
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import COMMAND, visible
 from fencepost.analysis.text.escape import markdown as _markdown
@@ -57,67 +58,81 @@ def _markdown_figure(figure: Figure, folder: str, fold: int) -> list[str]:
 
 def as_markdown(document: Document, pictures: str) -> str:
     """The same as `as_html` for a repository's page; pictures are looked for in the folder `pictures` beside it."""
-    lines: list[str] = [f"# {_markdown(document.title)}", ""]
-    if document.ladder:
-        lines += _heading("numbers", "This machine's numbers")
-        for figure in document.ladder_figures:
-            lines += [_markdown_picture(figure, pictures), ""]
-        lines += _markdown_table(document.ladder, links=document.ladder_links)
-    lines += [
-        *_heading("trust", "Can I trust this?"),
-        f"**{_markdown(document.verdict.word)}.** {_spans(document.verdict.sentence)}",
+    lines = [
+        f"# {_markdown(document.title)}",
         "",
-        _spans(document.examination.sentence)
-        + (
-            f" **What would help most:** {_markdown(document.examination.best_change)}."
-            if document.examination.best_change
-            else ""
-        ),
-        "",
-        *_markdown_table(document.trust),
+        *_numbers_markdown(document, pictures),
+        *_trust_markdown(document),
+        *_machine_markdown(document, pictures),
+        *(line for section in document.sections for line in _section_markdown(document, section, pictures)),
     ]
-    if document.warnings:
-        lines += [
-            "### What to know before reading on",
-            "",
-            *(f"- {_spans(item.sentence)}" for item in document.warnings),
-            "",
-        ]
-    if document.examination.findings:
-        lines += ["### What the doctor found", "", *_markdown_table(document.examination.findings, 6)]
-    if document.twins:
-        lines += ["### The same code twice", "", *_markdown_table(document.twins, document.fold)]
-    lines += _heading("machine", "The machine")
-    if document.topology:
-        lines += [f"### {document.topology.title}", ""]
-        lines += [*_markdown_figure(document.topology, pictures, document.fold), "### What it says about itself", ""]
-    lines += _markdown_table(document.machine)
-    for section in document.sections:
-        topic = section.topic
-        lines += [*_heading(f"topic-{topic.slug}", section.words.title), _spans(section.words.question), ""]
-        if section.kernels:
-            lines += _markdown_table(section.kernels, document.fold)
-        for figure in section.figures:
-            lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures, document.fold)]
-        for heading, paragraphs in (
-            ("How to read this", section.words.how_to_read),
-            ("What it does not show", section.words.not_shown),
-        ):
-            lines += [f"### {heading}", ""]
-            lines += [line for text in paragraphs for line in (_spans(text), "")]
-        lines += _claims_markdown(document.claims.get(topic.name, ()))
-        if topic.name in document.missing:
-            lines += ["### Not measurable here", "", *_markdown_table(document.missing[topic.name], document.fold)]
-        if section.tables:
-            lines += ["### All rows", ""]
-            for item in section.tables:
-                lines += _markdown_table(item, document.fold)
-        lines += ["Again, only this: " + _spans(f"`{topic.command}`"), ""]
     if document.sentences:
         lines += [*_heading("lecture", "The lecture notes, measured"), document.tally, ""]
         lines += _lecture_markdown(document.sentences)
     lines += [*_heading("data", "Data and versions"), *_markdown_table(document.data)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _numbers_markdown(document: Document, pictures: str) -> list[str]:
+    if not document.ladder:
+        return []
+    lines = _heading("numbers", "This machine's numbers")
+    for figure in document.ladder_figures:
+        lines += [_markdown_picture(figure, pictures), ""]
+    return lines + _markdown_table(document.ladder, links=document.ladder_links)
+
+
+def _trust_markdown(document: Document) -> list[str]:
+    best_change = document.examination.best_change
+    helps = f" **What would help most:** {_markdown(best_change)}." if best_change else ""
+    lines = [
+        *_heading("trust", "Can I trust this?"),
+        f"**{_markdown(document.verdict.word)}.** {_spans(document.verdict.sentence)}",
+        "",
+        _spans(document.examination.sentence) + helps,
+        "",
+        *_markdown_table(document.trust),
+    ]
+    if document.warnings:
+        lines += ["### What to know before reading on", ""]
+        lines += [*(f"- {_spans(item.sentence)}" for item in document.warnings), ""]
+    if document.examination.findings:
+        lines += ["### What the doctor found", "", *_markdown_table(document.examination.findings, 6)]
+    if document.twins:
+        lines += ["### The same code twice", "", *_markdown_table(document.twins, document.fold)]
+    return lines
+
+
+def _machine_markdown(document: Document, pictures: str) -> list[str]:
+    lines = _heading("machine", "The machine")
+    if document.topology:
+        lines += [f"### {document.topology.title}", ""]
+        lines += [*_markdown_figure(document.topology, pictures, document.fold), "### What it says about itself", ""]
+    return lines + _markdown_table(document.machine)
+
+
+def _section_markdown(document: Document, section: Section, pictures: str) -> list[str]:
+    """All that a report says of one topic."""
+    topic = section.topic
+    lines = [*_heading(f"topic-{topic.slug}", section.words.title), _spans(section.words.question), ""]
+    if section.kernels:
+        lines += _markdown_table(section.kernels, document.fold)
+    for figure in section.figures:
+        lines += [f"### {_markdown(figure.title)}", "", *_markdown_figure(figure, pictures, document.fold)]
+    for heading, paragraphs in (
+        ("How to read this", section.words.how_to_read),
+        ("What it does not show", section.words.not_shown),
+    ):
+        lines += [f"### {heading}", ""]
+        lines += [line for text in paragraphs for line in (_spans(text), "")]
+    lines += _claims_markdown(document.claims.get(topic.name, ()))
+    if topic.name in document.missing:
+        lines += ["### Not measurable here", "", *_markdown_table(document.missing[topic.name], document.fold)]
+    if section.tables:
+        lines += ["### All rows", ""]
+        for item in section.tables:
+            lines += _markdown_table(item, document.fold)
+    return [*lines, "Again, only this: " + _spans(f"`{topic.command}`"), ""]
 
 
 def claims_markdown(analysis: Analysis, page: str = "") -> str:

@@ -26,9 +26,9 @@ from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.document import FOLD_ROWS
 from fencepost.analysis.report.headline import headline_table, ladder_table, link
 from fencepost.analysis.report.html import column_kinds
-from fencepost.analysis.report.machine import topology_figure
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.report.terminal import summary_table
+from fencepost.analysis.report.topology import topology_figure
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
