@@ -85,14 +85,7 @@ def examine(
     tree = Tree(root)
     chosen = tuple(sorted(set(cpus))) if cpus is not None else None
     if not tree.exists("sys") and not tree.exists("proc"):
-        nothing = Finding(
-            "root",
-            str(root),
-            None,
-            "neither sys nor proc was found, so nothing can be examined",
-            severity="unfit",
-            state="unreadable",
-        )
+        nothing = _unfit("root", str(root), "neither sys nor proc was found, so nothing can be examined")
         return Diagnosis(Topology(), None, (nothing,), profile, chosen or ())
     try:
         topology = read_topology(root, os.sched_getaffinity(0) if tree.live else None)
@@ -100,16 +93,28 @@ def examine(
         usable = chosen if chosen is not None else allowed_cpus(topology, root)
         cgroup = read_cgroup(tree)
     except TopologyError as error:
-        path, _, fault = str(error).partition(": ")
-        damage = Finding("topology", path, None, f"damaged: {fault}", severity="unfit", state="unreadable")
+        damage = _unfit("topology", *_place_and_fault(error))
         return Diagnosis(Topology(), None, (damage,), profile, chosen or ())
     subject = Subject(tree, topology, usable, cgroup, bool(description["hypervisor"]["guest"]), profile, perf_events)
-    findings: list[Finding] = []
-    for examination in EXAMINATIONS:
-        try:
-            findings.append(examination(subject))
-        except TopologyError as error:
-            path, _, fault = str(error).partition(": ")
-            findings.append(unreadable(name(examination), path, f"damaged: {fault}"))
+    findings = tuple(_found_by(examination, subject) for examination in EXAMINATIONS)
     description["cpus_usable"] = list(usable)
-    return Diagnosis(topology, description, tuple(findings), profile, usable)
+    return Diagnosis(topology, description, findings, profile, usable)
+
+
+def _found_by(examination: Examination, subject: Subject) -> Finding:
+    """What an examination finds. A damaged file is a finding too."""
+    try:
+        return examination(subject)
+    except TopologyError as error:
+        return unreadable(name(examination), *_place_and_fault(error))
+
+
+def _unfit(knob: str, path: str, effect: str) -> Finding:
+    """What keeps the machine from being examined at all."""
+    return Finding(knob, path, None, effect, severity="unfit", state="unreadable")
+
+
+def _place_and_fault(error: TopologyError) -> tuple[str, str]:
+    """The damaged file that an error names, and what is wrong with it."""
+    path, _, fault = str(error).partition(": ")
+    return path, f"damaged: {fault}"

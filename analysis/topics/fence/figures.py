@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 
 from fencepost.analysis.draw import bars as figures
 from fencepost.analysis.draw.figure import Bar, Figure, Group
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import Interval, above
 from fencepost.analysis.text.numbers import plain
-from fencepost.analysis.text.table import DASH, table
+from fencepost.analysis.text.table import DASH, Table, table
 from fencepost.analysis.topics.fence.measures import CONTEXTS, Cost, Costs, cheapest_full, costs
 from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.rungs import Rung
@@ -30,64 +31,58 @@ def cost_figure(analysis: Analysis) -> Figure | None:
     known = {key: item for key, item in found.items.items() if found.interval(item).n}
     if not known:
         return None
-    dear = [name for name in found.fences if _shows(found, name)]
-    values = [found.interval(item).value for (fence, _), item in known.items() if fence in dear]
+    drawn = [name for name in found.fences if _shows(found, name)]
+    values = [found.interval(item).value for (fence, _), item in known.items() if fence in drawn]
     wide = bool(values) and max(values) > 20 * max(min(values), 1e-9)
-    least = (0.5 if found.unit == "cycles" else 0.1) if wide else 0.0
     groups = []
     for context in found.contexts:
-        bars = []
-        for name in dear:
-            item = known.get((name, context))
-            if item is not None:
-                bars.append(_bar(found.interval(item), item))
-        groups.append(Group(CONTEXTS.get(context, context), bars))
-    free = [name for name in found.fences if name not in dear]
-    cells = [
-        (
-            name,
-            *(
-                _added(found.interval(known[name, context])) if (name, context) in known else DASH
-                for context in found.contexts
-            ),
-            *(
-                [_hidden(known[name, "chain"].hidden_pct) if (name, "chain") in known else DASH]
-                * ("chain" in found.contexts)
-            ),
-        )
-        for name in found.fences
-    ]
-    barrier = cheapest_full(found)
+        items = [known[name, context] for name in drawn if (name, context) in known]
+        groups.append(Group(_named(context), [_bar(found.interval(item), item) for item in items]))
     return figures.bars(
         "fence-cost",
         "What a fence adds, by what is under way when it comes",
-        (
-            f"The cheapest full barrier, {barrier.fence}, adds {found.interval(barrier).text(found.unit)} "
-            f"{CONTEXTS.get(barrier.context, barrier.context)}. "
-            if barrier
-            else ""
-        )
-        + "The same turn without a fence is subtracted, round by round."
-        + (
-            f" Not drawn, because they add no more than a barrier to the compiler alone: {', '.join(free)}."
-            if free
-            else ""
-        )
-        + " Blue: fence instructions; orange: locked operations and exchanges; green: C11 orders, as compiled.",
-        table(
-            f"{found.unit.capitalize()} that a fence adds, by context: the same turn without it is subtracted",
-            (
-                "fence",
-                *(CONTEXTS.get(context, context) for context in found.contexts),
-                *(["hidden in the chain"] * ("chain" in found.contexts)),
-            ),
-            cells,
-        ),
+        _description(found, [name for name in found.fences if name not in drawn]),
+        _cost_table(found, known),
         groups,
         x_label=f"{found.unit} added" + (" (log)" if wide else ""),
         x_scale="log" if wide else "linear",
-        least=least,
+        least=(0.5 if found.unit == "cycles" else 0.1) if wide else 0.0,
     )
+
+
+def _named(context: str) -> str:
+    return CONTEXTS.get(context, context)
+
+
+def _description(found: Costs, free: Sequence[str]) -> str:
+    """What the bars say; `free` are the fences that have none."""
+    barrier = cheapest_full(found)
+    sentences = []
+    if barrier:
+        cost = found.interval(barrier).text(found.unit)
+        sentences.append(f"The cheapest full barrier, {barrier.fence}, adds {cost} {_named(barrier.context)}.")
+    sentences.append("The same turn without a fence is subtracted, round by round.")
+    if free:
+        names = ", ".join(free)
+        sentences.append(f"Not drawn, because they add no more than a barrier to the compiler alone: {names}.")
+    sentences.append(
+        "Blue: fence instructions; orange: locked operations and exchanges; green: C11 orders, as compiled."
+    )
+    return " ".join(sentences)
+
+
+def _cost_table(found: Costs, known: Mapping[tuple[str, str], Cost]) -> Table:
+    hidden = ["hidden in the chain"] if "chain" in found.contexts else []
+    cells = []
+    for name in found.fences:
+        items = [known.get((name, context)) for context in found.contexts]
+        row = [name, *(DASH if item is None else _added(found.interval(item)) for item in items)]
+        if hidden:
+            chained = known.get((name, "chain"))
+            row.append(DASH if chained is None else _hidden(chained.hidden_pct))
+        cells.append(row)
+    caption = f"{found.unit.capitalize()} that a fence adds, by context: the same turn without it is subtracted"
+    return table(caption, ["fence", *map(_named, found.contexts), *hidden], cells)
 
 
 def _shows(found: Costs, name: str) -> bool:
@@ -126,8 +121,7 @@ def barrier(analysis: Analysis) -> Rung | None:
     item = cheapest_full(costs(analysis))
     if item is None:
         return None
-    where = CONTEXTS.get(item.context, item.context)
-    return Rung(f"full fence, the cheapest: {item.fence} {where}", item.case, item.ns, item.cycles)
+    return Rung(f"full fence, the cheapest: {item.fence} {_named(item.context)}", item.case, item.ns, item.cycles)
 
 
 TOPIC = Topic(
