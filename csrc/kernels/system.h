@@ -125,4 +125,25 @@ static inline void *private_pages(size_t bytes, int huge)
     return mapping;
 }
 
+#define COUNTED_PAGES 1024 /* so many that a fault too many or too few in a thousand shows */
+#define COUNT_ATTEMPTS 8
+
+/*
+ * For the check of a kernel whose first count is of faults: `faults` touches fresh pages and says how many faults that took, or -errno. The
+ * system also charges this thread for what it does beside (a stack that grows, a page that it moves), so more than `expected` are counted
+ * again. Fewer are not: a page that was there before stays a fault of the kernel.
+ */
+static inline int count_faults(struct trial *trial, int64_t (*faults)(struct trial *trial), int64_t expected)
+{
+    int64_t found = expected + 1;
+
+    for (int attempt = 0; attempt < COUNT_ATTEMPTS && found > expected; attempt++) {
+        found = faults(trial);
+        if (found < 0)
+            return (int)found;
+    }
+    trial_count(trial, 0, found, expected);
+    return 0;
+}
+
 #endif

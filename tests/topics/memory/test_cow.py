@@ -17,6 +17,7 @@ from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
 
 COW = "memory/cow.c"
 SHARED = "memory->first = mmap(NULL, memory->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);"
+COUNTED = "int64_t faults = -thread_counts().minor_faults;"
 FAULTED = 4
 
 
@@ -38,8 +39,10 @@ def test_faults_are_those_of_shared_pages(engine: Engine, write: str, pages: str
     # What else this thread does may have a fault or two of its own among 256 pages.
     if write in ("copy", "zero") or (write == "reuse" and pages == "small"):
         assert 1 <= faults < 1.1
+        assert measured.outcome.count[0].found == 1024
     else:
         assert faults < 0.1
+        assert measured.outcome.count[0].found < 1024
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,25 @@ def test_faults_are_those_of_shared_pages(engine: Engine, write: str, pages: str
             "*(volatile unsigned char *)page = NEW;",
             "*(volatile unsigned char *)page = OLD;",
             "was written to it",
+        ),
+        # The pages that are counted: written to before, shared with nobody, and never written to.
+        ("copy", COUNTED, "write_pages(&fresh), fresh.written = 0;\n" + COUNTED, "960 faults instead of 1024"),
+        ("zero", COUNTED, "memset(fresh.first, OLD, fresh.bytes);\n" + COUNTED, "0 faults instead of 1024"),
+        ("reuse", "while (!error && fresh.written < fresh.count)", "while (0)", "0 faults instead of 1024"),
+        # Pages that are no longer there fault once; pages that are read again before they are written to fault twice.
+        (
+            "resident",
+            COUNTED,
+            "madvise(fresh.first, fresh.bytes, MADV_DONTNEED);\n" + COUNTED,
+            "1024 faults instead of 0",
+        ),
+        (
+            "copy",
+            COUNTED,
+            COUNTED
+            + "for (size_t i = 0; i < fresh.count; i++) madvise(fresh.first + i * fresh.page_bytes, 1, MADV_DONTNEED),"
+            " (void)*(volatile unsigned char *)(fresh.first + i * fresh.page_bytes);",
+            "2048 faults instead of 1024",
         ),
     ],
 )
