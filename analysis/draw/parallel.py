@@ -58,14 +58,9 @@ def begun(draws: Sequence[Draw]) -> Iterator[Callable[[], list[Figure | None]]]:
     # (pthread_atfork(3)). Should the fork hang all the same, nobody waits for it.
     other = get_context("fork").Process(target=_draw_from_the_end, args=(draws, receiving, sending), daemon=True)
     try:
-        # A Ctrl-C meanwhile waits, or it could leave a process of which nobody knows.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # that the process has threads (Python 3.12)
-                other.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with _uninterrupted(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that the process has threads (Python 3.12)
+            other.start()
         yield lambda: _draw_from_the_front(draws, _Post(receiving))
     finally:
         if other.pid is not None:
@@ -73,6 +68,23 @@ def begun(draws: Sequence[Draw]) -> Iterator[Callable[[], list[Figure | None]]]:
             other.join()
         os.close(receiving)
         os.close(sending)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A Ctrl-C meanwhile comes afterwards. At once it could leave a process of which nobody knows.
+
+    Blocking the signal here is not enough: a library's thread, such as one of OpenBLAS, takes it, and Python then
+    interrupts the main thread all the same.
+    """
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 class _Post:
@@ -111,7 +123,6 @@ def _draw_from_the_end(draws: Sequence[Draw], receiving: int, sending: int) -> N
     # started. When that one is gone, sending fails.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.close(receiving)
     listener = BufferingHandler(len(draws) * 1000)
     listener.setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import array
 import contextlib
 import fcntl
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import popen_fork
@@ -199,12 +201,16 @@ def test_ctrl_c_while_the_other_is_started_leaves_none(monkeypatch: pytest.Monke
     def interrupted(popen: Any, process: Any) -> None:
         launch(popen, process)
         begun_here.append(popen.pid)
-        # To this thread, which blocks it: a worker of pytest-xdist has another, which would take it at once.
-        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)  # for another thread to take it, where this one blocks the signal
 
     monkeypatch.setattr(popen_fork.Popen, "_launch", interrupted)
-    with pytest.raises(KeyboardInterrupt), begun(draw_and_tell({PLACES[-1]: signal.pause})):
-        pass
+    held = threading.Lock()
+    with held, pytest.raises(KeyboardInterrupt):
+        # A thread such as libraries have: it blocks no signal, and `threading` does not count it.
+        _thread.start_new_thread(held.acquire, ())
+        with begun(draw_and_tell({PLACES[-1]: functools.partial(time.sleep, 5)})):
+            pass
     assert not Path(f"/proc/{begun_here[0]}").exists()
 
 
