@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
 ROUNDS = {"quick": 12, "standard": 36, "rigorous": 60}
 """Rounds of each profile; the batches of a round are those of the profile quick. See docs/statistics.md."""
 DEFAULT_BASE = Path("results") / "ab"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the command line wants of a new comparison."""
+
+    old: str
+    new: str
+    only: tuple[str, ...]
+    settings: tuple[str, ...]
+    options: list[str]
+    """For the compiler."""
+    profile: str
+    rounds: int | None
+    seed: int | None
+    cpus: str | None
 
 
 @click.command(name="ab", short_help="Compare two versions of a kernel in the same processes.")
@@ -102,7 +119,8 @@ def ab_command(
     elif old is None or new is None:
         raise UsageError("two sides are needed: fencepost ab OLD NEW; see `fencepost ab --help`")
     else:
-        folder, notes = _begin(old, new, only, settings, options, profile, rounds, seed, cpus, out or DEFAULT_BASE)
+        wanted = _Wanted(old, new, only, settings, options, profile, rounds, seed, cpus)
+        folder, notes = _begin(wanted, out or DEFAULT_BASE)
     stopped = _measure(folder, quiet=quiet or as_json)
     found = _judge(folder, margin, notes, stopped)
     _show(found, folder, _title(old, new, folder), as_json=as_json, as_markdown=as_markdown)
@@ -204,18 +222,7 @@ def _go_on(name: str, base: Path) -> RunFolder:
     return measuring.resume_run(engines.load(), path, {}, None, None, None, [])
 
 
-def _begin(
-    old: str,
-    new: str,
-    only: tuple[str, ...],
-    settings: tuple[str, ...],
-    options: list[str],
-    profile: str,
-    rounds: int | None,
-    seed: int | None,
-    cpus: str | None,
-    base: Path,
-) -> tuple[RunFolder, list[str]]:
+def _begin(wanted: _Wanted, base: Path) -> tuple[RunFolder, list[str]]:
     """A new comparison's folder, and what is to be said of it."""
     import secrets
 
@@ -228,23 +235,25 @@ def _begin(
     from fencepost.cli.ab_sides import pairs_of, read_side
 
     engine = engines.load()
-    given = [read_side(engine, text, label, options) for text, label in ((old, "old"), (new, "new"))]
+    given = [
+        read_side(engine, text, label, wanted.options) for text, label in ((wanted.old, "old"), (wanted.new, "new"))
+    ]
     own = [side.object for side in given if side.object is not None]
-    if options and not own:
+    if wanted.options and not own:
         from fencepost.bench.errors import UsageError
 
         raise UsageError("--cflags is for kernel files, and there are none")
-    pairs, notes = pairs_of(given[0], given[1], plans.parse_overrides(settings), only)
+    pairs, notes = pairs_of(given[0], given[1], plans.parse_overrides(wanted.settings), wanted.only)
     if len(own) == 2 and own[0].sha256 == own[1].sha256:
         notes.append("both sides are the same machine code: whatever differs is noise")
-    topology, allowed = measuring.here(cpus)
+    topology, allowed = measuring.here(wanted.cpus)
     plan = make_ab_plan(
         engine,
         pairs,
         plans.PROFILES["quick"],
         plans.placer_on(topology, allowed),
-        rounds=rounds_for(len(pairs), profile, rounds),
-        seed=secrets.randbits(32) if seed is None else seed,
+        rounds=rounds_for(len(pairs), wanted.profile, wanted.rounds),
+        seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,
     )
     notes += [f"{item.case}: not measurable here, {item.reason}" for item in plan.unmeasurable]
     notes += plan.notes

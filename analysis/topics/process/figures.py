@@ -1,4 +1,4 @@
-"""Having a child do something: processes and threads, and the memory that they take along."""
+"""Starting processes and threads, and the memory that they take along."""
 
 from __future__ import annotations
 
