@@ -6,9 +6,8 @@ a run of 2026-11-29 on a noisy guest. Both are reduced to one row a case and pro
 
 from __future__ import annotations
 
-import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from fencepost.analysis.runs.estimate import Analysis, estimate_cases, noise_floor
 from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.model import Reduced, process_frame
-from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.claim import Outcome, Verdict, _verdict, claims
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "claims"
 
@@ -29,16 +28,20 @@ def _reduced() -> Reduced:
     return reduce_run(FOLDER)
 
 
+@functools.cache
+def _stored_lines() -> list[dict[str, Any]]:
+    lines = _reduced().processes.astype(object).to_dict("records")
+    return [{str(name): value for name, value in line.items()} for line in lines]
+
+
 class Stored:
     """The stored rows, to be changed. Each method that plants something names a kernel and values of parameters."""
 
     def __init__(self) -> None:
         reduced = _reduced()
-        self.cases: list[dict[str, Any]] = copy.deepcopy(list(reduced.run["plan"]["cases"]))  # type: ignore[arg-type]
-        self.lines: list[dict[str, Any]] = [
-            {str(name): copy.copy(value) for name, value in line.items()}
-            for line in reduced.processes.astype(object).to_dict("records")
-        ]
+        self.cases: list[dict[str, Any]] = [{**case} for case in reduced.run["plan"]["cases"]]
+        # Only the metrics of a line are changed in place.
+        self.lines = [{**line, "metrics": {**line["metrics"]}} for line in _stored_lines()]
         self.series = {case: series.copy() for case, series in reduced.series.items()}
 
     def scale(self, factor: Change, kernel: str, *, cpus: int = 0, **wanted: object) -> Stored:
@@ -103,14 +106,22 @@ class Stored:
         self.lines = [line for line in self.lines if line["round"] <= number]
         return self
 
-    def analysis(self) -> Analysis:
-        """What the changed rows are estimated to."""
+    def analysis(self, topics: Collection[str] = ()) -> Analysis:
+        """What the changed rows of these topics, and the A/A rows, are estimated to; all where none is named."""
         reduced = _reduced()
-        columns = {name: [line[name] for line in self.lines] for name in reduced.processes.columns}
+        originals = {case["twin_of"] for case in self.cases}
+        cases = [
+            case
+            for case in self.cases
+            if not topics or case["twin_of"] or case["case"] in originals or case["kernel"].partition("/")[0] in topics
+        ]
+        names = {case["case"] for case in cases}
+        lines = [line for line in self.lines if line["case"] in names]
+        columns = {name: [line[name] for line in lines] for name in reduced.processes.columns}
         kept = {line["round"] for line in self.lines}
         changed = replace(
             reduced,
-            run={**reduced.run, "plan": {**reduced.run["plan"], "cases": self.cases}},  # type: ignore[typeddict-item]
+            run={**reduced.run, "plan": {**reduced.run["plan"], "cases": cases}},  # type: ignore[typeddict-item]
             processes=process_frame(columns),
             workers=reduced.workers[reduced.workers["round"].isin(kept)],
             series=self.series,
@@ -118,8 +129,10 @@ class Stored:
         return Analysis(changed, estimate_cases(changed), noise_floor(changed))
 
     def verdict(self, name: str) -> Verdict:
-        """What they say to a claim."""
-        return next(said for claim, said in verdicts(self.analysis()) if claim.id == name)
+        """What they say to a claim, as `verdicts` says it to each of them."""
+        asked = next(claim for claim in claims() if claim.id == name)
+        topics = {asked.topic, *(kernel.partition("/")[0] for kernel in asked.kernels)}
+        return _verdict(self.analysis(topics), asked)
 
     def _without(self, names: Iterable[str]) -> Stored:
         gone = set(names)

@@ -16,20 +16,27 @@ from topics.stored import Plant, Stored
 from fencepost.analysis.report.lecture import Sentence, as_rows
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.limit import Side, side, within
-from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, claims, noise_of, verdicts
+from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, claims, noise_of
 
 MODULES = [f"topics.{path.parent.name}.planted" for path in sorted(Path(__file__).parent.glob("*/planted.py"))]
 PLANTED = {name: plants for module in MODULES for name, plants in importlib.import_module(module).PLANTED.items()}
 EVERY = [(name, outcome) for name, plants in PLANTED.items() for outcome in plants]
 
 
+BY_NAME = {claim.id: claim for claim in claims()}
+
+
 @functools.cache
-def said(name: str, outcome: Outcome) -> tuple[Claim, Verdict, float]:
-    """The claim, its verdict, and the noise of the run that it was made of."""
+def said(name: str, outcome: Outcome) -> Verdict:
+    """The verdict on the rows with the plant for `outcome` in them."""
     plant: Plant = PLANTED[name][outcome]
-    analysis = plant(Stored()).analysis()
-    claim, verdict = next(pair for pair in verdicts(analysis) if pair[0].id == name)
-    return claim, verdict, noise_of(analysis, *claim.kernels)
+    return plant(Stored()).verdict(name)
+
+
+@functools.cache
+def before(name: str) -> Verdict:
+    """The verdict on the rows as they are."""
+    return Stored().verdict(name)
 
 
 @pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
@@ -44,15 +51,15 @@ def test_every_claim_says_what_it_tests(claim: Claim) -> None:
 
 @pytest.mark.parametrize(("name", "outcome"), EVERY, ids=[f"{name}-{outcome}" for name, outcome in EVERY])
 def test_a_planted_fault_turns_the_verdict(name: str, outcome: Outcome) -> None:
-    _, verdict, _ = said(name, outcome)
+    verdict = said(name, outcome)
     assert verdict.outcome is outcome, f"{verdict.figure}\n{verdict.because}"
     assert verdict.figure and verdict.because.endswith(".")
 
 
 @pytest.mark.parametrize(("name", "outcome"), EVERY, ids=[f"{name}-{outcome}" for name, outcome in EVERY])
 def test_numbers_that_decide_stand_in_the_document(name: str, outcome: Outcome) -> None:
-    claim, verdict, _ = said(name, outcome)
-    (row,) = as_rows([Sentence(claim, verdict, "", "")])
+    verdict = said(name, outcome)
+    (row,) = as_rows([Sentence(BY_NAME[name], verdict, "", "")])
     if "check failed" in verdict.figure:
         assert row["value"] is None and row["limit"] == []
         return
@@ -71,7 +78,7 @@ FAILURES = {
 
 @pytest.mark.parametrize(("name", "outcome"), FAILURES)
 def test_a_failed_check_reaches_the_claim_with_its_sentence(name: str, outcome: Outcome) -> None:
-    _, verdict, _ = said(name, outcome)
+    verdict = said(name, outcome)
     assert "failed in 1 of 20 rounds" in verdict.figure and FAILURES[name, outcome] in verdict.figure
 
 
@@ -105,9 +112,8 @@ def test_a_ring_whose_items_are_not_whole_beats_no_mutex() -> None:
 @pytest.mark.parametrize("name", sorted(PLANTED))
 def test_noise_without_end_leaves_no_time_decided(name: str) -> None:
     """What counts alone decides may stay; no claim turns into another verdict by noise."""
-    before = Stored().verdict(name).outcome
     after = Stored().noise(50.0).verdict(name).outcome
-    assert after in (before, Outcome.UNDECIDED)
+    assert after in (before(name).outcome, Outcome.UNDECIDED)
 
 
 def test_the_noise_is_that_of_the_kernels_own_twin() -> None:
