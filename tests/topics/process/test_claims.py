@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from runs import write as synthetic
 from runs.write import Case
+from undrawn import without_drawing
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.runs.estimate import Analysis, analyse
@@ -66,7 +67,8 @@ def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) ->
     trip = synthetic.pair_case("ring/spsc_round_trip", {"pause": "no"}, 150.0)
     cases = [*synthetic.sharing_cases(), trip]
     cases += synthetic.crowd_cases("lock/hold", {"lock": "pthread_mutex", "section_ns": 0}, {2: 90.0, 1: 14.0})
-    document = build_document(analysed(tmp_path, cases))
+    with without_drawing():
+        document = build_document(analysed(tmp_path, cases))
     assert document.ladder is not None
     rungs = {row[0]: row for row in document.ladder.rows}
     assert "14" in rungs["take a free mutex and give it back"][2]
