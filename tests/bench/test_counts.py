@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from runs import measure as runtime
-from runs.measure import MACHINE, any_cpu, command, run_record, tiny_plan
+from runs.measure import MACHINE, any_cpu, run_record, tiny_plan
 
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.write import write_report
@@ -137,26 +136,23 @@ def test_the_report_has_a_table_of_counts(folder: Path, tmp_path: Path) -> None:
     assert rows[ONE_LESS]["counts"]["faults"]["equal"] is False
 
 
-def fencepost(*arguments: str, base: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "FENCEPOST_ENGINE": str(runtime.engine_path()), "COLUMNS": "200"}
-    return subprocess.run(command(*arguments), cwd=base, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_run_list_and_show_tell_of_counts(tmp_path: Path) -> None:
+def test_run_list_and_show_tell_of_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    fencepost = functools.partial(runtime.fencepost_inside, cwd=tmp_path)
     options = ["--profile", "quick", "--rounds", "1", "--cpus", str(any_cpu())]
-    fine = fencepost("run", "count/pages", *options, base=tmp_path)
+    fine = fencepost("run", "count/pages", *options)
     assert fine.returncode == 0, fine.stderr
     assert "2 of 2 counts as expected" in fine.stdout
     assert re.search(r"minor faults of 1024 pages +1.024 faults +1.024 +equal", fine.stdout)
-    bad = fencepost("run", "count/pages", "-p", "found=1025", "--json", *options, base=tmp_path)
+    bad = fencepost("run", "count/pages", "-p", "found=1025", "--json", *options)
     assert bad.returncode == 1
     assert "1025 faults instead of 1024" in bad.stderr
     counts = {item["count"]: item for item in json.loads(bad.stdout)["counts"]}
     assert (counts["faults"]["found"], counts["faults"]["expected"]) == (1025, 1024)
-    shown = fencepost("show", "count/pages", "--no-source", "--no-disassembly", base=tmp_path)
+    shown = fencepost("show", "count/pages", "--no-source", "--no-disassembly")
     assert "it counts, and takes no time" in shown.stdout
     assert "minor faults of 1024 pages" in shown.stdout
-    listed = json.loads(fencepost("list", "count/pages", "--json", base=tmp_path).stdout)
+    listed = json.loads(fencepost("list", "count/pages", "--json").stdout)
     assert listed[0]["kind"] == "counts"
     assert [item["name"] for item in listed[0]["counts"]] == ["faults", "other"]
 

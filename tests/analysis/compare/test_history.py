@@ -70,7 +70,7 @@ def test_noise_shows_a_change_no_more_often_than_said(noise: str) -> None:
     assert upper < 4 * FALSE_RATE
 
 
-@hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=30, deadline=None, derandomize=True)
 @hypothesis.given(
     st.integers(12, 40), st.floats(0.1, 0.9), st.floats(0.05, 3), st.booleans(), st.integers(0, 2**32 - 1)
 )

@@ -143,7 +143,7 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(la
     data=st.dictionaries(NAMES, st.lists(st.lists(TIMES, min_size=1, max_size=5), min_size=1, max_size=7), min_size=1),
     wanted=st.sampled_from(HOLDING_VALUES),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_values_come_back_as_they_went(
     tmp_path_factory: pytest.TempPathFactory, data: dict[str, list[list[float]]], wanted: str
 ) -> None:
@@ -172,7 +172,7 @@ def test_values_come_back_as_they_went(
 
 
 @given(st.integers(2, 6).flatmap(lambda n: st.lists(TIMES, min_size=n * n, max_size=n * n)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_matrix_comes_back_as_it_went(tmp_path_factory: pytest.TempPathFactory, times: list[float]) -> None:
     tmp_path = tmp_path_factory.mktemp("matrix")
     n = math.isqrt(len(times))
@@ -489,6 +489,7 @@ def test_any_bytes_are_a_file_or_one_sentence(data: bytes) -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner)))
+@settings(max_examples=50)
 def test_any_field_is_a_value_or_one_sentence(value: object) -> None:
     for path in (("stats",), ("stats", "data"), ("fullname",), ("extra_info",)):
         document = pytest_file([1e-9])

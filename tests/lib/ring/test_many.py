@@ -575,10 +575,10 @@ FAULTS: dict[str, tuple[str, Fault]] = {
 }
 
 
-HANGING = {"a wrap by remainder": 2}
-"""Faults with which an operation never ends, and how many seconds of a CPU are enough to say so."""
+HANGING = {"a wrap by remainder": 1}
+"""Faults with which an operation never ends, and how many seconds of a CPU say so (others: 0.1)."""
 PATIENCE = 60
-"""The same for all others, which are found in a tenth of a second."""
+"""The same for all others."""
 
 
 def verdict_of(check: Callable[[], None], seconds: int) -> str:
