@@ -20,6 +20,11 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from topics.branch.cases import branch_cases
+from topics.fence.cases import fence_cases
+from topics.line.cases import pingpong_cases, stride_cases
+from topics.suite import suite_cases
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from dataclasses import replace
@@ -57,8 +62,8 @@ def cases(number: int, cpus: int, factor: float) -> list[synthetic.Case]:
         for b in range(cpus)
         if a > b
     }
-    suite = [*synthetic.suite_cases(), *synthetic.branch_cases(), *synthetic.fence_cases(), *synthetic.stride_cases()]
-    return [replace(case, ns=case.ns * factor) for case in suite] + synthetic.pingpong_cases(pairs)
+    suite = [*suite_cases(), *branch_cases(), *fence_cases(), *stride_cases()]
+    return [replace(case, ns=case.ns * factor) for case in suite] + pingpong_cases(pairs)
 
 
 def publish(number: int, results: Path) -> Path:

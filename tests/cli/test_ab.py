@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from kernels.own import write
 from runs import measure as runtime
+from runs.write import plain_cases, write_run
 
 from fencepost.analysis.compare.comparison import ComparisonError, NothingMeasuredError
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
@@ -355,9 +356,7 @@ def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> N
 
 
 def test_what_is_no_comparison_is_not_gone_on_with(tmp_path: Path) -> None:
-    from runs import write as synthetic
-
-    folder = synthetic.write_run(tmp_path / "run")
+    folder = write_run(tmp_path / "run", plain_cases(2))
     assert "fencepost run --resume" in refused(2, "ab", "--resume", folder, cwd=tmp_path)
 
 
@@ -375,10 +374,9 @@ def test_undecided_rows_say_how_to_measure_anew() -> None:
 
 
 def test_a_run_without_sides_has_nothing_to_judge(tmp_path: Path) -> None:
-    from runs import write as synthetic
-
+    folder = write_run(tmp_path / "run", plain_cases(2))
     with pytest.raises(RunFolderError, match="not made by fencepost ab"):
-        compare_sides(synthetic.write_run(tmp_path / "run"), 0.01)
+        compare_sides(folder, 0.01)
 
 
 def row(name: str, old: list[float], new: list[float], *, twin: bool = False, disturbed: float = 0.0) -> RowRounds:

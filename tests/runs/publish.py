@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from runs.measure import fencepost_inside
-from runs.write import Case, machine_document, pingpong_cases, suite_cases, write_run
+from runs.write import Case, machine_document, write_run
+from topics.line.cases import pingpong_cases
+from topics.suite import suite_cases
 
 from fencepost.analysis.gallery.entry import published_folders
 from fencepost.bench.machine import machine_key

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from runs import write as synthetic
 from runs.write import CORE_HZ, TICK_HZ, Case
+from topics.clock.cases import core_case
 
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics import claim as claims
@@ -25,7 +26,7 @@ def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) 
 
 
 def core(state: str, ghz: float) -> Case:
-    return synthetic.core_case("clock/core", ghz * 1e9 / CORE_HZ, parameters={"state": state}, process_noise=0.0)
+    return core_case("clock/core", ghz * 1e9 / CORE_HZ, parameters={"state": state}, process_noise=0.0)
 
 
 def chains(op: str, latency: float, throughput: float) -> list[Case]:
@@ -191,7 +192,7 @@ def test_a_knee_that_few_processes_show_is_none(tmp_path: Path) -> None:
 
 
 def test_core_series_is_in_ghz(tmp_path: Path) -> None:
-    case = synthetic.core_case("clock/core_series", 1.0, once=True, batches=200, noise=0.01, gap_share=0.0)
+    case = core_case("clock/core_series", 1.0, once=True, batches=200, noise=0.01, gap_share=0.0)
     (found,) = core_series(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))
     assert float(sorted(found.ghz)[100]) == pytest.approx(CORE_HZ / 1e9, rel=0.01)
     assert (found.seconds[1:] > found.seconds[:-1]).all()

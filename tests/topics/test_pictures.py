@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from runs import write as synthetic
 from runs.write import Case
+from topics.memory.cases import fault_cases
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report.sections import Section, sections
@@ -324,7 +325,7 @@ def shown(folder: Path, cases: list[Case]) -> dict[str, Section]:
 
 
 def test_a_new_kernel_has_a_table_and_a_picture_without_python(tmp_path: Path) -> None:
-    cases = [*synthetic.fault_cases(), *(Case("memory/readv", {"bytes": 1 << n}, ns=3.0**n) for n in range(1, 6))]
+    cases = [*fault_cases(), *(Case("memory/readv", {"bytes": 1 << n}, ns=3.0**n) for n in range(1, 6))]
     cases += [Case("mine/loop", {"how": how}, ns=3.0) for how in ("one", "two")]
     found = shown(tmp_path, cases)
     assert [figure.name for figure in found["memory"].figures] == ["memory-fault", "memory-readv"]

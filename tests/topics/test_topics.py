@@ -5,14 +5,19 @@ from __future__ import annotations
 import pkgutil
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from runs import write as synthetic
 from runs.write import Case
+from topics.analysed import analysed
+from topics.suite import sharing_cases
+from undrawn import without_drawing
 
 from fencepost.analysis import topics
 from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.html import as_html
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics import claim as claims
 from fencepost.analysis.topics import words
@@ -70,3 +75,14 @@ def test_a_module_more_is_a_topic_with_rungs_and_claims(tmp_path: Path) -> None:
     assert [section.topic.name for section in document.sections] == ["pipeline", "mine"]
     assert document.ladder is not None and document.ladder.rows[0][0] == "my rung"
     assert [said.figure for _, said in document.claims["mine"]] == ["1"]
+
+
+@pytest.mark.parametrize("rounds", [1, 6])
+def test_each_kernel_alone_makes_a_report(tmp_path: Path, rounds: int) -> None:
+    cases = sharing_cases()
+    for kernel in sorted({case.kernel for case in cases}):
+        analysis = analysed(tmp_path / kernel, [case for case in cases if case.kernel == kernel], rounds)
+        # Where intervals are missing the shapes matter too; test_figures.py draws all of them with intervals.
+        with nullcontext() if rounds == 1 else without_drawing():
+            text = as_html(build_document(analysis))
+        assert ">nan" not in text and " nan" not in text

@@ -14,60 +14,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import write as synthetic
 from runs.write import Case
+from topics.branch.cases import branch_cases
+from topics.fence.cases import fence_cases
+from topics.memory.cases import cow_cases, fault_cases
+from topics.process.cases import process_cases
+from topics.suite import sharing_cases, suite_cases
 
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point, Series
 from fencepost.analysis.draw.lines import ecdf, lines
 from fencepost.analysis.draw.svg import _short_path, tidy
 from fencepost.analysis.report.sections import sections
-from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, size, size_bytes
 from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.topic import Topic
 
 EVIL = '<script>alert(1)</script> $\\frac{1}{2}$ & "x"'
 TABLE = table("caption", ("x", "y"), [("1", "2")])
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Figure]:
-    cases = [*synthetic.suite_cases(), *synthetic.branch_cases(), *synthetic.fence_cases()]
-    cases += synthetic.sharing_cases()
-    folder = synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, quantum=26)
-    return [figure for section in sections(analyse(folder)) for figure in section.figures]
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    cases = [*suite_cases(), *branch_cases(), *fence_cases(), *sharing_cases(), *process_cases()]
+    cases += [*fault_cases(), *cow_cases()]
+    return analyse(synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, quantum=26))
 
 
-def test_every_figure_of_the_suite_is_drawn(drawn: list[Figure]) -> None:
-    assert [figure.name for figure in drawn] == [
-        "clock-cost",
-        "clock-delta",
-        "clock-bias",
-        "clock-states",
-        "clock-core",
-        "pipeline-chain",
-        "pipeline-window",
-        "branch-rate",
-        "branch-penalty",
-        "branch-loaded",
-        "branch-capacity",
-        "branch-learning",
-        "branch-footprint",
-        "branch-likely",
-        "fence-cost",
-        "memory-chase",
-        "line-matrix",
-        "line-stride",
-        "line-contended",
-        "line-state",
-        "line-read-mostly",
-        "lock-threads",
-        "lock-oversubscribed",
-        "counter-front",
-        "counter-increment",
-        "counter-sloppy",
-        "counter-read",
-        "noise-gaps",
-    ]
+@pytest.fixture(scope="module")
+def by_topic(measured: Analysis) -> list[tuple[Topic, list[Figure]]]:
+    return [(section.topic, list(section.figures)) for section in sections(measured)]
+
+
+@pytest.fixture(scope="module")
+def drawn(by_topic: list[tuple[Topic, list[Figure]]]) -> list[Figure]:
+    return [figure for _, figures in by_topic for figure in figures]
+
+
+def test_every_figure_of_what_was_measured_is_drawn(
+    measured: Analysis, by_topic: list[tuple[Topic, list[Figure]]]
+) -> None:
+    kernels = {row.kernel for row in measured.measured()}
+    for topic, figures in by_topic:
+        wanted = [picture for picture in topic.figures if kernels & set(picture.kernels)]
+        assert len(figures) == len(wanted) > 0, topic.name
+        assert all(figure.name.startswith(f"{topic.slug}-") for figure in figures)
 
 
 def test_figures_have_title_description_and_table(drawn: list[Figure]) -> None:
@@ -139,7 +131,7 @@ def test_bounds_that_are_missing_are_not_drawn() -> None:
 
 
 def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", rounds=1)
+    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=1)
     assert len([figure for section in sections(analyse(folder)) for figure in section.figures]) == 9
 
 

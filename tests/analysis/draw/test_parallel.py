@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 from runs import measure as runtime
 from runs import write as synthetic
+from topics.suite import suite_cases
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.draw.parallel import _PIPE, WORTHWHILE, Draw, begun, uncollected
@@ -289,7 +290,7 @@ def test_alone_on_one_cpu_for_few_figures_and_beside_threads(
 
 
 def test_a_report_is_the_same_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = synthetic.write_run(tmp_path / "run", synthetic.suite_cases(), rounds=6)
+    run = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=6)
     drawn: list[dict[str, bytes]] = []
     here: list[Draw] = []
 

@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft7Validator
 from runs.measure import fencepost_inside
-from runs.write import Case, pingpong_cases, plain_cases, write_run
+from runs.write import Case, plain_cases, write_run
+from topics.line.cases import pingpong_cases
+from topics.suite import suite_cases
 
 from fencepost.analysis.exchange.export import FORMATS, export
 from fencepost.analysis.exchange.exported import ExchangeError
@@ -87,7 +89,7 @@ def _text(content: str | dict[str, Any]) -> str:
 
 
 def test_a_reduced_run_is_the_run_to_the_last_bit(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "whole", rounds=6)
+    folder = write_run(tmp_path / "whole", suite_cases(), rounds=6)
     small = tmp_path / "small"
     small.mkdir()
     for name in (schema.RUN_FILE, schema.MACHINE_FILE):

@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 from runs.measure import ROOT, fencepost_inside
 from runs.publish import edit, measured, published
-from runs.write import Case, suite_cases, write_run
+from runs.write import Case, write_run
+from topics.suite import suite_cases
 from undrawn import without_drawing
 
 from fencepost.analysis.gallery.check import _Page, check_folder, check_gallery, own_scripts

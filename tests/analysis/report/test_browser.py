@@ -20,6 +20,8 @@ from runs import measure as runtime
 from runs import write as synthetic
 from runs.publish import measured, published
 from runs.write import Case
+from topics.line.cases import pingpong_cases
+from topics.suite import sharing_cases, suite_cases
 
 from fencepost.analysis.report.html import claims_page
 from fencepost.analysis.report.write import write_report
@@ -81,8 +83,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = [
-        *synthetic.suite_cases(),
-        *synthetic.sharing_cases(),
+        *suite_cases(),
+        *sharing_cases(),
         Case("mine/evil", {"a": EVIL, "b": "\x1b[31m\u202e"}, ns=3),
         *(Case(f"mine/row{n}", {"x": EVIL}, ns=1.0 + n) for n in range(4)),
     ]
@@ -207,7 +209,7 @@ def gallery_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gallery of three machines, two of them with a core-to-core map."""
     base = tmp_path_factory.mktemp("gallery")
     far = {(a, b): ("same_package", 30.0 + 9 * abs(a - b)) for a in range(4) for b in range(4) if a != b}
-    cases = [*synthetic.suite_cases(), *synthetic.pingpong_cases(far)]
+    cases = [*suite_cases(), *pingpong_cases(far)]
     published(base / "results", measured(base / "one", cases, cpus_present=[0, 1, 2, 3]))
     published(base / "results", measured(base / "two", cpu_model="A processor of quite another make at 3.00GHz"))
     published(base / "results", measured(base / "three", [Case("pipeline/chain", {"op": "add"})], cpu_model="Third"))

@@ -20,6 +20,8 @@ from machines import NAMES, expected
 from rich.console import Console
 from runs import write as synthetic
 from runs.write import Case, machine_document
+from topics.branch.cases import branch_cases
+from topics.suite import suite_cases
 from undrawn import without_drawing
 
 import fencepost.analysis
@@ -76,7 +78,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", rounds=6)
+    return synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", suite_cases(), rounds=6)
 
 
 @pytest.fixture(scope="module")
@@ -300,12 +302,12 @@ KEYS = {
 
 @pytest.mark.parametrize("rounds", [0, 1, 6])
 def test_json_has_every_key_and_never_nan(tmp_path: Path, rounds: int) -> None:
-    folder = synthetic.write_run(tmp_path / "run", rounds=rounds, planned_rounds=6)
+    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=rounds, planned_rounds=6)
     text = json.dumps(as_json(folder), allow_nan=False)
     document = json.loads(text, parse_constant=no_constant)
     assert {"schema", "machine", "noise_floor_pct", "rows"} <= set(document)
     assert document["machine"]["cpu_model"] == "Synthetic CPU 9000"
-    assert len(document["rows"]) == len(synthetic.suite_cases()) + 1
+    assert len(document["rows"]) == len(suite_cases()) + 1
     for row in document["rows"]:
         assert set(row) >= KEYS
         assert (row["ns"] is None) == (row["reason"] is not None)
@@ -402,7 +404,7 @@ def test_the_ladder_has_all_rungs_by_topic(suite: Path) -> None:
 
 
 def test_a_run_without_rounds_is_one_sentence_and_no_section(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", rounds=0, planned_rounds=20)
+    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=0, planned_rounds=20)
     write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     said = " ".join(text for _, text in page.text)
@@ -412,7 +414,7 @@ def test_a_run_without_rounds_is_one_sentence_and_no_section(tmp_path: Path) -> 
 
 
 def test_a_run_of_one_round(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", rounds=1, planned_rounds=20)
+    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=1, planned_rounds=20)
     with without_drawing():  # test_figures.py draws them
         write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -431,7 +433,7 @@ def test_every_case_failed(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_tells_little(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", rounds=6)
+    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=6)
     few = {name: synthetic.machine_document()[name] for name in ("schema", "key", "cpu_model", "arch", "kernel")}
     (folder / schema.MACHINE_FILE).write_text(json.dumps(few | {"topology": {}, "governor": None, "smt": True}))
     with without_drawing():
@@ -450,7 +452,7 @@ def test_damage_is_passed_on(suite: Path, tmp_path: Path) -> None:
 
 def test_the_summary_lists_what_was_measured(suite: Path) -> None:
     analysis = analyse(suite)
-    assert summary_table(analysis).row_count == len(synthetic.suite_cases())
+    assert summary_table(analysis).row_count == len(suite_cases())
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(summary_table(analysis))
     text = console.export_text()
@@ -481,7 +483,7 @@ def test_no_global_state_of_pyplot_is_used(suite: Path, tmp_path: Path, monkeypa
 @pytest.fixture(scope="module")
 def long_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("long")
-    cases = [*synthetic.branch_cases(), Case("mine/few", ns=3)]
+    cases = [*branch_cases(), Case("mine/few", ns=3)]
     run = synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[])
     with without_drawing():
         write_report(run, html=folder / "r.html", markdown=folder / "r.md")
@@ -491,7 +493,7 @@ def long_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def test_long_tables_fold_without_a_script(long_run: tuple[str, str]) -> None:
     html, markdown = long_run
     page = Page(html)
-    rows = sum(case.kernel.startswith("branch/") for case in synthetic.branch_cases())
+    rows = sum(case.kernel.startswith("branch/") for case in branch_cases())
     summaries = [text for tag, text in page.text if tag == "summary"]
     assert f"Estimates of the topic branch: median over processes with its 95 % interval: {rows} rows" in summaries
     assert f": {rows} rows</summary>" in markdown and markdown.count("<details>") == markdown.count("</details>")

@@ -158,7 +158,7 @@ def test_a_folder_that_is_no_run_has_its_usual_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["rounds", "reduced"])
 def test_the_kept_estimate_is_the_estimate_to_the_last_bit(tmp_path: Path, kind: str) -> None:
-    folder = write_run(tmp_path / "run", rounds=7)
+    folder = write_run(tmp_path / "run", plain_cases(3), rounds=7)
     if kind == "reduced":
         (folder / schema.ROWS_FILE).write_bytes(encode_rows(reduce_run(folder)))
     made = analyse(folder)

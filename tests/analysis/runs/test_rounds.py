@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import write as synthetic
 from runs.write import Case
+from topics.suite import suite_cases
 
 from fencepost.analysis.runs.medians import _medians, process_medians, reduce_run
 from fencepost.analysis.runs.rounds import iter_rounds, load_batches
@@ -26,7 +27,7 @@ from fencepost.bench.schema import RunFolderError
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", rounds=3, batches=6)
+    return synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", suite_cases(), rounds=3, batches=6)
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_failed_and_unsupported_cases_have_a_row_without_figures(tmp_path: Path)
 
 
 def test_no_round_at_all(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", rounds=0)
+    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=0)
     assert process_medians(folder).empty
     assert load_batches(folder).empty
     assert list(iter_rounds(folder)) == []

@@ -6,7 +6,6 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,23 @@ import pytest
 from runs import write as synthetic
 from runs.write import CYCLE, Case
 from scipy import stats
+from topics.analysed import analysed, figures_of, verdict_of
+from topics.branch.cases import (
+    COINS,
+    branch_cases,
+    capacity_cases,
+    learning_case,
+    likely_cases,
+    loaded_cases,
+    pattern_cases,
+    penalty_case,
+)
 from undrawn import without_drawing
 
-from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report import headline
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
-from fencepost.analysis.report.sections import sections
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.stats.curves import crossings
 from fencepost.analysis.stats.interval import pooled
@@ -35,43 +43,29 @@ from fencepost.analysis.topics.branch.measures import (
     penalties,
     taken_rates,
 )
-from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
-
-
-def analysed(tmp_path: Path, cases: Sequence[Case], rounds: int = 20) -> Analysis:
-    return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
-
-
-def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> Verdict:
-    analysis = analysed(tmp_path, cases, rounds)
-    return next(said for claim, said in verdicts(analysis) if claim.id == name)
-
-
-def figures(analysis: Analysis) -> dict[str, Figure]:
-    return {figure.name: figure for section in sections(analysis) for figure in section.figures}
-
+from fencepost.analysis.topics.claim import Outcome
 
 # ---- penalty ----
 
 
 def test_a_planted_penalty_is_found_with_its_interval(tmp_path: Path) -> None:
-    (found,) = penalties(analysed(tmp_path, [synthetic.penalty_case(18)]))
+    (found,) = penalties(analysed(tmp_path, [penalty_case(18)]))
     assert found.cycles.value == pytest.approx(18, rel=0.005)
     assert found.cycles.low <= 18.02 and found.cycles.high >= 17.98 and found.cycles.high - found.cycles.low < 0.5
     assert found.ns.value == pytest.approx(18 * CYCLE, rel=0.005)
     assert found.r_squared.value > 0.999 and not found.counted
-    assert found.misses.tolist() == [k / 2 for k in synthetic.COINS]
+    assert found.misses.tolist() == [k / 2 for k in COINS]
     assert np.abs(found.residual).max() < 5
 
 
 def test_the_fit_is_on_counted_mispredictions_where_there_are_any(tmp_path: Path) -> None:
-    (found,) = penalties(analysed(tmp_path, [synthetic.penalty_case(18, counted=True)]))
+    (found,) = penalties(analysed(tmp_path, [penalty_case(18, counted=True)]))
     assert found.counted and found.cycles.value == pytest.approx(18, rel=0.005)
     assert found.misses[-1] == pytest.approx(24, rel=0.01)
 
 
 def test_a_bend_shows_in_the_residuals(tmp_path: Path) -> None:
-    case = synthetic.penalty_case(18)
+    case = penalty_case(18)
     bent = replace(case, metrics={**case.metrics, "k64_ticks": case.metrics["k64_ticks"] * 1.2})
     straight, crooked = (penalties(analysed(tmp_path / str(i), [c]))[0] for i, c in enumerate((case, bent)))
     assert np.abs(crooked.residual).max() > 10 * np.abs(straight.residual).max()
@@ -79,10 +73,10 @@ def test_a_bend_shows_in_the_residuals(tmp_path: Path) -> None:
 
 
 def test_without_a_believable_core_clock_the_penalty_is_in_ns(tmp_path: Path) -> None:
-    case = synthetic.penalty_case(18, chain_ratio=2.0)
+    case = penalty_case(18, chain_ratio=2.0)
     (found,) = penalties(analysed(tmp_path, [case]))
     assert found.unit == "ns" and not found.cycles.n and found.ns.n == 20
-    said = verdict(tmp_path / "v", "branch/penalty", [case])
+    said = verdict_of(analysed(tmp_path / "v", [case]), "branch/penalty")
     assert said.outcome is Outcome.NOT_MEASURABLE and "ns" in said.figure
 
 
@@ -98,8 +92,8 @@ def test_without_a_believable_core_clock_the_penalty_is_in_ns(tmp_path: Path) ->
     ],
 )
 def test_ten_to_twenty_cycles(tmp_path: Path, ready: float, loaded: dict[int, float], outcome: Outcome) -> None:
-    cases = [synthetic.penalty_case(ready), *synthetic.loaded_cases(loaded)]
-    said = verdict(tmp_path, "branch/penalty", cases)
+    cases = [penalty_case(ready), *loaded_cases(loaded)]
+    said = verdict_of(analysed(tmp_path, cases), "branch/penalty")
     assert said.outcome is outcome
     assert "cycles with the condition in a register" in said.figure and "[" in said.figure
     assert "guessed wrong half of the time" in said.because
@@ -110,13 +104,13 @@ def test_ten_to_twenty_cycles(tmp_path: Path, ready: float, loaded: dict[int, fl
 def test_counted_mispredictions_are_said_to_be_counted(tmp_path: Path) -> None:
     assert (
         "that the hardware counted"
-        in verdict(tmp_path, "branch/penalty", [synthetic.penalty_case(counted=True)]).because
+        in verdict_of(analysed(tmp_path, [penalty_case(counted=True)]), "branch/penalty").because
     )
 
 
 def test_loaded_penalties_are_paired_by_round(tmp_path: Path) -> None:
     """A machine that is slower in some rounds moves both sides: the interval of the difference stays narrow."""
-    cases = [replace(case, process_noise=0.0) for case in synthetic.loaded_cases({4096: 24})]
+    cases = [replace(case, process_noise=0.0) for case in loaded_cases({4096: 24})]
     factors = np.where(np.arange(20) % 2, 1.0, 1.001) * np.linspace(1, 1.02, 20)
     folder = synthetic.write_run(tmp_path / "run", cases, rounds=20, process_factor=factors, unmeasurable=[])
     (found,) = loaded_penalties(analyse(folder))
@@ -125,7 +119,7 @@ def test_loaded_penalties_are_paired_by_round(tmp_path: Path) -> None:
 
 
 def test_the_penalty_is_a_rung_of_the_ladder(tmp_path: Path) -> None:
-    ladder = headline.headline_table(analysed(tmp_path, [synthetic.penalty_case(18)]))
+    ladder = headline.headline_table(analysed(tmp_path, [penalty_case(18)]))
     assert ladder is not None
     ((label, time, cycles, case),) = ladder.rows
     assert "mispredict" in label and time.startswith("4.8") and cycles.startswith(("17.9", "18.0"))
@@ -137,7 +131,7 @@ def test_the_penalty_is_a_rung_of_the_ladder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("knee", [1024, 8192])
 def test_the_knee_lies_half_way(tmp_path: Path, knee: int) -> None:
-    found = capacity(analysed(tmp_path, synthetic.capacity_cases(knee)))
+    found = capacity(analysed(tmp_path, capacity_cases(knee)))
     assert found is not None
     assert (found.last_learnt, found.first_lost) == (knee, 2 * knee)
     assert knee <= found.knee.low <= found.knee.value <= found.knee.high <= 2 * knee
@@ -145,30 +139,27 @@ def test_the_knee_lies_half_way(tmp_path: Path, knee: int) -> None:
 
 
 def test_a_step_on_the_way_is_not_the_knee(tmp_path: Path) -> None:
-    cases = [
-        replace(case, ns=8 * CYCLE) if case.parameters["period"] == 64 else case
-        for case in synthetic.capacity_cases(8192)
-    ]
+    cases = [replace(case, ns=8 * CYCLE) if case.parameters["period"] == 64 else case for case in capacity_cases(8192)]
     found = capacity(analysed(tmp_path, cases))
     assert found is not None and found.knee.value == pytest.approx(8192 * math.sqrt(2), rel=0.02)
 
 
 def test_a_knee_between_far_points_is_no_surer_than_they_are(tmp_path: Path) -> None:
-    cases = [case for case in synthetic.capacity_cases(32768) if case.parameters["period"] in (16, 4096, 65536)]
+    cases = [case for case in capacity_cases(32768) if case.parameters["period"] in (16, 4096, 65536)]
     found = capacity(analysed(tmp_path, cases))
     assert found is not None and (found.knee.low, found.knee.value, found.knee.high) == (4096, 16384, 65536)
 
 
 def test_what_is_never_lost_has_no_knee(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, synthetic.capacity_cases(8192, ceiling=2.1))
+    analysis = analysed(tmp_path, capacity_cases(8192, ceiling=2.1))
     found = capacity(analysis)
     assert found is not None and not found.knee.n
-    assert "No knee" in figures(analysis)["branch-capacity"].description
+    assert "No knee" in figures_of(analysis)["branch-capacity"].description
 
 
 def test_learning_is_confirmed_with_the_capacity(tmp_path: Path) -> None:
-    cases = [synthetic.learning_case(1000), synthetic.learning_case(16000, last=11.9), *synthetic.capacity_cases(8192)]
-    said = verdict(tmp_path, "branch/history", cases)
+    cases = [learning_case(1000), learning_case(16000, last=11.9), *capacity_cases(8192)]
+    said = verdict_of(analysed(tmp_path, cases), "branch/history")
     assert said.outcome is Outcome.CONFIRMED
     assert (
         "n = 1\N{NARROW NO-BREAK SPACE}000 ×4.0" in said.figure.replace("3.99", "4.00") and "lost at 11" in said.figure
@@ -177,7 +168,7 @@ def test_learning_is_confirmed_with_the_capacity(tmp_path: Path) -> None:
 
 
 def test_learning_is_refuted_where_nothing_grows_cheaper(tmp_path: Path) -> None:
-    assert verdict(tmp_path, "branch/history", [synthetic.learning_case(1000, last=12)]).outcome is Outcome.REFUTED
+    assert verdict_of(analysed(tmp_path, [learning_case(1000, last=12)]), "branch/history").outcome is Outcome.REFUTED
 
 
 # ---- patterns and hints ----
@@ -197,7 +188,7 @@ def test_the_line_is_that_of_least_squares(spread: float) -> None:
 
 def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
     """It would take as long to import as everything else that comes after the last round."""
-    synthetic.write_run(tmp_path / "run", [synthetic.penalty_case(18)], rounds=6, unmeasurable=[])
+    synthetic.write_run(tmp_path / "run", [penalty_case(18)], rounds=6, unmeasurable=[])
     text = (
         "import sys; from pathlib import Path\n"
         "from fencepost.analysis.runs.estimate import analyse\n"
@@ -209,7 +200,7 @@ def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
 
 
 def test_break_even_is_where_the_lines_cross(tmp_path: Path) -> None:
-    _, found = taken_rates(analysed(tmp_path, synthetic.pattern_cases(random=12, cmov=1.5, learnt=1)))
+    _, found = taken_rates(analysed(tmp_path, pattern_cases(random=12, cmov=1.5, learnt=1)))
     low, high = break_even(found["random", "branch"], found["random", "cmov"])
     expected = 0.5 / 11 * 50
     assert low.value == pytest.approx(expected, rel=0.05) and high.value == pytest.approx(100 - expected, rel=0.05)
@@ -217,13 +208,13 @@ def test_break_even_is_where_the_lines_cross(tmp_path: Path) -> None:
 
 
 def test_no_break_even_is_said(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, synthetic.pattern_cases(cmov=20))
-    assert "No break-even" in figures(analysis)["branch-rate"].description
+    analysis = analysed(tmp_path, pattern_cases(cmov=20))
+    assert "No break-even" in figures_of(analysis)["branch-rate"].description
 
 
 @pytest.mark.parametrize(("random", "outcome"), [(12, Outcome.CONFIRMED), (1.0, Outcome.REFUTED)])
 def test_sorted_data_is_faster_where_there_is_a_branch(tmp_path: Path, random: float, outcome: Outcome) -> None:
-    said = verdict(tmp_path, "branch/sorted", synthetic.pattern_cases(random=random))
+    said = verdict_of(analysed(tmp_path, pattern_cases(random=random)), "branch/sorted")
     assert said.outcome is outcome
     assert "with a jump" in said.figure and "it is the branch, not the data" in said.because
 
@@ -238,7 +229,7 @@ def test_sorted_data_is_faster_where_there_is_a_branch(tmp_path: Path, random: f
     ],
 )
 def test_unlikely(tmp_path: Path, correct: float, wrong: float, outcome: Outcome) -> None:
-    said = verdict(tmp_path, "branch/unlikely", synthetic.likely_cases(correct, wrong))
+    said = verdict_of(analysed(tmp_path, likely_cases(correct, wrong)), "branch/unlikely")
     assert said.outcome is outcome
     for word in ("correct ×", "wrong ×", "a hint that says nothing"):
         assert word in said.figure
@@ -248,8 +239,8 @@ def test_unlikely(tmp_path: Path, correct: float, wrong: float, outcome: Outcome
 
 
 def test_figures_carry_what_they_claim(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, synthetic.branch_cases(), rounds=6)
-    drawn = figures(analysis)
+    analysis = analysed(tmp_path, branch_cases(), rounds=6)
+    drawn = figures_of(analysis)
     rate = drawn["branch-rate"]
     assert "break-even" in rate.svg and "cheaper from 2." in rate.description
     assert [row[0] for row in rate.table.rows] == [f"{pct} %" for pct in range(0, 101, 10)]
@@ -268,14 +259,14 @@ def test_trained_loops_have_a_figure_too(tmp_path: Path) -> None:
         for training, ns in {"none": 2.0, "matching": 1.0, "opposite": 3.0}.items()
         for data in ("false", "true")
     ]
-    drawn = figures(analysed(tmp_path, cases, rounds=6))["branch-pgo"]
+    drawn = figures_of(analysed(tmp_path, cases, rounds=6))["branch-pgo"]
     assert {row[0]: row[2][:4] for row in drawn.table.rows}["opposite, data true"] in ("×1.5", "×1.4")
 
 
 @pytest.mark.parametrize("rounds", [1, 6])
 def test_a_part_of_the_topic_is_enough(tmp_path: Path, rounds: int) -> None:
     """Each kernel of the topic alone, and in so few rounds that there is no interval."""
-    cases = synthetic.branch_cases()
+    cases = branch_cases()
     for kernel in {case.kernel for case in cases}:
         some = [case for case in cases if case.kernel == kernel]
         analysis = analysed(tmp_path / kernel, some, rounds)

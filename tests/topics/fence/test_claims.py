@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from runs import write as synthetic
+from topics.fence.cases import FENCE_NS, fence_cases
 
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
@@ -15,10 +16,8 @@ from fencepost.analysis.topics.fence.measures import costs
 from fencepost.analysis.topics.topic import rungs
 
 
-def analysed(
-    tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = synthetic.FENCE_NS, rounds: int = 20
-) -> Analysis:
-    cases = synthetic.fence_cases(added)
+def analysed(tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = FENCE_NS, rounds: int = 20) -> Analysis:
+    cases = fence_cases(added)
     return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
 
 
@@ -29,7 +28,7 @@ def verdict(analysis: Analysis) -> Verdict:
 def test_what_was_added_is_found(tmp_path: Path) -> None:
     found = costs(analysed(tmp_path))
     for (fence, context), item in found.items.items():
-        planted = synthetic.FENCE_NS[fence][("bare", "load_miss", "chain").index(context)]
+        planted = FENCE_NS[fence][("bare", "load_miss", "chain").index(context)]
         assert item.ns.value == pytest.approx(planted, abs=0.02 + 0.002 * planted)
     assert found.items["mfence", "chain"].hidden_pct.value == pytest.approx(20, abs=1)
     assert found.items["lock_add", "chain"].hidden_pct.value == pytest.approx(100, abs=2)
@@ -39,9 +38,7 @@ def test_what_was_added_is_found(tmp_path: Path) -> None:
 
 def test_a_context_without_its_control_is_left_out(tmp_path: Path) -> None:
     cases = [
-        case
-        for case in synthetic.fence_cases()
-        if (case.parameters["fence"], case.parameters["context"]) != ("none", "chain")
+        case for case in fence_cases() if (case.parameters["fence"], case.parameters["context"]) != ("none", "chain")
     ]
     found = costs(analyse(synthetic.write_run(tmp_path / "run", cases, unmeasurable=[])))
     assert found.contexts == ["bare", "load_miss"]
@@ -50,7 +47,7 @@ def test_a_context_without_its_control_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("added", "outcome"),
     [
-        (synthetic.FENCE_NS, Outcome.DEPENDS),
+        (FENCE_NS, Outcome.DEPENDS),
         ({"mfence": (12, 13, 12), "lock_add": (9, 10, 9)}, Outcome.CONFIRMED),
         ({"mfence": (12, 13, 12), "lock_add": (9, 10, 0)}, Outcome.DEPENDS),
         ({"mfence": (0, 0, 0), "lock_add": (0, 0, 0)}, Outcome.REFUTED),
@@ -82,7 +79,7 @@ def test_the_figure_draws_what_costs_and_says_what_hides(tmp_path: Path) -> None
     assert "compiler" not in figure.svg.partition("</desc>")[2]
     assert "compiler" in figure.description and "lock_add, adds" in figure.description
     cells = {row[0]: row for row in figure.table.rows}
-    assert set(cells) == set(synthetic.FENCE_NS) and cells["lock_add"][-1] in ("100 %", "99 %")
+    assert set(cells) == set(FENCE_NS) and cells["lock_add"][-1] in ("100 %", "99 %")
 
 
 def test_one_round_is_enough_for_a_figure(tmp_path: Path) -> None:

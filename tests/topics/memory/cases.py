@@ -10,9 +10,14 @@ def _page(kernel: str, parameters: dict[str, str], ns: float, faults: float) -> 
     return Case(kernel, parameters, ns=ns, unit="page", kind="events", metrics=metrics, metric_noise=0.0)
 
 
-def fault_cases(write_ns: float = 500.0, write_faults: float = 1.0) -> list[Case]:
-    """memory/fault: the first write, the first read, and a second write as the control."""
-    truth = {"write": (write_ns, write_faults), "read": (300.0, 1.0), "again": (5.0, 0.0)}
+def fault_cases(write_ns: float = 500.0, write_faults: float = 1.0, again_faults: float = 0.0) -> list[Case]:
+    """memory/fault: the first write, the first read, all pages at once, and a second write as the control."""
+    truth = {
+        "write": (write_ns, write_faults),
+        "read": (300.0, 1.0),
+        "populate": (250.0, 1.0),
+        "again": (5.0, again_faults),
+    }
     return [_page("memory/fault", {"access": access}, *figures) for access, figures in truth.items()]
 
 
@@ -30,3 +35,15 @@ def cow_cases() -> list[Case]:
     return [
         _page("memory/cow", {"write": write, "pages": pages}, *figures) for (write, pages), figures in truth.items()
     ]
+
+
+def chase_cases() -> list[Case]:
+    """memory/chase: three levels of cache and the memory, on small and on huge pages."""
+    cases = []
+    ladder = {4: 1.1, 16: 1.1, 64: 3.8, 256: 3.8, 1024: 4.5, 4096: 13, 16384: 15, 65536: 90, 262144: 110}
+    for kib, ns in ladder.items():
+        cases.append(Case("memory/chase", {"size": kib << 10, "pages": "small", "order": "random"}, ns=ns, unit="load"))
+        cases.append(
+            Case("memory/chase", {"size": kib << 10, "pages": "huge", "order": "random"}, ns=ns * 0.9, unit="load")
+        )
+    return cases

@@ -8,12 +8,6 @@ import pytest
 from engine.build import Engine, compile_files
 from kernels.measure import EILSEQ, ENOTSUP, measure
 from kernels.plant import KERNELS, compile_broken
-from runs import write as synthetic
-from topics.memory.cases import cow_cases, fault_cases
-
-from fencepost.analysis.report.document import build_document
-from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
 
 COW = "memory/cow.c"
 SHARED = "memory->first = mmap(NULL, memory->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);"
@@ -93,40 +87,3 @@ def test_a_child_that_dies_fails_the_case(tmp_path: Path) -> None:
     measured = measure(faulty, "memory/cow", {"write": "copy"})
     assert measured.status == EILSEQ
     assert "the child ended with 265 instead of 3" in measured.reason
-
-
-# ---- report and claim ----
-
-
-def analysed(folder: Path, cases: list[synthetic.Case]) -> Analysis:
-    return analyse(synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[]))
-
-
-def said_of(analysis: Analysis) -> Verdict:
-    return next(said for claim, said in verdicts(analysis) if claim.id == "memory/on_demand")
-
-
-def test_the_picture_shows_who_shares(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, cow_cases())).sections
-    (figure,) = (figure for figure in section.figures if figure.name == "memory-cow")
-    assert len(figure.table.rows) == 7
-    assert "a living child (copied)" in figure.description
-
-
-@pytest.mark.parametrize(
-    ("fresh_ns", "fresh_faults", "outcome"),
-    [
-        (500.0, 1.0, Outcome.DEPENDS),  # cleared and mapped at once: dearer than nothing, cheaper than read and copy
-        (1200.0, 1.0, Outcome.CONFIRMED),  # as dear as a read and the copy after it
-        (500.0, 0.0, Outcome.REFUTED),  # memory was there before anybody touched it
-    ],
-)
-def test_memory_on_demand(tmp_path: Path, fresh_ns: float, fresh_faults: float, outcome: Outcome) -> None:
-    said = said_of(analysed(tmp_path, [*fault_cases(fresh_ns, fresh_faults), *cow_cases()]))
-    assert said.outcome is outcome
-    assert "fault" in said.because
-
-
-def test_memory_on_demand_without_its_control_is_not_measurable(tmp_path: Path) -> None:
-    cases = [case for case in [*fault_cases(), *cow_cases()] if case.parameters.get("write") != "zero"]
-    assert said_of(analysed(tmp_path, cases)).outcome is Outcome.NOT_MEASURABLE

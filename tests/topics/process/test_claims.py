@@ -1,25 +1,19 @@
-"""The topics process and memory in the report, and the rungs that others give to the ladder."""
+"""The topic process in the report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from runs import write as synthetic
-from runs.write import Case
-from undrawn import without_drawing
+from topics.analysed import analysed, verdict_of
+from topics.process.cases import process_cases
 
 from fencepost.analysis.report.document import build_document
-from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.topics.claim import Outcome, verdicts
-
-
-def analysed(folder: Path, cases: list[Case]) -> Analysis:
-    return analyse(synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[]))
+from fencepost.analysis.topics.claim import Outcome
 
 
 def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
-    document = build_document(analysed(tmp_path, synthetic.process_cases()))
+    document = build_document(analysed(tmp_path, process_cases(), rounds=6))
     (section,) = document.sections
     assert section.topic.name == "process"
     (figure,) = section.figures
@@ -38,39 +32,13 @@ def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
     [(100.0, 0.0, Outcome.CONFIRMED), (60.0, 0.0, Outcome.REFUTED), (100.0, 100.0, Outcome.DEPENDS)],
 )
 def test_vfork_blocks_its_parent(tmp_path: Path, vfork_waits: float, fork_waits: float, outcome: Outcome) -> None:
-    analysis = analysed(tmp_path, synthetic.process_cases(vfork_waits, fork_waits))
-    said = next(said for claim, said in verdicts(analysis) if claim.id == "process/vfork")
+    analysis = analysed(tmp_path, process_cases(vfork_waits, fork_waits), rounds=6)
+    said = verdict_of(analysis, "process/vfork")
     assert said.outcome is outcome
     assert f"vfork: {vfork_waits:.3g} %" in said.figure.replace(".0 %", " %") and "µs" in said.because
 
 
 def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
-    cases = [case for case in synthetic.process_cases() if case.parameters["how"] == "vfork"]
-    said = next(said for claim, said in verdicts(analysed(tmp_path, cases)) if claim.id == "process/vfork")
+    cases = [case for case in process_cases() if case.parameters["how"] == "vfork"]
+    said = verdict_of(analysed(tmp_path, cases, rounds=6), "process/vfork")
     assert said.outcome is Outcome.NOT_MEASURABLE
-
-
-@pytest.mark.parametrize(("again", "outcome"), [(0.0, Outcome.CONFIRMED), (1.0, Outcome.REFUTED)])
-def test_memory_comes_with_the_first_touch(tmp_path: Path, again: float, outcome: Outcome) -> None:
-    analysis = analysed(tmp_path, synthetic.fault_cases(again))
-    said = next(said for claim, said in verdicts(analysis) if claim.id == "memory/lazy")
-    assert said.outcome is outcome
-    document = build_document(analysis)
-    (section,) = document.sections
-    assert [figure.name for figure in section.figures] == ["memory-fault"]
-    assert len(section.figures[0].table.rows) == 4
-    assert document.ladder is not None
-    assert [row[0] for row in document.ladder.rows] == ["touch a page for the first time"]
-
-
-def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) -> None:
-    trip = synthetic.pair_case("ring/spsc_round_trip", {"pause": "no"}, 150.0)
-    cases = [*synthetic.sharing_cases(), trip]
-    cases += synthetic.crowd_cases("lock/hold", {"lock": "pthread_mutex", "section_ns": 0}, {2: 90.0, 1: 14.0})
-    with without_drawing():
-        document = build_document(analysed(tmp_path, cases))
-    assert document.ladder is not None
-    rungs = {row[0]: row for row in document.ladder.rows}
-    assert "14" in rungs["take a free mutex and give it back"][2]
-    assert rungs["atomic addition to a counter that nobody else wants"][-1].endswith("[kind=atomic]@cpu0")
-    assert "150" in rungs["an item to another thread and back, over rings"][2]

@@ -1,0 +1,28 @@
+"""Runs of synthetic cases as the report reads them: the analysis, one verdict of it, one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runs.write import Case, write_run
+
+from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.report.sections import sections
+from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.topics.claim import Verdict, verdicts
+
+
+def analysed(folder: Path, cases: Sequence[Case], rounds: int = 20) -> Analysis:
+    """The analysis of a run of these cases, which is written below `folder`."""
+    return analyse(write_run(folder / "run", cases, rounds=rounds, unmeasurable=[]))
+
+
+def verdict_of(analysis: Analysis, claim: str) -> Verdict:
+    """What a run says to the claim of this id."""
+    return next(said for of, said in verdicts(analysis) if of.id == claim)
+
+
+def figures_of(analysis: Analysis) -> dict[str, Figure]:
+    """All figures by their names. It draws each of them: ask once."""
+    return {figure.name: figure for section in sections(analysis) for figure in section.figures}

@@ -1,0 +1,31 @@
+"""Cases of the topic lock with a known truth."""
+
+from __future__ import annotations
+
+from runs.write import Case, crowd_cases
+
+
+def owner_cases(semaphore: bool = True, mutex: bool = False) -> list[Case]:
+    """Whether a semaphore and a mutex may be given back by another thread."""
+    allowed = {"semaphore_own": True, "semaphore_other": semaphore, "mutex_own": True, "mutex_other": mutex}
+    return [
+        Case(
+            "lock/owner",
+            {"unlock": name},
+            ns=5,
+            kind="events",
+            metrics={"allowed": float(may), "refused": float(not may)},
+            metric_noise=0.0,
+        )
+        for name, may in allowed.items()
+    ]
+
+
+def lock_cases() -> list[Case]:
+    """All kernels of the topic lock."""
+    cases = []
+    for lock, (both, share) in {"ticket": (110.0, 0.98), "ttas": (40.0, 0.3)}.items():
+        empty: dict[str, str | int] = {"lock": lock, "section_ns": 0}
+        cases += crowd_cases("lock/hold", empty, {1: 2, 2: both}, fairness=share)
+        cases += crowd_cases("lock/oversubscribed", empty, {1: 2, 4: 10 * both}, fairness=share)
+    return [*cases, *owner_cases()]

@@ -1,0 +1,53 @@
+"""The topic memory in the report: pictures, and memory that comes with the first touch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from topics.analysed import analysed, verdict_of
+from topics.memory.cases import cow_cases, fault_cases
+
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.topics.claim import Outcome
+
+
+@pytest.mark.parametrize(("again", "outcome"), [(0.0, Outcome.CONFIRMED), (1.0, Outcome.REFUTED)])
+def test_memory_comes_with_the_first_touch(tmp_path: Path, again: float, outcome: Outcome) -> None:
+    analysis = analysed(tmp_path, fault_cases(again_faults=again), rounds=6)
+    said = verdict_of(analysis, "memory/lazy")
+    assert said.outcome is outcome
+    document = build_document(analysis)
+    (section,) = document.sections
+    assert [figure.name for figure in section.figures] == ["memory-fault"]
+    assert len(section.figures[0].table.rows) == 4
+    assert document.ladder is not None
+    assert [row[0] for row in document.ladder.rows] == ["touch a page for the first time"]
+
+
+def test_the_picture_shows_who_shares(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, cow_cases(), rounds=6)).sections
+    (figure,) = (figure for figure in section.figures if figure.name == "memory-cow")
+    assert len(figure.table.rows) == 7
+    assert "a living child (copied)" in figure.description
+
+
+@pytest.mark.parametrize(
+    ("fresh_ns", "fresh_faults", "outcome"),
+    [
+        (500.0, 1.0, Outcome.DEPENDS),  # cleared and mapped at once: dearer than nothing, cheaper than read and copy
+        (1200.0, 1.0, Outcome.CONFIRMED),  # as dear as a read and the copy after it
+        (500.0, 0.0, Outcome.REFUTED),  # memory was there before anybody touched it
+    ],
+)
+def test_memory_on_demand(tmp_path: Path, fresh_ns: float, fresh_faults: float, outcome: Outcome) -> None:
+    said = verdict_of(
+        analysed(tmp_path, [*fault_cases(fresh_ns, fresh_faults), *cow_cases()], rounds=6), "memory/on_demand"
+    )
+    assert said.outcome is outcome
+    assert "fault" in said.because
+
+
+def test_memory_on_demand_without_its_control_is_not_measurable(tmp_path: Path) -> None:
+    cases = [case for case in [*fault_cases(), *cow_cases()] if case.parameters.get("write") != "zero"]
+    assert verdict_of(analysed(tmp_path, cases, rounds=6), "memory/on_demand").outcome is Outcome.NOT_MEASURABLE
