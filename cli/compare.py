@@ -39,19 +39,20 @@ def compare_command(
     """
     from fencepost.analysis.compare.answers import compared
     from fencepost.analysis.compare.comparison import NothingMeasuredError
-    from fencepost.bench import runfolder
+    from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import MeasureError, UsageError
     from fencepost.cli import display
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
+    folders = [runfolder.find(name) for name in names]
+    if fail_on and len({schema.read_run(folder)["machine_key"] for folder in folders}) > 1:
+        raise UsageError("--fail-on: the runs are of several machines, which get no verdicts")
     try:
-        found = compared([runfolder.find(name) for name in names], margin, anyway=anyway)
+        found = compared(folders, margin, anyway=anyway)
     except NothingMeasuredError as error:
         raise MeasureError(str(error)) from error
     if found.machines is not None:
-        if fail_on:
-            raise UsageError("--fail-on: the runs are of several machines, of which none is a fault of another")
         _show_machines(found.machines, as_markdown=as_markdown, as_json=as_json)
         return 0
     old, *further = found.ids

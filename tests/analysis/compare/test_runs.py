@@ -30,6 +30,7 @@ from fencepost.analysis.compare.runs import (
     series_of_run,
     steady,
 )
+from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.stats.verdict import ChangeVerdict
 from fencepost.bench import schema
@@ -115,6 +116,13 @@ def test_several_machines_get_no_verdict(tmp_path: Path) -> None:
     assert done.returncode == 0 and "CPU of b-2" in done.stdout and "changed" not in done.stdout
     document = json.loads(runtime.fencepost_inside("compare", str(here), str(there), "--json", cwd=tmp_path).stdout)
     assert "verdict" not in json.dumps(document)
+
+
+def test_a_gate_for_several_machines_is_refused_before_they_are_compared(tmp_path: Path) -> None:
+    folders = [write(tmp_path, name, ROWS, machine_key=name) for name in ("a-1", "b-2")]
+    done = runtime.fencepost_inside("compare", *map(str, folders), "--fail-on", "slower", cwd=tmp_path)
+    assert done.returncode == 2 and "several machines, which get no verdicts" in done.stderr
+    assert not any((folder / kept.FOLDER).exists() for folder in folders), "nothing was estimated"
 
 
 def test_the_command_in_its_forms(tmp_path: Path) -> None:
