@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,15 @@ from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
 from fencepost.analysis.compare.sides import compare_sides, judge_rounds
 from fencepost.analysis.runs.rounds import iter_rounds
+from fencepost.bench import engine as engines
 from fencepost.bench import plan as plans
 from fencepost.bench import revisions, schema
 from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
 from fencepost.bench.case import SIDES, TWIN_SUFFIX
 from fencepost.bench.catalog import read_catalog
+from fencepost.bench.engine import Engine
 from fencepost.bench.errors import UsageError
+from fencepost.bench.progress import Progress
 from fencepost.bench.runfolder import read_round_record
 from fencepost.bench.schema import RunFolderError
 from fencepost.cli import ab, verdicts
@@ -322,26 +325,25 @@ def test_more_rows_want_more_rounds() -> None:
 # Ctrl-C, and going on.
 
 
-def interrupted(cwd: Path, rounds: int, *arguments: str) -> tuple[Path, str, str]:
+def interrupted(cwd: Path, rounds: int, *arguments: str, load: Callable[[], Engine]) -> tuple[Path, str, str]:
     """Send SIGINT to a comparison once it has `rounds` complete rounds: its folder, and what it said."""
-    process = subprocess.Popen(
-        runtime.command(*arguments), cwd=cwd, env=runtime.environment(), stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        runtime.wait_for(lambda: len(list(cwd.glob("results/*/*/rounds/*.parquet"))) >= rounds)
-        process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=runtime.PATIENCE_S)
-    finally:
-        process.kill()
-    assert process.returncode == 3 and "Traceback" not in errors, errors
+
+    def round_done(_: Progress, number: int) -> None:
+        if number == rounds:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "round_done", round_done)
+        done = runtime.fencepost_inside(*arguments, cwd=cwd, load=load)
+    assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
     (folder,) = cwd.glob("results/*/*")
-    return folder, out, errors.strip().splitlines()[-1]
+    return folder, done.stdout, done.stderr.strip().splitlines()[-1]
 
 
 def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> None:
     sides = ("good/steady", "good/steady[size=8KiB]")
-    folder, out, last = interrupted(tmp_path, 8, "ab", *sides, "--rounds", "3000", "-q", "--fail-on", "undecided")
+    options = ("--rounds", "3000", "-q", "--fail-on", "undecided")
+    folder, out, last = interrupted(tmp_path, 8, "ab", *sides, *options, load=runtime.fault_engine)
     done = len(schema.round_files(folder))
     assert f"undecided: {done} of 3000 rounds" in out and "1 row: 1 undecided" in out
     assert f"Continue with: fencepost ab --resume {folder.relative_to(tmp_path)}" in last, last
@@ -424,9 +426,11 @@ def test_shares_have_exact_bounds() -> None:
     assert Share(0, 0).bounds == (0.0, 1.0)
 
 
-def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path) -> None:
-    env = runtime.environment(FENCEPOST_ENGINE=None)
-    done = runtime.fencepost("selfcheck", "--pairs", "2", "--rounds", "7", "--json", cwd=tmp_path, env=env)
+def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
+    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
+    done = selfcheck("--pairs", "2", "--rounds", "7", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["repeats"] == 2 and len(document["rows"]) == 6
@@ -434,7 +438,7 @@ def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "results" / "selfcheck").iterdir()
     schema.round_file(folder, 10).unlink()  # as after Ctrl-C in the second repeat
     assert check(folder, 7, 0.01).repeats == 1
-    again = runtime.fencepost("selfcheck", "--resume", str(folder), "-q", cwd=tmp_path, env=env)
+    again = selfcheck("--resume", str(folder), "-q")
     assert again.returncode == 0, again.stderr
     assert "2 repeats of 6 rows" in again.stdout and "true 2 % found" in again.stdout
     assert "leave it out" in refused(2, "selfcheck", "--resume", folder, "--pairs", "3", cwd=tmp_path)
@@ -445,8 +449,9 @@ def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
-    monkeypatch.setattr(runtime, "environment", functools.partial(runtime.environment, FENCEPOST_ENGINE=None))
-    folder, out, last = interrupted(tmp_path, 8, "selfcheck", "--pairs", "400", "--rounds", "7", "-q")
+    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    options = ("--pairs", "400", "--rounds", "7", "-q")
+    folder, out, last = interrupted(tmp_path, 8, "selfcheck", *options, load=engines.load)
     assert f"{len(schema.round_files(folder)) // 7} repeats of 6 rows" in out
     assert f"Continue with: fencepost selfcheck --resume {folder.relative_to(tmp_path)}" in last, last
 

@@ -159,15 +159,15 @@ class Answer:
     stderr: str
 
 
-def fencepost_inside(*arguments: str, cwd: Path) -> Answer:
-    """The same inside of this process, a tenth of a second faster."""
+def fencepost_inside(*arguments: str, cwd: Path, load: Callable[[], Engine] = fault_engine) -> Answer:
+    """The same inside of this process, a tenth of a second faster, with the engine that `load` gives."""
     from fencepost.bench import engine
     from fencepost.cli.main import run
 
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.chdir(cwd)
-        patch.setattr(engine, "load", fault_engine)
+        patch.setattr(engine, "load", load)
         code = run(list(arguments))
     return Answer(code, out.getvalue(), err.getvalue())
 
