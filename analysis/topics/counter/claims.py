@@ -25,9 +25,8 @@ def sloppy(analysis: Analysis) -> Verdict:
     team = known(teams, "needs three thresholds of counter/sloppy with several threads.")[-1]
     points = [point for point in counter_points(analysis) if point.name.startswith("sloppy") and point.bound > 0]
     figure = (
-        f"{team.threads} threads: threshold {count(team.threshold[0])} costs ×{team.gain.text()} what "
-        "threshold "
-        f"{count(team.threshold[-1])} does"
+        f"{team.threads} threads: threshold {count(team.threshold[0])} costs ×{team.gain.text()} "
+        f"what threshold {count(team.threshold[-1])} does"
     )
     figure += f"; knee at a threshold of {team.knee.text()}" if team.knee.n else ""
     if points:

@@ -49,9 +49,9 @@ def stride_figure(analysis: Analysis) -> Figure | None:
     strides = sorted({float(stride) for item in found for stride in item.stride})
     main = found[0]
     said = (
-        f"{main.op.replace('_', ' ')} costs {plain(main.factor.value, 3)} times as much at {count(main.stride[0])} "
-        "bytes "
-        f"as at {count(main.stride[-1])}; from {count(main.ends.value)} bytes on nothing is shared."
+        f"{main.op.replace('_', ' ')} costs {plain(main.factor.value, 3)} times as much "
+        f"at {count(main.stride[0])} bytes as at {count(main.stride[-1])}; "
+        f"from {count(main.ends.value)} bytes on nothing is shared."
         if main.ends.n
         else f"{main.op.replace('_', ' ')} shows no sharing."
     )

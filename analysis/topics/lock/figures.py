@@ -39,11 +39,10 @@ def _figure(analysis: Analysis, kernel: str, name: str, title: str) -> Figure | 
         name,
         title,
         f"Empty sections with {count(threads)} threads: from {last[0].name} at {plain(last[0].ns[-1], 3)} ns to "
-        f"{last[-1].name} at {plain(last[-1].ns[-1], 3)} ns a section. Beneath, fairness: the share of the slowest "
-        "thread "
-        f"over that of the fastest, lowest for {least.name} ({plain(least.fairness[-1], 2)}). A lock that is fast "
-        "because "
-        "one thread keeps it lies low in both.",
+        f"{last[-1].name} at {plain(last[-1].ns[-1], 3)} ns a section. "
+        "Beneath, fairness: the share of the slowest thread over that of the fastest, "
+        f"lowest for {least.name} ({plain(least.fairness[-1], 2)}). "
+        "A lock that is fast because one thread keeps it lies low in both.",
         "An empty section by kind of lock and number of threads",
         crowds,
         "section",
