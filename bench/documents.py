@@ -70,6 +70,8 @@ class PlanJson(TypedDict):
     cases: list[CaseJson]
     unmeasurable: list[UnmeasurableJson]
     notes: NotRequired[list[str]]
+    quiet_batches: NotRequired[int]
+    most_batches: NotRequired[int]
 
 
 class EngineJson(TypedDict):
@@ -356,6 +358,7 @@ class WorkerRecord(TypedDict):
     cpus: list[int]
     pid: NotRequired[int]
     launcher: NotRequired[str]
+    width_floor: NotRequired[float | None]
 
 
 class RoundRecord(TypedDict):
@@ -419,7 +422,7 @@ class Spec(TypedDict):
     spawn_ns: int
     engine: str
     backend: str
-    settings: dict[str, int]
+    settings: dict[str, float]
     objects: list[SpecObject]
     cases: list[SpecCase]
 

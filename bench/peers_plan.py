@@ -121,8 +121,12 @@ def peers_plan(
             )
         )
     cases = {case.case: case for plan in plans for case in plan.cases if len(case.cpus) in (2, TEAM)}
-    # Of the teams only the one with two threads on each CPU.
-    kept = [case for case in cases.values() if "mpmc" not in case.kernel or len(case.cpus) == TEAM]
+    # Of the teams only the one with two threads on each CPU. Rings of peers have no twins, so that ours need none.
+    kept = [
+        case
+        for case in cases.values()
+        if case.twin_of is None and ("mpmc" not in case.kernel or len(case.cpus) == TEAM)
+    ]
     return replace(
         plans[0],
         cases=tuple(kept),

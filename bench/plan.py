@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from fencepost.bench.case import TWIN_SUFFIX, Case, Unmeasurable, case_from_json, case_id
 from fencepost.bench.catalog import Catalog, KernelInfo, Parameter, missing_needs
@@ -32,6 +32,16 @@ VISIT_NS = 180_000
 encoded and stored (0.1 ms)."""
 
 
+class Amount(TypedDict):
+    """How much is measured of a case in a round: members of C's ``struct settings``, and fields of `Plan`."""
+
+    batches: int
+    warmup_batches: int
+    batch_ns: int
+    quiet_batches: int
+    most_batches: int
+
+
 @dataclass(frozen=True)
 class Profile:
     """How much is measured: rounds (processes), and batches in each case of a round."""
@@ -47,17 +57,27 @@ class Profile:
     """The profile whose values of parameters it runs through, if not its own."""
     kernels: tuple[str, ...] = ()
     """What it measures where nothing is named; all kernels that are not opt-in, if empty."""
+    quiet_batches: int = 8
+    """A case of one thread goes on in its round until so many batches were quiet, see `fencepost.bench.witness`."""
+    most_batches: int = 160
+    """And to no more batches than this."""
 
     @property
-    def amount(self) -> dict[str, int]:
-        """What it says of each case, by the names of `Plan` and of C's ``struct settings``."""
-        return {"batches": self.batches, "warmup_batches": self.warmup_batches, "batch_ns": self.batch_ns}
+    def amount(self) -> Amount:
+        """How much is measured of a case in a round."""
+        return {
+            "batches": self.batches,
+            "warmup_batches": self.warmup_batches,
+            "batch_ns": self.batch_ns,
+            "quiet_batches": self.quiet_batches,
+            "most_batches": self.most_batches,
+        }
 
 
 _PROFILES = {
     "quick": Profile("quick", rounds=6, batches=12, warmup_batches=2, batch_ns=25_000, most_threads_per_cpu=1),
-    "standard": Profile("standard", rounds=20, batches=20, warmup_batches=3, batch_ns=50_000, most_threads_per_cpu=2),
-    "rigorous": Profile("rigorous", rounds=40, batches=40, warmup_batches=3, batch_ns=50_000),
+    "standard": Profile("standard", rounds=20, batches=30, warmup_batches=4, batch_ns=25_000, most_threads_per_cpu=2),
+    "rigorous": Profile("rigorous", rounds=40, batches=60, warmup_batches=3, batch_ns=25_000, most_batches=320),
 }
 PROFILES: Mapping[str, Profile] = {
     **_PROFILES,
@@ -114,14 +134,14 @@ class Plan:
     unmeasurable: tuple[Unmeasurable, ...]
     notes: tuple[str, ...] = ()
     """What was left out of the plan in a way that its cases do not show (sampled pairs)."""
+    quiet_batches: int = 0
+    most_batches: int = 0
 
     @property
     def settings(self) -> dict[str, int]:
         """The members of C's ``struct settings``."""
         return {
-            "batches": self.batches,
-            "warmup_batches": self.warmup_batches,
-            "batch_ns": self.batch_ns,
+            **{name: getattr(self, name) for name in Amount.__annotations__},
             # Sides of a comparison have memory of their own.
             "keep_memory": int(all(case.row is None for case in self.cases)),
         }
@@ -154,7 +174,7 @@ class Plan:
 
     def as_json(self) -> PlanJson:
         """As run.json holds it."""
-        return {
+        document: PlanJson = {
             "profile": self.profile,
             "seed": self.seed,
             "rounds": self.rounds,
@@ -166,6 +186,9 @@ class Plan:
             "unmeasurable": [item.as_json() for item in self.unmeasurable],
             "notes": list(self.notes),
         }
+        if self.most_batches:
+            document |= {"quiet_batches": self.quiet_batches, "most_batches": self.most_batches}
+        return document
 
     def sha256(self) -> str:
         """A digest of `as_json`, by which a resumed run knows that its plan was not edited."""
@@ -193,6 +216,8 @@ def plan_from_json(document: PlanJson) -> Plan:
             for item in document["unmeasurable"]
         ),
         notes=tuple(document.get("notes", ())),
+        quiet_batches=document.get("quiet_batches", 0),
+        most_batches=document.get("most_batches", 0),
     )
 
 

@@ -42,7 +42,8 @@ from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.progress import Progress
 from fencepost.bench.record import failed, record_of
-from fencepost.bench.runfolder import CaseRows, RunFolder
+from fencepost.bench.runfolder import CaseRows, RunFolder, read_round_record
+from fencepost.bench.witness import WIDTH_SLACK, floor_of_rows, run_floor
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
@@ -130,6 +131,7 @@ class Runner:
         # Cases that killed their worker: left out of the rounds that follow, with the reason.
         self._left_out: dict[str, str] = {}
         self._strikes: Counter[tuple[str, str]] = Counter()
+        self._floors: list[float | None] = []  # of the rounds so far
 
     def run(self) -> None:
         """Measure every missing round.
@@ -142,6 +144,8 @@ class Runner:
             when rounds cannot go on (CPUs gone, worker does not start, disk full). Complete rounds are kept.
         """
         missing = self.folder.missing_rounds()
+        for path in schema.round_files(self.folder.path).values():
+            self._floors.append(read_round_record(path)["worker"].get("width_floor"))
         # What stores a round takes half a second to import: not while the time left is being learnt from the first.
         import numpy as np  # noqa: F401
         import pyarrow.parquet  # noqa: F401
@@ -178,6 +182,7 @@ class Runner:
                 raise MeasureError(self._kept(f"the worker of round {number} {attempt.fault}"))
             self._leave_out(number, attempt.under_way, str(attempt.fault))
         record, rows = self._round(number, started, order, attempt, self._left_out)
+        self._floors.append(record["worker"]["width_floor"])
         try:
             self.folder.write_round(record, rows)
         except MeasureError as error:
@@ -291,7 +296,10 @@ class Runner:
             "spawn_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
             "engine": str(self.engine.path),
             "backend": self._backend,
-            "settings": self.plan.settings,
+            "settings": {
+                **self.plan.settings,
+                "width_limit": (run_floor(self._floors, self.engine.arch) or 0.0) * WIDTH_SLACK,
+            },
             "objects": [{"label": label, "path": str(item.path)} for label, item in self.engine.objects.items()],
             "cases": [
                 {
@@ -361,12 +369,12 @@ class Runner:
             "round": number,
             "started_utc": f"{started:%Y-%m-%dT%H:%M:%SZ}",
             "order": [case.case for case in order],
-            "worker": self._worker(attempt),
+            "worker": self._worker(attempt, rows, cases),
             "cases": cases,
         }
         return record, rows
 
-    def _worker(self, attempt: _Attempt) -> WorkerRecord:
+    def _worker(self, attempt: _Attempt, rows: list[CaseRows], cases: Mapping[str, CaseRecord]) -> WorkerRecord:
         """What the round's record says of its process."""
         hello, end = attempt.hello, attempt.end
         assert hello is not None and end is not None  # or the attempt would have a fault
@@ -381,6 +389,7 @@ class Runner:
             "pid": hello["pid"],
             "elapsed_ms": end["elapsed_ms"],
             "launcher": "taskset" if self._taskset else "sched_setaffinity",
+            "width_floor": floor_of_rows(rows, cases, hello["tick_hz"]),
         }
 
     def _visited(self, case: Case, visits: list[tuple[CaseFrame, bytes, bytes]]) -> tuple[CaseRecord, list[CaseRows]]:

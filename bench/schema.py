@@ -64,9 +64,16 @@ COLUMNS = {
     "major_faults": "int32",
     "flags": "int32",
     "overlap": "float32",
+    "width_ticks": "float32",
+    "clock_ticks": "float32",
+    "distance_ticks": "float32",
 }
 """Columns of a round file and their Arrow types; ``dictionary`` is a dictionary of strings. The rows of one case follow
 each other. The value of a row is ``(ticks - overhead_ticks) / operations`` ticks per operation."""
+
+WITNESS_COLUMNS = ("width_ticks", "clock_ticks", "distance_ticks")
+"""What the core gave beside each row: ticks of 1000 additions, of 1000 multiplications, and of a round trip of one line
+between the first two CPUs. NaN where that is not known. Rounds of older versions do not have these columns."""
 
 WORKER_NUMBERS = ("tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms")
 """What every worker process tells of itself; ``tick_hz`` converts its ticks."""
@@ -169,6 +176,8 @@ RUN_SCHEMA: dict[str, Any] = {
                 "rounds": {"type": "integer", "minimum": 1},
                 "batches": {"type": "integer", "minimum": 1},
                 "batch_ns": {"type": "integer", "minimum": 1},
+                "quiet_batches": _INTEGER,
+                "most_batches": _INTEGER,
                 "cpus": {"type": "array", "items": _INTEGER},
                 "cases": {"type": "array", "items": _CASE},
                 "warmup_batches": _ANY,
@@ -286,6 +295,7 @@ ROUND_SCHEMA: dict[str, Any] = {
                 "tick_hz_error_ppm": _ANY,
                 "pid": _ANY,
                 "launcher": _ANY,
+                "width_floor": _NUMBER_OR_NULL,
             },
         },
         "cases": {
@@ -329,7 +339,8 @@ ROUND_SCHEMA: dict[str, Any] = {
         },
     },
 }
-"""The record in a round file's metadata. ``worker.tick_hz`` converts every tick of that round. A case with status
+"""The record in a round file's metadata. ``worker.tick_hz`` converts every tick of that round. ``worker.width_floor``
+is the floor of its witnesses, see `fencepost.bench.witness`. A case with status
 ``unsupported`` or ``failed`` has no rows, and its reason is one sentence. ``failure`` says of the latter what failed:
 the kernel's ``check``, a call that returned another ``error``, or the ``worker``, which ended or hung with it.
 ``histogram`` is there for event kernels: all events of the process, net of overhead, as ascending tick counts and how

@@ -24,7 +24,7 @@ extern "C" {
 /* cffi: begin */
 /* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
    about it refuse each other. tests/test_house.py notices a change without it. */
-#define ENGINE_ABI 4
+#define ENGINE_ABI 5
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_COUNTS 8
@@ -188,6 +188,17 @@ struct sample {
     int32_t major_faults;
     int32_t flags;
     float overlap; /* share of the window in which the whole team ran; 1 for a single thread */
+    /* What the core gave just before and just after the window, see csrc/engine/witness.c. NaN where that is not known. */
+    float width_ticks;    /* of 1000 independent additions: the longer of the two */
+    float clock_ticks;    /* of 1000 dependent multiplications: the longer of the two */
+    float distance_ticks; /* of a round trip of one line between workers 0 and 1, as worker 0 saw it: the mean of the two */
+};
+
+/* What a core gives at one moment: the witnesses of csrc/engine/witness.c. */
+struct witnessed {
+    int64_t begin_ticks;
+    float width_ticks;
+    float clock_ticks;
 };
 
 /* All events of one case in one process: exact values where they fit, otherwise rounded to 1/128 of their size. */
@@ -201,6 +212,11 @@ struct settings {
     uint64_t warmup_batches;
     uint64_t batch_ns;
     uint64_t keep_memory; /* not 0: large mappings may go from one case to the next; 0 where each side has its own */
+    /* A loop kernel of one thread goes on until so many of its batches were quiet, or it has made `most_batches`. Never by its value. */
+    uint64_t quiet_batches;
+    uint64_t most_batches; /* 0: no more than `batches` */
+    /* Quiet: additions take at most this many times as long as multiplications do beside the case. 0: not known yet. */
+    double width_limit;
 };
 
 struct outcome {
@@ -271,6 +287,8 @@ int die_with_parent(void);
 /* Spin for a while so that the core is at its working frequency before the first case. */
 void spin_ns(uint64_t ns);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
+/* The witnesses on this CPU one after the other, for so long. Returns how many; 0 where the architecture has none. */
+uint64_t witness_series(uint64_t ns, struct witnessed *found, uint64_t capacity);
 /* The tick counter, ordered on both sides: for callers that time their own work, such as the plugin for pytest. */
 uint64_t read_ticks(void);
 /* Expected duration of one case in one process. */

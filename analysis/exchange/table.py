@@ -21,7 +21,11 @@ CSV_NUMBERS = (
 )
 
 
-CSV_COLUMNS = (*CSV_TEXTS[:6], *CSV_NUMBERS, *CSV_TEXTS[6:])
+CSV_WITNESSED = ("basis", "found_ns", "found_ns_low", "found_ns_high", "quiet_pct", "neighbour_pct", "clock_pct")
+"""Which figure ``ns`` is, the figure *as found*, and shares of batches in per cent. Older files do not have them."""
+
+
+CSV_COLUMNS = (*CSV_TEXTS[:6], *CSV_NUMBERS, *CSV_TEXTS[6:], *CSV_WITNESSED)
 """Columns of the CSV: one row a case, times in ns per operation; empty where there is no figure."""
 
 
@@ -36,8 +40,9 @@ def csv_row(row: Row) -> list[str]:
         "unit": row.unit,
         "flags": " ".join(row.flags),
         "reason": row.reason or "",
+        "basis": row.basis or "",
     }
-    numbers = {name: digits(COLUMNS[name](row)) for name in CSV_NUMBERS}
+    numbers = {name: digits(COLUMNS[name](row)) for name in (*CSV_NUMBERS, *CSV_WITNESSED[1:])}
     return [cell(texts[name]) if name in texts else numbers[name] for name in CSV_COLUMNS]
 
 

@@ -62,11 +62,7 @@ NAME = re.compile(r"\d{4}-\d{2}-\d{2}-[a-z0-9]+(-[a-z0-9]+)*")
 
 
 PUBLISHED: Final = "published"
-
-
 HEADLINE = "headline"
-
-
 SUMMARY_COLUMNS = (HEADLINE, *CSV_COLUMNS)
 
 

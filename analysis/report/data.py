@@ -74,6 +74,14 @@ class RowJson(TypedDict):
     cycles_low: float | None
     cycles_high: float | None
     floor_ns: float | None
+    basis: str | None
+    found_ns: float | None
+    found_ns_low: float | None
+    found_ns_high: float | None
+    quiet_pct: float | None
+    neighbour_pct: float | None
+    clock_pct: float | None
+    regimes: list[dict[str, object]]
     core_hz: float | None
     rounds: int
     batches: int
@@ -159,6 +167,7 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
 def _json_row(row: Row) -> RowJson:
     found = {name: value for name, value in row.as_dict().items() if name not in _LEFT_OUT}
     found["modes"] = [mode._asdict() for mode in row.modes]
+    found["regimes"] = [regime.as_dict() for regime in row.regimes]
     found["metrics"] = {name: metric.as_dict() for name, metric in row.metrics.items()}
     # These two only where they say something: published documents stay as they are.
     if row.paired:

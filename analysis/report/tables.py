@@ -10,6 +10,7 @@ from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.runs.distances import is_distance
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Metric, Row
+from fencepost.analysis.runs.shares import share
 from fencepost.analysis.text.numbers import bounds, count, nanoseconds, ns_bounds, plain
 from fencepost.analysis.text.table import Table, table
 
@@ -105,10 +106,15 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
 
 
 def estimates_table(caption: str, rows: Sequence[Row]) -> Table:
-    """Rows of `estimate_cases` as a table of texts."""
+    """Rows of `estimate_cases` as a table of texts. Runs of older versions have no figures *as found* of their own."""
+    witnessed = any(row.witnessed for row in rows)
     return table(
         caption,
-        ("case", "time", "interval", "per", "cycles", "interval", "floor", "rounds", "remarks"),
+        (
+            *("case", "time", "interval", "per", "cycles", "interval"),
+            *(("as found", "quiet") if witnessed else ()),
+            *("floor", "rounds", "remarks"),
+        ),
         [
             (
                 row.case,
@@ -117,6 +123,7 @@ def estimates_table(caption: str, rows: Sequence[Row]) -> Table:
                 row.unit,
                 plain(row.cycles.value),
                 bounds(row.cycles.low, row.cycles.high),
+                *((nanoseconds(row.found.value), share(row.quiet_pct)) if witnessed else ()),
                 nanoseconds(row.floor_ns),
                 str(row.rounds),
                 row.remarks(),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.shares import share
 from fencepost.analysis.text.numbers import nanoseconds, ns_bounds, plain
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def summary_table(analysis: Analysis) -> RichTable:
         title=Text(f"{analysis.run['id']}: {analysis.rounds} of {analysis.planned_rounds} rounds"), title_justify="left"
     )
     table.add_column("case", overflow="fold")
-    for name in ("time", "95 % interval", "cycles", "floor"):
+    for name in ("time", "95 % interval", "cycles", "as found", "quiet"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("remarks")
     for row in analysis.measured():
@@ -29,7 +30,8 @@ def summary_table(analysis: Analysis) -> RichTable:
             nanoseconds(row.time.value),
             ns_bounds(*row.time[:3]),
             plain(row.cycles.value),
-            nanoseconds(row.floor_ns),
+            nanoseconds(row.found.value),
+            share(row.quiet_pct),
             row.remarks(),
         )
         table.add_row(Text(row.case), *(Text(cell) for cell in cells))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.shares import shares_of
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, Table, table
@@ -94,6 +95,7 @@ def trust_table(analysis: Analysis) -> Table:
                 "same code under two names",
             )
         )
+        facts.append(("quiet batches", _quiet(analysis)))
         facts.append(("time lost in gaps", _gaps(analysis)))
         middle, low, high = core_clock_of_rounds(analysis)
         facts.append(
@@ -133,6 +135,14 @@ def trust_table(analysis: Analysis) -> Table:
 
 
 MOST_CPUS_NAMED = 8
+
+
+def _quiet(analysis: Analysis) -> str:
+    """How often the core was free, and in how many rows that gives a figure *alone*."""
+    found = shares_of(analysis.rows)
+    if found is None:
+        return "not known: this run has no witnesses, so that every figure is as found"
+    return f"{found.sentence}; {found.alone} of {counted(found.rows, 'row')} of one thread have a figure alone"
 
 
 def _gaps(analysis: Analysis) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from fencepost.analysis.runs.clock import core_clock_of_rounds
 from fencepost.analysis.runs.estimate import NOISY_SHARE, Analysis
+from fencepost.analysis.runs.shares import share, shares_of
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.noise.measures import lost_pct
@@ -24,6 +25,10 @@ LOST_PCT = 1.0
 
 
 CLOCK_SPREAD_PCT = 3.0
+
+
+NEIGHBOUR_PCT = 10.0
+"""From here on a median over all batches may be that of the neighbour's hours as well as of the quiet ones."""
 
 
 TICK_SPREAD_PPM = 100.0
@@ -38,6 +43,8 @@ class Kind(StrEnum):
 
     FAILED = "failed"
     MODES = "modes"
+    REGIMES = "regimes"
+    NEVER_QUIET = "never_quiet"
     NOISY = "noisy"
     MIGRATED = "migrated"
     LOW_OVERLAP = "low_overlap"
@@ -54,6 +61,7 @@ class Kind(StrEnum):
     INCOMPLETE_RUN = "incomplete_run"
     NO_TWIN = "no_twin"
     NOISE_FLOOR = "noise_floor"
+    NEIGHBOUR = "neighbour"
     GAPS = "gaps"
     CLOCK_WANDERS = "clock_wanders"
     TICKS_WANDER = "ticks_wander"
@@ -108,6 +116,16 @@ _ROW_WORDS: dict[Kind, _Words] = {
         "Something differs between processes: the address-space layout, page colours, which thread keeps a lock, "
         "or the core clock.",
         "Read the modes as separate figures. More rounds (`--profile rigorous`) show their shares better.",
+    ),
+    Kind.REGIMES: _Words(
+        "{rows} whose CPUs were at several distances during the run: each distance has a figure of its own.",
+        "The host ran the virtual CPUs now on cores that share a cache, now on cores that do not.",
+        "Read the figures by their distance. The time of the row is the one at the distance that held longest.",
+    ),
+    Kind.NEVER_QUIET: _Words(
+        "{rows} with too few quiet batches: they have no figure alone.",
+        "A neighbour shared the core, or the core clock moved, beside nearly every batch.",
+        "Read them as found. Repeat at another hour, or with `--profile rigorous`, which waits longer.",
     ),
     Kind.NOISY: _Words(
         "{rows} with more than {share:.0%} of batches disturbed (up to {most:.0f} %).",
@@ -214,6 +232,13 @@ def _noise_floor(analysis: Analysis) -> Mapping[str, object] | None:
     return {"floor": plain(floor, 2)} if floor > NOISE_FLOOR_PCT else None
 
 
+def _neighbour(analysis: Analysis) -> Mapping[str, object] | None:
+    found = shares_of(analysis.rows)
+    if found is None or found.neighbour_pct <= NEIGHBOUR_PCT:
+        return None
+    return {"neighbour": share(found.neighbour_pct)}
+
+
 def _gaps(analysis: Analysis) -> Mapping[str, object] | None:
     lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
     return {"lost": plain(lost, 2)} if lost > LOST_PCT else None
@@ -266,6 +291,14 @@ _RUN_WORDS: dict[Kind, tuple[_RunNumbers, _Words]] = {
             "The same code, measured under two names, differs by {floor} %.",
             "The machine is noisy or has several states, and medians over rounds do not remove this.",
             "Ignore differences below {floor} % between rows of this run, or repeat on a quieter machine.",
+        ),
+    ),
+    Kind.NEIGHBOUR: (
+        _neighbour,
+        _Words(
+            "A neighbour shared the core in {neighbour} of the batches of one thread.",
+            "The host ran other work on the sibling thread of this core. A guest does not see it.",
+            "Use the figures alone, which come from the other batches. The figures as found include the neighbour.",
         ),
     ),
     Kind.GAPS: (

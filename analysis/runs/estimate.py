@@ -20,7 +20,9 @@ import pandas as pd
 
 from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
-from fencepost.analysis.runs.row import Metric, Row, counted, frame_of
+from fencepost.analysis.runs.regimes import InPlace
+from fencepost.analysis.runs.row import Metric, Regime, Row, counted, frame_of, regime_names
+from fencepost.analysis.runs.witnesses import has_alone, single
 from fencepost.analysis.stats.clock import believable_clock
 from fencepost.analysis.stats.interval import (
     FEWEST_PROCESSES,
@@ -280,7 +282,10 @@ def _estimate_case(
     if case["kind"] == "counts":
         return described(rounds=len(good), flags=_those_found(flags), metrics=metrics)
     measured = {name: columns[name][good].astype(float) for name in _TIMED}
-    return _timed_row(functools.partial(described, metrics=metrics), case, measured, flags, histogram)
+    regimes = _regimes(columns["places"][good])
+    flags["regimes"] = bool(regimes)
+    described = functools.partial(described, metrics=metrics, regimes=regimes)
+    return _timed_row(described, case, measured, flags, histogram)
 
 
 def _without_figures(status: npt.NDArray[Any], reasons: npt.NDArray[Any]) -> tuple[str, str] | None:
@@ -308,8 +313,15 @@ _MOSTLY = ("low_overlap", "hand_over_drift", "short")
 """Flags of batches that a row has where more than `NOISY_SHARE` of its batches have them."""
 
 
+_SHARES = {"quiet": "quiet_pct", "neighbour": "neighbour_pct", "clock_moved": "clock_pct"}
+"""Columns of shares of batches that the witnesses tell, and the fields of a row that they become."""
+
+
 _TIMED = (
     "ns",
+    "found_ns",
+    "alone_ns",
+    *_SHARES,
     "floor_ns",
     "core_hz",
     "chain_ratio",
@@ -335,9 +347,12 @@ def _timed_row(
     modes = find_modes(ns, resolution)
     # An event is shown as it was read, with its quantiles; only a time per operation claims to be finer than a reading.
     steps = np.zeros(len(ns)) if case["kind"] == "events" else measured["resolution_ns"]
-    time = interval_of(ns, steps=steps)
-    believable = believable_clock(measured["chain_ratio"]) & np.isfinite(core)
-    cycles, known = _cycles(ns[believable], steps[believable], core[believable], len(ns), resolution * median(core))
+    told = np.isfinite(ns)
+    time = interval_of(ns[told], steps=steps[told])
+    believable = told & believable_clock(measured["chain_ratio"]) & np.isfinite(core)
+    processes = int(told.sum())
+    cycles, known = _cycles(ns[believable], steps[believable], core[believable], processes, resolution * median(core))
+    alone = single(case) and has_alone(int(np.isfinite(measured["alone_ns"]).sum()), len(ns))
     batches = measured["batches"]
     disturbed = float(np.average(measured["disturbed"], weights=batches)) if batches.sum() else math.nan
     found = {
@@ -347,14 +362,19 @@ def _timed_row(
         "migrated": bool((measured["migrated"] > 0).any()),
         **{name: float(np.mean(measured[name])) > NOISY_SHARE for name in _MOSTLY},
         "modes": bool(modes),
+        "never_quiet": single(case) and not alone and bool(np.isfinite(measured["quiet"]).any()),
         "few_rounds": len(ns) < FEWEST_PROCESSES and not flags["once"],
         "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(ns) >= FEWEST_PROCESSES,
     }
     return described(
         time=without_bounds(time) if modes else time,
+        found=interval_of(measured["found_ns"], steps=steps),
+        alone=alone,
+        **_shares(measured),
         cycles=cycles,
         # The smallest difference of all is no cost that was ever seen.
-        floor_ns=math.nan if case.get("paired") else float(np.min(measured["floor_ns"])),
+        # Of several threads it is a moment at which the others stood.
+        floor_ns=math.nan if case.get("paired") or len(case["cpus"]) > 1 else float(np.min(measured["floor_ns"])),
         core_hz=median(core),
         rounds=len(ns),
         batches=int(batches.sum()),
@@ -364,6 +384,30 @@ def _timed_row(
         modes=tuple(modes),
         quantiles=pooled_quantiles(histogram) if histogram is not None else {},
     )
+
+
+def _shares(measured: Mapping[str, Floats]) -> dict[str, float]:
+    """The shares of batches that the witnesses tell, in per cent, over all processes that know them."""
+    shares = {}
+    for column, name in _SHARES.items():
+        values, batches = measured[column], measured["batches"]
+        known = np.isfinite(values) & (batches > 0)
+        shares[name] = float(np.average(values[known], weights=batches[known])) * 100 if known.any() else math.nan
+    return shares
+
+
+def _regimes(processes: Sequence[Sequence[InPlace]]) -> tuple[Regime, ...]:
+    """A row's figure in each place that any of its processes met, the nearest first; none where there was one place."""
+    distances = sorted({place.distance_ns for places in processes for place in places})
+    total = sum(place.batches for places in processes for place in places)
+    if len(distances) < 2:
+        return ()
+    regimes = []
+    for name, distance in zip(regime_names(len(distances)), distances, strict=True):
+        here = [place for places in processes for place in places if place.distance_ns == distance]
+        time = interval_of(np.array([place.ns for place in here]))
+        regimes.append(Regime(name, distance, sum(place.batches for place in here) / total, time))
+    return tuple(regimes)
 
 
 def _cycles(ns: Floats, steps: Floats, core_hz: Floats, processes: int, step_hz: float) -> tuple[Interval, bool]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import Analysis, Twin, analyse
-from fencepost.analysis.runs.row import Counted, Metric, Row
+from fencepost.analysis.runs.row import Counted, Metric, Regime, Row
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.modes import Mode
@@ -44,14 +44,14 @@ def analysis_of(folder: Path | str) -> Analysis:
 def _encoded(analysis: Analysis) -> bytes:
     rows = [{item.name: getattr(row, item.name) for item in fields(Row)} for row in analysis.rows]
     twins = [(twin.case, twin.original, twin.effect_pct) for twin in analysis.twins]
-    text = json.dumps({"rows": rows, "twins": twins}, default=_metric, separators=(",", ":"))
+    text = json.dumps({"rows": rows, "twins": twins}, default=_fields, separators=(",", ":"))
     return text.encode() + b"\n" + encode_rows(analysis.reduced)
 
 
-def _metric(value: object) -> list[object]:
-    if not isinstance(value, Metric):
+def _fields(value: object) -> list[object]:
+    if not isinstance(value, Metric | Regime):
         raise TypeError(f"{type(value).__name__} cannot be kept")
-    return [getattr(value, item.name) for item in fields(Metric)]
+    return [getattr(value, item.name) for item in fields(value)]
 
 
 def _decoded(folder: Path, data: bytes) -> Analysis:
@@ -67,7 +67,10 @@ def _row(item: Mapping[str, Any]) -> Row:
         **{
             **item,
             **{name: tuple(item[name]) for name in ("cpus", "flags")},
-            **{name: Interval(*item[name]) for name in ("time", "cycles")},
+            **{name: Interval(*item[name]) for name in ("time", "found", "cycles")},
+            "regimes": tuple(
+                Regime(name, distance, share, Interval(*time)) for name, distance, share, time in item["regimes"]
+            ),
             "modes": tuple(Mode(*mode) for mode in item["modes"]),
             "counts": {name: Counted(*count) for name, count in item["counts"].items()},
             "metrics": {

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fencepost.analysis.text.pages import PAGES
-from fencepost.bench import schema
+from fencepost.bench import schema, witness
 
 FOLDER = "cache"
 """Below a run folder; it may be deleted at any time."""
@@ -62,7 +62,7 @@ def _rule() -> str:
 
 def _sources() -> Iterator[Path]:
     analysis = Path(__file__).resolve().parents[1]
-    yield Path(schema.__file__)
+    yield from (Path(schema.__file__), Path(witness.__file__))
     for place in (analysis, PAGES):
         for pattern in _SOURCES:
             yield from sorted(place.rglob(pattern))

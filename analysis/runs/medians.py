@@ -24,13 +24,18 @@ import pandas as pd
 import pyarrow as pa
 
 from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduced, process_frame
+from fencepost.analysis.runs.regimes import TeamBatches, team_batches
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
+from fencepost.analysis.runs.witnesses import UNSEEN, choose_figures, core_hz_of, quiet_figures, width_floor_of
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, CaseRecord
 from fencepost.bench.schema import RunFolderError
 
-REDUCE_COLUMNS = ("case", "thread", "ticks", "operations", "overhead_ticks", "involuntary", "flags")
+REDUCE_COLUMNS = (
+    *("case", "thread", "ticks", "operations", "overhead_ticks", "involuntary", "flags"),
+    *schema.WITNESS_COLUMNS,
+)
 """Columns that medians per process need; the others stay on disk."""
 
 
@@ -117,13 +122,16 @@ def reduce_run(folder: Path | str) -> Reduced:
     workers: list[dict[str, object]] = []
     events: dict[str, tuple[list[Integers], list[Integers], list[float]]] = {}
     series: dict[str, pd.DataFrame] = {}
+    floor = width_floor_of(folder, run["engine"]["arch"])
+    teams: list[TeamBatches] = []
     for number, path in schema.round_files(folder).items():
         columns = (*REDUCE_COLUMNS, "begin_ticks", "cpu_begin") if once and number == 1 else REDUCE_COLUMNS
         item = read_round(path, number, columns)
         check_belongs(item, run, planned)
         worker = item.record["worker"]
         workers.append({"round": number, **{name: value for name, value in worker.items() if name != "cpus"}})
-        rows += _reduce_round(item, run["id"], planned)
+        rows += _reduce_round(item, run["id"], planned, floor)
+        teams += team_batches(item, planned)
         for name, case in item.record["cases"].items():
             histogram = case.get("histogram")
             if histogram and case["status"] == "ok":
@@ -134,7 +142,8 @@ def reduce_run(folder: Path | str) -> Reduced:
         if "begin_ticks" in columns:
             series |= _series(item, once)
     histograms = {name: _pool(*parts) for name, parts in events.items()}
-    return Reduced(folder, run, machine, process_frame(rows), pd.DataFrame(workers), histograms, series)
+    processes = choose_figures(process_frame(rows), planned, teams)
+    return Reduced(folder, run, machine, processes, pd.DataFrame(workers), histograms, series)
 
 
 def _processes_only(folder: Path) -> pd.DataFrame:
@@ -205,10 +214,12 @@ def _cases_of(names: list[str], codes: npt.NDArray[np.int32], present: list[int]
     return _Cases(names, codes, present, gathered, lengths, np.argsort(codes, kind="stable"))
 
 
-def _reduce_round(item: Round, run: str, planned: Mapping[str, CaseJson]) -> list[dict[str, object]]:
+def _reduce_round(
+    item: Round, run: str, planned: Mapping[str, CaseJson], width_floor: float
+) -> list[dict[str, object]]:
     """One row for each case of the round's record, see `process_medians`."""
     record, worker = item.record, item.record["worker"]
-    measured = _figures_of_cases(item, planned)
+    measured = _figures_of_cases(item, planned, width_floor)
     stranger = next((name for name in measured if name not in record["cases"]), None)
     if stranger is not None:
         raise RunFolderError(
@@ -243,18 +254,19 @@ def _reduce_round(item: Round, run: str, planned: Mapping[str, CaseJson]) -> lis
     return rows
 
 
-def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson]) -> dict[str, dict[str, Any]]:
+def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson], width_floor: float) -> dict[str, dict[str, Any]]:
     """By case, what its batches in this round come to: the columns of `NOT_MEASURED`."""
     worker = item.record["worker"]
     scale = 1e9 / worker["tick_hz"]
     column = item.rows.column("case").combine_chunks()
     names: list[str] = column.dictionary.to_pylist()
     codes: npt.NDArray[np.int32] = column.indices.to_numpy().astype(np.int32, copy=False)
-    data = {name: item.rows.column(name).to_numpy() for name in REDUCE_COLUMNS if name != "case"}
+    data = {name: item.rows.column(name).to_numpy() for name in item.rows.column_names if name != "case"}
     operations = data["operations"]
     if len(operations) and operations.min() < 1:
         raise RunFolderError(f"{item.path}: column operations: {int(operations.min())} is not a number of operations")
-    median, floor, starts, present = _medians(codes, (data["ticks"] - data["overhead_ticks"]) / operations)
+    value = (data["ticks"] - data["overhead_ticks"]) / operations
+    median, floor, starts, present = _medians(codes, value)
     cases = _cases_of(names, codes, present, starts)
     flags = data["flags"]
     disturbing = _disturbing(flags, data["involuntary"], cases, planned)
@@ -263,6 +275,7 @@ def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson]) -> dict[str,
         "ticks": median,
         "floor_ticks": floor,
         "ns": median * scale,
+        "found_ns": median * scale,
         "floor_ns": floor * scale,
         "batches": np.rint(cases.mean(data["thread"] == 0) * cases.lengths).astype(int),
         "resolution_ns": worker["quantum_ticks"] * scale / cases.mean(operations.astype(float)),
@@ -274,7 +287,13 @@ def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson]) -> dict[str,
         },
     }
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return {names[code]: dict(zip(columns, row, strict=True)) for code, row in zip(present, values, strict=True)}
+    witnessed = quiet_figures(
+        names, codes, value * scale, data, core_hz_of(item.record), tick_hz=worker["tick_hz"], floor=width_floor
+    )
+    return {
+        names[code]: dict(zip(columns, row, strict=True)) | (witnessed.get(names[code]) or UNSEEN)
+        for code, row in zip(present, values, strict=True)
+    }
 
 
 def _disturbing(

@@ -59,6 +59,11 @@ _MEASURED = ("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged
 NOT_MEASURED: dict[str, float] = {"batches": 0, **dict.fromkeys(_MEASURED, float("nan"))}
 
 
+WITNESSED = ("found_ns", "alone_ns", "quiet", "neighbour", "clock_moved")
+"""The two figures of a case in a process, in ns, and shares of its batches between 0 and 1: quiet, beside a busy
+sibling thread, at another clock. NaN where there was no witness, but for ``found_ns``."""
+
+
 _PROCESS_COLUMNS = (
     "run",
     "round",
@@ -68,6 +73,8 @@ _PROCESS_COLUMNS = (
     "reason",
     "batches",
     *_MEASURED,
+    *WITNESSED,
+    "places",
     "tick_hz",
     "core_hz",
     "chain_ratio",
@@ -79,8 +86,10 @@ _PROCESS_COLUMNS = (
 
 def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -> pd.DataFrame:
     """Rows, one a case and process, or their columns by name, as the frame that `process_medians` describes."""
-    every = dict(rows) if isinstance(rows, Mapping) else [{"counts": {}, **row} for row in rows]
+    every = dict(rows) if isinstance(rows, Mapping) else [{"counts": {}, "places": (), **row} for row in rows]
     frame = pd.DataFrame(every, columns=list(_PROCESS_COLUMNS))
     for name in ("run", "case", "kernel", "status"):
         frame[name] = frame[name].astype("category")
+    for name in WITNESSED:  # where no case has them, nothing says that they are numbers
+        frame[name] = frame[name].astype(float)
     return frame

@@ -16,7 +16,7 @@ import pandas as pd
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.clock import believable_clock
-from fencepost.analysis.stats.interval import Floats, Interval, pooled, quotient
+from fencepost.analysis.stats.interval import Floats, Interval, measured_together, pooled, quotient
 
 
 def ratio(analysis: Analysis, above: str, below: str) -> Interval:
@@ -66,14 +66,13 @@ class Grid:
         """By how many ns, and by how many cycles, one row exceeds another, paired by round. Both may be off by their
         steps, and in opposite directions: the bounds allow for the sum.
         """
-        steps = self.steps[:, more] + self.steps[:, less]
+        both = measured_together(self.ns[:, more], self.ns[:, less])
+        ns, cycles, steps = (values[both] for values in (self.ns, self.cycles, self.steps))
+        off = steps[:, more] + steps[:, less]
         # Cycles are ns times the clock of their process; where that is not known, neither is the difference.
         with np.errstate(divide="ignore", invalid="ignore"):
-            hz = np.fmax(self.cycles[:, more] / self.ns[:, more], self.cycles[:, less] / self.ns[:, less])
-        return (
-            pooled(self.ns[:, more] - self.ns[:, less], steps),
-            pooled(self.cycles[:, more] - self.cycles[:, less], steps * hz),
-        )
+            hz = np.fmax(cycles[:, more] / ns[:, more], cycles[:, less] / ns[:, less])
+        return pooled(ns[:, more] - ns[:, less], off), pooled(cycles[:, more] - cycles[:, less], off * hz)
 
     def ratio(self, above: int, below: int) -> Interval:
         """How many times the time of one row another takes, see `quotient`."""

@@ -40,7 +40,8 @@ def iter_rounds(folder: Path | str, columns: Sequence[str] | None = None) -> Ite
     folder
         a run folder.
     columns
-        which of `fencepost.bench.schema.COLUMNS` to read; all by default.
+        which of `fencepost.bench.schema.COLUMNS` to read; all by default. Those of `WITNESS_COLUMNS` are left out
+        where a round has none.
 
     Raises
     ------
@@ -87,6 +88,8 @@ def read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
             f"{path}: not a complete Parquet file ({_first_line(error)}); delete this round and run `fencepost run "
             "--resume`"
         ) from error
+    # Rounds of older versions have no witnesses.
+    columns = tuple(name for name in columns if name in kinds or name not in schema.WITNESS_COLUMNS)
     for name in columns:
         if name not in kinds:
             raise RunFolderError(f"{path}: column {name} is missing; this is not a round written by fencepost")

@@ -63,15 +63,52 @@ class Metric:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """A row of several CPUs while they were at one distance: the round trip of a line between them in ns, the share of
+    the batches, and the row's time.
+    """
+
+    name: str
+    distance_ns: float
+    share: float
+    time: Interval
+
+    def as_dict(self) -> dict[str, object]:
+        """The form in which files hold it."""
+        value, low, high, _, n = self.time
+        about = {"name": self.name, "distance_ns": self.distance_ns, "share": self.share}
+        return about | {"ns": value, "ns_low": low, "ns_high": high, "n": n}
+
+    def text(self) -> str:
+        """``near 52 ns [51, 53] (40 %, CPUs 105 ns apart)``."""
+        return f"{self.name} {self.time.ns_text()} ({self.share:.0%}, CPUs {nanoseconds(self.distance_ns, 3)} apart)"
+
+
+REGIME_NAMES = {2: ("near", "far"), 3: ("near", "middle", "far")}
+"""By their number: the names of regimes, the nearest first."""
+
+
+def regime_names(number: int) -> tuple[str, ...]:
+    """Names of so many regimes, the nearest first. More than three are numbered."""
+    return REGIME_NAMES.get(number) or tuple(f"place {place}" for place in range(1, number + 1))
+
+
 @dataclass(frozen=True)
 class Row:
     """A case of the plan, with what was measured of it or the reason why nothing was.
 
-    ``time`` (ns) and ``cycles`` are medians over processes with their intervals. They have no bounds with fewer than
-    six processes or with several ``modes``. ``cycles`` counts by the core clock that each process measured beside the
-    case. ``floor_ns`` is the smallest batch. A case of the kind ``counts`` has no time. ``quantiles``: of event
-    kernels, see `pooled_quantiles` in `fencepost.analysis.runs.estimate`. ``paired``: the time is an operation less its
-    control, so it may be negative and has no floor. ``flags``: sorted names, see `fencepost.analysis.report.warnings`.
+    ``time`` (ns) and ``cycles`` are medians over processes with their intervals. Of a row that is ``alone`` they are
+    the cost with the core to itself, from its quiet batches. Of any other they are ``found``, the median over all its
+    batches. Of a row with ``regimes`` they belong to the one that held longest. They have no bounds with fewer than six
+    processes or with several ``modes``.
+
+    ``quiet_pct``, ``neighbour_pct`` and ``clock_pct`` are shares of batches, see `fencepost.analysis.runs.witnesses`;
+    NaN where no witness was. ``regimes`` has the time at each distance of the row's CPUs, where there were several.
+    ``cycles`` counts by the core clock that each process measured beside the case. ``floor_ns`` is the smallest batch.
+    A case of the kind ``counts`` has no time. ``quantiles``: of event kernels, see `pooled_quantiles` in
+    `fencepost.analysis.runs.estimate`. ``paired``: the time is an operation less its control, so it may be negative and
+    has no floor. ``flags``: sorted names, see `fencepost.analysis.report.warnings`.
     """
 
     case: str
@@ -87,6 +124,12 @@ class Row:
     paired: bool = False
     reason: str | None = None
     time: Interval = UNKNOWN
+    found: Interval = UNKNOWN
+    alone: bool = False
+    quiet_pct: float = math.nan
+    neighbour_pct: float = math.nan
+    clock_pct: float = math.nan
+    regimes: tuple[Regime, ...] = ()
     cycles: Interval = UNKNOWN
     floor_ns: float = math.nan
     core_hz: float = math.nan
@@ -106,7 +149,7 @@ class Row:
         return self.kernel.partition("/")[0]
 
     @property
-    def alone(self) -> bool:
+    def single(self) -> bool:
         """Whether a single thread runs it."""
         return len(self.cpus) == 1
 
@@ -114,6 +157,25 @@ class Row:
     def measured(self) -> bool:
         """Whether it has a time."""
         return not math.isnan(self.time.value)
+
+    @property
+    def basis(self) -> str | None:
+        """Which of its two figures ``time`` is: ``alone`` or ``as found``; None where it has none."""
+        return None if not self.measured else "alone" if self.alone else "as found"
+
+    @property
+    def witnessed(self) -> bool:
+        """Whether witnesses beside its batches say which of them were quiet."""
+        return not math.isnan(self.quiet_pct)
+
+    @property
+    def why_found(self) -> str:
+        """Why ``time`` is not *alone*, in words; empty where it is, and where there was no witness."""
+        if not self.witnessed or self.alone:
+            return ""
+        if not self.single:
+            return "several threads"
+        return "measured once" if self.once else "too few quiet batches"
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter as text; None where the kernel has none of this name."""
@@ -142,9 +204,12 @@ class Row:
 
     def remarks(self) -> str:
         """Flags in words; modes with their shares."""
-        words = [name.replace("_", " ") for name in self.flags if name != "modes"]
+        words = [name.replace("_", " ") for name in self.flags if name not in ("modes", "regimes", "never_quiet")]
         if self.modes:
             words.append("modes " + ", ".join(f"{nanoseconds(mode.ns, 3)} ({mode.share:.0%})" for mode in self.modes))
+        words += [regime.text() for regime in self.regimes]
+        if self.why_found:
+            words.append(f"as found ({self.why_found})")
         if self.twin_of:
             words.append("A/A twin")
         if self.paired:
@@ -166,6 +231,11 @@ COLUMNS: dict[str, Callable[[Row], Any]] = {
     "ns_low": attrgetter("time.low"),
     "ns_high": attrgetter("time.high"),
     "coverage": lambda row: row.time.coverage or math.nan,
+    "basis": lambda row: row.basis,
+    "found_ns": attrgetter("found.value"),
+    "found_ns_low": attrgetter("found.low"),
+    "found_ns_high": attrgetter("found.high"),
+    **{name: attrgetter(name) for name in ("quiet_pct", "neighbour_pct", "clock_pct", "regimes")},
     "cycles": attrgetter("cycles.value"),
     "cycles_low": attrgetter("cycles.low"),
     "cycles_high": attrgetter("cycles.high"),
@@ -176,7 +246,7 @@ COLUMNS: dict[str, Callable[[Row], Any]] = {
 """A row's columns, in order, wherever rows become a table or a file."""
 
 
-_NAMES_OR_NONE = ("reason", "relation", "twin_of", "quantiles")
+_NAMES_OR_NONE = ("basis", "reason", "relation", "twin_of", "quantiles")
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:

@@ -19,7 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fencepost.analysis.runs.model import Count, Histogram, Reduced, process_frame
+from fencepost.analysis.runs.model import WITNESSED, Count, Histogram, Reduced, process_frame
+from fencepost.analysis.runs.regimes import InPlace
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, ReducedWorkerRecord, RowsRecord
 from fencepost.bench.schema import ROUND_KEY, ROWS_FILE, RunFolderError
@@ -57,6 +58,15 @@ case.
 
 COUNTS = pa.field("counts", pa.map_(pa.string(), pa.struct([("found", pa.int64()), ("expected", pa.int64())])))
 """A last column that is there only where a case of the run counts something."""
+
+WITNESSES = (
+    *(pa.field(name, pa.float64()) for name in WITNESSED),
+    pa.field(
+        "places",
+        pa.list_(pa.struct([("distance_ns", pa.float64()), ("ns", pa.float64()), ("batches", pa.int64())])),
+    ),
+)
+"""Columns before it that are there only where the run has witnesses, see `fencepost.analysis.runs.witnesses`."""
 
 LARGEST_BYTES = 256 << 20
 """Of the columns before compression: a standard run has some 5 MB, and a small file can unfold to far more."""
@@ -96,12 +106,22 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
     ]
     record: RowsRecord = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
     text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
-    layout = LAYOUT.append(COUNTS) if any(columns[COUNTS.name]) else LAYOUT
+    witnessed = bool(np.isfinite(columns["quiet"]).any() or any(columns["places"]))
+    layout = _layout(witnesses=witnessed, counts=any(columns[COUNTS.name]))
     arrays = [pa.array(columns[field.name], field.type) for field in layout]
     table = pa.Table.from_arrays(arrays, schema=layout.with_metadata({ROUND_KEY: text}))
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
+
+
+def _layout(*, witnesses: bool, counts: bool) -> pa.Schema:
+    """The columns of a file with or without the optional ones."""
+    more = [*(WITNESSES if witnesses else ()), *([COUNTS] if counts else ())]
+    return pa.schema([*LAYOUT, *more])
+
+
+LAYOUTS = tuple(_layout(witnesses=witnesses, counts=counts) for witnesses in (False, True) for counts in (False, True))
 
 
 def _columns(reduced: Reduced) -> dict[str, Any]:
@@ -113,6 +133,8 @@ def _columns(reduced: Reduced) -> dict[str, Any]:
     columns |= {"case": cases, "status": frame["status"].astype(str).tolist()}
     columns["reason"] = [reason if isinstance(reason, str) else None for reason in frame["reason"]]
     columns["metrics"] = [list(metrics.items()) for metrics in frame["metrics"]]
+    columns |= {name: frame[name].to_numpy(float) for name in WITNESSED}
+    columns["places"] = [[place._asdict() for place in places] for places in frame["places"]]
     columns["counts"] = [[(name, count._asdict()) for name, count in counts.items()] for counts in frame["counts"]]
     columns |= {name: [None] * len(frame) for name in (*_OPTIONAL_LISTS, "events_tick_hz")}
     first = {case: place for place, case in reversed(list(enumerate(cases)))}
@@ -168,6 +190,12 @@ def _processes(run: str, table: pa.Table, planned: Mapping[str, CaseJson]) -> pd
     columns["metrics"] = [dict(items) for items in table.column("metrics").to_pylist()]
     counts = table.column(COUNTS.name).to_pylist() if COUNTS.name in table.column_names else [()] * len(cases)
     columns["counts"] = [{name: Count(**count) for name, count in items} for items in counts]
+    seen = WITNESSED[0] in table.column_names
+    columns |= {name: table.column(name).to_numpy() if seen else np.nan for name in WITNESSED}
+    if not seen:
+        columns["found_ns"] = columns["ns"]
+    listed = table.column("places").to_pylist() if seen else [()] * len(cases)
+    columns["places"] = [tuple(InPlace(**place) for place in places) for places in listed]
     return process_frame(columns)
 
 
@@ -206,7 +234,7 @@ def _table(path: Path, data: bytes) -> tuple[pa.Table, RowsRecord]:
         unfolded = sum(group.total_byte_size for group in groups)
         if unfolded > LARGEST_BYTES:
             raise RunFolderError(f"{path}: unfolds to {unfolded >> 20} MiB, more than {LARGEST_BYTES >> 20} MiB")
-        if not file.schema_arrow.equals(LAYOUT) and not file.schema_arrow.equals(LAYOUT.append(COUNTS)):
+        if not any(file.schema_arrow.equals(layout) for layout in LAYOUTS):
             raise RunFolderError(f"{path}: {_difference(file.schema_arrow)}")
         table = file.read(use_threads=False)
         table.validate(full=True)
@@ -224,7 +252,7 @@ def _difference(found: pa.Schema) -> str:
             return f"column {field.name} is missing; these are no rows written by fencepost"
         if found.field(field.name).type != field.type:
             return f"column {field.name} is of type {found.field(field.name).type}, expected {field.type}"
-    extra = next((name for name in found.names if name not in (*LAYOUT.names, COUNTS.name)), None)
+    extra = next((name for name in found.names if name not in LAYOUTS[-1].names), None)
     return f"column {extra} is unknown" if extra else "its columns are in another order than fencepost writes"
 
 

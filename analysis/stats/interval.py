@@ -166,10 +166,22 @@ def pooled(values: npt.ArrayLike, steps: npt.ArrayLike = 0.0) -> Interval:
     return interval_of(array[known], steps=off[known]) if known.sum() * 2 > len(array) else UNKNOWN
 
 
+def measured_together(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
+    """The processes in which both of two series are known, where these are enough for an interval; else all of them.
+
+    A figure *alone* is not known in a process without quiet batches. What the witness leaves out says nothing against
+    the other processes, so that it does not count among them.
+    """
+    both: npt.NDArray[np.bool_] = np.isfinite(first) & np.isfinite(second)
+    return both if both.sum() >= FEWEST_PROCESSES else np.ones(len(both), bool)
+
+
 def quotient(above: Floats, below: Floats, above_steps: Floats, below_steps: Floats) -> Interval:
     """Ratio of two series, paired by process, its bounds widened by the steps of both; processes in which the divisor
     is not positive know none. Without bounds where the divisor may be nothing, for all that its steps say.
     """
+    both = measured_together(above, below)
+    above, below, above_steps, below_steps = (part[both] for part in (above, below, above_steps, below_steps))
     ratio = above / np.where(below > 0, below, math.nan)
     least = np.asarray(below - below_steps, float)
     # The farthest that (a + s) / (b - t) can lie from a / b.

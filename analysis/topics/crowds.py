@@ -53,7 +53,7 @@ def crowds(table: Grid, by: str, **wanted: object) -> list[Crowd]:
                 name,
                 np.array([len(row.cpus) for row in rows], float),
                 *columns_of(row.time for row in rows),
-                np.array([1.0 if row.alone else row.metric("fairness").value for row in rows]),
+                np.array([1.0 if row.single else row.metric("fairness").value for row in rows]),
                 rows,
                 places,
             )

@@ -81,7 +81,7 @@ def with_values(**wanted: object) -> Pick:
 def alone(**wanted: object) -> Pick:
     """The first row of a single thread whose parameters have these values."""
     pick = with_values(**wanted)
-    return lambda rows: pick([row for row in rows if row.alone])
+    return lambda rows: pick([row for row in rows if row.single])
 
 
 def first(rows: Sequence[Row]) -> Row | None:

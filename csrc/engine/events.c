@@ -74,6 +74,7 @@ void event_batches(struct session *session, struct worker *worker)
 {
     const struct kernel *kernel = session->trial.kernel;
     const uint64_t per_batch = kernel->events_per_batch;
+    struct surroundings after;
     int64_t filled = 0;
 
     if (worker->index == 0) {
@@ -82,11 +83,13 @@ void event_batches(struct session *session, struct worker *worker)
             team_fail(&session->team, -ENOMEM, "no memory for %llu events",
                       (unsigned long long)(session->trial.batches * per_batch));
     }
+    if (!all_well(session))
+        return;
+    after = look_around(session, worker, 0);
     for (uint64_t batch = 0; all_well(session) && batch < session->trial.batches; batch++) {
         int64_t *ticks = worker->index == 0 ? session->events + session->event_count : NULL;
-        const struct surroundings before = look_around();
+        const struct surroundings before = after;
         const uint64_t begin = tick_now();
-        struct surroundings after;
         int64_t got;
 
         if (worker->index == 0)
@@ -94,7 +97,7 @@ void event_batches(struct session *session, struct worker *worker)
         got = (kernel->control ? take_pairs : take_events)(session, worker, ticks, per_batch);
         if (worker->index == 0)
             loads_window_ended(&session->team);
-        after = look_around();
+        after = look_around(session, worker, batch + 1);
         if (got < 0) {
             fail_from(session, (int)got, "measuring");
         } else if (worker->index == 0 && got > 0) {

@@ -26,6 +26,8 @@ uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const st
 
     if (kernel->work) /* nothing is timed */
         return 0;
+    if (kernel->run && team_size == 1 && !kernel->batches && settings->most_batches > batches)
+        return settings->most_batches; /* while too few are quiet */
     return (kernel->flags & KERNEL_ONCE && batches < SERIES_BATCHES ? SERIES_BATCHES : batches) * team_size;
 }
 

@@ -49,6 +49,39 @@ double raw_round_trip(struct session *session, struct worker *worker)
     return median_of(repeats, RAW_REPEATS);
 }
 
+/* 1 to 4 us: enough that the counter's step does not tell near from far, few enough to stand beside each batch. */
+#define DISTANCE_TRIPS 10
+
+double line_distance(struct session *session, const struct worker *worker, uint64_t turn)
+{
+    _Atomic uint64_t *line = &session->distance_line;
+    /* One trip more than is timed: in the first the two find each other. */
+    const uint64_t first = turn * 2 * (DISTANCE_TRIPS + 1) + 1, end = first + 2 * (DISTANCE_TRIPS + 1);
+    uint64_t begin = 0;
+    double ticks;
+
+    if (session->team.size < 2 || session->trial.oversubscribed || worker->index > 1)
+        return NAN;
+    peer_endable(&session->trial, 1); /* who dies here is waited for in a loop without an end */
+    for (uint64_t i = first; i < end; i += 2) {
+        /* The orders are those of raw_round_trip(): the number alone is passed. */
+        if (worker->index == 0) {
+            atomic_store_explicit(line, i, memory_order_release);
+            while (atomic_load_explicit(line, memory_order_acquire) != i + 1)
+                ;
+        } else {
+            while (atomic_load_explicit(line, memory_order_acquire) != i)
+                ;
+            atomic_store_explicit(line, i + 1, memory_order_release);
+        }
+        if (i == first)
+            begin = tick_begin();
+    }
+    ticks = (double)(tick_end() - begin) / DISTANCE_TRIPS;
+    peer_endable(&session->trial, 0);
+    return ticks;
+}
+
 int hand_over_drifted(double before_ticks, double after_ticks)
 {
     const double drift = after_ticks / before_ticks;

@@ -143,6 +143,16 @@ static int oversubscribed(const struct trial *trial)
     return 0;
 }
 
+/* How many batches a case may come to while too few were quiet: more than planned only for a single thread that nothing disturbs by design. */
+static uint64_t most_batches(const struct session *session)
+{
+    const struct trial *trial = &session->trial;
+    const int may_go_on = session->team.size == 1 && session->settings.width_limit > 0 && !trial->kernel->batches &&
+                          !(trial->kernel->flags & KERNEL_ONCE) && !session->team.loads;
+
+    return may_go_on ? (uint64_t)fmax((double)trial->batches, (double)session->settings.most_batches) : trial->batches;
+}
+
 static void loop_batches(struct session *session, struct worker *worker)
 {
     struct trial *trial = &session->trial;
@@ -150,7 +160,9 @@ static void loop_batches(struct session *session, struct worker *worker)
     /* Where threads take turns on a CPU, nothing stays warm over a turn, and a window may have to wait for several. */
     const uint64_t warmups =
         trial->oversubscribed && session->settings.warmup_batches ? 1 : session->settings.warmup_batches;
-    uint64_t operations;
+    const uint64_t most = most_batches(session);
+    struct surroundings after;
+    uint64_t operations, batch = 0, quiet = 0;
     double misses = NAN;
 
     operations = calibrate(session, worker);
@@ -162,9 +174,10 @@ static void loop_batches(struct session *session, struct worker *worker)
         operations = granules(trial, (double)operations * fmax(1, (double)OVERSUBSCRIBED_NS / (double)trial->batch_ns));
     if (worker->index == 0)
         misses = branch_misses(trial);
-    for (uint64_t batch = 0; batch < trial->batches; batch++) {
-        const struct surroundings before = look_around();
-        struct surroundings after;
+    after = look_around(session, worker, 0);
+    /* More than planned only where one thread decides for itself: the witness says when to stop, never the value. */
+    for (; batch < trial->batches || (quiet < session->settings.quiet_batches && batch < most); batch++) {
+        const struct surroundings before = after;
         struct sample sample;
         const struct window *window = &session->windows[worker->index];
         double net;
@@ -174,7 +187,7 @@ static void loop_batches(struct session *session, struct worker *worker)
         team_window(session, worker, operations);
         if (worker->index == 0)
             loads_window_ended(&session->team);
-        after = look_around();
+        after = look_around(session, worker, batch + 1);
         sample = make_sample(worker, batch, &before, &after);
         sample.ticks = (int64_t)(window->end - window->begin);
         sample.operations = (int64_t)worker->done;
@@ -189,13 +202,14 @@ static void loop_batches(struct session *session, struct worker *worker)
         }
         if (worker->index < measured)
             session->samples[batch * measured + worker->index] = sample;
+        quiet += (uint64_t)was_quiet(session, &sample);
         team_meet(&session->team); /* the windows are read: the next batch may write them */
     }
     if (worker->index == 0) {
-        session->outcome->samples = (int64_t)(trial->batches * measured);
+        session->outcome->samples = (int64_t)(batch * measured);
         trial->samples = session->samples;
-        trial->sample_count = trial->batches * measured;
-        trial->misses_per_operation = (branch_misses(trial) - misses) / (double)(trial->batches * operations);
+        trial->sample_count = batch * measured;
+        trial->misses_per_operation = (branch_misses(trial) - misses) / (double)(batch * operations);
     }
 }
 
@@ -220,6 +234,7 @@ static void prepare(struct session *session, struct worker *worker)
     read_clock_before(worker, &session->before);
     trial->core_hz = isnan(session->before.mul_hz) ? 0 : core_hz(&session->before);
     trial->overhead_ticks = measure_empty(worker);
+    session->witness = witness_prepare(session->before.mul_hz, trial->overhead_ticks);
     if (trial->kernel->setup)
         status = trial->kernel->setup(trial);
     if (status)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,18 +74,27 @@ unsigned subject_of(const struct trial *trial)
     return kernel->subject;
 }
 
-struct surroundings look_around(void)
+/* A witness speaks for the time around it. Of what happens in a longer window it has seen too little. */
+#define WITNESS_HOLDS_NS 1e6
+
+struct surroundings look_around(struct session *session, const struct worker *worker, uint64_t turn)
 {
     struct surroundings here;
 
     getrusage(RUSAGE_THREAD, &here.usage);
     here.cpu = sched_getcpu();
+    here.distance_ticks = line_distance(session, worker, turn);
+    /* Last: what the calls above did to the core is over, and nothing comes between the witness and the window. */
+    here.witnessed = witness(&session->witness);
     return here;
 }
 
 struct sample make_sample(const struct worker *worker, uint64_t batch, const struct surroundings *before,
                           const struct surroundings *after)
 {
+    const double apart_ns =
+        (double)(after->witnessed.begin_ticks - before->witnessed.begin_ticks) * 1e9 / worker->trial->tick_hz;
+    const int seen = apart_ns <= WITNESS_HOLDS_NS;
     struct sample sample = {
         .batch = (int32_t)batch,
         .thread = (int32_t)worker->index,
@@ -95,6 +105,9 @@ struct sample make_sample(const struct worker *worker, uint64_t batch, const str
         .minor_faults = (int32_t)(after->usage.ru_minflt - before->usage.ru_minflt),
         .major_faults = (int32_t)(after->usage.ru_majflt - before->usage.ru_majflt),
         .overlap = 1,
+        .width_ticks = seen ? fmaxf(before->witnessed.width_ticks, after->witnessed.width_ticks) : NAN,
+        .clock_ticks = seen ? fmaxf(before->witnessed.clock_ticks, after->witnessed.clock_ticks) : NAN,
+        .distance_ticks = (float)(before->distance_ticks + after->distance_ticks) / 2,
     };
 
     if (before->cpu != worker->cpu || after->cpu != worker->cpu)
@@ -105,6 +118,16 @@ struct sample make_sample(const struct worker *worker, uint64_t batch, const str
         sample.flags |= FLAG_FAULTED;
     sample.flags &= ~worker->trial->subject;
     return sample;
+}
+
+int was_quiet(const struct session *session, const struct sample *sample)
+{
+    const double clock_ticks = 1000 * session->trial.tick_hz / session->before.mul_hz;
+
+    /* All false for NaN. */
+    return sample->width_ticks <= session->settings.width_limit * clock_ticks &&
+           sample->clock_ticks <= QUIET_CLOCK_HIGH * clock_ticks &&
+           sample->clock_ticks >= QUIET_CLOCK_LOW * clock_ticks;
 }
 
 float team_overlap(const struct session *session)

@@ -11,6 +11,16 @@
 #define OVERSUBSCRIBED_NS UINT64_C(6000000)
 #define OVERSUBSCRIBED_BATCHES 2
 
+/* By how much multiplications beside a batch may differ from those beside its case, and the batch still be quiet. */
+#define QUIET_CLOCK_LOW 0.95 /* two steps of a coarse counter; lower, and the reading beside the case was wrong */
+#define QUIET_CLOCK_HIGH 1.03
+
+/* How many blocks of instructions the witnesses have here, and the empty window to be subtracted. */
+struct witness_lengths {
+    unsigned additions, multiplications;
+    double overhead_ticks;
+};
+
 struct window {
     uint64_t begin, end;
 };
@@ -30,11 +40,13 @@ struct session {
     double *sides[2]; /* with a control: the operation and the control of each event, in ticks */
     uint64_t event_count;
     uint64_t operations;
+    struct witness_lengths witness;
     uint64_t began_ticks;
     struct chains before, after;
     double raw_before_ticks, raw_after_ticks;
     char reason[REASON_BYTES];               /* of the first failure, whichever process it was in */
     _Alignas(128) _Atomic uint64_t raw_line; /* alone on its pair of lines */
+    _Alignas(128) _Atomic uint64_t distance_line;
     _Alignas(128) struct window windows[];   /* one per worker, of the batch under way */
 };
 
@@ -48,19 +60,24 @@ void fail_from(struct session *session, int status, const char *stage);
 /* 0, or -errno where a count is not as expected, with the first such count in the trial's explanation. */
 int counts_check(struct trial *trial);
 
-/* What is read around a window, never in it. */
+/* What is read between two windows, never in one. */
 struct surroundings {
     struct rusage usage;
     int cpu;
+    struct witnessed witnessed;
+    double distance_ticks;
 };
 
-struct surroundings look_around(void);
+/* All workers look at once, each for the `turn`-th time: before the first batch, and after each. */
+struct surroundings look_around(struct session *session, const struct worker *worker, uint64_t turn);
 /* What flags no batch of this case: its kernel's subject, and what belongs to a case of its kind. */
 unsigned subject_of(const struct trial *trial);
 /* One batch of one worker, all but its times: what happened between the two looks, and the flags that this gives,
    less the subject. */
 struct sample make_sample(const struct worker *worker, uint64_t batch, const struct surroundings *before,
                           const struct surroundings *after);
+/* Whether the core was free of neighbours around this batch, and at its clock; no where that is not known. */
+int was_quiet(const struct session *session, const struct sample *sample);
 /* Share of the window under way in which the whole team ran. */
 float team_overlap(const struct session *session);
 
@@ -82,7 +99,15 @@ void read_clock_before(const struct worker *worker, struct chains *chains);
 
 /* A round trip of one line between workers 0 and 1, in ticks, for worker 0; NaN for a single thread and where CPUs are shared. */
 double raw_round_trip(struct session *session, struct worker *worker);
+/* The same within 2 us, beside each batch: all workers call it, workers 0 and 1 learn it. `turn` counts the calls. */
+double line_distance(struct session *session, const struct worker *worker, uint64_t turn);
 /* Whether two of them differ by more than the machine's hand-over cost may within a case; no for NaN. */
 int hand_over_drifted(double before_ticks, double after_ticks);
+
+/* witness.c */
+
+/* The lengths fit a core of this clock. */
+struct witness_lengths witness_prepare(double mul_hz, double overhead_ticks);
+struct witnessed witness(const struct witness_lengths *lengths);
 
 #endif

@@ -54,14 +54,17 @@ class Engine:
         cpus: list[int] | None = None,
         batches: int = 3,
         batch_ns: int = 20_000,
-        keep_memory: bool = False,
+        **others: float,
     ) -> Measured:
-        """Measure one case as a worker process does; on the first allowed CPU unless told otherwise."""
+        """Measure one case as a worker process does; on the first allowed CPU unless told otherwise.
+
+        `others`: more members of ``struct settings``.
+        """
         kernel = self.kernel(name)
         cpus = cpus if cpus is not None else sorted(os.sched_getaffinity(0))[: kernel.threads.min]
         settings = self.ffi.new(
             "struct settings *",
-            {"batches": batches, "warmup_batches": 1, "batch_ns": batch_ns, "keep_memory": keep_memory},
+            {"batches": batches, "warmup_batches": 1, "batch_ns": batch_ns, **others},
         )
         capacity = self.lib.trial_samples(kernel, len(cpus), settings)
         samples = self.ffi.new("struct sample[]", max(1, capacity))

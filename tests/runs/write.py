@@ -24,6 +24,10 @@ TICK_HZ = 2_500_000_000.0
 CORE_HZ = 3_700_000_000.0
 QUANTUM = 1
 
+NEIGHBOUR_FACTOR = 1.4
+WIDTH_FLOOR = 1 / 12
+"""The time of an addition over that of a multiplication, with the core alone: four in a cycle."""
+
 ARROW_TYPES = {
     "dictionary": pa.dictionary(pa.int32(), pa.string()),
     "int32": pa.int32(),
@@ -64,6 +68,10 @@ class Case:
     batches: int | None = None
     raw_ns: float | None = None
     """Raw round trip beside a case with several CPUs."""
+    neighbour: float | None = None
+    """Share of batches beside a busy sibling thread, which cost `NEIGHBOUR_FACTOR` times as much; None: no witness."""
+    places: tuple[tuple[float, float, float], ...] = ()
+    """(round trip in ns, share of batches, factor) of each distance at which its CPUs are."""
     relation: str | None = None
 
     @property
@@ -258,6 +266,14 @@ def round_table(
         team = len(case.cpus)
         rows = count * team
         value = centre * (1 + np.abs(generator.normal(0, case.noise, rows)))
+        beside = np.repeat(generator.random(count) < (case.neighbour or 0), team)
+        value[beside] *= NEIGHBOUR_FACTOR
+        distance = np.full(rows, np.nan)
+        if case.places:
+            of_places = np.array(case.places)
+            place = generator.choice(len(of_places), count, p=of_places[:, 1])
+            distance[::team] = of_places[place, 0] * (1 + generator.normal(0, 0.02, count))
+            value *= np.repeat(of_places[place, 2], team)
         gap = generator.random(rows) < case.gap_share
         value[gap] *= 1 + generator.exponential(0.2, int(gap.sum()))
         if case.kind == "events":
@@ -290,6 +306,14 @@ def round_table(
         columns["major_faults"].append(np.zeros(rows, np.int32))
         columns["flags"].append(np.where(gap, schema.FLAGS["switched"], 0).astype(np.int32) | np.int32(case.flags))
         columns["overlap"].append(np.ones(rows, np.float32))
+        known = case.neighbour is not None and bool(record["core_hz"])
+        multiplications = (
+            3000 * tick_hz / record["core_hz"] * (1 + np.abs(generator.normal(0, 0.002, rows))) if known else np.nan
+        )
+        additions = multiplications * WIDTH_FLOOR * np.where(beside, 1.8, 1.0)
+        columns["width_ticks"].append(np.full(rows, additions, np.float32))
+        columns["clock_ticks"].append(np.full(rows, multiplications, np.float32))
+        columns["distance_ticks"].append((distance * tick_hz / 1e9).astype(np.float32))
     document = {
         "schema": schema.SCHEMA_VERSION,
         "run": run,
@@ -304,6 +328,7 @@ def round_table(
             "startup_ms": 25.0,
             "elapsed_ms": 400.0,
             "cpus": [0, 1],
+            "width_floor": WIDTH_FLOOR if any(case.neighbour is not None for case in here) else None,
         },
         "cases": records,
     }

@@ -318,6 +318,7 @@ KERNEL(increment,
     .unit       = "increment",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,
+    .flags      = KERNEL_TWIN,
     .parameters = {
         [KIND] = { .name = "kind", .summary = "how it is shared",
                    .labels = "atomic cas mutex racy private packed private_atomic packed_atomic getcpu rseq eventual "

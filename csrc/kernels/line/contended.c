@@ -143,7 +143,7 @@ KERNEL(contended,
     .unit       = "operation",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,
-    .flags      = KERNEL_OVERSUBSCRIBE,
+    .flags      = KERNEL_OVERSUBSCRIBE | KERNEL_TWIN,
     .parameters = {
         { "op", "", "what is done to the line", "fetch_add cas xchg", FETCH_ADD, "fetch_add cas", "*", "*" },
         { "between", "multiplications", "work of each thread between two operations", NULL, 0, NULL, NULL, "0 100" },

@@ -161,6 +161,7 @@ KERNEL(pingpong,
     .unit       = "round trip",
     .threads    = { .min = 2, .max = 2 },
     .place      = PLACE_PAIRS,
+    .flags      = KERNEL_TWIN,
     .parameters = {
         { "variant", "", "who writes where", "load_store cas two_lines", LOAD_STORE, "load_store cas", "*", "*" },
         { "pause", "", "a spin hint between two looks", "no yes", 0, "no", "*", "*" },

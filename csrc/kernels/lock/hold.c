@@ -283,6 +283,7 @@ KERNEL(hold,
     .unit       = "section",
     .threads    = { .min = 1, .max = MAX_TEAM },
     .place      = PLACE_SWEEP,
+    .flags      = KERNEL_TWIN,
     .parameters = {
         [LOCK]    = LOCKS("tas ticket pthread_mutex", "*"),
         [SECTION] = { .name = "section_ns", .unit = "ns", .summary = "time under the lock beside adding one",

@@ -220,6 +220,7 @@ KERNEL(owner,
     .summary          = "a thread gives back what it or another thread has taken: a semaphore or an error-checking mutex",
     .unit             = "call",
     .threads          = { .min = 1, .max = 1 },
+    .flags            = KERNEL_TWIN,
     .parameters       = {
         [UNLOCK] = { .name = "unlock", .summary = "what is given back, and who has taken it",
                      .labels = "semaphore_own semaphore_other mutex_own mutex_other",

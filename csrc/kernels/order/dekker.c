@@ -43,4 +43,5 @@ INLINE void leave(int order, struct order_state *state, unsigned me)
 KERNEL(dekker,
     .name       = "order/dekker",
     .summary    = "two threads add under Dekker's algorithm, with a fence or at the risk of lost additions",
+    .flags      = KERNEL_TWIN,
     ORDER_ROW);

@@ -72,6 +72,7 @@ RING_INLINE void spsc_lazy_flush(void *ring)
 KERNEL(spsc,
     .name    = "ring/spsc",
     .summary = "one thread hands items to another through the library's ring",
+    .flags   = KERNEL_TWIN,
     RING_TRIAL_THROUGHPUT_OF(spsc, "16 64 1024 65536",
                              "16 64 256 1024 4096 16384 65536 262144 1048576", "8 64 256", "1 8 32"));
 KERNEL(spsc_round_trip,

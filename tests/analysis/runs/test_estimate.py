@@ -277,7 +277,7 @@ def test_a_row_answers_by_name(tmp_path: Path) -> None:
     assert (row.parameter("size"), row.parameter("pages"), row.parameter("no")) == ("4096", "huge", None)
     assert row.number("size") == 4096 and math.isnan(row.number("pages")) and math.isnan(row.number("no"))
     assert row.has(size=4096, pages="huge") and not row.has(size=4096, pages="4k")
-    assert row.alone and row.topic == "memory"
+    assert row.single and row.topic == "memory"
 
 
 def test_many_runs_reduce_to_their_estimates(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""How much of a run was quiet, and who disturbed the rest, by the witnesses beside its batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fencepost.analysis.runs.row import Row
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of the batches of one thread, in per cent, and how many of the `rows` that could be alone are `alone`."""
+
+    quiet_pct: float
+    neighbour_pct: float
+    clock_pct: float
+    alone: int
+    rows: int
+
+    @property
+    def sentence(self) -> str:
+        """What the neighbours did: ``the core was free in 45 % of the batches, a neighbour shared it in 53 %``."""
+        said = [f"the core was free in {share(self.quiet_pct)} of the batches"]
+        if self.neighbour_pct >= LEAST_SAID_PCT:
+            said.append(f"a neighbour shared it in {share(self.neighbour_pct)}")
+        if self.clock_pct >= LEAST_SAID_PCT:
+            said.append(f"its clock moved in {share(self.clock_pct)}")
+        return ", ".join(said)
+
+
+LEAST_SAID_PCT = 0.5
+
+
+def share(pct: float) -> str:
+    """A share in whole per cent, such as ``45 %``; nothing where it is not known."""
+    return "" if math.isnan(pct) else f"{pct:.0f} %"
+
+
+def shares_of(rows: Iterable[Row]) -> Shares | None:
+    """The shares over all rows of one thread, each batch counted once; None where the run had no witness."""
+    single = [row for row in rows if row.witnessed and row.single and not row.once]
+    batches = np.array([row.batches for row in single], float)
+    if not batches.sum():
+        return None
+    quiet, neighbour, clock = (
+        float(np.average([getattr(row, name) for row in single], weights=batches))
+        for name in ("quiet_pct", "neighbour_pct", "clock_pct")
+    )
+    return Shares(quiet, neighbour, clock, sum(row.alone for row in single), len(single))

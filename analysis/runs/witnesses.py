@@ -1,0 +1,150 @@
+"""What the witnesses beside each batch tell: the figures of quiet batches, and who disturbed the others.
+
+A case of one thread has two figures. *Alone* is the cost with the core to itself, from its quiet batches. *As found* is
+the median over all batches: what this hour charged. See docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+
+from fencepost.analysis.runs.model import WITNESSED
+from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, pair_of
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
+from fencepost.bench import schema
+from fencepost.bench.witness import WIDTH_SLACK, clock_held, relative_clock, relative_width, run_floor
+
+FEWEST_QUIET = 2
+"""Quiet batches of a process. A single one may have been disturbed between its two witnesses."""
+
+UNSEEN: dict[str, float] = dict.fromkeys(WITNESSED[1:], math.nan)
+"""What a case without a witness has of these columns."""
+
+
+def width_floor_of(folder: Path, arch: str) -> float:
+    """The floor of a run's witnesses, see `fencepost.bench.witness.run_floor`; NaN where no round knows one.
+
+    Damage is left to those who read the rounds themselves.
+    """
+    floors = []
+    for path in schema.round_files(folder).values():
+        try:
+            text = (pq.read_metadata(path).metadata or {}).get(schema.ROUND_KEY, b"{}")
+            floors.append(json.loads(text)["worker"].get("width_floor"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    found = run_floor((float(floor) if isinstance(floor, int | float) else None for floor in floors), arch)
+    return math.nan if found is None else found
+
+
+def quiet_figures(
+    names: Sequence[str],
+    codes: npt.NDArray[np.int32],
+    value_ns: Floats,
+    columns: Mapping[str, npt.NDArray[Any]],
+    core_hz: Mapping[str, float],
+    *,
+    tick_hz: float,
+    floor: float,
+) -> dict[str, dict[str, float]]:
+    """By case the columns of `UNSEEN`, of those that have a witness.
+
+    Parameters
+    ----------
+    names, codes
+        of the cases: `codes`, shape (rows,), are places in `names`.
+    value_ns
+        per operation, shape (rows,).
+    columns
+        those of `fencepost.bench.schema.WITNESS_COLUMNS`, each of shape (rows,).
+    core_hz
+        the core clock beside each case; a case that is not in it gets no figures.
+    floor
+        of the run, see `width_floor_of`.
+    """
+    if not math.isfinite(floor):
+        return {}
+    hz = np.array([core_hz.get(name, math.nan) for name in names])[codes]
+    width, clock = (columns[name].astype(float) for name in ("width_ticks", "clock_ticks"))
+    known = np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz)
+    moved = ~clock_held(relative_clock(clock, tick_hz, hz))
+    wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
+    quiet = known & ~moved & wide
+    narrow = ~moved & ~wide
+    frame = pd.DataFrame({"code": codes[known], "moved": moved[known], "narrow": narrow[known]})
+    shares = frame.groupby("code").mean()
+    medians = pd.Series(value_ns[quiet]).groupby(codes[quiet]).agg(["median", "size"])
+    found = {}
+    for code, neighbour, clock_moved in zip(shares.index, shares["narrow"], shares["moved"], strict=True):
+        enough = code in medians.index and medians.loc[code, "size"] >= FEWEST_QUIET
+        found[names[code]] = {
+            "alone_ns": float(medians.loc[code, "median"]) if enough else math.nan,
+            "quiet": max(0.0, 1 - neighbour - clock_moved),
+            "neighbour": float(neighbour),
+            "clock_moved": float(clock_moved),
+        }
+    return found
+
+
+def core_hz_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """The core clock beside each case of a round's record that knows it."""
+    return {name: float(case["core_hz"]) for name, case in record["cases"].items() if case["core_hz"]}
+
+
+def choose_figures(
+    frame: pd.DataFrame, planned: Mapping[str, Mapping[str, Any]], teams: Sequence[TeamBatches]
+) -> pd.DataFrame:
+    """Make ``ns`` the figure that stands for each case, so that all that is made of it is of one kind.
+
+    That is ``alone_ns`` of a case that can be had alone, and NaN in its processes with too few quiet batches. Of a case
+    whose CPUs were in several places it is the figure in the place that held longest, and NaN where that did not hold.
+    Of any other it stays ``found_ns``.
+
+    Parameters
+    ----------
+    frame
+        as `fencepost.analysis.runs.model.process_frame` makes it. It is changed.
+    planned
+        cases of the plan by name.
+    teams
+        batches of the cases of several CPUs.
+    """
+    found = in_places(teams)
+    main = main_places({one.case: one.pair for one in teams}, found)
+    places = [found.get((case, number), ()) for case, number in zip(frame["case"], frame["round"], strict=True)]
+    frame["places"] = pd.Series(places, index=frame.index, dtype=object)
+    ns, alone = frame["ns"].to_numpy(float, copy=True), frame["alone_ns"].to_numpy(float)
+    in_main = {
+        (case, number): next(
+            (place.ns for place in every if place.distance_ns == main[pair_of(planned[case])]), math.nan
+        )
+        for (case, number), every in found.items()
+    }
+    measured = np.flatnonzero(frame["status"] == "ok")
+    for name, inside in frame.iloc[measured].groupby("case", observed=True).indices.items():
+        rows = measured[inside]
+        if (name, frame["round"].iloc[rows[0]]) in in_main:
+            ns[rows] = [in_main.get((str(name), number), math.nan) for number in frame["round"].iloc[rows]]
+        elif single(planned.get(str(name))) and has_alone(int(np.isfinite(alone[rows]).sum()), len(rows)):
+            ns[rows] = alone[rows]
+    frame["ns"] = ns
+    return frame
+
+
+def single(case: Mapping[str, Any] | None) -> bool:
+    """Whether a case of the plan runs in one thread, again in each process, so that it can be had alone."""
+    return case is not None and len(case["cpus"]) == 1 and not case["once"]
+
+
+def has_alone(quiet_processes: int, processes: int) -> bool:
+    """Whether so many processes with quiet batches give a figure *alone*: enough for an interval, or most of them."""
+    return quiet_processes >= FEWEST_PROCESSES or quiet_processes * 2 > processes

@@ -1,0 +1,107 @@
+"""Quiet batches: those during which the core was free of neighbours, by the witnesses beside each of them.
+
+A witness is a short stretch of additions, timed just before and just after a batch (``csrc/engine/witness.c``). Alone,
+a core makes several additions in a cycle. Beside a busy sibling thread, which a guest cannot see, it makes about half
+as many. A batch is chosen by its witness and never by its own value, so that the choice favours no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from fencepost.bench.runfolder import CaseRows
+
+    Floats: TypeAlias = npt.NDArray[np.float64]
+
+WIDTH_SLACK = 1.03
+"""By how much a witness may exceed its floor. One step of a coarse counter is 1.5 % of it, a neighbour costs 10 % and
+more."""
+
+CLOCK_RANGE = (0.95, 1.03)
+"""`relative_clock` of a quiet batch: ``QUIET_CLOCK_LOW`` and ``QUIET_CLOCK_HIGH`` of the engine. Beyond it the clock
+moved, or what was read beside the case was wrong."""
+
+KNOWN_FLOOR = {"x86_64": 1 / 11.5}
+"""By architecture, a floor that its cores reach: four additions in a cycle, and the witness's own loop. All cores of
+servers do since 2013 (Haswell, Zen). Small Atom cores before 2021 make three, and every batch there counts as not
+quiet."""
+
+FLOOR_SHARE = 0.01
+"""The share of a round's batches that lies below its floor. Not the very smallest, which a fault of the counter may
+make."""
+
+FEWEST_FLOORS = 4
+"""Rounds."""
+
+FEWEST_FOR_FLOOR = 100
+"""Batches of a round. Of fewer the lowest hundredth is a single one."""
+
+
+def relative_width(width_ticks: Floats, tick_hz: float, core_hz: Floats | float) -> Floats:
+    """The time of an addition over that of a dependent multiplication: 1 / 12 on a core that makes four in a cycle.
+
+    Parameters
+    ----------
+    width_ticks
+        of 1000 additions, shape (batches,).
+    core_hz
+        the core clock beside the case, of each batch or of all. It takes the core's own changes of clock out.
+    """
+    return width_ticks * core_hz / (3000 * tick_hz)
+
+
+def relative_clock(clock_ticks: Floats, tick_hz: float, core_hz: Floats | float) -> Floats:
+    """The time of a multiplication beside the batch over the same beside its case, shape (batches,)."""
+    return clock_ticks * core_hz / (3000 * tick_hz)
+
+
+def clock_held(relative: Floats) -> npt.NDArray[np.bool_]:
+    """Where `relative_clock` is in `CLOCK_RANGE`; nowhere for NaN."""
+    held: npt.NDArray[np.bool_] = (relative >= CLOCK_RANGE[0]) & (relative <= CLOCK_RANGE[1])
+    return held
+
+
+def round_floor(width_ticks: Floats, clock_ticks: Floats, tick_hz: float, core_hz: Floats) -> float | None:
+    """The floor of `relative_width` in a round, from all its batches; None where too few are known.
+
+    All arrays have the shape (batches,). A batch at another clock is left out: a width without its clock says nothing.
+    """
+    import numpy as np
+
+    held = clock_held(relative_clock(clock_ticks, tick_hz, core_hz))
+    every = relative_width(width_ticks, tick_hz, core_hz)[held]
+    every = every[np.isfinite(every)]
+    return float(np.quantile(every, FLOOR_SHARE)) if len(every) >= FEWEST_FOR_FLOOR else None
+
+
+def run_floor(floors: Iterable[float | None], arch: str) -> float | None:
+    """The floor of a run from those of its rounds: the second lowest, so that no single round makes it alone.
+
+    A run in which only one round ever was quiet has no figure *alone* in any case. Of fewer than `FEWEST_FLOORS` rounds
+    it is the lowest. It is at most that of `KNOWN_FLOOR`, so that a run that was never quiet has no quiet batch. None
+    where no round knows one.
+    """
+    known = sorted(floor for floor in floors if floor is not None)
+    if not known:
+        return None
+    found = known[1] if len(known) >= FEWEST_FLOORS else known[0]
+    return min(found, KNOWN_FLOOR.get(arch, found))
+
+
+def floor_of_rows(rows: Sequence[CaseRows], cases: Mapping[str, Any], tick_hz: float) -> float | None:
+    """`round_floor` of the rows of a round whose record has these `cases`."""
+    import numpy as np
+
+    known = [row for row in rows if cases[row.case]["core_hz"]]
+    if not known:
+        return None
+    width, clock = (
+        np.concatenate([row.samples[name] for row in known]).astype(float) for name in ("width_ticks", "clock_ticks")
+    )
+    core_hz = np.repeat([float(cases[row.case]["core_hz"]) for row in known], [len(row.samples) for row in known])
+    return round_floor(width, clock, tick_hz, core_hz)

@@ -1,0 +1,114 @@
+"""Two figures a row: alone, from the batches that the witness calls quiet, and as found, from all of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runs.write import NEIGHBOUR_FACTOR, Case, write_run
+
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.runs.shares import shares_of
+from fencepost.analysis.runs.witnesses import has_alone
+
+NS = 5.0
+
+
+def measured(folder: Path, *cases: Case, rounds: int = 8, batches: int = 40, seed: int = 1) -> tuple[Row, ...]:
+    write_run(folder, cases, rounds=rounds, batches=batches, unmeasurable=(), seed=seed)
+    return analyse(folder).rows
+
+
+def test_quiet_batches_give_the_cost_alone(tmp_path: Path) -> None:
+    (row,) = measured(tmp_path / "run", Case("test/loop", ns=NS, neighbour=0.6))
+    assert row.basis == "alone"
+    assert row.time.value == pytest.approx(NS, rel=0.01)
+    assert row.found.value == pytest.approx(NS * NEIGHBOUR_FACTOR, rel=0.03)
+    assert row.quiet_pct == pytest.approx(40, abs=10)
+    assert row.quiet_pct + row.neighbour_pct + row.clock_pct == pytest.approx(100)
+
+
+def test_a_run_without_witnesses_is_as_found(tmp_path: Path) -> None:
+    (row,) = measured(tmp_path / "run", Case("test/loop", ns=NS))
+    assert (row.basis, row.witnessed, row.why_found) == ("as found", False, "")
+    assert row.time == row.found
+    assert shares_of([row]) is None
+
+
+def test_a_row_that_is_never_quiet_says_so(tmp_path: Path) -> None:
+    quiet, never = measured(
+        tmp_path / "run", Case("test/free", ns=NS, neighbour=0.0), Case("test/beside", ns=NS, neighbour=1.0)
+    )
+    assert quiet.basis == "alone"
+    assert (never.basis, never.why_found) == ("as found", "too few quiet batches")
+    assert "never_quiet" in never.flags
+    assert "as found (too few quiet batches)" in never.remarks()
+    assert never.time.value == never.found.value > NS * 1.3
+
+
+def test_several_threads_are_as_found_and_have_no_fastest_batch(tmp_path: Path) -> None:
+    one, two = measured(
+        tmp_path / "run",
+        Case("test/loop", ns=NS, neighbour=0.5),
+        Case("test/pair", ns=NS, neighbour=0.5, cpus=(0, 1)),
+    )
+    assert math.isfinite(one.floor_ns)
+    assert math.isnan(two.floor_ns)
+    assert (two.basis, two.why_found) == ("as found", "several threads")
+    assert two.time.value == two.found.value
+
+
+def test_shares_say_who_disturbed(tmp_path: Path) -> None:
+    rows = measured(
+        tmp_path / "run",
+        Case("test/a", ns=NS, neighbour=0.25),
+        Case("test/b", ns=NS, neighbour=0.75),
+        Case("test/pair", ns=NS, neighbour=1.0, cpus=(0, 1)),
+    )
+    found = shares_of(rows)
+    assert found is not None
+    assert found.neighbour_pct == pytest.approx(50, abs=8)
+    assert (found.alone, found.rows) == (2, 2)
+    assert found.sentence == (
+        f"the core was free in {found.quiet_pct:.0f} % of the batches, a neighbour shared it in "
+        f"{found.neighbour_pct:.0f} %"
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), neighbour=st.floats(0.05, 0.9))
+def test_the_choice_favours_no_value(tmp_path_factory: pytest.TempPathFactory, seed: int, neighbour: float) -> None:
+    """Batches beside a neighbour that costs nothing: choosing leaves the figure where it was."""
+    free = Case("test/loop", ns=NS / NEIGHBOUR_FACTOR, neighbour=1.0, noise=0.003, gap_share=0.0)
+    beside = Case("test/other", ns=NS, neighbour=neighbour, noise=0.003, gap_share=0.0)
+    never, chosen = measured(tmp_path_factory.mktemp("run") / "run", free, beside, seed=seed)
+    assert chosen.time.value == pytest.approx(never.found.value, rel=0.01)
+
+
+@pytest.mark.parametrize(("quiet", "processes", "enough"), [(6, 20, True), (5, 20, False), (3, 5, True), (2, 5, False)])
+def test_an_interval_or_most_processes_make_a_figure_alone(quiet: int, processes: int, enough: bool) -> None:
+    assert has_alone(quiet, processes) is enough
+
+
+def test_each_distance_has_a_figure(tmp_path: Path) -> None:
+    places = ((105.0, 0.3, 1.0), (400.0, 0.7, 3.0))
+    (row,) = measured(tmp_path / "run", Case("line/pair", ns=50.0, cpus=(0, 1), places=places), batches=60)
+    assert [regime.name for regime in row.regimes] == ["near", "far"]
+    near, far = row.regimes
+    assert near.time.value == pytest.approx(50, rel=0.03)
+    assert far.time.value == pytest.approx(150, rel=0.03)
+    assert near.time.high < 55 < 140 < far.time.low
+    assert near.share == pytest.approx(0.3, abs=0.08)
+    assert row.time.value == far.time.value
+    assert "regimes" in row.flags
+    assert "near 50" in row.remarks()
+
+
+def test_one_distance_is_no_regime(tmp_path: Path) -> None:
+    (row,) = measured(tmp_path / "run", Case("line/pair", ns=50.0, cpus=(0, 1), places=((105.0, 1.0, 1.0),)))
+    assert row.regimes == ()
+    assert row.time == row.found
