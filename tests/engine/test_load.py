@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
+from engine.build import Engine, Measured, compile_files
+from kernels.measure import TRIES, first_that
 from kernels.plant import expect_no_thread_more_than, threads
 from runs.measure import wait_for
 
@@ -28,14 +29,22 @@ def needs_fifo(engine: Engine) -> None:
         pytest.skip("needs permission for SCHED_FIFO")
 
 
+def ran(got: Measured) -> bool:
+    return got.status == 0
+
+
 @pytest.mark.parametrize("policy", [OTHER, IDLE, FIFO])
 def test_a_load_runs_on_the_cases_own_cpu_while_it_sleeps(engine: Engine, policy: int) -> None:
     """With one CPU: all of this has only one, and a load of SCHED_FIFO would keep it, were its starter not above it."""
     needs_fifo(engine)
     before = threads()
-    got = engine.measure("load/asleep", (policy, OWN, 1), cpus=[min(os.sched_getaffinity(0))], batches=10)
-    assert got.status == 0, got.reason
-    assert 0 < got.outcome.loaded_pct <= 100
+    cpus = [min(os.sched_getaffinity(0))]
+    got = first_that(ran, lambda: engine.measure("load/asleep", (policy, OWN, 1), cpus=cpus, batches=10))
+    if policy == IDLE and not ran(got):
+        assert "ran in none of" in got.reason  # another process wanted the CPU in each window
+    else:
+        assert got.status == 0, got.reason
+        assert 0 < got.outcome.loaded_pct <= 100
     expect_no_thread_more_than(before)
 
 
@@ -48,12 +57,14 @@ def test_a_load_runs_on_another_cpu_of_the_case(engine: Engine, name: str, polic
     if len(cpus) < 2:
         pytest.skip("needs 2 CPUs, this process may use 1")
     # Worker 1 is on the load's CPU: one that a real-time load would stop is refused.
-    got = engine.measure(name, (policy, 1, 0), cpus=cpus)
+    tries = 1 if policy == FIFO or name == "load/loop" else TRIES
+    got = first_that(ran, lambda: engine.measure(name, (policy, 1, 0), cpus=cpus), tries)
     if policy == FIFO:
         assert got.status == EINVAL
         assert got.reason.startswith(f"a load of SCHED_FIFO on CPU {cpus[1]} would stop worker 1 there")
-    elif got.status:  # worker 1 spins in a loop kernel, and may leave the load not a single turn
-        assert name == "load/loop" and "ran in none of" in got.reason
+    elif not ran(got):  # worker 1 spins in a loop kernel, and may leave the load not a single turn
+        assert "ran in none of" in got.reason
+        assert name == "load/loop" or policy == IDLE
     else:
         assert 0 < got.outcome.loaded_pct <= 100
 

@@ -75,9 +75,9 @@ def measure(
     return engine.measure(name, tuple(numbers), cpus, batches)
 
 
-def first_that(wanted: Callable[[Measured], bool], measure: Callable[[], Measured]) -> Measured:
-    """Measure until it is as wanted, at most `TRIES` times; what was measured last."""
-    for _ in range(TRIES):
+def first_that(wanted: Callable[[Measured], bool], measure: Callable[[], Measured], tries: int = TRIES) -> Measured:
+    """Measure until it is as wanted, at most `tries` times; what was measured last."""
+    for _ in range(tries):
         measured = measure()
         if wanted(measured):
             break
