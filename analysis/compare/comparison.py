@@ -18,7 +18,10 @@ class NothingMeasuredError(RuntimeError):
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """A row of a comparison with its verdict; `old_ns` and `new_ns` are medians over rounds."""
+    """A row of a comparison with its verdict. `old_ns` is a median over rounds, and `new_ns` that times the ratio.
+
+    `basis`: the figures compared: ``alone``, ``as found``, or those at one distance, such as ``near``.
+    """
 
     case: str
     unit: str
@@ -27,6 +30,7 @@ class ComparedRow:
     decision: Decision
     twin: bool = False
     disturbed: float = 0.0
+    basis: str = "as found"
 
     def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
@@ -42,6 +46,7 @@ class ComparedRow:
             "more_rounds": decision.more if decision.verdict is ChangeVerdict.UNDECIDED else 0,
             "confidence": 1 - 2 * decision.error,
             "unit": self.unit,
+            "basis": self.basis,
             "old_ns": self.old_ns,
             "new_ns": self.new_ns,
             "disturbed_pct": self.disturbed * 100,

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from fencepost.analysis.compare.floors import effect_of, nearest_floors
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
 from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.analysis.stats.interval import interval_of
@@ -153,11 +154,12 @@ def judge_repeats(
     alarms = 0
     for block in blocks:
         part, step = ({name: array[list(block)] for name, array in both.items()} for both in (logs, steps))
-        twins = [abs(math.expm1(float(np.nanmedian(part[row.name])))) for row in rows if row.twin]
+        twins = [(row.kernel, effect_of(part[row.name])) for row in rows if row.twin]
+        floors = nearest_floors({row.name: row.kernel for row in rows}, twins)
         # As in fencepost ab, what differs must exceed what identical code showed. Identical code itself is judged
         # without that help.
         plain = decide(part, margin, steps=step)
-        helped = decide(part, margin, noise_floor=max(twins, default=0.0), steps=step)
+        helped = decide(part, margin, noise_floor=floors, steps=step)
         judged = {row.name: (plain if row.twin else helped)[row.name] for row in rows}
         alarms += any(judged[row.name].verdict is ChangeVerdict.CHANGED for row in rows if row.twin)
         for name, decision in judged.items():

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.rounds import Round, iter_rounds
+from fencepost.analysis.runs.witnesses import FEWEST_QUIET, quiet_batches, width_floor_of
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, RunJson
@@ -23,7 +24,11 @@ QUANTILE = 0.25
 is the cost undisturbed as long as a quarter of the batches is; unlike the minimum it does not hang on one reading."""
 
 
-_COLUMNS = ("case", "ticks", "operations", "overhead_ticks", "involuntary", "flags")
+_COLUMNS = ("case", "ticks", "operations", "overhead_ticks", "involuntary", "flags", *schema.WITNESS_COLUMNS)
+
+
+FEWEST_ALONE = 12
+"""Rounds with quiet batches of both sides. If they agree, so many decide a report of two hundred rows."""
 
 
 _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS["faulted"] | schema.FLAGS["low_overlap"]
@@ -33,11 +38,12 @@ _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS[
 class RowRounds:
     """One row of a comparison. `old_ns` and `new_ns`: per round the cost of each side per operation, NaN where it was
     not measured; `old_step_ns`, `new_step_ns`: how far each of these may be off by the steps of the tick counter;
-    `twin`: both sides are the same code.
+    `twin`: both sides are the same code. `alone`: the costs come from quiet batches; otherwise they are as found.
     """
 
     name: str
     unit: str
+    kernel: str
     twin: bool
     old: str
     new: str
@@ -45,6 +51,7 @@ class RowRounds:
     new_ns: list[float] = field(default_factory=list)
     old_step_ns: list[float] = field(default_factory=list)
     new_step_ns: list[float] = field(default_factory=list)
+    alone: bool = False
     floor_ns: list[float] = field(default_factory=list)
     """Per round the shortest batch of the old side."""
     disturbed: float = 0.0
@@ -70,8 +77,9 @@ class RowRounds:
 def read_rows(folder: Path | str) -> list[RowRounds]:
     """The rows of a run that was made by ``fencepost ab`` or ``selfcheck``, with all complete rounds.
 
-    A visit is the lower quartile of its batches; a side's value in a round is the smaller of its two visits. Raises
-    `RunFolderError` where the folder is damaged, or where its plan has no sides.
+    Where enough rounds have quiet batches of both sides, a side's value in a round is the lower quartile of its quiet
+    batches. Elsewhere a visit is the lower quartile of all its batches, and a side's value the smaller of its two
+    visits. Raises `RunFolderError` where the folder is damaged, or where its plan has no sides.
     """
     run = schema.read_run(Path(folder))
     rows = planned_rows(run)
@@ -82,10 +90,12 @@ def read_rows(folder: Path | str) -> list[RowRounds]:
         )
     events = {case["case"] for case in run["plan"]["cases"] if case["kind"] == "events"}
     batches, disturbed = np.zeros(len(rows)), np.zeros(len(rows))
+    quiet: list[tuple[list[float], list[float]]] = [([], []) for _ in rows]
+    floor = width_floor_of(Path(folder), run["engine"]["arch"])
     for item in iter_rounds(folder, _COLUMNS):
         if item.record["run"] != run["id"]:
             raise RunFolderError(f"{item.path}: field run: {item.record['run']!r}, but run.json has id {run['id']!r}")
-        values = dict(_values(item, events))
+        values = dict(_values(item, events, floor))
         for place, row in enumerate(rows):
             sides = [values.get(name) for name in (row.old, row.new)]
             kept = ((row.old_ns, row.old_step_ns), (row.new_ns, row.new_step_ns))
@@ -99,9 +109,19 @@ def read_rows(folder: Path | str) -> list[RowRounds]:
                     batches[place] += value.batches
                     disturbed[place] += value.disturbed
             row.floor_ns.append(math.nan if sides[0] is None else sides[0].floor_ns)
+            for side, series in zip(sides, quiet[place], strict=True):
+                series.append(math.nan if side is None else side.quiet_ns)
     for place, row in enumerate(rows):
         row.disturbed = float(disturbed[place] / batches[place]) if batches[place] else 0.0
+        _prefer_alone(row, *quiet[place])
     return rows
+
+
+def _prefer_alone(row: RowRounds, old_ns: list[float], new_ns: list[float]) -> None:
+    """Let a row stand on its quiet batches, where enough rounds have some of both sides."""
+    both = int(np.sum(np.isfinite(old_ns) & np.isfinite(new_ns)))
+    if both >= FEWEST_ALONE or both * 2 > len(old_ns):
+        row.old_ns, row.new_ns, row.alone = old_ns, new_ns, True
 
 
 def planned_rows(run: RunJson) -> list[RowRounds]:
@@ -113,7 +133,12 @@ def planned_rows(run: RunJson) -> list[RowRounds]:
             sides.setdefault(row, {})[side] = case
     return [
         RowRounds(
-            name, pair["old"]["unit"], pair["new"]["twin_of"] is not None, pair["old"]["case"], pair["new"]["case"]
+            name,
+            pair["old"]["unit"],
+            pair["old"]["kernel"],
+            pair["new"]["twin_of"] is not None,
+            pair["old"]["case"],
+            pair["new"]["case"],
         )
         for name, pair in sides.items()
         if set(pair) == {"old", "new"}
@@ -123,22 +148,24 @@ def planned_rows(run: RunJson) -> list[RowRounds]:
 @dataclass(frozen=True)
 class _Value:
     ns: float
+    quiet_ns: float
     step_ns: float
     floor_ns: float
     batches: int
     disturbed: int
 
 
-def _values(item: Round, events: Container[str]) -> Iterator[tuple[str, _Value]]:
-    """Each case of a round that has rows: its cost, the smaller of its visits."""
+def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple[str, _Value]]:
+    """Each case of a round that has rows: its cost, the smaller of its visits, and from quiet batches of both."""
     column = item.rows.column("case").combine_chunks()
     names: list[str] = column.dictionary.to_pylist()
     codes = column.indices.to_numpy()
-    data = {name: item.rows.column(name).to_numpy() for name in _COLUMNS if name != "case"}
+    data = {name: item.rows.column(name).to_numpy() for name in item.rows.column_names if name != "case"}
     if len(codes) and data["operations"].min() < 1:
         raise RunFolderError(f"{item.path}: column operations: a batch without operations")
     worker = item.record["worker"]
     ns = (data["ticks"] - data["overhead_ticks"]) / data["operations"] / worker["tick_hz"] * 1e9
+    quiet = quiet_batches(names, codes, data, item.record, floor)
     for code, name in enumerate(names):
         where = np.flatnonzero(codes == code)
         if not len(where):
@@ -160,9 +187,15 @@ def _values(item: Round, events: Container[str]) -> Iterator[tuple[str, _Value]]
             name,
             _Value(
                 min(float(np.quantile(visit, QUANTILE)) for visit in visits),
+                _quiet_quartile(ns[where[quiet[where]]]),
                 float(quantum / data["operations"][where].min() / worker["tick_hz"] * 1e9),
                 float(ns[where].min()),
                 len(where),
                 int(np.sum((flags & _DISTURBED) != 0)),
             ),
         )
+
+
+def _quiet_quartile(ns: Floats) -> float:
+    """The lower quartile of quiet batches; NaN of too few. What disturbs a batch unseen makes it longer as well."""
+    return float(np.quantile(ns, QUANTILE)) if len(ns) >= FEWEST_QUIET else math.nan

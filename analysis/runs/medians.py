@@ -26,7 +26,7 @@ import pyarrow as pa
 from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.regimes import TeamBatches, team_batches
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
-from fencepost.analysis.runs.witnesses import UNSEEN, choose_figures, core_hz_of, quiet_figures, width_floor_of
+from fencepost.analysis.runs.witnesses import UNSEEN, choose_figures, quiet_figures, width_floor_of
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, CaseRecord
@@ -287,9 +287,7 @@ def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson], width_floor:
         },
     }
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    witnessed = quiet_figures(
-        names, codes, value * scale, data, core_hz_of(item.record), tick_hz=worker["tick_hz"], floor=width_floor
-    )
+    witnessed = quiet_figures(names, codes, value * scale, data, item.record, width_floor)
     return {
         names[code]: dict(zip(columns, row, strict=True)) | (witnessed.get(names[code]) or UNSEEN)
         for code, row in zip(present, values, strict=True)

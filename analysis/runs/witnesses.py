@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from fencepost.analysis.runs.model import WITNESSED
 from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, pair_of
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
 from fencepost.bench import schema
+from fencepost.bench.documents import RoundRecord
 from fencepost.bench.witness import WIDTH_SLACK, clock_held, relative_clock, relative_width, run_floor
 
 FEWEST_QUIET = 2
@@ -46,14 +47,58 @@ def width_floor_of(folder: Path, arch: str) -> float:
     return math.nan if found is None else found
 
 
+class Seen(NamedTuple):
+    """What the witnesses say of each batch, each of shape (rows,): whether they are `known`, whether the clock `moved`,
+    and whether a neighbour made the core `narrow`.
+    """
+
+    known: npt.NDArray[np.bool_]
+    moved: npt.NDArray[np.bool_]
+    narrow: npt.NDArray[np.bool_]
+
+    @property
+    def quiet(self) -> npt.NDArray[np.bool_]:
+        """Batches with the core to itself, at its clock."""
+        return self.known & ~self.moved & ~self.narrow
+
+
+def _seen(
+    names: Sequence[str],
+    codes: npt.NDArray[np.int32],
+    columns: Mapping[str, npt.NDArray[Any]],
+    record: RoundRecord,
+    floor: float,
+) -> Seen:
+    tick_hz, clocks = record["worker"]["tick_hz"], core_hz_of(record)
+    hz = np.array([clocks.get(name, math.nan) for name in names], float)[codes]
+    width, clock = (columns[name].astype(float) for name in ("width_ticks", "clock_ticks"))
+    moved = ~clock_held(relative_clock(clock, tick_hz, hz))
+    wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
+    return Seen(np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz), moved, ~moved & ~wide)
+
+
+def quiet_batches(
+    names: Sequence[str],
+    codes: npt.NDArray[np.int32],
+    columns: Mapping[str, npt.NDArray[Any]],
+    record: RoundRecord,
+    floor: float,
+) -> npt.NDArray[np.bool_]:
+    """Which batches of a round were quiet, shape (rows,); none where its version had no witnesses.
+
+    The parameters are those of `quiet_figures`.
+    """
+    if not math.isfinite(floor) or "width_ticks" not in columns:
+        return np.zeros(len(codes), bool)
+    return _seen(names, codes, columns, record, floor).quiet
+
+
 def quiet_figures(
     names: Sequence[str],
     codes: npt.NDArray[np.int32],
     value_ns: Floats,
     columns: Mapping[str, npt.NDArray[Any]],
-    core_hz: Mapping[str, float],
-    *,
-    tick_hz: float,
+    record: RoundRecord,
     floor: float,
 ) -> dict[str, dict[str, float]]:
     """By case the columns of `UNSEEN`, of those that have a witness.
@@ -66,21 +111,16 @@ def quiet_figures(
         per operation, shape (rows,).
     columns
         those of `fencepost.bench.schema.WITNESS_COLUMNS`, each of shape (rows,).
-    core_hz
-        the core clock beside each case; a case that is not in it gets no figures.
+    record
+        of the round. A case whose core clock it does not know gets no figures.
     floor
         of the run, see `width_floor_of`.
     """
-    if not math.isfinite(floor):
+    if not math.isfinite(floor) or "width_ticks" not in columns:
         return {}
-    hz = np.array([core_hz.get(name, math.nan) for name in names])[codes]
-    width, clock = (columns[name].astype(float) for name in ("width_ticks", "clock_ticks"))
-    known = np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz)
-    moved = ~clock_held(relative_clock(clock, tick_hz, hz))
-    wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
-    quiet = known & ~moved & wide
-    narrow = ~moved & ~wide
-    frame = pd.DataFrame({"code": codes[known], "moved": moved[known], "narrow": narrow[known]})
+    seen = _seen(names, codes, columns, record, floor)
+    known, quiet = seen.known, seen.quiet
+    frame = pd.DataFrame({"code": codes[known], "moved": seen.moved[known], "narrow": seen.narrow[known]})
     shares = frame.groupby("code").mean()
     medians = pd.Series(value_ns[quiet]).groupby(codes[quiet]).agg(["median", "size"])
     found = {}
@@ -95,7 +135,7 @@ def quiet_figures(
     return found
 
 
-def core_hz_of(record: Mapping[str, Any]) -> dict[str, float]:
+def core_hz_of(record: RoundRecord) -> dict[str, float]:
     """The core clock beside each case of a round's record that knows it."""
     return {name: float(case["core_hz"]) for name, case in record["cases"].items() if case["core_hz"]}
 

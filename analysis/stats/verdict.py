@@ -146,7 +146,7 @@ def decide(
     logs: Mapping[str, npt.ArrayLike],
     margin: float,
     *,
-    noise_floor: float = 0.0,
+    noise_floor: Mapping[str, float] | None = None,
     steps: Mapping[str, npt.ArrayLike] | None = None,
 ) -> dict[str, Decision]:
     """Verdicts on the rows of one report.
@@ -158,8 +158,8 @@ def decide(
     margin
         ratios between 1 / (1 + margin) and 1 + margin count as the same; above 0.
     noise_floor
-        the largest effect that identical code showed in the same run, as a share: nothing smaller is called changed,
-        and nothing is called the same within a margin smaller than it.
+        per row: the largest effect that identical code like it showed in the same run, as a share. Nothing smaller is
+        called changed, and nothing is called the same within a margin smaller than it.
     steps
         per row: how far each of `logs` may be off by the steps of the tick counter, in the same shape; none, where a
         row is not in it.
@@ -174,11 +174,12 @@ def decide(
     if not margin > 0:
         raise ValueError(f"a margin of {margin} has no inside")
     rows = {name: _known(values, (steps or {}).get(name, 0.0)) for name, values in logs.items()}
-    inner, outer = math.log1p(margin), math.log1p(max(margin, noise_floor))
-    changed = holm_errors([p_changed(values, outer, step) for values, step in rows.values()])
+    inner = math.log1p(margin)
+    outer = {name: math.log1p(max(margin, (noise_floor or {}).get(name, 0.0))) for name in rows}
+    changed = holm_errors([p_changed(values, outer[name], step) for name, (values, step) in rows.items()])
     same = holm_errors([p_same(values, inner, step) for values, step in rows.values()])
     return {
-        name: _decide_row(*row, inner, outer, *errors)
+        name: _decide_row(*row, inner, outer[name], *errors)
         for (name, row), *errors in zip(rows.items(), changed, same, strict=True)
     }
 

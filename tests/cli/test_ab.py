@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ import numpy as np
 import pytest
 from kernels.own import write
 from runs import measure as runtime
-from runs.write import plain_cases, write_run
+from runs.write import Case, plain_cases, write_run
 
 from fencepost.analysis.compare.comparison import ComparisonError, NothingMeasuredError
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
 from fencepost.analysis.compare.sides import compare_sides, judge_rounds
 from fencepost.analysis.runs.rounds import iter_rounds
+from fencepost.analysis.stats.verdict import ChangeVerdict
 from fencepost.bench import engine as engines
 from fencepost.bench import plan as plans
 from fencepost.bench import revisions, schema
@@ -381,8 +383,61 @@ def test_a_run_without_sides_has_nothing_to_judge(tmp_path: Path) -> None:
         compare_sides(folder, 0.01)
 
 
-def row(name: str, old: list[float], new: list[float], *, twin: bool = False, disturbed: float = 0.0) -> RowRounds:
-    return RowRounds(name, "u", twin, "a", "b", old, new, [0.0] * len(old), [0.0] * len(new), old, disturbed)
+def row(
+    name: str,
+    old: list[float],
+    new: list[float],
+    *,
+    kernel: str = "test/loop",
+    twin: bool = False,
+    disturbed: float = 0.0,
+) -> RowRounds:
+    steps = [0.0] * len(old)
+    return RowRounds(name, "u", kernel, twin, "a", "b", old, new, steps, steps, floor_ns=old, disturbed=disturbed)
+
+
+def test_a_row_is_judged_by_the_twin_of_its_kernel() -> None:
+    """A noisy kernel vetoes its own rows only."""
+    same, faster = [10.0] * 20, [9.5] * 20
+    rows = [
+        row("calm", same, faster, kernel="a/calm"),
+        row("calm~twin", same, same, kernel="a/calm", twin=True),
+        row("noisy", same, faster, kernel="b/noisy"),
+        row("noisy~twin", same, [11.0] * 20, kernel="b/noisy", twin=True),
+        row("without", same, faster, kernel="b/without"),
+        row("other", same, faster, kernel="c/other"),
+    ]
+    found = judge_rounds(rows, 0.01)
+    verdicts = {one.case: one.decision.verdict for one in found.rows}
+    assert verdicts["calm"] is ChangeVerdict.CHANGED
+    # Of its kernel, of its topic, of any: 10 % in all three.
+    assert {verdicts[name] for name in ("noisy", "without", "other")} == {ChangeVerdict.UNDECIDED}
+    assert any("3 of 4 rows: identical code of their kernel differed by up to 10 %" in note for note in found.notes)
+
+
+def test_the_columns_of_a_row_agree() -> None:
+    """The quotient of two medians is another figure than the median of the pairs' ratios."""
+    old, new = [1.0, 2.0, 10.0] * 5, [1.1, 2.2, 3.0] * 5
+    (found,) = judge_rounds([row("r", old, new)], 0.01).rows
+    assert found.new_ns == pytest.approx(found.old_ns * found.decision.ratio)
+    assert found.decision.ratio == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize(("neighbour", "basis"), [(0.5, "alone"), (1.0, "as found"), (None, "as found")])
+def test_sides_are_compared_by_their_quiet_batches(tmp_path: Path, neighbour: float | None, basis: str) -> None:
+    """The new side has more neighbours by far, and costs the same."""
+    old = Case("test/a", ns=5.0, neighbour=neighbour)
+    new = replace(old, kernel="test/b", neighbour=neighbour and (neighbour + 1) / 2)
+    free = Case("test/free", ns=5.0, neighbour=0.0)
+    folder = write_run(tmp_path / "run", [old, new, free], rounds=16, batches=40, unmeasurable=())
+    document = json.loads((folder / schema.RUN_FILE).read_text())
+    for case, side in zip(document["plan"]["cases"], ("old", "new"), strict=False):
+        case |= {"row": "r", "side": side}
+    (folder / schema.RUN_FILE).write_text(json.dumps(document))
+    (found,) = compare_sides(folder, 0.02).rows
+    assert found.basis == basis
+    assert found.decision.verdict is ChangeVerdict.SAME
+    assert found.old_ns == pytest.approx(5.0 * (1.4 if neighbour == 1.0 else 1.0), rel=0.02)
 
 
 def test_all_batches_disturbed_is_no_measurement() -> None:

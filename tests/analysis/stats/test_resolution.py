@@ -57,9 +57,8 @@ def side(rng: np.random.Generator, operation: float, rounds: int) -> tuple[list[
 def row(rng: np.random.Generator, operation: float, ratio: float, rounds: int, *, allowed: bool) -> RowRounds:
     old, new = side(rng, operation, rounds), side(rng, operation * ratio, rounds)
     none = [0.0] * rounds
-    return RowRounds(
-        "r", "u", ratio == 1, "a", "b", old[0], new[0], old[1] if allowed else none, new[1] if allowed else none, old[0]
-    )
+    steps = (old[1], new[1]) if allowed else (none, none)
+    return RowRounds("r", "u", "test/loop", ratio == 1, "a", "b", old[0], new[0], *steps, floor_ns=old[0])
 
 
 # An operation of 100 multiplications and ones that fill half, or a quarter, of a batch.
@@ -205,7 +204,10 @@ def test_rounds_that_miss_a_side_have_no_step_either() -> None:
 
 def test_a_comparison_judges_and_tells_with_its_steps() -> None:
     old, new, step = [100.0] * 24, [100.02] * 24, [0.05] * 24
-    rows = [RowRounds(name, "u", "~" in name, "a", "b", old, new, step, step, old) for name in ("r", "r~twin")]
+    rows = [
+        RowRounds(name, "u", "test/loop", "~" in name, "a", "b", old, new, step, step, floor_ns=old)
+        for name in ("r", "r~twin")
+    ]
     found = judge_rounds(rows, 0.0009)
     for one in (*found.rows, *found.twins):
         assert one.decision.verdict is ChangeVerdict.UNDECIDED and "one step of the counter" in one.decision.reason

@@ -28,7 +28,7 @@ ratios = st.lists(st.floats(0.5, 2), min_size=1, max_size=80)
 
 
 def one(logs: npt.ArrayLike, margin: float = MARGIN, noise_floor: float = 0.0) -> Decision:
-    return decide({"row": logs}, margin, noise_floor=noise_floor)["row"]
+    return decide({"row": logs}, margin, noise_floor={"row": noise_floor})["row"]
 
 
 @given(st.integers(1, 300), st.sampled_from([0.05, 0.01, 0.0083, 0.0005, 1e-6]))
