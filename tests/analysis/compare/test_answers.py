@@ -49,18 +49,31 @@ def other_machine(folder: Path) -> None:
         (folder / name).write_text(json.dumps({**document, **edit}))
 
 
+def other_engine(folder: Path) -> None:
+    run = json.loads((folder / schema.RUN_FILE).read_text())
+    (folder / schema.RUN_FILE).write_text(json.dumps({**run, "engine": {**run["engine"], "sha256": "1" * 64}}))
+
+
 @pytest.mark.parametrize("machines", [1, 2])
 def test_the_second_answer_is_the_first_without_a_comparison(
     runs: list[Path], fresh: list[Sequence[Path]], machines: int
 ) -> None:
     if machines == 2:
         other_machine(runs[1])
-    first = compared(runs, MARGIN)
-    again = compared(runs, MARGIN)
+    other_engine(runs[1])
+    first = compared(runs, MARGIN, anyway=True)
+    again = compared(runs, MARGIN, anyway=True)
     # As text, because NaN is no equal of itself.
     assert repr(again) == repr(first)
     assert (first.machines is None, len(first.pairs)) == ((True, 1) if machines == 1 else (False, 0))
+    assert (first.machines or first.pairs[0]).notes, "the engines differ"
     assert len(fresh) == 1
+
+
+def test_a_comparison_is_kept_in_the_folder_of_its_last_run(runs: list[Path]) -> None:
+    """The first is often one that many others are compared with."""
+    compared(runs, MARGIN)
+    assert [(folder / kept.FOLDER / NAME).exists() for folder in runs] == [False, True]
 
 
 @pytest.mark.parametrize("changed", [0, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,16 @@ def test_the_command_in_its_forms(tmp_path: Path) -> None:
     document = json.loads(command("--json").stdout)
     assert {"noise_floor_pct", "rows", "controls", "notes", "old", "new"} <= set(document)
     assert [row["verdict"] for row in document["rows"]] == ["changed", "same"]
+    same = write(tmp_path, "same", ROWS + CONTROLS, seed=3)
+
+    def of_three(*options: str) -> runtime.Answer:
+        return runtime.fencepost_inside("compare", str(old), str(same), str(new), *options, cwd=tmp_path)
+
+    several = json.loads(of_three("--json").stdout)["comparisons"]
+    assert [(item["old"], item["new"]) for item in several] == [("old", "same"), ("old", "new")]
+    titles = re.findall("old against [a-z]+", of_three().stdout)
+    assert titles == ["old against same", "old against new"]
+    assert of_three("--fail-on", "slower").returncode == 1
     third = runtime.fencepost_inside("compare", str(old), str(new), str(old), cwd=tmp_path)
     assert third.returncode == 2 and "given twice" in third.stderr
 

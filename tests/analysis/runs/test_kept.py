@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import threading
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from runs.write import plain_cases, write_run
+from topics.line.cases import pingpong_cases
 
 from fencepost.analysis.exchange import export as exports
-from fencepost.analysis.exchange.exported import Exported
+from fencepost.analysis.exchange.exported import ExchangeError, Exported
 from fencepost.analysis.report import answers, data
 from fencepost.analysis.report.answers import NAME, report_of
 from fencepost.analysis.runs import estimated, kept
@@ -94,6 +96,14 @@ def test_the_rule_changes_with_any_source(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(kept, "_sources", lambda: iter([source]))
     before = kept._rule.__wrapped__()
     source.write_text("COVERAGE = 0.96")
+    assert kept._rule.__wrapped__() != before
+
+
+@pytest.mark.parametrize("package", ["numpy", "pandas", "scipy", "pytest-benchmark"])
+def test_the_rule_changes_with_a_package(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = kept._rule.__wrapped__()
+    versions = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "0" if name == package else versions(name))
     assert kept._rule.__wrapped__() != before
 
 
@@ -192,11 +202,14 @@ def test_an_estimate_that_somebody_else_kept_may_be_nonsense(run: Path, data: by
 # ---- exports ----
 
 
-@pytest.mark.parametrize("wanted", ["csv", "pyperf"])
+@pytest.mark.parametrize("wanted", ["csv", "pyperf", "core-to-core"])
 def test_the_second_export_is_the_first_without_an_estimate(
-    run: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
+    pair = {(2, 5): ("same_l3", 40.0), (5, 2): ("same_l3", 40.0)}
+    run = write_run(tmp_path / "run", [*plain_cases(2), *pingpong_cases(pair)], rounds=6)
     first = exports.export(run, wanted)
+    assert len(first.left_out) == (2 if wanted == "core-to-core" else 0)
     monkeypatch.setattr(exports, "_exported", lambda *_: pytest.fail("exported again"))
     assert exports.export(run, wanted) == first
 
@@ -217,6 +230,12 @@ def test_an_export_is_of_its_format_rounds_and_rule(run: Path, monkeypatch: pyte
     monkeypatch.setattr(kept, "_rule", lambda: "another")
     assert exports.export(run, "csv").text == texts[2]
     assert made == ["csv", "bmf", "csv", "bmf", "csv"]
+
+
+def test_a_run_without_a_round_is_not_exported(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", plain_cases(2), rounds=0)
+    with pytest.raises(ExchangeError, match="no complete round yet"):
+        exports.export(run, "csv")
 
 
 @pytest.mark.parametrize("data", [b"", b"{}\ntext", b"\xff\n", b"[\ntext"])

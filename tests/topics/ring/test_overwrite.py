@@ -190,13 +190,20 @@ def log_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("design", [0, 1], ids=["lock", "lockless"])
 def test_the_log_is_read_while_it_is_written(log_engine: Engine, design: int, cpus: list[int]) -> None:
-    measure = functools.partial(log_engine.measure, "ring/printk", (design,), cpus)
+    # Thousands of records a batch, where the others go on until the first thread has ended.
+    measure = functools.partial(log_engine.measure, "ring/printk", (design,), cpus, batch_ns=1_000_000)
     # Two threads that share a CPU may take their turns batch by batch.
-    measured = first_that(lambda trial: trial.metrics["read_meanwhile"] > 0 or len(cpus) == 1, measure)
+    measured = first_that(lambda trial: trial.metrics["read_meanwhile"] > 1000 or len(cpus) == 1, measure)
     assert measured.status == 0, measured.reason
-    assert (measured.metrics["read_meanwhile"] > 0) == (len(cpus) > 1)
+    assert (measured.metrics["read_meanwhile"] > 1000) == (len(cpus) > 1)
     assert measured.metrics["read"] >= measured.metrics["read_meanwhile"]
     assert {sample.thread for sample in measured.samples} == {0}
+
+
+def test_the_log_is_full_from_the_beginning(log_engine: Engine) -> None:
+    """Else the first trials would measure a ring that overwrites nothing."""
+    measured = log_engine.measure("ring/printk", (1,), ALONE, batches=1, batch_ns=5000)
+    assert measured.samples[0].operations < 4096 and measured.metrics["read"] == 4096
 
 
 LOSSES_UNTOLD = ("*lost = (ring_index)(reader->next - first);", "*lost = 0;")
@@ -255,3 +262,19 @@ def test_the_log_notices_a_reader_that_does_not_look_again(tmp_path: Path) -> No
     measure = functools.partial(kernel.measure, "ring/printk", (1,), CPUS[:2], batches=20)
     measured = first_that(lambda trial: trial.status < 0, measure)
     assert " torn or in disorder" in measured.reason and ", 0 torn" not in measured.reason
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [("++me->number;", "(++me->number ^ 1);"), ("(uint64_t)who << NUMBER_BITS", "(uint64_t)(who + 1) << NUMBER_BITS")],
+    ids=["disorder", "a writer that is none"],
+)
+def test_the_log_notices_records_that_nobody_wrote_so(planted: tuple[str, str], tmp_path: Path) -> None:
+    measured = engine_of(tmp_path, LOG, planted).measure("ring/printk", (0,), ALONE)
+    assert measured.status < 0 and ", 0 torn" not in measured.reason
+
+
+def test_the_log_counts_what_is_given_up(tmp_path: Path) -> None:
+    refused = ("status = ring_overwrite_write(", "status = !ring_overwrite_write(")
+    measured = engine_of(tmp_path, LOG, refused).measure("ring/printk", (1,), ALONE)
+    assert measured.status == 0 and measured.metrics["dropped_share"] == 1
