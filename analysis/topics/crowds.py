@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Required, TypedDict, Unpack
 
 import numpy as np
 
 from fencepost.analysis.draw.figure import Figure, Series, Span
 from fencepost.analysis.draw.lines import stacked
-from fencepost.analysis.runs.paired import Grid
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import Grid, grid
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import UNKNOWN, Floats, Interval, columns_of, pooled
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.text.table import table
-from fencepost.analysis.topics import crowds as sharing
+from fencepost.analysis.text.table import Table, table
+from fencepost.analysis.topics.declared import check_fields
+from fencepost.analysis.topics.pictures import FAR_APART, Picture
 
 OVERSUBSCRIBED = "oversubscribed"
 """In place of a relation: more threads than CPUs."""
@@ -89,54 +92,101 @@ def slope(table: Grid, crowd: Crowd) -> Interval:
     return pooled(table.ns[:, places] @ weights, table.steps[:, places] @ np.abs(weights))
 
 
-def crowd_figure(
-    name: str, title: str, description: str, caption: str, found: Sequence[sharing.Crowd], unit: str, *more: str
-) -> Figure | None:
-    """Cost by number of threads, fairness beneath, what is oversubscribed shaded. `more`: metrics for the table, as
-    ``name=heading``.
+# ---- its picture ----
+
+
+FIELDS = ("threads", "least", "least_of", "most", "most_of", "fairness", "fairness_of", "each")
+"""Fields of a crowd's sentence: the largest number of threads, the least and the greatest cost there and the lowest
+fairness, and whose they are; each line's largest team with a CPU for each thread, against one thread alone.
+"""
+
+
+class CrowdOptions(TypedDict, total=False):
+    """What the picture of a crowd says, as in `fencepost.analysis.topics.declared.Options`."""
+
+    title: Required[str]
+    says: Required[str]
+    unit: Required[str]
+    name: Required[str]
+    caption: Required[str]
+    where: Mapping[str, object]
+    metrics: Mapping[str, str]
+
+
+def crowds_by(kernel: str, by: str, **options: Unpack[CrowdOptions]) -> Picture:
+    """Cost of an operation by the number of threads, a line for each value of a parameter, and the fairness beneath.
+    Where there are more threads than CPUs, the picture is shaded. Its sentence may have the `FIELDS` above.
     """
-    found = [item for item in found if len(item.threads) > 1]
-    if not found:
-        return None
-    own = max((float(item.threads[i]) for item in found for i in sharing.on_own_cpus(item)), default=math.nan)
-    most = max(float(item.threads[-1]) for item in found)
-    threads = sorted({float(number) for item in found for number in item.threads})
-    extra = [word.partition("=")[::2] for word in more]
+    check_fields(kernel, options["says"], FIELDS)
+
+    def draw(analysis: Analysis) -> Figure | None:
+        measured = grid(analysis, kernel)
+        found = [item for item in crowds(measured, by, **options.get("where", {})) if len(item.threads) > 1]
+        if not found:
+            return None
+        # From the highest line down, so that names and lines come in the same order.
+        ordered = sorted(found, key=lambda item: -float(item.ns[-1]))
+        threads = sorted({float(number) for item in found for number in item.threads})
+        values = np.concatenate([item.ns for item in found])
+        wide = values.max() > FAR_APART * values.min()
+        return stacked(
+            options["name"],
+            options["title"],
+            options["says"].format(**_said(measured, found)),
+            _table(found, options["caption"], options.get("metrics", {})),
+            [Series(item.name.replace("_", " "), item.threads, item.ns, item.low, item.high) for item in ordered],
+            [Series(item.name, item.threads, item.fairness) for item in ordered],
+            x_label="threads (log)",
+            y_label=f"ns per {options['unit']}" + " (log)" * bool(wide),
+            beneath_label="fairness",
+            x_ticks=threads if len(threads) <= 8 else threads[:: math.ceil(len(threads) / 8)],
+            y_scale="log" if wide else "linear",
+            spans=_shade(found, threads),
+        )
+
+    return Picture((kernel,), draw)
+
+
+def _said(measured: Grid, found: Sequence[Crowd]) -> dict[str, str]:
+    threads = max(float(item.threads[-1]) for item in found)
+    last = sorted((item for item in found if item.threads[-1] == threads), key=lambda item: float(item.ns[-1]))
+    unfair = min(last, key=lambda item: float(item.fairness[-1]))
+    steps = [(item.name, *step(measured, item)) for item in found]
+    return {
+        "threads": count(threads),
+        "least": f"{plain(last[0].ns[-1], 3)} ns",
+        "least_of": last[0].name,
+        "most": f"{plain(last[-1].ns[-1], 3)} ns",
+        "most_of": last[-1].name,
+        "fairness": plain(unfair.fairness[-1], 2),
+        "fairness_of": unfair.name,
+        "each": "; ".join(
+            f"{name} with {count(number)} threads costs each of them {plain(ratio.value, 3)} times what it costs alone"
+            for name, number, ratio in steps
+            if ratio.n
+        ),
+    }
+
+
+def _table(found: Sequence[Crowd], caption: str, metrics: Mapping[str, str]) -> Table:
     cells = [
         (
             item.name.replace("_", " "),
-            count(item.threads[i]) + (" on fewer CPUs" if row.relation == sharing.OVERSUBSCRIBED else ""),
+            count(item.threads[i]) + (" on fewer CPUs" if row.relation == OVERSUBSCRIBED else ""),
             row.time.ns_text(),
             plain(item.fairness[i], 3),
             row.metric("xraw").text(),
-            *(row.metric(metric).text() for metric, _ in extra),
+            *(row.metric(metric).text() for metric in metrics),
         )
         for item in found
         for i, row in enumerate(item.rows)
     ]
-    # From the highest line down, so that names and lines come in the same order.
-    ordered = sorted(found, key=lambda item: -float(item.ns[-1]))
-    shade = (
-        [Span(math.sqrt(own * min(t for t in threads if t > own)), most * 1.1, "more threads than CPUs")]
-        if most > own
-        else []
-    )
-    values = np.concatenate([item.ns for item in found])
-    return stacked(
-        name,
-        title,
-        description,
-        table(
-            caption,
-            ("", "threads", "time", "fairness", "÷ raw round trip", *(heading for _, heading in extra)),
-            cells,
-        ),
-        [Series(item.name.replace("_", " "), item.threads, item.ns, item.low, item.high) for item in ordered],
-        [Series(item.name, item.threads, item.fairness) for item in ordered],
-        x_label="threads (log)",
-        y_label=f"ns per {unit}" + (" (log)" if values.max() > 20 * values.min() else ""),
-        beneath_label="fairness",
-        x_ticks=threads if len(threads) <= 8 else threads[:: math.ceil(len(threads) / 8)],
-        y_scale="log" if values.max() > 20 * values.min() else "linear",
-        spans=shade,
-    )
+    return table(caption, ("", "threads", "time", "fairness", "÷ raw round trip", *metrics.values()), cells)
+
+
+def _shade(found: Sequence[Crowd], threads: Sequence[float]) -> list[Span]:
+    own = max((float(item.threads[i]) for item in found for i in on_own_cpus(item)), default=math.nan)
+    if not threads[-1] > own:
+        return []
+    first = math.sqrt(own * min(number for number in threads if number > own))
+    return [Span(first, threads[-1] * 1.1, "more threads than CPUs")]

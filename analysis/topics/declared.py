@@ -118,9 +118,7 @@ class Declared:
 def declared(kernel: str | tuple[str, ...], by: str, options: Options) -> Declared:
     """The declaration of a picture. Raises `PictureError` where its sentence has a field that is none of `FIELDS`."""
     kernels = (kernel,) if isinstance(kernel, str) else kernel
-    for _, field, _, _ in string.Formatter().parse(options["says"]):
-        if field is not None and field not in FIELDS:
-            raise PictureError(f"the picture of {kernels[0]} has no field {{{field}}}; there are {', '.join(FIELDS)}")
+    check_fields(kernels[0], options["says"], FIELDS)
     choice = Chosen(
         kernels=kernels,
         by=by,
@@ -132,6 +130,13 @@ def declared(kernel: str | tuple[str, ...], by: str, options: Options) -> Declar
         cycles=options.get("cycles", False),
     )
     return Declared(choice, options)
+
+
+def check_fields(kernel: str, says: str, known: Sequence[str]) -> None:
+    """Raises `PictureError` where the sentence of a picture has a field that is not `known`."""
+    for _, field, _, _ in string.Formatter().parse(says):
+        if field is not None and field not in known:
+            raise PictureError(f"the picture of {kernel} has no field {{{field}}}; there are {', '.join(known)}")
 
 
 def bar_said(items: Sequence[Item], of: str) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from runs import write as synthetic
-from runs.write import Case
+from runs.write import Case, crowd_cases
 from topics.memory.cases import fault_cases
 
 from fencepost.analysis.draw.figure import Figure
@@ -22,6 +23,7 @@ from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.table import DASH
 from fencepost.analysis.topics.chosen import PictureError, largest_team
+from fencepost.analysis.topics.crowds import crowds_by
 from fencepost.analysis.topics.default import MOST_BARS, MOST_LINES, default_picture
 from fencepost.analysis.topics.pictures import Picture, bars_by, heat_by, lines_by, share_by_cpu
 from fencepost.analysis.topics.topic import Topic, known_topics
@@ -234,6 +236,29 @@ def test_a_wrong_parameter_is_named_with_those_that_there_are() -> None:
 def test_a_wrong_field_is_refused_when_it_is_declared() -> None:
     with pytest.raises(PictureError, match=r"mine/loop has no field \{lowest\}; there are least, "):
         bars_by("mine/loop", "n", title="T", says="{lowest}", unit="call")
+    with pytest.raises(PictureError, match=r"mine/loop has no field \{lowest\}; there are threads, "):
+        crowds_by("mine/loop", "op", title="t", says="{lowest}", unit="u", name="n", caption="c")
+
+
+def test_a_crowd_is_drawn_where_several_threads_were_measured(tmp_path: Path) -> None:
+    says = "{threads}: {least_of} {least}, {most_of} {most}, {fairness_of} {fairness}. {each}."
+    picture = crowds_by("mine/call", "how", where={"size": 8}, title="t", says=says, unit="call", name="n", caption="c")
+    ns = {"cheap": {1: 2.0, 2: 10.0, 4: 20.0}, "dear": {1: 2.0, 2: 40.0, 4: 90.0}, "alone": {1: 2.0}}
+    cases = [
+        case
+        for how, costs in ns.items()
+        for size in (8, 16)
+        for case in crowd_cases("mine/call", {"how": how, "size": size}, costs, fairness=0.9 if how == "cheap" else 0.5)
+    ]
+    exact = [replace(case, process_noise=0.0, metric_noise=0.0, noise=0.0, gap_share=0.0) for case in cases]
+    figure = picture(analyse(synthetic.write_run(tmp_path / "run", exact, rounds=6, unmeasurable=[])))
+    assert figure is not None
+    assert figure.description.startswith(
+        "4: cheap 20.0 ns, dear 90.0 ns, dear 0.50. cheap with 2 threads costs each of them 5"
+    )
+    assert [row[0] for row in figure.table.rows] == ["cheap"] * 3 + ["dear"] * 3
+    one = [case for case in exact if len(case.cpus) == 1]
+    assert picture(analyse(synthetic.write_run(tmp_path / "one", one, rounds=6, unmeasurable=[]))) is None
 
 
 def test_a_metric_that_a_row_lacks_is_a_dash() -> None:

@@ -25,7 +25,7 @@ from fencepost.analysis.topics.branch.measures import (
     quotient,
     taken_rates,
 )
-from fencepost.analysis.topics.pictures import lines_by, shows
+from fencepost.analysis.topics.pictures import Picture, lines_by, shows
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import Topic
 
@@ -304,51 +304,49 @@ FOOTPRINT = lines_by(
 )
 
 
-def _hint_figure(analysis: Analysis, kernel: str, parameter: str, control: str) -> Figure | None:
-    """Bars of one loop compiled in several ways, by what its data is."""
-    found = grid(analysis, kernel)
-    words = list(dict.fromkeys(str(row.parameter(parameter)) for row in found.rows))
-    data = list(dict.fromkeys(str(row.parameter("data")) for row in found.rows))
-    if control not in words:
-        return None
-    groups, cells, said = [], [], []
-    for kind in data:
-        bars = []
-        for word in words:
-            place = found.find(**{parameter: word, "data": kind})
-            if place is None:
-                continue
-            factor = quotient(found, place, found.find(**{parameter: control, "data": kind}))
-            bars.append(Bar(word, *found.bounds(place), colour=words.index(word)))
-            cells.append((f"{word}, data {kind}", with_bounds(*found.bounds(place)), f"×{said_of(factor)}"))
-            if word != control and kind != "random":
-                said.append(f"{word} on {kind} data ×{plain(factor.value, 3)}")
-        groups.append(Group(f"data {kind}", bars))
-    return figures.bars(
-        kernel.replace("/", "-"),
-        "What a hint to the compiler does" if kernel == "branch/likely" else "What a measured profile does",
-        f"Against {control}: {', '.join(said)}. All-true and all-false data is never mispredicted: what differs is "
-        "where the compiler put the block.",
-        table(
-            f"{found.unit.capitalize()} per turn, and the ratio to {control} on the same data, paired by round",
-            ("loop", found.unit, f"÷ {control}"),
-            cells,
-        ),
-        groups,
-        x_label=f"{found.unit} per turn",
-    )
+def _compiled_by(kernel: str, parameter: str, control: str, title: str) -> Picture:
+    """Bars of one loop that was compiled in several ways, by what its data is, and their ratios to the `control`."""
+
+    def draw(analysis: Analysis) -> Figure | None:
+        found = grid(analysis, kernel)
+        words = list(dict.fromkeys(str(row.parameter(parameter)) for row in found.rows))
+        data = list(dict.fromkeys(str(row.parameter("data")) for row in found.rows))
+        if control not in words:
+            return None
+        groups, cells, said = [], [], []
+        for kind in data:
+            bars = []
+            for word in words:
+                place = found.find(**{parameter: word, "data": kind})
+                if place is None:
+                    continue
+                factor = quotient(found, place, found.find(**{parameter: control, "data": kind}))
+                bars.append(Bar(word, *found.bounds(place), colour=words.index(word)))
+                cells.append((f"{word}, data {kind}", with_bounds(*found.bounds(place)), f"×{said_of(factor)}"))
+                if word != control and kind != "random":
+                    said.append(f"{word} on {kind} data ×{plain(factor.value, 3)}")
+            groups.append(Group(f"data {kind}", bars))
+        return figures.bars(
+            kernel.replace("/", "-"),
+            title,
+            f"Against {control}: {', '.join(said)}. All-true and all-false data is never mispredicted: what differs is "
+            "where the compiler put the block.",
+            table(
+                f"{found.unit.capitalize()} per turn, and the ratio to {control} on the same data, paired by round",
+                ("loop", found.unit, f"÷ {control}"),
+                cells,
+            ),
+            groups,
+            x_label=f"{found.unit} per turn",
+        )
+
+    return Picture((kernel,), draw)
 
 
-@shows("branch/likely")
-def likely_figure(analysis: Analysis) -> Figure | None:
-    """The loop by its hint."""
-    return _hint_figure(analysis, "branch/likely", "hint", "plain")
+LIKELY = _compiled_by("branch/likely", "hint", "plain", "What a hint to the compiler does")
 
 
-@shows("branch/pgo")
-def pgo_figure(analysis: Analysis) -> Figure | None:
-    """The loop by what its profile was measured with."""
-    return _hint_figure(analysis, "branch/pgo", "training", "none")
+PGO = _compiled_by("branch/pgo", "training", "none", "What a measured profile does")
 
 
 def mispredicted(analysis: Analysis) -> Rung | None:
@@ -369,8 +367,8 @@ TOPIC = Topic(
         capacity_figure,
         learning_figure,
         FOOTPRINT,
-        likely_figure,
-        pgo_figure,
+        LIKELY,
+        PGO,
     ),
     rungs=(mispredicted,),
 )

@@ -10,9 +10,8 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.text.numbers import count, plain, powers, thousands
 from fencepost.analysis.text.table import DASH, table
-from fencepost.analysis.topics import crowds as sharing
 from fencepost.analysis.topics.chosen import largest_team, number
-from fencepost.analysis.topics.crowds import crowd_figure, on_own_cpus, step
+from fencepost.analysis.topics.crowds import crowds, crowds_by, on_own_cpus
 from fencepost.analysis.topics.line.measures import ONE_WAY, relations, staircases
 from fencepost.analysis.topics.pairs import words
 from fencepost.analysis.topics.pictures import bars_by, heat_by, lines_by, shows
@@ -98,26 +97,17 @@ def stride_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-@shows("line/contended")
-def contended_figure(analysis: Analysis) -> Figure | None:
-    """Atomic operations on one line by the number of threads."""
-    found = grid(analysis, "line/contended")
-    crowds = sharing.crowds(found, "op", between=0)
-    steps = [(item.name, *step(found, item)) for item in crowds]
-    return crowd_figure(
-        "line-contended",
-        "One line, and more and more threads that want it",
-        "; ".join(
-            f"{name} with {count(number)} threads costs each of them {plain(ratio.value, 3)} times what it costs alone"
-            for name, number, ratio in steps
-            if ratio.n
-        )
-        + ". Fairness is the share of the slowest thread over that of the fastest.",
-        "An atomic operation on one line, by the number of threads that want it",
-        crowds,
-        "operation of a thread",
-        "failed_per_operation=failed tries per operation",
-    )
+CONTENDED = crowds_by(
+    "line/contended",
+    "op",
+    name="line-contended",
+    title="One line, and more and more threads that want it",
+    says="{each}. Fairness is the share of the slowest thread over that of the fastest.",
+    unit="operation of a thread",
+    caption="An atomic operation on one line, by the number of threads that want it",
+    where={"between": 0},
+    metrics={"failed_per_operation": "failed tries per operation"},
+)
 
 
 STATE = bars_by(
@@ -168,7 +158,7 @@ def hand_over(analysis: Analysis) -> Rung | None:
 def contended(analysis: Analysis) -> Rung | None:
     """The rung of an atomic addition that all CPUs want."""
     found = grid(analysis, "line/contended")
-    for item in sharing.crowds(found, "op", op="fetch_add", between=0):
+    for item in crowds(found, "op", op="fetch_add", between=0):
         own = on_own_cpus(item)
         if own and item.threads[own[-1]] > 1:
             i = own[-1]
@@ -179,6 +169,6 @@ def contended(analysis: Analysis) -> Rung | None:
 
 TOPIC = Topic(
     "line",
-    figures=(MATRIX, stride_figure, contended_figure, STATE, READ_MOSTLY),
+    figures=(MATRIX, stride_figure, CONTENDED, STATE, READ_MOSTLY),
     rungs=(hand_over, contended),
 )
