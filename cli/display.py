@@ -80,6 +80,12 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json_text(text) + "\n")
 
 
+def print_json_line(document: Any) -> None:
+    """Print `document` as one line of JSON, at once: whoever reads it waits for it."""
+    sys.stdout.write(json_text(json.dumps(_finite(document), ensure_ascii=False, allow_nan=False)) + "\n")
+    sys.stdout.flush()
+
+
 def duration(nanoseconds: float) -> str:
     """A duration as people say it: ``840 ms``, ``12.3 s``, ``4 min 10 s``."""
     seconds = nanoseconds / 1e9

@@ -1,4 +1,4 @@
-"""`fencepost doctor`: every knob of this machine that bends figures. Reads, and changes nothing."""
+"""`fencepost doctor`: every knob of this machine that bends figures. Reads, measures a second, and changes nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
-    from fencepost.bench.doctor.finding import Diagnosis
-    from fencepost.bench.documents import PerfEventJson
+    from fencepost.bench.doctor.finding import Diagnosis, Finding
+    from fencepost.bench.engine import Engine
 
 _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
 
@@ -35,14 +35,19 @@ _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
 def doctor_command(root: Path, profile: str, as_json: bool) -> int:
     """Check this machine, or a snapshot of one, for settings that spoil figures.
 
-    Changes nothing. Prints the command that would change a setting. Exits with 0 if the machine is fit for the profile,
-    otherwise with 1.
+    Changes nothing. Measures for one second how free the cores are. Prints the command that would change a setting.
+    Exits with 0 if the machine is fit for the profile, otherwise with 1.
     """
     from fencepost.bench.doctor.examine import examine
     from fencepost.cli import display
 
-    live = root.resolve() == Path("/")
-    diagnosis = examine(root, profile=profile, perf_events=_perf_events() if live else None)
+    engine = _engine() if root.resolve() == Path("/") else None
+    diagnosis = examine(
+        root,
+        profile=profile,
+        perf_events=engine.perf_events() if engine else None,
+        neighbours=_neighbours(engine) if engine else None,
+    )
     if as_json:
         display.print_json(diagnosis.as_dict())
     else:
@@ -50,22 +55,38 @@ def doctor_command(root: Path, profile: str, as_json: bool) -> int:
     return 0 if diagnosis.fit else 1
 
 
-def _perf_events() -> list[PerfEventJson] | None:
-    """What only a running process finds out; None where the engine is not built, which must not stop the doctor."""
+def _engine() -> Engine | None:
+    """What finds out what only a running process can; None where it is not built, which must not stop the doctor."""
     from fencepost.bench.engine import load
     from fencepost.bench.errors import EngineError
 
     try:
-        return load().perf_events()
+        return load()
     except EngineError:
         return None
 
 
+def _neighbours(engine: Engine) -> Finding | None:
+    """How free the cores are; None where it is unknown which CPUs there are, which `examine` will say."""
+    from fencepost.bench.doctor.neighbours import look_at_neighbours
+    from fencepost.bench.sysfs import TopologyError
+    from fencepost.cli.measuring import here
+
+    try:
+        topology, cpus = here(None)
+    except TopologyError:
+        return None
+    return look_at_neighbours(engine, cpus, topology)
+
+
 def _show(diagnosis: Diagnosis) -> None:
-    """Print the gravest first, one paragraph a knob: paths and commands stay whole, so that they can be copied."""
+    """Print neighbours first, which no setting shows, then the gravest: one paragraph a knob. Paths and commands stay
+    whole, so that they can be copied.
+    """
     from rich.text import Text
 
     from fencepost.bench.doctor.finding import SEVERITIES
+    from fencepost.bench.doctor.neighbours import KNOB
     from fencepost.cli import display
 
     out = display.console()
@@ -73,7 +94,7 @@ def _show(diagnosis: Diagnosis) -> None:
     model = diagnosis.machine["cpu_model"] if diagnosis.machine else "unknown CPU"
     title = f"{model}, {count} CPU{'s' if count != 1 else ''}"
     out.print(display.printable(title), style="bold", soft_wrap=True)
-    findings = sorted(diagnosis.findings, key=lambda found: -SEVERITIES.index(found.severity))
+    findings = sorted(diagnosis.findings, key=lambda found: (found.knob != KNOB, -SEVERITIES.index(found.severity)))
     for found in findings:
         value = found.value if found.value is not None else found.state
         head = Text(f"{found.severity:<6}", style=_STYLES.get(found.severity, ""))

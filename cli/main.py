@@ -19,6 +19,7 @@ COMMANDS = {
     "config": "own",
     "peers": "peers",
     "doctor": "doctor",
+    "neighbours": "neighbours",
     "report": "report",
     "claims": "claims",
     "publish": "publish",

@@ -55,6 +55,7 @@ def examine(
     cpus: Iterable[int] | None = None,
     profile: str = "standard",
     perf_events: Sequence[PerfEventJson] | None = None,
+    neighbours: Finding | None = None,
 ) -> Diagnosis:
     """Examine the machine whose /sys and /proc are below `root`. Nothing is written, nothing is run.
 
@@ -70,6 +71,8 @@ def examine(
     perf_events : sequence, optional
         what only a process on that machine can find out (`fencepost.bench.engine.Engine.perf_events`). None for
         snapshots.
+    neighbours : Finding, optional
+        what was measured on that machine beforehand (`fencepost.bench.doctor.neighbours`): the first finding.
 
     Raises
     ------
@@ -97,6 +100,8 @@ def examine(
         return Diagnosis(Topology(), None, (damage,), profile, chosen or ())
     subject = Subject(tree, topology, usable, cgroup, bool(description["hypervisor"]["guest"]), profile, perf_events)
     findings = tuple(_found_by(examination, subject) for examination in EXAMINATIONS)
+    if neighbours is not None:
+        findings = (neighbours, *findings)
     description["cpus_usable"] = list(usable)
     return Diagnosis(topology, description, findings, profile, usable)
 

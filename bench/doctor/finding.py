@@ -123,6 +123,7 @@ _CGROUP_PATH = re.compile(r"/sys/fs/cgroup/(?:\S*/)?")
 
 IMPACT = (
     "cpus",
+    "neighbours",
     "cgroup_quota",
     "throttled",
     "load",

@@ -260,7 +260,7 @@ def test_hybrid_laptop_is_told_to_change_its_governor(tmp_path_factory: pytest.T
 def test_every_knob_has_a_rank_and_is_examined_once(tmp_path: Path) -> None:
     knobs = [found.knob for found in examine(build(tmp_path, [[0]])).findings]
     assert len(knobs) == len(set(knobs))
-    assert {*knobs, "root", "topology"} == set(IMPACT)
+    assert {*knobs, "root", "topology", "neighbours"} == set(IMPACT)
 
 
 def test_empty_folder_is_one_clear_state(tmp_path: Path) -> None:

@@ -407,7 +407,8 @@ def test_doctor_on_this_machine_and_on_nothing(tmp_path: Path) -> None:
         done, shown = (fencepost_inside("doctor", *options, cwd=tmp_path) for options in (["--json"], []))
     document = json.loads(done.stdout)
     assert {"cpus", "cores", "packages", "l2", "l3", "numa"} <= set(document["topology"])
-    assert document["findings"]
+    assert document["findings"][0]["knob"] == "neighbours"
+    assert " neighbours: " in shown.stdout.splitlines()[1]
     assert done.returncode == shown.returncode == (0 if document["fit"] else 1)  # this machine may be busy just now
     assert f"This machine is {'fit' if document['fit'] else 'not fit'} " in shown.stdout
     # Whatever is found out, it is said where.
