@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fencepost.analysis.compare.comparison import ComparisonError, MachineComparison
-from fencepost.analysis.compare.runs import decision_on, different_code, series_of_run, units_of_run
+from fencepost.analysis.compare.runs import decision_on, different_code, units_of_run
+from fencepost.analysis.compare.series import series_of_run
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.verdict import ROW_ERROR, ChangeVerdict
 

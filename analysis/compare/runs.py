@@ -7,8 +7,8 @@ from __future__ import annotations
 import bisect
 import functools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,73 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.compare.comparison import ComparedRow, ComparisonError, NothingMeasuredError, RunComparison
+from fencepost.analysis.compare.floors import nearest_floors
+from fencepost.analysis.compare.series import Pair, ProcessTimes, pairs_of_runs, series_of_run, steady
 from fencepost.analysis.compare.sides import check_margin
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.paired import core_hz
 from fencepost.analysis.stats.binomial import at_most
-from fencepost.analysis.stats.resolution import log_step, ordered_bounds, step_of_events
 from fencepost.analysis.stats.verdict import (
+    REPORT_ERROR,
     ROW_ERROR,
     ChangeVerdict,
     Decision,
-    bound_rank,
     fewest_rounds,
     holm_errors,
     why_never,
 )
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ProcessTimes:
-    """One case of a run: a value a process, in ns, and how far each may be off by the steps of the tick counter."""
-
-    ns: Floats
-    step_ns: Floats
-
-    # A p-value is searched for among the bounds at many errors, so what they share is made once.
-
-    @functools.cached_property
-    def logs(self) -> Floats:
-        """Logarithms of the values."""
-        return np.log(self.ns)
-
-    @functools.cached_property
-    def steps(self) -> Floats:
-        """How far each of `logs` may be off."""
-        return log_step(self.step_ns, self.ns)
-
-    @functools.cached_property
-    def middle(self) -> float:
-        """Median of `logs`."""
-        return float(np.median(self.logs))
-
-    @functools.cached_property
-    def step(self) -> float:
-        """Median of `steps`."""
-        return float(np.median(self.steps))
-
-    @functools.cached_property
-    def _by_rank(self) -> dict[int, tuple[float, float]]:
-        return {}
-
-    def bounds(self, error: float) -> tuple[float, float]:
-        """Bounds of the median of `logs`, each wrong with a probability of at most `error`."""
-        rank = bound_rank(len(self), error)
-        if rank not in self._by_rank:
-            self._by_rank[rank] = ordered_bounds(self.logs, rank, self.steps)
-        return self._by_rank[rank]
-
-    def __len__(self) -> int:
-        return len(self.ns)
-
-
-def steady(ns: Floats) -> ProcessTimes:
-    """A series of means over so many readings that the counter's steps have gone."""
-    return ProcessTimes(ns, np.zeros(len(ns)))
 
 
 def read_runs(folders: Sequence[Path]) -> list[Analysis]:
@@ -158,37 +110,73 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     """
     check_margin(margin)
     notes = _notes_on_code(old, new, anyway=anyway)
-    first, second = series_of_run(old), series_of_run(new)
-    common = [case for case in first if case in second]
-    if not common:
+    found = pairs_of_runs(old, new)
+    if not found:
         raise ComparisonError(
             f"{old.run['id']} and {new.run['id']} have no case in common; there is nothing to compare"
         )
-    undisturbed = _usable(old) & _usable(new)
-    usable = [case for case in common if case in undisturbed]
-    controls, moved = _drift(old, new, first, second, margin, usable)
-    if not usable:
+    undisturbed = _undisturbed(old) & _undisturbed(new)
+    pairs = {case: pair for case, pair in found.items() if pair and pair.usable and case in undisturbed}
+    if not pairs:
         raise NothingMeasuredError(
-            f"all batches of all {len(common)} common cases were disturbed, or read zero: there is nothing to compare"
+            f"all batches of all {len(found)} common cases were disturbed, or read zero: there is nothing to compare"
         )
-    notes += [
-        f"{case}: left out, all its batches were disturbed in one of the runs, or it reads zero"
-        for case in common
-        if case not in undisturbed
-    ]
-    only = (len(first) - len(common), len(second) - len(common))
+    controls, moved = _drift(old, new, pairs, margin)
+    notes += [f"{case}: left out, {_why_left_out(found[case])}" for case in found if case not in pairs]
+    only = (len(series_of_run(old)) - len(found), len(series_of_run(new)) - len(found))
     if any(only):
         notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
     if not controls:
         notes.append("no control case is in both runs: whether the machine itself moved is not known")
-    floor = _noise(old, new)
-    pairs = {case: (first[case], second[case]) for case in usable if not _is_control_case(old, case)}
+    judged = {case: pair for case, pair in pairs.items() if not _is_control_case(old, case)}
+    _check_arithmetic(judged)
+    drift = max((abs(row.decision.ratio - 1) for row in controls if row not in moved), default=0.0)
+    if drift > margin:
+        notes.append(
+            f"control cases differ by up to {drift * 100:.2g} %, more than the margin of {margin * 100:.2g} %. Nothing "
+            "smaller is called changed, and nothing is called the same"
+        )
+    floors = {case: max(floor, drift) for case, floor in _floors(old, new, judged).items()}
     units = units_of_run(old)
     rows = tuple(
-        _compared(case, units[case], pairs[case], _unless_moved(decision, moved))
-        for case, decision in _decide_two(pairs, margin, floor).items()
+        _compared(case, units[case], judged[case], _unless_moved(decision, moved))
+        for case, decision in _decide_two(judged, margin, floors).items()
     )
-    return RunComparison(margin, floor, rows, controls=tuple(controls), notes=tuple(notes))
+    return RunComparison(margin, _noise(old, new), rows, controls=tuple(controls), notes=tuple(notes))
+
+
+def _check_arithmetic(pairs: Mapping[str, Pair]) -> None:
+    """Refuse runs of which no row can be decided, whatever they show: one sentence instead of a table without end."""
+    least = two_sample_rounds(min(ROW_ERROR, REPORT_ERROR / max(1, len(pairs))))
+    most = max((min(len(pair.old), len(pair.new)) for pair in pairs.values()), default=least)
+    if most < least:
+        raise ComparisonError(
+            f"{most} rounds cannot decide any of {len(pairs)} rows, whatever they show: {least} can. Measure both runs "
+            "with --profile standard, or fewer kernels"
+        )
+
+
+def _why_left_out(pair: Pair | None) -> str:
+    if pair is None:
+        return "the runs have no figures of one kind: their CPUs were at other distances, or nothing was measured"
+    return "all its batches were disturbed in one of the runs, or it reads zero"
+
+
+def _undisturbed(run: Analysis) -> set[str]:
+    """Cases with a batch that nothing disturbed."""
+    return {row.case for row in run.rows if row.disturbed_pct < 100}
+
+
+def _floors(old: Analysis, new: Analysis, cases: Iterable[str]) -> dict[str, float]:
+    """By case, the larger of what its twins differed by in the two runs, as a share; 0 where there is no twin."""
+    kernels = {case: old.by_case[case].kernel for case in cases}
+    floors = [
+        nearest_floors(
+            kernels, [(run.by_case[twin.original].kernel, abs(twin.effect_pct.value) / 100) for twin in run.twins]
+        )
+        for run in (old, new)
+    ]
+    return {case: max((floor for one in floors if not math.isnan(floor := one[case])), default=0.0) for case in kernels}
 
 
 def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
@@ -204,9 +192,9 @@ def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
     return [f"the runs were measured with {different}: a difference may be the code's"]
 
 
-def _compared(case: str, unit: str, pair: tuple[ProcessTimes, ProcessTimes], decision: Decision) -> ComparedRow:
-    old, new = (float(np.median(one.ns)) for one in pair)
-    return ComparedRow(case, unit, old, new, decision)
+def _compared(case: str, unit: str, pair: Pair, decision: Decision) -> ComparedRow:
+    old, new = (float(np.median(one.ns)) for one in (pair.old, pair.new))
+    return ComparedRow(case, unit, old, new, decision, basis=pair.basis)
 
 
 def same_machine(runs: Sequence[Analysis]) -> bool:
@@ -231,35 +219,6 @@ def different_code(old: Analysis, new: Analysis) -> str:
     return ""
 
 
-def series_of_run(run: Analysis) -> dict[str, ProcessTimes]:
-    """Per case the medians of its processes, where all are above 0; without twins and cases measured once."""
-    kinds = {row.case: row.kind for row in run.rows if row.reason is None and row.twin_of is None and not row.once}
-    ns, step, ticks = (run.processes[name].to_numpy(float) for name in ("ns", "resolution_ns", "ticks"))
-    quantum = float(run.reduced.workers["quantum_ticks"].median())
-    found = {}
-    for case, measured in run.measured_places.items():
-        places = measured[np.isfinite(ns[measured])]
-        if case not in kinds or not len(places):
-            continue
-        step_ns = step[places]
-        if kinds[case] == "events":
-            step_ns = step_ns * step_of_events(ticks[places], quantum) / quantum
-        # Of what another tool measured nothing is known of its clock.
-        found[case] = ProcessTimes(ns[places], np.nan_to_num(step_ns))
-    return {case: found[case] for case in run.by_case if case in found}
-
-
-def _usable(run: Analysis) -> set[str]:
-    """Cases with a batch that nothing disturbed, and no reading of zero or less."""
-    ns = run.processes["ns"].to_numpy(float)
-    nothing = np.empty(0, np.intp)
-    return {
-        row.case
-        for row in run.rows
-        if row.disturbed_pct < 100 and (ns[run.measured_places.get(row.case, nothing)] > 0).all()
-    }
-
-
 def units_of_run(run: Analysis) -> dict[str, str]:
     return {row.case: row.unit for row in run.rows}
 
@@ -271,24 +230,19 @@ def _is_control_case(run: Analysis, case: str) -> bool:
 
 
 def _drift(
-    old: Analysis,
-    new: Analysis,
-    first: Mapping[str, ProcessTimes],
-    second: Mapping[str, ProcessTimes],
-    margin: float,
-    usable: Sequence[str],
+    old: Analysis, new: Analysis, usable: Mapping[str, Pair], margin: float
 ) -> tuple[list[ComparedRow], list[ComparedRow]]:
     """The control cases with their verdicts, and those of them that moved."""
-    pairs: dict[str, tuple[ProcessTimes, ProcessTimes]] = {}
+    pairs: dict[str, Pair] = {}
     clocks = [_core_period(run) for run in (old, new)]
     if all(len(clock) for clock in clocks):
-        pairs["core clock (period)"] = (steady(clocks[0]), steady(clocks[1]))
+        pairs["core clock (period)"] = Pair(steady(clocks[0]), steady(clocks[1]), "as found")
     empty = [run.reduced.workers["overhead_ticks"].to_numpy(float) for run in (old, new)]
     if all((ticks > 0).all() for ticks in empty):
         hz = [run.reduced.workers["tick_hz"].to_numpy(float) for run in (old, new)]
-        pairs["empty window"] = (steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9))
-    pairs |= {case: (first[case], second[case]) for case in usable if _is_control_case(old, case)}
-    decided = _decide_two(pairs, margin, 0.0)
+        pairs["empty window"] = Pair(steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9), "as found")
+    pairs |= {case: pair for case, pair in usable.items() if _is_control_case(old, case)}
+    decided = _decide_two(pairs, margin, dict.fromkeys(pairs, 0.0))
     rows = [_compared(name, "", pairs[name], decision) for name, decision in decided.items()]
     return rows, [row for row in rows if row.decision.verdict is ChangeVerdict.CHANGED]
 
@@ -328,15 +282,17 @@ def _noise(old: Analysis, new: Analysis) -> float:
     return max(floors, default=math.nan)
 
 
-def _decide_two(
-    pairs: Mapping[str, tuple[ProcessTimes, ProcessTimes]], margin: float, floor: float
-) -> dict[str, Decision]:
+def _decide_two(pairs: Mapping[str, Pair], margin: float, floors: Mapping[str, float]) -> dict[str, Decision]:
     """Verdicts on ratios of two runs; Holm over the rows as for rounds, with p-values from the bounds' own rule."""
-    inner, outer = math.log1p(margin), math.log1p(max(margin, 0.0 if math.isnan(floor) else floor))
-    changed = dict(zip(pairs, holm_errors([_p_beyond(*pair, outer) for pair in pairs.values()]), strict=True))
-    same = dict(zip(pairs, holm_errors([_p_inside(*pair, inner) for pair in pairs.values()]), strict=True))
+    inner = math.log1p(margin)
+    limits = {name: math.log1p(max(margin, floors[name])) for name in pairs}
+    beyond = [_p_beyond(pair.old, pair.new, limits[name]) for name, pair in pairs.items()]
+    within = [_p_inside(pair.old, pair.new, inner) for pair in pairs.values()]
+    changed = dict(zip(pairs, holm_errors(beyond), strict=True))
+    same = dict(zip(pairs, holm_errors(within), strict=True))
     found = {}
-    for name, (old, new) in pairs.items():
+    for name, pair in pairs.items():
+        old, new, outer = pair.old, pair.new, limits[name]
         _, low, high = ratio_bounds(old, new, changed[name])
         if low > outer or high < -outer:
             found[name] = decision_on(old, new, ChangeVerdict.CHANGED, changed[name])

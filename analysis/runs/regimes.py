@@ -88,7 +88,7 @@ def _best_cut(logs: Floats) -> int | None:
 def in_places(batches: Iterable[TeamBatches]) -> dict[tuple[str, int], tuple[InPlace, ...]]:
     """By case and round: its figure in each place in which the process had enough batches.
 
-    Places are those of a pair of CPUs over the whole run. Only pairs with several places are in the result.
+    Places are those of a pair of CPUs over the whole run: one where the CPUs stayed where they were.
     """
     by_pair: dict[tuple[int, int], list[TeamBatches]] = {}
     for one in batches:
@@ -96,8 +96,7 @@ def in_places(batches: Iterable[TeamBatches]) -> dict[tuple[str, int], tuple[InP
     found: dict[tuple[str, int], tuple[InPlace, ...]] = {}
     for ones in by_pair.values():
         places = places_of(np.concatenate([one.distance_ns for one in ones]))
-        if len(places) > 1:
-            found |= {(one.case, one.round): _sorted_into(one, places) for one in ones}
+        found |= {(one.case, one.round): _sorted_into(one, places) for one in ones}
     return found
 
 
@@ -108,6 +107,16 @@ def _sorted_into(one: TeamBatches, places: Sequence[float]) -> tuple[InPlace, ..
         if inside.sum() >= FEWEST_BATCHES:
             found.append(InPlace(place, float(np.median(one.value_ns[inside])), int(inside.sum())))
     return tuple(found)
+
+
+def moved_pairs(
+    pairs: Mapping[str, tuple[int, int]], found: Mapping[tuple[str, int], Sequence[InPlace]]
+) -> set[tuple[int, int]]:
+    """The pairs of CPUs that were in several places. `pairs`: by case; `found`: as `in_places` gives it."""
+    distances: dict[tuple[int, int], set[float]] = {}
+    for (case, _), places in found.items():
+        distances.setdefault(pairs[case], set()).update(place.distance_ns for place in places)
+    return {pair for pair, those in distances.items() if len(those) > 1}
 
 
 def main_places(

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from fencepost.analysis.runs.model import WITNESSED
-from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, pair_of
+from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, moved_pairs
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
 from fencepost.bench import schema
 from fencepost.bench.documents import RoundRecord
@@ -159,15 +159,16 @@ def choose_figures(
         batches of the cases of several CPUs.
     """
     found = in_places(teams)
-    main = main_places({one.case: one.pair for one in teams}, found)
+    pairs = {one.case: one.pair for one in teams}
+    moved = moved_pairs(pairs, found)
+    main = main_places(pairs, found)
     places = [found.get((case, number), ()) for case, number in zip(frame["case"], frame["round"], strict=True)]
     frame["places"] = pd.Series(places, index=frame.index, dtype=object)
     ns, alone = frame["ns"].to_numpy(float, copy=True), frame["alone_ns"].to_numpy(float)
     in_main = {
-        (case, number): next(
-            (place.ns for place in every if place.distance_ns == main[pair_of(planned[case])]), math.nan
-        )
+        (case, number): next((place.ns for place in every if place.distance_ns == main[pairs[case]]), math.nan)
         for (case, number), every in found.items()
+        if pairs[case] in moved
     }
     measured = np.flatnonzero(frame["status"] == "ok")
     for name, inside in frame.iloc[measured].groupby("case", observed=True).indices.items():

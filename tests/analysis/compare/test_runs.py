@@ -15,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import measure as runtime
 from runs import write as synthetic
-from runs.write import CORE_HZ, Case
+from runs.write import CORE_HZ, Case, plain_cases
 
-from fencepost.analysis.compare.comparison import RunComparison
+from fencepost.analysis.compare.comparison import ComparisonError, RunComparison
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import (
-    ProcessTimes,
     _errors_of,
     _p_beyond,
     _p_inside,
@@ -28,9 +27,8 @@ from fencepost.analysis.compare.runs import (
     ratio_bounds,
     read_runs,
     same_machine,
-    series_of_run,
-    steady,
 )
+from fencepost.analysis.compare.series import ProcessTimes, series_of_run, steady
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.stats.verdict import ChangeVerdict
@@ -248,3 +246,97 @@ def test_events_are_as_coarse_as_their_readings(tmp_path: Path, quantum: int, st
     folder = synthetic.write_run(tmp_path / "run", [case], rounds=20, quantum=quantum, unmeasurable=[])
     (series,) = series_of_run(analyse(folder)).values()
     assert series.step_ns == pytest.approx(step / synthetic.TICK_HZ * 1e9, rel=1e-4)
+
+
+def quiet_run(folder: Path, *cases: Case, seed: int, rounds: int = 20, twin: bool = True) -> Path:
+    """A run with witnesses. Its control does not move, and a free core was seen."""
+    every = [Case("pipeline/imul100", ns=100.0, neighbour=0.0, process_noise=0.0005), *cases]
+    every += [every[0].twin()] if twin else []
+    return synthetic.write_run(folder, every, rounds=rounds, batches=40, seed=seed, unmeasurable=[])
+
+
+@pytest.mark.parametrize("neighbour", [0.2, 0.5])
+def test_two_noisy_runs_are_the_same_by_their_quiet_batches(tmp_path: Path, neighbour: float) -> None:
+    """The neighbour of the second run is there twice as often, and all batches together cost a third more."""
+    row = Case("test/loop", ns=5.0, neighbour=neighbour, process_noise=0.0005)
+    old = quiet_run(tmp_path / "old", row, seed=1)
+    new = quiet_run(tmp_path / "new", replace(row, neighbour=min(1.5 * neighbour, 0.8)), seed=2)
+    (found,) = compared(old, new).rows
+    assert (found.basis, found.decision.verdict) == ("alone", ChangeVerdict.SAME)
+    assert found.decision.ratio == pytest.approx(1, abs=0.005)
+
+
+def test_a_planted_change_is_found_and_nothing_else(tmp_path: Path) -> None:
+    rows = [Case("test/loop", {"i": i}, ns=5.0 + i, neighbour=0.4, process_noise=0.0005) for i in range(10)]
+    old = quiet_run(tmp_path / "old", *rows, seed=1)
+    slower = [replace(row, ns=row.ns * 1.05) if row.parameters["i"] == 3 else row for row in rows]
+    found = compared(old, quiet_run(tmp_path / "new", *slower, seed=2))
+    changed = [row.case for row in found.rows if row.decision.verdict is ChangeVerdict.CHANGED]
+    assert changed == [rows[3].id]
+    assert found.count(ChangeVerdict.SAME) == 9
+
+
+def test_a_run_without_figures_alone_is_compared_by_what_was_found(tmp_path: Path) -> None:
+    row = Case("test/loop", ns=5.0, neighbour=0.4, process_noise=0.0005)
+    old = quiet_run(tmp_path / "old", row, seed=1)
+    new = quiet_run(tmp_path / "new", replace(row, neighbour=1.0), seed=2)
+    (found,) = compared(old, new).rows
+    assert found.basis == "as found"
+    assert found.old_ns == pytest.approx(analyse(old).by_case[row.id].found.value)
+
+
+def test_near_is_compared_with_near(tmp_path: Path) -> None:
+    """The second run was far for most of its time, and nothing else changed."""
+    near, far = (105.0, 1.0), (400.0, 3.0)
+    row = Case("test/pair", ns=50.0, cpus=(0, 1), neighbour=0.0, process_noise=0.0005)
+    sides = [replace(row, places=((near[0], share, near[1]), (far[0], 1 - share, far[1]))) for share in (0.75, 0.4)]
+    old, new = (quiet_run(tmp_path / f"run{i}", side, seed=i) for i, side in enumerate(sides))
+    (found,) = compared(old, new).rows
+    assert found.basis in ("near", "far")
+    assert found.decision.verdict is ChangeVerdict.SAME
+
+
+def test_cpus_at_other_distances_are_not_compared(tmp_path: Path) -> None:
+    row = Case("test/pair", ns=50.0, cpus=(0, 1), neighbour=0.0, places=((105.0, 1.0, 1.0),))
+    other = Case("test/loop", ns=5.0, neighbour=0.0)
+    old = quiet_run(tmp_path / "old", row, other, seed=1)
+    new = quiet_run(tmp_path / "new", replace(row, places=((400.0, 1.0, 3.0),)), other, seed=2)
+    found = compared(old, new)
+    assert [one.case for one in found.rows] == [other.id]
+    assert any(note.startswith(f"{row.id}: left out, the runs have no figures of one kind") for note in found.notes)
+
+
+def test_the_twin_of_a_kernel_vetoes_its_own_rows(tmp_path: Path) -> None:
+    calm = Case("calm/loop", ns=5.0, neighbour=0.0, process_noise=0.0005)
+    noisy = replace(calm, kernel="noisy/loop")
+    twin = replace(noisy.twin(), ns=5.6)
+    folders = [
+        quiet_run(tmp_path / name, *(replace(one, ns=ns) for one in (calm, calm.twin(), noisy)), twin, seed=seed)
+        for seed, (name, ns) in enumerate((("old", 5.0), ("new", 5.25)))
+    ]
+    found = {row.case: row.decision.verdict for row in compared(*folders).rows}
+    assert found == {calm.id: ChangeVerdict.CHANGED, noisy.id: ChangeVerdict.UNDECIDED}
+
+
+def test_the_drift_of_controls_bounds_every_row(tmp_path: Path) -> None:
+    """A control that wandered by 1.5 % without a verdict: nothing smaller is claimed."""
+    row = Case("test/loop", ns=5.0, neighbour=0.0, process_noise=0.0005)
+    wide = Case("memory/chase", {"size": "4KiB"}, ns=1.0, neighbour=0.0, process_noise=0.03)
+    old = quiet_run(tmp_path / "old", row, wide, seed=1)
+    new = quiet_run(tmp_path / "new", row, replace(wide, ns=1.02), seed=2)
+    found = compared(old, new)
+    assert found.count(ChangeVerdict.SAME) == 0
+    assert any(note.startswith("control cases differ by up to") for note in found.notes)
+
+
+def test_runs_that_can_decide_nothing_are_told_so_in_a_sentence(tmp_path: Path) -> None:
+    """Nine rounds decide one row, and none of two hundred."""
+    few = [Case("test/loop", ns=5.0)]
+    folders = [synthetic.write_run(tmp_path / f"few{i}", few, rounds=9, seed=i, unmeasurable=[]) for i in (1, 2)]
+    assert len(compared(*folders).rows) == 1
+    many = plain_cases(200)
+    folders = [
+        synthetic.write_run(tmp_path / f"many{i}", many, rounds=9, batches=3, seed=i, unmeasurable=[]) for i in (1, 2)
+    ]
+    with pytest.raises(ComparisonError, match="9 rounds cannot decide any of 200 rows, whatever they show: 13 can"):
+        compared(*folders)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, places_of
+from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, moved_pairs, places_of
 
 
 def spread(centre: float, count: int, seed: int = 1, width: float = 0.03) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_each_place_has_a_figure_of_its_own_batches() -> None:
 def test_the_choice_does_not_look_at_the_value() -> None:
     # Values that differ by a factor of ten at one distance stay one place.
     one = TeamBatches("a", 1, (0, 1), np.r_[np.full(20, 10.0), np.full(20, 100.0)], spread(105, 40))
-    assert in_places([one]) == {}
+    assert len(in_places([one])["a", 1]) == 1
 
 
 def test_a_batch_during_which_the_place_changed_is_left_out() -> None:
@@ -80,4 +80,7 @@ def test_the_main_place_is_the_one_that_held_longest() -> None:
 def test_pairs_of_cpus_have_places_of_their_own() -> None:
     far = TeamBatches("b", 1, (0, 2), spread(200, 20), spread(385, 20))
     near = TeamBatches("a", 1, (0, 1), spread(50, 20), spread(105, 20))
-    assert in_places([near, far]) == {}
+    pairs = {"a": (0, 1), "b": (0, 2)}
+    assert moved_pairs(pairs, in_places([near, far])) == set()
+    both = TeamBatches("a", 2, (0, 1), spread(200, 20), spread(385, 20))
+    assert moved_pairs(pairs, in_places([near, far, both])) == {(0, 1)}

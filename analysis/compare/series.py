@@ -1,0 +1,178 @@
+"""The figures of a stored run that are compared: one value a process, with the steps of the tick counter."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.regimes import NEAR_CENTRE, InPlace
+from fencepost.analysis.runs.row import Row, regime_names
+from fencepost.analysis.stats.resolution import log_step, ordered_bounds, step_of_events
+from fencepost.analysis.stats.verdict import bound_rank
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ProcessTimes:
+    """One case of a run: a value a process, in ns, and how far each may be off by the steps of the tick counter."""
+
+    ns: Floats
+    step_ns: Floats
+
+    # A p-value is searched for among the bounds at many errors, so what they share is made once.
+
+    @functools.cached_property
+    def logs(self) -> Floats:
+        """Logarithms of the values."""
+        return np.log(self.ns)
+
+    @functools.cached_property
+    def steps(self) -> Floats:
+        """How far each of `logs` may be off."""
+        return log_step(self.step_ns, self.ns)
+
+    @functools.cached_property
+    def middle(self) -> float:
+        """Median of `logs`."""
+        return float(np.median(self.logs))
+
+    @functools.cached_property
+    def step(self) -> float:
+        """Median of `steps`."""
+        return float(np.median(self.steps))
+
+    @functools.cached_property
+    def _by_rank(self) -> dict[int, tuple[float, float]]:
+        return {}
+
+    def bounds(self, error: float) -> tuple[float, float]:
+        """Bounds of the median of `logs`, each wrong with a probability of at most `error`."""
+        rank = bound_rank(len(self), error)
+        if rank not in self._by_rank:
+            self._by_rank[rank] = ordered_bounds(self.logs, rank, self.steps)
+        return self._by_rank[rank]
+
+    def __len__(self) -> int:
+        return len(self.ns)
+
+
+def steady(ns: Floats) -> ProcessTimes:
+    """A series of means over so many readings that the counter's steps have gone."""
+    return ProcessTimes(ns, np.zeros(len(ns)))
+
+
+def series_of_run(run: Analysis) -> dict[str, ProcessTimes]:
+    """Per case the figures of its processes, those of `Row.basis`; without twins and cases measured once."""
+    return {
+        row.case: times
+        for row in _compared_rows(run)
+        if (times := _times(run, row, _column(run, row, "ns"))) is not None
+    }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One case of two runs, by figures of one kind: ``alone``, ``as found``, or at one distance, such as ``near``."""
+
+    old: ProcessTimes
+    new: ProcessTimes
+    basis: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether all readings are above zero, so that they have ratios."""
+        return bool((self.old.ns > 0).all() and (self.new.ns > 0).all())
+
+
+def pairs_of_runs(old: Analysis, new: Analysis) -> dict[str, Pair | None]:
+    """The common cases by like figures: alone with alone, near with near; None where the runs have none alike.
+
+    A run in which a case has no figure alone is compared by what was found, in both. A case whose CPUs were at several
+    distances is compared at the one that both runs met most.
+    """
+    first = {row.case: row for row in _compared_rows(old)}
+    return {row.case: _pair(old, new, first[row.case], row) for row in _compared_rows(new) if row.case in first}
+
+
+def _compared_rows(run: Analysis) -> list[Row]:
+    return [
+        row
+        for row in run.rows
+        if row.reason is None and row.twin_of is None and not row.once and row.case in run.measured_places
+    ]
+
+
+def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> Pair | None:
+    if first.alone and second.alone:
+        return _paired(
+            "alone", *((run, row, _column(run, row, "alone_ns")) for run, row in ((old, first), (new, second)))
+        )
+    places = [_places(run, row) for run, row in ((old, first), (new, second))]
+    if not all(places):
+        return _paired(
+            "as found", *((run, row, _column(run, row, "found_ns")) for run, row in ((old, first), (new, second)))
+        )
+    alike = [
+        (min(_batches(before), _batches(after)), name, before, after)
+        for name, before in _named(places[0])
+        for distance, after in places[1].items()
+        if abs(math.log(distance / before[0].distance_ns)) <= math.log(NEAR_CENTRE)
+    ]
+    if not alike:
+        return None
+    _, name, before, after = max(alike, key=lambda item: item[0])
+    basis = name if max(map(len, places)) > 1 else "as found"
+    return _paired(
+        basis,
+        *(
+            (run, row, np.array([place.ns for place in one]))
+            for run, row, one in ((old, first, before), (new, second, after))
+        ),
+    )
+
+
+def _paired(basis: str, *sides: tuple[Analysis, Row, Floats]) -> Pair | None:
+    times = [_times(*side) for side in sides]
+    return None if times[0] is None or times[1] is None else Pair(times[0], times[1], basis)
+
+
+def _column(run: Analysis, row: Row, name: str) -> Floats:
+    return run.processes[name].to_numpy(float)[run.measured_places[row.case]]
+
+
+def _times(run: Analysis, row: Row, ns: Floats) -> ProcessTimes | None:
+    """The series of a case; None where no process knows it."""
+    known = np.isfinite(ns)
+    if not known.any():
+        return None
+    step_ns = _column(run, row, "resolution_ns")
+    if row.kind == "events":
+        quantum = float(run.reduced.workers["quantum_ticks"].median())
+        step_ns = step_ns * step_of_events(_column(run, row, "ticks"), quantum) / quantum
+    # Of the processes that met one distance the steps are the same. Of what another tool measured none is known.
+    steps = step_ns[known] if len(step_ns) == len(ns) else np.full(int(known.sum()), np.median(step_ns))
+    return ProcessTimes(ns[known], np.nan_to_num(steps))
+
+
+def _places(run: Analysis, row: Row) -> dict[float, list[InPlace]]:
+    """By distance, the figures of the processes that met it; nothing of a case without distances."""
+    found: dict[float, list[InPlace]] = {}
+    for places in run.processes["places"].to_numpy()[run.measured_places[row.case]]:
+        for place in places:
+            found.setdefault(place.distance_ns, []).append(place)
+    return dict(sorted(found.items()))
+
+
+def _named(places: Mapping[float, list[InPlace]]) -> list[tuple[str, list[InPlace]]]:
+    return list(zip(regime_names(len(places)), places.values(), strict=True))
+
+
+def _batches(places: list[InPlace]) -> int:
+    return sum(place.batches for place in places)
