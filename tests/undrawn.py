@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 import pytest
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from fencepost.analysis.draw import figure
+from fencepost.analysis.draw import figure, parallel
 
 
 @contextlib.contextmanager
 def without_drawing() -> Iterator[None]:
-    """Pictures with their title and description, and no shapes; forks of this process draw none either."""
+    """Pictures with their title and description, and no shapes: so quick that no fork is worth its time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FigureCanvasSVG, "print_svg", lambda *_, **__: None)
         patch.setattr(figure, "tidy", _empty)
+        patch.setattr(parallel, "WORTHWHILE", sys.maxsize)
         yield
 
 

@@ -131,8 +131,12 @@ def test_bounds_that_are_missing_are_not_drawn() -> None:
 
 
 def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=1)
-    assert len([figure for section in sections(analyse(folder)) for figure in section.figures]) == 9
+    """Without intervals: shapes and words have nothing where a bound would be."""
+    cases = [*suite_cases(), *branch_cases(), *sharing_cases()]
+    folder = synthetic.write_run(tmp_path / "run", cases, rounds=1)
+    figures = [figure for section in sections(analyse(folder)) for figure in section.figures]
+    assert len(figures) == 9 + 7 + 11
+    assert not [figure.name for figure in figures if "nan" in figure.svg.lower().replace("nano", "")]
 
 
 def test_an_unknown_topic_has_a_section(tmp_path: Path) -> None:
