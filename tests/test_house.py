@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 import subprocess
@@ -28,6 +29,7 @@ def in_csrc(path: Path) -> str:
     return path.relative_to(ROOT / "csrc").as_posix()
 
 
+@functools.cache
 def imports(path: Path) -> list[tuple[int, str]]:
     """All modules that a file names in import statements, wherever they stand, with their lines."""
     package = "fencepost." + ".".join(path.relative_to(ROOT).parent.parts)
@@ -83,6 +85,7 @@ ORDER = ("text", "stats", "draw", "runs", "topics", "compare", "report", "exchan
 """The rooms of analysis: each may import those before it."""
 
 
+@functools.cache
 def modules_imported() -> dict[str, set[str]]:
     """Modules of the three rooms, and those of them that each imports, also inside of functions."""
     names = {}
