@@ -76,7 +76,7 @@ def test_a_module_more_is_a_topic_with_rungs_and_claims(tmp_path: Path) -> None:
     assert [said.figure for _, said in document.claims["mine"]] == ["1"]
 
 
-@pytest.mark.parametrize("rounds", [1, 6])
+@pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_each_kernel_alone_makes_a_report(tmp_path: Path, rounds: int) -> None:
     cases = sharing_cases()
     for kernel in sorted({case.kernel for case in cases}):

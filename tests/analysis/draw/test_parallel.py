@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 from runs import measure as runtime
 from runs import write as synthetic
-from topics.suite import suite_cases
+from runs.write import Case
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.draw.parallel import _PIPE, WORTHWHILE, Draw, begun, uncollected
@@ -290,7 +290,8 @@ def test_alone_on_one_cpu_for_few_figures_and_beside_threads(
 
 
 def test_a_report_is_the_same_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=6)
+    cases = [Case(f"mine{topic}/loop{n}", ns=3.0**n) for topic in range(WORTHWHILE + 1) for n in (1, 2)]
+    run = synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[])
     drawn: list[dict[str, bytes]] = []
     here: list[Draw] = []
 

@@ -158,7 +158,7 @@ logs_of_rounds = st.lists(st.floats(-0.05, 0.05), min_size=7, max_size=60)
 
 
 @given(logs_of_rounds, st.floats(0, 0.02), st.floats(0, 0.02), st.floats(0.001, 0.05))
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_a_coarser_counter_only_takes_verdicts_away(logs: list[float], fine: float, more: float, margin: float) -> None:
     sharp = decide({"r": logs}, margin, steps={"r": fine})["r"]
     blunt = decide({"r": logs}, margin, steps={"r": fine + more})["r"]
@@ -167,7 +167,7 @@ def test_a_coarser_counter_only_takes_verdicts_away(logs: list[float], fine: flo
 
 
 @given(logs_of_rounds, st.floats(0, 0.02), st.floats(0.001, 0.05), st.sampled_from([0.05, 0.01, 0.001]))
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_p_values_and_bounds_are_one_rule(logs: list[float], step: float, limit: float, error: float) -> None:
     array = np.array(logs)
     low, high = bounds_at(array, error, step)
@@ -176,7 +176,7 @@ def test_p_values_and_bounds_are_one_rule(logs: list[float], step: float, limit:
 
 
 @given(logs_of_rounds, st.floats(0.001, 0.02), st.floats(1, 3))
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_within_a_margin_below_the_step_nothing_is_the_same(logs: list[float], margin: float, factor: float) -> None:
     step = math.log1p(margin) * factor
     found = decide({"r": logs}, margin, steps={"r": step})["r"]

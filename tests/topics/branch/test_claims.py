@@ -262,7 +262,7 @@ def test_trained_loops_have_a_figure_too(tmp_path: Path) -> None:
     assert {row[0]: row[2][:4] for row in drawn.table.rows}["opposite, data true"] in ("×1.5", "×1.4")
 
 
-@pytest.mark.parametrize("rounds", [1, 6])
+@pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_part_of_the_topic_is_enough(tmp_path: Path, rounds: int) -> None:
     """Each kernel of the topic alone, and in so few rounds that there is no interval."""
     cases = branch_cases()
