@@ -87,15 +87,30 @@ static inline int64_t procfs_field(const char *path, const char *name)
     return -ENODATA;
 }
 
-/* Bytes of this process that are in memory, without what the engine keeps for itself; NaN where the system does not say. */
-static inline double resident_bytes(void)
+/* Bytes that a process has in memory, by its statm file; NaN where the system does not say. */
+static inline double resident_in(const char *statm)
 {
     char text[PROCFS_BYTES];
     int64_t pages;
 
-    if (procfs_text("/proc/self/statm", text, sizeof text) < 0 || sscanf(text, "%*d %" SCNd64, &pages) != 1)
+    if (procfs_text(statm, text, sizeof text) < 0 || sscanf(text, "%*d %" SCNd64, &pages) != 1)
         return NAN;
-    return (double)pages * (double)sysconf(_SC_PAGESIZE) - (double)memory_kept_bytes();
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* The same of this process, without what the engine keeps for itself. */
+static inline double resident_bytes(void)
+{
+    return resident_in("/proc/self/statm") - (double)memory_kept_bytes();
+}
+
+/* The same of another process. */
+static inline double resident_bytes_of(pid_t process)
+{
+    char path[32]; /* a pid has 10 digits at most */
+
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)process);
+    return resident_in(path);
 }
 
 /*

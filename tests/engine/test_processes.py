@@ -187,9 +187,10 @@ def test_processes_are_reaped_where_sigchld_is_ignored(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("ignored_sigchld")
+@pytest.mark.parametrize("parent", range(2), ids=["small", "interpreter"])
 @pytest.mark.parametrize("how", range(3), ids=["fork", "vfork", "thread"])
-def test_spawned_children_are_reaped_where_sigchld_is_ignored(tmp_path: Path, how: int) -> None:
-    got = compile_files(tmp_path, [KERNELS / "process" / "spawn.c"]).measure("process/spawn", (how, 0))
+def test_spawned_children_are_reaped_where_sigchld_is_ignored(tmp_path: Path, how: int, parent: int) -> None:
+    got = compile_files(tmp_path, [KERNELS / "process" / "spawn.c"]).measure("process/spawn", (how, 0, parent))
     assert got.status == 0, got.reason
 
 

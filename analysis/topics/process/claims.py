@@ -22,10 +22,11 @@ def vfork(analysis: Analysis) -> Verdict:
         row = next(row for row in analysis.measured("process/spawn") if row.has(how=how, touched=0))
         shares[how] = row.metric("waited_pct")
         times[how] = row.time.ns_text()
+        parent = f"Their parent had {plain(row.metric('resident_mib').value, 3)} MiB resident."
     figure = ", ".join(
         f"{how}: {plain(share[0], 3)} % of children had ended before the call returned" for how, share in shares.items()
     )
-    prices = f"With the wait for the child a vfork takes {times['vfork']}, a fork {times['fork']}."
+    prices = f"With the wait for the child a vfork takes {times['vfork']}, a fork {times['fork']}. {parent}"
     number = measure(shares["vfork"], "%", 100.0)
     if shares["vfork"].high < 100:
         because = f"Here the parent of a vfork went on before its child ended. {prices}"

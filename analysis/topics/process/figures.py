@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import math
+
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import size, size_bytes
 from fencepost.analysis.topics.pictures import bars_by
 from fencepost.analysis.topics.rungs import step, with_values
 from fencepost.analysis.topics.topic import Topic
 
+PARENTS = {"small": "a small process", "interpreter": "the interpreter"}
 
-def _touched(bytes_: str) -> str:
-    return f"{size(size_bytes(bytes_))} more in memory" if size_bytes(bytes_) else "as the process is"
+
+def _parent(row: Row) -> str:
+    """The parent of a row, and what it touched before."""
+    touched = size_bytes(str(row.parameters["touched"]))
+    more = f"{size(touched)} more in memory"
+    parent = row.parameters.get("parent")
+    if parent is None:  # of a run from before there was a choice
+        return more if touched else "as the process is"
+    name = PARENTS[str(parent)]
+    return f"{name}, {more}" if touched else name
+
+
+def _fork(row: Row) -> str:
+    """The headline. Memory is rounded up to a power of two: figures of one name are of processes much alike."""
+    resident = row.metric("resident_mib").value
+    # A published folder keeps the name under which its number was published, from before there was a choice.
+    if "parent" not in row.parameters or not resident > 0:
+        return "fork a process and wait for it"
+    most = 2.0 ** math.ceil(math.log2(resident))
+    return f"fork a process with up to {size(round(most * 2**20))} resident and wait for it"
 
 
 SPAWN = bars_by(
@@ -22,11 +44,10 @@ SPAWN = bars_by(
     "child had ended by then",
     heading="made by",
     labels={"fork": "fork, wait", "vfork": "vfork, wait", "thread": "thread, join"},
-    groups="touched",
-    group_heading="touched before",
-    group_labels=_touched,
+    groups=_parent,
+    group_heading="parent",
     metrics={
-        "resident_mib": "process in memory",
+        "resident_mib": "resident memory",
         "returned_ns": "call returned after",
         "waited_pct": "child ended before",
     },
@@ -39,7 +60,7 @@ TOPIC = Topic(
     rungs=(
         step("start a thread and wait for it", "process/spawn", with_values(how="thread", touched=0), cycles=False),
         step(
-            "fork a process and wait for it",
+            _fork,
             "process/spawn",
             with_values(how="fork", touched=0),
             cycles=False,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from runs.write import Case
 from topics.analysed import analysed, verdict_of
 from topics.process.cases import process_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
+from fencepost.analysis.topics.topic import headlines
 
 
 def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
@@ -17,14 +20,51 @@ def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
     (section,) = document.sections
     assert section.topic.name == "process"
     (figure,) = section.figures
-    assert "thread" in figure.description and "64 MiB more in memory" in figure.description
-    assert {row[3].split()[0] for row in figure.table.rows} == {"17.00", "81.00"}
-    assert len(figure.table.rows) == 6
+    assert "thread" in figure.description and "the interpreter, 64 MiB more in memory" in figure.description
+    groups = {row[1]: row[3].split()[0] for row in figure.table.rows}
+    assert groups == {
+        "a small process": "1.400",
+        "the interpreter": "17.40",
+        "a small process, 64 MiB more in memory": "65.40",
+        "the interpreter, 64 MiB more in memory": "81.40",
+    }
+    assert len(figure.table.rows) == 12
     assert document.ladder is not None
     assert [row[0] for row in document.ladder.rows] == [
         "start a thread and wait for it",
-        "fork a process and wait for it",
+        "fork a process with up to 2 MiB resident and wait for it",
     ]
+
+
+def headline(folder: Path, cases: list[Case]) -> tuple[str, str]:
+    """The name of the topic's headline, and the row that it shows."""
+    ((_, rung),) = headlines(analysed(folder, cases, rounds=6))
+    return rung.label, rung.measured_as
+
+
+@pytest.mark.parametrize(("resident", "named"), [(0.6, "1 MiB"), (1.0, "1 MiB"), (1.1, "2 MiB"), (0.3, "512 KiB")])
+def test_the_headline_names_the_parents_memory(tmp_path: Path, resident: float, named: str) -> None:
+    cases = [replace(case, metrics={**case.metrics, "resident_mib": resident}) for case in process_cases()]
+    label, row = headline(tmp_path, cases)
+    assert label == f"fork a process with up to {named} resident and wait for it"
+    assert "how=fork" in row and "parent=small" in row
+
+
+def test_a_run_of_the_interpreter_alone_names_its_memory(tmp_path: Path) -> None:
+    label, _ = headline(tmp_path, [case for case in process_cases() if case.parameters["parent"] == "interpreter"])
+    assert label == "fork a process with up to 32 MiB resident and wait for it"
+
+
+def test_a_run_from_before_there_was_a_choice_keeps_its_names(tmp_path: Path) -> None:
+    cases = [
+        replace(case, parameters={name: value for name, value in case.parameters.items() if name != "parent"})
+        for case in process_cases()
+        if case.parameters["parent"] == "interpreter"
+    ]
+    analysis = analysed(tmp_path, cases, rounds=6)
+    assert [rung.label for _, rung in headlines(analysis)] == ["fork a process and wait for it"]
+    (section,) = build_document(analysis).sections
+    assert {row[1] for row in section.figures[0].table.rows} == {"as the process is", "64 MiB more in memory"}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +76,7 @@ def test_vfork_blocks_its_parent(tmp_path: Path, vfork_waits: float, fork_waits:
     said = verdict_of(analysis, "process/vfork")
     assert said.outcome is outcome
     assert f"vfork: {vfork_waits:.3g} %" in said.figure.replace(".0 %", " %") and "µs" in said.because
+    assert "1.40 MiB resident" in said.because
 
 
 def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
