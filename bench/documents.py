@@ -139,6 +139,13 @@ class PublishedJson(TypedDict):
     noise_reach_pct: float | None
 
 
+class DisturbJson(TypedDict):
+    """A disturber of our own: its kind, see `fencepost.bench.disturb.KINDS`, and its CPU."""
+
+    kind: str
+    cpu: int
+
+
 class RunFactsJson(TypedDict):
     """What a run is made of, before it has a folder."""
 
@@ -153,6 +160,8 @@ class RunFactsJson(TypedDict):
     """Of the plan as it was at the start, so that an edited one is noticed."""
     rounds_a_repeat: NotRequired[int]
     """Only in a run of ``fencepost selfcheck``."""
+    disturb: NotRequired[DisturbJson]
+    """Only in a run of ``fencepost selfcheck --disturb``."""
     imported: NotRequired[ImportedJson]
     published: NotRequired[PublishedJson]
 

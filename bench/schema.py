@@ -201,6 +201,7 @@ RUN_SCHEMA: dict[str, Any] = {
         },
         "plan_sha256": _ANY,
         "rounds_a_repeat": _ANY,
+        "disturb": _ANY,
         "published": _ANY,
         IMPORTED: {
             "type": "object",

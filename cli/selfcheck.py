@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +17,19 @@ from fencepost.cli.verdicts import margin_option
 if TYPE_CHECKING:
     from fencepost.analysis.compare.selfcheck import SelfCheck, Share
     from fencepost.bench.ab_plan import Pair
+    from fencepost.bench.catalog import KernelInfo
     from fencepost.bench.runfolder import RunFolder
 
-KNOWN = (
-    ("selfcheck/chain", "imuls", 100, 102),
-    ("selfcheck/walk", "steps", 2000, 2040),
-    ("selfcheck/syscall", "calls", 100, 102),
-)
-"""Kernel, parameter, and two values of which the second is 2 % more work."""
+TOPIC = "selfcheck"
+"""The work of its kernels grows with their first parameter, and its default is a multiple of 50: 2 % more is whole."""
+PAIRS = 10
+"""Repeats of each row: so many of 24 rows take some minutes."""
 DEFAULT_BASE = Path("results") / "selfcheck"
 
 
 @click.command(name="selfcheck", short_help="Measure how often the verdicts are wrong on this machine.")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
-@click.option("--pairs", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Repeats of each row.")
+@click.option("--pairs", type=click.IntRange(1, 100_000), default=PAIRS, show_default=True, help="Repeats of each row.")
 @click.option(
     "--rounds",
     type=click.IntRange(7, 10_000),
@@ -38,6 +38,11 @@ DEFAULT_BASE = Path("results") / "selfcheck"
     help="Rounds of one repeat.  [default: as `fencepost ab`]",
 )
 @margin_option
+@click.option(
+    "--disturb",
+    type=click.Choice(("spin", "memory", "sibling-load")),
+    help="Run a disturber of our own on another CPU: it never pauses, streams through memory, or runs in short bursts.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/selfcheck]")
@@ -50,6 +55,7 @@ def selfcheck_command(
     pairs: int,
     rounds: int,
     margin: float,
+    disturb: str | None,
     seed: int | None,
     cpus: str | None,
     out: Path | None,
@@ -59,11 +65,12 @@ def selfcheck_command(
 ) -> int:
     """Count how often verdicts are right, on code whose difference is known.
 
-    Compares code with itself and with 2 % more of the same work, many times. Three kernels are always measured:
-    multiplications (100 against 102), a walk through memory (2000 against 2040 loads) and system calls (100 against
-    102). Each KERNEL (name, glob or topic) adds a row of identical code.
+    Compares code with itself and with 2 % more of the same work, many times: multiplications, locked additions, walks
+    through three caches, system calls, a mutex, random branches, copies, allocations, page faults, and hand-overs
+    between two CPUs. KERNELs (names, globs or topics) choose among them. Any other KERNEL gets a row of identical code.
 
-    Takes some minutes. Ctrl-C keeps the complete repeats and prints them; --resume continues.
+    Takes about two minutes on a quiet machine and several times that on a busy one. The time grows with --pairs.
+    Ctrl-C keeps the complete repeats and prints them; --resume continues.
     """
     from fencepost.analysis.compare.selfcheck import TRUE_EFFECT, check
     from fencepost.bench import engine as engines
@@ -75,16 +82,17 @@ def selfcheck_command(
             f"--margin {margin * 100:g}%: counts the true effect of 2 % as the same, so nothing is left to be found"
         )
     if resume is not None:
-        measuring.refuse_beside_resume("kernels", "pairs", "rounds", "seed", "cpus")
+        measuring.refuse_beside_resume("kernels", "pairs", "rounds", "disturb", "seed", "cpus")
     folder, rounds = (
-        _begin(kernels, pairs, rounds, seed, cpus, out or DEFAULT_BASE)
+        _begin(kernels, pairs, rounds, disturb, seed, cpus, out or DEFAULT_BASE)
         if resume is None
         else _go_on(resume, out or DEFAULT_BASE)
     )
     stopped: RunInterruptedError | None = None
     with folder:
         try:
-            measuring.complete(engines.load(), folder, "selfcheck", _progress(rounds, quiet=quiet or as_json))
+            with _disturbed(folder):
+                measuring.complete(engines.load(), folder, "selfcheck", _progress(rounds, quiet=quiet or as_json))
         except RunInterruptedError as error:
             stopped = error
     found = check(folder.path, rounds, margin)
@@ -101,35 +109,31 @@ def selfcheck_command(
 
 
 def _begin(
-    kernels: Sequence[str], pairs: int, rounds: int, seed: int | None, cpus: str | None, base: Path
+    kernels: Sequence[str],
+    pairs: int,
+    rounds: int,
+    disturb: str | None,
+    seed: int | None,
+    cpus: str | None,
+    base: Path,
 ) -> tuple[RunFolder, int]:
     import secrets
 
     from fencepost.bench import engine as engines
+    from fencepost.bench import placement, runfolder
     from fencepost.bench import plan as plans
-    from fencepost.bench import runfolder
-    from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
+    from fencepost.bench.ab_plan import make_ab_plan
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.describe import describe_run
     from fencepost.cli import measuring
 
     engine = engines.load()
     catalog = read_catalog(engine)
-    compared: list[Pair] = []
-    for name, parameter, old, new in KNOWN:
-        kernel = catalog.get(name)
-        values = [item.initial for item in kernel.parameters]
-        place = kernel.parameters.index(kernel.parameter(parameter))
-        sides = []
-        for value in (old, new):
-            values[place] = kernel.parameters[place].parse(str(value))
-            sides.append(Side(kernel, tuple(values)))
-        compared.append(Pair(*sides))
-    for kernel in catalog.select(kernels) if kernels else ():
-        if kernel.once or (kernel.opt_in and kernel.name not in kernels):
-            continue
-        side = Side(kernel, tuple(item.initial for item in kernel.parameters))
-        compared.append(Pair(side, side))
+    compared = [
+        _pair(kernel)
+        for kernel in catalog.select(kernels or (TOPIC,))
+        if kernel.topic == TOPIC or not (kernel.once or (kernel.opt_in and kernel.name not in kernels))
+    ]
     topology, allowed = measuring.here(cpus)
     plan = make_ab_plan(
         engine,
@@ -138,11 +142,50 @@ def _begin(
         plans.placer_on(topology, allowed),
         rounds=pairs * rounds,
         seed=secrets.randbits(32) if seed is None else seed,
-        twins={name for name, *_ in KNOWN},
+        twins={pair.old.kernel.name for pair in compared if pair.old != pair.new},
     )
     record = describe_run(engine, plan)
     record["rounds_a_repeat"] = rounds
+    if disturb is not None:
+        from fencepost.bench.disturb import cpu_beside
+
+        # Rows of one thread all have the same CPU; a row of several may have that of the disturber as well.
+        measured = min(plan.cases, key=lambda case: len(case.cpus)).cpus[0]
+        usable = placement.allowed_cpus(topology)
+        record["disturb"] = {"kind": disturb, "cpu": cpu_beside(disturb, measured, usable, topology)}
     return runfolder.create(base, measuring.machine_facts(engine, topology, allowed), record), rounds
+
+
+def _pair(kernel: KernelInfo) -> Pair:
+    """A kernel of ours against 2 % more of its work, any other against itself."""
+    from fencepost.bench.ab_plan import Pair, Side
+
+    values = [item.initial for item in kernel.parameters]
+    old = Side(kernel, tuple(values))
+    if kernel.topic == TOPIC:
+        work = kernel.parameters[0]
+        amount = int(work.word(work.initial))
+        values[0] = work.parse(str(amount + amount // 50))
+    return Pair(old, Side(kernel, tuple(values)))
+
+
+@contextlib.contextmanager
+def _disturbed(folder: RunFolder) -> Iterator[None]:
+    """Have the disturber run that the plan of a run asks for."""
+    from fencepost.bench.disturb import KINDS, disturbing
+    from fencepost.cli import measuring
+
+    wanted = folder.run.get("disturb")
+    if wanted is None:
+        yield
+        return
+    click.echo(
+        f"disturbed on purpose: a process of ours {KINDS[wanted['kind']]} on CPU {wanted['cpu']} ({wanted['kind']})",
+        err=True,
+    )
+    topology, _ = measuring.here(None)
+    with disturbing(wanted["kind"], wanted["cpu"], topology):
+        yield
 
 
 def _go_on(name: str, base: Path) -> tuple[RunFolder, int]:
@@ -181,7 +224,7 @@ def _show(found: SelfCheck) -> None:
     from fencepost.cli import display
 
     out = display.console()
-    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "its width")
+    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "its width", "alone", "quiet")
     rows = [
         (
             row.case,
@@ -191,6 +234,8 @@ def _show(found: SelfCheck) -> None:
             str(row.undecided.count) + (f" (+{row.more_rounds:.0f} rounds)" if row.more_rounds else ""),
             _share(row.covered),
             f"{row.width_pct:.2g} %",
+            f"{row.alone.count}/{row.alone.of}",
+            "-" if math.isnan(row.quiet) else f"{row.quiet * 100:.0f} %",
         )
         for row in found.rows
     ]
@@ -202,8 +247,12 @@ def _show(found: SelfCheck) -> None:
         f"{found.repeats} repeats of {len(found.rows)} rows; a row takes {found.rounds} rounds, "
         f"{found.seconds_a_row:.2f} s; margin {found.margin * 100:.3g} %"
     )
-    sentences = [
-        size,
+    sentences = [size]
+    if found.disturb is not None:
+        sentences.append(
+            f"disturbed on purpose, by a process of ours on CPU {found.disturb['cpu']}: {found.disturb['kind']}"
+        )
+    sentences += [
         f"false alarms: {_total(alarms)} in a row, {_share(found.any_alarm)} in a report",
         f"true 2 % found: {_total(caught)}",
     ]

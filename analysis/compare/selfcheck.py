@@ -21,6 +21,7 @@ from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.analysis.stats.interval import interval_of
 from fencepost.analysis.stats.verdict import ChangeVerdict, decide
 from fencepost.bench import schema
+from fencepost.bench.documents import DisturbJson
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,6 +68,8 @@ class CheckedRow:
     width_pct: float
     counter_step_pct: float
     more_rounds: float
+    alone: Share
+    quiet: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class SelfCheck:
     floor_range_pct: dict[str, float]
     seconds_a_row: float
     margin: float
+    disturb: DisturbJson | None = None
+    """The disturber that ran beside it on purpose."""
 
     def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
@@ -92,6 +97,7 @@ class SelfCheck:
             "rounds_a_repeat": self.rounds,
             "margin_pct": self.margin * 100,
             "seconds_a_row": self.seconds_a_row,
+            "disturb": self.disturb,
             "rows": [
                 {
                     "case": row.case,
@@ -103,6 +109,8 @@ class SelfCheck:
                     "interval_width_pct": row.width_pct,
                     "counter_step_pct": row.counter_step_pct,
                     "more_rounds": row.more_rounds,
+                    "alone": row.alone.as_json(),
+                    "quiet_pct": row.quiet * 100,
                     "time_covered": self.time_covered[row.case].as_json(),
                     "floor_range_pct": self.floor_range_pct[row.case],
                 }
@@ -125,7 +133,6 @@ def check(folder: Path | str, rounds: int, margin: float) -> SelfCheck:
     fencepost.bench.schema.RunFolderError
         when the folder is damaged or has no sides.
     """
-    rows = read_rows(folder)
     numbers = list(schema.round_files(Path(folder)))
     # Whole repeats only: one that lacks a round was interrupted.
     blocks = [
@@ -133,9 +140,15 @@ def check(folder: Path | str, rounds: int, margin: float) -> SelfCheck:
         for first in range(1, max(numbers, default=0) - rounds + 2, rounds)
         if all(number in numbers for number in range(first, first + rounds))
     ]
+    rows = read_rows(folder, blocks)
     found = judge_repeats(rows, blocks, margin)
     return SelfCheck(
-        len(blocks), rounds, *found, seconds_a_row=_seconds(folder) * rounds / max(1, len(rows)), margin=margin
+        len(blocks),
+        rounds,
+        *found,
+        seconds_a_row=_seconds(folder) * rounds / max(1, len(rows)),
+        margin=margin,
+        disturb=schema.read_run(Path(folder)).get("disturb"),
     )
 
 
@@ -182,23 +195,32 @@ def judge_repeats(
             float(np.median(widths[row.name])) if n else math.nan,
             float(np.nanmedian(np.expm1(steps[row.name]))) * 100 if n else math.nan,
             float(np.median(more[row.name])) if more[row.name] else 0.0,
+            Share(sum(row.alone_repeats), n),
+            row.quiet,
         )
         for row in rows
     )
-    times = {row.name: _time_coverage(np.array(row.old_ns), np.array(row.old_step_ns), blocks) for row in rows}
+    times = {row.name: _time_coverage(row, blocks) for row in rows}
     floors = {row.name: _floor_range(np.asarray(row.floor_ns, float), blocks) for row in rows}
     return checked, Share(alarms, n), times, floors
 
 
-def _time_coverage(ns: Floats, steps: Floats, blocks: Sequence[Sequence[int]]) -> Share:
-    """Repeats whose interval of the old side's time holds the median over all rounds."""
-    if not blocks:
-        return Share(0, 0)
-    truth = float(np.nanmedian(ns))
+def _time_coverage(row: RowRounds, blocks: Sequence[Sequence[int]]) -> Share:
+    """Repeats whose interval of the old side's time holds the median over all repeats of the same basis."""
+    ns, steps = np.array(row.old_ns), np.array(row.old_step_ns)
     known = np.isfinite(ns)
-    places = [[place for place in block if known[place]] for block in blocks]
-    intervals = [interval_of(ns[part], steps=steps[part]) for part in places]
-    return Share(sum(item.low <= truth <= item.high for item in intervals), len(blocks))
+    alone = row.alone_repeats or [False] * len(blocks)
+    covered = 0
+    for basis in set(alone):
+        places = [
+            [place for place in block if known[place]]
+            for block, found in zip(blocks, alone, strict=True)
+            if found == basis
+        ]
+        truth = float(np.median(ns[np.concatenate(places).astype(int)]))
+        intervals = [interval_of(ns[part], steps=steps[part]) for part in places]
+        covered += sum(item.low <= truth <= item.high for item in intervals)
+    return Share(covered, len(blocks))
 
 
 def _floor_range(floor_ns: Floats, blocks: Sequence[Sequence[int]]) -> float:

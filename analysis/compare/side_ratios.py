@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +56,10 @@ class RowRounds:
     """Per round the shortest batch of the old side."""
     disturbed: float = 0.0
     """Share of the batches that were disturbed."""
+    quiet: float = math.nan
+    """Share of the batches with a witness that were quiet; NaN of none."""
+    alone_repeats: list[bool] = field(default_factory=list)
+    """Of a run that is cut into repeats: whether each of them stands on quiet batches."""
     reasons: list[str] = field(default_factory=list)
     """Why rounds lack this row."""
 
@@ -74,8 +78,10 @@ class RowRounds:
         return log_step(self.old_step_ns, self.old_ns) + log_step(self.new_step_ns, self.new_ns)
 
 
-def read_rows(folder: Path | str) -> list[RowRounds]:
+def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None) -> list[RowRounds]:
     """The rows of a run that was made by ``fencepost ab`` or ``selfcheck``, with all complete rounds.
+
+    `repeats`: places of rounds that are judged as a run of their own. Each has quiet batches enough or not by itself.
 
     Where enough rounds have quiet batches of both sides, a side's value in a round is the lower quartile of its quiet
     batches. Elsewhere a visit is the lower quartile of all its batches, and a side's value the smaller of its two
@@ -89,7 +95,7 @@ def read_rows(folder: Path | str) -> list[RowRounds]:
             "fencepost ab"
         )
     events = {case["case"] for case in run["plan"]["cases"] if case["kind"] == "events"}
-    batches, disturbed = np.zeros(len(rows)), np.zeros(len(rows))
+    batches, disturbed, witnessed, quiet_ones = (np.zeros(len(rows)) for _ in range(4))
     quiet: list[tuple[list[float], list[float]]] = [([], []) for _ in rows]
     floor = width_floor_of(Path(folder), run["engine"]["arch"])
     for item in iter_rounds(folder, _COLUMNS):
@@ -108,20 +114,28 @@ def read_rows(folder: Path | str) -> list[RowRounds]:
                 if value is not None:
                     batches[place] += value.batches
                     disturbed[place] += value.disturbed
+                    witnessed[place] += value.witnessed
+                    quiet_ones[place] += value.quiet
             row.floor_ns.append(math.nan if sides[0] is None else sides[0].floor_ns)
             for side, series in zip(sides, quiet[place], strict=True):
                 series.append(math.nan if side is None else side.quiet_ns)
+    parts = [range(len(rows[0].old_ns))] if repeats is None else repeats
     for place, row in enumerate(rows):
         row.disturbed = float(disturbed[place] / batches[place]) if batches[place] else 0.0
-        _prefer_alone(row, *quiet[place])
+        row.quiet = float(quiet_ones[place] / witnessed[place]) if witnessed[place] else math.nan
+        row.alone_repeats = [_prefer_alone(row, *quiet[place], part) for part in parts]
+        row.alone = all(row.alone_repeats)
     return rows
 
 
-def _prefer_alone(row: RowRounds, old_ns: list[float], new_ns: list[float]) -> None:
-    """Let a row stand on its quiet batches, where enough rounds have some of both sides."""
-    both = int(np.sum(np.isfinite(old_ns) & np.isfinite(new_ns)))
-    if both >= FEWEST_ALONE or both * 2 > len(old_ns):
-        row.old_ns, row.new_ns, row.alone = old_ns, new_ns, True
+def _prefer_alone(row: RowRounds, old_ns: list[float], new_ns: list[float], rounds: Sequence[int]) -> bool:
+    """Let a row stand on its quiet batches in these rounds, where enough of them have some of both sides."""
+    both = sum(math.isfinite(old_ns[i]) and math.isfinite(new_ns[i]) for i in rounds)
+    enough = both >= FEWEST_ALONE or both * 2 > len(rounds)
+    if enough:
+        for i in rounds:
+            row.old_ns[i], row.new_ns[i] = old_ns[i], new_ns[i]
+    return enough
 
 
 def planned_rows(run: RunJson) -> list[RowRounds]:
@@ -153,6 +167,8 @@ class _Value:
     floor_ns: float
     batches: int
     disturbed: int
+    witnessed: int
+    quiet: int
 
 
 def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple[str, _Value]]:
@@ -192,6 +208,8 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
                 float(ns[where].min()),
                 len(where),
                 int(np.sum((flags & _DISTURBED) != 0)),
+                int(np.sum(np.isfinite(data["width_ticks"][where]))) if "width_ticks" in data else 0,
+                int(np.sum(quiet[where])),
             ),
         )
 

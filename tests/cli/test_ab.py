@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from runs.write import Case, plain_cases, write_run
 
 from fencepost.analysis.compare.comparison import ComparisonError, NothingMeasuredError
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
-from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
+from fencepost.analysis.compare.side_ratios import RowRounds, _prefer_alone, read_rows
 from fencepost.analysis.compare.sides import compare_sides, judge_rounds
 from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.analysis.stats.verdict import ChangeVerdict
@@ -457,6 +458,43 @@ def test_the_noise_floor_is_the_largest_of_identical_code() -> None:
 
 # The self-check.
 
+CHECKED = ("selfcheck/chain", "selfcheck/locked", "selfcheck/syscall")
+
+
+def test_each_repeat_has_quiet_batches_enough_by_itself() -> None:
+    found, quiet = row("a", [2.0] * 30, [2.0] * 30), [1.0] * 12 + [math.nan] * 18
+    assert _prefer_alone(found, quiet, quiet, range(15))
+    assert not _prefer_alone(found, quiet, quiet, range(15, 30))
+    assert found.old_ns == pytest.approx([1.0] * 12 + [math.nan] * 3 + [2.0] * 15, nan_ok=True)
+
+
+def test_repeats_say_what_they_stand_on() -> None:
+    found = row("a~twin", [1.0] * 10 + [2.0] * 10, [1.0] * 10 + [2.0] * 10, twin=True)
+    found.alone_repeats, found.quiet = [True, False], 0.25
+    (checked,), _, times, _ = judge_repeats([found], [range(10), range(10, 20)], 0.01)
+    assert (checked.alone, checked.quiet) == (Share(1, 2), 0.25)
+    # Each against the repeats of its own kind: quiet batches and all batches are two figures.
+    assert times["a~twin"] == Share(2, 2)
+
+
+def test_a_disturbed_selfcheck_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two CPUs: one to measure on, one for the disturber")
+    monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
+    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
+    done = selfcheck("selfcheck/chain", "--pairs", "1", "--rounds", "7", "--disturb", "spin", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert len(document["rows"]) == 2
+    assert document["disturb"]["kind"] == "spin"
+    assert f"runs without a pause on CPU {document['disturb']['cpu']} (spin)" in done.stderr
+    (folder,) = (tmp_path / "results" / "selfcheck").iterdir()
+    schema.round_file(folder, 7).unlink()
+    again = selfcheck("--resume", str(folder), "-q")
+    assert "disturbed on purpose" in again.stderr and "disturbed on purpose" in again.stdout
+    assert "leave it out" in refused(2, "selfcheck", "--resume", folder, "--disturb", "spin", cwd=tmp_path)
+
 
 def test_repeats_are_judged_one_by_one() -> None:
     old = [1.0] * 40
@@ -485,7 +523,7 @@ def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
     monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
     selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
-    done = selfcheck("--pairs", "2", "--rounds", "7", "--json")
+    done = selfcheck(*CHECKED, "--pairs", "2", "--rounds", "7", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["repeats"] == 2 and len(document["rows"]) == 6
@@ -505,7 +543,7 @@ def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
 ) -> None:
     monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
     monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
-    options = ("--pairs", "400", "--rounds", "7", "-q")
+    options = (*CHECKED, "--pairs", "400", "--rounds", "7", "-q")
     folder, out, last = interrupted(tmp_path, 8, "selfcheck", *options, load=engines.load)
     assert f"{len(schema.round_files(folder)) // 7} repeats of 6 rows" in out
     assert f"Continue with: fencepost selfcheck --resume {folder.relative_to(tmp_path)}" in last, last
