@@ -48,17 +48,8 @@ def cache_bytes(topology: Topology) -> int:
 def disturbing(kind: str, cpu: int, topology: Topology) -> Iterator[None]:
     """Have a disturber of this kind run on this CPU. Raises `MeasureError` if it did not run to the end."""
     # Two buffers of the size of the cache: the source alone pushes the target out.
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        "-B",
-        DISTURBER,
-        kind,
-        str(cpu),
-        str(os.getpid()),
-        str(cache_bytes(topology)),
-    ]
+    numbers = (cpu, os.getpid(), cache_bytes(topology))
+    command = [sys.executable, "-I", "-S", "-B", str(DISTURBER), kind, *map(str, numbers)]
     # A session of its own: Ctrl-C on the terminal is for the run, which then ends the disturber.
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
     try:
