@@ -316,7 +316,7 @@ def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
         "| --- | --- | --- | --- |",
     ]
     for rung in chosen:
-        cells = (rung.label, rung.ns.ns_text(), rung.cycles.text(), rung.measured_as)
+        cells = (rung.label, rung.text(), rung.cycles.text(), rung.measured_as)
         lines.append("| " + " | ".join(markdown(text) for text in cells) + " |")
     command = " ".join(one_line(word) for word in run["command"])
     lines += [

@@ -34,8 +34,7 @@ def ladder_table(found: Sequence[tuple[Topic, Rung]]) -> Table | None:
 
 
 def _cells(rung: Rung) -> tuple[str, str, str, str]:
-    modes = f" ({rung.modes} modes)" if rung.modes else ""
-    return (rung.label, rung.ns.ns_text() + modes, rung.cycles.text(), rung.measured_as)
+    return (rung.label, rung.text(), rung.cycles.text(), rung.measured_as)
 
 
 def link(topic: Topic) -> str:
@@ -55,7 +54,7 @@ def ladder_figures(found: Sequence[tuple[Topic, Rung]]) -> list[Figure]:
                 timed,
                 [Point(rung.label, *rung.ns[:3]) for _, rung in timed],
                 [
-                    nanoseconds(rung.ns.value, 3)
+                    rung.short()
                     + (f" · {plain(rung.cycles.value, 3)} cycles" if math.isfinite(rung.cycles.value) else "")
                     for _, rung in timed
                 ],
@@ -72,7 +71,7 @@ def ladder_figures(found: Sequence[tuple[Topic, Rung]]) -> list[Figure]:
                 "What things cost here, in cycles of the core",
                 counted,
                 [Point(rung.label, *rung.cycles[:3]) for _, rung in counted],
-                [f"{plain(rung.cycles.value, 3)} cycles · {nanoseconds(rung.ns.value, 3)}" for _, rung in counted],
+                [f"{plain(rung.cycles.value, 3)} cycles · {rung.short()}" for _, rung in counted],
                 lambda value: plain(value, 1),
                 f" Not drawn: {without} whose time is not spent in cycles of one core." if without else "",
             )

@@ -31,9 +31,8 @@ from fencepost.analysis.stats.interval import (
     Interval,
     interval_of,
     median,
-    without_bounds,
 )
-from fencepost.analysis.stats.modes import find_modes
+from fencepost.analysis.stats.modes import find_modes, of_modes
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, DescribedJson, MachineJson, RunJson, UnmeasurableJson
 
@@ -367,7 +366,7 @@ def _timed_row(
         "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(ns) >= FEWEST_PROCESSES,
     }
     return described(
-        time=without_bounds(time) if modes else time,
+        time=of_modes(time, modes),
         found=interval_of(measured["found_ns"], steps=steps),
         alone=alone,
         **_shares(measured),
@@ -417,7 +416,7 @@ def _cycles(ns: Floats, steps: Floats, core_hz: Floats, processes: int, step_hz:
         return UNKNOWN, False
     values = ns * core_hz / 1e9
     found = interval_of(values, steps=steps * core_hz / 1e9)
-    return (without_bounds(found) if find_modes(values, step_hz / 1e9) else found), True
+    return of_modes(found, find_modes(values, step_hz / 1e9)), True
 
 
 def _metrics(

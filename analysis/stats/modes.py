@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval, without_bounds
 
 FEWEST_IN_MODE = 0.25
 """Share of the processes below which a group is no mode; see `find_modes`."""
@@ -73,3 +74,17 @@ def find_modes(values: npt.ArrayLike, resolution: float = 0.0) -> list[Mode]:
         if all(b - a > max(MODE_DISTANCE * abs(a), 1.5 * resolution) for a, b in itertools.pairwise(centres)):
             return [Mode(centre, size, size / n) for centre, size in zip(centres, sizes, strict=True)]
     return []
+
+
+def of_modes(interval: Interval, modes: Sequence[Mode]) -> Interval:
+    """The figure of values with these modes: their median, without bounds, which would reach from one to the other.
+
+    Where as many values lie below a gap as above it, the middle lies in the gap, where no value is. Then it is the
+    larger mode, of equal ones the cheaper.
+    """
+    below, half = 0, sum(mode.processes for mode in modes) / 2
+    for mode in modes:
+        below += mode.processes
+        if below == half:
+            interval = interval._replace(value=max(modes, key=lambda mode: mode.processes).ns)
+    return without_bounds(interval) if modes else interval

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import Grid, grid
+from fencepost.analysis.runs.paired import Grid, grid, processes_of
+from fencepost.analysis.runs.regimes import LEAST_STEP, InPlace
+from fencepost.analysis.runs.row import Regime, Row, cost_text
 from fencepost.analysis.stats.interval import Floats, Interval, pooled
+from fencepost.analysis.stats.modes import Mode, find_modes, of_modes
 
 RELATIONS = ("same_core", "same_l2", "same_l3", "same_package", "same_numa", "cross_numa")
 """Nearest first; others stand after these."""
@@ -29,13 +34,21 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Relation:
-    """All pairs of one relation: their cost, with the nearest and the farthest pair."""
+    """All pairs of one relation: their cost, with the nearest and the farthest pair. Of several `regimes` the cost is
+    that of the one that held longest. Of several `modes` it is without bounds.
+    """
 
     name: str
     pairs: int
     ns: Interval
     nearest: float
     farthest: float
+    regimes: tuple[Regime, ...] = ()
+    modes: tuple[Mode, ...] = ()
+
+    def text(self) -> str:
+        """The cost, or that of each regime or mode by itself."""
+        return cost_text(self.ns, self.regimes, self.modes)
 
 
 def matrix(analysis: Analysis, kernel: str, share: float = 1.0, **wanted: object) -> Matrix | None:
@@ -74,8 +87,43 @@ def relations(analysis: Analysis, kernel: str, share: float = 1.0, **wanted: obj
             for process in table.ns[:, places] * share
         ]
         pairs = len({frozenset(row.cpus) for row in rows})
-        result.append(Relation(name, pairs, pooled(middle), min(each), max(each)))
+        regimes = _regimes(analysis, rows, share)
+        modes = () if regimes else _modes(rows, table.ns[:, places] * share)
+        ns = max(regimes, key=lambda regime: regime.share).time if regimes else of_modes(pooled(middle), modes)
+        result.append(Relation(name, pairs, ns, min(each), max(each), regimes, modes))
     return result
+
+
+def _modes(rows: Sequence[Row], ns: Floats) -> tuple[Mode, ...]:
+    """The modes of all values of these rows, `ns` of shape (rounds, rows); none where each row has its own and steady.
+
+    The two directions of one process may have met two modes, and then nobody has seen the figure between them. Two
+    steady directions that differ by less than two places do are no modes: their middle stands for both.
+    """
+    modes = find_modes(ns)
+    apart = any(upper.ns >= LEAST_STEP * lower.ns for lower, upper in itertools.pairwise(modes))
+    return tuple(modes) if apart or any(row.modes for row in rows) else ()
+
+
+def _regimes(analysis: Analysis, rows: Sequence[Row], share: float) -> tuple[Regime, ...]:
+    """The regimes of most of these rows: in each process the median over the rows that met it; else none."""
+    number = max(len(row.regimes) for row in rows)
+    told = [row for row in rows if number and len(row.regimes) == number]
+    if len(told) * 2 <= len(rows):
+        return ()
+    rank = {(row.case, regime.distance_ns): i for row in told for i, regime in enumerate(row.regimes)}
+    found: list[dict[int, list[InPlace]]] = [{} for _ in range(number)]
+    met = processes_of(analysis, [row.case for row in told])
+    for case, process, places in zip(met["case"], met["round"], met["places"], strict=True):
+        for place in places:
+            found[rank[case, place.distance_ns]].setdefault(process, []).append(place)
+    batches = [sum(place.batches for several in item.values() for place in several) for item in found]
+    result = []
+    for i, item in enumerate(found):
+        time = pooled([float(np.median([place.ns for place in several])) * share for several in item.values()])
+        distance = float(np.median([row.regimes[i].distance_ns for row in told]))
+        result.append(Regime(told[0].regimes[i].name, distance, batches[i] / sum(batches), time))
+    return tuple(result)
 
 
 def words(relation: str) -> str:

@@ -6,11 +6,13 @@ A few rungs are headlines: the terminal, the gallery and its entries show only t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import Row
+from fencepost.analysis.runs.row import Regime, Row, cost_text
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
+from fencepost.analysis.stats.modes import Mode
+from fencepost.analysis.text.numbers import nanoseconds
 
 # Each headline is the plainest of its kind, one for each thing that a design is weighed by: computing (an addition),
 # the nearest and the farthest load, an atomic operation, a misprediction, reading the counter, asking for the time, a
@@ -23,15 +25,42 @@ MOST_HEADLINES = 12
 @dataclass(frozen=True)
 class Rung:
     """One thing and its price: `ns` and `cycles` with their bounds, NaN where not known. `headline` rungs are shown
-    outside of the report too.
+    outside of the report too. Of a rung with `modes` or `regimes` no figure is the mean of several.
     """
 
     label: str
     measured_as: str
     ns: Interval
     cycles: Interval = UNKNOWN
-    modes: int = 0
+    modes: tuple[Mode, ...] = ()
     headline: bool = False
+    regimes: tuple[Regime, ...] = ()
+
+    def text(self) -> str:
+        """The time with its interval; of several modes each by itself: ``46 ns (60%) or 210 ns (40%)``."""
+        return cost_text(self.ns, self.regimes, self.modes)
+
+    def short(self) -> str:
+        """The time, or that of each mode, with three digits."""
+        return " or ".join(nanoseconds(value, 3) for value in [mode.ns for mode in self.modes] or [self.ns.value])
+
+    def each(self) -> list[Rung]:
+        """The rung, or one for each of its regimes, which are named with their shares."""
+        if not self.regimes:
+            return [self]
+        longest = max(self.regimes, key=lambda regime: regime.share)
+        return [
+            replace(
+                self,
+                label=f"{self.label}: {regime.name} ({regime.share:.0%})",
+                ns=regime.time,
+                # These two are of the figure that stands for the row.
+                cycles=self.cycles if regime is longest else UNKNOWN,
+                modes=self.modes if regime is longest else (),
+                regimes=(),
+            )
+            for regime in self.regimes
+        ]
 
 
 Step = Callable[[Analysis], Rung | None]
@@ -63,8 +92,9 @@ def row_rung(label: str, row: Row, *, cycles: bool = True, headline: bool = Fals
         row.case,
         row.time,
         row.cycles if cycles else UNKNOWN,
-        len(row.modes),
+        row.modes,
         headline,
+        row.regimes,
     )
 
 

@@ -47,10 +47,12 @@ def known_topics() -> tuple[Topic, ...]:
 
 
 def rungs(analysis: Analysis) -> list[tuple[Topic, Rung]]:
-    """Every rung that a run has, by topic in the order of the report, cheapest first within a topic."""
+    """Every rung that a run has, by topic in the order of the report, cheapest first within a topic. A row with regimes
+    gives one for each.
+    """
     found = []
     for topic in known_topics() if analysis.rounds else ():
-        mine = [rung for step in topic.rungs if (rung := step(analysis)) is not None]
+        mine = [each for step in topic.rungs if (rung := step(analysis)) is not None for each in rung.each()]
         found += [(topic, rung) for rung in sorted(mine, key=lambda rung: rung.ns.value)]
     return found
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from published.compare import RUN
-from runs.write import crowd_cases, pair_case
+from runs.write import Case, crowd_cases, pair_case, write_run
 from topics.analysed import analysed
 from topics.suite import sharing_cases
 from undrawn import without_drawing
 
 from fencepost.analysis.report.document import build_document
+from fencepost.analysis.report.headline import headline_table, ladder_figures
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics.rungs import MOST_HEADLINES
 from fencepost.analysis.topics.topic import headlines, rungs
@@ -38,3 +41,43 @@ def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) ->
     assert steps["atomic addition to a counter that nobody else wants"][-1].endswith("[kind=atomic]@cpu0")
     time = steps["an item to another thread and back, over rings"][2].split()[0]
     assert float(time) == pytest.approx(150, rel=0.01)
+
+
+NEAR_AND_FAR = ((105.0, 0.4, 1.0), (400.0, 0.6, 3.5))
+
+
+def hand_overs(cpus: tuple[int, int] = (0, 1), **changes: Any) -> Case:
+    return pair_case(
+        "line/pingpong", {"variant": "load_store", "pause": "no"}, **{"ns": 104.0, "cpus": cpus, **changes}
+    )
+
+
+def test_a_rung_of_several_regimes_is_one_rung_a_regime_with_its_share(tmp_path: Path) -> None:
+    cases = [hand_overs(places=NEAR_AND_FAR), hand_overs((1, 0), places=NEAR_AND_FAR)]
+    analysis = analyse(write_run(tmp_path / "run", cases, rounds=8, batches=60, unmeasurable=[]))
+    found = headline_table(analysis)
+    assert found is not None
+    near, far = found.rows
+    label = r"a cache line to another CPU, one way \(same L3\): %s \(%s%%\)"
+    assert re.fullmatch(label % ("near", r"(3|4)\d"), near[0]) and re.fullmatch(label % ("far", r"(5|6)\d"), far[0])
+    for row, value in ((near, 52.0), (far, 182.0)):
+        time = re.fullmatch(r"([\d.]+).ns \[([\d.]+),.([\d.]+)\]", row[1])
+        assert time is not None, row
+        assert [float(number) for number in time.groups()] == pytest.approx([value] * 3, rel=0.03)
+    (ladder,) = ladder_figures(headlines(analysis))
+    assert [row[0] for row in ladder.table.rows] == [near[0], far[0]]
+
+
+def test_a_relation_names_modes_that_its_directions_met_and_not_their_mean(tmp_path: Path) -> None:
+    # In each process one direction ran near and the other far: the median of the two is 128.
+    cases = [hand_overs(), hand_overs((1, 0), ns=408.0)]
+    analysis = analyse(write_run(tmp_path / "run", cases, rounds=8, unmeasurable=[]))
+    found = headline_table(analysis)
+    assert found is not None
+    time = re.fullmatch(r"([\d.]+).ns \(50%\) or ([\d.]+).ns \(50%\)", found.rows[0][1])
+    assert time is not None, found.rows
+    assert [float(number) for number in time.groups()] == pytest.approx([52, 204], rel=0.03)
+    (rung,) = [rung for _, rung in headlines(analysis)]
+    assert rung.ns.value == pytest.approx(52, rel=0.03) and not rung.ns.bounded
+    (ladder,) = ladder_figures(headlines(analysis))
+    assert " or " in ladder.table.rows[0][1]

@@ -15,7 +15,7 @@ from fencepost.analysis.topics.crowds import crowds, crowds_by, on_own_cpus
 from fencepost.analysis.topics.line.measures import ONE_WAY, relations, staircases
 from fencepost.analysis.topics.pairs import words
 from fencepost.analysis.topics.pictures import bars_by, heat_by, lines_by, shows
-from fencepost.analysis.topics.rungs import Rung
+from fencepost.analysis.topics.rungs import Rung, row_rung
 from fencepost.analysis.topics.topic import Topic
 
 BY_DEFINITION = "One way is half a round trip, by definition here."
@@ -152,7 +152,8 @@ def hand_over(analysis: Analysis) -> Rung | None:
         return None
     item = found[0]
     row = next(row for row in grid(analysis, "line/pingpong").rows if str(row.relation) == item.name)
-    return Rung(f"a cache line to another CPU, one way ({words(item.name)})", row.case, item.ns, headline=True)
+    label = f"a cache line to another CPU, one way ({words(item.name)})"
+    return Rung(label, row.case, item.ns, modes=item.modes, headline=True, regimes=item.regimes)
 
 
 def contended(analysis: Analysis) -> Rung | None:
@@ -163,7 +164,7 @@ def contended(analysis: Analysis) -> Rung | None:
         if own and item.threads[own[-1]] > 1:
             i = own[-1]
             label = f"atomic addition to a line that {count(item.threads[i])} threads want"
-            return Rung(label, item.rows[i].case, item.rows[i].time)
+            return row_rung(label, item.rows[i], cycles=False)
     return None
 
 

@@ -18,8 +18,8 @@ from runs.write import Case
 from fencepost.analysis.runs.estimate import Analysis, analyse, estimate_runs, pooled_quantiles
 from fencepost.analysis.runs.model import Histogram
 from fencepost.analysis.runs.row import COLUMNS
-from fencepost.analysis.stats.interval import TooFewProcessesWarning, interval_ranks, median_interval
-from fencepost.analysis.stats.modes import find_modes
+from fencepost.analysis.stats.interval import TooFewProcessesWarning, interval_of, interval_ranks, median_interval
+from fencepost.analysis.stats.modes import Mode, find_modes, of_modes
 from fencepost.bench import schema
 
 Sample = Callable[[np.random.Generator, int], np.ndarray]
@@ -111,6 +111,18 @@ def test_neighbouring_steps_of_a_coarse_counter_are_no_modes() -> None:
 
 def test_modes_closer_than_two_per_cent_are_left_together() -> None:
     assert not find_modes([100.0] * 10 + [101.5] * 10)
+
+
+def test_a_figure_between_two_modes_is_the_larger_mode_and_has_no_bounds() -> None:
+    whole = interval_of(np.array([46.0] * 5 + [210.0] * 5))
+    assert whole.value == 128
+    even = (Mode(46.0, 5, 0.5), Mode(210.0, 5, 0.5))
+    three = (Mode(46.0, 3, 0.3), Mode(60.0, 2, 0.2), Mode(210.0, 5, 0.5))
+    found = of_modes(whole, even)
+    assert found.value == 46 and not found.bounded
+    assert of_modes(whole, three).value == 210
+    assert of_modes(whole._replace(value=46.0), (Mode(46.0, 6, 0.6), Mode(210.0, 4, 0.4))).value == 46
+    assert of_modes(whole, ()) == whole
 
 
 def test_an_estimate_recovers_the_truth(tmp_path: Path) -> None:
