@@ -45,6 +45,7 @@ COMMON_NAMES = {
     help="The gallery's folder.  [default: results]",
 )
 @click.option("--replace", is_flag=True, help="Replace a published run of the same machine and day.")
+@click.option("--anyway", is_flag=True, help="Publish a run that is hardly to be trusted. It stays marked.")
 @click.option("--check", is_flag=True, help="Only check all published folders; exit with 1 if one has a fault.")
 @click.option("--reports", is_flag=True, help="With --check: also write each report again and compare its words.")
 @click.option("--rebuild", is_flag=True, help="Only write the pages of the gallery again.")
@@ -52,7 +53,15 @@ COMMON_NAMES = {
 @json_option
 @verbose_option
 def publish_command(
-    run: str, results: Path, replace: bool, check: bool, reports: bool, rebuild: bool, rewrite: bool, as_json: bool
+    run: str,
+    results: Path,
+    replace: bool,
+    anyway: bool,
+    check: bool,
+    reports: bool,
+    rebuild: bool,
+    rewrite: bool,
+    as_json: bool,
 ) -> int:
     """Check RUN, write it to results/<date>-<machine's key>/, and write the gallery's pages.
 
@@ -80,7 +89,9 @@ def publish_command(
         raise UsageError("--reports goes with --check")
     if not results.is_dir() and (rebuild or rewrite):
         raise UsageError(f"{results}: no such folder; the gallery is the folder results of the project")
-    written = [] if rebuild else _rewrite(results) if rewrite else [_publish(run, results, replace)]
+    written = (
+        [] if rebuild else _rewrite(results) if rewrite else [_publish(run, results, replace=replace, anyway=anyway)]
+    )
     written += _rebuild(results)
     if as_json:
         display.print_json({"written": [str(path) for path in written]})
@@ -112,12 +123,13 @@ def private_words() -> list[tuple[str, str]]:
     return [(word, what) for word, what in found if len(word) > 2 and word.lower() not in COMMON_NAMES]
 
 
-def _publish(run: str, results: Path, replace: bool) -> Path:
+def _publish(run: str, results: Path, *, replace: bool, anyway: bool) -> Path:
     from fencepost.analysis.gallery.entry import (
         data_files,
         folder_name,
         refusals,
     )
+    from fencepost.analysis.report.trust import HARDLY, trust_verdict
     from fencepost.analysis.runs.estimate import analyse
     from fencepost.bench import runfolder
     from fencepost.bench.errors import UsageError
@@ -136,6 +148,10 @@ def _publish(run: str, results: Path, replace: bool) -> Path:
             click.echo(f"fencepost: {display.printable(sentence)}", err=True)
         more = f" (the first 20 of {len(refused)})" if len(refused) > 20 else ""
         raise UsageError(f"{folder}: not published, for the reasons above{more}")
+    if not anyway and trust_verdict(analysis).word == HARDLY:
+        raise UsageError(
+            f"{folder}: its figures can hardly be trusted; measure again at a quieter hour, or publish it with --anyway"
+        )
     target = results / folder_name(analysis.run, analysis.machine)
     if target.exists() and not replace:
         raise UsageError(f"{target}: there already; --replace puts this run in its place")

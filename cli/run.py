@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,6 +243,7 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     from rich import box
 
     from fencepost.analysis.report.terminal import counts_summary, headlines_table, summary_table
+    from fencepost.analysis.report.trust import trust_verdict
     from fencepost.analysis.runs.estimated import analysis_of
     from fencepost.cli import display
 
@@ -275,14 +275,14 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     if counted:
         sentence += f"; {sum(count.equal for count in counted)} of {len(counted)} counts as expected"
     sentence += "."
-    if math.isfinite(analysis.noise_floor_pct):
-        reach = max(analysis.noise_floor_pct, analysis.noise_reach_pct)  # NaN, which is no larger, with few rounds
-        sentence += (
-            f" Noise floor: {analysis.noise_floor_pct:.2g} % (at most {reach:.2g} %, with 95 % confidence). "
-            f"Ignore differences below {reach:.2g} %."
-        )
+    found_trust = trust_verdict(analysis)
     path = display.short_path(folder.path)
-    for line in (sentence, f"Samples: {path}", f"Report:  fencepost report {path}"):
+    for line in (
+        sentence,
+        f"Trust: {found_trust.word}. {found_trust.sentence}",
+        f"Samples: {path}",
+        f"Report:  fencepost report {path}",
+    ):
         out.print(line, soft_wrap=True)
 
 

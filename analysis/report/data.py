@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict, cast
 import numpy as np
 
 from fencepost.analysis.report.lecture import ClaimJson, Sentence, as_rows, sentences
+from fencepost.analysis.report.trust import trust_of_topics, trust_verdict
 from fencepost.analysis.report.warnings import collect
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.row import Row
@@ -94,6 +95,14 @@ class RowJson(TypedDict):
     counts: NotRequired[dict[str, dict[str, object]]]
 
 
+class TrustJson(TypedDict):
+    """`fencepost.analysis.report.trust`: one verdict on the run, and one a topic."""
+
+    word: str
+    sentence: str
+    topics: list[dict[str, object]]
+
+
 class ReportJson(TypedDict):
     """All that ``fencepost report --json`` prints, see `as_json`."""
 
@@ -103,6 +112,7 @@ class ReportJson(TypedDict):
     rounds: int
     planned_rounds: int
     noise_floor_pct: float | None
+    trust: TrustJson
     twins: list[TwinJson]
     rows: list[RowJson]
     warnings: list[WarningJson]
@@ -119,8 +129,8 @@ def as_json(folder: Path | str) -> ReportJson:
     Returns
     -------
     ReportJson
-        ``schema``, ``run``, ``machine`` (machine.json), ``rounds``, ``planned_rounds``, ``noise_floor_pct`` and
-        ``twins`` (A/A rows), ``rows`` (one a case;
+        ``schema``, ``run``, ``machine`` (machine.json), ``rounds``, ``planned_rounds``, ``noise_floor_pct``, ``trust``
+        (of the run, and by topic) and ``twins`` (A/A rows), ``rows`` (one a case;
         ``reason`` says why where figures are null), ``warnings``, ``claims``. NaN and infinities are None throughout.
 
     Raises
@@ -137,6 +147,7 @@ def measured_sentences(analysis: Analysis) -> list[Sentence]:
 
 
 def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
+    verdict = trust_verdict(analysis)
     document: ReportJson = {
         "schema": SCHEMA_VERSION,
         "run": analysis.run["id"],
@@ -144,6 +155,11 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
         "rounds": analysis.rounds,
         "planned_rounds": analysis.planned_rounds,
         "noise_floor_pct": analysis.noise_floor_pct,
+        "trust": {
+            "word": verdict.word,
+            "sentence": verdict.sentence,
+            "topics": [topic.as_json() for topic in trust_of_topics(analysis)],
+        },
         "twins": [
             {"case": twin.case, "twin_of": twin.original, "effect_pct": twin.effect_pct._asdict()}
             for twin in analysis.twins

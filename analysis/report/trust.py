@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.shares import shares_of
+from fencepost.analysis.runs.shares import share, shares_of
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, Table, table
@@ -19,6 +21,24 @@ TRUSTED_FLOOR_PCT = 1.0
 
 DOUBTFUL_FLOOR_PCT = 5.0
 
+
+YES, WITH_CARE, IN_PART, HARDLY = _ORDER = ("Yes", "With care", "In part", "Hardly")
+
+_MEANING = {
+    YES: "Differences of more than {reach} % between rows mean something.",
+    WITH_CARE: "Believe only differences of more than {reach} %.",
+    HARDLY: "Orders of magnitude hold, small differences do not. The same code run twice may differ by {reach} %.",
+}
+
+_ELSEWHERE = {YES: "smaller ones in", WITH_CARE: "with care in", IN_PART: "not known for", HARDLY: "hardly in"}
+
+_SPOILT = {"noisy", "modes"}
+
+MOST_SPOILT = 0.2
+"""Of a topic's rows. With more, its twins may be among the few that were not."""
+
+DISTURBED_PCT = 10.0
+"""From here on a disturbance is named as the cause."""
 
 GAPS_PCT = 10.0
 """A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
@@ -32,9 +52,59 @@ class Trust:
     sentence: str
 
 
+@dataclass(frozen=True)
+class TopicTrust:
+    """How far the rows of a topic can be trusted. `reach_pct`: by how much the intervals of its twins let equal code
+    differ; NaN where it has none. `quiet_pct`: share of quiet batches of its rows of one thread; NaN without witnesses.
+    """
+
+    topic: str
+    word: str
+    rows: int
+    reach_pct: float
+    quiet_pct: float
+
+    def as_json(self) -> dict[str, object]:
+        """As ``--json`` prints it."""
+        return {"topic": self.topic, "trust": self.word, "reach_pct": self.reach_pct, "quiet_pct": self.quiet_pct}
+
+
+def trust_of_topics(analysis: Analysis) -> list[TopicTrust]:
+    """One verdict a topic, from its own twins, its noisy rows and its quiet share."""
+    return [_of_topic(analysis, topic) for topic in dict.fromkeys(row.topic for row in analysis.measured())]
+
+
+def _of_topic(analysis: Analysis, topic: str) -> TopicTrust:
+    rows = [row for row in analysis.topic(topic) if row.measured]
+    ends = [
+        abs(end)
+        for twin in analysis.twins
+        if twin.original.partition("/")[0] == topic
+        for end in twin.effect_pct[:3]
+        if not math.isnan(end)
+    ]
+    reach = max(ends, default=math.nan)
+    found = shares_of(rows)
+    noisy = sum(bool(_SPOILT & set(row.flags)) for row in rows) > MOST_SPOILT * len(rows)
+    word = IN_PART if math.isnan(reach) else _word(reach)
+    return TopicTrust(
+        topic,
+        WITH_CARE if noisy and word == YES else word,
+        len(rows),
+        reach,
+        math.nan if found is None else found.quiet_pct,
+    )
+
+
+def _word(reach_pct: float) -> str:
+    if reach_pct <= TRUSTED_FLOOR_PCT:
+        return YES
+    return WITH_CARE if reach_pct <= DOUBTFUL_FLOOR_PCT else HARDLY
+
+
 def trust_verdict(analysis: Analysis) -> Trust:
-    """One verdict in words on how far the figures of a run can be trusted."""
-    rounds, planned, floor = analysis.rounds, analysis.planned_rounds, analysis.noise_floor_pct
+    """One verdict in words on how far the figures of a run can be trusted: the one that half of its rows reach."""
+    rounds, planned = analysis.rounds, analysis.planned_rounds
     if rounds == 0:
         return Trust(
             "Nothing to trust yet",
@@ -47,30 +117,60 @@ def trust_verdict(analysis: Analysis) -> Trust:
             f"{counted(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
             f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
         )
-    measured = analysis.measured()
-    noisy = sum("noisy" in row.flags for row in measured)
-    share = noisy / len(measured) if len(measured) else 0.0
-    so_many = f"{counted(noisy, 'row')} of {len(measured)} noisy"
-    if math.isnan(floor):
+    topics = trust_of_topics(analysis)
+    known = [topic for topic in topics if not math.isnan(topic.reach_pct)]
+    if not known:
         return Trust(
-            "In part",
-            f"Intervals are there ({so_many}), but no A/A row was run: how far equal code differs on this machine "
-            "is not known.",
+            IN_PART,
+            "Intervals are there, but no A/A row was run: how far equal code differs on this machine is not known.",
         )
-    # The median effect alone would flatter a run whose rounds scatter: what counts is what its interval still allows.
-    reach = max(floor, analysis.noise_reach_pct)
-    said = (
-        f"the same code run twice differs by {plain(floor, 2)} %, with 95 % confidence by at most {plain(reach, 2)} %"
-    )
     lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
-    said += f"; {so_many}" + (f"; a CPU loses {plain(lost, 2)} % of its time" if lost > GAPS_PCT else "")
-    if reach <= TRUSTED_FLOOR_PCT and share <= 0.2 and lost <= GAPS_PCT:
-        return Trust(
-            "Yes", f"Differences of more than {plain(max(reach, 0.1), 2)} % between rows mean something: {said}."
-        )
-    if reach <= DOUBTFUL_FLOOR_PCT:
-        return Trust("With care", f"Believe differences of more than {plain(reach, 2)} % only: {said}.")
-    return Trust("Hardly", f"Orders of magnitude hold, small differences do not: {said}.")
+    reach = _middle_reach(known)
+    word = _word(reach)
+    if word == YES and (lost > GAPS_PCT or _middle_word(known) != YES):
+        word = WITH_CARE
+    said = f"{_MEANING[word].format(reach=plain(max(reach, 0.1), 2))} {_topics_in_words(topics, word)}"
+    return Trust(word, " ".join((said.strip(), *_cause(analysis, lost))))
+
+
+def _middle_reach(topics: Sequence[TopicTrust]) -> float:
+    """The reach that half of the rows do not exceed."""
+    ordered = sorted(topics, key=lambda topic: topic.reach_pct)
+    counts = np.cumsum([topic.rows for topic in ordered])
+    return ordered[int(np.searchsorted(counts, counts[-1] / 2))].reach_pct
+
+
+def _middle_word(topics: Sequence[TopicTrust]) -> str:
+    fine = sum(topic.rows for topic in topics if topic.word == YES)
+    return YES if fine * 2 >= sum(topic.rows for topic in topics) else WITH_CARE
+
+
+def _topics_in_words(topics: Sequence[TopicTrust], word: str) -> str:
+    """The topics with another verdict than the run."""
+    others = {other: [topic.topic for topic in topics if topic.word == other] for other in _ORDER if other != word}
+    parts = [f"{_ELSEWHERE[other]} {', '.join(names)}" for other, names in others.items() if names]
+    return f"{'; '.join(parts).capitalize()}." if parts else ""
+
+
+def _cause(analysis: Analysis, lost: float) -> list[str]:
+    """What disturbed the run most, and the one thing that helps most against it."""
+    found = shares_of(analysis.rows)
+    if found is not None and found.neighbour_pct > DISTURBED_PCT:
+        return [
+            f"A neighbour shared the core in {share(found.neighbour_pct)} of the batches.",
+            "Use the figures alone, or repeat at another hour: `fencepost neighbours` shows when the core is free.",
+        ]
+    if found is not None and found.clock_pct > DISTURBED_PCT:
+        return [
+            f"The core clock moved in {share(found.clock_pct)} of the batches.",
+            "Fix it: `fencepost doctor` names the settings.",
+        ]
+    if lost > GAPS_PCT:
+        return [
+            f"A CPU loses {plain(lost, 2)} % of its time.",
+            "Stop other work on this machine: `fencepost doctor` shows it.",
+        ]
+    return []
 
 
 def counted(number: int, word: str) -> str:
@@ -95,6 +195,7 @@ def trust_table(analysis: Analysis) -> Table:
                 "same code under two names",
             )
         )
+        facts.append(("trust by topic", _by_topic(trust_of_topics(analysis))))
         facts.append(("quiet batches", _quiet(analysis)))
         facts.append(("time lost in gaps", _gaps(analysis)))
         middle, low, high = core_clock_of_rounds(analysis)
@@ -135,6 +236,20 @@ def trust_table(analysis: Analysis) -> Table:
 
 
 MOST_CPUS_NAMED = 8
+
+
+def _by_topic(topics: Sequence[TopicTrust]) -> str:
+    """Each verdict with its topics; of a topic with twins, by how much equal code may differ there."""
+    parts = []
+    for word in _ORDER:
+        names = [
+            topic.topic if math.isnan(topic.reach_pct) else f"{topic.topic} ({plain(topic.reach_pct, 2)} %)"
+            for topic in topics
+            if topic.word == word
+        ]
+        if names:
+            parts.append(f"{word}: {', '.join(names)}")
+    return "; ".join(parts)
 
 
 def _quiet(analysis: Analysis) -> str:

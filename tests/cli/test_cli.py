@@ -267,7 +267,7 @@ def test_run_tells_progress_on_stderr_and_its_summary_on_stdout(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert "round 2 of 2" in done.stderr
     assert "round 1 of 2, " in done.stderr
-    assert "Noise floor: " in done.stdout
+    assert "Trust: " in done.stdout
     assert "a unicorn" in done.stdout
     assert "; 1 cannot be measured on this machine." in done.stdout
     assert "fencepost report here/" in done.stdout

@@ -665,3 +665,16 @@ def test_names_of_headlines_are_the_same_on_every_machine() -> None:
     assert (
         stem("atomic addition to a line that 2 threads want") == "atomic addition to a line that several threads want"
     )
+
+
+def test_a_run_that_can_hardly_be_trusted_wants_to_be_asked(tmp_path: Path) -> None:
+    row = Case("plain/loop", ns=9, process_noise=0.0)
+    run = measured(tmp_path / "run", [row, replace(row.twin(), ns=12)])
+    command = ("publish", str(run), "--results", "results")
+    refused = fencepost_inside(*command, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "can hardly be trusted" in refused.stderr and "--anyway" in refused.stderr
+    done = fencepost_inside(*command, "--anyway", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (readme,) = (tmp_path / "results").glob("*/README.md")
+    assert "**Can it be trusted? Hardly.**" in readme.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -32,7 +33,7 @@ from fencepost.analysis.report.html import column_kinds
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.report.terminal import summary_table
 from fencepost.analysis.report.topology import topology_figure
-from fencepost.analysis.report.trust import trust_verdict
+from fencepost.analysis.report.trust import trust_of_topics, trust_table, trust_verdict
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.table import table
@@ -353,6 +354,38 @@ def test_json_of_what_cannot_be_measured_has_a_reason_and_nulls(suite: Path) -> 
 def test_one_verdict_in_words(tmp_path: Path, cases: list[Case], rounds: int, word: str) -> None:
     analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, planned_rounds=20))
     assert trust_verdict(analysis).word == word
+
+
+def test_a_noisy_topic_does_not_spoil_the_others(tmp_path: Path) -> None:
+    calm = [Case("calm/loop", {"i": i}, ns=9, process_noise=0.0) for i in range(4)]
+    noisy = Case("noisy/loop", ns=9, process_noise=0.0)
+    cases = [*calm, calm[0].twin(), noisy, replace(noisy.twin(), ns=12), Case("plain/loop", ns=3)]
+    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=20))
+    assert {one.topic: one.word for one in trust_of_topics(analysis)} == {
+        "calm": "Yes",
+        "noisy": "Hardly",
+        "plain": "In part",
+    }
+    verdict = trust_verdict(analysis)
+    assert verdict.word == "Yes"
+    assert "Not known for plain; hardly in noisy." in verdict.sentence
+    found = next(cells for cells in trust_table(analysis).rows if cells[0] == "trust by topic")
+    assert found[1].startswith("Yes: calm (") and "Hardly: noisy (" in found[1] and "In part: plain" in found[1]
+    assert as_json(analysis.folder)["trust"]["topics"][0]["trust"] == "Yes"
+
+
+def test_the_cause_is_named_with_what_helps(tmp_path: Path) -> None:
+    row = Case("a/b", ns=9, process_noise=0.0, neighbour=0.6)
+    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=20, batches=40))
+    said = trust_verdict(analysis).sentence
+    assert re.search(r"A neighbour shared the core in (5\d|6\d) % of the batches. Use the figures alone", said)
+
+
+def test_a_difference_is_never_a_power_of_ten(tmp_path: Path) -> None:
+    row = Case("a/b", ns=9, process_noise=0.0)
+    cases = [row, replace(row.twin(), ns=19)]
+    said = trust_verdict(analyse(synthetic.write_run(tmp_path / "run", cases, rounds=20))).sentence
+    assert "differ by 111 %" in said
 
 
 def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
