@@ -69,7 +69,7 @@ def selfcheck_command(
     through three caches, system calls, a mutex, random branches, copies, allocations, page faults, and hand-overs
     between two CPUs. KERNELs (names, globs or topics) choose among them. Any other KERNEL gets a row of identical code.
 
-    Takes about two minutes on a quiet machine and several times that on a busy one. The time grows with --pairs.
+    Takes about two minutes on a quiet machine, and eight where hardly a batch is quiet. The time grows with --pairs.
     Ctrl-C keeps the complete repeats and prints them; --resume continues.
     """
     from fencepost.analysis.compare.selfcheck import TRUE_EFFECT, check
@@ -224,17 +224,17 @@ def _show(found: SelfCheck) -> None:
     from fencepost.cli import display
 
     out = display.console()
-    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "its width", "alone", "quiet")
+    header = ("row", "effect", "changed", "same", "undecided", "truth in interval", "width", "alone", "quiet")
     rows = [
         (
             row.case,
             f"{row.effect * 100:+.0f} %" if row.effect else "none",
             _share(row.changed),
             str(row.same.count),
-            str(row.undecided.count) + (f" (+{row.more_rounds:.0f} rounds)" if row.more_rounds else ""),
+            str(row.undecided.count) + (f" (+{row.more_rounds:.0f})" if row.more_rounds else ""),
             _share(row.covered),
             f"{row.width_pct:.2g} %",
-            f"{row.alone.count}/{row.alone.of}",
+            str(row.alone.count),
             "-" if math.isnan(row.quiet) else f"{row.quiet * 100:.0f} %",
         )
         for row in found.rows
