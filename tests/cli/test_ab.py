@@ -227,7 +227,8 @@ def test_a_side_that_fails_is_undecided_with_its_reason(tmp_path: Path) -> None:
     assert done.returncode == 1 and "a wrong sum" in done.stderr, done.stderr
     document = json.loads(done.stdout)
     rows = {row["case"].partition("@")[0]: row for row in document["rows"]}
-    assert len(rows) == 2 and rows["own/fine"]["rounds"] == ROUNDS
+    # A row alone counts the rounds that had quiet batches: how many depends on the machine.
+    assert len(rows) == 2 and 0 < rows["own/fine"]["rounds"] <= ROUNDS
     # Decided or not is the machine's affair; that it was judged at all, and on its own windows, is ours.
     assert rows["own/fine"]["ratio"] is not None and "a wrong sum" not in rows["own/fine"]["reason"]
     (broken_row,) = (row for name, row in rows.items() if name != "own/fine")
