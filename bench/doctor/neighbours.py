@@ -55,7 +55,7 @@ def finding(found: Sequence[Shares]) -> Finding:
     never = [cpu for cpu, _, nothing in known if nothing]
     if len(never) == len(known):
         effect = "no batch will be quiet, so every figure includes a neighbour"
-        return Finding(KNOB, SOURCE, value, effect, severity="unfit")
+        return Finding(KNOB, SOURCE, value, effect, severity="hurts")
     least = min(quiet for _, quiet, _ in known)
     if least >= SELDOM_DISTURBED:
         return Finding(KNOB, SOURCE, value, "hardly any other work shares a core")

@@ -235,7 +235,7 @@ def cpu(number: int, quiet: float | None, most: float = 0.48) -> Shares:
             "hurts",
             "the core was free in 93 % (CPU 0) and 0 % (CPU 1) of a second",
         ),
-        ([cpu(0, 0.0, 0.0)], "unfit", "the core was free in 0 % of a second"),
+        ([cpu(0, 0.0, 0.0)], "hurts", "the core was free in 0 % of a second"),
         (
             [cpu(number, 0.5 + number / 100, 0.0) for number in range(8)],
             "note",
