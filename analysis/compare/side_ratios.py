@@ -51,6 +51,8 @@ class RowRounds:
     new_ns: list[float] = field(default_factory=list)
     old_step_ns: list[float] = field(default_factory=list)
     new_step_ns: list[float] = field(default_factory=list)
+    single: bool = True
+    """A single thread runs it, so that it can be had alone."""
     alone: bool = False
     floor_ns: list[float] = field(default_factory=list)
     """Per round the shortest batch of the old side."""
@@ -131,7 +133,7 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
 def _prefer_alone(row: RowRounds, old_ns: list[float], new_ns: list[float], rounds: Sequence[int]) -> bool:
     """Let a row stand on its quiet batches in these rounds, where enough of them have some of both sides."""
     both = sum(math.isfinite(old_ns[i]) and math.isfinite(new_ns[i]) for i in rounds)
-    enough = both >= FEWEST_ALONE or both * 2 > len(rounds)
+    enough = row.single and (both >= FEWEST_ALONE or both * 2 > len(rounds))
     if enough:
         for i in rounds:
             row.old_ns[i], row.new_ns[i] = old_ns[i], new_ns[i]
@@ -153,6 +155,7 @@ def planned_rows(run: RunJson) -> list[RowRounds]:
             pair["new"]["twin_of"] is not None,
             pair["old"]["case"],
             pair["new"]["case"],
+            single=len(pair["old"]["cpus"]) == 1,
         )
         for name, pair in sides.items()
         if set(pair) == {"old", "new"}

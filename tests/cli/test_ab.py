@@ -425,17 +425,27 @@ def test_the_columns_of_a_row_agree() -> None:
     assert found.decision.ratio == pytest.approx(1.1)
 
 
-@pytest.mark.parametrize(("neighbour", "basis"), [(0.5, "alone"), (1.0, "as found"), (None, "as found")])
-def test_sides_are_compared_by_their_quiet_batches(tmp_path: Path, neighbour: float | None, basis: str) -> None:
-    """The new side has more neighbours by far, and costs the same."""
-    old = Case("test/a", ns=5.0, neighbour=neighbour)
+def sides_run(folder: Path, neighbour: float | None, cpus: tuple[int, ...] = (1,)) -> Path:
+    """Two sides that cost the same. The new one has more neighbours by far."""
+    old = Case("test/a", ns=5.0, neighbour=neighbour, cpus=cpus)
     new = replace(old, kernel="test/b", neighbour=neighbour and (neighbour + 1) / 2)
     free = Case("test/free", ns=5.0, neighbour=0.0)
-    folder = write_run(tmp_path / "run", [old, new, free], rounds=16, batches=40, unmeasurable=())
+    folder = write_run(folder, [old, new, free], rounds=16, batches=40, unmeasurable=())
     document = json.loads((folder / schema.RUN_FILE).read_text())
     for case, side in zip(document["plan"]["cases"], ("old", "new"), strict=False):
         case |= {"row": "r", "side": side}
     (folder / schema.RUN_FILE).write_text(json.dumps(document))
+    return folder
+
+
+def test_threads_that_disturb_each_other_are_compared_as_found(tmp_path: Path) -> None:
+    (found,) = compare_sides(sides_run(tmp_path / "run", 0.2, (0, 1)), 0.02).rows
+    assert found.basis == "as found"
+
+
+@pytest.mark.parametrize(("neighbour", "basis"), [(0.5, "alone"), (1.0, "as found"), (None, "as found")])
+def test_sides_are_compared_by_their_quiet_batches(tmp_path: Path, neighbour: float | None, basis: str) -> None:
+    folder = sides_run(tmp_path / "run", neighbour)
     (found,) = compare_sides(folder, 0.02).rows
     assert found.basis == basis
     assert found.decision.verdict is ChangeVerdict.SAME
