@@ -24,6 +24,8 @@ def core_to_core(analysis: Analysis) -> Exported:
     if found.cpus != list(range(len(found.cpus))):
         names = ", ".join(map(str, found.cpus))
         left_out.append(f"the numbers of the CPUs: the format counts from 0, and these are {names}")
+    if found.several:
+        left_out.append("the other distances of a pair: the format has one figure, of the distance that held longest")
     lines = [
         ",".join(digits(found.ns[i, j]) if j < i else "" for j in range(len(found.cpus)))
         for i in range(len(found.cpus))

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.exchange.table import CSV_COLUMNS, csv_row
+from fencepost.analysis.gallery.labels import Named, named, stem
 from fencepost.analysis.gallery.matrix import one_way_times
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
@@ -355,7 +356,7 @@ def under(machine: MachineJson) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A published folder as the pages show it."""
+    """A published folder as the pages show it. `headlines` has of one with `regimes` the one that held longest."""
 
     name: str
     title: str
@@ -368,6 +369,7 @@ class Entry:
     noise: float
     headlines: dict[str, Interval]
     cases: dict[str, Interval]
+    regimes: dict[str, tuple[Named, ...]] = field(default_factory=dict)
     matrix: npt.NDArray[np.float64] | None = None
     matrix_cpus: list[int] = field(default_factory=list)
 
@@ -393,11 +395,6 @@ def published_folders(results: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.name[:10], reverse=True)
 
 
-def stem(label: str) -> str:
-    """The part of a headline's label that is the same on every machine: ``… (256 MiB, small pages)`` is not."""
-    return re.sub(r"\d+", "several", re.split(r" \(|: ", label)[0].strip())
-
-
 def read_entry(folder: Path) -> Entry:
     """A published folder by its summary.
 
@@ -419,7 +416,7 @@ def read_entry(folder: Path) -> Entry:
             f"{folder / RUN_FILE}: field {PUBLISHED}: missing; publish the run with `fencepost publish`"
         )
     noise = published.get("noise_reach_pct")
-    headlines, rows = read_summary(folder / SUMMARY)
+    headlines, regimes, rows = read_summary(folder / SUMMARY)
     matrix, cpus = one_way_times(rows)
     return Entry(
         name=folder.name,
@@ -433,21 +430,28 @@ def read_entry(folder: Path) -> Entry:
         noise=float(noise) if isinstance(noise, int | float) else math.nan,
         headlines=headlines,
         cases=_by_kind(rows),
+        regimes=regimes,
         matrix=matrix,
         matrix_cpus=cpus,
     )
 
 
-def read_summary(path: Path) -> tuple[dict[str, Interval], list[dict[str, str]]]:
-    """Headlines of a summary.csv by their stem, and its other rows as they stand there."""
+def read_summary(path: Path) -> tuple[dict[str, Interval], dict[str, tuple[Named, ...]], list[dict[str, str]]]:
+    """Headlines of a summary.csv by their stem, the regimes of those that have some, and its other rows as they are."""
     headlines: dict[str, Interval] = {}
+    regimes: dict[str, tuple[Named, ...]] = {}
     rows = []
     for number, line in enumerate(_summary_lines(path), 2):
         if line[HEADLINE]:
-            headlines[stem(line[HEADLINE])] = _figure(path, number, line)
+            label, figure = stem(line[HEADLINE]), _figure(path, number, line)
+            regime = named(line[HEADLINE], figure)
+            if regime is not None:
+                regimes[label] = (*regimes.get(label, ()), regime)
+                figure = max(regimes[label], key=lambda one: one.share_pct).ns
+            headlines[label] = figure
         else:
             rows.append({**line, "line": str(number), "path": str(path)})
-    return headlines, rows
+    return headlines, regimes, rows
 
 
 def _summary_lines(path: Path) -> list[dict[str, str]]:

@@ -59,7 +59,10 @@ class Column:
     scale: float
 
     def said(self, entry: Entry) -> str:
-        """The figure of a machine in the column's unit, or a dash."""
+        """The figure of a machine in the column's unit, that of each regime by itself, or a dash."""
+        regimes = entry.regimes.get(self.name, ())
+        if regimes:
+            return ", ".join(f"{one.name} {plain(one.ns.value / self.scale, 3)} ({one.share_pct}%)" for one in regimes)
         found = entry.headlines.get(self.name)
         return DASH if found is None else plain(found.value / self.scale, 3)
 
@@ -69,7 +72,10 @@ class Column:
         return "" if found is None else repr(found.value)
 
     def whole(self, entry: Entry) -> str:
-        """The figure with its interval."""
+        """The figure with its interval, that of each regime by itself."""
+        regimes = entry.regimes.get(self.name, ())
+        if regimes:
+            return ", ".join(f"{one.name} {one.ns.ns_text()} ({one.share_pct}%)" for one in regimes)
         found = entry.headlines.get(self.name)
         return "not measured" if found is None else found.ns_text()
 
@@ -142,7 +148,11 @@ def _data(entries: Sequence[Entry]) -> dict[str, object]:
             found += [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
         return found
 
-    heads = [column.name for column in columns(entries)]
+    # Near is set beside near. A figure of a machine with one distance has a line of its own.
+    heads = []
+    for column in columns(entries):
+        regimes = [one.name for entry in entries for one in entry.regimes.get(column.name, ())]
+        heads += [column.name, *(f"{column.name}: {name}" for name in dict.fromkeys(regimes))]
     # A row that one machine alone has cannot be set beside anything.
     count: dict[str, int] = {}
     for entry in entries:
@@ -157,12 +167,18 @@ def _data(entries: Sequence[Entry]) -> dict[str, object]:
                 "name": entry.name,
                 "title": f"{entry.title}, {entry.cpus} CPUs, {entry.date}",
                 "facts": [entry.date, str(entry.cpus), entry.arch, entry.under, entry.trust],
-                "headlines": flat(entry.headlines, heads),
+                "headlines": flat(_told_apart(entry), heads),
                 "cases": flat(entry.cases, cases),
             }
             for entry in entries
         ],
     }
+
+
+def _told_apart(entry: Entry) -> dict[str, Interval]:
+    """The headlines of a machine, each regime by itself."""
+    found = {name: figure for name, figure in entry.headlines.items() if name not in entry.regimes}
+    return found | {f"{name}: {one.name}": one.ns for name, regimes in entry.regimes.items() for one in regimes}
 
 
 def _render(template: str, script: str, **values: Any) -> str:

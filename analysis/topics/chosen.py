@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import Row
+from fencepost.analysis.runs.row import Row, cost_text
 from fencepost.analysis.stats.interval import Interval, scaled
 from fencepost.analysis.text.numbers import size_bytes
 from fencepost.analysis.text.table import DASH
@@ -149,7 +149,9 @@ def in_ns(interval: Interval, unit: str) -> Interval:
 
 
 def value_text(row: Row, value: Interval, unit: str) -> str:
-    """A value with its interval; a row without one says why."""
+    """A value with its interval; a row without one says why. The time of a row with regimes is told for each."""
+    if row.regimes and unit == "ns" and value is row.time:
+        return cost_text(row.time, row.regimes, ())
     text = value.ns_text() if unit == "ns" else value.text(unit if unit in NAMED_UNITS else "")
     if math.isfinite(value.value) and not math.isfinite(value.low):
         text += f" ({len(row.modes)} modes)" if row.modes else " (no interval)"

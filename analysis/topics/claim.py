@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.in_regime import in_regime, regimes_met
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
 from fencepost.analysis.stats.limit import reach
@@ -231,6 +232,24 @@ def _verdict(analysis: Analysis, item: Claim) -> Verdict:
 
 
 def _tested(analysis: Analysis, item: Claim) -> Verdict:
+    """What the run says; where its CPUs were at several distances, what it says at each of them, taken together."""
+    shares = regimes_met(analysis, *item.kernels)
+    if len(shares) < 2:
+        return _tested_once(analysis, item)
+    said = {name: _tested_once(in_regime(analysis, name), item) for name in shares}
+    able = {name: verdict for name, verdict in said.items() if verdict.outcome is not Outcome.NOT_MEASURABLE} or said
+    longest = able[max(able, key=lambda name: shares[name])]
+    figure = "; ".join(f"{name} ({shares[name]:.0%}): {verdict.figure}" for name, verdict in able.items())
+    outcomes = {verdict.outcome for verdict in able.values()}
+    if len(outcomes) == 1:
+        return replace(longest, figure=figure)
+    # A regime that leaves it open contradicts none that decides.
+    outcome = Outcome.DEPENDS if len(outcomes - {Outcome.UNDECIDED}) > 1 else Outcome.UNDECIDED
+    by_name = ", ".join(f"{verdict.outcome} {name}" for name, verdict in able.items())
+    return Verdict(outcome, figure, f"It depends on how far apart the CPUs were: {by_name}.", longest.measure)
+
+
+def _tested_once(analysis: Analysis, item: Claim) -> Verdict:
     try:
         for kernel in item.kernels:
             rows = known(

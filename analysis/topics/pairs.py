@@ -23,13 +23,17 @@ RELATIONS = ("same_core", "same_l2", "same_l3", "same_package", "same_numa", "cr
 @dataclass(frozen=True)
 class Matrix:
     """Cost between CPUs. `ns[i, j]` from `cpus[i]` to `cpus[j]`, NaN where the pair was not measured; symmetric where
-    only one direction was. `pairs` of `all_pairs` were measured.
+    only one direction was. `pairs` of `all_pairs` were measured. Of a pair that was at several distances it has the
+    figure of the one that held longest; `several` says whether there is such a pair. `least` and `most` are over all.
     """
 
     cpus: list[int]
     ns: Floats
     pairs: int
     all_pairs: int
+    several: bool
+    least: float
+    most: float
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ def matrix(analysis: Analysis, kernel: str, share: float = 1.0, **wanted: object
             ns[b, a] = ns[a, b]
     known = len({frozenset(row.cpus) for row in rows})
     usable = len(analysis.run["plan"]["cpus"])
-    return Matrix(cpus, ns, known, usable * (usable - 1) // 2)
+    every = _figures(rows, share)
+    several = any(row.regimes for row in rows)
+    return Matrix(cpus, ns, known, usable * (usable - 1) // 2, several, min(every), max(every))
 
 
 def relations(analysis: Analysis, kernel: str, share: float = 1.0, **wanted: object) -> list[Relation]:
@@ -81,7 +87,7 @@ def relations(analysis: Analysis, kernel: str, share: float = 1.0, **wanted: obj
     for name in sorted(found, key=lambda name: (order.get(name, len(order)), name)):
         places = found[name]
         rows = [table.rows[place] for place in places]
-        each = [row.time.value * share for row in rows]
+        each = _figures(rows, share)
         middle = [
             float(np.median(process[np.isfinite(process)])) if np.isfinite(process).any() else math.nan
             for process in table.ns[:, places] * share
@@ -124,6 +130,17 @@ def _regimes(analysis: Analysis, rows: Sequence[Row], share: float) -> tuple[Reg
         distance = float(np.median([row.regimes[i].distance_ns for row in told]))
         result.append(Regime(told[0].regimes[i].name, distance, batches[i] / sum(batches), time))
     return tuple(result)
+
+
+def _figures(rows: Sequence[Row], share: float) -> list[float]:
+    """The figures of these rows, each regime's or mode's by itself."""
+    return [
+        value * share
+        for row in rows
+        for value in [regime.time.value for regime in row.regimes]
+        or [mode.ns for mode in row.modes]
+        or [row.time.value]
+    ]
 
 
 def words(relation: str) -> str:

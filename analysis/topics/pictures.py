@@ -209,15 +209,14 @@ def heat_by(kernel: str, by: str, values: Sequence[str], *, share: float = 1.0, 
                 words(item.name),
                 value.replace("_", " "),
                 count(item.pairs),
-                item.ns.ns_text(),
+                item.text(),
                 nanoseconds(item.nearest, 3),
                 nanoseconds(item.farthest, 3),
             )
             for value in values
             for item in relations(analysis, kernel, share, **{by: value, **wanted})
         ]
-        known = found.ns[np.isfinite(found.ns)]
-        least, most = (nanoseconds(float(value), 3) for value in (known.min(), known.max()))
+        least, most = (nanoseconds(value, 3) for value in (found.least, found.most))
         header = ("relation", options.get("heading", by), "pairs", options["unit"], "nearest pair", "farthest pair")
         return heat(
             picture.name,
@@ -233,9 +232,10 @@ def heat_by(kernel: str, by: str, values: Sequence[str], *, share: float = 1.0, 
 
 
 def _left_out(found: Matrix) -> str:
+    said = " Of a pair that was at several distances, the one that held longest is drawn." if found.several else ""
     if found.pairs >= found.all_pairs:
-        return ""
-    return (
+        return said
+    return said + (
         f" Of {count(found.all_pairs)} pairs {count(found.pairs)} were measured, some of each relation. The others are "
         "left blank, not guessed."
     )

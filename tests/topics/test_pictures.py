@@ -18,11 +18,11 @@ from topics.memory.cases import fault_cases
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report.sections import Section, sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.runs.row import Metric, Row
+from fencepost.analysis.runs.row import Metric, Regime, Row
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.table import DASH
-from fencepost.analysis.topics.chosen import PictureError, largest_team
+from fencepost.analysis.topics.chosen import PictureError, largest_team, value_text
 from fencepost.analysis.topics.crowds import crowds_by
 from fencepost.analysis.topics.default import MOST_BARS, MOST_LINES, default_picture
 from fencepost.analysis.topics.pictures import Picture, bars_by, heat_by, lines_by, share_by_cpu
@@ -231,6 +231,15 @@ def test_a_wrong_parameter_is_named_with_those_that_there_are() -> None:
     ):
         with pytest.raises(PictureError, match=r"process/spawn goes by hwo, .* these are: how, touched"):
             picture(analysis(SPAWN))
+
+
+def test_a_time_of_several_regimes_is_told_for_each() -> None:
+    near = Regime("near", 105.0, 0.4, Interval(52.0, 51.0, 53.0, 0.96, 20))
+    far = Regime("far", 400.0, 0.6, Interval(190.0, 188.0, 193.0, 0.96, 20))
+    found = row("mine/loop", 1.0, time=far.time, regimes=(near, far))
+    assert value_text(found, found.time, "ns").replace("\N{NO-BREAK SPACE}", " ") == (
+        "near 52.00 ns [51.00, 53.00] (40%), far 190.0 ns [188.0, 193.0] (60%)"
+    )
 
 
 def test_a_wrong_field_is_refused_when_it_is_declared() -> None:

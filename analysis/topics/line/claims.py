@@ -38,7 +38,7 @@ def cpus(analysis: Analysis) -> Verdict:
     rise = slope(table, crowd)
     figure = f"each further thread adds {rise.text('ns')} to an operation (2 to {count(most)} threads)"
     far = [item for item in relations(analysis, "load_store") if item.ns.n]
-    by_distance = ", ".join(f"{words(item.name)} {item.ns.ns_text()}" for item in far)
+    by_distance = ", ".join(f"{words(item.name)} {item.text()}" for item in far)
     because = f"One way by distance: {by_distance}." if far else "Distances (line/pingpong) are not in this run."
     number = measure(rise, "ns", 0.0)
     # A slope is noisy by a share of the operation that it is a slope of, for each of the threads between its ends.

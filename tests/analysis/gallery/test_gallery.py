@@ -20,8 +20,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from runs.measure import ROOT, fencepost_inside
-from runs.publish import edit, measured, published
+from runs.publish import TWINS, edit, measured, published
 from runs.write import Case, write_run
+from topics.line.cases import pingpong_cases
 from topics.suite import suite_cases
 from undrawn import without_drawing
 
@@ -34,11 +35,12 @@ from fencepost.analysis.gallery.entry import (
     SUMMARY,
     Entry,
     published_folders,
+    read_entry,
     readme,
     refusals,
-    stem,
     stored_headlines,
 )
+from fencepost.analysis.gallery.labels import stem
 from fencepost.analysis.gallery.pages import COMPARE, INDEX, PAGES, build, columns, heat_map
 from fencepost.analysis.report.answers import report_of
 from fencepost.analysis.report.data import as_json
@@ -678,3 +680,19 @@ def test_a_run_that_can_hardly_be_trusted_wants_to_be_asked(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     (readme,) = (tmp_path / "results").glob("*/README.md")
     assert "**Can it be trusted? Hardly.**" in readme.read_text(encoding="utf-8")
+
+
+def test_a_headline_of_several_regimes_is_told_for_each(results: Path, tmp_path: Path) -> None:
+    places = ((105.0, 0.4, 1.0), (400.0, 0.6, 3.5))
+    pairs = pingpong_cases({(0, 1): ("same_l3", 52.0), (1, 0): ("same_l3", 52.0)})
+    run = measured(tmp_path / "run", [*TWINS, *(replace(case, places=places, batches=60) for case in pairs)])
+    folder = published(results, run, "--replace")
+    entry = read_entry(folder)
+    name = "a cache line to another CPU, one way"
+    assert [one.name for one in entry.regimes[name]] == ["near", "far"]
+    assert entry.headlines[name].value == pytest.approx(182, rel=0.03)
+    (column,) = [column for column in columns([entry]) if column.name == name]
+    assert re.fullmatch(r"near 5[\d.]+ \(\d+%\), far 18\d \(\d+%\)", column.said(entry))
+    assert "[" in column.whole(entry) and "near 5" in (results / README).read_text()
+    assert f"{name}: near" in (results / COMPARE).read_text()
+    assert check_folder(folder, machine_key) == []

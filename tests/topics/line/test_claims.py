@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from runs.write import Case, crowd_cases, write_run
 from topics.analysed import analysed, figures_of, verdict_of
 from topics.line.cases import line_cases, pingpong_cases, stride_cases
 
-from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.crowds import crowds, slope
@@ -130,3 +131,57 @@ def test_the_ladder_has_a_hand_over(tmp_path: Path) -> None:
         ("atomic addition to a line that 2 threads want", False),
         ("a cache line to another CPU, one way (same L3)", True),
     ]
+
+
+# ---- CPUs that were at two distances ----
+
+
+NEAR_AND_FAR = ((105.0, 0.4, 1.0), (400.0, 0.6, 3.5))
+
+
+def moved(cases: list[Case], places: tuple[tuple[float, float, float], ...] = NEAR_AND_FAR) -> list[Case]:
+    """The same on CPUs that the host moved about."""
+    return [replace(case, places=places) if len(case.cpus) == 2 else case for case in cases]
+
+
+def of_run(folder: Path, cases: list[Case]) -> Analysis:
+    return analyse(write_run(folder / "run", cases, rounds=8, batches=60, unmeasurable=[]))
+
+
+def test_the_matrix_tells_each_distance_and_draws_the_longest(tmp_path: Path) -> None:
+    cases = moved(pingpong_cases({(0, 1): ("same_l3", 52), (1, 0): ("same_l3", 52)}))
+    analysis = of_run(tmp_path, cases)
+    found = matrix(analysis)
+    assert found is not None and found.ns[0, 1] == pytest.approx(182, rel=0.03)
+    assert (found.least, found.most) == pytest.approx((52, 182), rel=0.03)
+    drawn = figures_of(analysis)["line-matrix"]
+    assert "held longest is drawn" in drawn.description
+    (cells,) = drawn.table.rows
+    assert re.match(r"near 5[\d.]+.ns \[.+\] \(\d+%\), far 18[\d.]+.ns \[.+\] \(\d+%\)$", cells[3]), cells
+
+
+def test_the_middle_of_two_directions_stands_where_both_are_steady(tmp_path: Path) -> None:
+    analysis = analysed(tmp_path, pingpong_cases({(0, 1): ("same_l3", 40), (1, 0): ("same_l3", 44)}))
+    (found,) = relations(analysis, "load_store")
+    assert found.modes == () and found.ns.bounded and found.ns.value == pytest.approx(42, rel=0.02)
+
+
+def test_a_claim_holds_where_it_holds_at_each_distance(tmp_path: Path) -> None:
+    said = verdict_of(of_run(tmp_path, moved(contended({1: 2, 2: 10}, 2))), "line/atomic")
+    assert said.outcome is Outcome.CONFIRMED
+    assert re.match(r"near \(\d+%\): .*; far \(\d+%\): ", said.figure)
+
+
+def test_a_claim_depends_where_distances_disagree(tmp_path: Path) -> None:
+    places = ((105.0, 0.4, 1.0), (400.0, 0.6, 5.0))
+    said = verdict_of(of_run(tmp_path, moved(contended({1: 2, 2: 2}, 2), places)), "line/atomic")
+    assert said.outcome is Outcome.DEPENDS
+    assert "refuted near, confirmed far" in said.because
+
+
+def test_a_distance_that_leaves_a_claim_open_contradicts_none(tmp_path: Path) -> None:
+    # 5 % above: on the limit of what counts as the same.
+    places = ((105.0, 0.4, 1.05), (400.0, 0.6, 5.0))
+    said = verdict_of(of_run(tmp_path, moved(contended({1: 2, 2: 2}, 2), places)), "line/atomic")
+    assert said.outcome is Outcome.UNDECIDED
+    assert "undecided here near, confirmed far" in said.because

@@ -1,0 +1,66 @@
+"""A run as it was while the CPUs of its cases were at one distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.regimes import pair_of
+from fencepost.analysis.runs.row import Row, regime_names
+from fencepost.analysis.stats.interval import UNKNOWN, Floats, scaled
+from fencepost.analysis.stats.modes import find_modes, of_modes
+
+
+def regimes_met(analysis: Analysis, *kernels: str) -> dict[str, float]:
+    """Names of the regimes of these kernels' rows, with their shares of the batches, the nearest first."""
+    batches: dict[str, float] = {}
+    for row in analysis.measured(*kernels):
+        for regime in row.regimes:
+            batches[regime.name] = batches.get(regime.name, 0.0) + regime.share * row.batches
+    return {name: number / sum(batches.values()) for name, number in batches.items()}
+
+
+def in_regime(analysis: Analysis, name: str) -> Analysis:
+    """The run with the times of this regime in place of those that stand for the whole row.
+
+    Rows of pairs of CPUs that stayed in one place are as they were. A row that did not meet the regime has no time.
+    """
+    processes = analysis.processes
+    pairs = {case["case"]: pair_of(case) for case in analysis.run["plan"]["cases"] if len(case["cpus"]) > 1}
+    wanted = _distances(analysis, pairs, name)
+    ns = processes["ns"].to_numpy(float, copy=True)
+    met: dict[str, list[int]] = {}
+    for i, (case, places) in enumerate(zip(processes["case"], processes["places"], strict=True)):
+        if places and pairs[case] in wanted:
+            here = (place.ns for place in places if place.distance_ns == wanted[pairs[case]])
+            ns[i] = next(here, np.nan)
+            met.setdefault(case, []).append(i)
+    rows = tuple(
+        _row(row, wanted[pairs[row.case]], ns[met[row.case]]) if row.case in met else row for row in analysis.rows
+    )
+    return replace(analysis, reduced=replace(analysis.reduced, processes=processes.assign(ns=ns)), rows=rows)
+
+
+def _distances(analysis: Analysis, pairs: Mapping[str, tuple[int, int]], name: str) -> dict[tuple[int, int], float]:
+    """How far apart each pair of CPUs was in this regime, of those pairs that have it."""
+    found: dict[tuple[int, int], set[float]] = {}
+    for case, places in zip(analysis.processes["case"], analysis.processes["places"], strict=True):
+        if places:
+            found.setdefault(pairs[case], set()).update(place.distance_ns for place in places)
+    names = {pair: regime_names(len(distances)) for pair, distances in found.items() if len(distances) > 1}
+    return {pair: sorted(found[pair])[known.index(name)] for pair, known in names.items() if name in known}
+
+
+def _row(row: Row, distance_ns: float, ns: Floats) -> Row:
+    """A row at this distance, from its times in the processes, shape (processes,), NaN where one did not meet it."""
+    time = next((regime.time for regime in row.regimes if regime.distance_ns == distance_ns), UNKNOWN)
+    if not row.regimes and np.isfinite(ns).any():
+        time = row.time
+    modes = tuple(find_modes(ns, row.resolution_ns))
+    time = of_modes(time, modes)
+    # The clock of a core is the same at any distance.
+    cycles = scaled(time, row.core_hz / 1e9) if row.cycles.known else UNKNOWN
+    return replace(row, time=time, cycles=cycles, modes=modes, regimes=())
