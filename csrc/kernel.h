@@ -189,9 +189,10 @@ struct sample {
     int32_t flags;
     float overlap; /* share of the window in which the whole team ran; 1 for a single thread */
     /* What the core gave just before and just after the window, see csrc/engine/witness.c. NaN where that is not known. */
-    float width_ticks;    /* of 1000 independent additions: the longer of the two */
-    float clock_ticks;    /* of 1000 dependent multiplications: the longer of the two */
-    float distance_ticks; /* of a round trip of one line between workers 0 and 1, as worker 0 saw it: the mean of the two */
+    float width_ticks; /* of 1000 independent additions: the longer of the two */
+    float clock_ticks; /* of 1000 dependent multiplications: the longer of the two */
+    float
+        distance_ticks; /* of a round trip of one line between workers 0 and 1, as worker 0 saw it: the mean of the two */
 };
 
 /* What a core gives at one moment: the witnesses of csrc/engine/witness.c. */

@@ -47,7 +47,7 @@ struct session {
     char reason[REASON_BYTES];               /* of the first failure, whichever process it was in */
     _Alignas(128) _Atomic uint64_t raw_line; /* alone on its pair of lines */
     _Alignas(128) _Atomic uint64_t distance_line;
-    _Alignas(128) struct window windows[];   /* one per worker, of the batch under way */
+    _Alignas(128) struct window windows[]; /* one per worker, of the batch under way */
 };
 
 /* session.c */

@@ -54,7 +54,7 @@ def test_several_threads_are_as_found_and_have_no_fastest_batch(tmp_path: Path) 
     one, two = measured(
         tmp_path / "run",
         Case("test/loop", ns=NS, neighbour=0.5),
-        Case("test/pair", ns=NS, neighbour=0.5, cpus=(0, 1)),
+        Case("test/pair", ns=NS, neighbour=0.2, cpus=(0, 1)),
     )
     assert math.isfinite(one.floor_ns)
     assert math.isnan(two.floor_ns)
