@@ -25,7 +25,7 @@ from fencepost.bench.documents import RoundRecord
 from fencepost.bench.witness import WIDTH_SLACK, clock_held, relative_clock, relative_width, run_floor
 
 FEWEST_QUIET = 2
-"""Quiet batches of a process. A single one may have been disturbed between its two witnesses."""
+"""Quiet batches of a process. A single one may have been disturbed in another way."""
 
 UNSEEN: dict[str, float] = dict.fromkeys(WITNESSED[1:], math.nan)
 """What a case without a witness has of these columns."""
@@ -49,17 +49,26 @@ def width_floor_of(folder: Path, arch: str) -> float:
 
 class Seen(NamedTuple):
     """What the witnesses say of each batch, each of shape (rows,): whether they are `known`, whether the clock `moved`,
-    and whether a neighbour made the core `narrow`.
+    and whether a neighbour made the core `narrow`. `codes` tell the cases of the batches apart.
     """
 
+    codes: npt.NDArray[np.int32]
     known: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.bool_]
     narrow: npt.NDArray[np.bool_]
 
     @property
     def quiet(self) -> npt.NDArray[np.bool_]:
-        """Batches with the core to itself, at its clock."""
-        return self.known & ~self.moved & ~self.narrow
+        """Batches with the core to itself, at its clock: each in the middle of three that its witnesses call free.
+
+        A busy neighbour pauses for a microsecond now and then. Two pauses may fall on both witnesses of one batch, and
+        hardly on those of three.
+        """
+        free = self.known & ~self.moved & ~self.narrow
+        with_next = free[:-1] & free[1:] & (self.codes[:-1] == self.codes[1:])
+        middle: npt.NDArray[np.bool_] = np.zeros(len(free), bool)
+        middle[1:-1] = with_next[:-1] & with_next[1:]
+        return middle
 
 
 def _seen(
@@ -74,7 +83,7 @@ def _seen(
     width, clock = (columns[name].astype(float) for name in ("width_ticks", "clock_ticks"))
     moved = ~clock_held(relative_clock(clock, tick_hz, hz))
     wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
-    return Seen(np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz), moved, ~moved & ~wide)
+    return Seen(codes, np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz), moved, ~moved & ~wide)
 
 
 def quiet_batches(

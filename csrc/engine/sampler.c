@@ -153,6 +153,10 @@ static uint64_t most_batches(const struct session *session)
     return may_go_on ? (uint64_t)fmax((double)trial->batches, (double)session->settings.most_batches) : trial->batches;
 }
 
+/* A busy neighbour pauses now and then, for long enough to leave both witnesses of one batch alone, and hardly those of three. The analysis
+   takes the same batches (analysis/runs/witnesses.py). */
+#define FREE_IN_A_ROW 3
+
 static void loop_batches(struct session *session, struct worker *worker)
 {
     struct trial *trial = &session->trial;
@@ -162,7 +166,7 @@ static void loop_batches(struct session *session, struct worker *worker)
         trial->oversubscribed && session->settings.warmup_batches ? 1 : session->settings.warmup_batches;
     const uint64_t most = most_batches(session);
     struct surroundings after;
-    uint64_t operations, batch = 0, quiet = 0;
+    uint64_t operations, batch = 0, quiet = 0, free_in_a_row = 0;
     double misses = NAN;
 
     operations = calibrate(session, worker);
@@ -202,8 +206,9 @@ static void loop_batches(struct session *session, struct worker *worker)
         }
         if (worker->index < measured)
             session->samples[batch * measured + worker->index] = sample;
-        quiet += (uint64_t)was_quiet(session, &sample);
-        team_meet(&session->team); /* the windows are read: the next batch may write them */
+        free_in_a_row = was_quiet(session, &sample) ? free_in_a_row + 1 : 0;
+        quiet += free_in_a_row >= FREE_IN_A_ROW; /* the one in the middle */
+        team_meet(&session->team);               /* the windows are read: the next batch may write them */
     }
     if (worker->index == 0) {
         session->outcome->samples = (int64_t)(batch * measured);

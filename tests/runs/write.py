@@ -25,6 +25,8 @@ CORE_HZ = 3_700_000_000.0
 QUANTUM = 1
 
 NEIGHBOUR_FACTOR = 1.4
+STRETCH = 4
+"""Batches for which a neighbour stays, or stays away."""
 WIDTH_FLOOR = 1 / 12
 """The time of an addition over that of a multiplication, with the core alone: four in a cycle."""
 
@@ -266,7 +268,8 @@ def round_table(
         team = len(case.cpus)
         rows = count * team
         value = centre * (1 + np.abs(generator.normal(0, case.noise, rows)))
-        beside = np.repeat(generator.random(count) < (case.neighbour or 0), team)
+        stretches = generator.random(count)[: -(-count // STRETCH)] < (case.neighbour or 0)
+        beside = np.repeat(np.repeat(stretches, STRETCH)[:count], team)
         value[beside] *= NEIGHBOUR_FACTOR
         distance = np.full(rows, np.nan)
         if case.places:

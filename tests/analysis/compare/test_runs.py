@@ -323,7 +323,7 @@ def test_the_drift_of_controls_bounds_every_row(tmp_path: Path) -> None:
     row = Case("test/loop", ns=5.0, neighbour=0.0, process_noise=0.0005)
     wide = Case("memory/chase", {"size": "4KiB"}, ns=1.0, neighbour=0.0, process_noise=0.03)
     old = quiet_run(tmp_path / "old", row, wide, seed=1)
-    new = quiet_run(tmp_path / "new", row, replace(wide, ns=1.02), seed=2)
+    new = quiet_run(tmp_path / "new", row, replace(wide, ns=1.03), seed=2)
     found = compared(old, new)
     assert found.count(ChangeVerdict.SAME) == 0
     assert any(note.startswith("control cases differ by up to") for note in found.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from runs.write import NEIGHBOUR_FACTOR, Case, write_run
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.shares import shares_of
-from fencepost.analysis.runs.witnesses import has_alone
+from fencepost.analysis.runs.witnesses import Seen, has_alone
 
 NS = 5.0
 
@@ -27,7 +28,7 @@ def test_quiet_batches_give_the_cost_alone(tmp_path: Path) -> None:
     (row,) = measured(tmp_path / "run", Case("test/loop", ns=NS, neighbour=0.6))
     assert row.basis == "alone"
     assert row.time.value == pytest.approx(NS, rel=0.01)
-    assert row.found.value == pytest.approx(NS * NEIGHBOUR_FACTOR, rel=0.03)
+    assert NS * 1.1 < row.found.value < NS * NEIGHBOUR_FACTOR * 1.03
     assert row.quiet_pct == pytest.approx(40, abs=10)
     assert row.quiet_pct + row.neighbour_pct + row.clock_pct == pytest.approx(100)
 
@@ -112,3 +113,12 @@ def test_one_distance_is_no_regime(tmp_path: Path) -> None:
     (row,) = measured(tmp_path / "run", Case("line/pair", ns=50.0, cpus=(0, 1), places=((105.0, 1.0, 1.0),)))
     assert row.regimes == ()
     assert row.time == row.found
+
+
+def test_a_single_free_batch_is_chance() -> None:
+    """A neighbour's pauses fall on both witnesses of a batch at times, and hardly on those of three in a row."""
+    codes = np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int32)
+    free = np.array([1, 0, 1, 1, 1, 1, 1, 1], bool)
+    seen = Seen(codes, np.ones(8, bool), np.zeros(8, bool), ~free)
+    # The middle of three of one case: neither the lone batch, nor the ends, nor those of the next case.
+    assert seen.quiet.tolist() == [False, False, False, True, True, False, False, False]
