@@ -30,7 +30,7 @@ _MEANING = {
     HARDLY: "Orders of magnitude hold, small differences do not. The same code run twice may differ by {reach} %.",
 }
 
-_ELSEWHERE = {YES: "smaller ones in", WITH_CARE: "with care in", IN_PART: "not known for", HARDLY: "hardly in"}
+_ELSEWHERE = {YES: "yes in", WITH_CARE: "with care in", IN_PART: "not known for", HARDLY: "hardly in"}
 
 _SPOILT = {"noisy", "modes"}
 
