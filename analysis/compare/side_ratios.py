@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.rounds import Round, iter_rounds
-from fencepost.analysis.runs.witnesses import FEWEST_QUIET, quiet_batches, width_floor_of
+from fencepost.analysis.runs.witnesses import FEWEST_QUIET, seen_in, width_floor_of
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, RunJson
@@ -24,7 +24,7 @@ QUANTILE = 0.25
 is the cost undisturbed as long as a quarter of the batches is; unlike the minimum it does not hang on one reading."""
 
 
-_COLUMNS = ("case", "ticks", "operations", "overhead_ticks", "involuntary", "flags", *schema.WITNESS_COLUMNS)
+_COLUMNS = ("case", "batch", "ticks", "operations", "overhead_ticks", "involuntary", "flags", *schema.WITNESS_COLUMNS)
 
 
 FEWEST_ALONE = 12
@@ -184,7 +184,8 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
         raise RunFolderError(f"{item.path}: column operations: a batch without operations")
     worker = item.record["worker"]
     ns = (data["ticks"] - data["overhead_ticks"]) / data["operations"] / worker["tick_hz"] * 1e9
-    quiet = quiet_batches(names, codes, data, item.record, floor)
+    seen = seen_in(names, codes, data, item.record, floor)
+    quiet = np.zeros(len(codes), bool) if seen is None else seen.quiet
     for code, name in enumerate(names):
         where = np.flatnonzero(codes == code)
         if not len(where):

@@ -21,7 +21,7 @@ CSV_NUMBERS = (
 )
 
 
-CSV_WITNESSED = ("basis", "found_ns", "found_ns_low", "found_ns_high", "quiet_pct", "neighbour_pct", "clock_pct")
+CSV_WITNESSED = ("basis", "found_ns", "found_ns_low", "found_ns_high", "free_pct", "neighbour_pct", "clock_pct")
 """Which figure ``ns`` is, the figure *as found*, and shares of batches in per cent. Older files do not have them."""
 
 

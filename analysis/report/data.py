@@ -79,7 +79,7 @@ class RowJson(TypedDict):
     found_ns: float | None
     found_ns_low: float | None
     found_ns_high: float | None
-    quiet_pct: float | None
+    free_pct: float | None
     neighbour_pct: float | None
     clock_pct: float | None
     regimes: list[dict[str, object]]

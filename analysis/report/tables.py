@@ -112,7 +112,7 @@ def estimates_table(caption: str, rows: Sequence[Row]) -> Table:
         caption,
         (
             *("case", "time", "interval", "per", "cycles", "interval"),
-            *(("as found", "quiet") if witnessed else ()),
+            *(("as found", "free") if witnessed else ()),
             *("floor", "rounds", "remarks"),
         ),
         [
@@ -123,7 +123,7 @@ def estimates_table(caption: str, rows: Sequence[Row]) -> Table:
                 row.unit,
                 plain(row.cycles.value),
                 bounds(row.cycles.low, row.cycles.high),
-                *((nanoseconds(row.found.value), share(row.quiet_pct)) if witnessed else ()),
+                *((nanoseconds(row.found.value), share(row.free_pct)) if witnessed else ()),
                 nanoseconds(row.floor_ns),
                 str(row.rounds),
                 row.remarks(),

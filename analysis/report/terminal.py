@@ -22,7 +22,7 @@ def summary_table(analysis: Analysis) -> RichTable:
         title=Text(f"{analysis.run['id']}: {analysis.rounds} of {analysis.planned_rounds} rounds"), title_justify="left"
     )
     table.add_column("case", overflow="fold")
-    for name in ("time", "95 % interval", "cycles", "as found", "quiet"):
+    for name in ("time", "95 % interval", "cycles", "as found", "free"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("remarks")
     for row in analysis.measured():
@@ -31,7 +31,7 @@ def summary_table(analysis: Analysis) -> RichTable:
             ns_bounds(*row.time[:3]),
             plain(row.cycles.value),
             nanoseconds(row.found.value),
-            share(row.quiet_pct),
+            share(row.free_pct),
             row.remarks(),
         )
         table.add_row(Text(row.case), *(Text(cell) for cell in cells))

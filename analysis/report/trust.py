@@ -55,22 +55,22 @@ class Trust:
 @dataclass(frozen=True)
 class TopicTrust:
     """How far the rows of a topic can be trusted. `reach_pct`: by how much the intervals of its twins let equal code
-    differ; NaN where it has none. `quiet_pct`: share of quiet batches of its rows of one thread; NaN without witnesses.
+    differ; NaN where it has none. `free_pct`: share of the batches of one thread with the core free; NaN if not known.
     """
 
     topic: str
     word: str
     rows: int
     reach_pct: float
-    quiet_pct: float
+    free_pct: float
 
     def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
-        return {"topic": self.topic, "trust": self.word, "reach_pct": self.reach_pct, "quiet_pct": self.quiet_pct}
+        return {"topic": self.topic, "trust": self.word, "reach_pct": self.reach_pct, "free_pct": self.free_pct}
 
 
 def trust_of_topics(analysis: Analysis) -> list[TopicTrust]:
-    """One verdict a topic, from its own twins, its noisy rows and its quiet share."""
+    """One verdict a topic, from its own twins, its noisy rows and its modes."""
     return [_of_topic(analysis, topic) for topic in dict.fromkeys(row.topic for row in analysis.measured())]
 
 
@@ -92,7 +92,7 @@ def _of_topic(analysis: Analysis, topic: str) -> TopicTrust:
         WITH_CARE if noisy and word == YES else word,
         len(rows),
         reach,
-        math.nan if found is None else found.quiet_pct,
+        math.nan if found is None else found.free_pct,
     )
 
 
@@ -127,7 +127,8 @@ def trust_verdict(analysis: Analysis) -> Trust:
     lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
     reach = _middle_reach(known)
     word = _word(reach)
-    if word == YES and (lost > GAPS_PCT or _middle_word(known) != YES):
+    trusted = sum(topic.rows for topic in known if topic.word == YES)
+    if word == YES and (lost > GAPS_PCT or trusted * 2 < sum(topic.rows for topic in known)):
         word = WITH_CARE
     said = f"{_MEANING[word].format(reach=plain(max(reach, 0.1), 2))} {_topics_in_words(topics, word)}"
     return Trust(word, " ".join((said.strip(), *_cause(analysis, lost))))
@@ -138,11 +139,6 @@ def _middle_reach(topics: Sequence[TopicTrust]) -> float:
     ordered = sorted(topics, key=lambda topic: topic.reach_pct)
     counts = np.cumsum([topic.rows for topic in ordered])
     return ordered[int(np.searchsorted(counts, counts[-1] / 2))].reach_pct
-
-
-def _middle_word(topics: Sequence[TopicTrust]) -> str:
-    fine = sum(topic.rows for topic in topics if topic.word == YES)
-    return YES if fine * 2 >= sum(topic.rows for topic in topics) else WITH_CARE
 
 
 def _topics_in_words(topics: Sequence[TopicTrust], word: str) -> str:
@@ -196,7 +192,7 @@ def trust_table(analysis: Analysis) -> Table:
             )
         )
         facts.append(("trust by topic", _by_topic(trust_of_topics(analysis))))
-        facts.append(("quiet batches", _quiet(analysis)))
+        facts.append(("free batches", _free(analysis)))
         facts.append(("time lost in gaps", _gaps(analysis)))
         middle, low, high = core_clock_of_rounds(analysis)
         facts.append(
@@ -252,7 +248,7 @@ def _by_topic(topics: Sequence[TopicTrust]) -> str:
     return "; ".join(parts)
 
 
-def _quiet(analysis: Analysis) -> str:
+def _free(analysis: Analysis) -> str:
     """How often the core was free, and in how many rows that gives a figure *alone*."""
     found = shares_of(analysis.rows)
     if found is None:

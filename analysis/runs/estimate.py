@@ -312,7 +312,7 @@ _MOSTLY = ("low_overlap", "hand_over_drift", "short")
 """Flags of batches that a row has where more than `NOISY_SHARE` of its batches have them."""
 
 
-_SHARES = {"quiet": "quiet_pct", "neighbour": "neighbour_pct", "clock_moved": "clock_pct"}
+_SHARES = {"free": "free_pct", "neighbour": "neighbour_pct", "clock_moved": "clock_pct"}
 """Columns of shares of batches that the witnesses tell, and the fields of a row that they become."""
 
 
@@ -361,7 +361,7 @@ def _timed_row(
         "migrated": bool((measured["migrated"] > 0).any()),
         **{name: float(np.mean(measured[name])) > NOISY_SHARE for name in _MOSTLY},
         "modes": bool(modes),
-        "never_quiet": single(case) and not alone and bool(np.isfinite(measured["quiet"]).any()),
+        "never_quiet": single(case) and not alone and bool(np.isfinite(measured["free"]).any()),
         "few_rounds": len(ns) < FEWEST_PROCESSES and not flags["once"],
         "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(ns) >= FEWEST_PROCESSES,
     }

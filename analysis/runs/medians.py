@@ -26,14 +26,14 @@ import pyarrow as pa
 from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.regimes import TeamBatches, team_batches
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
-from fencepost.analysis.runs.witnesses import UNSEEN, choose_figures, quiet_figures, width_floor_of
+from fencepost.analysis.runs.witnesses import UNSEEN, choose_figures, quiet_figures, seen_in, width_floor_of
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, CaseRecord
 from fencepost.bench.schema import RunFolderError
 
 REDUCE_COLUMNS = (
-    *("case", "thread", "ticks", "operations", "overhead_ticks", "involuntary", "flags"),
+    *("case", "batch", "thread", "ticks", "operations", "overhead_ticks", "involuntary", "flags"),
     *schema.WITNESS_COLUMNS,
 )
 """Columns that medians per process need; the others stay on disk."""
@@ -287,7 +287,8 @@ def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson], width_floor:
         },
     }
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    witnessed = quiet_figures(names, codes, value * scale, data, item.record, width_floor)
+    seen = seen_in(names, codes, data, item.record, width_floor)
+    witnessed = {} if seen is None else quiet_figures(names, codes, value * scale, seen)
     return {
         names[code]: dict(zip(columns, row, strict=True)) | (witnessed.get(names[code]) or UNSEEN)
         for code, row in zip(present, values, strict=True)

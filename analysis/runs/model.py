@@ -59,9 +59,9 @@ _MEASURED = ("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged
 NOT_MEASURED: dict[str, float] = {"batches": 0, **dict.fromkeys(_MEASURED, float("nan"))}
 
 
-WITNESSED = ("found_ns", "alone_ns", "quiet", "neighbour", "clock_moved")
-"""The two figures of a case in a process, in ns, and shares of its batches between 0 and 1: quiet, beside a busy
-sibling thread, at another clock. NaN where there was no witness, but for ``found_ns``."""
+WITNESSED = ("found_ns", "alone_ns", "free", "neighbour", "clock_moved")
+"""The two figures of a case in a process, in ns, and shares of its batches between 0 and 1: with the core free,
+beside a busy sibling thread, at another clock. NaN where there was no witness, but for ``found_ns``."""
 
 
 _PROCESS_COLUMNS = (

@@ -114,7 +114,7 @@ class Row:
     batches. Of a row with ``regimes`` they belong to the one that held longest. They have no bounds with fewer than six
     processes or with several ``modes``.
 
-    ``quiet_pct``, ``neighbour_pct`` and ``clock_pct`` are shares of batches, see `fencepost.analysis.runs.witnesses`;
+    ``free_pct``, ``neighbour_pct`` and ``clock_pct`` are shares of batches, see `fencepost.analysis.runs.witnesses`;
     NaN where no witness was. ``regimes`` has the time at each distance of the row's CPUs, where there were several.
     ``cycles`` counts by the core clock that each process measured beside the case. ``floor_ns`` is the smallest batch.
     A case of the kind ``counts`` has no time. ``quantiles``: of event kernels, see `pooled_quantiles` in
@@ -137,7 +137,7 @@ class Row:
     time: Interval = UNKNOWN
     found: Interval = UNKNOWN
     alone: bool = False
-    quiet_pct: float = math.nan
+    free_pct: float = math.nan
     neighbour_pct: float = math.nan
     clock_pct: float = math.nan
     regimes: tuple[Regime, ...] = ()
@@ -177,7 +177,7 @@ class Row:
     @property
     def witnessed(self) -> bool:
         """Whether witnesses beside its batches say which of them were quiet."""
-        return not math.isnan(self.quiet_pct)
+        return not math.isnan(self.free_pct)
 
     @property
     def why_found(self) -> str:
@@ -246,7 +246,7 @@ COLUMNS: dict[str, Callable[[Row], Any]] = {
     "found_ns": attrgetter("found.value"),
     "found_ns_low": attrgetter("found.low"),
     "found_ns_high": attrgetter("found.high"),
-    **{name: attrgetter(name) for name in ("quiet_pct", "neighbour_pct", "clock_pct", "regimes")},
+    **{name: attrgetter(name) for name in ("free_pct", "neighbour_pct", "clock_pct", "regimes")},
     "cycles": attrgetter("cycles.value"),
     "cycles_low": attrgetter("cycles.low"),
     "cycles_high": attrgetter("cycles.high"),

@@ -106,7 +106,7 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
     ]
     record: RowsRecord = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
     text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
-    witnessed = bool(np.isfinite(columns["quiet"]).any() or any(columns["places"]))
+    witnessed = bool(np.isfinite(columns["free"]).any() or any(columns["places"]))
     layout = _layout(witnesses=witnessed, counts=any(columns[COUNTS.name]))
     arrays = [pa.array(columns[field.name], field.type) for field in layout]
     table = pa.Table.from_arrays(arrays, schema=layout.with_metadata({ROUND_KEY: text}))

@@ -15,7 +15,7 @@ from fencepost.analysis.runs.row import Row
 class Shares:
     """Shares of the batches of one thread, in per cent, and how many of the `rows` that could be alone are `alone`."""
 
-    quiet_pct: float
+    free_pct: float
     neighbour_pct: float
     clock_pct: float
     alone: int
@@ -24,7 +24,7 @@ class Shares:
     @property
     def sentence(self) -> str:
         """What the neighbours did: ``the core was free in 45 % of the batches, a neighbour shared it in 53 %``."""
-        said = [f"the core was free in {share(self.quiet_pct)} of the batches"]
+        said = [f"the core was free in {share(self.free_pct)} of the batches"]
         if self.neighbour_pct >= LEAST_SAID_PCT:
             said.append(f"a neighbour shared it in {share(self.neighbour_pct)}")
         if self.clock_pct >= LEAST_SAID_PCT:
@@ -48,6 +48,6 @@ def shares_of(rows: Iterable[Row]) -> Shares | None:
         return None
     quiet, neighbour, clock = (
         float(np.average([getattr(row, name) for row in single], weights=batches))
-        for name in ("quiet_pct", "neighbour_pct", "clock_pct")
+        for name in ("free_pct", "neighbour_pct", "clock_pct")
     )
     return Shares(quiet, neighbour, clock, sum(row.alone for row in single), len(single))

@@ -48,14 +48,16 @@ def width_floor_of(folder: Path, arch: str) -> float:
 
 
 class Seen(NamedTuple):
-    """What the witnesses say of each batch, each of shape (rows,): whether they are `known`, whether the clock `moved`,
-    and whether a neighbour made the core `narrow`. `codes` tell the cases of the batches apart.
+    """What the witnesses say of each batch of a round, each of shape (rows,).
+
+    `known`: whether there were any. `moved`: the clock did. `narrow`: a neighbour took some of the core's width.
+    `follows`: the batch is the next one of the same visit.
     """
 
-    codes: npt.NDArray[np.int32]
     known: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.bool_]
     narrow: npt.NDArray[np.bool_]
+    follows: npt.NDArray[np.bool_]
 
     @property
     def quiet(self) -> npt.NDArray[np.bool_]:
@@ -65,69 +67,51 @@ class Seen(NamedTuple):
         hardly on those of three.
         """
         free = self.known & ~self.moved & ~self.narrow
-        with_next = free[:-1] & free[1:] & (self.codes[:-1] == self.codes[1:])
+        with_next = free[:-1] & free[1:] & self.follows[1:]
         middle: npt.NDArray[np.bool_] = np.zeros(len(free), bool)
         middle[1:-1] = with_next[:-1] & with_next[1:]
         return middle
 
 
-def _seen(
+def seen_in(
     names: Sequence[str],
     codes: npt.NDArray[np.int32],
     columns: Mapping[str, npt.NDArray[Any]],
     record: RoundRecord,
     floor: float,
-) -> Seen:
-    tick_hz, clocks = record["worker"]["tick_hz"], core_hz_of(record)
-    hz = np.array([clocks.get(name, math.nan) for name in names], float)[codes]
-    width, clock = (columns[name].astype(float) for name in ("width_ticks", "clock_ticks"))
-    moved = ~clock_held(relative_clock(clock, tick_hz, hz))
-    wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
-    return Seen(codes, np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz), moved, ~moved & ~wide)
-
-
-def quiet_batches(
-    names: Sequence[str],
-    codes: npt.NDArray[np.int32],
-    columns: Mapping[str, npt.NDArray[Any]],
-    record: RoundRecord,
-    floor: float,
-) -> npt.NDArray[np.bool_]:
-    """Which batches of a round were quiet, shape (rows,); none where its version had no witnesses.
-
-    The parameters are those of `quiet_figures`.
-    """
-    if not math.isfinite(floor) or "width_ticks" not in columns:
-        return np.zeros(len(codes), bool)
-    return _seen(names, codes, columns, record, floor).quiet
-
-
-def quiet_figures(
-    names: Sequence[str],
-    codes: npt.NDArray[np.int32],
-    value_ns: Floats,
-    columns: Mapping[str, npt.NDArray[Any]],
-    record: RoundRecord,
-    floor: float,
-) -> dict[str, dict[str, float]]:
-    """By case the columns of `UNSEEN`, of those that have a witness.
+) -> Seen | None:
+    """What the witnesses of a round saw; None where its version had none, or no floor is known.
 
     Parameters
     ----------
     names, codes
         of the cases: `codes`, shape (rows,), are places in `names`.
-    value_ns
-        per operation, shape (rows,).
     columns
-        those of `fencepost.bench.schema.WITNESS_COLUMNS`, each of shape (rows,).
+        ``batch`` and those of `fencepost.bench.schema.WITNESS_COLUMNS`, each of shape (rows,).
     record
-        of the round. A case whose core clock it does not know gets no figures.
+        of the round. The batches of a case whose core clock it does not know are not `known`.
     floor
         of the run, see `width_floor_of`.
     """
     if not math.isfinite(floor) or "width_ticks" not in columns:
-        return {}
-    seen = _seen(names, codes, columns, record, floor)
+        return None
+    tick_hz, clocks = record["worker"]["tick_hz"], core_hz_of(record)
+    hz = np.array([clocks.get(name, math.nan) for name in names], float)[codes]
+    width, clock = (columns[name].astype(float) for name in ("width_ticks", "clock_ticks"))
+    moved = ~clock_held(relative_clock(clock, tick_hz, hz))
+    wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
+    follows = np.zeros(len(codes), bool)
+    follows[1:] = (codes[1:] == codes[:-1]) & (columns["batch"][1:] == columns["batch"][:-1] + 1)
+    return Seen(np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz), moved, ~moved & ~wide, follows)
+
+
+def quiet_figures(
+    names: Sequence[str], codes: npt.NDArray[np.int32], value_ns: Floats, seen: Seen
+) -> dict[str, dict[str, float]]:
+    """By case the columns of `UNSEEN`, of those that have a witness.
+
+    `value_ns`: per operation, shape (rows,). `names`, `codes`: as for `seen_in`.
+    """
     known, quiet = seen.known, seen.quiet
     frame = pd.DataFrame({"code": codes[known], "moved": seen.moved[known], "narrow": seen.narrow[known]})
     shares = frame.groupby("code").mean()
@@ -137,7 +121,7 @@ def quiet_figures(
         enough = code in medians.index and medians.loc[code, "size"] >= FEWEST_QUIET
         found[names[code]] = {
             "alone_ns": float(medians.loc[code, "median"]) if enough else math.nan,
-            "quiet": max(0.0, 1 - neighbour - clock_moved),
+            "free": max(0.0, 1 - neighbour - clock_moved),
             "neighbour": float(neighbour),
             "clock_moved": float(clock_moved),
         }

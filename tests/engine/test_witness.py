@@ -72,7 +72,8 @@ def test_going_on_ends_with_enough_quiet_batches(engine: Engine) -> None:
     """The clock may move in any batch, so that the number is not known, but the wanted ones are enough at some time."""
     measured = engine.measure("test/one", batches=1, quiet_batches=1, most_batches=10_000, width_limit=ALWAYS)
     assert measured.status == 0
-    assert 1 <= len(measured.samples) < 10_000
+    # The batch in the middle of three free ones.
+    assert 3 <= len(measured.samples) < 10_000
 
 
 def test_several_threads_never_go_on(engine: Engine) -> None:

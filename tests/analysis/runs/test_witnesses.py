@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from runs.write import NEIGHBOUR_FACTOR, Case, write_run
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.shares import shares_of
-from fencepost.analysis.runs.witnesses import Seen, has_alone
+from fencepost.analysis.runs.witnesses import Seen, has_alone, seen_in
+from fencepost.bench.documents import RoundRecord
 
 NS = 5.0
 
@@ -29,8 +31,8 @@ def test_quiet_batches_give_the_cost_alone(tmp_path: Path) -> None:
     assert row.basis == "alone"
     assert row.time.value == pytest.approx(NS, rel=0.01)
     assert NS * 1.1 < row.found.value < NS * NEIGHBOUR_FACTOR * 1.03
-    assert row.quiet_pct == pytest.approx(40, abs=10)
-    assert row.quiet_pct + row.neighbour_pct + row.clock_pct == pytest.approx(100)
+    assert row.free_pct == pytest.approx(40, abs=10)
+    assert row.free_pct + row.neighbour_pct + row.clock_pct == pytest.approx(100)
 
 
 def test_a_run_without_witnesses_is_as_found(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_shares_say_who_disturbed(tmp_path: Path) -> None:
     assert found.neighbour_pct == pytest.approx(50, abs=8)
     assert (found.alone, found.rows) == (2, 2)
     assert found.sentence == (
-        f"the core was free in {found.quiet_pct:.0f} % of the batches, a neighbour shared it in "
+        f"the core was free in {found.free_pct:.0f} % of the batches, a neighbour shared it in "
         f"{found.neighbour_pct:.0f} %"
     )
 
@@ -117,8 +119,25 @@ def test_one_distance_is_no_regime(tmp_path: Path) -> None:
 
 def test_a_single_free_batch_is_chance() -> None:
     """A neighbour's pauses fall on both witnesses of a batch at times, and hardly on those of three in a row."""
-    codes = np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int32)
     free = np.array([1, 0, 1, 1, 1, 1, 1, 1], bool)
-    seen = Seen(codes, np.ones(8, bool), np.zeros(8, bool), ~free)
-    # The middle of three of one case: neither the lone batch, nor the ends, nor those of the next case.
+    follows = np.array([0, 1, 1, 1, 1, 1, 0, 1], bool)
+    seen = Seen(np.ones(8, bool), np.zeros(8, bool), ~free, follows)
+    # The middle of three of one visit: neither the lone batch, nor the ends, nor those of the next visit.
     assert seen.quiet.tolist() == [False, False, False, True, True, False, False, False]
+
+
+def test_a_visit_does_not_follow_the_one_before_it() -> None:
+    """A comparison visits a case twice in a round, with other cases between the two."""
+    clock = 3000 * 2.5e9 / 3.7e9
+    columns = {
+        "batch": np.array([0, 1, 0, 1, 0], np.int32),
+        "width_ticks": np.full(5, clock / 12),
+        "clock_ticks": np.full(5, clock),
+    }
+    record = cast(
+        RoundRecord, {"worker": {"tick_hz": 2.5e9}, "cases": {"a": {"core_hz": 3.7e9}, "b": {"core_hz": 3.7e9}}}
+    )
+    seen = seen_in(["a", "b"], np.array([0, 0, 0, 0, 1], np.int32), columns, record, 1 / 12)
+    assert seen is not None
+    assert seen.follows.tolist() == [False, True, False, True, False]
+    assert not seen.quiet.any()
