@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fencepost.analysis.stats.verdict import Decision
 
 GATES = ("slower", "changed", "undecided")
-HEADER = ("case", "old", "new", "ratio", "interval", "verdict")
+HEADER = ("case", "old", "new", "ratio", "interval", "figure", "verdict")
 LARGEST_MARGIN_PCT = 50.0
 SMALLEST_MARGIN_PCT = 0.01
 """Identical code has been seen to differ by more in calm runs of the steadiest kernels: see docs/experiments.md."""
@@ -119,6 +119,7 @@ def cells(row: ComparedRow) -> tuple[str, ...]:
         nanoseconds(row.new_ns),
         ratio(row.decision),
         interval(row.decision),
+        row.basis,
         words(row),
     )
 

@@ -20,21 +20,33 @@ CAPTION = "What things cost here: median over processes [95 % interval]"
 
 def headline_table(analysis: Analysis) -> Table | None:
     """The headlines of a run, cheapest first; None where none of them was measured."""
-    cells = [_cells(rung) for _, rung in headlines(analysis)]
-    return table(CAPTION, ("what", "time", "core cycles", "measured as"), cells) if cells else None
+    found = headlines(analysis)
+    header = ("what", "time", "core cycles", *_basis_header(found), "measured as")
+    return table(CAPTION, header, [_cells(rung, header) for _, rung in found]) if found else None
 
 
 def ladder_table(found: Sequence[tuple[Topic, Rung]]) -> Table | None:
     """Every rung with the title of its topic, in the order given; None where there is none."""
-    cells = []
-    for topic, rung in found:
-        what, *rest = _cells(rung)
-        cells.append((what, topic_words(topic.name).title, *rest))
-    return table(CAPTION, ("what", "topic", "time", "core cycles", "measured as"), cells) if cells else None
+    header = ("what", "topic", "time", "core cycles", *_basis_header(found), "measured as")
+    cells = [_cells(rung, header, topic_words(topic.name).title) for topic, rung in found]
+    return table(CAPTION, header, cells) if cells else None
 
 
-def _cells(rung: Rung) -> tuple[str, str, str, str]:
-    return (rung.label, rung.text(), rung.cycles.text(), rung.measured_as)
+def _basis_header(found: Sequence[tuple[Topic, Rung]]) -> tuple[str, ...]:
+    """A column that says which figure each is, in runs with witnesses."""
+    return ("figure",) if any(rung.basis for _, rung in found) else ()
+
+
+def _cells(rung: Rung, header: Sequence[str], topic: str = "") -> tuple[str, ...]:
+    cells = {
+        "what": rung.label,
+        "topic": topic,
+        "time": rung.text(),
+        "core cycles": rung.cycles.text(),
+        "figure": rung.basis or "",
+        "measured as": rung.measured_as,
+    }
+    return tuple(cells[name] for name in header)
 
 
 def link(topic: Topic) -> str:
@@ -56,6 +68,7 @@ def ladder_figures(found: Sequence[tuple[Topic, Rung]]) -> list[Figure]:
                 [
                     rung.short()
                     + (f" · {plain(rung.cycles.value, 3)} cycles" if math.isfinite(rung.cycles.value) else "")
+                    + _unless_alone(rung)
                     for _, rung in timed
                 ],
                 lambda value: nanoseconds(value, 1),
@@ -71,12 +84,17 @@ def ladder_figures(found: Sequence[tuple[Topic, Rung]]) -> list[Figure]:
                 "What things cost here, in cycles of the core",
                 counted,
                 [Point(rung.label, *rung.cycles[:3]) for _, rung in counted],
-                [f"{plain(rung.cycles.value, 3)} cycles · {rung.short()}" for _, rung in counted],
+                [f"{plain(rung.cycles.value, 3)} cycles · {rung.short()}{_unless_alone(rung)}" for _, rung in counted],
                 lambda value: plain(value, 1),
                 f" Not drawn: {without} whose time is not spent in cycles of one core." if without else "",
             )
         )
     return drawn
+
+
+def _unless_alone(rung: Rung) -> str:
+    """A star for a figure *as found*: two words more would not fit beside the longest costs."""
+    return " *" if rung.basis == "as found" else ""
 
 
 def _ladder_figure(
@@ -89,12 +107,13 @@ def _ladder_figure(
     remark: str,
 ) -> Figure:
     first, last = points[0], points[-1]
+    basis = " Figures with a star are as found, the others alone." if _basis_header(found) else ""
     times = f", {count(float(f'{last.value / first.value:.2g}'))} times as much" if len(points) > 1 else ""
     return figures.ladder(
         name,
         title,
         f"From {first.label} ({said[0]}) to {last.label} ({said[-1]}){times}; each line of the scale is ten times the "
-        f"one before. Thick lines are 95 % intervals, where they are wide enough to be seen.{remark}",
+        f"one before. Thick lines are 95 % intervals, where they are wide enough to be seen.{remark}{basis}",
         table(title, ("what", "cost"), [(point.label, text) for point, text in zip(points, said, strict=True)]),
         points,
         said,

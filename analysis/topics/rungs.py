@@ -35,6 +35,8 @@ class Rung:
     modes: tuple[Mode, ...] = ()
     headline: bool = False
     regimes: tuple[Regime, ...] = ()
+    basis: str | None = None
+    """Which figure it is: ``alone`` or ``as found``; None in runs without witnesses."""
 
     def text(self) -> str:
         """The time with its interval; of several modes each by itself: ``46 ns (60%) or 210 ns (40%)``."""

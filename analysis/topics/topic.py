@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics import modules, words
@@ -52,9 +52,19 @@ def rungs(analysis: Analysis) -> list[tuple[Topic, Rung]]:
     """
     found = []
     for topic in known_topics() if analysis.rounds else ():
-        mine = [each for step in topic.rungs if (rung := step(analysis)) is not None for each in rung.each()]
+        mine = [
+            each
+            for step in topic.rungs
+            if (rung := step(analysis)) is not None
+            for each in replace(rung, basis=_basis_of(analysis, rung)).each()
+        ]
         found += [(topic, rung) for rung in sorted(mine, key=lambda rung: rung.ns.value)]
     return found
+
+
+def _basis_of(analysis: Analysis, rung: Rung) -> str | None:
+    row = analysis.by_case.get(rung.measured_as)
+    return row.basis if row is not None and row.witnessed else None
 
 
 def headlines(analysis: Analysis) -> list[tuple[Topic, Rung]]:

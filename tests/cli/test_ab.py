@@ -184,7 +184,7 @@ def test_markdown_is_text(measured: tuple[Path, dict[str, Any]]) -> None:
     _, document = measured
     found = compare_sides(document["folder"], 0.01)
     text = verdicts.as_markdown(found, "<script>|x|")
-    assert "<script>" not in text and "| case | old | new | ratio | interval | verdict |" in text
+    assert "<script>" not in text and "| case | old | new | ratio | interval | figure | verdict |" in text
 
 
 def test_parameters_on_both_sides(tmp_path: Path) -> None:

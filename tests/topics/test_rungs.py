@@ -81,3 +81,22 @@ def test_a_relation_names_modes_that_its_directions_met_and_not_their_mean(tmp_p
     assert rung.ns.value == pytest.approx(52, rel=0.03) and not rung.ns.bounded
     (ladder,) = ladder_figures(headlines(analysis))
     assert " or " in ladder.table.rows[0][1]
+
+
+def test_the_headlines_say_which_figure_they_show(tmp_path: Path) -> None:
+    chain = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27, neighbour=0.3)
+    load = Case("memory/chase", {"size": "4KiB", "pages": "small", "order": "random"}, ns=1.1, neighbour=1.0)
+    found = headline_table(analyse(write_run(tmp_path / "run", [chain, load], batches=40)))
+    assert found is not None
+    place = found.header.index("figure")
+    assert {cells[-1]: cells[place] for cells in found.rows} == {chain.id: "alone", load.id: "as found"}
+    (ladder, *_) = ladder_figures(headlines(analyse(tmp_path / "run")))
+    assert [cells[1].endswith(" *") for cells in ladder.table.rows] == [
+        cells[place] == "as found" for cells in found.rows
+    ]
+
+
+def test_headlines_of_runs_without_witnesses_have_no_such_column(tmp_path: Path) -> None:
+    chain = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27)
+    found = headline_table(analyse(write_run(tmp_path / "run", [chain])))
+    assert found is not None and "figure" not in found.header
