@@ -136,6 +136,10 @@ class Analysis:
         """Rows of these kernels that have a time, without twins; of all kernels, with twins, where none is named."""
         return tuple(row for row in (self.kernel(*kernels) if kernels else self.rows) if row.measured)
 
+    def decided(self, *kernels: str) -> tuple[Row, ...]:
+        """Rows of these kernels that tell something: a time, or counts without a time. Without twins."""
+        return tuple(row for row in self.kernel(*kernels) if row.measured or (row.kind == "counts" and row.rounds))
+
     def topic(self, name: str) -> tuple[Row, ...]:
         """Rows of a topic, twins and unmeasured ones among them."""
         return tuple(row for row in self.rows if row.topic == name)

@@ -119,7 +119,7 @@ def needs(kernel: str, *, cpus: int = 0, because: str = "", **values: object) ->
     Parameters
     ----------
     kernel
-        the kernel whose measured rows are looked at.
+        the kernel whose rows are looked at: those with a time, or with counts.
     cpus
         a row must have at least so many threads, each with a CPU of its own.
     because
@@ -133,7 +133,7 @@ def needs(kernel: str, *, cpus: int = 0, because: str = "", **values: object) ->
     def guard(test: Test) -> Test:
         @functools.wraps(test)
         def guarded(analysis: Analysis) -> Verdict:
-            rows = analysis.measured(kernel)
+            rows = analysis.decided(kernel)
             own = [row for row in rows if not cpus or (row.relation != OVERSUBSCRIBED and len(row.cpus) >= cpus)]
             for parameters in wanted:
                 if not any(row.has(**parameters) for row in own):
@@ -256,7 +256,7 @@ def _tested_once(analysis: Analysis, item: Claim) -> Verdict:
                 analysis.kernel(kernel),
                 f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`.",
             )
-            known(analysis.measured(kernel), f"{kernel}: {rows[0].reason}.")
+            known(analysis.decided(kernel), f"{kernel}: {rows[0].reason}.")
         return item.test(analysis)
     except NotMeasurableError as error:
         return Verdict(Outcome.NOT_MEASURABLE, error.figure, str(error))

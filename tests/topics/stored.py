@@ -1,12 +1,17 @@
-"""Rows that real kernels left, kept in tests/data/claims, and faults to plant in them.
+"""Rows that real kernels left, and faults to plant in them.
 
-The folder holds the rows that claims ask for: of the run published on 2026-11-23, and of memory/* and ring/printk from
-a run of 2026-11-29 on a noisy guest. Both are reduced to one row a case and process, and cut to what claims read.
+tests/data/claims holds the rows that claims ask for: of the run published on 2026-11-23, and of kernels of memory/*
+and ring/printk from a run of 2026-11-29 on a noisy guest. Both are reduced to one row a case and process, and cut to
+what claims read. A kernel that came later has its rows beside the tests of its topic, in
+tests/topics/TOPIC/rows/KERNEL.json, which tests/topics/cut.py writes.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
+import json
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +19,11 @@ from typing import Any
 
 from fencepost.analysis.runs.estimate import Analysis, estimate_cases, noise_floor
 from fencepost.analysis.runs.medians import reduce_run
-from fencepost.analysis.runs.model import Reduced, process_frame
+from fencepost.analysis.runs.model import Count, Reduced, process_frame
 from fencepost.analysis.topics.claim import Outcome, Verdict, _verdict, claims
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "claims"
+LATER = sorted(Path(__file__).resolve().parent.glob("*/rows/*.json"))
 
 Change = float | Callable[[int], float]
 """A number, or one for each round."""
@@ -31,7 +37,34 @@ def _reduced() -> Reduced:
 @functools.cache
 def _stored_lines() -> list[dict[str, Any]]:
     lines = _reduced().processes.astype(object).to_dict("records")
-    return [{str(name): value for name, value in line.items()} for line in lines]
+    found = [{str(name): value for name, value in line.items()} for line in lines]
+    usual = {line["round"]: line for line in found}
+    return found + [line for of in _later() for line in _lines_of(of, usual)]
+
+
+@functools.cache
+def _later() -> list[dict[str, Any]]:
+    """The kernels that came later, a case at a time: the case as it was planned, and a list a figure with one number
+    for each process.
+    """
+    return list(itertools.chain.from_iterable(json.loads(path.read_text(encoding="utf-8")) for path in LATER))
+
+
+def _lines_of(of: Mapping[str, Any], usual: Mapping[int, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """A later case process by process. What is not kept of it is as in any other row of the round."""
+    case = of["case"]
+    for place, number in enumerate(of["round"]):
+        times = dict.fromkeys(("ns", "floor_ns", "found_ns"), of["ns"][place] if of["ns"] else math.nan)
+        yield {
+            **usual[number],
+            **times,
+            "case": case["case"],
+            "kernel": case["kernel"],
+            "status": "ok",
+            "resolution_ns": 1.0,
+            "metrics": {name: values[place] for name, values in of["metrics"].items()},
+            "counts": {name: Count(*values[place]) for name, values in of["counts"].items()},
+        }
 
 
 class Stored:
@@ -39,7 +72,8 @@ class Stored:
 
     def __init__(self) -> None:
         reduced = _reduced()
-        self.cases: list[dict[str, Any]] = [{**case} for case in reduced.run["plan"]["cases"]]
+        later = [of["case"] for of in _later()]
+        self.cases: list[dict[str, Any]] = [{**case} for case in (*reduced.run["plan"]["cases"], *later)]
         # Only the metrics of a line are changed in place.
         self.lines = [{**line, "metrics": {**line["metrics"]}} for line in _stored_lines()]
         self.series = {case: series.copy() for case, series in reduced.series.items()}

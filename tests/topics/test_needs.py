@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def test_each_value_of_a_tuple_is_needed() -> None:
 def test_a_row_without_a_time_meets_no_need() -> None:
     unmeasured = Row("case", "mine/loop", {"how": "a"}, (0,), "call", reason="needs a key")
     assert told(analysis(unmeasured), how="a") == "needs how=a of mine/loop."
+
+
+def test_counts_without_a_time_meet_a_need_once_a_process_has_counted() -> None:
+    counted = Row("case", "mine/loop", {"how": "a"}, (0,), "call", kind="counts", rounds=1)
+    assert told(analysis(counted), how="a") == ""
+    assert told(analysis(replace(counted, rounds=0)), how="a") == "needs how=a of mine/loop."
 
 
 def test_threads_count_that_have_a_cpu_each() -> None:
