@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, time_of
@@ -12,6 +13,17 @@ ONE = 0.05
 
 FEWEST = 0.001
 """Faults a page of memory that comes by huge pages, the most at once: 1 in 512 on x86-64."""
+
+ABOUT = 4.0
+"""So many times as dear may 262144 pages of addresses be: a large mapping may need page tables that a small one shares
+with its neighbours.
+"""
+
+TABLES = 64.0
+"""From here on something is done for each part of the mapping. Its page tables alone would be 512."""
+
+TAKEN_KIB = 1024.0
+"""Memory that a mapping of 1 GiB may take, a thousandth of it: the process allocates beside it."""
 
 
 @claim(
@@ -84,5 +96,35 @@ def on_demand(analysis: Analysis) -> Verdict:
     return Verdict(Outcome.CONFIRMED, figure, f"{said} It costs as much as a read and the copy after it.", number)
 
 
-def _row(analysis: Analysis, kernel: str, **wanted: str) -> Row:
+@claim(
+    "memory/not_mapped",
+    "作業系統告訴mmu 在某些page可以不用馬上對應 (virtual address)",
+    "The operating system tells the MMU that some pages need not be mapped at once (virtual address)",
+    ["memory/map"],
+    "to map and unmap 1 GiB that nobody touches costs about as much as 4 KiB, and takes no memory",
+)
+@needs("memory/map", call="untouched", size=(4 << 10, 1 << 30))
+def not_mapped(analysis: Analysis) -> Verdict:
+    """The price of 262144 pages against that of one."""
+    small, large = (_row(analysis, "memory/map", call="untouched", size=size) for size in (4 << 10, 1 << 30))
+    resident = large.metric("resident_kib")
+    dearer = ratio(analysis, large.case, small.case)
+    figure = f"1 GiB {large.time.ns_text()}, 4 KiB {small.time.ns_text()}: {dearer.text()} times as much"
+    said = f"A mapping of 1 GiB that nobody has touched takes {resident.text('KiB')} of memory."
+    number = measure(dearer, "1", ABOUT, TABLES)
+    noise = noise_of(analysis, "memory/map")
+    about, tables = (side(dearer, limit, noise) for limit in (ABOUT, TABLES))
+    taken = side(resident, TAKEN_KIB)
+    if taken is Side.ABOVE or tables is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"The pages are there before they are needed. {said}", number)
+    if Side.TOUCHES in (taken, about, tables):
+        because = f"{said} Within the noise of this run it is open how the price goes with the size."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if about is Side.ABOVE:
+        because = f"{said} More addresses cost more, but far less than their pages would."
+        return Verdict(Outcome.DEPENDS, figure, because, number)
+    return Verdict(Outcome.CONFIRMED, figure, f"{said} Addresses cost next to nothing.", number)
+
+
+def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
     return next(row for row in analysis.measured(kernel) if row.has(**wanted))

@@ -73,6 +73,29 @@ COW = bars_by(
 )
 
 
+CALLS = {
+    "untouched": "map, unmap",
+    "touched": "map, write to a page, unmap",
+    "mprotect": "make read-only and writable again, write",
+    "dontneed": "give a page back, write to it",
+}
+
+
+MAP = bars_by(
+    "memory/map",
+    "call",
+    title="Calls that change a mapping",
+    says="From {least} ({least_of}) to {most} ({most_of}). Addresses are cheap at any size: pages are not there yet.",
+    unit="turn",
+    caption="A turn of calls on a mapping of which one page at most is in memory",
+    heading="calls",
+    labels=CALLS,
+    groups=lambda row: f"a mapping of {size(size_bytes(str(row.parameters['size'])))}",
+    group_heading="size",
+    metrics={"faults_per_turn": "minor faults a turn", "resident_kib": "memory before it is touched"},
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -94,7 +117,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT, COW),
+    figures=(CHASE, FAULT, COW, MAP),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

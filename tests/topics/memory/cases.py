@@ -37,6 +37,28 @@ def cow_cases() -> list[Case]:
     ]
 
 
+def map_cases() -> list[Case]:
+    """memory/map: addresses alone, and calls with one page, in a small and in a large mapping."""
+    truth = {
+        "untouched": (5000.0, 0.0),
+        "touched": (10000.0, 1.0),
+        "mprotect": (4000.0, 0.0),
+        "dontneed": (4400.0, 1.0),
+    }
+    return [
+        Case(
+            "memory/map",
+            {"call": call, "size": bytes_},
+            ns=ns * (1.5 if bytes_ > 4096 else 1.0),
+            unit="turn",
+            metrics={"faults_per_turn": faults, "resident_kib": 0.0},
+            metric_noise=0.0,
+        )
+        for bytes_ in (4096, 1 << 30)
+        for call, (ns, faults) in truth.items()
+    ]
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

@@ -20,4 +20,11 @@ PLANTED: Planted = {
         Outcome.UNDECIDED: lambda run: run.scale(4.88 / 3.0, "memory/fault", access="write"),
         Outcome.REFUTED: lambda run: run.put("faults_per_page", 0.0, "memory/fault", access="write"),
     },
+    "memory/not_mapped": {
+        Outcome.CONFIRMED: as_stored,
+        # The stored mapping of 1 GiB takes 1.9 times as long as that of 4 KiB.
+        Outcome.DEPENDS: lambda run: run.scale(8.0, "memory/map", call="untouched", size=1 << 30),
+        Outcome.UNDECIDED: lambda run: run.scale(4.0 / 1.9, "memory/map", call="untouched", size=1 << 30),
+        Outcome.REFUTED: lambda run: run.put("resident_kib", 1 << 20, "memory/map", call="untouched", size=1 << 30),
+    },
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.memory.cases import cow_cases, fault_cases
+from topics.memory.cases import cow_cases, fault_cases, map_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -51,3 +51,20 @@ def test_memory_on_demand(tmp_path: Path, fresh_ns: float, fresh_faults: float, 
 def test_memory_on_demand_without_its_control_is_not_measurable(tmp_path: Path) -> None:
     cases = [case for case in [*fault_cases(), *cow_cases()] if case.parameters.get("write") != "zero"]
     assert verdict_of(analysed(tmp_path, cases, rounds=6), "memory/on_demand").outcome is Outcome.NOT_MEASURABLE
+
+
+def test_addresses_of_a_large_mapping_need_their_control(tmp_path: Path) -> None:
+    cases = [case for case in map_cases() if case.parameters["size"] != 4096]
+    said = verdict_of(analysed(tmp_path, cases, rounds=6), "memory/not_mapped")
+    assert said.outcome is Outcome.NOT_MEASURABLE
+    assert "size=4096" in said.because
+
+
+def test_the_picture_shows_mappings_by_size(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, map_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "memory-map"
+    assert [cells[1].replace("\N{NO-BREAK SPACE}", " ") for cells in figure.table.rows[::4]] == [
+        "a mapping of 4 KiB",
+        "a mapping of 1 GiB",
+    ]

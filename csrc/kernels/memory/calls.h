@@ -1,0 +1,87 @@
+/*
+ * Calls that change a mapping of which one page at most is in memory: what memory/map and memory/shootdown time, the one alone and the other
+ * beside a thread on another CPU.
+ */
+#ifndef FENCEPOST_MEMORY_CALLS_H
+#define FENCEPOST_MEMORY_CALLS_H
+
+#include <sys/prctl.h>
+
+#include "kernels/system.h"
+
+/* The labels of the parameter, in the order of the enum. */
+#define CALL_LABELS "untouched touched mprotect dontneed"
+enum { UNTOUCHED, TOUCHED, MPROTECT, DONTNEED };
+
+struct mapping {
+    unsigned char *standing; /* what mprotect and dontneed work on, its first page written to; NULL for the others */
+    size_t bytes;
+    uint64_t turns;
+    int error; /* of the first call that failed, as -errno: the turns after it do nothing */
+    int small; /* this process had huge pages before: they are forbidden for so long */
+};
+
+/* Nobody is asked for the memory: only addresses are wanted. */
+static inline unsigned char *map_addresses(size_t bytes)
+{
+    void *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return mapping == MAP_FAILED ? NULL : (unsigned char *)mapping;
+}
+
+/*
+ * One turn of calls. Not inlined: what is timed is one call, whoever asks for it. The thread sanitizer keeps out: it notes each access in
+ * memory of its own, which then faults as well.
+ */
+static __attribute__((noinline, no_sanitize_thread)) void turn(struct mapping *mapping, int call)
+{
+    unsigned char *first = mapping->standing;
+    int failed;
+
+    if (mapping->error)
+        return;
+    switch (call) {
+    case MPROTECT:
+        failed = mprotect(first, mapping->bytes, PROT_READ) || mprotect(first, mapping->bytes, PROT_READ | PROT_WRITE);
+        break;
+    case DONTNEED:
+        failed = madvise(first, mapping->bytes, MADV_DONTNEED);
+        break;
+    default:
+        first = map_addresses(mapping->bytes);
+        failed = !first;
+    }
+    if (!failed && call != UNTOUCHED)
+        *(volatile unsigned char *)first = 1;
+    if (!failed && !mapping->standing)
+        failed = munmap(first, mapping->bytes);
+    if (failed)
+        mapping->error = -errno;
+    else
+        mapping->turns++;
+}
+
+/* Makes ready what turn() needs. 0 or -errno. What it holds is given back by mapping_end(), after an error too. */
+static inline int mapping_begin(struct mapping *mapping, size_t bytes, int call)
+{
+    /* By the process: advice would be one more call in each turn. A huge page is cleared as a whole, 2 MiB for one page. */
+    mapping->small = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 0 && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0;
+    mapping->bytes = bytes;
+    if (call != MPROTECT && call != DONTNEED)
+        return 0;
+    mapping->standing = map_addresses(bytes);
+    if (!mapping->standing)
+        return -errno;
+    *mapping->standing = 1;
+    return 0;
+}
+
+static inline void mapping_end(struct mapping *mapping)
+{
+    if (mapping->standing)
+        munmap(mapping->standing, mapping->bytes);
+    if (mapping->small)
+        prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+}
+
+#endif
