@@ -81,7 +81,11 @@ struct parameter {
     const char *rigorous;
 };
 
-/* A named figure beside time, one per process. Its unit ends its name (…_ns, …_ticks, …_pct), ticks are converted later. */
+/*
+ * A named figure beside time, one per process. Its unit ends its name (…_ns, …_ticks, …_pct), ticks are converted later.
+ * footprint_bytes states how much memory a case goes through; a parameter `size` in bytes states the same. A case that does not fit into the
+ * core's own cache is as found, never alone: no witness shows what other cores do to its memory.
+ */
 struct metric {
     const char *name;
     const char *unit;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
@@ -52,6 +53,15 @@ class ComparedRow:
             "disturbed_pct": self.disturbed * 100,
             "reason": decision.reason,
         }
+
+
+def why_found_notes(reasons: Iterable[str]) -> list[str]:
+    """A sentence for each reason why rows are compared as found; `reasons` has one a row, empty for rows without."""
+    counts = Counter(reason for reason in reasons if reason)
+    return [
+        f"{'1 row is' if number == 1 else f'{number} rows are'} compared as found: {reason}"
+        for reason, number in counts.items()
+    ]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.compare.comparison import ComparedRow, ComparisonError, NothingMeasuredError, RunComparison
+from fencepost.analysis.compare.comparison import (
+    ComparedRow,
+    ComparisonError,
+    NothingMeasuredError,
+    RunComparison,
+    why_found_notes,
+)
 from fencepost.analysis.compare.floors import nearest_floors
 from fencepost.analysis.compare.series import Pair, ProcessTimes, pairs_of_runs, series_of_run, steady
 from fencepost.analysis.compare.sides import check_margin
@@ -123,6 +129,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         )
     controls, moved = _drift(old, new, pairs, margin)
     notes += [f"{case}: left out, {_why_left_out(found[case])}" for case in found if case not in pairs]
+    notes += why_found_notes(_why_found(old, new, case) for case, pair in pairs.items() if pair.basis == "as found")
     only = (len(series_of_run(old)) - len(found), len(series_of_run(new)) - len(found))
     if any(only):
         notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
@@ -156,9 +163,20 @@ def _check_arithmetic(pairs: Mapping[str, Pair]) -> None:
         )
 
 
+def _why_found(old: Analysis, new: Analysis, case: str) -> str:
+    """Why a row of one thread is compared as found, although a run has it alone or had a witness; empty otherwise."""
+    rows = [run.by_case[case] for run in (old, new)]
+    if any(row.alone for row in rows):
+        return "alone in one of the runs only"
+    return next((row.why_found for row in rows if row.single), "")
+
+
 def _why_left_out(pair: Pair | None) -> str:
     if pair is None:
-        return "the runs have no figures of one kind: their CPUs were at other distances, or nothing was measured"
+        return (
+            "the runs have no figures of one kind: their CPUs were at other or unknown distances, or nothing was "
+            "measured"
+        )
     return "all its batches were disturbed in one of the runs, or it reads zero"
 
 

@@ -94,8 +94,8 @@ class Pair:
 def pairs_of_runs(old: Analysis, new: Analysis) -> dict[str, Pair | None]:
     """The common cases by like figures: alone with alone, near with near; None where the runs have none alike.
 
-    A run in which a case has no figure alone is compared by what was found, in both. A case whose CPUs were at several
-    distances is compared at the one that both runs met most.
+    A case that is not alone in both runs is compared by what was found, in both. A case whose CPUs were at several
+    distances is compared at the one that both runs met most; not at all where one of the runs does not know distances.
     """
     first = {row.case: row for row in _compared_rows(old)}
     return {row.case: _pair(old, new, first[row.case], row) for row in _compared_rows(new) if row.case in first}
@@ -116,6 +116,9 @@ def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> Pair | None:
         )
     places = [_places(run, row) for run, row in ((old, first), (new, second))]
     if not all(places):
+        # What was found pools the distances of one run, and the other does not say at which it was.
+        if any(len(one) > 1 for one in places):
+            return None
         return _paired(
             "as found", *((run, row, _column(run, row, "found_ns")) for run, row in ((old, first), (new, second)))
         )

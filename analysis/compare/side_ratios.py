@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.rounds import Round, iter_rounds
-from fencepost.analysis.runs.witnesses import FEWEST_QUIET, seen_in, width_floor_of
+from fencepost.analysis.runs.witnesses import FEWEST_QUIET, seen_in, why_never_alone, width_floor_of
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, RunJson
@@ -51,9 +51,9 @@ class RowRounds:
     new_ns: list[float] = field(default_factory=list)
     old_step_ns: list[float] = field(default_factory=list)
     new_step_ns: list[float] = field(default_factory=list)
-    single: bool = True
-    """A single thread runs it, so that it can be had alone."""
     alone: bool = False
+    never_alone: str | None = None
+    """Why it cannot be had alone, whatever its batches are."""
     floor_ns: list[float] = field(default_factory=list)
     """Per round the shortest batch of the old side."""
     disturbed: float = 0.0
@@ -96,9 +96,11 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
             f"{Path(folder) / schema.RUN_FILE}: field plan.cases: no sides to compare; this run was not made by "
             "fencepost ab"
         )
-    events = {case["case"] for case in run["plan"]["cases"] if case["kind"] == "events"}
+    planned = {case["case"]: case for case in run["plan"]["cases"]}
+    events = {name for name, case in planned.items() if case["kind"] == "events"}
     batches, disturbed, witnessed, quiet_ones = (np.zeros(len(rows)) for _ in range(4))
     quiet: list[tuple[list[float], list[float]]] = [([], []) for _ in rows]
+    metrics: list[list[Mapping[str, float]]] = [[] for _ in rows]
     floor = width_floor_of(Path(folder), run["engine"]["arch"])
     for item in iter_rounds(folder, _COLUMNS):
         if item.record["run"] != run["id"]:
@@ -111,8 +113,10 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
                 series.append(math.nan if value is None else value.ns)
                 steps.append(math.nan if value is None else value.step_ns)
                 case = item.record["cases"].get(name)
-                if value is None and case is not None and case["reason"]:
-                    row.reasons.append(str(case["reason"]))
+                if case is not None:
+                    metrics[place].append({key: number or math.nan for key, number in case["metrics"].items()})
+                    if value is None and case["reason"]:
+                        row.reasons.append(str(case["reason"]))
                 if value is not None:
                     batches[place] += value.batches
                     disturbed[place] += value.disturbed
@@ -122,10 +126,13 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
             for side, series in zip(sides, quiet[place], strict=True):
                 series.append(math.nan if side is None else side.quiet_ns)
     parts = [range(len(rows[0].old_ns))] if repeats is None else repeats
+    machine = schema.read_machine(Path(folder))
     for place, row in enumerate(rows):
         row.disturbed = float(disturbed[place] / batches[place]) if batches[place] else 0.0
         row.quiet = float(quiet_ones[place] / witnessed[place]) if witnessed[place] else math.nan
-        row.alone_repeats = [_prefer_alone(row, *quiet[place], part) for part in parts]
+        reasons = (why_never_alone(planned[case], metrics[place], machine) for case in (row.old, row.new))
+        row.never_alone = next((reason for reason in reasons if reason), None)
+        row.alone_repeats = [not row.never_alone and _prefer_alone(row, *quiet[place], part) for part in parts]
         row.alone = all(row.alone_repeats)
     return rows
 
@@ -133,7 +140,7 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
 def _prefer_alone(row: RowRounds, old_ns: list[float], new_ns: list[float], rounds: Sequence[int]) -> bool:
     """Let a row stand on its quiet batches in these rounds, where enough of them have some of both sides."""
     both = sum(math.isfinite(old_ns[i]) and math.isfinite(new_ns[i]) for i in rounds)
-    enough = row.single and (both >= FEWEST_ALONE or both * 2 > len(rounds))
+    enough = both >= FEWEST_ALONE or both * 2 > len(rounds)
     if enough:
         for i in rounds:
             row.old_ns[i], row.new_ns[i] = old_ns[i], new_ns[i]
@@ -155,7 +162,6 @@ def planned_rows(run: RunJson) -> list[RowRounds]:
             pair["new"]["twin_of"] is not None,
             pair["old"]["case"],
             pair["new"]["case"],
-            single=len(pair["old"]["cpus"]) == 1,
         )
         for name, pair in sides.items()
         if set(pair) == {"old", "new"}

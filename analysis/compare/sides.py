@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.compare.comparison import ComparedRow, ComparisonError, NothingMeasuredError, RunComparison
+from fencepost.analysis.compare.comparison import (
+    ComparedRow,
+    ComparisonError,
+    NothingMeasuredError,
+    RunComparison,
+    why_found_notes,
+)
 from fencepost.analysis.compare.floors import effect_of, nearest_floors
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
 from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, ChangeVerdict, Decision, decide, fewest_rounds
@@ -61,6 +67,8 @@ def judge_rounds(rows: Sequence[RowRounds], margin: float) -> RunComparison:
         for row in found
         if row.disturbed > 0.2
     ]
+    # Without a witness nothing was to be had alone, and nobody expects it.
+    notes += why_found_notes(row.never_alone or "" for row in usable if not math.isnan(row.quiet))
     noisy = [floors[row.name] for row in usable if floors[row.name] > margin]
     if noisy:
         notes.append(

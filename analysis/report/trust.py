@@ -253,7 +253,8 @@ def _free(analysis: Analysis) -> str:
     found = shares_of(analysis.rows)
     if found is None:
         return "not known: this run has no witnesses, so that every figure is as found"
-    return f"{found.sentence}; {found.alone} of {counted(found.rows, 'row')} of one thread have a figure alone"
+    shared = f", and {found.shared} go through memory that other cores use" if found.shared else ""
+    return f"{found.sentence}; {found.alone} of {counted(found.rows, 'row')} of one thread have a figure alone{shared}"
 
 
 def _gaps(analysis: Analysis) -> str:

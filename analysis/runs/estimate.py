@@ -22,7 +22,7 @@ from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
 from fencepost.analysis.runs.regimes import InPlace
 from fencepost.analysis.runs.row import Metric, Regime, Row, counted, frame_of, regime_names
-from fencepost.analysis.runs.witnesses import has_alone, single
+from fencepost.analysis.runs.witnesses import has_alone, why_never_alone
 from fencepost.analysis.stats.clock import believable_clock
 from fencepost.analysis.stats.interval import (
     FEWEST_PROCESSES,
@@ -226,6 +226,7 @@ def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:
             # A file of another tool need not have each benchmark in every process.
             len(groups.get(case["case"], [])) if imported else rounds,
             reduced.histograms.get(case["case"]),
+            reduced.machine,
         )
         for case in plan["cases"]
     ]
@@ -265,6 +266,7 @@ def _estimate_case(
     where: npt.NDArray[np.int64],
     rounds: int,
     histogram: Histogram | None,
+    machine: MachineJson,
 ) -> Row:
     """The row of a case from its places `where` in the `columns` of the processes."""
     described = functools.partial(
@@ -287,8 +289,9 @@ def _estimate_case(
     measured = {name: columns[name][good].astype(float) for name in _TIMED}
     regimes = _regimes(columns["places"][good])
     flags["regimes"] = bool(regimes)
-    described = functools.partial(described, metrics=metrics, regimes=regimes)
-    return _timed_row(described, case, measured, flags, histogram)
+    never_alone = why_never_alone(case, columns["metrics"][good], machine)
+    described = functools.partial(described, metrics=metrics, regimes=regimes, never_alone=never_alone)
+    return _timed_row(described, case, measured, flags, histogram, can_be_alone=never_alone is None)
 
 
 def _without_figures(status: npt.NDArray[Any], reasons: npt.NDArray[Any]) -> tuple[str, str] | None:
@@ -343,6 +346,8 @@ def _timed_row(
     measured: Mapping[str, Floats],
     flags: Mapping[str, bool],
     histogram: Histogram | None,
+    *,
+    can_be_alone: bool,
 ) -> Row:
     """The row of a case that takes time, from the columns `_TIMED` of the processes that measured it."""
     ns, core = measured["ns"], measured["core_hz"]
@@ -355,7 +360,7 @@ def _timed_row(
     believable = told & believable_clock(measured["chain_ratio"]) & np.isfinite(core)
     processes = int(told.sum())
     cycles, known = _cycles(ns[believable], steps[believable], core[believable], processes, resolution * median(core))
-    alone = single(case) and has_alone(int(np.isfinite(measured["alone_ns"]).sum()), len(ns))
+    alone = can_be_alone and has_alone(int(np.isfinite(measured["alone_ns"]).sum()), len(ns))
     batches = measured["batches"]
     disturbed = float(np.average(measured["disturbed"], weights=batches)) if batches.sum() else math.nan
     found = {
@@ -365,7 +370,7 @@ def _timed_row(
         "migrated": bool((measured["migrated"] > 0).any()),
         **{name: float(np.mean(measured[name])) > NOISY_SHARE for name in _MOSTLY},
         "modes": bool(modes),
-        "never_quiet": single(case) and not alone and bool(np.isfinite(measured["free"]).any()),
+        "never_quiet": can_be_alone and not alone and bool(np.isfinite(measured["free"]).any()),
         "few_rounds": len(ns) < FEWEST_PROCESSES and not flags["once"],
         "few_cycles": FEWEST_PROCESSES > cycles.n > 0 and len(ns) >= FEWEST_PROCESSES,
     }

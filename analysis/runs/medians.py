@@ -142,7 +142,7 @@ def reduce_run(folder: Path | str) -> Reduced:
         if "begin_ticks" in columns:
             series |= _series(item, once)
     histograms = {name: _pool(*parts) for name, parts in events.items()}
-    processes = choose_figures(process_frame(rows), planned, teams)
+    processes = choose_figures(process_frame(rows), planned, teams, machine)
     return Reduced(folder, run, machine, processes, pd.DataFrame(workers), histograms, series)
 
 

@@ -111,8 +111,8 @@ class Row:
 
     ``time`` (ns) and ``cycles`` are medians over processes with their intervals. Of a row that is ``alone`` they are
     the cost with the core to itself, from its quiet batches. Of any other they are ``found``, the median over all its
-    batches. Of a row with ``regimes`` they belong to the one that held longest. They have no bounds with fewer than six
-    processes or with several ``modes``.
+    batches. ``never_alone`` says why a row cannot be alone, whatever its batches are. Of a row with ``regimes`` they
+    belong to the one that held longest. They have no bounds with fewer than six processes or with several ``modes``.
 
     ``free_pct``, ``neighbour_pct`` and ``clock_pct`` are shares of batches, see `fencepost.analysis.runs.witnesses`;
     NaN where no witness was. ``regimes`` has the time at each distance of the row's CPUs, where there were several.
@@ -137,6 +137,7 @@ class Row:
     time: Interval = UNKNOWN
     found: Interval = UNKNOWN
     alone: bool = False
+    never_alone: str | None = None
     free_pct: float = math.nan
     neighbour_pct: float = math.nan
     clock_pct: float = math.nan
@@ -184,9 +185,7 @@ class Row:
         """Why ``time`` is not *alone*, in words; empty where it is, and where there was no witness."""
         if not self.witnessed or self.alone:
             return ""
-        if not self.single:
-            return "several threads"
-        return "measured once" if self.once else "too few quiet batches"
+        return self.never_alone or "too few quiet batches"
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter as text; None where the kernel has none of this name."""
@@ -220,7 +219,7 @@ class Row:
             words.append("modes " + ", ".join(f"{nanoseconds(mode.ns, 3)} ({mode.share:.0%})" for mode in self.modes))
         words += [regime.text() for regime in self.regimes]
         if self.why_found:
-            words.append(f"as found ({self.why_found})")
+            words.append(f"as found: {self.why_found}")
         if self.twin_of:
             words.append("A/A twin")
         if self.paired:

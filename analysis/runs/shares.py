@@ -13,12 +13,16 @@ from fencepost.analysis.runs.row import Row
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of the batches of one thread, in per cent, and how many of the `rows` that could be alone are `alone`."""
+    """Shares of the batches of one thread, in per cent, and how many of its `rows` are `alone`.
+
+    `shared`: those that can never be, since other cores use the same memory.
+    """
 
     free_pct: float
     neighbour_pct: float
     clock_pct: float
     alone: int
+    shared: int
     rows: int
 
     @property
@@ -50,4 +54,5 @@ def shares_of(rows: Iterable[Row]) -> Shares | None:
         float(np.average([getattr(row, name) for row in single], weights=batches))
         for name in ("free_pct", "neighbour_pct", "clock_pct")
     )
-    return Shares(quiet, neighbour, clock, sum(row.alone for row in single), len(single))
+    alone, shared = sum(row.alone for row in single), sum(row.never_alone is not None for row in single)
+    return Shares(quiet, neighbour, clock, alone, shared, len(single))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
+from fencepost.analysis.runs.footprint import shares_memory
 from fencepost.analysis.runs.model import WITNESSED
 from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, moved_pairs
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
@@ -134,7 +135,10 @@ def core_hz_of(record: RoundRecord) -> dict[str, float]:
 
 
 def choose_figures(
-    frame: pd.DataFrame, planned: Mapping[str, Mapping[str, Any]], teams: Sequence[TeamBatches]
+    frame: pd.DataFrame,
+    planned: Mapping[str, Mapping[str, Any]],
+    teams: Sequence[TeamBatches],
+    machine: Mapping[str, object],
 ) -> pd.DataFrame:
     """Make ``ns`` the figure that stands for each case, so that all that is made of it is of one kind.
 
@@ -150,6 +154,8 @@ def choose_figures(
         cases of the plan by name.
     teams
         batches of the cases of several CPUs.
+    machine
+        machine.json.
     """
     found = in_places(teams)
     pairs = {one.case: one.pair for one in teams}
@@ -158,6 +164,7 @@ def choose_figures(
     places = [found.get((case, number), ()) for case, number in zip(frame["case"], frame["round"], strict=True)]
     frame["places"] = pd.Series(places, index=frame.index, dtype=object)
     ns, alone = frame["ns"].to_numpy(float, copy=True), frame["alone_ns"].to_numpy(float)
+    metrics = frame["metrics"].to_numpy()
     in_main = {
         (case, number): next((place.ns for place in every if place.distance_ns == main[pairs[case]]), math.nan)
         for (case, number), every in found.items()
@@ -168,15 +175,28 @@ def choose_figures(
         rows = measured[inside]
         if (name, frame["round"].iloc[rows[0]]) in in_main:
             ns[rows] = [in_main.get((str(name), number), math.nan) for number in frame["round"].iloc[rows]]
-        elif single(planned.get(str(name))) and has_alone(int(np.isfinite(alone[rows]).sum()), len(rows)):
+        elif (
+            name in planned
+            and why_never_alone(planned[str(name)], metrics[rows], machine) is None
+            and has_alone(int(np.isfinite(alone[rows]).sum()), len(rows))
+        ):
             ns[rows] = alone[rows]
     frame["ns"] = ns
     return frame
 
 
-def single(case: Mapping[str, Any] | None) -> bool:
-    """Whether a case of the plan runs in one thread, again in each process, so that it can be had alone."""
-    return case is not None and len(case["cpus"]) == 1 and not case["once"]
+def why_never_alone(
+    case: Mapping[str, Any], metrics: Iterable[Mapping[str, float]], machine: Mapping[str, object]
+) -> str | None:
+    """Why a case of the plan is as found, however quiet its core was, in words; None where it can be had alone.
+
+    `metrics`: those of each of its processes.
+    """
+    if len(case["cpus"]) > 1:
+        return "several threads"
+    if case["once"]:
+        return "measured once"
+    return "other cores share this memory" if shares_memory(case, metrics, machine) else None
 
 
 def has_alone(quiet_processes: int, processes: int) -> bool:

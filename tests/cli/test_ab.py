@@ -430,9 +430,9 @@ def test_the_columns_of_a_row_agree() -> None:
     assert found.decision.ratio == pytest.approx(1.1)
 
 
-def sides_run(folder: Path, neighbour: float | None, cpus: tuple[int, ...] = (1,)) -> Path:
+def sides_run(folder: Path, neighbour: float | None, cpus: tuple[int, ...] = (1,), size: str = "4KiB") -> Path:
     """Two sides that cost the same. The new one has more neighbours by far."""
-    old = Case("test/a", ns=5.0, neighbour=neighbour, cpus=cpus)
+    old = Case("test/a", {"size": size}, ns=5.0, neighbour=neighbour, cpus=cpus)
     new = replace(old, kernel="test/b", neighbour=neighbour and (neighbour + 1) / 2)
     free = Case("test/free", ns=5.0, neighbour=0.0)
     folder = write_run(folder, [old, new, free], rounds=16, batches=40, unmeasurable=())
@@ -446,6 +446,12 @@ def sides_run(folder: Path, neighbour: float | None, cpus: tuple[int, ...] = (1,
 def test_threads_that_disturb_each_other_are_compared_as_found(tmp_path: Path) -> None:
     (found,) = compare_sides(sides_run(tmp_path / "run", 0.2, (0, 1)), 0.02).rows
     assert found.basis == "as found"
+
+
+def test_memory_that_other_cores_share_is_compared_as_found(tmp_path: Path) -> None:
+    found = compare_sides(sides_run(tmp_path / "run", 0.2, size="4MiB"), 0.02)
+    assert [row.basis for row in found.rows] == ["as found"]
+    assert "1 row is compared as found: other cores share this memory" in found.notes
 
 
 @pytest.mark.parametrize(("neighbour", "basis"), [(0.5, "alone"), (1.0, "as found"), (None, "as found")])

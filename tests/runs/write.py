@@ -164,9 +164,9 @@ def machine_document(**changes: Any) -> MachineJson:
             "numa": {"0": [0, 1]},
         },
         "caches": [
-            {"level": 1, "kind": "data", "size_bytes": 32 << 10, "cpus": [0]},
-            {"level": 2, "kind": "unified", "size_bytes": 1 << 20, "cpus": [0]},
-            {"level": 3, "kind": "unified", "size_bytes": 32 << 20, "cpus": [0, 1]},
+            {"level": 1, "kind": "data", "size_bytes": 32 << 10, "shared_by": 1, "count": 2},
+            {"level": 2, "kind": "unified", "size_bytes": 1 << 20, "shared_by": 1, "count": 2},
+            {"level": 3, "kind": "unified", "size_bytes": 32 << 20, "shared_by": 2, "count": 1},
         ],
     }
     return cast(MachineJson, document | changes)

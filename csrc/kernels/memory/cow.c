@@ -241,6 +241,7 @@ static int check(struct trial *trial)
     if (write == RESIDENT && memory->faults >= (int64_t)measured)
         return trial_fault(trial, "%" PRId64 " faults for %zu pages that were there", memory->faults, measured);
     trial->metric[0] = (double)memory->faults / (double)measured;
+    trial->metric[1] = (double)memory->count * (double)memory->page_bytes;
     return count_faults(trial, faults_of_shared_pages, expected_faults(trial));
 }
 
@@ -268,7 +269,8 @@ KERNEL(cow,
                             .quick = "*", .standard = "*", .rigorous = "*" },
                           { .name = "pages", .summary = "size of the pages that are shared", .labels = "small huge", .initial = SMALL,
                             .quick = "small", .standard = "*", .rigorous = "*" } },
-    .metrics          = { { "faults_per_page", "per page", "minor faults that the system counted for this thread" } },
+    .metrics          = { { "faults_per_page", "per page", "minor faults that the system counted for this thread" },
+                          { "footprint_bytes", "bytes", "all pages of a process" } },
     .counts           = { { "faults", "faults", "minor faults of 1024 pages that are shared anew, counted beside the timing" } },
     .setup            = setup,
     .events           = events,

@@ -158,6 +158,7 @@ static int check(struct trial *trial)
     if ((access == WRITE || access == READ) && pages->faults < (int64_t)measured)
         return trial_fault(trial, "%" PRId64 " faults for %zu pages: some were there before", pages->faults, measured);
     trial->metric[0] = (double)pages->faults / (double)measured;
+    trial->metric[1] = (double)pages->count * (double)pages->page_bytes;
     return count_faults(trial, faults_of_fresh_pages, access == AGAIN ? 0 : COUNTED_PAGES);
 }
 
@@ -183,7 +184,8 @@ KERNEL(fault,
     .subject          = FLAG_FAULTED,
     .parameters       = { { .name = "access", .summary = "what touches it", .labels = "write read populate again", .initial = WRITE,
                             .quick = "*", .standard = "*", .rigorous = "*" } },
-    .metrics          = { { "faults_per_page", "per page", "minor faults that the kernel counted for this thread" } },
+    .metrics          = { { "faults_per_page", "per page", "minor faults that the kernel counted for this thread" },
+                          { "footprint_bytes", "bytes", "all pages of a process" } },
     .counts           = { { "faults", "faults", "minor faults of 1024 fresh pages, counted beside the timing" } },
     .setup            = setup,
     .events           = events,

@@ -209,6 +209,7 @@ static int check(struct trial *trial)
         return trial_fault(trial, "after %" PRIu64 " iterations a chase is not where they lead", window->iterations);
     for (unsigned d = 0; d < DISTANCE_COUNT; d++)
         trial->metric[d] = median_of(window->ticks[d], n);
+    trial->metric[DISTANCE_COUNT] = 2.0 * NODES * LINE_BYTES;
     return 0;
 }
 
@@ -229,7 +230,7 @@ KERNEL(window,
         { .name = "fill", .summary = "nop takes at most a place in the buffer, add a register too, mix less of each",
           .labels = "nop add mix", .initial = MIX, .standard = "*", .rigorous = "*" },
     },
-    .metrics          = { DISTANCES(METRIC) },
+    .metrics          = { DISTANCES(METRIC) { "footprint_bytes", "bytes", "lines of both chases, flushed to memory" } },
     .setup            = setup,
     .events           = events,
     .events_per_batch = WALKS_PER_BATCH,

@@ -85,6 +85,7 @@ static int check(struct trial *trial)
 {
     const struct walk *walk = trial->state;
 
+    trial->metric[0] = (double)LINES * LINE_BYTES;
     if (walk->at->number != walk->steps % LINES)
         return trial_fault(trial, "after %" PRIu64 " steps the walk stands at line %" PRIu64, walk->steps,
                            walk->at->number);
@@ -99,6 +100,11 @@ static int check(struct trial *trial)
                    .initial = (default_steps)},                                                                        \
         [PAGES] = {                                                                                                    \
             .name = "pages", .summary = "asked of the kernel for the ring", .labels = "huge small", .initial = HUGE},  \
+    }
+
+#define WALK_METRICS                                                                                                   \
+    {                                                                                                                  \
+        {"footprint_bytes", "bytes", "memory that the walk goes through"},                                             \
     }
 
 #endif

@@ -22,6 +22,7 @@ KERNEL(walk,
     .threads    = { .min = 1, .max = 1 },
     .flags      = KERNEL_OPT_IN,
     .parameters = WALK_PARAMETERS(2000),
+    .metrics    = WALK_METRICS,
     .setup      = setup,
     .run        = run,
     .check      = check);

@@ -285,6 +285,35 @@ def test_a_run_without_figures_alone_is_compared_by_what_was_found(tmp_path: Pat
     assert found.old_ns == pytest.approx(analyse(old).by_case[row.id].found.value)
 
 
+def test_a_row_that_is_alone_in_one_run_only_is_named_as_such(tmp_path: Path) -> None:
+    """Alone it would cost a third less in the first run: the verdict is on figures of one kind."""
+    row = Case("test/loop", ns=5.0, neighbour=0.9, process_noise=0.0005)
+    old = quiet_run(tmp_path / "old", replace(row, neighbour=0.0), seed=1)
+    new = quiet_run(tmp_path / "new", replace(row, ns=5.0 / synthetic.NEIGHBOUR_FACTOR, neighbour=1.0), seed=2)
+    assert [analyse(folder).by_case[row.id].basis for folder in (old, new)] == ["alone", "as found"]
+    found = compared(old, new)
+    assert [(one.basis, one.decision.verdict) for one in found.rows] == [("as found", ChangeVerdict.SAME)]
+    assert "1 row is compared as found: alone in one of the runs only" in found.notes
+
+
+def test_memory_that_other_cores_share_is_compared_as_found(tmp_path: Path) -> None:
+    row = Case("test/walk", {"size": "4MiB"}, ns=5.0, neighbour=0.0, process_noise=0.0005)
+    found = compared(*(quiet_run(tmp_path / f"run{seed}", row, seed=seed) for seed in (1, 2)))
+    assert [one.basis for one in found.rows] == ["as found"]
+    assert "1 row is compared as found: other cores share this memory" in found.notes
+
+
+def test_a_run_that_knows_no_distance_is_not_compared_with_one_of_several(tmp_path: Path) -> None:
+    """What was found pools near and far in the first run, and the second does not say at which of them it was."""
+    other = Case("test/loop", ns=5.0, neighbour=0.0)
+    row = Case("test/pair", ns=50.0, cpus=(0, 1), places=((105.0, 0.5, 1.0), (400.0, 0.5, 3.0)))
+    old = quiet_run(tmp_path / "old", row, other, seed=1)
+    new = quiet_run(tmp_path / "new", replace(row, places=()), other, seed=2)
+    found = compared(old, new)
+    assert [one.case for one in found.rows] == [other.id]
+    assert any(note.startswith(f"{row.id}: left out") for note in found.notes)
+
+
 def test_near_is_compared_with_near(tmp_path: Path) -> None:
     """The second run was far for most of its time, and nothing else changed."""
     near, far = (105.0, 1.0), (400.0, 3.0)

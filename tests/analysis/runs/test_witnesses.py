@@ -49,7 +49,7 @@ def test_a_row_that_is_never_quiet_says_so(tmp_path: Path) -> None:
     assert quiet.basis == "alone"
     assert (never.basis, never.why_found) == ("as found", "too few quiet batches")
     assert "never_quiet" in never.flags
-    assert "as found (too few quiet batches)" in never.remarks()
+    assert "as found: too few quiet batches" in never.remarks()
     assert never.time.value == never.found.value > NS * 1.3
 
 
@@ -75,7 +75,7 @@ def test_shares_say_who_disturbed(tmp_path: Path) -> None:
     found = shares_of(rows)
     assert found is not None
     assert found.neighbour_pct == pytest.approx(50, abs=8)
-    assert (found.alone, found.rows) == (2, 2)
+    assert (found.alone, found.shared, found.rows) == (2, 0, 2)
     assert found.sentence == (
         f"the core was free in {found.free_pct:.0f} % of the batches, a neighbour shared it in "
         f"{found.neighbour_pct:.0f} %"
