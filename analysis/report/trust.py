@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fencepost.analysis.report.causes import causes, largest_loss_pct
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.shares import share, shares_of
+from fencepost.analysis.runs.shares import shares_of
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, Table, table
@@ -36,9 +37,6 @@ _SPOILT = {"noisy", "modes"}
 
 MOST_SPOILT = 0.2
 """Of a topic's rows. With more, its twins may be among the few that were not."""
-
-DISTURBED_PCT = 10.0
-"""From here on a disturbance is named as the cause."""
 
 GAPS_PCT = 10.0
 """A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
@@ -124,14 +122,13 @@ def trust_verdict(analysis: Analysis) -> Trust:
             IN_PART,
             "Intervals are there, but no A/A row was run: how far equal code differs on this machine is not known.",
         )
-    lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
     reach = _middle_reach(known)
     word = _word(reach)
     trusted = sum(topic.rows for topic in known if topic.word == YES)
-    if word == YES and (lost > GAPS_PCT or trusted * 2 < sum(topic.rows for topic in known)):
+    if word == YES and (largest_loss_pct(analysis) > GAPS_PCT or trusted * 2 < sum(topic.rows for topic in known)):
         word = WITH_CARE
     said = f"{_MEANING[word].format(reach=plain(max(reach, 0.1), 2))} {_topics_in_words(topics, word)}"
-    return Trust(word, " ".join((said.strip(), *_cause(analysis, lost))))
+    return Trust(word, " ".join((said.strip(), *_causes(analysis))))
 
 
 def _middle_reach(topics: Sequence[TopicTrust]) -> float:
@@ -148,25 +145,10 @@ def _topics_in_words(topics: Sequence[TopicTrust], word: str) -> str:
     return f"{'; '.join(parts).capitalize()}." if parts else ""
 
 
-def _cause(analysis: Analysis, lost: float) -> list[str]:
-    """What disturbed the run most, and the one thing that helps most against it."""
-    found = shares_of(analysis.rows)
-    if found is not None and found.neighbour_pct > DISTURBED_PCT:
-        return [
-            f"A neighbour shared the core in {share(found.neighbour_pct)} of the batches.",
-            "Use the figures alone, or repeat at another hour: `fencepost neighbours` shows when the core is free.",
-        ]
-    if found is not None and found.clock_pct > DISTURBED_PCT:
-        return [
-            f"The core clock moved in {share(found.clock_pct)} of the batches.",
-            "Fix it: `fencepost doctor` names the settings.",
-        ]
-    if lost > GAPS_PCT:
-        return [
-            f"A CPU loses {plain(lost, 2)} % of its time.",
-            "Stop other work on this machine: `fencepost doctor` shows it.",
-        ]
-    return []
+def _causes(analysis: Analysis) -> list[str]:
+    """What disturbed the run, and the one thing that helps most against the largest part of it."""
+    found = causes(analysis)
+    return [*(cause.said for cause in found), found[0].helps] if found else []
 
 
 def counted(number: int, word: str) -> str:

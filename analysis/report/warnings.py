@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from fencepost.analysis.report.causes import largest_loss_pct
 from fencepost.analysis.runs.clock import core_clock_of_rounds
 from fencepost.analysis.runs.estimate import NOISY_SHARE, Analysis
 from fencepost.analysis.runs.shares import share, shares_of
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.noise.measures import lost_pct
 
 NOISE_FLOOR_PCT = 1.0
 
@@ -240,7 +240,7 @@ def _neighbour(analysis: Analysis) -> Mapping[str, object] | None:
 
 
 def _gaps(analysis: Analysis) -> Mapping[str, object] | None:
-    lost = max((item.value for _, item in lost_pct(analysis)), default=0.0)
+    lost = largest_loss_pct(analysis)
     return {"lost": plain(lost, 2)} if lost > LOST_PCT else None
 
 

@@ -15,24 +15,27 @@ from fencepost.analysis.runs.row import Row
 class Shares:
     """Shares of the batches of one thread, in per cent, and how many of its `rows` are `alone`.
 
-    `shared`: those that can never be, since other cores use the same memory.
+    `broken_pct`: those that interrupts or other threads broke into, free or not. `shared`: those that can never be, since other cores use the same memory.
     """
 
     free_pct: float
     neighbour_pct: float
     clock_pct: float
+    broken_pct: float
     alone: int
     shared: int
     rows: int
 
     @property
     def sentence(self) -> str:
-        """What the neighbours did: ``the core was free in 45 % of the batches, a neighbour shared it in 53 %``."""
+        """Who disturbed: ``the core was free in 45 % of the batches, a neighbour shared it in 53 %``."""
         said = [f"the core was free in {share(self.free_pct)} of the batches"]
         if self.neighbour_pct >= LEAST_SAID_PCT:
             said.append(f"a neighbour shared it in {share(self.neighbour_pct)}")
         if self.clock_pct >= LEAST_SAID_PCT:
             said.append(f"its clock moved in {share(self.clock_pct)}")
+        if self.broken_pct >= LEAST_SAID_PCT:
+            said.append(f"interrupts or other threads broke into {share(self.broken_pct)}")
         return ", ".join(said)
 
 
@@ -46,13 +49,27 @@ def share(pct: float) -> str:
 
 def shares_of(rows: Iterable[Row]) -> Shares | None:
     """The shares over all rows of one thread, each batch counted once; None where the run had no witness."""
-    single = [row for row in rows if row.witnessed and row.single and not row.once]
-    batches = np.array([row.batches for row in single], float)
-    if not batches.sum():
+    single = [row for row in _of_one_thread(rows) if row.witnessed]
+    if not single:
         return None
-    quiet, neighbour, clock = (
-        float(np.average([getattr(row, name) for row in single], weights=batches))
-        for name in ("free_pct", "neighbour_pct", "clock_pct")
-    )
+    free, neighbour, clock = (_mean(single, name) for name in ("free_pct", "neighbour_pct", "clock_pct"))
     alone, shared = sum(row.alone for row in single), sum(row.never_alone is not None for row in single)
-    return Shares(quiet, neighbour, clock, alone, shared, len(single))
+    return Shares(free, neighbour, clock, _mean(single, "disturbed_pct"), alone, shared, len(single))
+
+
+def broken_pct(rows: Iterable[Row]) -> float:
+    """The share of the batches of one thread that interrupts or other threads broke into, in per cent, by their flags.
+
+    0 where there are none. It needs no witness.
+    """
+    single = [row for row in _of_one_thread(rows) if not math.isnan(row.disturbed_pct)]
+    return _mean(single, "disturbed_pct") if single else 0.0
+
+
+def _of_one_thread(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.single and not row.once and row.batches]
+
+
+def _mean(rows: list[Row], name: str) -> float:
+    """The mean of a column, each batch counted once."""
+    return float(np.average([getattr(row, name) for row in rows], weights=[row.batches for row in rows]))

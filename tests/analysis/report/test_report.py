@@ -26,6 +26,7 @@ from topics.suite import suite_cases
 from undrawn import without_drawing
 
 import fencepost.analysis
+from fencepost.analysis.report.causes import causes
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.document import FOLD_ROWS
 from fencepost.analysis.report.headline import headline_table, ladder_table, link
@@ -393,7 +394,24 @@ def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
     gaps = Case("noise/gaps", kind="events", metrics={"lost_pct": 40.0})
     analysis = analyse(synthetic.write_run(tmp_path / "run", [quiet, quiet.twin(), gaps], rounds=20))
     assert trust_verdict(analysis).word == "With care"
-    assert "loses 40 %" in trust_verdict(analysis).sentence
+    assert "loses 40 % of its time to interrupts and other work" in trust_verdict(analysis).sentence
+
+
+def test_interrupts_are_named_as_the_cause_with_or_without_a_witness(tmp_path: Path) -> None:
+    for name, neighbour in (("with", 0.0), ("without", None)):
+        row = Case("a/b", ns=9, process_noise=0.0, neighbour=neighbour, gap_share=0.15)
+        folder = synthetic.write_run(tmp_path / name, [row, row.twin()], rounds=20, batches=40)
+        said = trust_verdict(analyse(folder)).sentence
+        assert re.search(r"Interrupts or other threads broke into 1\d % of the batches. Stop other work", said)
+
+
+def test_every_cause_is_named_the_largest_first(tmp_path: Path) -> None:
+    row = Case("a/b", ns=9, process_noise=0.0, neighbour=0.6, gap_share=0.15)
+    folder = synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=20, batches=40)
+    said = [cause.said.partition(" ")[0] for cause in causes(analyse(folder))]
+    assert said == ["A", "Interrupts"]
+    # One piece of advice, against the largest of them.
+    assert trust_verdict(analyse(folder)).sentence.count("`fencepost") == 1
 
 
 def test_the_panel_names_what_it_rests_on(html: str) -> None:

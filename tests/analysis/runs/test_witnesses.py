@@ -78,7 +78,7 @@ def test_shares_say_who_disturbed(tmp_path: Path) -> None:
     assert (found.alone, found.shared, found.rows) == (2, 0, 2)
     assert found.sentence == (
         f"the core was free in {found.free_pct:.0f} % of the batches, a neighbour shared it in "
-        f"{found.neighbour_pct:.0f} %"
+        f"{found.neighbour_pct:.0f} %, interrupts or other threads broke into {found.broken_pct:.0f} %"
     )
 
 
