@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.exchange.exported import Exported
-from fencepost.analysis.exchange.formats import json_text, kept_rows, measured
+from fencepost.analysis.exchange.formats import basis_lost, json_text, kept_rows, measured
 from fencepost.analysis.runs.estimate import Analysis
 
 
@@ -19,4 +19,4 @@ def bmf(analysis: Analysis) -> Exported:
         if row.time.bounded:
             latency |= {"lower_value": row.time.low, "upper_value": row.time.high}
         document[row.case] = {"latency": latency}
-    return Exported(json_text(document), left_out)
+    return Exported(json_text(document), left_out + basis_lost(item.row for item in rows))

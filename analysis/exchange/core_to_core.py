@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from fencepost.analysis.exchange.exported import ExchangeError, Exported
-from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchmark, Parsed
+from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchmark, Parsed, basis_lost
 from fencepost.analysis.exchange.table import digits
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import one_line
@@ -26,6 +26,7 @@ def core_to_core(analysis: Analysis) -> Exported:
         left_out.append(f"the numbers of the CPUs: the format counts from 0, and these are {names}")
     if found.several:
         left_out.append("the other distances of a pair: the format has one figure, of the distance that held longest")
+    left_out += basis_lost(analysis.measured("line/pingpong"))
     lines = [
         ",".join(digits(found.ns[i, j]) if j < i else "" for j in range(len(found.cpus)))
         for i in range(len(found.cpus))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
@@ -14,6 +14,7 @@ from fencepost.analysis.exchange.exported import ExchangeError
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.rows_file import values_of
+from fencepost.analysis.runs.shares import bases_of, basis_text
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
 
@@ -45,6 +46,8 @@ class AboutJson(TypedDict, total=False):
     summary: str
     value_per: str
     """``process`` or ``sample``."""
+    basis: str | None
+    """``alone`` or ``as found``: which figure of its row the values are."""
     step_ns: float
     process: int
     """Number of the process that a value is of, from 0."""
@@ -96,6 +99,7 @@ _ABOUT = {
     "cpus": list,
     "value_per": str,
     "step_ns": float | int,
+    "basis": str | None,
 }
 
 
@@ -108,6 +112,7 @@ def about_row(row: Row, own: bool) -> AboutJson:
         "cpus": list(row.cpus),
         "summary": row.summary,
         "value_per": "process" if own else "sample",
+        "basis": row.basis,
         # By how much the counter's steps widen the interval: other tools' files have no place for it.
         "step_ns": row.resolution_ns if row.kind != "events" else 0.0,
     }
@@ -120,6 +125,9 @@ def measured(analysis: Analysis) -> tuple[list[_Sampled], bool]:
     medians: dict[str, list[list[float]]] = {}
     own = schema.IMPORTED not in analysis.run
     for case, number, ns in zip(processes["case"], processes["round"], processes["ns"], strict=True):
+        # A process with too few quiet batches, or at another distance, has no figure of this kind.
+        if math.isnan(ns):
+            continue
         values = held.get((str(case), int(number)), [ns])
         medians.setdefault(str(case), []).append([float(value) for value in values])
     rows = analysis.measured()
@@ -133,6 +141,14 @@ def kept_rows(rows: list[_Sampled], fits: Callable[[_Sampled], bool], why: str) 
     if not kept:
         raise ExchangeError(f"nothing left to export: {why}")
     return kept, [f"{one_line(name)}: left out, {why}" for name in out]
+
+
+def basis_lost(rows: Iterable[Row]) -> list[str]:
+    """The sentence that says which figures a file without room for it holds; nothing where no row had a witness."""
+    every = list(rows)
+    if not any(row.witnessed for row in every):
+        return []
+    return [f"which figure each time is ({basis_text(bases_of(every))}): the format has no place for it"]
 
 
 def interval(row: Row) -> dict[str, float]:

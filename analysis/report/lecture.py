@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from fencepost.analysis.report.sections import topic_words
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.shares import bases_of, basis_text
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
 from fencepost.analysis.topics.topic import Topic
 from fencepost.analysis.topics.words import place
+
+_OF_TIMES = ("ns", "cycles", "1", "%")
+"""Units of figures that are made of the times of rows. Others count something: faults, records, answers."""
 
 
 class ClaimJson(TypedDict):
     """A sentence with its verdict, as the report's JSON holds it; `section` is its place in the page, ``#topic-…``.
 
     `value`, `low` and `high` are the figure that decides, in `unit`, and `limit` the one or two numbers that it is held
-    against. All are None, and `limit` is empty, where no number decided.
+    against. All are None, and `limit` is empty, where no number decided. `basis` says whether the rows of these kernels
+    are ``alone`` or ``as found``, where the figure is made of their times.
     """
 
     id: str
@@ -31,6 +36,7 @@ class ClaimJson(TypedDict):
     kernels: list[str]
     verdict: str
     figure: str
+    basis: str | None
     value: float | None
     low: float | None
     high: float | None
@@ -50,6 +56,8 @@ class Sentence:
     verdict: Verdict
     section: str
     section_title: str
+    basis: str = ""
+    """Which times it uses: ``alone``, ``as found``, or how many rows of each; empty where it uses none."""
 
     @property
     def sentence(self) -> str:
@@ -68,7 +76,13 @@ def sentences(analysis: Analysis) -> list[Sentence]:
     found = []
     for item, verdict in sorted(verdicts(analysis), key=lambda pair: place(pair[0].topic)):
         section = f"topic-{Topic(item.topic).slug}" if item.topic in there else ""
-        found.append(Sentence(item, verdict, section, topic_words(item.topic).title))
+        rows = analysis.measured(*item.kernels)
+        timed = verdict.measure is not None and verdict.measure.unit in _OF_TIMES
+        basis = basis_text(bases_of(rows)) if timed else ""
+        # Without a witness nothing was to be had alone, and the word would say nothing.
+        if basis and any(row.witnessed for row in rows):
+            verdict = replace(verdict, figure=f"{verdict.figure} ({basis})")
+        found.append(Sentence(item, verdict, section, topic_words(item.topic).title, basis))
     return found
 
 
@@ -93,6 +107,7 @@ def as_rows(said: Sequence[Sentence]) -> list[ClaimJson]:
             "kernels": list(item.claim.kernels),
             "verdict": str(item.verdict.outcome),
             "figure": item.verdict.figure,
+            "basis": item.basis or None,
             "value": _number(item, 0),
             "low": _number(item, 1),
             "high": _number(item, 2),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ from fencepost.analysis.runs.row import Row
 class Shares:
     """Shares of the batches of one thread, in per cent, and how many of its `rows` are `alone`.
 
-    `broken_pct`: those that interrupts or other threads broke into, free or not. `shared`: those that can never be, since other cores use the same memory.
+    `broken_pct`: those that interrupts or other threads broke into, free or not. `shared`: rows that can never be
+    alone, since other cores use the same memory.
     """
 
     free_pct: float
@@ -64,6 +66,19 @@ def broken_pct(rows: Iterable[Row]) -> float:
     """
     single = [row for row in _of_one_thread(rows) if not math.isnan(row.disturbed_pct)]
     return _mean(single, "disturbed_pct") if single else 0.0
+
+
+def bases_of(rows: Iterable[Row]) -> dict[str, int]:
+    """How many of these rows are ``alone`` and how many ``as found``, as far as they have a time."""
+    return dict(Counter(row.basis for row in rows if row.basis is not None))
+
+
+def basis_text(bases: Mapping[str, int]) -> str:
+    """Which figures these are, in words: ``alone``, or ``12 rows alone, 3 as found``; empty of none."""
+    if len(bases) < 2:
+        return next(iter(bases), "")
+    alone, found = bases["alone"], bases["as found"]
+    return f"{alone} {'row' if alone == 1 else 'rows'} alone, {found} as found"
 
 
 def _of_one_thread(rows: Iterable[Row]) -> list[Row]:

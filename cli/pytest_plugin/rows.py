@@ -274,6 +274,7 @@ BESIDE = (
     "ns_low",
     "ns_high",
     "coverage",
+    "basis",
     "cycles",
     "cycles_low",
     "cycles_high",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runs import write as synthetic
 from runs.write import CORE_HZ, TICK_HZ, Case
 from topics.clock.cases import core_case
+from topics.lock.cases import owner_cases
 
+from fencepost.analysis.report.lecture import as_rows, sentences
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics import claim as claims
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
@@ -83,6 +86,34 @@ def test_rdtsc_counts_time(tmp_path: Path, asleep: float, outcome: Outcome) -> N
     said = verdict(tmp_path, "clock/rdtsc", cases)
     assert said.outcome is outcome
     assert "6.0" in said.figure and "[" in said.figure
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "basis"),
+    [((0.0, 0.0), "alone"), ((1.0, 1.0), "as found"), ((0.0, 1.0), "4 rows alone, 4 as found"), ((None, None), None)],
+)
+def test_a_claim_says_which_figures_it_uses(
+    tmp_path: Path, neighbours: tuple[float | None, float | None], basis: str | None
+) -> None:
+    rows = [
+        replace(case, neighbour=neighbour, batches=20)
+        for op, neighbour in zip(("imul", "add"), neighbours, strict=True)
+        for case in chains(op, 3, 1)
+    ]
+    free = Case("plain/loop", ns=3, neighbour=None if neighbours[0] is None else 0.0)
+    said = sentences(analyse(synthetic.write_run(tmp_path / "run", [*rows, free])))
+    found = next(item for item in as_rows(said) if item["id"] == "pipeline/dependence")
+    if basis is None:  # as found throughout: without a witness the word would say nothing
+        assert found["basis"] == "as found" and "as found" not in found["figure"]
+    else:
+        assert found["basis"] == basis and found["figure"].endswith(f" ({basis})")
+
+
+def test_a_claim_that_counts_has_no_such_figure(tmp_path: Path) -> None:
+    cases = [replace(case, neighbour=0.0) for case in owner_cases(True, False)]
+    said = as_rows(sentences(analyse(synthetic.write_run(tmp_path / "run", cases))))
+    found = next(item for item in said if item["id"] == "lock/owner")
+    assert found["basis"] is None and "alone" not in found["figure"]
 
 
 def test_rdtsc_elsewhere_is_not_measurable(tmp_path: Path) -> None:

@@ -205,6 +205,53 @@ def test_bmf_fits_the_schema_of_bencher(run: Path) -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def witnessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose first row is alone, with processes that were never quiet, and whose second is as found."""
+    cases = [
+        Case("plain/alone", ns=3.0, neighbour=0.6, batches=20),
+        Case("plain/found", {"size": "64MiB"}, ns=9.0, neighbour=0.6, batches=20),
+        Case("plain/free", ns=3.0, neighbour=0.0),
+    ]
+    return write_run(tmp_path_factory.mktemp("witnessed") / "run", cases, rounds=20, unmeasurable=())
+
+
+def basis_in(wanted: str, document: Any) -> dict[str, str]:
+    """By case, what a file says of its figures."""
+    if wanted == "pytest-benchmark":
+        return {item["name"]: item["extra_info"]["fencepost"]["basis"] for item in document["benchmarks"]}
+    if wanted == "pyperf":
+        about = [item["metadata"] for item in document["benchmarks"]]
+        return {item["name"]: json.loads(item["fencepost"])["basis"] for item in about}
+    firsts = (item for item in document["benchmarks"] if "basis" in item["fencepost"])
+    return {item["name"]: item["fencepost"]["basis"] for item in firsts}
+
+
+@pytest.mark.parametrize("wanted", HOLDING_VALUES)
+def test_a_file_says_which_figures_it_holds(wanted: str, witnessed: Path) -> None:
+    found = basis_in(wanted, json.loads(export(witnessed, wanted).text))
+    assert found["plain/alone@cpu1"] == "alone"
+    assert found["plain/found[size=64MiB]@cpu1"] == "as found"
+
+
+def test_a_format_without_a_place_for_it_has_a_sentence(witnessed: Path, run: Path) -> None:
+    said = "which figure each time is (2 rows alone, 1 as found): the format has no place for it"
+    assert export(witnessed, "bmf").left_out == [said]
+    # Without a witness nothing was to be had alone.
+    assert export(run, "bmf").left_out == []
+
+
+@pytest.mark.parametrize("wanted", HOLDING_VALUES)
+def test_a_process_without_quiet_batches_is_no_value(wanted: str, witnessed: Path, tmp_path: Path) -> None:
+    row = analyse(witnessed).by_case["plain/alone@cpu1"]
+    assert row.basis == "alone" and row.time.n < 20
+    exported = export(witnessed, wanted)
+    assert exported.left_out == []
+    found = parsed_file(stored(tmp_path, exported.text, "file.json"))
+    values = next(item.processes for item in found.benchmarks if item.name == row.case)
+    assert sum(map(len, values)) == row.time.n
+
+
 def test_what_a_format_cannot_hold_is_named(tmp_path: Path) -> None:
     cases = [Case("clock/empty", ns=0.0005, noise=5.0, process_noise=3.0), Case("plain/loop", ns=3)]
     folder = write_run(tmp_path / "run", cases, rounds=8)
