@@ -96,6 +96,22 @@ MAP = bars_by(
 )
 
 
+SHOOTDOWN = bars_by(
+    "memory/shootdown",
+    "call",
+    title="What another CPU adds to a change of a mapping",
+    says="{each}. Where no page was in memory, no other CPU has to forget one.",
+    unit="turn",
+    caption="A turn of calls while the process runs on another CPU, less the same turn while another process does",
+    heading="calls",
+    labels=CALLS,
+    metrics={
+        "shootdowns_per_turn": "interrupts of the other CPU",
+        "control_shootdowns": "beside another process",
+    },
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -117,7 +133,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT, COW, MAP),
+    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runs.write import Case
+from runs.write import Case, pair_case
 
 
 def _page(kernel: str, parameters: dict[str, str], ns: float, faults: float) -> Case:
@@ -56,6 +56,23 @@ def map_cases() -> list[Case]:
         )
         for bytes_ in (4096, 1 << 30)
         for call, (ns, faults) in truth.items()
+    ]
+
+
+def shootdown_cases() -> list[Case]:
+    """memory/shootdown: differences, of which one is negative."""
+    truth = {"untouched": (-40.0, 0.0), "touched": (5e3, 1.0), "mprotect": (9.5e3, 2.0), "dontneed": (5e3, 1.0)}
+    return [
+        pair_case(
+            "memory/shootdown",
+            {"call": call},
+            ns,
+            unit="turn",
+            kind="events",
+            metrics={"shootdowns_per_turn": interrupts, "control_shootdowns": 0.0},
+            metric_noise=0.0,
+        )
+        for call, (ns, interrupts) in truth.items()
     ]
 
 

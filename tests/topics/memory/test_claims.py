@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.memory.cases import cow_cases, fault_cases, map_cases
+from topics.memory.cases import cow_cases, fault_cases, map_cases, shootdown_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -68,3 +68,11 @@ def test_the_picture_shows_mappings_by_size(tmp_path: Path) -> None:
         "a mapping of 4 KiB",
         "a mapping of 1 GiB",
     ]
+
+
+def test_the_picture_of_shootdowns_has_a_bar_below_zero(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, shootdown_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "memory-shootdown"
+    assert "\N{MINUS SIGN}" in figure.description
+    assert figure.table.header == ("calls", "time", "interrupts of the other CPU", "beside another process")
