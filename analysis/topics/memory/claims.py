@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, time_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted, time_of
 
 ONE = 0.05
 """So far from 1 and from 0 may the faults a page be: what else a process does has some too."""
@@ -124,6 +126,70 @@ def not_mapped(analysis: Analysis) -> Verdict:
         because = f"{said} More addresses cost more, but far less than their pages would."
         return Verdict(Outcome.DEPENDS, figure, because, number)
     return Verdict(Outcome.CONFIRMED, figure, f"{said} Addresses cost next to nothing.", number)
+
+
+@claim(
+    "memory/null",
+    "多數的作業系統會去設定mmu， 把這個區域標示為不可讀不可寫不可執行",
+    "Most operating systems set the MMU up so that this area (address 0) can be neither read nor written nor executed",
+    ["memory/invalid"],
+    "a read, a write and a call of address 0 end in SIGSEGV, each time, and allowed accesses never do",
+    failure=refuted,
+)
+@needs("memory/invalid", access=("read_null", "write_null", "call_null", "allowed"))
+def null(analysis: Analysis) -> Verdict:
+    """Signals that three kinds of access to address 0 bring."""
+    return _forbidden(analysis, {"read": "read_null", "write": "write_null", "call": "call_null"})
+
+
+@claim(
+    "memory/text",
+    "text segment: 機械碼 (ro)",
+    "Text segment: machine code, read-only",
+    ["memory/invalid"],
+    "a write to the program's own instructions ends in SIGSEGV, and reading and calling them never does",
+    failure=refuted,
+)
+@needs("memory/invalid", access=("write_text", "allowed"))
+def text(analysis: Analysis) -> Verdict:
+    """Signals that writes to instructions bring."""
+    return _forbidden(analysis, {"write to instructions": "write_text"})
+
+
+@claim(
+    "memory/data",
+    "data segment: data (rw)",
+    "Data segment: data, read and write",
+    ["memory/invalid"],
+    "to run data as instructions ends in SIGSEGV, and reading and writing it never does",
+    failure=refuted,
+)
+@needs("memory/invalid", access=("run_data", "allowed"))
+def data(analysis: Analysis) -> Verdict:
+    """Signals that calls into data bring."""
+    return _forbidden(analysis, {"call of data": "run_data"})
+
+
+def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
+    """Whether these accesses always bring a signal. `kinds`: how each is called, and its value of ``access``."""
+    rows = {name: _row(analysis, "memory/invalid", access=access) for name, access in kinds.items()}
+    control = _row(analysis, "memory/invalid", access="allowed").metric("signals_per_access")
+    signals = {name: row.metric("signals_per_access") for name, row in rows.items()}
+    prices = ", ".join(f"a {name} with its signal takes {row.time.ns_text()}" for name, row in rows.items())
+    figure = ", ".join(f"{name} {found.text()}" for name, found in signals.items()) + " signals an access"
+    least = min(signals.values(), key=lambda found: found.value)
+    number = measure(least, "signals", 1 - ONE)
+    said = f"{prices[0].upper()}{prices[1:]}. Allowed accesses bring {control.text()} signals."
+    sides = [side(found, 1 - ONE) for found in signals.values()]
+    quiet = side(control, ONE)
+    if quiet is Side.ABOVE or all(found is Side.BELOW for found in sides):
+        because = f"An access that is forbidden ends as one that is not. {said}"
+        return Verdict(Outcome.REFUTED, figure, because, number)
+    if Side.TOUCHES in (*sides, quiet):
+        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what brought a signal. {said}", number)
+    if Side.BELOW in sides:
+        return Verdict(Outcome.DEPENDS, figure, f"It depends on the kind of access. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Each access ended in SIGSEGV. {said}", number)
 
 
 def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:

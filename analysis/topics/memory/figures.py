@@ -112,6 +112,29 @@ SHOOTDOWN = bars_by(
 )
 
 
+INVALID = bars_by(
+    "memory/invalid",
+    "access",
+    title="An access that is not allowed, up to the end of its signal",
+    says="From {least} ({least_of}) to {most} ({most_of}). Most of it is the signal, as the one that is sent shows.",
+    unit="access",
+    caption="An access by what is done where",
+    heading="access",
+    labels={
+        "read_null": "read of address 0",
+        "write_null": "write to address 0",
+        "call_null": "call of address 0",
+        "write_text": "write to instructions",
+        "run_data": "call of data",
+        "read_kernel": "read of an address of the kernel's",
+        "raise": "no access, the signal is sent",
+        "allowed": "allowed accesses",
+    },
+    metrics={"signals_per_access": "signals an access"},
+    order="dearest",
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -133,7 +156,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN),
+    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

@@ -76,6 +76,22 @@ def shootdown_cases() -> list[Case]:
     ]
 
 
+def invalid_cases() -> list[Case]:
+    """memory/invalid: signals for all but what is allowed."""
+    kinds = ("read_null", "write_null", "call_null", "write_text", "run_data", "read_kernel", "raise", "allowed")
+    return [
+        Case(
+            "memory/invalid",
+            {"access": kind},
+            ns=20.0 if kind == "allowed" else 2400.0 + place * 10,
+            unit="access",
+            metrics={"signals_per_access": float(kind != "allowed")},
+            metric_noise=0.0,
+        )
+        for place, kind in enumerate(kinds)
+    ]
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

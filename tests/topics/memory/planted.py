@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from topics.stored import Planted, as_stored, in_turn
+from topics.stored import Change, Plant, Planted, Stored, as_stored, in_turn
 
 from fencepost.analysis.topics.claim import Outcome
+
+
+def invalid(value: Change, *kinds: str) -> Plant:
+    """So many signals an access of these kinds."""
+
+    def plant(run: Stored) -> Stored:
+        for kind in kinds:
+            run = run.put("signals_per_access", value, "memory/invalid", access=kind)
+        return run
+
+    return plant
+
 
 PLANTED: Planted = {
     "memory/lazy": {
@@ -26,5 +38,21 @@ PLANTED: Planted = {
         Outcome.DEPENDS: lambda run: run.scale(8.0, "memory/map", call="untouched", size=1 << 30),
         Outcome.UNDECIDED: lambda run: run.scale(4.0 / 1.9, "memory/map", call="untouched", size=1 << 30),
         Outcome.REFUTED: lambda run: run.put("resident_kib", 1 << 20, "memory/map", call="untouched", size=1 << 30),
+    },
+    "memory/null": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: invalid(0.0, "call_null"),
+        Outcome.UNDECIDED: invalid(in_turn(1.0, 0.9), "read_null"),
+        Outcome.REFUTED: lambda run: run.fail("count signals: 0 signals instead of 64", "memory/invalid"),
+    },
+    "memory/text": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.UNDECIDED: invalid(in_turn(1.0, 0.9), "write_text"),
+        Outcome.REFUTED: invalid(0.0, "write_text"),
+    },
+    "memory/data": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.UNDECIDED: invalid(in_turn(0.0, 0.5), "allowed"),
+        Outcome.REFUTED: invalid(1.0, "allowed"),
     },
 }

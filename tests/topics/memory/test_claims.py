@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.memory.cases import cow_cases, fault_cases, map_cases, shootdown_cases
+from topics.memory.cases import cow_cases, fault_cases, invalid_cases, map_cases, shootdown_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -76,3 +76,16 @@ def test_the_picture_of_shootdowns_has_a_bar_below_zero(tmp_path: Path) -> None:
     assert figure.name == "memory-shootdown"
     assert "\N{MINUS SIGN}" in figure.description
     assert figure.table.header == ("calls", "time", "interrupts of the other CPU", "beside another process")
+
+
+def test_forbidden_accesses_need_what_is_allowed_as_their_control(tmp_path: Path) -> None:
+    found = analysed(tmp_path, [case for case in invalid_cases() if case.parameters["access"] != "allowed"], rounds=6)
+    for name in ("memory/null", "memory/text", "memory/data"):
+        assert verdict_of(found, name).outcome is Outcome.NOT_MEASURABLE
+
+
+def test_the_picture_of_forbidden_accesses_has_the_signal_alone(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, invalid_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert "no access, the signal is sent" in [row[0] for row in figure.table.rows]
+    assert len(figure.table.rows) == 8
