@@ -129,7 +129,8 @@ def _publish(run: str, results: Path, *, replace: bool, anyway: bool) -> Path:
         folder_name,
         refusals,
     )
-    from fencepost.analysis.report.trust import HARDLY, trust_verdict
+    from fencepost.analysis.report.marks import HARDLY
+    from fencepost.analysis.report.trust import trust_verdict
     from fencepost.analysis.runs.estimate import analyse
     from fencepost.bench import runfolder
     from fencepost.bench.errors import UsageError

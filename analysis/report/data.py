@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict, cast
 import numpy as np
 
 from fencepost.analysis.report.lecture import ClaimJson, Sentence, as_rows, sentences
+from fencepost.analysis.report.marks import Mark, marks_of
 from fencepost.analysis.report.trust import trust_of_topics, trust_verdict
 from fencepost.analysis.report.warnings import collect
 from fencepost.analysis.runs.estimate import Analysis, analyse
@@ -55,7 +56,10 @@ class MetricJson(TypedDict):
 
 
 class RowJson(TypedDict):
-    """A case with what was measured of it: `fencepost.analysis.runs.row.Row`, figures None where they are not known."""
+    """A case with what was measured of it: `fencepost.analysis.runs.row.Row`, figures None where they are not known.
+
+    `trust` and `trust_why`: its mark, see `fencepost.analysis.report.marks`; None where it has no time.
+    """
 
     case: str
     kernel: str
@@ -87,6 +91,8 @@ class RowJson(TypedDict):
     rounds: int
     batches: int
     disturbed_pct: float | None
+    trust: str | None
+    trust_why: str | None
     flags: list[str]
     modes: list[dict[str, float]]
     metrics: dict[str, MetricJson]
@@ -147,7 +153,7 @@ def measured_sentences(analysis: Analysis) -> list[Sentence]:
 
 
 def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
-    verdict = trust_verdict(analysis)
+    verdict, marks = trust_verdict(analysis), marks_of(analysis, analysis.measured())
     document: ReportJson = {
         "schema": SCHEMA_VERSION,
         "run": analysis.run["id"],
@@ -164,7 +170,7 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
             {"case": twin.case, "twin_of": twin.original, "effect_pct": twin.effect_pct._asdict()}
             for twin in analysis.twins
         ],
-        "rows": [_json_row(row) for row in analysis.rows],
+        "rows": [_json_row(row, marks.get(row.case)) for row in analysis.rows],
         "warnings": [
             {
                 "kind": str(item.kind),
@@ -180,8 +186,9 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
     return cast(ReportJson, _plain_data(document))
 
 
-def _json_row(row: Row) -> RowJson:
+def _json_row(row: Row, mark: Mark | None) -> RowJson:
     found = {name: value for name, value in row.as_dict().items() if name not in _LEFT_OUT}
+    found["trust"], found["trust_why"] = (mark.word, mark.why or None) if mark else (None, None)
     found["modes"] = [mode._asdict() for mode in row.modes]
     found["regimes"] = [regime.as_dict() for regime in row.regimes]
     found["metrics"] = {name: metric.as_dict() for name, metric in row.metrics.items()}

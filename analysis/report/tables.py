@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point
 from fencepost.analysis.report.counts import counts_table
+from fencepost.analysis.report.marks import Mark, marks_of
 from fencepost.analysis.runs.distances import is_distance
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Metric, Row
@@ -21,7 +22,11 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
     found = []
     if len(measured):
         found.append(
-            estimates_table(f"Estimates of the topic {topic}: median over processes with its 95 % interval", measured)
+            estimates_table(
+                f"Estimates of the topic {topic}: median over processes with its 95 % interval",
+                measured,
+                marks_of(analysis, measured),
+            )
         )
     counted = counts_table(f"Counts of the topic {topic}: whole numbers, and what each must be", analysis.topic(topic))
     if counted:
@@ -105,15 +110,18 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
     )
 
 
-def estimates_table(caption: str, rows: Sequence[Row]) -> Table:
-    """Rows of `estimate_cases` as a table of texts. Runs of older versions have no figures *as found* of their own."""
+def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]) -> Table:
+    """Rows of `estimate_cases` as a table of texts, with their marks by case.
+
+    Runs of older versions have no figures *as found* of their own.
+    """
     witnessed = any(row.witnessed for row in rows)
     return table(
         caption,
         (
             *("case", "time", "interval", "per", "cycles", "interval"),
             *(("as found", "free") if witnessed else ()),
-            *("floor", "rounds", "remarks"),
+            *("floor", "rounds", "trust", "remarks"),
         ),
         [
             (
@@ -126,6 +134,7 @@ def estimates_table(caption: str, rows: Sequence[Row]) -> Table:
                 *((nanoseconds(row.found.value), share(row.free_pct)) if witnessed else ()),
                 nanoseconds(row.floor_ns),
                 str(row.rounds),
+                marks[row.case].text,
                 row.remarks(),
             )
             for row in rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fencepost.analysis.report.counts import counts_table
+from fencepost.analysis.report.marks import marks_of
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.shares import share
 from fencepost.analysis.text.numbers import nanoseconds, ns_bounds, plain
@@ -24,14 +25,18 @@ def summary_table(analysis: Analysis) -> RichTable:
     table.add_column("case", overflow="fold")
     for name in ("time", "95 % interval", "cycles", "as found", "free"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("trust")
     table.add_column("remarks")
-    for row in analysis.measured():
+    rows = analysis.measured()
+    marks = marks_of(analysis, rows)
+    for row in rows:
         cells = (
             nanoseconds(row.time.value),
             ns_bounds(*row.time[:3]),
             plain(row.cycles.value),
             nanoseconds(row.found.value),
             share(row.free_pct),
+            marks[row.case].text,
             row.remarks(),
         )
         table.add_row(Text(row.case), *(Text(cell) for cell in cells))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fencepost.analysis.report.causes import causes, largest_loss_pct
+from fencepost.analysis.report.marks import HARDLY, IN_PART, NOT_YET, WITH_CARE, YES, reach_of, word_of
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.shares import shares_of
@@ -17,13 +18,7 @@ from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, Table, table
 from fencepost.analysis.topics.noise.measures import lost_pct
 
-TRUSTED_FLOOR_PCT = 1.0
-
-
-DOUBTFUL_FLOOR_PCT = 5.0
-
-
-YES, WITH_CARE, IN_PART, HARDLY = _ORDER = ("Yes", "With care", "In part", "Hardly")
+_ORDER = (YES, WITH_CARE, IN_PART, HARDLY)
 
 _MEANING = {
     YES: "Differences of more than {reach} % between rows mean something.",
@@ -74,17 +69,10 @@ def trust_of_topics(analysis: Analysis) -> list[TopicTrust]:
 
 def _of_topic(analysis: Analysis, topic: str) -> TopicTrust:
     rows = [row for row in analysis.topic(topic) if row.measured]
-    ends = [
-        abs(end)
-        for twin in analysis.twins
-        if twin.original.partition("/")[0] == topic
-        for end in twin.effect_pct[:3]
-        if not math.isnan(end)
-    ]
-    reach = max(ends, default=math.nan)
+    reach = reach_of(twin for twin in analysis.twins if twin.original.partition("/")[0] == topic)
     found = shares_of(rows)
     noisy = sum(bool(_SPOILT & set(row.flags)) for row in rows) > MOST_SPOILT * len(rows)
-    word = IN_PART if math.isnan(reach) else _word(reach)
+    word = word_of(reach)
     return TopicTrust(
         topic,
         WITH_CARE if noisy and word == YES else word,
@@ -92,12 +80,6 @@ def _of_topic(analysis: Analysis, topic: str) -> TopicTrust:
         reach,
         math.nan if found is None else found.free_pct,
     )
-
-
-def _word(reach_pct: float) -> str:
-    if reach_pct <= TRUSTED_FLOOR_PCT:
-        return YES
-    return WITH_CARE if reach_pct <= DOUBTFUL_FLOOR_PCT else HARDLY
 
 
 def trust_verdict(analysis: Analysis) -> Trust:
@@ -111,7 +93,7 @@ def trust_verdict(analysis: Analysis) -> Trust:
         )
     if rounds < FEWEST_PROCESSES:
         return Trust(
-            "Not yet",
+            NOT_YET,
             f"{counted(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
             f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
         )
@@ -123,7 +105,7 @@ def trust_verdict(analysis: Analysis) -> Trust:
             "Intervals are there, but no A/A row was run: how far equal code differs on this machine is not known.",
         )
     reach = _middle_reach(known)
-    word = _word(reach)
+    word = word_of(reach)
     trusted = sum(topic.rows for topic in known if topic.word == YES)
     if word == YES and (largest_loss_pct(analysis) > GAPS_PCT or trusted * 2 < sum(topic.rows for topic in known)):
         word = WITH_CARE
