@@ -28,6 +28,10 @@ TAKEN_KIB = 1024.0
 """Memory that a mapping of 1 GiB may take, a thousandth of it: the process allocates beside it."""
 
 
+ALL_PCT = 99.0
+"""All of 20 processes: one of them would be 5 %."""
+
+
 @claim(
     "memory/lazy",
     "lazy allocation之所以能成功 要歸功minor page fault",
@@ -170,6 +174,38 @@ def data(analysis: Analysis) -> Verdict:
     return _forbidden(analysis, {"call of data": "run_data"})
 
 
+@claim(
+    "memory/layout",
+    "kernel | stack-> | memory  | <-heap | bss     | data    | text    |",
+    "From high to low addresses: kernel, stack, memory mappings, heap, bss, data, text",
+    ["memory/layout", "memory/invalid"],
+    "fresh processes have text < data < bss < heap < mappings < stack, and reading a kernel address ends in SIGSEGV",
+    failure=lambda row: Outcome.REFUTED if row.kernel == "memory/layout" else None,
+)
+@needs("memory/layout")
+@needs("memory/invalid", access="read_kernel")
+def layout(analysis: Analysis) -> Verdict:
+    """The order of the segments, and who owns the addresses above the stack."""
+    row = _row(analysis, "memory/layout")
+    order, places = row.metric("in_order_pct"), row.metric("places")
+    kernel = _row(analysis, "memory/invalid", access="read_kernel").metric("signals_per_access")
+    figure = f"{order.text('%')} of processes have their segments in this order"
+    said = (
+        f"Of 20 processes {places.text()} have stacks of their own. "
+        f"A read of an address of the kernel's brings {kernel.text()} signals."
+    )
+    number = measure(order, "%", ALL_PCT)
+    sides = side(order, ALL_PCT), side(kernel, 1 - ONE)
+    if Side.BELOW in sides:
+        return Verdict(Outcome.REFUTED, figure, f"Some processes have another layout. {said}", number)
+    if Side.TOUCHES in sides:
+        return Verdict(Outcome.UNDECIDED, figure, f"Rounds differ in their layouts. {said}", number)
+    if side(places, 1.5) is Side.BELOW:
+        because = f"All processes had the same addresses, so one layout was seen. {said}"
+        return Verdict(Outcome.DEPENDS, figure, because, number)
+    return Verdict(Outcome.CONFIRMED, figure, f"The picture holds for each of them. {said}", number)
+
+
 def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
     """Whether these accesses always bring a signal. `kinds`: how each is called, and its value of ``access``."""
     rows = {name: _row(analysis, "memory/invalid", access=access) for name, access in kinds.items()}
@@ -193,4 +229,4 @@ def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
 
 
 def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.measured(kernel) if row.has(**wanted))
+    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

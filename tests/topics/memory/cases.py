@@ -92,6 +92,18 @@ def invalid_cases() -> list[Case]:
     ]
 
 
+def layout_case() -> Case:
+    """memory/layout: addresses in TiB as x86-64 has them."""
+    places = {"text": 85.1, "data": 85.1001, "bss": 85.1002, "heap": 85.3, "mappings": 127.2, "stack": 127.9}
+    return Case(
+        "memory/layout",
+        unit="process",
+        kind="counts",
+        metrics={**{f"{name}_at": at for name, at in places.items()}, "in_order_pct": 100.0, "places": 20.0},
+        metric_noise=0.0,
+    )
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

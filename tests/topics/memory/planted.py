@@ -55,4 +55,10 @@ PLANTED: Planted = {
         Outcome.UNDECIDED: invalid(in_turn(0.0, 0.5), "allowed"),
         Outcome.REFUTED: invalid(1.0, "allowed"),
     },
+    "memory/layout": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: lambda run: run.put("places", 1.0, "memory/layout"),
+        Outcome.UNDECIDED: lambda run: run.put("in_order_pct", in_turn(100.0, 95.0), "memory/layout"),
+        Outcome.REFUTED: lambda run: run.fail("count in_order: 19 processes instead of 20", "memory/layout"),
+    },
 }

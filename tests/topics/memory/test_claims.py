@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.memory.cases import cow_cases, fault_cases, invalid_cases, map_cases, shootdown_cases
+from topics.memory.cases import cow_cases, fault_cases, invalid_cases, layout_case, map_cases, shootdown_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -89,3 +89,18 @@ def test_the_picture_of_forbidden_accesses_has_the_signal_alone(tmp_path: Path) 
     (figure,) = section.figures
     assert "no access, the signal is sent" in [row[0] for row in figure.table.rows]
     assert len(figure.table.rows) == 8
+
+
+def test_the_address_space_is_drawn_from_low_to_high(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, [layout_case()], rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "memory-layout"
+    assert [row[0] for row in figure.table.rows] == ["text", "data", "bss", "heap", "mappings", "stack"]
+    assert "127.9" in figure.table.rows[-1][1]
+
+
+def test_the_layout_needs_a_read_of_the_kernel(tmp_path: Path) -> None:
+    said = verdict_of(analysed(tmp_path, [layout_case()], rounds=6), "memory/layout")
+    assert said.outcome is Outcome.NOT_MEASURABLE
+    said = verdict_of(analysed(tmp_path / "both", [layout_case(), *invalid_cases()], rounds=6), "memory/layout")
+    assert said.outcome is Outcome.CONFIRMED
