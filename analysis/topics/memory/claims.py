@@ -206,6 +206,34 @@ def layout(analysis: Analysis) -> Verdict:
     return Verdict(Outcome.CONFIRMED, figure, f"The picture holds for each of them. {said}", number)
 
 
+@claim(
+    "memory/overcommit",
+    "malloc overcommit",
+    "malloc overcommits",
+    ["memory/overcommit"],
+    "requests for more memory than there is are accepted, as long as nobody touches it",
+)
+@needs("memory/overcommit", ask=("pieces", "noreserve"))
+def overcommit(analysis: Analysis) -> Verdict:
+    """What was promised, in multiples of what there is."""
+    pieces, noreserve = (
+        _row(analysis, "memory/overcommit", ask=ask).metric("times_memory") for ask in ("pieces", "noreserve")
+    )
+    policy = _row(analysis, "memory/overcommit", ask="pieces").metric("policy")
+    figure = f"in pieces {pieces.text()} times the memory, with MAP_NORESERVE {noreserve.text()} times"
+    said = f"vm.overcommit_memory is {policy.text()}, and none of it came into memory."
+    number = measure(pieces, "times", 1.0)
+    more = {name: side(found, 1.0) for name, found in (("pieces", pieces), ("noreserve", noreserve))}
+    if more["pieces"] is Side.ABOVE:
+        return Verdict(Outcome.CONFIRMED, figure, f"More is promised than there is. {said}", number)
+    if Side.TOUCHES in more.values():
+        return Verdict(Outcome.UNDECIDED, figure, f"Rounds differ in what was promised. {said}", number)
+    if more["noreserve"] is Side.ABOVE:
+        because = f"Only a request that says so may ask for more than there is. {said}"
+        return Verdict(Outcome.DEPENDS, figure, because, number)
+    return Verdict(Outcome.REFUTED, figure, f"No more is promised than there is. {said}", number)
+
+
 def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
     """Whether these accesses always bring a signal. `kinds`: how each is called, and its value of ``access``."""
     rows = {name: _row(analysis, "memory/invalid", access=access) for name, access in kinds.items()}

@@ -173,6 +173,24 @@ def layout(analysis: Analysis) -> Figure | None:
     )
 
 
+OVERCOMMIT = bars_by(
+    "memory/overcommit",
+    "ask",
+    value="times_memory",
+    title="Memory that is promised and never touched",
+    says="{each}. A promise takes no memory. What is touched does.",
+    unit="memory of the machine",
+    caption="What was promised, over what this process may have",
+    heading="asked for",
+    labels={
+        "pieces": "16 pieces of half of the memory",
+        "block": "one block of twice the memory",
+        "noreserve": "the same with MAP_NORESERVE",
+    },
+    metrics={"accepted_gib": "GiB", "resident_kib": "KiB in memory", "policy": "vm.overcommit_memory"},
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -194,7 +212,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout),
+    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

@@ -18,12 +18,10 @@
  *            bytes long (some Arm, POWER) each is visited twice in a cycle, out of order.
  */
 #include "kernel.h"
+#include "kernels/memory/limits.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 /* The granule of coherence on x86-64 and on most Arm cores. A constant, so that sizes mean the same number of loads
@@ -163,58 +161,6 @@ static void run(struct worker *worker, uint64_t operations)
     }
     chase->at = at;
     chase->loads += operations / LOADS * LOADS;
-}
-
-/* The first number in a file, or the one after `key` at the start of a line; -1 where there is none ("max" of a
-   cgroup). */
-static int64_t number_in(const char *path, const char *key)
-{
-    FILE *file = fopen(path, "r");
-    int64_t number = -1;
-    char line[256];
-
-    while (file && number < 0 && fgets(line, sizeof line, file))
-        if (!key || strncmp(line, key, strlen(key)) == 0)
-            if (sscanf(line + (key ? strlen(key) : 0), "%" SCNd64, &number) != 1)
-                number = -1;
-    if (file)
-        fclose(file);
-    return number;
-}
-
-/* What can be touched before somebody is killed for it: of the machine, and of each cgroup (v2) that this process is
-   in. */
-static int64_t available_bytes(void)
-{
-    const int64_t kib = number_in("/proc/meminfo", "MemAvailable:");
-    int64_t available = kib < 0 ? INT64_MAX : kib * 1024;
-    FILE *file = fopen("/proc/self/cgroup", "r");
-    char line[512] = "", path[640];
-    char *group;
-
-    while (file && fgets(line, sizeof line, file) && strncmp(line, "0::/", 4) != 0)
-        continue;
-    if (file)
-        fclose(file);
-    if (strncmp(line, "0::/", 4) != 0)
-        return available;
-    group = line + 3;
-    group[strcspn(group, "\n")] = '\0';
-    /* From this group up to the root; "/" itself is the root of a container. */
-    for (char *end = group + strlen(group); end; end = strrchr(group, '/')) {
-        int64_t limit, used, cache;
-
-        *end = '\0';
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
-        limit = number_in(path, NULL);
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group);
-        used = number_in(path, NULL);
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.stat", group);
-        cache = number_in(path, "inactive_file "); /* given back on demand */
-        if (limit >= 0 && used >= 0 && limit - used + (cache > 0 ? cache : 0) < available)
-            available = limit - used + (cache > 0 ? cache : 0);
-    }
-    return available;
 }
 
 static int setup(struct trial *trial)

@@ -104,6 +104,21 @@ def layout_case() -> Case:
     )
 
 
+def overcommit_cases() -> list[Case]:
+    """memory/overcommit under policy 0."""
+    return [
+        Case(
+            "memory/overcommit",
+            {"ask": ask},
+            unit="request",
+            kind="counts",
+            metrics={"accepted_gib": 24 * times, "times_memory": times, "resident_kib": 0.0, "policy": 0.0},
+            metric_noise=0.0,
+        )
+        for ask, times in (("pieces", 8.0), ("block", 0.0), ("noreserve", 2.0))
+    ]
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

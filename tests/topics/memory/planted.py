@@ -18,6 +18,13 @@ def invalid(value: Change, *kinds: str) -> Plant:
     return plant
 
 
+def promised(pieces: Change, noreserve: Change) -> Plant:
+    """So many times the memory is accepted in pieces, and with MAP_NORESERVE."""
+    return lambda run: run.put("times_memory", pieces, "memory/overcommit", ask="pieces").put(
+        "times_memory", noreserve, "memory/overcommit", ask="noreserve"
+    )
+
+
 PLANTED: Planted = {
     "memory/lazy": {
         Outcome.CONFIRMED: as_stored,
@@ -60,5 +67,11 @@ PLANTED: Planted = {
         Outcome.DEPENDS: lambda run: run.put("places", 1.0, "memory/layout"),
         Outcome.UNDECIDED: lambda run: run.put("in_order_pct", in_turn(100.0, 95.0), "memory/layout"),
         Outcome.REFUTED: lambda run: run.fail("count in_order: 19 processes instead of 20", "memory/layout"),
+    },
+    "memory/overcommit": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: promised(0.5, 2.0),
+        Outcome.UNDECIDED: promised(in_turn(0.5, 1.5), 2.0),
+        Outcome.REFUTED: promised(0.5, 0.0),
     },
 }

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.memory.cases import cow_cases, fault_cases, invalid_cases, layout_case, map_cases, shootdown_cases
+from topics.memory.cases import (
+    cow_cases,
+    fault_cases,
+    invalid_cases,
+    layout_case,
+    map_cases,
+    overcommit_cases,
+    shootdown_cases,
+)
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -104,3 +112,12 @@ def test_the_layout_needs_a_read_of_the_kernel(tmp_path: Path) -> None:
     assert said.outcome is Outcome.NOT_MEASURABLE
     said = verdict_of(analysed(tmp_path / "both", [layout_case(), *invalid_cases()], rounds=6), "memory/layout")
     assert said.outcome is Outcome.CONFIRMED
+
+
+def test_promises_are_drawn_without_a_time(tmp_path: Path) -> None:
+    found = analysed(tmp_path, overcommit_cases(), rounds=6)
+    (section,) = build_document(found).sections
+    (figure,) = section.figures
+    assert figure.name == "memory-overcommit"
+    assert len(figure.table.rows) == 3
+    assert verdict_of(found, "memory/overcommit").outcome is Outcome.CONFIRMED

@@ -188,37 +188,3 @@ def test_random_order_has_no_stride_and_no_favourite_page(tmp_path: Path) -> Non
         in_page = [after % 64 - before % 64 for before, after in zip(order, order[lag:], strict=False)]
         # No fixed step within the page either: the most frequent of them is 0, once in 64.
         assert max(in_page.count(step) for step in set(in_page)) < 2 * 20000 / 64
-
-
-def test_memory_limit_of_a_control_group_counts(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    files = {
-        "proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable:    8000000 kB\n",
-        "proc/self/cgroup": "0::/a/b\n",
-        "sys/fs/cgroup/a/memory.max": "524288000\n",
-        "sys/fs/cgroup/a/memory.current": "104857600\n",
-        "sys/fs/cgroup/a/memory.stat": "anon 1\ninactive_file 52428800\n",
-        "sys/fs/cgroup/a/b/memory.max": "max\n",
-        "sys/fs/cgroup/a/b/memory.current": "104857600\n",
-    }
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    fake = f"""
-static FILE *fake_fopen(const char *path, const char *mode)
-{{
-    char where[4096];
-
-    snprintf(where, sizeof where, "{root}%s", path);
-    return fopen(where, mode);
-}}
-#define fopen fake_fopen
-"""
-    body = 'printf("%" PRId64 "\\n", available_bytes());'
-    assert program(tmp_path, "memory/chase.c", body, fake) == [str(524288000 - 104857600 + 52428800)]
-    (root / "sys/fs/cgroup/a/memory.max").write_text("max\n")
-    assert program(tmp_path, "memory/chase.c", body, fake) == [str(8000000 * 1024)]
-    (root / "proc/self/cgroup").unlink()
-    (root / "proc/meminfo").unlink()
-    assert program(tmp_path, "memory/chase.c", body, fake) == [str(2**63 - 1)]
