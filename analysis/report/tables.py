@@ -53,7 +53,7 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
             )
         )
     metrics = [
-        (row.case, item.summary or name, _metric(item))
+        (row.case, *_metric_cells(row, name, item))
         for row in measured
         for name, item in row.metrics.items()
         if not is_distance(name)
@@ -140,6 +140,19 @@ def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]
             for row in rows
         ],
     )
+
+
+def _metric_cells(row: Row, name: str, item: Metric) -> tuple[str, str]:
+    """What a metric is, and its value; of a row at several distances, for each of them where batches tell it."""
+    what = item.summary or name
+    if not row.regimes:
+        return what, _metric(item)
+    if name == "raw_round_trip_ns":
+        return what, ", ".join(f"{one.name} {nanoseconds(one.distance_ns)}" for one in row.regimes)
+    if name == "xraw":
+        return what, row.xraw_text()
+    # A kernel gives one figure a process, over all its batches.
+    return f"{what}; all distances together", _metric(item)
 
 
 def _metric(item: Metric) -> str:

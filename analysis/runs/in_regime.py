@@ -56,11 +56,15 @@ def _distances(analysis: Analysis, pairs: Mapping[str, tuple[int, int]], name: s
 
 def _row(row: Row, distance_ns: float, ns: Floats) -> Row:
     """A row at this distance, from its times in the processes, shape (processes,), NaN where one did not meet it."""
-    time = next((regime.time for regime in row.regimes if regime.distance_ns == distance_ns), UNKNOWN)
+    regime = next((regime for regime in row.regimes if regime.distance_ns == distance_ns), None)
+    time = UNKNOWN if regime is None else regime.time
     if not row.regimes and np.isfinite(ns).any():
         time = row.time
     modes = tuple(find_modes(ns, row.resolution_ns))
     time = of_modes(time, modes)
     # The clock of a core is the same at any distance.
     cycles = scaled(time, row.core_hz / 1e9) if row.cycles.known else UNKNOWN
-    return replace(row, time=time, cycles=cycles, modes=modes, regimes=())
+    metrics = dict(row.metrics)
+    if regime is not None and "xraw" in metrics:
+        metrics["xraw"] = replace(metrics["xraw"], interval=regime.xraw)
+    return replace(row, time=time, cycles=cycles, modes=modes, regimes=(), metrics=metrics)

@@ -74,6 +74,11 @@ class Regime:
     share: float
     time: Interval
 
+    @property
+    def xraw(self) -> Interval:
+        """The time over the round trip, at this distance."""
+        return self.time.over(self.distance_ns)
+
     def as_dict(self) -> dict[str, object]:
         """The form in which files hold it."""
         value, low, high, _, n = self.time
@@ -211,6 +216,16 @@ class Row:
         """A metric in ticks, in ns; unknown where the row has none of this name."""
         found = self.metrics.get(name)
         return UNKNOWN if found is None or found.ns is None else found.ns
+
+    def time_text(self) -> str:
+        """The time with its interval; that at each distance, where there were several."""
+        return cost_text(self.time, self.regimes, ())
+
+    def xraw_text(self) -> str:
+        """The time over the raw round trip, with its interval; that at each distance, where there were several."""
+        if self.regimes:
+            return ", ".join(f"{regime.name} {regime.xraw.text()}" for regime in self.regimes)
+        return self.metric("xraw").text()
 
     def remarks(self) -> str:
         """Flags in words; modes with their shares."""

@@ -144,7 +144,7 @@ def choose_figures(
 
     That is ``alone_ns`` of a case that can be had alone, and NaN in its processes with too few quiet batches. Of a case
     whose CPUs were in several places it is the figure in the place that held longest, and NaN where that did not hold.
-    Of any other it stays ``found_ns``.
+    Of any other it stays ``found_ns``. The metrics of the hand-over go with it.
 
     Parameters
     ----------
@@ -170,6 +170,11 @@ def choose_figures(
         for (case, number), every in found.items()
         if pairs[case] in moved
     }
+    with_hand_over = [
+        _hand_over(known, in_main[case, number], main[pairs[case]]) if (case, number) in in_main else known
+        for case, number, known in zip(frame["case"], frame["round"], metrics, strict=True)
+    ]
+    frame["metrics"] = pd.Series(with_hand_over, index=frame.index, dtype=object)
     measured = np.flatnonzero(frame["status"] == "ok")
     for name, inside in frame.iloc[measured].groupby("case", observed=True).indices.items():
         rows = measured[inside]
@@ -183,6 +188,13 @@ def choose_figures(
             ns[rows] = alone[rows]
     frame["ns"] = ns
     return frame
+
+
+def _hand_over(metrics: Mapping[str, float], ns: float, distance_ns: float) -> dict[str, float]:
+    """The metrics of a process with those of the hand-over at one distance, where its case took so many ns."""
+    if "xraw" not in metrics:
+        return dict(metrics)
+    return {**metrics, "raw_round_trip_ns": distance_ns, "xraw": ns / distance_ns}
 
 
 def why_never_alone(

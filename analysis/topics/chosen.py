@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import Row, cost_text
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval, scaled
 from fencepost.analysis.text.numbers import size_bytes
 from fencepost.analysis.text.table import DASH
@@ -151,7 +151,7 @@ def in_ns(interval: Interval, unit: str) -> Interval:
 def value_text(row: Row, value: Interval, unit: str) -> str:
     """A value with its interval; a row without one says why. The time of a row with regimes is told for each."""
     if row.regimes and unit == "ns" and value is row.time:
-        return cost_text(row.time, row.regimes, ())
+        return row.time_text()
     text = value.ns_text() if unit == "ns" else value.text(unit if unit in NAMED_UNITS else "")
     if math.isfinite(value.value) and not math.isfinite(value.low):
         text += f" ({len(row.modes)} modes)" if row.modes else " (no interval)"
@@ -163,6 +163,8 @@ def metric_text(row: Row, name: str) -> str:
     metric = row.metrics.get(name)
     if metric is None:
         return DASH
+    if name == "xraw":
+        return row.xraw_text()
     if metric.ns or metric.unit in IN_NS:
         return (metric.ns or in_ns(metric.interval, metric.unit)).ns_text()
     return metric.interval.text(metric.unit if metric.unit in NAMED_UNITS else "")

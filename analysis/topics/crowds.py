@@ -173,9 +173,9 @@ def _table(found: Sequence[Crowd], caption: str, metrics: Mapping[str, str]) -> 
         (
             item.name.replace("_", " "),
             count(item.threads[i]) + (" on fewer CPUs" if row.relation == OVERSUBSCRIBED else ""),
-            row.time.ns_text(),
+            row.time_text(),
             plain(item.fairness[i], 3),
-            row.metric("xraw").text(),
+            row.xraw_text(),
             *(row.metric(metric).text() for metric in metrics),
         )
         for item in found

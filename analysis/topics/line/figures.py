@@ -62,7 +62,7 @@ def stride_figure(analysis: Analysis) -> Figure | None:
             f"×{item.against_alone.text()}" if item.against_alone.n else DASH,
             *(
                 next(
-                    (row.time.ns_text() for row in item.rows if row.number("stride") == s),
+                    (row.time_text() for row in item.rows if row.number("stride") == s),
                     DASH,
                 )
                 for s in strides

@@ -134,7 +134,7 @@ def round_trip_figure(analysis: Analysis) -> Figure | None:
         table(
             "An 8-byte item there and back over two rings, no spin hint",
             ("ring", "a round trip", "÷ raw round trip"),
-            [(name, row.time.ns_text(), row.metric("xraw").text()) for name, row in rows],
+            [(name, row.time_text(), row.xraw_text()) for name, row in rows],
         ),
         groups,
         x_label="raw round trips of a line (log)",
@@ -176,7 +176,7 @@ def latency_figure(analysis: Analysis) -> Figure | None:
                     str(row.parameter("design")),
                     nanoseconds(row.number("gap_ns"), 3),
                     *(nanoseconds(row.quantiles[name], 3) for name in ("p50", "p99", "p99_9")),
-                    row.metric("xraw").text(),
+                    row.xraw_text(),
                     f"{plain(row.metric('late_pct').value, 2)} %",
                 )
                 for row in rows

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs.write import NEIGHBOUR_FACTOR, Case, write_run
 
+from fencepost.analysis.report.tables import topic_tables
 from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.in_regime import in_regime
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.shares import shares_of
 from fencepost.analysis.runs.witnesses import Seen, has_alone, seen_in
@@ -109,6 +111,28 @@ def test_each_distance_has_a_figure(tmp_path: Path) -> None:
     assert row.time.value == far.time.value
     assert "regimes" in row.flags
     assert "near 50" in row.remarks()
+
+
+def test_the_hand_over_is_told_for_each_distance(tmp_path: Path) -> None:
+    """A quotient of one distance's time and another's round trip would be neither."""
+    places = ((100.0, 0.3, 1.0), (400.0, 0.7, 3.0))
+    case = Case("line/pair", ns=50.0, cpus=(0, 1), places=places, raw_ns=250.0, metrics={"fairness": 0.5})
+    write_run(tmp_path / "run", [case], rounds=8, batches=60, unmeasurable=())
+    analysis = analyse(tmp_path / "run")
+    (row,) = analysis.rows
+    near, far = row.regimes
+    assert near.xraw.value == pytest.approx(0.5, rel=0.03)
+    assert far.xraw.value == pytest.approx(0.375, rel=0.03)
+    # The metric goes with the time that stands for the row, which is the far one.
+    assert row.metric("xraw").value == pytest.approx(far.xraw.value, rel=1e-6)
+    assert row.metric("raw_round_trip_ns").value == pytest.approx(400, rel=0.03)
+    assert row.xraw_text() == f"near {near.xraw.text()}, far {far.xraw.text()}"
+    at_near = in_regime(analysis, "near").rows[0]
+    assert at_near.metric("xraw").value == pytest.approx(near.xraw.value)
+    # What a kernel tells of a whole process is of all distances, and says so.
+    cells = {cells[1]: cells[2] for table in topic_tables(analysis, "line") for cells in table.rows if len(cells) == 3}
+    assert "fairness; all distances together" in cells
+    assert row.xraw_text() in cells.values()
 
 
 def test_one_distance_is_no_regime(tmp_path: Path) -> None:
