@@ -18,7 +18,6 @@ from urllib.parse import unquote
 
 from fencepost.analysis.exchange.table import CSV_NUMBERS
 from fencepost.analysis.gallery.entry import (
-    HEADLINE,
     LARGEST,
     NAME,
     PUBLISHED,
@@ -35,6 +34,7 @@ from fencepost.analysis.gallery.entry import (
     summary,
 )
 from fencepost.analysis.gallery.pages import PAGES, build
+from fencepost.analysis.gallery.summary import HEADLINE
 from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs import kept

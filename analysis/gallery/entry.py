@@ -17,7 +17,6 @@ import io
 import json
 import math
 import re
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,14 +28,23 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.exchange.table import CSV_COLUMNS, csv_row
-from fencepost.analysis.gallery.labels import Named, named, stem
+from fencepost.analysis.gallery.labels import Named
 from fencepost.analysis.gallery.matrix import one_way_times
+from fencepost.analysis.gallery.summary import (
+    HEADLINE,
+    SUMMARY_COLUMNS,
+    by_kind,
+    modes_of,
+    read_summary,
+    summary_lines,
+)
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.rows_file import encode_rows
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES, UNKNOWN, Interval
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
+from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.escape import cell, markdown, one_line
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import headlines, rungs
@@ -63,9 +71,6 @@ NAME = re.compile(r"\d{4}-\d{2}-\d{2}-[a-z0-9]+(-[a-z0-9]+)*")
 
 
 PUBLISHED: Final = "published"
-HEADLINE = "headline"
-SUMMARY_COLUMNS = (HEADLINE, *CSV_COLUMNS)
-
 
 STAMP = "fencepost-rows"
 
@@ -254,7 +259,7 @@ def stored_headlines(folder: Path, analysis: Analysis) -> list[Rung]:
     """
     known = {cell(rung.label): rung for _, rung in rungs(analysis)}
     path = folder / SUMMARY
-    labels = [line[HEADLINE] for line in _summary_lines(path) if line[HEADLINE]]
+    labels = [line[HEADLINE] for line in summary_lines(path) if line[HEADLINE]]
     for label in labels:
         if label not in known or labels.count(label) > 1:
             fault = "twice" if label in known else "no number of the report's ladder"
@@ -285,6 +290,7 @@ def summary(analysis: Analysis, chosen: Sequence[Rung]) -> str:
         numbers = dict(zip(("ns", "ns_low", "ns_high"), rung.ns[:3], strict=True))
         numbers |= dict(zip(("cycles", "cycles_low", "cycles_high"), rung.cycles[:3], strict=True))
         cells = {**blank, "case": cell(rung.measured_as), "flags": "modes" if rung.modes else ""}
+        cells["basis"] = rung.basis or ""
         cells |= {name: repr(float(value)) for name, value in numbers.items() if math.isfinite(value)}
         writer.writerow([cell(rung.label), *cells.values()])
     writer.writerows(["", *csv_row(row)] for row in analysis.rows)
@@ -292,7 +298,10 @@ def summary(analysis: Analysis, chosen: Sequence[Rung]) -> str:
 
 
 def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
-    """README.md of a published folder: what it is, how far to trust it, the headlines, how to get them again."""
+    """README.md of a published folder: what it is, how far to trust it, the headlines, how to get them again.
+
+    Of a run with witnesses it says which figure each headline is.
+    """
     run, machine, plan = analysis.run, analysis.machine, analysis.run["plan"]
     verdict = trust_verdict(analysis)
     facts = (
@@ -304,6 +313,8 @@ def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
         ("fencepost", str(run["versions"].get("fencepost", "unknown"))),
         ("machine's key", str(machine["key"])),
     )
+    told = any(rung.basis for rung in chosen)
+    header = ("what it charges", "time [95 % interval]", "core cycles", *(("figure",) if told else ()), "measured as")
     lines = [
         f"# {markdown(one_line(machine['cpu_model']))}",
         "",
@@ -313,11 +324,12 @@ def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
         "| --- | --- |",
         *(f"| {what} | {markdown(one_line(value, 400))} |" for what, value in facts),
         "",
-        "| what it charges | time [95 % interval] | core cycles | measured as |",
-        "| --- | --- | --- | --- |",
+        f"| {' | '.join(header)} |",
+        "|" + " --- |" * len(header),
     ]
     for rung in chosen:
-        cells = (rung.label, rung.text(), rung.cycles.text(), rung.measured_as)
+        basis = (rung.basis or "",) if told else ()
+        cells = (rung.label, rung.text(), rung.cycles.text(), *basis, rung.measured_as)
         lines.append("| " + " | ".join(markdown(text) for text in cells) + " |")
     command = " ".join(one_line(word) for word in run["command"])
     lines += [
@@ -356,7 +368,10 @@ def under(machine: MachineJson) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A published folder as the pages show it. `headlines` has of one with `regimes` the one that held longest."""
+    """A published folder as the pages show it. `headlines` has of one with `regimes` the one that held longest.
+
+    `modes` has those of each headline whose processes fall into groups.
+    """
 
     name: str
     title: str
@@ -370,6 +385,7 @@ class Entry:
     headlines: dict[str, Interval]
     cases: dict[str, Interval]
     regimes: dict[str, tuple[Named, ...]] = field(default_factory=dict)
+    modes: dict[str, tuple[Mode, ...]] = field(default_factory=dict)
     matrix: npt.NDArray[np.float64] | None = None
     matrix_cpus: list[int] = field(default_factory=list)
 
@@ -416,8 +432,8 @@ def read_entry(folder: Path) -> Entry:
             f"{folder / RUN_FILE}: field {PUBLISHED}: missing; publish the run with `fencepost publish`"
         )
     noise = published.get("noise_reach_pct")
-    headlines, regimes, rows = read_summary(folder / SUMMARY)
-    matrix, cpus = one_way_times(rows)
+    told = read_summary(folder / SUMMARY)
+    matrix, cpus = one_way_times(told.rows)
     return Entry(
         name=folder.name,
         title=one_line(machine["cpu_model"], 80),
@@ -428,73 +444,10 @@ def read_entry(folder: Path) -> Entry:
         key=folder.name[11:],
         trust=one_line(published["trust"], 40),
         noise=float(noise) if isinstance(noise, int | float) else math.nan,
-        headlines=headlines,
-        cases=_by_kind(rows),
-        regimes=regimes,
+        headlines=told.headlines,
+        cases=by_kind(told.rows),
+        regimes=told.regimes,
+        modes=modes_of((folder / README).read_text(encoding="utf-8", errors="replace"), told),
         matrix=matrix,
         matrix_cpus=cpus,
     )
-
-
-def read_summary(path: Path) -> tuple[dict[str, Interval], dict[str, tuple[Named, ...]], list[dict[str, str]]]:
-    """Headlines of a summary.csv by their stem, the regimes of those that have some, and its other rows as they are."""
-    headlines: dict[str, Interval] = {}
-    regimes: dict[str, tuple[Named, ...]] = {}
-    rows = []
-    for number, line in enumerate(_summary_lines(path), 2):
-        if line[HEADLINE]:
-            label, figure = stem(line[HEADLINE]), _figure(path, number, line)
-            regime = named(line[HEADLINE], figure)
-            if regime is not None:
-                regimes[label] = (*regimes.get(label, ()), regime)
-                figure = max(regimes[label], key=lambda one: one.share_pct).ns
-            headlines[label] = figure
-        else:
-            rows.append({**line, "line": str(number), "path": str(path)})
-    return headlines, regimes, rows
-
-
-def _summary_lines(path: Path) -> list[dict[str, str]]:
-    """The lines of a summary.csv below its header."""
-    try:
-        lines = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8")), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RunFolderError(
-            f"{path}: cannot be read as CSV ({one_line(str(error), 80)}); publish the run again"
-        ) from error
-    if not lines or tuple(lines[0]) != SUMMARY_COLUMNS:
-        raise RunFolderError(f"{path}: its columns are not those that fencepost writes; publish the run again")
-    for number, line in enumerate(lines, 2):
-        if set(line) != set(SUMMARY_COLUMNS) or None in line.values():
-            raise RunFolderError(f"{path}: line {number}: more or fewer cells than columns")
-    return lines
-
-
-def _figure(path: Path | str, number: int | str, line: Mapping[str, str]) -> Interval:
-    try:
-        ns, low, high = (float(line[name]) if line[name] else math.nan for name in ("ns", "ns_low", "ns_high"))
-    except ValueError:
-        raise RunFolderError(f"{path}: line {number}: field ns, ns_low or ns_high is not a number") from None
-    if any(map(math.isinf, (ns, low, high))):
-        raise RunFolderError(f"{path}: line {number}: field ns, ns_low or ns_high is infinite")
-    # A headline is given without its rounds and coverage.
-    return Interval(ns, low, high, 0.0, 0)
-
-
-_PLACE = re.compile(r"@cpu\d+(?:x\d+)?(?:,cpu\d+(?:x\d+)?)*")
-
-
-def _by_kind(rows: Iterable[Mapping[str, str]]) -> dict[str, Interval]:
-    """Rows by what was measured, whatever the numbers of the CPUs; several pairs of one relation by their median."""
-    groups: dict[str, list[Interval]] = {}
-    for line in rows:
-        if not line["ns"] or line["case"].endswith("~twin"):
-            continue
-        several = len(line["cpus"].split())
-        place = f" · {several} threads" + (f", {line['relation'].replace('_', ' ')}" if line["relation"] else "")
-        name = _PLACE.sub("", line["case"]) + (place if several > 1 else "")
-        groups.setdefault(name, []).append(_figure(line["path"], line["line"], line))
-    return {
-        name: found[0] if len(found) == 1 else UNKNOWN._replace(value=statistics.median(item.value for item in found))
-        for name, found in groups.items()
-    }

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from fencepost.analysis.gallery.entry import MOST_MACHINES, README, Entry, published_folders, read_entry
 from fencepost.analysis.report import html
 from fencepost.analysis.report.html import TEMPLATES
+from fencepost.analysis.runs.row import cost_text
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.text.escape import json_in_html, markdown
 from fencepost.analysis.text.numbers import nanoseconds, plain
@@ -59,10 +60,12 @@ class Column:
     scale: float
 
     def said(self, entry: Entry) -> str:
-        """The figure of a machine in the column's unit, that of each regime by itself, or a dash."""
-        regimes = entry.regimes.get(self.name, ())
+        """The figure of a machine in the column's unit, that of each regime or mode by itself, or a dash."""
+        regimes, modes = entry.regimes.get(self.name, ()), entry.modes.get(self.name, ())
         if regimes:
             return ", ".join(f"{one.name} {plain(one.ns.value / self.scale, 3)} ({one.share_pct}%)" for one in regimes)
+        if modes:
+            return " or ".join(f"{plain(mode.ns / self.scale, 3)} ({mode.share:.0%})" for mode in modes)
         found = entry.headlines.get(self.name)
         return DASH if found is None else plain(found.value / self.scale, 3)
 
@@ -72,12 +75,12 @@ class Column:
         return "" if found is None else repr(found.value)
 
     def whole(self, entry: Entry) -> str:
-        """The figure with its interval, that of each regime by itself."""
+        """The figure with its interval, that of each regime or mode by itself."""
         regimes = entry.regimes.get(self.name, ())
         if regimes:
             return ", ".join(f"{one.name} {one.ns.ns_text()} ({one.share_pct}%)" for one in regimes)
         found = entry.headlines.get(self.name)
-        return "not measured" if found is None else found.ns_text()
+        return "not measured" if found is None else cost_text(found, (), entry.modes.get(self.name, ()))
 
 
 def columns(entries: Sequence[Entry]) -> list[Column]:

@@ -682,6 +682,34 @@ def test_a_run_that_can_hardly_be_trusted_wants_to_be_asked(tmp_path: Path) -> N
     assert "**Can it be trusted? Hardly.**" in readme.read_text(encoding="utf-8")
 
 
+def test_headlines_of_a_run_with_witnesses_say_which_figures_they_are(results: Path, tmp_path: Path) -> None:
+    add = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27, neighbour=0.2, batches=40)
+    call = Case("clock/null_syscall", ns=160.0, unit="call", neighbour=1.0, batches=40)
+    folder = published(results, measured(tmp_path / "run", [add, add.twin(), call]), "--replace", "--anyway")
+    lines = csv.DictReader(io.StringIO((folder / SUMMARY).read_text()))
+    assert [line["basis"] for line in lines if line["headline"]] == ["alone", "as found"]
+    text = (folder / README).read_text()
+    assert "| core cycles | figure | measured as |" in text and "| alone | pipeline" in text
+    assert check_folder(folder, machine_key) == []
+
+
+def test_a_headline_of_several_modes_is_told_for_each(results: Path, tmp_path: Path) -> None:
+    """The summary has one figure for both, which no process showed where it is in between."""
+    call = Case("clock/null_syscall", ns=160.0, unit="call", modes=((1.0, 0.6), (1.4, 0.4)), process_noise=0.0005)
+    run = measured(tmp_path / "run", [*TWINS, call])
+    modes = analyse(run).by_case[call.id].modes
+    assert len(modes) == 2
+    folder = published(results, run, "--replace")
+    entry, name = read_entry(folder), "enter the kernel and come back"
+    assert [mode.ns for mode in entry.modes[name]] == pytest.approx([mode.ns for mode in modes], rel=1e-3)
+    assert [mode.share for mode in entry.modes[name]] == pytest.approx([mode.share for mode in modes], abs=0.005)
+    (column,) = [column for column in columns([entry]) if column.name == name]
+    assert re.fullmatch(r"16\d \(\d+%\) or 22\d \(\d+%\)", column.said(entry))
+    assert column.said(entry) in (results / README).read_text()
+    assert " or " in column.whole(entry)
+    assert check_folder(folder, machine_key) == []
+
+
 def test_a_headline_of_several_regimes_is_told_for_each(results: Path, tmp_path: Path) -> None:
     places = ((105.0, 0.4, 1.0), (400.0, 0.6, 3.5))
     pairs = pingpong_cases({(0, 1): ("same_l3", 52.0), (1, 0): ("same_l3", 52.0)})
