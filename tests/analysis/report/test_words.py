@@ -92,7 +92,10 @@ def sentences(page: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: str(page.stem))
+PROSE = [*sorted(PAGES.glob("*.md")), *sorted(PAGES.parent.glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_sentences_are_short(page: Path) -> None:
     """One idea a sentence. A longer list is a table."""
     long = [text for text in sentences(page.read_text(encoding="utf-8")) if len(re.findall(r"\S*\w\S*", text)) > 25]
