@@ -78,6 +78,8 @@ class RowSeries:
     ns: Floats
     low: Floats
     high: Floats
+    basis: str = "as found"
+    """Which figures of its runs these are: ``alone`` where every run has them."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Change:
     high: float
     p: float
     kind: str = "row"
+    basis: str = "as found"
     net_ratio: float = math.nan
     """`ratio` over that of the machine, where both changed."""
 
@@ -223,7 +226,7 @@ def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
     run = Run(document["id"], created, document["machine_key"], made_with, analysis.noise_floor_pct)
     # Without what a history does not ask for, that a worker process would have to hand over.
     rows = [
-        Row(row.case, row.kernel, row.parameters, row.cpus, row.unit, time=row.time)
+        Row(row.case, row.kernel, row.parameters, row.cpus, row.unit, time=row.time, found=row.found, alone=row.alone)
         for row in analysis.rows
         if row.twin_of is None and row.time.value > 0
     ]
@@ -239,12 +242,15 @@ def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence
     series = []
     for case, own in points.items():
         first = own[0][1]
+        alone = all(row.alone for _, row in own)
         one = RowSeries(
             case,
             first.kernel,
             is_control(first.kernel, first.parameters),
             np.array([index for index, _ in own], np.int64),
-            *columns_of(row.time for _, row in own),
+            # Like with like: where a run has no figure alone, the others stand by what was found as well.
+            *columns_of(row.found if row.alone and not alone else row.time for _, row in own),
+            basis="alone" if alone else "as found",
         )
         if not patterns or one.control or _wanted(one, patterns):
             series.append(one)
@@ -312,6 +318,7 @@ def _change(series: RowSeries, values: Floats, edges: tuple[int, int, int], p: f
         low,
         high,
         p,
+        basis=series.basis,
     )
 
 
@@ -388,6 +395,7 @@ def _machine_as_json(machine: Machine, picture: str | None) -> dict[str, object]
             {
                 "case": change.case,
                 "kind": change.kind,
+                "basis": change.basis,
                 "last_before": run(change.at - 1),
                 "first_after": run(change.at),
                 "earliest": run(change.earliest),

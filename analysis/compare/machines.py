@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fencepost.analysis.compare.comparison import ComparisonError, MachineComparison
+from fencepost.analysis.compare.comparison import ComparisonError, MachineComparison, why_found_notes
 from fencepost.analysis.compare.runs import decision_on, different_code, units_of_run
-from fencepost.analysis.compare.series import series_of_run
+from fencepost.analysis.compare.series import alike, series_of_run
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.verdict import ROW_ERROR, ChangeVerdict
 
@@ -33,20 +33,23 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
     """Ratios of several machines' runs to the first one's, with 98 % intervals and no verdicts: a ratio of machines is
     neither good nor bad. Raises `ComparisonError` when they have no kernel with the same parameters in common.
     """
-    series = [{_place_free(run, case): (case, values) for case, values in series_of_run(run).items()} for run in runs]
-    common = [name for name in series[0] if all(name in other for other in series[1:])]
+    places = [{_place_free(run, case): case for case in series_of_run(run)} for run in runs]
+    common = [name for name in places[0] if all(name in other for other in places[1:])]
     if not common:
         raise ComparisonError("the runs have no case in common; there is nothing to compare")
     units = units_of_run(runs[0])
-    rows = []
+    rows, why = [], []
     for name in common:
-        case, base = series[0][name]
-        ratios = []
-        for other in series[1:]:
-            values = other[name][1]
-            ratios.append(decision_on(base, values, ChangeVerdict.UNDECIDED, ROW_ERROR))
-        rows.append((name, units[case], tuple(ratios)))
+        cases = [other[name] for other in places]
+        base, *others = alike(list(zip(runs, cases, strict=True)))
+        if base is None or any(other is None for other in others):
+            continue
+        ratios = tuple(decision_on(base, other, ChangeVerdict.UNDECIDED, ROW_ERROR) for other in others if other)
+        rows.append((name, units[cases[0]], ratios))
+        bases = {run.by_case[case].basis for run, case in zip(runs, cases, strict=True)}
+        why.append("alone in some of the runs only" if len(bases) > 1 else "")
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
+    notes += why_found_notes(why)
     return MachineComparison(
         tuple(str(run.run["id"]) for run in runs),
         tuple(str(run.run["machine_key"]) for run in runs),

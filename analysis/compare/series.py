@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +75,16 @@ def series_of_run(run: Analysis) -> dict[str, ProcessTimes]:
         for row in _compared_rows(run)
         if (times := _times(run, row, _column(run, row, "ns"))) is not None
     }
+
+
+def alike(sides: Sequence[tuple[Analysis, str]]) -> list[ProcessTimes | None]:
+    """A case of several runs by figures of one kind: alone where all of them have it so, else by what was found.
+
+    `sides`: each run with the name of the case in it.
+    """
+    rows = [(run, run.by_case[case]) for run, case in sides]
+    alone = all(row.alone for _, row in rows)
+    return [_times(run, row, _column(run, row, "found_ns" if row.alone and not alone else "ns")) for run, row in rows]
 
 
 @dataclass(frozen=True)

@@ -375,3 +375,19 @@ def test_a_picture_without_changes_shows_the_controls(tmp_path: Path) -> None:
     (machine,) = history(write_runs(tmp_path, [{}] * 10), processes=1).machines
     assert machine.changes == []
     assert draw(machine, tmp_path / "calm.svg") == [CHAIN.id, CHASE.id]
+
+
+def test_runs_with_and_without_a_neighbour_are_one_series_of_one_kind(tmp_path: Path) -> None:
+    """The second half never was alone. Its figures as found are no change of figures alone."""
+    row = synthetic.Case("own/a", ns=5.0, neighbour=0.75, process_noise=0.0005)
+    free = replace(row, kernel="own/free", neighbour=0.0)
+    for number in range(12):
+        cases = [replace(row, neighbour=0.75 if number < 6 else 1.0), free]
+        folder = tmp_path / f"run{number:02d}"
+        synthetic.write_run(folder, cases, rounds=8, batches=40, seed=number, unmeasurable=())
+        document = json.loads((folder / "run.json").read_text())
+        document["created_utc"] = f"2026-01-{number + 1:02d}T00:00:00Z"
+        (folder / "run.json").write_text(json.dumps(document))
+    (machine,) = history(tmp_path, processes=1).machines
+    assert {one.kernel: one.basis for one in machine.series} == {"own/a": "as found", "own/free": "alone"}
+    assert machine.changes == []

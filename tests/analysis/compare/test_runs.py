@@ -117,6 +117,22 @@ def test_several_machines_get_no_verdict(tmp_path: Path) -> None:
     assert "verdict" not in json.dumps(document)
 
 
+def test_machines_are_compared_by_figures_of_one_kind(tmp_path: Path) -> None:
+    """Alone the first machine would look 1.4 times as quick as the second, which never was alone."""
+    row = Case("own/a", ns=5.0, neighbour=0.75, process_noise=0.0005)
+    free = Case("own/free", ns=5.0, neighbour=0.0)
+    folders = [
+        synthetic.write_run(tmp_path / f"run{seed}", cases, rounds=20, batches=40, seed=seed, unmeasurable=[])
+        for seed, cases in enumerate(([row, free], [replace(row, neighbour=1.0), free]))
+    ]
+    runs = [analyse(folder) for folder in folders]
+    assert [run.by_case[row.id].basis for run in runs] == ["alone", "as found"]
+    found = compare_machines(runs)
+    ratios = {case: ratios[0].ratio for case, _, ratios in found.rows}
+    assert ratios["own/a"] == pytest.approx(1, abs=0.02)
+    assert found.notes == ("1 row is compared as found: alone in some of the runs only",)
+
+
 def test_a_gate_for_several_machines_is_refused_before_they_are_compared(tmp_path: Path) -> None:
     folders = [write(tmp_path, name, ROWS, machine_key=name) for name in ("a-1", "b-2")]
     done = runtime.fencepost_inside("compare", *map(str, folders), "--fail-on", "slower", cwd=tmp_path)
