@@ -200,7 +200,18 @@ def _trusted(text: str) -> Any:
     return Markup(text)
 
 
+README_COLUMNS = {
+    "load from the first-level cache": "load from the L1 cache",
+    "a cache line to another CPU, one way": "line to another CPU",
+    "enter the kernel and come back": "system call",
+}
+"""Headlines in results/README.md, and what its table calls them. On a page of GitHub a table with more columns scrolls
+sideways. These are the core, its neighbour and the kernel.
+"""
+
+
 def _readme(entries: Sequence[Entry], shown: Sequence[Column]) -> str:
+    shown = [column for name in README_COLUMNS for column in shown if column.name == name]
     machines = len({entry.key for entry in entries})
     lines = [
         "# Machines, measured",
@@ -208,12 +219,14 @@ def _readme(entries: Sequence[Entry], shown: Sequence[Column]) -> str:
         (
             f"{len(entries)} {'run' if len(entries) == 1 else 'runs'} of {machines} "
             f"{'machine' if machines == 1 else 'machines'}, newest first. Each figure is a median over processes; its "
-            "interval is in the machine's own page. [index.html](index.html) has the same table to be sorted and the "
-            "core-to-core maps side by side, [compare.html](compare.html) any two machines beside each other: open "
-            "them from a clone, they need no network."
+            "interval and all other figures are in the machine's own page. [index.html](index.html) has all headlines "
+            "in a table to be sorted, and the core-to-core maps side by side. [compare.html](compare.html) has any two "
+            "machines beside each other. Open them from a clone. They need no network."
         ),
         "",
-        "| machine | CPUs | measured | trust | " + " | ".join(f"{markdown(c.name)}, {c.unit}" for c in shown) + " |",
+        "| machine | CPUs | measured | trust | "
+        + " | ".join(f"{README_COLUMNS[c.name]}, {c.unit}" for c in shown)
+        + " |",
         "|" + " --- |" * 4 + " ---: |" * len(shown),
     ]
     for entry in entries:
@@ -222,14 +235,14 @@ def _readme(entries: Sequence[Entry], shown: Sequence[Column]) -> str:
             str(entry.cpus),
             entry.date,
             markdown(entry.trust),
-            *(column.said(entry) for column in shown),
+            *(markdown(column.said(entry)) for column in shown),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     lines += [
         "",
         (
             "Add yours: `make bench`, then `fencepost publish latest`, and send what is new in this folder as a pull "
-            "request; [docs/gallery.md](../docs/gallery.md) says what is checked. `fencepost publish` writes this page."
+            "request. [docs/gallery.md](../docs/gallery.md) says what is checked. `fencepost publish` writes this page."
         ),
         "",
     ]

@@ -41,7 +41,7 @@ from fencepost.analysis.gallery.entry import (
     stored_headlines,
 )
 from fencepost.analysis.gallery.labels import stem
-from fencepost.analysis.gallery.pages import COMPARE, INDEX, PAGES, build, columns, heat_map
+from fencepost.analysis.gallery.pages import COMPARE, INDEX, PAGES, README_COLUMNS, build, columns, heat_map
 from fencepost.analysis.report.answers import report_of
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.runs import kept
@@ -438,7 +438,7 @@ def test_publishing_touches_no_other_folder(results: Path, tmp_path: Path, monke
     published(results, run)
     assert {path: path.read_bytes() for path in old.iterdir()} == before
     (new,) = (folder for folder in published_folders(results) if folder != old)
-    assert "a new rung" in (new / README).read_text() and "a new rung" in (results / README).read_text()
+    assert "a new rung" in (new / README).read_text() and "a new rung" in (results / INDEX).read_text()
 
 
 @pytest.mark.parametrize(
@@ -581,6 +581,21 @@ def test_the_pages_name_every_machine_and_lead_to_it(three: Path) -> None:
     assert page.tags.count("figure") == 3  # the wall shows a machine once, as it was measured last
     local = [address for address in page.addresses if not address.startswith("data:image/png;base64,")]
     assert all(re.fullmatch(r"[a-z0-9-]+/report\.html|compare\.html|README\.md", address) for address in local)
+
+
+def test_the_readme_has_a_short_line_for_each_run(three: Path) -> None:
+    text = (three / README).read_text(encoding="utf-8")
+    head, _, *lines = [[cell.strip() for cell in line.split(" | ")] for line in text.splitlines() if line[:1] == "|"]
+    assert len(lines) == 4
+    assert len(head) <= 7 and max(map(len, head)) <= 30, "a page shows it without scrolling"
+    figures = [cell for line in lines for cell in line[4:]]
+    assert figures and all(re.fullmatch(r"[\d.]+( \|)?", figure) for figure in figures)
+
+
+def test_the_figures_of_the_readme_are_headlines() -> None:
+    """A headline that gets another name would leave the table."""
+    text = (ROOT / "results" / README).read_text(encoding="utf-8")
+    assert all(f"| {heading}, " in text for heading in README_COLUMNS.values())
 
 
 def test_the_figures_of_the_pages_are_those_of_the_folders(three: Path) -> None:
