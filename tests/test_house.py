@@ -16,6 +16,7 @@ from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_type
 
 import pytest
 
+from fencepost.analysis.runs.row import COLUMNS
 from fencepost.bench import documents, engine, schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,6 +118,17 @@ def test_no_module_imports_itself_over_others() -> None:
     while free := {module for module, others in left.items() if not others & left.keys()}:
         left = {module: others for module, others in left.items() if module not in free}
     assert sorted(left) == []
+
+
+def test_columns_of_a_row_are_listed_in_one_place() -> None:
+    """Five names or more, all of columns, are a list of columns."""
+    found = []
+    for path in (path for room in ("analysis", "cli") for path in python_files(room)):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [word.value for word in getattr(node, "elts", ()) if isinstance(word, ast.Constant)]
+            if len(names) >= 5 and set(names) <= set(COLUMNS):
+                found.append(path.relative_to(ROOT).as_posix())
+    assert set(found) == {"analysis/runs/row.py"}
 
 
 def test_the_scan_sees_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

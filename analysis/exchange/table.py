@@ -6,44 +6,26 @@ import csv
 import io
 import json
 import math
+from collections.abc import Mapping
 
 from fencepost.analysis.exchange.exported import Exported
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import COLUMNS, Row
+from fencepost.analysis.runs.row import COLUMNS, CSV_COLUMNS, Row
 from fencepost.analysis.text.escape import cell
-
-CSV_TEXTS = ("case", "kernel", "parameters", "cpus", "relation", "unit", "flags", "reason")
-
-
-CSV_NUMBERS = (
-    *("ns", "ns_low", "ns_high", "coverage", "cycles", "cycles_low", "cycles_high", "floor_ns", "rounds", "batches"),
-    "disturbed_pct",
-)
-
-
-CSV_WITNESSED = ("basis", "found_ns", "found_ns_low", "found_ns_high", "free_pct", "neighbour_pct", "clock_pct")
-"""Which figure ``ns`` is, the figure *as found*, and shares of batches in per cent. Older files do not have them."""
-
-
-CSV_COLUMNS = (*CSV_TEXTS[:6], *CSV_NUMBERS, *CSV_TEXTS[6:], *CSV_WITNESSED)
-"""Columns of the CSV: one row a case, times in ns per operation; empty where there is no figure."""
 
 
 def csv_row(row: Row) -> list[str]:
-    """The cells of one row of `estimate_cases` for `CSV_COLUMNS`."""
-    texts = {
-        "case": row.case,
-        "kernel": row.kernel,
-        "parameters": json.dumps(dict(row.parameters), sort_keys=True),
-        "cpus": " ".join(map(str, row.cpus)),
-        "relation": row.relation or "",
-        "unit": row.unit,
-        "flags": " ".join(row.flags),
-        "reason": row.reason or "",
-        "basis": row.basis or "",
-    }
-    numbers = {name: digits(COLUMNS[name](row)) for name in (*CSV_NUMBERS, *CSV_WITNESSED[1:])}
-    return [cell(texts[name]) if name in texts else numbers[name] for name in CSV_COLUMNS]
+    """The cells of one row of `estimate_cases` for `CSV_COLUMNS`; empty where there is no figure."""
+    return [_cell(COLUMNS[name](row)) for name in CSV_COLUMNS]
+
+
+def _cell(value: object) -> str:
+    """Parameters as JSON, several words or numbers with spaces between them."""
+    if isinstance(value, int | float):
+        return digits(value)
+    if isinstance(value, Mapping):
+        return cell(json.dumps(dict(value), sort_keys=True))
+    return cell(" ".join(map(str, value)) if isinstance(value, tuple) else str(value or ""))
 
 
 def digits(value: float) -> str:

@@ -16,7 +16,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-from fencepost.analysis.exchange.table import CSV_NUMBERS
 from fencepost.analysis.gallery.entry import (
     LARGEST,
     NAME,
@@ -40,6 +39,7 @@ from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.medians import map_runs
+from fencepost.analysis.runs.row import CSV_FIGURES
 from fencepost.analysis.text.escape import HIDDEN, one_line
 from fencepost.bench.documents import MachineFactsJson
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, RunFolderError
@@ -259,7 +259,7 @@ def _first_difference(path: Path, wanted: str) -> str | None:
         if len(left) != len(header):
             return f"{_shown(path)}: line {line}: {len(left)} cells in {len(header)} columns; {again}"
         for name, a, b in zip(header, left, right, strict=True):
-            figure = name in CSV_NUMBERS and line > 1
+            figure = name in CSV_FIGURES and line > 1
             if a != b and not (figure and a and b and _same(a, float(b))):
                 what = f"{right[header.index(HEADLINE)] or right[header.index('case')]}"
                 return (

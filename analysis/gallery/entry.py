@@ -27,7 +27,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.exchange.table import CSV_COLUMNS, csv_row
+from fencepost.analysis.exchange.table import csv_row
 from fencepost.analysis.gallery.labels import Named
 from fencepost.analysis.gallery.matrix import one_way_times
 from fencepost.analysis.gallery.summary import (
@@ -42,6 +42,7 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import CSV_COLUMNS
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
 from fencepost.analysis.stats.modes import Mode

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fencepost.analysis.exchange.table import CSV_COLUMNS
 from fencepost.analysis.gallery.labels import Named, named, stem
+from fencepost.analysis.runs.row import CSV_COLUMNS
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.escape import markdown, one_line

@@ -21,7 +21,7 @@ import pandas as pd
 from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
 from fencepost.analysis.runs.regimes import InPlace
-from fencepost.analysis.runs.row import Metric, Regime, Row, counted, frame_of, regime_names
+from fencepost.analysis.runs.row import MANY_RUNS_COLUMNS, Metric, Regime, Row, counted, frame_of, regime_names
 from fencepost.analysis.runs.witnesses import has_alone, why_never_alone
 from fencepost.analysis.stats.clock import believable_clock
 from fencepost.analysis.stats.interval import (
@@ -457,30 +457,18 @@ def estimate_runs(folders: Iterable[Path | str], *, processes: int | None = None
     """
     frames = list(map_runs(_narrow, list(folders), processes=processes))
     if not frames:
-        return pd.DataFrame(columns=list(_NARROW))
+        return pd.DataFrame(columns=list(_OF_MANY_RUNS))
     whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
     for name in ("run", "case", "kernel"):
         whole[name] = whole[name].astype("category")
     return whole
 
 
-_NARROW = (
-    "run",
-    "case",
-    "kernel",
-    "ns",
-    "ns_low",
-    "ns_high",
-    "cycles",
-    "floor_ns",
-    "rounds",
-    "batches",
-    "noise_floor_pct",
-)
+_OF_MANY_RUNS = ("run", *MANY_RUNS_COLUMNS, "noise_floor_pct")
 
 
 def _narrow(folder: Path) -> pd.DataFrame:
     analysis = analyse(folder)
     frame = analysis.as_frame().assign(run=analysis.run["id"], noise_floor_pct=analysis.noise_floor_pct)
-    narrow: pd.DataFrame = frame[list(_NARROW)]
+    narrow: pd.DataFrame = frame[list(_OF_MANY_RUNS)]
     return narrow

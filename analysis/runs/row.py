@@ -268,7 +268,38 @@ COLUMNS: dict[str, Callable[[Row], Any]] = {
     **{name: attrgetter(name) for name in ("resolution_ns", "flags", "modes", "metrics", "counts")},
     "quantiles": lambda row: row.quantiles or None,
 }
-"""A row's columns, in order, wherever rows become a table or a file."""
+"""A row's columns, in order, wherever rows become a table or a file. Tables with fewer of them are listed below."""
+
+
+_PLACED = ("case", "kernel", "parameters", "cpus")
+
+
+_TIME = ("ns", "ns_low", "ns_high", "coverage")
+
+
+_CYCLES = ("cycles", "cycles_low", "cycles_high", "floor_ns")
+
+
+_WITNESSED = ("found_ns", "found_ns_low", "found_ns_high", "free_pct", "neighbour_pct", "clock_pct")
+
+
+_SUPPORT = ("rounds", "batches", "disturbed_pct")
+
+
+CSV_FIGURES = (*_TIME, *_CYCLES, *_SUPPORT, *_WITNESSED)
+"""Those of `CSV_COLUMNS` that are numbers."""
+
+
+CSV_COLUMNS = (*_PLACED, "relation", "unit", *_TIME, *_CYCLES, *_SUPPORT, "flags", "reason", "basis", *_WITNESSED)
+"""Of comma-separated values. What older files do not have stands last."""
+
+
+EXTRA_INFO_COLUMNS = (*_PLACED, "unit", *_TIME, "basis", *_CYCLES, "core_hz")
+"""Of what goes beside a row of pytest-benchmark."""
+
+
+MANY_RUNS_COLUMNS = ("case", "kernel", "ns", "ns_low", "ns_high", "cycles", "floor_ns", "rounds", "batches")
+"""Of the table of many runs, which has to fit into memory."""
 
 
 _NAMES_OR_NONE = ("basis", "reason", "relation", "twin_of", "quantiles")

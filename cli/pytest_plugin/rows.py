@@ -226,7 +226,7 @@ def _run(suite: Suite, request: pytest.FixtureRequest, out: str | None) -> Path:
 
 def rows_of(analysis: Analysis) -> dict[str, BenchmarkRow]:
     """Rows by case. A sample is the median of one process, in seconds; intervals and the rest go beside them."""
-    from fencepost.analysis.runs.row import COLUMNS
+    from fencepost.analysis.runs.row import COLUMNS, EXTRA_INFO_COLUMNS
 
     frame = analysis.processes
     good = frame[(frame["status"] == "ok") & frame["ns"].notna()].sort_values("round")
@@ -259,33 +259,14 @@ def rows_of(analysis: Analysis) -> dict[str, BenchmarkRow]:
                 metric: {key: _known(value) for key, value in found.as_dict().items() if key in BESIDE_METRIC}
                 for metric, found in row.metrics.items()
             }
-            beside = {key: COLUMNS[key](row) for key in BESIDE} | {"flags": list(row.flags), "metrics": metrics} | facts
+            shown = {key: COLUMNS[key](row) for key in EXTRA_INFO_COLUMNS}
+            beside = shown | {"flags": list(row.flags), "metrics": metrics} | facts
             rows[name] = BenchmarkRow(name, own, {key: _known(value) for key, value in beside.items()})
     return rows
 
 
-BESIDE = (
-    "case",
-    "kernel",
-    "parameters",
-    "cpus",
-    "unit",
-    "ns",
-    "ns_low",
-    "ns_high",
-    "coverage",
-    "basis",
-    "cycles",
-    "cycles_low",
-    "cycles_high",
-    "floor_ns",
-    "core_hz",
-)
-"""Columns of an estimate that go into extra_info; ``ns_low`` to ``ns_high`` is its interval."""
-
-
 BESIDE_METRIC = ("value", "low", "high", "unit")
-"""The same of each of a kernel's own metrics."""
+"""What goes into extra_info of each of a kernel's own metrics."""
 
 
 def _known(value: Any) -> Any:
