@@ -2,35 +2,47 @@
 # compile_once.sh MADE COMMAND…: `COMMAND… -o MADE`, or a copy of what the same command made of the same files before.
 #
 # The tests and the self-test compile the same sources again and again. What a compiler makes is kept in build/objects under a hash
-# of the compiler, of the words of the command, and of all that it may read: each file that it names, each source and header beside
-# such a file, and those in the folders of -I. Paths are no part of it, because tests work in folders that have a new name each time.
+# of the compiler, of the words of the command, of the text that its preprocessor makes of the sources, and of the other files that
+# it names. A change in a header that a source does not include keeps what was made of it. Paths are no part of the hash, because
+# tests work in folders that have a new name each time.
 set -u
 store=$(dirname "$0")/../build/objects
 made=$1
 shift
 
-# sources_in FOLDER DEPTH: hash and path of each C source and header
-sources_in() {
-    (cd "$1" && find . -maxdepth "$2" -name '*.[ch]' -type f | LC_ALL=C sort | xargs -r sha256sum)
+# preprocessed COMMAND…: what the compiler reads, without paths; nothing where the command names no source
+preprocessed() {
+    found=no
+    for word; do
+        case $word in
+        -*) ;;
+        *.c | *.cc)
+            found=yes
+            # __FILE__ is a name without its folder.
+            set -- "$@" "-fmacro-prefix-map=$(dirname "$word")/="
+            ;;
+        esac
+    done
+    # A source that cannot be read is for the compiler to say.
+    [ $found = no ] || "$@" -E -P 2>/dev/null
 }
 
 inputs() {
     compiler=$(command -v "$1") && ls -lL "$compiler"
-    # What stays in "$@" are the files, which one process hashes: to link an engine names dozens.
+    preprocessed "$@"
+    # What stays in "$@" are the other files, which one process hashes: to link an engine names dozens.
     for word; do
         shift
         case $word in
-        -I?*)
-            sources_in "${word#-I}" 9
-            continue
+        -I?* | *.c | *.cc) ;;
+        *)
+            if [ -f "$word" ] && [ "$word" != "$compiler" ]; then
+                set -- "$@" "$word"
+            else
+                printf '%s\n' "$word"
+            fi
             ;;
         esac
-        if [ -f "$word" ] && [ "$word" != "$compiler" ]; then
-            set -- "$@" "$word"
-            case $word in *.c) sources_in "$(dirname "$word")" 1 ;; esac
-        else
-            printf '%s\n' "$word"
-        fi
     done
     [ $# -eq 0 ] || sha256sum "$@" | cut -c 1-64
 }

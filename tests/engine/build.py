@@ -15,9 +15,10 @@ from types import ModuleType
 from typing import Any
 
 import cffi
-from compile import CSRC, compile_once
+from compile import CSRC, UNTIMED, compile_once
 
 
+@functools.cache
 def build_script() -> ModuleType:
     """csrc/build_kernels.py as a module: the one place that knows sources, flags and declarations."""
     spec = importlib.util.spec_from_file_location("build_kernels", CSRC / "build_kernels.py")
@@ -126,9 +127,15 @@ def compile_files(
 
 def open_engine(library: Path, extra_declarations: str = "") -> Engine:
     """Load an engine that was compiled."""
-    ffi: Any = cffi.FFI()  # the stubs know nothing of what a cdef declares
-    ffi.cdef(build_script().declarations() + extra_declarations)
+    ffi = _declared(extra_declarations)
     return Engine(ffi, ffi.dlopen(str(library)))
+
+
+@functools.cache
+def _declared(more: str) -> Any:  # the stubs know nothing of what a cdef declares
+    ffi: Any = cffi.FFI()
+    ffi.cdef(build_script().declarations() + more)
+    return ffi
 
 
 @functools.cache
@@ -146,5 +153,5 @@ def engine_objects() -> tuple[str, ...]:
 def _compile(made: Path, arguments: list[str]) -> None:
     flags = [flag for flag in build_script().FLAGS if not flag.startswith("-fvisibility")]
     # -Bsymbolic: an engine that this process opened globally, for a user's own kernels, must not stand in for this one.
-    command = [os.environ.get("CC") or "cc", *flags, "-fPIC", "-Wl,-Bsymbolic", *arguments, f"-I{CSRC}"]
+    command = [os.environ.get("CC") or "cc", *flags, *UNTIMED, "-fPIC", "-Wl,-Bsymbolic", *arguments, f"-I{CSRC}"]
     compile_once(made, command)

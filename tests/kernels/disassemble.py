@@ -98,7 +98,7 @@ def functions(source: str, toolchain: Toolchain) -> dict[str, list[Instruction]]
     usable(toolchain)
     with tempfile.TemporaryDirectory(prefix="fencepost-") as folder:
         made = Path(folder) / "kernel.so"
-        command = [toolchain.name, *flags(), "-fPIC", f"-I{CSRC}", "-shared", "-nostdlib"]
+        command = [toolchain.name, *flags(), "-g0", "-fPIC", f"-I{CSRC}", "-shared", "-nostdlib"]
         # Linked, and not only an object file: in one, jumps of RISC-V have no target yet.
         compile_once(made, [*command, CSRC / "kernels" / source])
         listing = subprocess.run(

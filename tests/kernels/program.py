@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
-from compile import CSRC, compile_once
-from engine.build import build_script
+from compile import CSRC, UNTIMED, compile_once
+from engine.build import engine_objects
 
-OPTIONS = ("-std=gnu11", "-O1", "-w", "-fno-strict-aliasing", "-pthread", f"-I{CSRC}")
-"""For programs that are not timed: quick to compile."""
-
-
-@functools.cache
-def engine_objects(*compiler: str) -> list[str]:
-    """The engine and the libraries without the kernels, compiled once for all tests of this process."""
-    folder = tempfile.mkdtemp(prefix="fencepost-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    objects = []
-    for number, path in enumerate(build_script().engine_files()):
-        objects.append(f"{folder}/{number}-{path.stem}.o")
-        compile_once(Path(objects[-1]), [*compiler, *OPTIONS, "-c", str(path)])
-    return objects
+OPTIONS = ("-std=gnu11", *UNTIMED, "-w", "-fno-strict-aliasing", "-pthread", f"-I{CSRC}")
 
 
 def program(folder: Path, source: str, body: str, before: str = "") -> list[str]:
@@ -74,6 +58,5 @@ int main(void)
         encoding="utf-8",
     )
     made = folder / "program"
-    objects = engine_objects(*compiler)
-    compile_once(made, [*compiler, *OPTIONS, str(folder / "program.c"), *objects, "-lm", "-ldl"])
+    compile_once(made, [*compiler, *OPTIONS, str(folder / "program.c"), *engine_objects(), "-lm", "-ldl"])
     return subprocess.run([str(made)], check=True, capture_output=True, text=True, timeout=600).stdout.splitlines()

@@ -14,7 +14,7 @@ from typing import Any
 
 import cffi
 import pytest
-from compile import CSRC, ROOT, compile_once
+from compile import CSRC, ROOT, UNTIMED, compile_once
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from runs.measure import wait_for
@@ -87,7 +87,7 @@ class Rings:
 
     def __init__(self, folder: Path, width: int, fault: Fault | None = None) -> None:
         made = folder / "driver.so"
-        command = [compiler("gcc", "clang"), "-std=gnu11", "-O1", "-w", "-shared", "-fPIC", f"-I{plant(folder, fault)}"]
+        command = [compiler("gcc", "clang"), "-std=gnu11", "-O0", "-w", "-shared", "-fPIC", f"-I{plant(folder, fault)}"]
         compile_once(made, [*command, f"-DRING_INDEX=uint{width}_t", str(ROOT / "tests" / "lib" / "ring" / "driver.c")])
         self.ffi: Any = cffi.FFI()
         self.ffi.cdef(DECLARATIONS)
@@ -703,7 +703,7 @@ TEAMS = (
 def threads(folder: Path, fault: Fault | None, *options: str) -> Path:
     """threads.c as a program."""
     made, sources = folder / "threads", plant(folder, fault)
-    command = [compiler("gcc", "clang"), "-std=gnu11", "-O2", "-g", "-w", *options, "-pthread", f"-I{sources}"]
+    command = [compiler("gcc", "clang"), "-std=gnu11", *UNTIMED, "-w", *options, "-pthread", f"-I{sources}"]
     command += [str(ROOT / "tests" / "lib" / "ring" / "threads.c"), *map(str, sorted(sources.glob("lib/ring/*.c")))]
     compile_once(made, command)
     return made
