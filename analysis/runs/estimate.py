@@ -184,27 +184,27 @@ def noise_floor(reduced: Reduced) -> list[Twin]:
     Rounds in which either was not measured, or reads zero or less, are left out.
     """
     planned = {case["case"]: case for case in reduced.run["plan"]["cases"]}
-    pairs = {name: case["twin_of"] for name, case in planned.items() if case["twin_of"]}
     frame = reduced.processes
-    wanted = frame[frame["case"].isin([*pairs, *pairs.values()]) & (frame["status"] == "ok")]
-    times, steps = (
-        wanted.pivot_table(index="round", columns="case", values=values, observed=True, dropna=False)
-        if len(wanted)
-        else pd.DataFrame()
-        for values in ("ns", "resolution_ns")
-    )
+    groups = frame.groupby("case", observed=True).indices if len(frame) else {}
+    status = frame["status"].to_numpy()
+    number, ns, step = (frame[name].to_numpy() for name in ("round", "ns", "resolution_ns"))
     twins = []
-    for twin, original in pairs.items():
-        ratios, allowed = np.empty(0), np.empty(0)
-        if twin in times and original in times:
-            a, b = times[twin].to_numpy(float), times[original].to_numpy(float)
-            fine = (a > 0) & (b > 0)
-            ratios = (a[fine] / b[fine] - 1) * 100
-            allowed = np.zeros(len(ratios))
-            if planned[twin]["kind"] != "events":
-                shares = (steps[[twin, original]] / times[[twin, original]]).to_numpy(float)[fine].sum(axis=1)
-                allowed = (ratios + 100) * shares
-        twins.append(Twin(twin, original, interval_of(ratios, steps=allowed)))
+    for name, case in planned.items():
+        original = case["twin_of"]
+        if not original:
+            continue
+        mine, other = (np.asarray(groups.get(key, []), np.intp) for key in (name, original))
+        mine, other = mine[status[mine] == "ok"], other[status[other] == "ok"]
+        _, first, second = np.intersect1d(number[mine], number[other], return_indices=True)
+        mine, other = mine[first], other[second]
+        a, b = ns[mine].astype(float), ns[other].astype(float)
+        fine = (a > 0) & (b > 0)
+        mine, other, a, b = mine[fine], other[fine], a[fine], b[fine]
+        ratios = (a / b - 1) * 100
+        allowed = np.zeros(len(ratios))
+        if case["kind"] != "events":
+            allowed = (ratios + 100) * (step[mine].astype(float) / a + step[other].astype(float) / b)
+        twins.append(Twin(name, original, interval_of(ratios, steps=allowed)))
     return twins
 
 

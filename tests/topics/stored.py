@@ -74,8 +74,8 @@ class Stored:
         reduced = _reduced()
         later = [of["case"] for of in _later()]
         self.cases: list[dict[str, Any]] = [{**case} for case in (*reduced.run["plan"]["cases"], *later)]
-        # Only the metrics of a line are changed in place.
-        self.lines = [{**line, "metrics": {**line["metrics"]}} for line in _stored_lines()]
+        # Those of all plants: `_own` copies a line before it is changed.
+        self.lines = [*_stored_lines()]
         self.series = {case: series.copy() for case, series in reduced.series.items()}
 
     def scale(self, factor: Change, kernel: str, *, cpus: int = 0, **wanted: object) -> Stored:
@@ -130,9 +130,8 @@ class Stored:
     def noise(self, share: float) -> Stored:
         """Let the same code differ from itself by this share, now one way and now the other."""
         twins = {case["case"] for case in self.cases if case["twin_of"]}
-        for line in self.lines:
-            if line["case"] in twins:
-                line["ns"] *= 1 + share if line["round"] % 2 else 1 / (1 + share)
+        for line in self._own(twins):
+            line["ns"] *= 1 + share if line["round"] % 2 else 1 / (1 + share)
         return self
 
     def rounds(self, number: int) -> Stored:
@@ -177,7 +176,16 @@ class Stored:
     def _lines(self, kernel: str, cpus: int, wanted: Mapping[str, object]) -> list[dict[str, Any]]:
         names = {case["case"] for case in self.cases if self._fits(case, kernel, cpus, wanted)}
         assert names, f"no stored row of {kernel} has {dict(wanted)}"
-        return [line for line in self.lines if line["case"] in names]
+        return self._own(names)
+
+    def _own(self, names: Collection[str]) -> list[dict[str, Any]]:
+        """The lines of these cases, to be changed."""
+        found = []
+        for place, line in enumerate(self.lines):
+            if line["case"] in names:
+                self.lines[place] = {**line, "metrics": {**line["metrics"]}}
+                found.append(self.lines[place])
+        return found
 
     @staticmethod
     def _fits(case: Mapping[str, Any], kernel: str, cpus: int, wanted: Mapping[str, object]) -> bool:
