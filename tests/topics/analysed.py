@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runs.write import Case, write_run
+from undrawn import without_drawing
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report.sections import sections
@@ -24,5 +25,11 @@ def verdict_of(analysis: Analysis, claim: str) -> Verdict:
 
 
 def figures_of(analysis: Analysis) -> dict[str, Figure]:
-    """All figures by their names. It draws each of them: ask once."""
+    """All figures by their names. It draws each of them: ask once, and only for what a picture shows."""
     return {figure.name: figure for section in sections(analysis) for figure in section.figures}
+
+
+def told_of(analysis: Analysis) -> dict[str, Figure]:
+    """All figures by their names, with their descriptions and tables, and without their shapes."""
+    with without_drawing():
+        return figures_of(analysis)

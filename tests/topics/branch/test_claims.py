@@ -14,7 +14,7 @@ import pytest
 from runs import write as synthetic
 from runs.write import CYCLE, Case
 from scipy import stats
-from topics.analysed import analysed, figures_of, verdict_of
+from topics.analysed import analysed, figures_of, told_of, verdict_of
 from topics.branch.cases import (
     COINS,
     branch_cases,
@@ -153,7 +153,7 @@ def test_what_is_never_lost_has_no_knee(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, capacity_cases(8192, ceiling=2.1))
     found = capacity(analysis)
     assert found is not None and not found.knee.n
-    assert "No knee" in figures_of(analysis)["branch-capacity"].description
+    assert "No knee" in told_of(analysis)["branch-capacity"].description
 
 
 def test_learning_is_confirmed_with_the_capacity(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_break_even_is_where_the_lines_cross(tmp_path: Path) -> None:
 
 def test_no_break_even_is_said(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, pattern_cases(cmov=20))
-    assert "No break-even" in figures_of(analysis)["branch-rate"].description
+    assert "No break-even" in told_of(analysis)["branch-rate"].description
 
 
 @pytest.mark.parametrize(("random", "outcome"), [(12, Outcome.CONFIRMED), (1.0, Outcome.REFUTED)])
@@ -258,7 +258,7 @@ def test_trained_loops_have_a_figure_too(tmp_path: Path) -> None:
         for training, ns in {"none": 2.0, "matching": 1.0, "opposite": 3.0}.items()
         for data in ("false", "true")
     ]
-    drawn = figures_of(analysed(tmp_path, cases, rounds=6))["branch-pgo"]
+    drawn = told_of(analysed(tmp_path, cases, rounds=6))["branch-pgo"]
     assert {row[0]: row[2][:4] for row in drawn.table.rows}["opposite, data true"] in ("×1.5", "×1.4")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runs.write import Case, crowd_cases, write_run
-from topics.analysed import analysed, figures_of, verdict_of
+from topics.analysed import analysed, figures_of, told_of, verdict_of
 from topics.line.cases import line_cases, pingpong_cases, stride_cases
 
 from fencepost.analysis.runs.estimate import Analysis, analyse
@@ -41,7 +41,7 @@ def test_one_way_is_half_a_round_trip_by_relation(tmp_path: Path) -> None:
 
 
 def test_the_matrix_has_a_row_a_relation_beneath(tmp_path: Path) -> None:
-    drawn = figures_of(analysed(tmp_path, many_pairs(4), rounds=6))["line-matrix"]
+    drawn = told_of(analysed(tmp_path, many_pairs(4), rounds=6))["line-matrix"]
     assert [row[0] for row in drawn.table.rows] == ["same L3", "cross NUMA"]
     assert "by definition" in drawn.description
 
@@ -69,7 +69,7 @@ def test_pairs_that_were_sampled_are_said_to_be(tmp_path: Path) -> None:
     (folder / "run.json").write_text(
         text.replace('"cpus": [\n   0,\n   1\n  ],', '"cpus": [0, 1, 2, 3],'), encoding="utf-8"
     )
-    assert "Of 6 pairs 1 were measured" in figures_of(analyse(folder))["line-matrix"].description
+    assert "Of 6 pairs 1 were measured" in told_of(analyse(folder))["line-matrix"].description
 
 
 @pytest.mark.parametrize(("line", "last"), [(64, 56), (128, 64)])
@@ -154,7 +154,7 @@ def test_the_matrix_tells_each_distance_and_draws_the_longest(tmp_path: Path) ->
     found = matrix(analysis)
     assert found is not None and found.ns[0, 1] == pytest.approx(182, rel=0.03)
     assert (found.least, found.most) == pytest.approx((52, 182), rel=0.03)
-    drawn = figures_of(analysis)["line-matrix"]
+    drawn = told_of(analysis)["line-matrix"]
     assert "held longest is drawn" in drawn.description
     (cells,) = drawn.table.rows
     assert re.match(r"near 5[\d.]+.ns \[.+\] \(\d+%\), far 18[\d.]+.ns \[.+\] \(\d+%\)$", cells[3]), cells

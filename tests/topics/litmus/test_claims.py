@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from runs.write import Case
-from topics.analysed import analysed, figures_of, verdict_of
+from topics.analysed import analysed, figures_of, told_of, verdict_of
 from topics.litmus.cases import TRIALS, tried
 
 from fencepost.analysis.runs.paired import per_process
@@ -72,7 +72,7 @@ def test_every_row_is_in_the_figure_and_those_never_weak_stand_at_their_bound(tm
 
 
 def test_a_run_without_weak_outcomes_has_its_figure(tmp_path: Path) -> None:
-    drawn = figures_of(analysed(tmp_path, [tried("sb", "none")], rounds=6))["litmus-rates"]
+    drawn = told_of(analysed(tmp_path, [tried("sb", "none")], rounds=6))["litmus-rates"]
     assert "Seen without a fence: none" in drawn.description
 
 

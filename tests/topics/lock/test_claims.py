@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from topics.analysed import analysed, figures_of, verdict_of
+from topics.analysed import analysed, told_of, verdict_of
 from topics.lock.cases import lock_cases, owner_cases
 
 from fencepost.analysis.topics.claim import Outcome
@@ -23,7 +23,7 @@ def test_a_semaphore_has_no_owner(tmp_path: Path, semaphore: bool, mutex: bool, 
 
 def test_fairness_of_locks_stands_beneath(tmp_path: Path) -> None:
     cases = [case for case in lock_cases() if case.kernel == "lock/hold"]
-    locks = figures_of(analysed(tmp_path, cases, rounds=6))["lock-threads"]
+    locks = told_of(analysed(tmp_path, cases, rounds=6))["lock-threads"]
     fairness = {(row[0], row[1]): float(row[3]) for row in locks.table.rows}
     assert fairness["ttas", "2"] == pytest.approx(0.3, rel=0.02)
     assert fairness["ticket", "2"] == pytest.approx(0.98, rel=0.02)
