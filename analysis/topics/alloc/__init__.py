@@ -1,0 +1,1 @@
+"""The topic alloc: its figures and claims."""

@@ -1,0 +1,51 @@
+"""Memory that a program asks its C library for."""
+
+from __future__ import annotations
+
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.text.numbers import size
+from fencepost.analysis.topics.pictures import bars_by, lines_by
+from fencepost.analysis.topics.topic import Topic
+
+
+def _kind(row: Row) -> str:
+    """Whether a block is touched, and where large ones come from."""
+    threshold = {"fixed": "fixed threshold", "dynamic": "as found"}
+    return f"{row.parameter('touch')}, {threshold.get(str(row.parameter('threshold')), '')}"
+
+
+SIZE = lines_by(
+    "alloc/size",
+    "size",
+    value="pair_ns",
+    title="A block of memory and its return, by its size",
+    says="{each}. A block that comes from mmap has its pages cleared anew each time.",
+    unit="pair",
+    caption="One malloc and its free",
+    groups=_kind,
+    group_heading="block",
+    x_label="size of the block",
+    x_format=size,
+    metrics={"faults_per_pair": "minor faults a pair"},
+)
+
+
+STEPS = bars_by(
+    "alloc/steps",
+    "threshold",
+    value="heap_to",
+    title="Where malloc changes its way",
+    says="{each}. Up to this size blocks come from the heap, above from mmap.",
+    unit="largest block in the heap",
+    caption="The sizes at which malloc changes its way, found by halving an interval",
+    heading="threshold",
+    labels={"fixed": "fixed at its default", "dynamic": "as found: it follows the largest block that was freed"},
+    metrics={
+        "cached_to": "kept as it is up to, bytes",
+        "small_in_heap_pct": "1000 bytes in the heap",
+        "large_in_heap_pct": "1 MiB in the heap",
+    },
+)
+
+
+TOPIC = Topic("alloc", figures=(SIZE, STEPS))

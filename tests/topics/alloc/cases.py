@@ -1,0 +1,42 @@
+"""Cases of the topic alloc with a known truth."""
+
+from __future__ import annotations
+
+from runs.write import Case
+
+SIZES = (16, 1032, 1040, 140000)
+
+
+def size_cases() -> list[Case]:
+    """alloc/size: blocks that are kept, blocks that are mapped anew, and their pages."""
+    return [
+        Case(
+            "alloc/size",
+            {"size": size, "touch": touch, "threshold": threshold},
+            ns=1000 * pair,
+            unit="1000 pairs",
+            kind="events",
+            metrics={"pair_ns": pair, "faults_per_pair": faults, "grown_kib": 0.0},
+            metric_noise=0.0,
+        )
+        for threshold in ("fixed", "dynamic")
+        for touch in ("untouched", "touched")
+        for size in SIZES
+        for faults in [(35.0 if touch == "touched" else 1.0) if size > 131072 and threshold == "fixed" else 0.0]
+        for pair in [11e3 + 2e3 * faults if faults else 16.0 if size < 1040 else 36.0]
+    ]
+
+
+def steps_cases() -> list[Case]:
+    """alloc/steps of glibc."""
+    return [
+        Case(
+            "alloc/steps",
+            {"threshold": threshold},
+            unit="block",
+            kind="counts",
+            metrics={"cached_to": 1032.0, "heap_to": to, "small_in_heap_pct": 100.0, "large_in_heap_pct": large},
+            metric_noise=0.0,
+        )
+        for threshold, to, large in (("fixed", 131048.0, 0.0), ("dynamic", 33550312.0, 100.0))
+    ]

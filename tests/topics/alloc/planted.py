@@ -1,0 +1,24 @@
+"""What has to be planted in stored rows for each verdict on allocators."""
+
+from __future__ import annotations
+
+from topics.stored import Change, Plant, Planted, as_stored, in_turn
+
+from fencepost.analysis.topics.claim import Outcome
+
+
+def in_heap(small: Change, large: Change) -> Plant:
+    """So many per cent of small and of large blocks lie in the heap."""
+    return lambda run: run.put("small_in_heap_pct", small, "alloc/steps", threshold="fixed").put(
+        "large_in_heap_pct", large, "alloc/steps", threshold="fixed"
+    )
+
+
+PLANTED: Planted = {
+    "alloc/sbrk_mmap": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: in_heap(100.0, 100.0),
+        Outcome.UNDECIDED: in_heap(in_turn(100.0, 0.0), 0.0),
+        Outcome.REFUTED: in_heap(0.0, 0.0),
+    },
+}

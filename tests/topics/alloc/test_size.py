@@ -1,0 +1,94 @@
+"""alloc/size: blocks are memory of their own, are freed, and come from where the threshold says."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+from engine.build import Engine, compile_files
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken
+
+SIZE = "alloc/size.c"
+GLIBC = platform.libc_ver()[0] == "glibc"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("size"), [KERNELS / SIZE])
+
+
+@pytest.mark.skipif(not GLIBC, reason="the threshold of glibc")
+@pytest.mark.parametrize(
+    ("size", "touch", "threshold", "faults"),
+    [
+        (64, "touched", "fixed", 0),
+        (140000, "untouched", "fixed", 1),
+        (140000, "touched", "fixed", 35),
+        (140000, "untouched", "dynamic", 0),
+        (140000, "touched", "dynamic", 0),
+    ],
+)
+def test_pages_come_anew_above_a_fixed_threshold(
+    engine: Engine, size: int, touch: str, threshold: str, faults: int
+) -> None:
+    measured = measure(engine, "alloc/size", {"size": size, "touch": touch, "threshold": threshold}, batches=4)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert faults <= measured.metrics["faults_per_pair"] <= faults + 0.5
+    assert measured.metrics["pair_ns"] > 0
+    assert measured.outcome.events == 4
+
+
+@pytest.mark.parametrize("size", [0, -1, (1 << 30) + 1, -(1 << 62)])
+def test_sizes_that_are_none_are_refused(engine: Engine, size: int) -> None:
+    measured = measure(engine, "alloc/size", {"size": size})
+    assert measured.status == EINVAL
+    assert f"size={size} is not a number of bytes" in measured.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "whole", "broken", "said"),
+    [
+        # Nothing is freed.
+        (
+            {"size": 65536, "touch": "touched"},
+            "USED(block);\n        free(block);",
+            "USED(block);",
+            "blocks were not freed",
+        ),
+        # No block in the middle of a batch, and a process that leaves.
+        (
+            {"size": 64},
+            "unsigned char *block = malloc(order->size);",
+            "unsigned char *block = answer->done > 900 ? NULL : malloc(order->size);",
+            "blocks were given",
+        ),
+        ({"size": 64}, "recv(SMALL_SOCKET, &order", "order.count > 64 ? -1 : recv(SMALL_SOCKET, &order", "left with"),
+    ],
+)
+def test_a_process_that_allocates_otherwise_fails(
+    tmp_path: Path, values: dict[str, str | int], whole: str, broken: str, said: str
+) -> None:
+    measured = measure(compile_broken(tmp_path, {SIZE: [(whole, broken)]}), "alloc/size", values)
+    assert measured.status in (EILSEQ, ENOTSUP)
+    assert said in measured.reason or "needs as much memory" in measured.reason
+
+
+def test_blocks_that_overlap_fail(tmp_path: Path) -> None:
+    one = [
+        ("(held[count] = malloc(order->size))", "(held[count] = count ? held[0] : malloc(order->size))"),
+        ("        free(held[i]);", "        if (i == 0)\n            free(held[i]);"),
+    ]
+    measured = measure(compile_broken(tmp_path, {SIZE: one}), "alloc/size", {"size": 64})
+    assert measured.status == EILSEQ
+    assert "of 16 blocks were memory of their own" in measured.reason
+
+
+def test_no_process_is_left(engine: Engine) -> None:
+    before = set(Path("/proc/self/task").glob("*/children"))
+    children = [path.read_text(encoding="utf-8") for path in before]
+    measure(engine, "alloc/size", {"size": 64})
+    assert [path.read_text(encoding="utf-8") for path in before] == children
