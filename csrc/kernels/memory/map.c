@@ -19,7 +19,7 @@
 #include "kernels/memory/calls.h"
 
 enum { CALL, SIZE };
-enum { FAULTS_PER_TURN, RESIDENT_KIB };
+enum { FAULTS_PER_TURN, RESIDENT_KIB, FOOTPRINT_BYTES };
 
 /* 1 TiB: more than any machine of today has, and less than half of the smallest address space of 64-bit systems. */
 #define MAX_SIZE ((int64_t)1 << 40)
@@ -119,6 +119,7 @@ static int check(struct trial *trial)
     }
     status = count_faults(trial, faults_of_turns, expected);
     trial->metric[FAULTS_PER_TURN] = (double)trial->count[0].found / COUNTED_TURNS;
+    trial->metric[FOOTPRINT_BYTES] = call == UNTOUCHED ? 0 : (double)sysconf(_SC_PAGESIZE); /* whatever was mapped */
     return status;
 }
 
@@ -140,7 +141,8 @@ KERNEL(map,
                     [SIZE] = { .name = "size", .unit = "bytes", .summary = "of the mapping", .initial = 4096, .quick = "4KiB 1GiB",
                                .standard = "4KiB 1GiB", .rigorous = "4KiB 1MiB 64MiB 1GiB 64GiB" } },
     .metrics    = { [FAULTS_PER_TURN] = { "faults_per_turn", "per turn", "minor faults that the system counted for this thread" },
-                    [RESIDENT_KIB]    = { "resident_kib", "KiB", "what a mapping of this size takes before it is touched" } },
+                    [RESIDENT_KIB]    = { "resident_kib", "KiB", "what a mapping of this size takes before it is touched" },
+                    [FOOTPRINT_BYTES] = { "footprint_bytes", "bytes", "what is touched of it" } },
     .counts     = { { "faults", "faults", "minor faults of 64 turns, counted beside the timing" } },
     .setup      = setup,
     .run        = run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ def test_a_turn_has_its_faults(engine: Engine, call: str, faults: int | None, si
     assert measured.status == 0, measured.reason
     assert measured.outcome.count[0].found in ((0, 64) if faults is None else (faults,))
     assert measured.metrics["resident_kib"] < 1024
+    # Addresses are no memory: a row of 1 GiB can be alone.
+    assert measured.metrics["footprint_bytes"] == (0 if call == "untouched" else os.sysconf("SC_PAGESIZE"))
     assert not any(sample.flags & FAULTED for sample in measured.samples)
 
 
