@@ -77,7 +77,7 @@ def test_a_limit_of_address_space_is_a_need(tmp_path: Path) -> None:
             "mprotect",
             CALLS,
             "mapping->turns++;",
-            "mapping->error = ++mapping->turns > 40 ? -EPERM : 0;",
+            "mapping->error = ++mapping->turns > 3 ? -EPERM : 0;",
             "a call failed",
         ),
     ],
