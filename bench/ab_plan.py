@@ -104,7 +104,7 @@ def make_ab_plan(
         cpus=tuple(sorted({cpu for case in cases.values() for cpu in case.cpus})),
         cases=tuple(cases.values()),
         unmeasurable=tuple(unmeasurable),
-    )
+    ).going_on()
 
 
 def _placements(engine: Engine, pair: Pair, placer: Placer, profile: Profile) -> list[Placement] | str:

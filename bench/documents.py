@@ -72,6 +72,7 @@ class PlanJson(TypedDict):
     notes: NotRequired[list[str]]
     quiet_batches: NotRequired[int]
     most_batches: NotRequired[int]
+    again_ns: NotRequired[int]
 
 
 class EngineJson(TypedDict):
@@ -351,6 +352,7 @@ class CaseRecord(TypedDict):
     elapsed_ns: float
     events: NotRequired[int]
     visits: NotRequired[list[int]]
+    visits_hz: NotRequired[list[float | None]]
     histogram: NotRequired[HistogramRecord | None]
 
 
@@ -406,7 +408,7 @@ class RowsRecord(TypedDict):
 
 
 class SpecCase(TypedDict):
-    """A case as its worker gets it: `metrics` and `counts` say how many the kernel has."""
+    """A case as its worker gets it, with numbers of metrics, of counts, and of rounds so far in which it was quiet."""
 
     case: str
     kernel: str
@@ -415,6 +417,7 @@ class SpecCase(TypedDict):
     cpus: list[int]
     metrics: int
     counts: int
+    quiet_rounds: int
 
 
 class SpecObject(TypedDict):
@@ -432,6 +435,7 @@ class Spec(TypedDict):
     engine: str
     backend: str
     settings: dict[str, float]
+    again_ns: int
     objects: list[SpecObject]
     cases: list[SpecCase]
 
@@ -481,13 +485,15 @@ class CaseFrame(TypedDict):
     counts: NotRequired[list[list[int] | None]]
     """Found and expected, in the order of the kernel's counts; None for one that it did not come to."""
     elapsed_ns: NotRequired[int]
+    quiet_batches: NotRequired[int]
 
 
 class EndFrame(TypedDict):
-    """All cases were run; `elapsed_ms` since the launch."""
+    """All cases were run; `elapsed_ms` since the launch, of which `again_ns` went to cases without quiet batches."""
 
     kind: Literal["end"]
     elapsed_ms: float
+    again_ns: int
 
 
 Frame = HelloFrame | BeginFrame | CaseFrame | EndFrame

@@ -11,8 +11,9 @@ from fencepost.bench import objects
 from fencepost.bench.catalog import Catalog
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.overrides import parse_overrides
 from fencepost.bench.placement import Placements
-from fencepost.bench.plan import Placer, Plan, Profile, make_plan, parse_overrides
+from fencepost.bench.plan import Placer, Plan, Profile, make_plan
 
 PROFILE = Profile("peers", rounds=20, batches=12, warmup_batches=1, batch_ns=500_000, sweeps="standard")
 """Batches of half a millisecond: the largest ring is filled and emptied within one."""

@@ -17,6 +17,7 @@ from fencepost.bench.catalog import Catalog, KernelInfo, Parameter, missing_need
 from fencepost.bench.documents import PlanJson
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.overrides import Override
 from fencepost.bench.placement import PlaceKind, Placement, Placements, Shortage, place
 from fencepost.bench.topology import Topology
 
@@ -30,6 +31,14 @@ seen 50-70 ms with few cases.
 VISIT_NS = 180_000
 """What each visit to a case adds to that: its frames, written by the worker between two cases (0.09 ms), then read,
 encoded and stored (0.1 ms)."""
+
+
+AGAIN_SHARE = 0.25
+"""Of a round's expected time, so much more may go to cases that lack quiet batches. Beside a neighbour that is there
+for three quarters of the time, it doubles the share of processes that have some."""
+
+AGAIN_LEAST_NS = 100_000_000
+"""And so much in any case: a neighbour that comes and goes leaves a moment within a tenth of a second."""
 
 
 class Amount(TypedDict):
@@ -136,6 +145,9 @@ class Plan:
     """What was left out of the plan in a way that its cases do not show (sampled pairs)."""
     quiet_batches: int = 0
     most_batches: int = 0
+    again_ns: int = 0
+    """How long a round may go on with further visits to cases that lack quiet batches, on average over the run: a
+    round beside a neighbour that never pauses leaves its time to those after it."""
 
     @property
     def settings(self) -> dict[str, int]:
@@ -167,9 +179,21 @@ class Plan:
         cases = [case for case in self.cases if round_number == 1 or not case.once]
         return STARTUP_NS + sum((VISIT_NS + case.expected_ns) * times[case.row is None] for case in cases)
 
+    def going_on(self, at_most_s: float | None = None) -> Plan:
+        """The same plan with time for cases that lack quiet batches.
+
+        Parameters
+        ----------
+        at_most_s
+            the longest that all rounds together may take, by their expected time. None is `AGAIN_SHARE`.
+        """
+        if at_most_s is None:
+            return replace(self, again_ns=AGAIN_LEAST_NS + int(AGAIN_SHARE * self.round_ns(2)))
+        return replace(self, again_ns=max(0, int((at_most_s * 1e9 - self.expected_ns) / self.rounds)))
+
     @property
     def expected_ns(self) -> int:
-        """Expected duration of all rounds, in ns."""
+        """Expected duration of all rounds, in ns, without what `again_ns` grants."""
         return self.round_ns(1) + (self.rounds - 1) * self.round_ns(2)
 
     def as_json(self) -> PlanJson:
@@ -188,6 +212,8 @@ class Plan:
         }
         if self.most_batches:
             document |= {"quiet_batches": self.quiet_batches, "most_batches": self.most_batches}
+        if self.again_ns:
+            document["again_ns"] = self.again_ns
         return document
 
     def sha256(self) -> str:
@@ -218,34 +244,8 @@ def plan_from_json(document: PlanJson) -> Plan:
         notes=tuple(document.get("notes", ())),
         quiet_batches=document.get("quiet_batches", 0),
         most_batches=document.get("most_batches", 0),
+        again_ns=document.get("again_ns", 0),
     )
-
-
-@dataclass(frozen=True)
-class Override:
-    """Values given by the user for one parameter, of the kernels that `pattern` matches."""
-
-    pattern: str
-    parameter: str
-    values: str
-
-
-def parse_overrides(texts: Sequence[str]) -> list[Override]:
-    """Read ``kernel.parameter=v1,v2`` or, for every selected kernel that has it, ``parameter=v1,v2``.
-
-    Raises
-    ------
-    UsageError
-        when a text has another form.
-    """
-    overrides = []
-    for text in texts:
-        left, equals, values = text.partition("=")
-        pattern, _, name = left.strip().rpartition(".")
-        if not equals or not name or not values.strip():
-            raise UsageError(f"--set {text}: write kernel.parameter=value[,value…] or parameter=value[,value…]")
-        overrides.append(Override(pattern or "*", name, values))
-    return overrides
 
 
 def own_selection(catalog: Catalog) -> tuple[list[str], list[Override]]:
@@ -272,6 +272,7 @@ def make_plan(
     overrides: Sequence[Override] = (),
     rounds: int | None = None,
     seed: int,
+    at_most_s: float | None = None,
 ) -> Plan:
     """Make the plan of a run.
 
@@ -287,6 +288,8 @@ def make_plan(
         in place of the profile's number of rounds.
     seed
         decides the order of cases in every round.
+    at_most_s
+        as for `Plan.going_on`.
 
     Raises
     ------
@@ -303,7 +306,7 @@ def make_plan(
     if not cases:
         reasons = "; ".join(dict.fromkeys(f"{item.kernel} {item.reason}" for item in unmeasurable))
         raise MeasureError(f"nothing of this can be measured here: {reasons}")
-    return Plan(
+    measured = Plan(
         profile=profile.name,
         seed=seed,
         rounds=profile.rounds if rounds is None else rounds,
@@ -313,6 +316,7 @@ def make_plan(
         unmeasurable=tuple(unmeasurable),
         notes=tuple(notes),
     )
+    return measured.going_on(at_most_s)
 
 
 def _cases_of(

@@ -36,10 +36,13 @@ _SAMPLE_COLUMNS = {name: kind for name, kind in schema.COLUMNS.items() if name n
 
 @dataclass(frozen=True)
 class CaseRows:
-    """The samples of one case in one round: an array with the fields of C's ``struct sample``."""
+    """The samples of one visit to a case in a round, an array with the fields of C's ``struct sample``; and the core
+    clock beside it.
+    """
 
     case: str
     overhead_ticks: float
+    core_hz: float | None
     samples: np.ndarray
 
 

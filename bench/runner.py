@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,8 @@ from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_fi
 from fencepost.bench.progress import Progress
 from fencepost.bench.record import failed, record_of
 from fencepost.bench.runfolder import CaseRows, RunFolder, read_round_record
-from fencepost.bench.witness import WIDTH_SLACK, floor_of_rows, run_floor
+from fencepost.bench.so_far import SoFar
+from fencepost.bench.witness import floor_of_rows
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
@@ -131,7 +132,7 @@ class Runner:
         # Cases that killed their worker: left out of the rounds that follow, with the reason.
         self._left_out: dict[str, str] = {}
         self._strikes: Counter[tuple[str, str]] = Counter()
-        self._floors: list[float | None] = []  # of the rounds so far
+        self._so_far = SoFar(engine.arch, self.plan.quiet_batches, self.plan.again_ns)
 
     def run(self) -> None:
         """Measure every missing round.
@@ -144,8 +145,8 @@ class Runner:
             when rounds cannot go on (CPUs gone, worker does not start, disk full). Complete rounds are kept.
         """
         missing = self.folder.missing_rounds()
-        for path in schema.round_files(self.folder.path).values():
-            self._floors.append(read_round_record(path)["worker"].get("width_floor"))
+        there = schema.round_files(self.folder.path).values()
+        self._so_far.add_floors(read_round_record(path)["worker"].get("width_floor") for path in there)
         # What stores a round takes half a second to import: not while the time left is being learnt from the first.
         import numpy as np  # noqa: F401
         import pyarrow.parquet  # noqa: F401
@@ -165,6 +166,7 @@ class Runner:
         self._check_engine()
         started = datetime.now(UTC)
         outside = 0
+        self._so_far.begin_round()
         # Ends: each time round, there is one case less to blame, or one death less to put down to somebody outside.
         while True:
             attempt = self._attempt(number, [case for case in order if case.case not in self._left_out])
@@ -181,8 +183,10 @@ class Runner:
             if attempt.under_way is None:
                 raise MeasureError(self._kept(f"the worker of round {number} {attempt.fault}"))
             self._leave_out(number, attempt.under_way, str(attempt.fault))
+        assert attempt.end is not None  # or there would be a fault
+        self._so_far.end_round(attempt.end["again_ns"])
         record, rows = self._round(number, started, order, attempt, self._left_out)
-        self._floors.append(record["worker"]["width_floor"])
+        self._so_far.add_floors([record["worker"]["width_floor"]])
         try:
             self.folder.write_round(record, rows)
         except MeasureError as error:
@@ -215,7 +219,7 @@ class Runner:
 
     def _attempt(self, number: int, cases: list[Case]) -> _Attempt:
         attempt = _Attempt()
-        expected = {case.case: case.expected_ns for case in cases}
+        expected = [case.expected_ns for case in cases]
         by_name = {case.case: case for case in cases}
         with memory_file("spec") as spec, memory_file("frames") as output, memory_file("errors") as errors:
             process = self._launch(number, cases, spec, output, errors)
@@ -249,8 +253,10 @@ class Runner:
         )
         return attempt
 
-    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Mapping[str, int]) -> int:
-        """Sort new frames into `attempt`; returns the expected time of the cases among them."""
+    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Sequence[int]) -> int:
+        """Sort new frames into `attempt`. Returns the expected time of those visits among them that were planned: they
+        come first, and `expected` has a time for each.
+        """
         done_ns = 0
         try:
             for record, samples, buckets in reader.read():
@@ -261,7 +267,7 @@ class Runner:
                 elif record["kind"] == "case":
                     attempt.under_way = None
                     attempt.cases.setdefault(record["case"], []).append((record, samples, buckets))
-                    done_ns += expected.get(record["case"], 0)
+                    done_ns += sum(expected[attempt.visits - 1 : attempt.visits])
                 elif record["kind"] == "end":
                     attempt.end = record
         except (ValueError, KeyError, TypeError) as error:
@@ -298,8 +304,9 @@ class Runner:
             "backend": self._backend,
             "settings": {
                 **self.plan.settings,
-                "width_limit": (run_floor(self._floors, self.engine.arch) or 0.0) * WIDTH_SLACK,
+                "width_limit": self._so_far.width_limit,
             },
+            "again_ns": self._so_far.again_ns,
             "objects": [{"label": label, "path": str(item.path)} for label, item in self.engine.objects.items()],
             "cases": [
                 {
@@ -310,6 +317,7 @@ class Runner:
                     "cpus": list(case.cpus),
                     "metrics": len(case.metrics),
                     "counts": len(case.counts),
+                    "quiet_rounds": self._so_far.quiet_rounds[case.case],
                 }
                 for case in cases
             ],
@@ -358,23 +366,24 @@ class Runner:
                 cases[case.case] = failed(excluded[case.case])
                 continue
             visits = attempt.cases.get(case.case, [])
-            if len(visits) != visits_of[case.case]:
+            if len(visits) < visits_of[case.case]:
                 cases[case.case] = failed("the worker did not report it")
                 continue
-            cases[case.case], left = self._visited(case, visits)
+            cases[case.case], left = self._visited(case, visits, visits_of[case.case])
             rows += left
+            self._so_far.add_visits(case.case, [record for record, _, _ in visits])
         record: RoundRecord = {
             "schema": schema.SCHEMA_VERSION,
             "run": self.folder.id,
             "round": number,
             "started_utc": f"{started:%Y-%m-%dT%H:%M:%SZ}",
             "order": [case.case for case in order],
-            "worker": self._worker(attempt, rows, cases),
+            "worker": self._worker(attempt, rows),
             "cases": cases,
         }
         return record, rows
 
-    def _worker(self, attempt: _Attempt, rows: list[CaseRows], cases: Mapping[str, CaseRecord]) -> WorkerRecord:
+    def _worker(self, attempt: _Attempt, rows: list[CaseRows]) -> WorkerRecord:
         """What the round's record says of its process."""
         hello, end = attempt.hello, attempt.end
         assert hello is not None and end is not None  # or the attempt would have a fault
@@ -389,11 +398,13 @@ class Runner:
             "pid": hello["pid"],
             "elapsed_ms": end["elapsed_ms"],
             "launcher": "taskset" if self._taskset else "sched_setaffinity",
-            "width_floor": floor_of_rows(rows, cases, hello["tick_hz"]),
+            "width_floor": floor_of_rows(rows, hello["tick_hz"]),
         }
 
-    def _visited(self, case: Case, visits: list[tuple[CaseFrame, bytes, bytes]]) -> tuple[CaseRecord, list[CaseRows]]:
-        """The entry of a case in the round's record, and the rows of each of its visits."""
+    def _visited(
+        self, case: Case, visits: list[tuple[CaseFrame, bytes, bytes]], planned: int
+    ) -> tuple[CaseRecord, list[CaseRows]]:
+        """The entry of a case in the round's record, by its first `planned` visits, and the rows of all."""
         records = [record for record, _, _ in visits]
         bad = next((record for record in records if record["status"] != "ok"), None)
         rows: list[CaseRows] = []
@@ -405,13 +416,14 @@ class Runner:
                     # Batches count on from visit to visit, so that no two of a round have one number.
                     array = array.copy()
                     array["batch"] += 1 + max((int(row.samples["batch"].max(initial=-1)) for row in rows), default=-1)
-                rows.append(CaseRows(case.case, record.get("overhead_ticks") or 0.0, array))
+                rows.append(CaseRows(case.case, record.get("overhead_ticks") or 0.0, record.get("core_hz"), array))
             if case.kind == "events":
                 histogram = decode_buckets(self.engine, b"".join(buckets for _, _, buckets in visits))
-        # One that failed speaks for all: its figures, and no rows.
-        entry = record_of(case, records if bad is None else [bad], histogram)
+        # One that failed speaks for all: its figures, and no rows. Visits that looked for quiet batches add rows only.
+        entry = record_of(case, records[:planned] if bad is None else [bad], histogram)
         if len(visits) > 1 and bad is None:
             entry["visits"] = [len(row.samples) for row in rows]
+            entry["visits_hz"] = [row.core_hz for row in rows]
         return entry, rows
 
     def _check_cpus(self, number: int) -> None:

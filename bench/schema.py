@@ -178,6 +178,7 @@ RUN_SCHEMA: dict[str, Any] = {
                 "batch_ns": {"type": "integer", "minimum": 1},
                 "quiet_batches": _INTEGER,
                 "most_batches": _INTEGER,
+                "again_ns": _INTEGER,
                 "cpus": {"type": "array", "items": _INTEGER},
                 "cases": {"type": "array", "items": _CASE},
                 "warmup_batches": _ANY,
@@ -327,6 +328,7 @@ ROUND_SCHEMA: dict[str, Any] = {
                     "elapsed_ns": _NUMBER,
                     "events": _INTEGER,
                     "visits": {"type": "array", "items": _INTEGER},
+                    "visits_hz": {"type": "array", "items": _NUMBER_OR_NULL},
                     "histogram": {
                         "type": ["object", "null"],
                         "required": ["ticks", "count"],
@@ -345,10 +347,11 @@ is the floor of its witnesses, see `fencepost.bench.witness`. A case with status
 ``unsupported`` or ``failed`` has no rows, and its reason is one sentence. ``failure`` says of the latter what failed:
 the kernel's ``check``, a call that returned another ``error``, or the ``worker``, which ended or hung with it.
 ``histogram`` is there for event kernels: all events of the process, net of overhead, as ascending tick counts and how
-often each was seen. ``visits`` is there for cases that a round visits several times (the sides of a comparison): how
-many rows each visit left, in the order of the visits, whose rows follow each other; the figures of the engine are
-means over visits. The metrics of a paired case include both sides alone, ``operation_ticks`` and ``control_ticks``.
-``counts`` is there for a case that counts, also where it failed: each number as it was found and as it must be."""
+often each was seen. ``visits`` is there for cases that a round visits several times: how many rows each visit left, in
+the order of the visits, whose rows follow each other. ``visits_hz`` is the core clock beside each. The first visits are
+those of ``order``, and the figures of the engine are means over them. Later ones looked for quiet batches. The metrics
+of a paired case include both sides alone, ``operation_ticks`` and ``control_ticks``. ``counts`` is there for a case
+that counts, also where it failed: each number as it was found and as it must be."""
 
 ROWS_SCHEMA: dict[str, Any] = {
     "type": "object",

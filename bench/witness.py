@@ -7,8 +7,8 @@ as many. A batch is chosen by its witness and never by its own value, so that th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,15 +93,15 @@ def run_floor(floors: Iterable[float | None], arch: str) -> float | None:
     return min(found, KNOWN_FLOOR.get(arch, found))
 
 
-def floor_of_rows(rows: Sequence[CaseRows], cases: Mapping[str, Any], tick_hz: float) -> float | None:
-    """`round_floor` of the rows of a round whose record has these `cases`."""
+def floor_of_rows(rows: Sequence[CaseRows], tick_hz: float) -> float | None:
+    """`round_floor` of the rows of a round."""
     import numpy as np
 
-    known = [row for row in rows if cases[row.case]["core_hz"]]
+    known = [row for row in rows if row.core_hz]
     if not known:
         return None
     width, clock = (
         np.concatenate([row.samples[name] for row in known]).astype(float) for name in ("width_ticks", "clock_ticks")
     )
-    core_hz = np.repeat([float(cases[row.case]["core_hz"]) for row in known], [len(row.samples) for row in known])
+    core_hz = np.repeat([row.core_hz for row in known], [len(row.samples) for row in known])
     return round_floor(width, clock, tick_hz, core_hz)

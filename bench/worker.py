@@ -35,6 +35,17 @@ _JSON = json.JSONEncoder(allow_nan=False)
 """Made once: json.dumps with an option makes one a call, between two cases."""
 ENGINE_METRICS = ("operation_ticks", "control_ticks", "loaded_pct")
 """Metrics that the engine itself has of some cases: members of C's ``struct outcome``, NaN for the others."""
+AGAIN_BATCHES = 4
+"""Of a visit that looks for quiet batches: while one after the other is free, it goes on by itself. Fewer could hold no
+quiet one."""
+LOOKS = 8
+"""How often in a round those that lack quiet batches come again: once a second at most, since a neighbour that never
+pauses stays for seconds."""
+HOPELESS = 50
+"""So many visits after one another without a quiet batch end a look, after some 60 ms. The time that is left is for a
+later one."""
+ENOUGH_ROUNDS = 10
+"""Quiet ones, for an interval of a median that spares two values at each end."""
 EXIT_ORPHAN = 4
 EXIT_OUTPUT = 5
 EXIT_ENGINE = 6
@@ -73,6 +84,11 @@ class RoundRunner:
     def __init__(self, ffi: Any, lib: Any, spec: Spec, output: int) -> None:
         self.ffi, self.lib, self.spec, self.output = ffi, lib, spec, output
         self.settings = ffi.new("struct settings *", spec["settings"])
+        self.again = ffi.new("struct settings *", {**spec["settings"], "batches": AGAIN_BATCHES})
+        self.again_ns = 0  # taken by visits that looked for quiet batches
+        self.cases = {case["case"]: case for case in spec["cases"]}
+        self.cost_ns: dict[str, int] = {}  # of the last visit, by case
+        self.quiet: dict[str, int] = {}  # batches, by case
         self.kernels = {}
         for index in range(lib.registry_count()):
             kernel = lib.registry_get(index)
@@ -104,12 +120,52 @@ class RoundRunner:
         write_frame(self.output, record)
 
     def run(self) -> None:
-        """Measure every case in the order of the spec."""
-        for case in self.spec["cases"]:
-            write_frame(self.output, {"kind": "begin", "case": case["case"]})
-            self._measure(case)
+        """Measure every case in the order of the spec, and now and then those again that lack quiet batches."""
+        cases = self.spec["cases"]
+        last = {case["case"]: place for place, case in enumerate(cases)}
+        open_until, looks = 0, 0
+        for place, case in enumerate(cases):
+            self._visit(case, self.settings)
+            open_until = max(open_until, last[case["case"]])
+            # At places that are fixed beforehand, so that they fall on no kind of moment; never between two sides.
+            if open_until == place and (place + 1) * LOOKS >= (looks + 1) * len(cases):
+                looks = (place + 1) * LOOKS // len(cases)
+                self._again(self.spec["again_ns"] * looks // LOOKS)
         elapsed_ms = round((self.lib.now_ns() - self.spec["spawn_ns"]) / 1e6, 3)
-        write_frame(self.output, {"kind": "end", "elapsed_ms": elapsed_ms})
+        write_frame(self.output, {"kind": "end", "elapsed_ms": elapsed_ms, "again_ns": self.again_ns})
+
+    def _visit(self, case: SpecCase, settings: Any) -> bool:
+        """Measure a case, and count its quiet batches; whether there were any."""
+        began_ns = self.lib.now_ns()
+        quiet, before = self._measure(case, settings), self.quiet.get(case["case"], 0)
+        # Negative where it has none by design, in any of its visits.
+        self.quiet[case["case"]] = min(quiet, before) if min(quiet, before) < 0 else before + quiet
+        self.cost_ns[case["case"]] = self.lib.now_ns() - began_ns
+        return quiet > 0
+
+    def _again(self, granted_ns: int) -> None:
+        """Visit cases again until each has its quiet batches, the time is up, or it is hopeless.
+
+        The witness alone says which case comes again, and how often; never a value. Those with quiet rounds enough come
+        last, and of the others the quick ones first: a core that is free stays so for some milliseconds.
+        """
+        lacking = sorted(
+            (case for case in self.cases.values() if self._lacks(case)),
+            key=lambda case: (case["quiet_rounds"] >= ENOUGH_ROUNDS, self.cost_ns[case["case"]]),
+        )
+        began_ns, in_vain = self.lib.now_ns() - self.again_ns, 0
+        while lacking and in_vain < HOPELESS:
+            for case in lacking:
+                self.again_ns = self.lib.now_ns() - began_ns
+                if self.again_ns > granted_ns or in_vain == HOPELESS:
+                    return
+                in_vain = 0 if self._visit(case, self.again) else in_vain + 1
+            lacking = [case for case in lacking if self._lacks(case)]
+        self.again_ns = self.lib.now_ns() - began_ns
+
+    def _lacks(self, case: SpecCase) -> bool:
+        """Whether a case was visited and has too few quiet batches."""
+        return 0 <= self.quiet.get(case["case"], -1) < self.spec["settings"]["quiet_batches"]
 
     def _load(self, label: str, path: str) -> None:
         """Add the kernels of a user's own object."""
@@ -124,13 +180,18 @@ class RoundRunner:
 
     def _samples_of(self, case: SpecCase) -> int:
         kernel = self._kernel_of(case)
-        return 1 if kernel is None else max(1, self.lib.trial_samples(kernel, len(case["cpus"]), self.settings))
+        if kernel is None:
+            return 1
+        wanted = (self.lib.trial_samples(kernel, len(case["cpus"]), item) for item in (self.settings, self.again))
+        return int(max(1, *wanted))
 
     def _kernel_of(self, case: SpecCase) -> Any:
         return self.kernels.get((case.get("object", ""), case["kernel"]))
 
-    def _measure(self, case: SpecCase) -> None:
+    def _measure(self, case: SpecCase, settings: Any) -> int:
+        """Visit a case. Returns how many of its batches were quiet, -1 where there are none by design."""
         ffi, lib = self.ffi, self.lib
+        write_frame(self.output, {"kind": "begin", "case": case["case"]})
         record: CaseFrame = {
             "kind": "case",
             "case": case["case"],
@@ -142,7 +203,7 @@ class RoundRunner:
         if kernel is None:
             record["reason"] = f"kernel {case['kernel']} is not in this engine"
             write_frame(self.output, record)
-            return
+            return -1
         values = ffi.new(f"int64_t[{lib.MAX_PARAMETERS}]", case["values"])
         cpus = ffi.new("int[]", case["cpus"])
         outcome = ffi.new("struct outcome *")
@@ -151,7 +212,7 @@ class RoundRunner:
             values,
             cpus,
             len(case["cpus"]),
-            self.settings,
+            settings,
             self.samples,
             self.capacity,
             self.buckets,
@@ -192,8 +253,10 @@ class RoundRunner:
                 for i in range(case.get("counts", 0))
             ],
             "elapsed_ns": outcome.elapsed_ns,
+            "quiet_batches": outcome.quiet_batches,
         }
         write_frame(self.output, record, samples, buckets)
+        return -1 if status < 0 else int(outcome.quiet_batches)
 
 
 def main() -> int:

@@ -231,6 +231,7 @@ def _begin(wanted: _Wanted, base: Path) -> tuple[RunFolder, list[str]]:
     from fencepost.bench import runfolder
     from fencepost.bench.ab_plan import make_ab_plan
     from fencepost.bench.describe import describe_run
+    from fencepost.bench.overrides import parse_overrides
     from fencepost.cli import measuring
     from fencepost.cli.ab_sides import pairs_of, read_side
 
@@ -243,7 +244,7 @@ def _begin(wanted: _Wanted, base: Path) -> tuple[RunFolder, list[str]]:
         from fencepost.bench.errors import UsageError
 
         raise UsageError("--cflags is for kernel files, and there are none")
-    pairs, notes = pairs_of(given[0], given[1], plans.parse_overrides(wanted.settings), wanted.only)
+    pairs, notes = pairs_of(given[0], given[1], parse_overrides(wanted.settings), wanted.only)
     if len(own) == 2 and own[0].sha256 == own[1].sha256:
         notes.append("both sides are the same machine code: whatever differs is noise")
     topology, allowed = measuring.here(wanted.cpus)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fencepost.bench.catalog import KernelInfo
     from fencepost.bench.engine import Engine
     from fencepost.bench.objects import KernelObject
-    from fencepost.bench.plan import Override
+    from fencepost.bench.overrides import Override
 
 _KERNEL = re.compile(r"([a-z0-9_]+(?:/[a-z0-9_]+)?)(?:\[([^\]]*)\])?")
 

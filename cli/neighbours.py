@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import json_option, seconds_of, verbose_option
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -22,15 +22,11 @@ if TYPE_CHECKING:
     from fencepost.analysis.draw.figure import Series
     from fencepost.bench.neighbours import Floors, Meter, Second, Shares
 
-LONGEST_S = 24 * 3600
-"""For longer, a loop around the command starts anew each day, and loses no more than a day if it is killed."""
-
 MOST_LINES = 8
 """CPUs in a picture: as many as there are colours."""
 
 COLUMNS = ("CPU", "quiet", "width taken", "worst 5 %", "core clock", "gaps", "longest gap")
 
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -51,7 +47,7 @@ def neighbours_command(length: str, cpus: str | None, picture: Path | None, as_j
     from fencepost.bench.neighbours import meter_of
     from fencepost.cli.measuring import here
 
-    seconds = seconds_of(length)
+    seconds = seconds_of(length, "--for")
     _check_picture(picture)
     topology, chosen = here(cpus)
     stop = Stop()
@@ -68,21 +64,6 @@ def neighbours_command(length: str, cpus: str | None, picture: Path | None, as_j
             draw(picture, record)
             click.echo(f"picture: {picture}", err=as_json)
     stop.raise_if_asked()
-
-
-def seconds_of(text: str) -> float:
-    """The seconds that ``30s``, ``2m`` or ``1h`` say; raises `UsageError` for anything else."""
-    import re
-
-    from fencepost.bench.errors import UsageError
-
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|m|min|h)", text.strip(), re.ASCII)
-    if match is None:
-        raise UsageError(f"--for {text}: not a time; write 30s, 2m or 1h")
-    seconds = float(match[1]) * _UNITS[match[2]]
-    if not 1 <= seconds <= LONGEST_S:
-        raise UsageError(f"--for {text}: choose between 1s and 24h")
-    return seconds
 
 
 def _check_picture(picture: Path | None) -> None:

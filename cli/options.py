@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+LONGEST_S = 24 * 3600
+"""For longer, a loop around the command starts anew each day, and loses no more than a day if it is killed."""
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def seconds_of(text: str, option: str) -> float:
+    """The seconds that ``30s``, ``2m`` or ``1h`` say; raises `UsageError` for anything else, naming the option."""
+    import re
+
+    from fencepost.bench.errors import UsageError
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|m|min|h)", text.strip(), re.ASCII)
+    if match is None:
+        raise UsageError(f"{option} {text}: not a time; write 30s, 2m or 1h")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if not 1 <= seconds <= LONGEST_S:
+        raise UsageError(f"{option} {text}: choose between 1s and 24h")
+    return seconds
+
 
 def verbose_option(command: Command) -> Command:
     """``--verbose``, which the entry point looks for itself, wherever it stands."""

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fencepost.cli.options import json_option, kernel_files_option, load_kernel_files, verbose_option
+from fencepost.cli.options import json_option, kernel_files_option, load_kernel_files, seconds_of, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.bench.engine import Engine
     from fencepost.bench.plan import Plan
     from fencepost.bench.runfolder import RunFolder
     from fencepost.cli.measuring import RunOutcome
+
+
+AT_MOST = "10m"
+"""What ``--until`` may take where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class _Wanted:
     rounds: int | None
     seed: int | None
     cpus: str | None
+    until: str | None
+    at_most: str | None
 
 
 @click.command(name="run", short_help="Measure kernels and store the samples in a run folder.")
@@ -52,6 +58,12 @@ class _Wanted:
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
+@click.option(
+    "--until",
+    type=click.Choice(["quiet"]),
+    help="quiet: measure cases again until each had the core to itself in every round.",
+)
+@click.option("--at-most", metavar="TIME", help="End --until by then, e.g. 5m.  [default: 10m]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
 @click.option("--resume", metavar="RUN", help="Continue an interrupted run: its folder, its id, or `latest`.")
 @kernel_files_option
@@ -67,6 +79,8 @@ def run_command(
     rounds: int | None,
     seed: int | None,
     cpus: str | None,
+    until: str | None,
+    at_most: str | None,
     out: Path | None,
     resume: str | None,
     kernel_files: tuple[Path, ...],
@@ -89,13 +103,14 @@ def run_command(
     from fencepost.bench.describe import describe_run
     from fencepost.cli import measuring
 
-    wanted = _Wanted(patterns + kernels, profile, settings, rounds, seed, cpus)
+    wanted = _Wanted(patterns + kernels, profile, settings, rounds, seed, cpus, until, at_most)
     unfinished = None if resume is None else runfolder.find(resume)
     planned = profile if unfinished is None else _profile_of(unfinished)
     with _engine("standard" if dry_run else planned, quiet=quiet or as_json) as engine:
         own = load_kernel_files(engine, kernel_files, cflags)
         if unfinished is not None:
             given = {"KERNEL": wanted.patterns, "--set": settings, "--cpus": cpus, "--out": out, "--dry-run": dry_run}
+            given |= {"--until": until, "--at-most": at_most}
             folder = measuring.resume_run(engine, unfinished, given, profile, rounds, seed, own)
         else:
             plan, machine = _plan(engine, wanted, [item.label for item in own])
@@ -147,14 +162,16 @@ def _plan(engine: Engine, wanted: _Wanted, objects: list[str]) -> tuple[Plan, An
     """The plan of a new run with the kernels of `objects`, and a function that tells what machine.json will hold."""
     import secrets
 
+    from fencepost.bench import overrides
     from fencepost.bench import plan as plans
     from fencepost.bench.catalog import read_catalog
     from fencepost.cli import measuring
 
+    at_most_s = _at_most_s(wanted)
     topology, allowed = measuring.here(wanted.cpus)
     catalog = read_catalog(engine, objects)
     patterns = wanted.patterns
-    fixed: list[plans.Override] = []
+    fixed: list[overrides.Override] = []
     if objects and not patterns:
         chosen, fixed = plans.own_selection(catalog)
         patterns = tuple(chosen)
@@ -165,12 +182,31 @@ def _plan(engine: Engine, wanted: _Wanted, objects: list[str]) -> tuple[Plan, An
         plans.placer_on(topology, allowed),
         patterns=patterns,
         # Last, so that values meant for the user's kernels leave the controls alone.
-        overrides=[*plans.parse_overrides(wanted.settings), *fixed],
+        overrides=[*overrides.parse_overrides(wanted.settings), *fixed],
         rounds=wanted.rounds,
         seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,
+        at_most_s=at_most_s,
     )
+    if at_most_s is not None and not plan.again_ns:
+        from fencepost.bench.errors import UsageError
+        from fencepost.cli import display
 
+        raise UsageError(
+            f"--at-most {wanted.at_most or AT_MOST}: the rounds alone take about {display.duration(plan.expected_ns)}; "
+            "allow more time, or measure fewer kernels or rounds"
+        )
     return plan, lambda: measuring.machine_facts(engine, topology, allowed)
+
+
+def _at_most_s(wanted: _Wanted) -> float | None:
+    """The time that ``--until quiet`` has; None where it was not asked for."""
+    if wanted.until is None:
+        if wanted.at_most is not None:
+            from fencepost.bench.errors import UsageError
+
+            raise UsageError("--at-most says when --until ends; add --until quiet")
+        return None
+    return seconds_of(wanted.at_most or AT_MOST, "--at-most")
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
@@ -208,7 +244,8 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     out.print(
         f"Profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds "
         f"on CPU {', '.join(map(str, plan.cpus))}, seed {plan.seed}. "
-        f"Expected time: {display.duration(plan.expected_ns)}."
+        f"Expected time: {display.duration(plan.expected_ns)}, "
+        f"and at most {display.duration(plan.rounds * plan.again_ns)} more beside a busy neighbour."
     )
 
 

@@ -24,7 +24,7 @@ extern "C" {
 /* cffi: begin */
 /* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
    about it refuse each other. tests/test_house.py notices a change without it. */
-#define ENGINE_ABI 5
+#define ENGINE_ABI 6
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_COUNTS 8
@@ -217,7 +217,8 @@ struct settings {
     uint64_t warmup_batches;
     uint64_t batch_ns;
     uint64_t keep_memory; /* not 0: large mappings may go from one case to the next; 0 where each side has its own */
-    /* A loop kernel of one thread goes on until so many of its batches were quiet, or it has made `most_batches`. Never by its value. */
+    /* A loop kernel of one thread whose last batch was free goes on until so many were quiet, or it has made `most_batches`. Never by its
+       value. */
     uint64_t quiet_batches;
     uint64_t most_batches; /* 0: no more than `batches` */
     /* Quiet: additions take at most this many times as long as multiplications do beside the case. 0: not known yet. */
@@ -230,6 +231,7 @@ struct outcome {
     int64_t samples;
     int64_t buckets;
     int64_t events;
+    int64_t quiet_batches; /* -1 where a case has none by design, or where the limit is not known yet */
     double overhead_ticks; /* to be subtracted from each sample; 0 for event kernels, which do it themselves */
     double tick_hz;
     /* 3 x the rate of the imul chain; NaN where there is none. */

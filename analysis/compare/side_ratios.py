@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.rounds import Round, iter_rounds
+from fencepost.analysis.runs.visits import visits_in
 from fencepost.analysis.runs.witnesses import FEWEST_QUIET, seen_in, why_never_alone, width_floor_of
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.bench import schema
@@ -190,19 +191,14 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
         raise RunFolderError(f"{item.path}: column operations: a batch without operations")
     worker = item.record["worker"]
     ns = (data["ticks"] - data["overhead_ticks"]) / data["operations"] / worker["tick_hz"] * 1e9
-    seen = seen_in(names, codes, data, item.record, floor)
+    visits = visits_in(item, names, codes)
+    seen = seen_in(codes, data, visits, worker["tick_hz"], floor)
     quiet = np.zeros(len(codes), bool) if seen is None else seen.quiet
     for code, name in enumerate(names):
-        where = np.flatnonzero(codes == code)
+        every = np.flatnonzero(codes == code)
+        where = every[visits.planned[every]]
         if not len(where):
             continue
-        case = item.record["cases"].get(name)
-        lengths = (case.get("visits") if case else None) or [len(where)]
-        if sum(lengths) != len(where) or min(lengths) < 0:
-            raise RunFolderError(
-                f"{item.path}: field cases.{name}.visits: {sum(lengths)} rows, the file has {len(where)}"
-            )
-        visits = [ns[part] for part in np.split(where, np.cumsum(lengths)[:-1]) if len(part)]
         quantum = worker["quantum_ticks"]
         if name in events:
             quantum = step_of_events(data["ticks"][where], quantum)
@@ -212,8 +208,11 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
         yield (
             name,
             _Value(
-                min(float(np.quantile(visit, QUANTILE)) for visit in visits),
-                _quiet_quartile(ns[where[quiet[where]]]),
+                min(
+                    float(np.quantile(ns[where[visits.number[where] == visit]], QUANTILE))
+                    for visit in np.unique(visits.number[where])
+                ),
+                _quiet_quartile(ns[every[quiet[every]]]),
                 float(quantum / data["operations"][where].min() / worker["tick_hz"] * 1e9),
                 float(ns[where].min()),
                 len(where),

@@ -26,6 +26,7 @@ import pyarrow as pa
 from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.regimes import TeamBatches, team_batches
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
+from fencepost.analysis.runs.visits import visits_in
 from fencepost.analysis.runs.witnesses import UNSEEN, choose_figures, quiet_figures, seen_in, width_floor_of
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
@@ -266,6 +267,12 @@ def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson], width_floor:
     if len(operations) and operations.min() < 1:
         raise RunFolderError(f"{item.path}: column operations: {int(operations.min())} is not a number of operations")
     value = (data["ticks"] - data["overhead_ticks"]) / operations
+    visits = visits_in(item, names, codes)
+    seen = seen_in(codes, data, visits, worker["tick_hz"], width_floor)
+    witnessed = {} if seen is None else quiet_figures(names, codes, value * scale, seen, visits.planned)
+    if not visits.planned.all():
+        codes, value, operations = (column[visits.planned] for column in (codes, value, operations))
+        data = {name: column[visits.planned] for name, column in data.items()}
     median, floor, starts, present = _medians(codes, value)
     cases = _cases_of(names, codes, present, starts)
     flags = data["flags"]
@@ -287,8 +294,6 @@ def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson], width_floor:
         },
     }
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    seen = seen_in(names, codes, data, item.record, width_floor)
-    witnessed = {} if seen is None else quiet_figures(names, codes, value * scale, seen)
     return {
         names[code]: dict(zip(columns, row, strict=True)) | (witnessed.get(names[code]) or UNSEEN)
         for code, row in zip(present, values, strict=True)

@@ -20,13 +20,14 @@ import pyarrow.parquet as pq
 from fencepost.analysis.runs.footprint import shares_memory
 from fencepost.analysis.runs.model import WITNESSED
 from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, moved_pairs
+from fencepost.analysis.runs.visits import Visits
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
 from fencepost.bench import schema
-from fencepost.bench.documents import RoundRecord
 from fencepost.bench.witness import WIDTH_SLACK, clock_held, relative_clock, relative_width, run_floor
 
-FEWEST_QUIET = 2
-"""Quiet batches of a process. A single one may have been disturbed in another way."""
+FEWEST_QUIET = 5
+"""Quiet batches of a process. Of processes with fewer, half were more than 2 % off their row (two runs, 11 to 20 % of
+batches free); of all others a fifth, however many quiet batches they had (docs/experiments.md)."""
 
 UNSEEN: dict[str, float] = dict.fromkeys(WITNESSED[1:], math.nan)
 """What a case without a witness has of these columns."""
@@ -75,45 +76,44 @@ class Seen(NamedTuple):
 
 
 def seen_in(
-    names: Sequence[str],
-    codes: npt.NDArray[np.int32],
-    columns: Mapping[str, npt.NDArray[Any]],
-    record: RoundRecord,
-    floor: float,
+    codes: npt.NDArray[np.int32], columns: Mapping[str, npt.NDArray[Any]], visits: Visits, tick_hz: float, floor: float
 ) -> Seen | None:
     """What the witnesses of a round saw; None where its version had none, or no floor is known.
 
     Parameters
     ----------
-    names, codes
-        of the cases: `codes`, shape (rows,), are places in `names`.
+    codes
+        numbers of the cases, shape (rows,).
     columns
         ``batch`` and those of `fencepost.bench.schema.WITNESS_COLUMNS`, each of shape (rows,).
-    record
-        of the round. The batches of a case whose core clock it does not know are not `known`.
+    visits
+        of the round. The batches of a visit whose core clock it does not know are not `known`.
     floor
         of the run, see `width_floor_of`.
     """
     if not math.isfinite(floor) or "width_ticks" not in columns:
         return None
-    tick_hz, clocks = record["worker"]["tick_hz"], core_hz_of(record)
-    hz = np.array([clocks.get(name, math.nan) for name in names], float)[codes]
+    hz = visits.core_hz
     width, clock = (columns[name].astype(float) for name in ("width_ticks", "clock_ticks"))
     moved = ~clock_held(relative_clock(clock, tick_hz, hz))
     wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
-    follows = np.zeros(len(codes), bool)
-    follows[1:] = (codes[1:] == codes[:-1]) & (columns["batch"][1:] == columns["batch"][:-1] + 1)
+    follows = visits.follows
+    follows[1:] &= (codes[1:] == codes[:-1]) & (columns["batch"][1:] == columns["batch"][:-1] + 1)
     return Seen(np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz), moved, ~moved & ~wide, follows)
 
 
 def quiet_figures(
-    names: Sequence[str], codes: npt.NDArray[np.int32], value_ns: Floats, seen: Seen
+    names: Sequence[str],
+    codes: npt.NDArray[np.int32],
+    value_ns: Floats,
+    seen: Seen,
+    planned: npt.NDArray[np.bool_],
 ) -> dict[str, dict[str, float]]:
-    """By case the columns of `UNSEEN`, of those that have a witness.
+    """By case the columns of `UNSEEN`, of those that have a witness: shares of the planned batches, figures of all.
 
-    `value_ns`: per operation, shape (rows,). `names`, `codes`: as for `seen_in`.
+    `value_ns`: per operation, shape (rows,). `names`, `codes`, `planned`: as in `fencepost.analysis.runs.visits`.
     """
-    known, quiet = seen.known, seen.quiet
+    known, quiet = seen.known & planned, seen.quiet
     frame = pd.DataFrame({"code": codes[known], "moved": seen.moved[known], "narrow": seen.narrow[known]})
     shares = frame.groupby("code").mean()
     medians = pd.Series(value_ns[quiet]).groupby(codes[quiet]).agg(["median", "size"])
@@ -127,11 +127,6 @@ def quiet_figures(
             "clock_moved": float(clock_moved),
         }
     return found
-
-
-def core_hz_of(record: RoundRecord) -> dict[str, float]:
-    """The core clock beside each case of a round's record that knows it."""
-    return {name: float(case["core_hz"]) for name, case in record["cases"].items() if case["core_hz"]}
 
 
 def choose_figures(

@@ -14,7 +14,8 @@ from fencepost.cli.pytest_plugin.rows import BenchmarkRow, Suite, measure, plan_
 
 if TYPE_CHECKING:
     from fencepost.bench.catalog import Catalog, KernelInfo
-    from fencepost.bench.plan import Override, Plan
+    from fencepost.bench.overrides import Override
+    from fencepost.bench.plan import Plan
 
 
 def kernel_row(
@@ -100,7 +101,7 @@ def _kernel(catalog: Catalog, shown: str, name: str | None) -> KernelInfo:
 
 def _overrides(kernel: KernelInfo, parameters: Mapping[str, str | int]) -> list[Override]:
     """One value for each parameter: what is given, or the default."""
-    from fencepost.bench.plan import Override
+    from fencepost.bench.overrides import Override
 
     texts = {parameter.name: str(parameter.show(parameter.initial)) for parameter in kernel.parameters}
     for name, value in parameters.items():

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from fencepost.bench.catalog import Catalog
     from fencepost.bench.engine import Engine
     from fencepost.bench.objects import KernelObject
-    from fencepost.bench.plan import Override, Plan
+    from fencepost.bench.overrides import Override
+    from fencepost.bench.plan import Plan
 
 Result = TypeVar("Result")
 

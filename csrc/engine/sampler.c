@@ -143,14 +143,21 @@ static int oversubscribed(const struct trial *trial)
     return 0;
 }
 
-/* How many batches a case may come to while too few were quiet: more than planned only for a single thread that nothing disturbs by design. */
-static uint64_t most_batches(const struct session *session)
+/* Whether a case can have quiet batches: a single thread that nothing disturbs by design. */
+static int can_be_quiet(const struct session *session)
 {
     const struct trial *trial = &session->trial;
-    const int may_go_on = session->team.size == 1 && session->settings.width_limit > 0 && !trial->kernel->batches &&
-                          !(trial->kernel->flags & KERNEL_ONCE) && !session->team.loads;
 
-    return may_go_on ? (uint64_t)fmax((double)trial->batches, (double)session->settings.most_batches) : trial->batches;
+    return session->team.size == 1 && session->settings.width_limit > 0 && !trial->kernel->batches &&
+           !(trial->kernel->flags & KERNEL_ONCE) && !session->team.loads;
+}
+
+/* How many batches a case may come to while too few were quiet. */
+static uint64_t most_batches(const struct session *session)
+{
+    const uint64_t planned = session->trial.batches, most = session->settings.most_batches;
+
+    return can_be_quiet(session) && most > planned ? most : planned;
 }
 
 /* A busy neighbour pauses now and then, for long enough to leave both witnesses of one batch alone, and hardly those of three. The analysis
@@ -179,8 +186,10 @@ static void loop_batches(struct session *session, struct worker *worker)
     if (worker->index == 0)
         misses = branch_misses(trial);
     after = look_around(session, worker, 0);
-    /* More than planned only where one thread decides for itself: the witness says when to stop, never the value. */
-    for (; batch < trial->batches || (quiet < session->settings.quiet_batches && batch < most); batch++) {
+    /* More than planned only where one thread decides for itself: the witness says when to stop, never the value. A neighbour that is there
+       stays for a tenth of a second, so that waiting for its end is dearer than another visit (bench/worker.py). */
+    for (; batch < trial->batches || (free_in_a_row && quiet < session->settings.quiet_batches && batch < most);
+         batch++) {
         const struct surroundings before = after;
         struct sample sample;
         const struct window *window = &session->windows[worker->index];
@@ -212,6 +221,7 @@ static void loop_batches(struct session *session, struct worker *worker)
     }
     if (worker->index == 0) {
         session->outcome->samples = (int64_t)(batch * measured);
+        session->outcome->quiet_batches = can_be_quiet(session) ? (int64_t)quiet : -1;
         trial->samples = session->samples;
         trial->sample_count = batch * measured;
         trial->misses_per_operation = (branch_misses(trial) - misses) / (double)(batch * operations);
@@ -495,6 +505,7 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
     outcome->tick_hz = outcome->core_hz = outcome->core_hz_before = outcome->core_hz_after = outcome->chain_ratio = NAN;
     outcome->raw_before_ticks = outcome->raw_after_ticks = NAN;
     outcome->operation_ticks = outcome->control_ticks = outcome->loaded_pct = NAN;
+    outcome->quiet_batches = -1;
     for (unsigned i = 0; i < MAX_METRICS; i++)
         outcome->metric[i] = NAN;
     if (!session) {

@@ -21,7 +21,7 @@ from fencepost.bench import runfolder, runner, schema
 from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.errors import UsageError
-from fencepost.bench.plan import parse_overrides
+from fencepost.bench.overrides import parse_overrides
 
 ALL = f"count/pages[found=1024,both=yes]@cpu{any_cpu()}"
 ONE_LESS = f"count/pages[found=1023,both=yes]@cpu{any_cpu()}"

@@ -18,6 +18,7 @@ from fencepost.bench import plan as plans
 from fencepost.bench.case import case_id
 from fencepost.bench.engine import load
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.overrides import parse_overrides
 from fencepost.bench.placement import Placement
 from fencepost.bench.topology import Topology
 
@@ -64,12 +65,12 @@ def test_the_twin_is_the_default_case_under_another_name() -> None:
 
 
 def test_the_twin_where_the_default_is_not_among_the_values() -> None:
-    plan = tiny_plan(["good/steady"], overrides=plans.parse_overrides(["size=1,2"]))
+    plan = tiny_plan(["good/steady"], overrides=parse_overrides(["size=1,2"]))
     assert plan.cases[-1].twin_of == plan.cases[0].case
 
 
 def test_overrides_by_kernel_and_by_name() -> None:
-    plan = tiny_plan(["good"], overrides=plans.parse_overrides(["good/steady.size=1KiB,2KiB", "mode=*"]))
+    plan = tiny_plan(["good"], overrides=parse_overrides(["good/steady.size=1KiB,2KiB", "mode=*"]))
     values = [case.values for case in plan.cases if case.kernel == "good/steady" and not case.twin_of]
     assert values == [(1024, 0), (1024, 1), (2048, 0), (2048, 1)]
 
@@ -90,7 +91,7 @@ def test_overrides_by_kernel_and_by_name() -> None:
 )
 def test_faulty_overrides_say_what_is_wrong(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        tiny_plan(["good"], overrides=plans.parse_overrides([text]))
+        tiny_plan(["good"], overrides=parse_overrides([text]))
 
 
 def test_what_cannot_be_measured_has_its_reason() -> None:
@@ -210,9 +211,9 @@ def test_the_order_of_a_round_depends_on_seed_and_number_only(seed: int, number:
 
 
 def test_orders_differ_between_rounds_and_seeds() -> None:
-    plan = tiny_plan(["good/steady"], overrides=plans.parse_overrides(["size=1,2,3,4,5,6,7,8,9"]))
+    plan = tiny_plan(["good/steady"], overrides=parse_overrides(["size=1,2,3,4,5,6,7,8,9"]))
     assert len({tuple(c.case for c in plan.order(n)) for n in range(2, 8)}) > 1
-    other = tiny_plan(["good/steady"], overrides=plans.parse_overrides(["size=1,2,3,4,5,6,7,8,9"]), seed=2)
+    other = tiny_plan(["good/steady"], overrides=parse_overrides(["size=1,2,3,4,5,6,7,8,9"]), seed=2)
     assert any(plan.order(n) != other.order(n) for n in range(2, 8))
 
 
@@ -231,6 +232,17 @@ def test_a_plan_passes_the_schema() -> None:
 def test_rounds_may_be_given() -> None:
     assert tiny_plan(["good"], rounds=11).rounds == 11
     assert tiny_plan(["good"]).rounds == TINY.rounds
+
+
+def test_time_for_quiet_batches_is_a_share_of_the_run_or_all_that_is_left() -> None:
+    plan = tiny_plan(["good"])
+    assert plan.again_ns > plans.AGAIN_SHARE * plan.round_ns(2)
+    most_s = 3 * plan.expected_ns / 1e9
+    whole = plan.going_on(most_s)
+    assert whole.expected_ns == plan.expected_ns
+    assert whole.expected_ns + whole.rounds * whole.again_ns == pytest.approx(most_s * 1e9, rel=1e-6)
+    assert plan.going_on(plan.expected_ns / 2e9).again_ns == 0
+    assert plans.plan_from_json(whole.as_json()).again_ns == whole.again_ns
 
 
 def test_every_case_has_an_expected_duration() -> None:

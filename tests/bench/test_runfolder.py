@@ -63,7 +63,10 @@ def samples(*ticks: int) -> np.ndarray:
 
 def write(folder: runfolder.RunFolder, number: int) -> Path:
     cases = [case.case for case in folder.plan.cases][:2]
-    rows = [runfolder.CaseRows(cases[0], 5.0, samples(1, 2, 3)), runfolder.CaseRows(cases[1], 0.0, samples(4))]
+    rows = [
+        runfolder.CaseRows(cases[0], 5.0, 3e9, samples(1, 2, 3)),
+        runfolder.CaseRows(cases[1], 0.0, None, samples(4)),
+    ]
     return folder.write_round(round_record(folder, number), rows)
 
 

@@ -7,7 +7,8 @@ import itertools
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -112,6 +113,24 @@ def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
     assert sum(a != b for a, b in itertools.pairwise(names)) == len(set(names)) - 1
 
 
+def test_visits_that_look_for_quiet_batches_add_rows_only(tmp_path: Path) -> None:
+    lacking = replace(runtime.TINY, quiet_batches=10**6, most_batches=2)
+    with make(tmp_path, ["good/steady"], profile=lacking) as folder:
+        run(folder)
+        got = record(folder, 1)
+        table = pq.read_table(schema.round_file(folder.path, 1))
+    again = {name: case["visits"] for name, case in got["cases"].items() if "visits" in case}
+    if not again:
+        pytest.skip("this architecture has no witness, or knows no floor before the first round")
+    rows = Counter(table["case"].to_pylist())
+    for name, visits in again.items():
+        assert len(visits) > 1 and sum(visits) == rows[name]
+        assert visits[0] == runtime.TINY.batches
+        assert len(got["cases"][name]["visits_hz"]) == len(visits)
+        assert got["cases"][name]["core_hz"] == got["cases"][name]["visits_hz"][0]
+    assert got["order"] == [case.case for case in folder.plan.order(1)]
+
+
 def test_failing_and_unsupported_cases_lose_their_own_rows_only(tmp_path: Path) -> None:
     with make(tmp_path, ["good/steady", "bad/wrong", "bad/lacking"]) as folder:
         run(folder)
@@ -181,7 +200,7 @@ class Killer(Runner):
         super().__init__(runtime.fault_engine(), folder, progress)
         self._victim, self._times = victim, times
 
-    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Mapping[str, int]) -> int:
+    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Sequence[int]) -> int:
         done_ns = super()._take(attempt, reader, expected)
         if attempt.under_way == self._victim and self._times:
             for worker in workers():

@@ -31,8 +31,16 @@ def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
         "engine": str(runtime.engine_path()),
         "backend": str(backend_path()),
         "settings": plan.settings,
+        "again_ns": plan.again_ns,
         "cases": [
-            {"case": c.case, "kernel": c.kernel, "values": c.values, "cpus": c.cpus, "metrics": len(c.metrics)}
+            {
+                "case": c.case,
+                "kernel": c.kernel,
+                "values": c.values,
+                "cpus": c.cpus,
+                "metrics": len(c.metrics),
+                "quiet_rounds": 0,
+            }
             for c in plan.cases
         ],
         **changes,
@@ -90,6 +98,63 @@ def test_frames_of_a_round(tmp_path: Path) -> None:
     assert set(array["cpu_begin"]) == {CPU}
     assert all(array["operations"] > 0)
     assert buckets == b""
+
+
+def visits_of(got: list[tuple[Any, bytes, bytes]]) -> list[str]:
+    return [record["case"] for record, _, _ in got if record["kind"] == "case"]
+
+
+LACKING = {"quiet_batches": 10**6, "width_limit": 1e-9}
+"""No batch is quiet, and very many are wanted."""
+
+
+def test_cases_that_lack_quiet_batches_are_visited_again(tmp_path: Path) -> None:
+    plan = tiny_plan(["good/steady", "good/events", "good/once"])
+    cases = [
+        {
+            "case": case.case,
+            "kernel": case.kernel,
+            "values": case.values,
+            "cpus": case.cpus,
+            "metrics": len(case.metrics),
+            # Those of 2 MiB had quiet rounds enough.
+            "quiet_rounds": worker.ENOUGH_ROUNDS * ("2MiB" in case.case),
+        }
+        for case in plan.cases
+    ]
+    got = run([], tmp_path, cases=cases, settings={**plan.settings, **LACKING}, again_ns=10**12)
+    visits = visits_of(got)
+    assert list(dict.fromkeys(visits)) == [case["case"] for case in cases]
+    again = [name for place, name in enumerate(visits) if name in visits[:place]]
+    # Events and what is measured once have no quiet batches by design.
+    assert {name.partition("[")[0] for name in again} == {"good/steady"}
+    assert "2MiB" not in again[-worker.HOPELESS]
+    assert len(again) % worker.HOPELESS == 0
+    assert len(again) <= worker.LOOKS * worker.HOPELESS
+    assert got[-1][0]["kind"] == "end"
+    assert got[-1][0]["again_ns"] > 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "again_ns"),
+    [({"quiet_batches": 0}, 10**9), (LACKING, 0), ({**LACKING, "width_limit": 0.0}, 10**9)],
+    ids=["enough", "no time", "limit unknown"],
+)
+def test_nothing_is_visited_again_without_need_time_or_witness(
+    tmp_path: Path, limits: dict[str, float], again_ns: int
+) -> None:
+    plan = tiny_plan(["good/steady"])
+    got = run(["good/steady"], tmp_path, settings={**plan.settings, **limits}, again_ns=again_ns)
+    assert visits_of(got) == [case.case for case in plan.cases]
+
+
+def test_sides_of_a_comparison_stay_together(tmp_path: Path) -> None:
+    plan = tiny_plan(["good/steady"])
+    spec = spec_of(plan)
+    old, new, _ = spec["cases"]
+    got = run([], tmp_path, cases=[old, new, new, old], settings={**plan.settings, **LACKING}, again_ns=10**12)
+    assert visits_of(got)[:4] == [old["case"], new["case"], new["case"], old["case"]]
+    assert len(visits_of(got)) == 4 + worker.HOPELESS
 
 
 def test_events_come_with_their_histogram(tmp_path: Path) -> None:

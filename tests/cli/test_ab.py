@@ -136,7 +136,9 @@ def test_much_more_work_is_changed(measured: tuple[Path, dict[str, Any]]) -> Non
     _, document = measured
     (row,) = document["rows"]
     assert {"case", "ratio", "low", "high", "verdict", "rounds"} <= set(row)
-    assert row["verdict"] == "changed" and row["rounds"] == ROUNDS
+    assert row["verdict"] == "changed"
+    # A row alone stands on the rounds in which both sides were quiet.
+    assert row["rounds"] == ROUNDS or (row["basis"] == "alone" and row["rounds"] < ROUNDS)
     assert 1.01 < row["low"] <= row["ratio"] <= row["high"]  # beyond the margin of 1 %, in the right direction
     assert document["noise_floor_pct"] >= 0
     assert [twin["case"].endswith("~twin") for twin in document["twins"]] == [True]
@@ -151,18 +153,21 @@ def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) 
     batches = run["plan"]["batches"]
     schema_columns = ("case", "batch", "ticks", "overhead_ticks", "operations")
     assert len(record["order"]) == 2 * len(run["plan"]["cases"])
-    assert all(case["visits"] == [batches, batches] for case in record["cases"].values())
+    # A visit goes on while its core is free, and further ones look for quiet batches.
+    assert all(len(case["visits"]) >= 2 <= batches <= min(case["visits"][:2]) for case in record["cases"].values())
     (item,) = [item for item in iter_rounds(folder, ("case", "batch")) if item.number == 1]
     frame = item.rows.to_pandas()
-    assert frame.groupby("case", observed=True)["batch"].apply(sorted).map(list(range(2 * batches)).__eq__).all()
+    for name, own in frame.groupby("case", observed=True):
+        assert sorted(own["batch"]) == list(range(sum(record["cases"][str(name)]["visits"])))
     # A side's value: the lower quartile of each visit, and the smaller of the two.
     rounds = {item.number: item for item in iter_rounds(folder, schema_columns)}
     for row_read in read_rows(folder):
         for item, value in zip((rounds[number] for number in sorted(rounds)), row_read.old_ns, strict=True):
-            own = item.rows.to_pandas().query("case == @row_read.old")
+            own = item.rows.to_pandas().query("case == @row_read.old").reset_index(drop=True)
             ns = (own["ticks"] - own["overhead_ticks"]) / own["operations"] / item.record["worker"]["tick_hz"] * 1e9
-            visits = [np.quantile(ns[own["batch"] // batches == number], 0.25) for number in (0, 1)]
-            assert value == pytest.approx(min(visits), rel=1e-12)
+            first, second = item.record["cases"][row_read.old]["visits"][:2]
+            visits = [np.quantile(ns[part], 0.25) for part in (slice(first), slice(first, first + second))]
+            assert row_read.alone or value == pytest.approx(min(visits), rel=1e-12)
     # The report of such a run, and its rows, are those of any other.
     assert fencepost("report", folder, "--json", cwd=folder.parent).returncode == 0
 
@@ -361,7 +366,9 @@ def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> N
         again = fencepost("ab", "--resume", folder, "--json", "--margin", "50%", cwd=tmp_path)
         assert again.returncode == 0, again.stderr
         (row,) = json.loads(again.stdout)["rows"]
-        assert row["rounds"] == done + 2 and "rounds" not in row["reason"]
+        # A row alone stands on the rounds in which both sides were quiet.
+        assert row["rounds"] == done + 2 or (row["basis"] == "alone" and row["rounds"] < done + 2)
+        assert "rounds" not in row["reason"]
     assert "leave it out" in refused(2, "ab", "--resume", folder, "--rounds", "9", cwd=tmp_path)
     assert "leave it out" in refused(2, "ab", *sides, "--resume", folder, cwd=tmp_path)
 
@@ -435,7 +442,7 @@ def sides_run(folder: Path, neighbour: float | None, cpus: tuple[int, ...] = (1,
     old = Case("test/a", {"size": size}, ns=5.0, neighbour=neighbour, cpus=cpus)
     new = replace(old, kernel="test/b", neighbour=neighbour and (neighbour + 1) / 2)
     free = Case("test/free", ns=5.0, neighbour=0.0)
-    folder = write_run(folder, [old, new, free], rounds=16, batches=40, unmeasurable=())
+    folder = write_run(folder, [old, new, free], rounds=16, batches=200, unmeasurable=())
     document = json.loads((folder / schema.RUN_FILE).read_text())
     for case, side in zip(document["plan"]["cases"], ("old", "new"), strict=False):
         case |= {"row": "r", "side": side}

@@ -98,6 +98,9 @@ def test_version(tmp_path: Path) -> None:
         (("run", "--profile", "quck"), "quick"),
         (("run", "--rounds", "0"), "--rounds"),
         (("run", "--resume", "nowhere"), "no such run folder"),
+        (("run", "good", "--at-most", "5m"), "add --until quiet"),
+        (("run", "good", "--until", "quiet", "--at-most", "5"), "--at-most 5: not a time"),
+        (("run", "good", "--until", "quiet", "--at-most", "1s", "--rounds", "1000"), "the rounds alone take about"),
         (("report",), "no run yet"),
         (("report", "nowhere"), "no such run folder"),
         (("doctor", "--root", "nowhere"), "no such directory"),
@@ -247,6 +250,14 @@ def test_dry_run_prints_the_plan_and_measures_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_until_quiet_grants_the_time_that_is_left(tmp_path: Path) -> None:
+    arguments = ("run", "good", "--until", "quiet", "--dry-run", "--json", *QUICK)
+    default, minute = (json.loads(ok(*arguments, *more, cwd=tmp_path)) for more in ((), ("--at-most", "1m")))
+    for document, most_s in ((default, 600), (minute, 60)):
+        whole_ns = document["expected_ns"] + document["rounds"] * document["again_ns"]
+        assert whole_ns == pytest.approx(most_s * 1e9, rel=1e-6)
+
+
 def test_a_run_leaves_a_folder_that_says_how_it_was_made(measured: Path) -> None:
     folder = only_run(measured)
     run = schema.read_run(folder)
@@ -331,6 +342,7 @@ def test_resume_of_a_complete_run_measures_nothing(measured: Path) -> None:
         (("good/once",), "KERNEL with --resume"),
         (("--set", "size=1"), "--set with --resume"),
         (("--cpus", "0"), "--cpus with --resume"),
+        (("--until", "quiet"), "--until with --resume"),
     ],
 )
 def test_resume_refuses_another_plan(measured: Path, arguments: tuple[str, ...], sentence: str) -> None:

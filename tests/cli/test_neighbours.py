@@ -16,7 +16,8 @@ from runs.measure import any_cpu, fencepost_inside, heeding_signals
 from fencepost.bench import neighbours
 from fencepost.bench.errors import UsageError
 from fencepost.bench.neighbours import Look, Readings, Shares
-from fencepost.cli.neighbours import MOST_LINES, Record, draw, seconds_of, sentences
+from fencepost.cli.neighbours import MOST_LINES, Record, draw, sentences
+from fencepost.cli.options import seconds_of
 
 CPU = str(any_cpu())
 FREE = 1 / 12
@@ -38,13 +39,13 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("2m", 120), ("2 min", 120), ("1h", 3600), ("1.5s", 1.5)])
 def test_times(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert seconds_of(text, "--for") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "30", "s", "-3s", "3 weeks", "1e3s", "٣s", "0s", "25h", "nans"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(UsageError, match="--for"):
-        seconds_of(text)
+        seconds_of(text, "--for")
 
 
 @pytest.mark.parametrize(

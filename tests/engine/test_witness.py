@@ -57,23 +57,32 @@ def test_each_batch_has_its_witnesses(engine: Engine) -> None:
 
 @pytest.mark.usefixtures("has_chains")
 @pytest.mark.parametrize(
-    ("limit", "batches"),
-    [(NEVER, 12), (0.0, 3)],
-    ids=["never quiet: as many as allowed", "limit unknown: as many as planned"],
+    ("limit", "quiet"),
+    [(NEVER, 0), (0.0, -1)],
+    ids=["never free", "limit unknown"],
 )
-def test_going_on_is_bounded(engine: Engine, limit: float, batches: int) -> None:
+def test_nobody_waits_for_a_neighbour_to_go(engine: Engine, limit: float, quiet: int) -> None:
     measured = engine.measure("test/one", quiet_batches=2, most_batches=12, width_limit=limit)
-    assert (measured.status, len(measured.samples)) == (0, batches)
-    assert [sample.batch for sample in measured.samples] == list(range(batches))
+    assert (measured.status, len(measured.samples)) == (0, 3)
+    assert [sample.batch for sample in measured.samples] == list(range(3))
+    assert measured.outcome.quiet_batches == quiet
+
+
+@pytest.mark.usefixtures("has_chains")
+def test_going_on_is_bounded(engine: Engine) -> None:
+    measured = engine.measure("test/one", quiet_batches=10_000, most_batches=12, width_limit=ALWAYS)
+    assert measured.status == 0
+    assert 3 <= len(measured.samples) <= 12
 
 
 @pytest.mark.usefixtures("has_chains")
 def test_going_on_ends_with_enough_quiet_batches(engine: Engine) -> None:
-    """The clock may move in any batch, so that the number is not known, but the wanted ones are enough at some time."""
+    """The clock may move in any batch, so that the numbers are not known. They fit each other."""
     measured = engine.measure("test/one", batches=1, quiet_batches=1, most_batches=10_000, width_limit=ALWAYS)
     assert measured.status == 0
     # The batch in the middle of three free ones.
-    assert 3 <= len(measured.samples) < 10_000
+    assert measured.outcome.quiet_batches == (len(measured.samples) >= 3)
+    assert len(measured.samples) < 10_000
 
 
 def test_several_threads_never_go_on(engine: Engine) -> None:
@@ -82,7 +91,7 @@ def test_several_threads_never_go_on(engine: Engine) -> None:
     if len(cpus) < 2:
         pytest.skip("needs two CPUs")
     measured = engine.measure("test/two", cpus=cpus[:2], quiet_batches=2, most_batches=12, width_limit=NEVER)
-    assert (measured.status, len(measured.samples)) == (0, 2 * 3)
+    assert (measured.status, len(measured.samples), measured.outcome.quiet_batches) == (0, 2 * 3, -1)
 
 
 def test_two_threads_have_a_distance(engine: Engine) -> None:

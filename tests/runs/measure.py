@@ -31,7 +31,7 @@ from fencepost.bench.placement import Placement, Placements, Shortage
 from fencepost.bench.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000)
+TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000, quiet_batches=0, most_batches=0)
 PATIENCE_S = 300.0
 """After so long a test takes for hung what it waits for: all is done within 10 s, on a machine of one's own."""
 MACHINE: MachineJson = {
