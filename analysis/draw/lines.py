@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -34,6 +35,34 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
+@dataclass(frozen=True)
+class Axis:
+    """One axis of `lines`: what stands beside it, whether it is logarithmic, how its numbers are written, where ticks
+    stand (by default where matplotlib puts them), and whether it begins at zero.
+    """
+
+    label: str
+    log: bool = field(default=False, kw_only=True)
+    write: Callable[[float], str] | None = field(default=None, kw_only=True)
+    ticks: Sequence[float] | None = field(default=None, kw_only=True)
+    from_zero: bool = field(default=False, kw_only=True)
+
+    def put(self, axes: Axes, which: Literal["x", "y"]) -> None:
+        """Give the axis of `axes` its scale, ticks and label."""
+        axis = axes.xaxis if which == "x" else axes.yaxis
+        scale = axes.set_xscale if which == "x" else axes.set_yscale
+        # Sizes are powers of two.
+        scale("log" if self.log else "linear", **({"base": 2} if self.log and self.write is size else {}))
+        if self.log:
+            log_axis(axis, self.write or decade)
+        else:
+            linear_axis(axis)
+        if self.ticks is not None:
+            axis.set_ticks(list(self.ticks))
+            axes.minorticks_off()
+        axis.set_label_text(self.label)
+
+
 def lines(
     name: str,
     title: str,
@@ -41,16 +70,10 @@ def lines(
     table: Table,
     series: Sequence[Series],
     *,
-    x_label: str,
-    y_label: str,
-    x_scale: str = "linear",
-    y_scale: str = "linear",
-    x_format: Callable[[float], str] | None = None,
-    x_ticks: Sequence[float] | None = None,
-    y_from_zero: bool = False,
+    x: Axis,
+    y: Axis,
     marks: Sequence[tuple[float, str]] = (),
     spans: Sequence[Span] = (),
-    markers: bool = True,
     stairs: bool = False,
 ) -> Figure:
     """Lines with their names at the right end, bounds as a band, vertical marks with a word at the top, and `spans`
@@ -62,29 +85,18 @@ def lines(
     words = Lettering()
     with new_canvas(name, 3.7 + 0.21 * len(shown) if below else 3.5) as (canvas, axes):
         for index, item in enumerate(shown):
-            dash = DASHES[(index // 8 + index) % 4 if markers else 0]
-            marked = markers and item.drawn != "line"
+            dash, marked = DASHES[(index // 8 + index) % 4], item.drawn != "line"
             drawn = _draw_series(axes, item, PALETTE[index % 8], dash, marked=marked, stairs=stairs)
-            words.series(drawn, item, x_format or plain, marked)
-        axes.set_xscale(x_scale, **({"base": 2} if x_format is size and x_scale == "log" else {}))
-        axes.set_yscale(y_scale)
-        for axis, scale, label in ((axes.xaxis, x_scale, x_format), (axes.yaxis, y_scale, None)):
-            if scale == "log":
-                log_axis(axis, label or decade)
-            else:
-                linear_axis(axis)
-        if x_ticks is not None:
-            axes.set_xticks(list(x_ticks))
-            axes.minorticks_off()
-        if y_from_zero:
+            words.series(drawn, item, x.write or plain, marked)
+        y.put(axes, "y")
+        x.put(axes, "x")  # last: its ticks turn the small ones of both off
+        if y.from_zero:
             axes.set_ylim(bottom=0)
         axes.margins(y=0.12)
         for span in spans:
             _draw_span(axes, span)
         for position, word in marks:
             _draw_mark(axes, position, word)
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
         if below:
             _name_below(canvas, axes)
         elif len(shown) > 1 or (shown and shown[0].label):

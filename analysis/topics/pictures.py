@@ -16,7 +16,7 @@ import numpy as np
 from fencepost.analysis.draw.bars import bars, forest
 from fencepost.analysis.draw.figure import Bar, Figure, Group, Point, Series
 from fencepost.analysis.draw.grids import heat
-from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.draw.lines import Axis, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import columns_of
 from fencepost.analysis.text.numbers import count, nanoseconds
@@ -151,13 +151,8 @@ def lines_by(
                 Series(group, np.array([_x(item) for item in several]), *columns_of(item.value for item in several))
                 for group, several in drawn.items()
             ],
-            x_label=(x_label or by) + " (log)" * log_x,
-            y_label=f"{of} per {options['unit']}" + " (log)" * wide,
-            x_scale="log" if log_x else "linear",
-            y_scale="log" if wide else "linear",
-            x_format=x_format,
-            x_ticks=_ticks(xs, log_x),
-            y_from_zero=not wide and min(values) >= 0,
+            x=Axis((x_label or by) + " (log)" * log_x, log=log_x, write=x_format, ticks=_ticks(xs, log_x)),
+            y=Axis(f"{of} per {options['unit']}" + " (log)" * wide, log=wide, from_zero=not wide and min(values) >= 0),
             marks=[(float(x), word) for word, x in marked],
         )
 

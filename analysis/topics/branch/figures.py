@@ -8,7 +8,7 @@ import numpy as np
 
 from fencepost.analysis.draw import bars as figures
 from fencepost.analysis.draw.figure import Bar, Figure, Fit, Group, Series, Span
-from fencepost.analysis.draw.lines import lines, regression
+from fencepost.analysis.draw.lines import Axis, lines, regression
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.paired import grid
@@ -91,9 +91,8 @@ def rate_figure(analysis: Analysis) -> Figure | None:
         f"is. {said}",
         table(f"{unit.capitalize()} per element by share of taken jumps", ("taken", *present), cells),
         [Series(name, line.pct, line.cost, line.low, line.high) for name, line in drawn.items() if line is not None],
-        x_label="taken jumps, %",
-        y_label=f"{unit} per element",
-        y_from_zero=True,
+        x=Axis("taken jumps, %"),
+        y=Axis(f"{unit} per element", from_zero=True),
         marks=marks,
     )
 
@@ -201,12 +200,8 @@ def loaded_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         series,
-        x_label="size of the buffer",
-        y_label=f"{unit} per misprediction",
-        x_scale="log",
-        x_format=size,
-        x_ticks=[float(tick) for tick in ticks],
-        y_from_zero=True,
+        x=Axis("size of the buffer", log=True, write=size, ticks=[float(tick) for tick in ticks]),
+        y=Axis(f"{unit} per misprediction", from_zero=True),
         marks=[(value, word) for word, value in caches(analysis.machine) if sizes[0] <= value <= sizes[-1]],
         spans=[Span(*NOTES_CYCLES, "the notes", of_y=True)] if in_cycles else [],
     )
@@ -237,12 +232,13 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
         f"{powers(item.period[0])} and {plain(item.ceiling.value, 3)} with {powers(item.period[-1])}. {said}",
         table(f"{item.unit.capitalize()} per element by period of the pattern", ("period", "cost"), cells),
         [Series("", item.period, item.cost, item.low, item.high)],
-        x_label="period of the pattern, outcomes (log)",
-        y_label=f"{item.unit} per element",
-        x_scale="log",
-        x_format=powers,
-        x_ticks=[float(4**power) for power in range(2, 11) if item.period[0] <= 4**power <= item.period[-1]][::2],
-        y_from_zero=True,
+        x=Axis(
+            "period of the pattern, outcomes (log)",
+            log=True,
+            write=powers,
+            ticks=[float(4**power) for power in range(2, 11) if item.period[0] <= 4**power <= item.period[-1]][::2],
+        ),
+        y=Axis(f"{item.unit} per element", from_zero=True),
         marks=[(knee.value, f"knee at {powers(knee.value)}")] if knee.n else [],
         spans=[Span(knee.low, knee.high)] if math.isfinite(knee.low) else [],
     )
@@ -280,11 +276,8 @@ def learning_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         [Series(f"n = {count(item.n)}", item.passes, item.cost, item.low, item.high) for item in found],
-        x_label="pass over the same array (log)",
-        y_label=f"{unit} per element",
-        x_scale="log",
-        x_ticks=[float(number) for number in passes],
-        y_from_zero=True,
+        x=Axis("pass over the same array (log)", log=True, ticks=[float(number) for number in passes]),
+        y=Axis(f"{unit} per element", from_zero=True),
     )
 
 

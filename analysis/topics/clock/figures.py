@@ -8,7 +8,7 @@ import numpy as np
 
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point, Series
-from fencepost.analysis.draw.lines import ecdf, lines
+from fencepost.analysis.draw.lines import Axis, ecdf, lines
 from fencepost.analysis.runs.clock import tick_hz
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import bounds, case_label, count, nanoseconds, plain
@@ -90,10 +90,9 @@ def core_figure(analysis: Analysis) -> Figure | None:
         f"{plain(middle)} GHz, between {plain(low)} "
         f"(1st percentile) and {plain(high)} GHz (99th). The tick counter runs at {plain(ticks)} GHz throughout.",
         table("The core's clock in the course of time", ("what", "value"), cells),
-        [Series("", item.seconds, item.ghz)],
-        x_label="seconds",
-        y_label="core clock, GHz",
-        markers=False,
+        [Series("", item.seconds, item.ghz, drawn="line")],
+        x=Axis("seconds"),
+        y=Axis("core clock, GHz"),
     )
 
 
@@ -209,8 +208,8 @@ def bias_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         [Series(item.pair.replace("_to_", " → "), item.k, item.ns) for item in found],
-        x_label="dependent multiplications in the window",
-        y_label="window, ns",
+        x=Axis("dependent multiplications in the window"),
+        y=Axis("window, ns"),
     )
 
 

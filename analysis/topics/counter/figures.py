@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fencepost.analysis.draw.figure import Figure, Series
-from fencepost.analysis.draw.lines import front, lines
+from fencepost.analysis.draw.lines import Axis, front, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import count, plain, powers
@@ -115,12 +115,13 @@ def sloppy_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         [Series(f"{i.threads} thread{'s' * (i.threads > 1)}", i.threshold, i.ns, i.low, i.high) for i in found],
-        x_label="threshold, increments (log)",
-        y_label="ns per increment (log)",
-        x_scale="log",
-        y_scale="log",
-        x_format=powers,
-        x_ticks=[float(16**power) for power in range(5) if thresholds[0] <= 16**power <= thresholds[-1]],
+        x=Axis(
+            "threshold, increments (log)",
+            log=True,
+            write=powers,
+            ticks=[float(16**power) for power in range(5) if thresholds[0] <= 16**power <= thresholds[-1]],
+        ),
+        y=Axis("ns per increment (log)", log=True),
         marks=[(most.knee.value, f"knee at {count(round(most.knee.value))}")] if most.knee.n else [],
     )
 

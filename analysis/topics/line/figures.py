@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fencepost.analysis.draw.figure import Figure, Series
-from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.draw.lines import Axis, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.text.numbers import count, plain, powers, thousands
@@ -86,12 +86,13 @@ def stride_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         [Series(item.op.replace("_", " "), item.stride, item.ns, item.low, item.high) for item in found],
-        x_label="bytes between the two words (log)",
-        y_label="ns per access (log)",
-        x_scale="log",
-        y_scale="log",
-        x_format=powers,
-        x_ticks=[stride for stride in strides if math.log2(stride).is_integer()],
+        x=Axis(
+            "bytes between the two words (log)",
+            log=True,
+            write=powers,
+            ticks=[stride for stride in strides if math.log2(stride).is_integer()],
+        ),
+        y=Axis("ns per access (log)", log=True),
         marks=[(main.ends.value, f"{count(main.ends.value)} bytes")] if main.ends.n else [],
         stairs=True,
     )

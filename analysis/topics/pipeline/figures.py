@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fencepost.analysis.draw.figure import Figure, Series
-from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.draw.lines import Axis, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import columns_of
@@ -67,9 +67,8 @@ def chain_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         series,
-        x_label="independent chains",
-        y_label=f"{value} per instruction",
-        y_from_zero=True,
+        x=Axis("independent chains"),
+        y=Axis(f"{value} per instruction", from_zero=True),
     )
 
 
@@ -106,9 +105,8 @@ def window_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         [Series(item.fill, item.k, item.ns, item.low, item.high) for item in found],
-        x_label="fillers between the loads",
-        y_label="ns per iteration",
-        y_from_zero=True,
+        x=Axis("fillers between the loads"),
+        y=Axis("ns per iteration", from_zero=True),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.draw.figure import Figure, Series
-from fencepost.analysis.draw.lines import lines
+from fencepost.analysis.draw.lines import Axis, lines
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import count, plain
@@ -70,11 +70,13 @@ def burst_figure(analysis: Analysis) -> Figure | None:
             Series("model", curve, burst_loss(curve), drawn="line"),
             Series("counted", x, lost, drawn="points"),
         ],
-        x_label="length of the burst \N{DIVISION SIGN} capacity (log)",
-        y_label="% of the burst lost",
-        x_scale="log",
-        x_ticks=[float(tick) for tick in (0.5, 1, 2, 4, 8, 16) if x.min() <= tick <= x.max()],
-        x_format=lambda value: f"{value:g}",
+        x=Axis(
+            "length of the burst \N{DIVISION SIGN} capacity (log)",
+            log=True,
+            write=lambda value: f"{value:g}",
+            ticks=[float(tick) for tick in (0.5, 1, 2, 4, 8, 16) if x.min() <= tick <= x.max()],
+        ),
+        y=Axis("% of the burst lost"),
     )
 
 
@@ -118,6 +120,6 @@ def steady_figure(analysis: Analysis) -> Figure | None:
             Series("model", line, steady_loss(line), drawn="line"),
             Series("counted", x, lost, low, high, drawn="points"),
         ],
-        x_label="rate of reading \N{DIVISION SIGN} rate of writing",
-        y_label="% of the records lost",
+        x=Axis("rate of reading \N{DIVISION SIGN} rate of writing"),
+        y=Axis("% of the records lost"),
     )

@@ -23,7 +23,7 @@ from undrawn import without_drawing
 
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point, Series
-from fencepost.analysis.draw.lines import ecdf, lines
+from fencepost.analysis.draw.lines import Axis, ecdf, lines
 from fencepost.analysis.draw.svg import _short_path, tidy
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
@@ -115,7 +115,7 @@ def test_names_from_outside_are_escaped_and_never_formulas() -> None:
         Series("b", np.array([1.0, 2.0]), np.array([2.0, 3.0])),
     ]
     for figure in (
-        lines("lines", EVIL, EVIL, TABLE, series, x_label=EVIL, y_label="y"),
+        lines("lines", EVIL, EVIL, TABLE, series, x=Axis(EVIL), y=Axis("y")),
         forest("forest", EVIL, EVIL, TABLE, [Point(EVIL, 1.0, 0.5, 2.0)], x_label="x"),
         ecdf("ecdf", EVIL, EVIL, TABLE, [Series(EVIL, np.array([1.0, 2.0]), np.array([0.5, 1.0]))], x_label="x"),
     ):
@@ -127,7 +127,7 @@ def test_names_from_outside_are_escaped_and_never_formulas() -> None:
 def test_bounds_that_are_missing_are_not_drawn() -> None:
     nothing = np.array([np.nan, np.nan])
     series = Series("a", np.array([1.0, 2.0]), np.array([1.0, 2.0]), nothing, nothing)
-    figure = lines("x", "t", "d", TABLE, [series], x_label="x", y_label="y")
+    figure = lines("x", "t", "d", TABLE, [series], x=Axis("x"), y=Axis("y"))
     assert "nan" not in figure.svg.lower().replace("nano", "")
 
 
