@@ -23,6 +23,7 @@ from undrawn import without_drawing
 
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point, Series
+from fencepost.analysis.draw.ladder import ladder
 from fencepost.analysis.draw.lines import Axis, ecdf, lines
 from fencepost.analysis.draw.svg import _short_path, tidy
 from fencepost.analysis.report.sections import sections
@@ -129,6 +130,21 @@ def test_bounds_that_are_missing_are_not_drawn() -> None:
     series = Series("a", np.array([1.0, 2.0]), np.array([1.0, 2.0]), nothing, nothing)
     figure = lines("x", "t", "d", TABLE, [series], x=Axis("x"), y=Axis("y"))
     assert "nan" not in figure.svg.lower().replace("nano", "")
+
+
+def test_the_numbers_of_the_ladder_are_whole_in_a_wide_font() -> None:
+    rungs = [Point("an addition", 0.27), Point("a process", 4e5)]
+    figure = ladder("ladder", "t", "d", TABLE, rungs, ["0.27 ns", "400 µs"], ["a", "b"], axis=nanoseconds)
+    root = ElementTree.fromstring(figure.svg)
+    width = float(root.attrib["viewBox"].split()[2])
+    numbers = [text for text in root.iter("text") if "text-anchor:middle" in text.attrib["style"]]
+    assert {nanoseconds(0.1), nanoseconds(1e6)} <= {text.text for text in numbers}
+    for text in numbers:
+        size_px = re.search(r"font-size:([\d.]+)px", text.attrib["style"])
+        assert size_px is not None and text.text is not None
+        # Letters of Verdana, which is wide, are some 0.64 em.
+        half = 0.64 * float(size_px[1]) * len(text.text) / 2
+        assert half <= float(text.attrib["x"]) <= width - half, text.text
 
 
 def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
