@@ -43,7 +43,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """Measured rows of `kernels` by the parameter `by`.
+    """Measured rows of `kernels` by `by`, which is a parameter or a function of the row.
 
     ``groups``: a parameter or a function of the row. ``value``: a metric in place of the time. ``cycles``: the cycles
     in place of the time, where every row has them. Beside parameters there are ``threads``, ``cpus`` and ``kernel``
@@ -51,7 +51,7 @@ class Chosen:
     """
 
     kernels: tuple[str, ...]
-    by: str
+    by: str | Told
     labels: Naming = field(default_factory=dict)
     groups: str | Told = ""
     group_labels: Naming = field(default_factory=dict)
@@ -71,11 +71,12 @@ class Chosen:
         # A metric may be known of a case whose events never came, and which has no time.
         every = analysis.kernel(*self.kernels) if self.value else analysis.measured(*self.kernels)
         rows = list(self.where(every)) if callable(self.where) else self._with_values(every, self.where)
-        self.need(rows, self.by, *([self.groups] if isinstance(self.groups, str) and self.groups else []))
+        self.need(rows, *(name for name in (self.by, self.groups) if isinstance(name, str) and name))
         in_cycles = self.unit(rows) == "cycles"
         found: dict[str, list[Item]] = {}
         for row in rows:
-            key, value = key_of(row, self.by), self._value(row, in_cycles)
+            key = self.by(row) if callable(self.by) else key_of(row, self.by)
+            value = self._value(row, in_cycles)
             group = self.groups(row) if callable(self.groups) else key_of(row, self.groups) if self.groups else ""
             if key is not None and group is not None and math.isfinite(value.value):
                 item = Item(row, key, named(self.labels, key), named(self.group_labels, group), value)
@@ -91,10 +92,12 @@ class Chosen:
         return sorted(found, key=lambda group: words.index(group) if group in words else len(words))
 
     def unit(self, rows: Iterable[Row]) -> str:
-        """``ns`` or ``cycles``; of a metric, its own."""
+        """``ns`` or ``cycles``; of a metric, its own, which a ratio does not have."""
         if self.value:
             metrics = [row.metrics[self.value] for row in rows if self.value in row.metrics]
-            return "" if not metrics else "ns" if metrics[0].ns or metrics[0].unit in IN_NS else metrics[0].unit
+            if not metrics or metrics[0].unit == "1":
+                return ""
+            return "ns" if metrics[0].ns or metrics[0].unit in IN_NS else metrics[0].unit
         return "cycles" if self.cycles and all(math.isfinite(row.cycles.value) for row in rows) else "ns"
 
     def _value(self, row: Row, in_cycles: bool) -> Interval:

@@ -71,6 +71,15 @@ class Declared:
         """The table's caption."""
         return self.options.get("caption", self.options["title"])
 
+    @property
+    def heading(self) -> str:
+        """What stands over the labels."""
+        return self.options.get("heading", self.choice.by if isinstance(self.choice.by, str) else "")
+
+    def axis(self, of: str) -> str:
+        """The unit `of` the values, for an operation; of a ratio, what it counts."""
+        return f"{of} per {self.options['unit']}" if of else self.options["unit"]
+
     def sentence(self, items: Sequence[Item], of: str, each: Sequence[str]) -> str:
         """The sentence with the values of these items, which are in the unit `of`."""
         fields = {"each": "; ".join(each), "threads": str(max(len(item.row.cpus) for item in items))}
@@ -86,7 +95,7 @@ class Declared:
         group = self.choice.groups if isinstance(self.choice.groups, str) else ""
         metrics, columns = self.options.get("metrics", {}), self.options.get("columns", {})
         header = (
-            self.options.get("heading", self.choice.by),
+            self.heading,
             *([self.options.get("group_heading", group)] if grouped else []),
             self.options.get("value_heading", "time" if of == "ns" else of),
             *metrics.values(),
@@ -96,7 +105,7 @@ class Declared:
             (
                 item.label,
                 *([item.group] if grouped else []),
-                value_text(item.row, item.value, of),
+                metric_text(item.row, "xraw") if self.choice.value == "xraw" else value_text(item.row, item.value, of),
                 *(metric_text(item.row, name) for name in metrics),
                 *(tell(item.row) for tell in columns.values()),
             )
@@ -112,10 +121,10 @@ class Declared:
             cells.setdefault(item.label, {})[item.group] = value_text(item.row, item.value, "ns" if of == "ns" else "")
         rows = [(label, *(known.get(group, DASH) for group in groups)) for label, known in cells.items()]
         caption = self.caption if of == "ns" else f"{self.caption}, in {of}"
-        return table(caption, (self.options.get("heading", self.choice.by), *groups), rows)
+        return table(caption, (self.heading, *groups), rows)
 
 
-def declared(kernel: str | tuple[str, ...], by: str, options: Options) -> Declared:
+def declared(kernel: str | tuple[str, ...], by: str | Told, options: Options) -> Declared:
     """The declaration of a picture. Raises `PictureError` where its sentence has a field that is none of `FIELDS`."""
     kernels = (kernel,) if isinstance(kernel, str) else kernel
     check_fields(kernels[0], options["says"], FIELDS)

@@ -57,13 +57,15 @@ def shows(*kernels: str) -> Callable[[Callable[[Analysis], Figure | None]], Pict
 
 def bars_by(
     kernel: str | tuple[str, ...],
-    by: str,
+    by: str | Told,
     *,
     order: Literal["plan", "cheapest", "dearest"] = "plan",
     said: Told | None = None,
+    beside: Group | None = None,
     **options: Unpack[Options],
 ) -> Picture:
     """Bars of a kernel's rows by one parameter, under the headings of their groups, and the table of their times.
+    ``beside``: bars of known length above them, to hold them against.
 
     Bars stand in the order of the plan, numbers going up, or by their value. ``said`` gives the text at a bar's end;
     where it gives none, the value stands there. Where a value is not positive, the axis is linear.
@@ -78,6 +80,7 @@ def bars_by(
         groups = {group: _ordered(several, order) for group, several in _by_group(items).items()}
         items = [item for several in groups.values() for item in several]
         of, values = picture.choice.unit([item.row for item in items]), [item.value.value for item in items]
+        values += [bar.value for bar in beside.bars] if beside else []
         labels = list(dict.fromkeys(item.label for item in items))
         # A colour a label where labels come again in other groups, else a colour a group.
         again = len(labels) < len(items) and len(labels) <= COLOURS
@@ -93,10 +96,13 @@ def bars_by(
             picture.sentence(items, of, bar_said(items, of)),
             picture.long_table(items, of),
             [
-                Group(group, [bar(item, place) for item in several])
-                for place, (group, several) in enumerate(groups.items())
+                *([beside] if beside else []),
+                *(
+                    Group(group, [bar(item, place) for item in several])
+                    for place, (group, several) in enumerate(groups.items())
+                ),
             ],
-            x_label=f"{of} per {options['unit']}" + " (log)" * wide,
+            x_label=picture.axis(of) + " (log)" * wide,
             x_scale="log" if wide else "linear",
             least=min(values) / 3 if wide else 0.0,
         )
@@ -152,7 +158,7 @@ def lines_by(
                 for group, several in drawn.items()
             ],
             x=Axis((x_label or by) + " (log)" * log_x, log=log_x, write=x_format, ticks=_ticks(xs, log_x)),
-            y=Axis(f"{of} per {options['unit']}" + " (log)" * wide, log=wide, from_zero=not wide and min(values) >= 0),
+            y=Axis(picture.axis(of) + " (log)" * wide, log=wide, from_zero=not wide and min(values) >= 0),
             marks=[(float(x), word) for word, x in marked],
         )
 

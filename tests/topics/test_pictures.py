@@ -15,7 +15,7 @@ from runs import write as synthetic
 from runs.write import Case, crowd_cases
 from topics.memory.cases import fault_cases
 
-from fencepost.analysis.draw.figure import Figure
+from fencepost.analysis.draw.figure import Bar, Figure, Group
 from fencepost.analysis.report.sections import Section, sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.row import Metric, Regime, Row
@@ -111,6 +111,29 @@ def test_bars_stand_as_planned_or_by_value(order: Any, labels: list[str]) -> Non
     rows = [row("mine/loop", ns, {"kind": kind}) for kind, ns in (("b", 2.0), ("c", 3.0), ("a", 1.0))]
     figure = drawn(bars_by("mine/loop", "kind", order=order, **WORDS), rows)
     assert [line[0] for line in cells(figure)] == labels
+
+
+def test_bars_may_go_by_what_a_function_says_of_a_row() -> None:
+    rows = [row("mine/loop", 1.0, {"kind": "k"}), row("mine/other", 2.0, {"form": "f"})]
+    picture = bars_by(("mine/loop", "mine/other"), lambda item: item.kernel.upper(), heading="what", **WORDS)
+    figure = drawn(picture, rows)
+    assert figure.table.header[0] == "what"
+    assert [line[0] for line in cells(figure)] == ["MINE/LOOP", "MINE/OTHER"]
+
+
+def test_bars_of_a_ratio_stand_beside_known_lengths() -> None:
+    ratios = [
+        row("mine/loop", 99.0, {"kind": kind}, metrics={"ratio": Metric(around(value), "1", "")})
+        for kind, value in (("few", 2.0), ("more", 5.0))
+    ]
+    words = WORDS | {"unit": "turns of a wheel", "says": "From {least} to {most}."}
+    beside = Group("as built", [Bar("one turn", 1.0), Bar("a hundred turns", 100.0)])
+    figure = drawn(bars_by("mine/loop", "kind", value="ratio", beside=beside, **words), ratios)
+    assert figure.description == "From 2.00 to 5.00."
+    assert [line[0] for line in cells(figure)] == ["few", "more"], "they are no rows of the run"
+    said = texts(figure)
+    assert {"as built", "one turn", "a hundred turns"} <= set(said)
+    assert "turns of a wheel (log)" in said, "what stands beside them counts for the axis"
 
 
 def test_groups_with_words_stand_in_the_order_of_these() -> None:

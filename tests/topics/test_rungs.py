@@ -30,7 +30,7 @@ def test_the_published_run_has_its_headlines_and_no_more() -> None:
 
 
 def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) -> None:
-    trip = pair_case("ring/spsc_round_trip", {"pause": "no"}, 150.0)
+    trip = pair_case("ring/spsc_round_trip", {"capacity": 1024, "bytes": 8, "pause": "no"}, 150.0)
     cases = [*sharing_cases(), trip]
     cases += crowd_cases("lock/hold", {"lock": "pthread_mutex", "section_ns": 0}, {2: 90.0, 1: 14.0})
     with without_drawing():

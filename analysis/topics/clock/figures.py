@@ -11,10 +11,11 @@ from fencepost.analysis.draw.figure import Figure, Point, Series
 from fencepost.analysis.draw.lines import Axis, ecdf, lines
 from fencepost.analysis.runs.clock import tick_hz
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import bounds, case_label, count, nanoseconds, plain
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.clock.measures import BIAS_FROM, bias, core_clocks, core_series
-from fencepost.analysis.topics.pictures import shows
+from fencepost.analysis.topics.pictures import bars_by, shows
 from fencepost.analysis.topics.rungs import first, step, with_values
 from fencepost.analysis.topics.topic import Topic
 
@@ -122,44 +123,30 @@ def states_figure(analysis: Analysis) -> Figure | None:
     )
 
 
-@shows("clock/call", "clock/read", "clock/python", "clock/null_syscall")
-def cost_figure(analysis: Analysis) -> Figure | None:
-    """Forest plot of what each clock costs."""
-    measured = analysis.measured("clock/call", "clock/read", "clock/python", "clock/null_syscall")
-    rows = sorted((row for row in measured if row.time.value > 0), key=lambda row: row.time.value)
-    if not rows:
-        return None
-    kinds = {"clock/read": 0, "clock/call": 1, "clock/python": 2, "clock/null_syscall": 4}
-    points, groups, cells = [], [], []
-    for row in rows:
-        values = [str(value) for value in row.parameters.values()]
-        name = {"clock/python": "perf_counter_ns (Python)", "clock/null_syscall": "getppid (no clock at all)"}.get(
-            row.kernel
-        ) or " · ".join(values)
-        group = 3 if "syscall" in values else kinds[row.kernel]
-        points.append(Point(name, *row.time[:3]))
-        groups.append(group)
-        cells.append(
-            (
-                name,
-                row.kernel,
-                row.time.ns_text(),
-                row.cycles.text(),
-            )
-        )
-    return forest(
-        "clock-cost",
-        "What it costs to ask for the time",
-        f"From {points[0].label} at {nanoseconds(points[0].value, 3)} to {points[-1].label} at "
-        f"{nanoseconds(points[-1].value, 3)}, cheapest first. "
-        "Clocks through libc are answered without entering the kernel where they cost less than the same clock "
-        "through syscall.",
-        table("What it costs to ask for the time", ("clock", "kernel", "time", "cycles"), cells),
-        points,
-        x_label="ns per call (log)",
-        x_scale="log",
-        groups=groups,
-    )
+ASKING = ("clock/read", "clock/call", "clock/python", "clock/null_syscall")
+
+
+def _clock(row: Row) -> str:
+    known = {"clock/python": "perf_counter_ns (Python)", "clock/null_syscall": "getppid (no clock at all)"}
+    return known.get(row.kernel) or " · ".join(map(str, row.parameters.values()))
+
+
+COST = bars_by(
+    ASKING,
+    _clock,
+    name="clock-cost",
+    title="What it costs to ask for the time",
+    says="From {least} ({least_of}) to {most} ({most_of}). Clocks through libc are answered without entering the "
+    "kernel where they cost less than the same clock through syscall.",
+    unit="call",
+    heading="clock",
+    groups=lambda row: row.kernel,
+    group_heading="kernel",
+    group_labels={kernel: kernel for kernel in ASKING},
+    where=lambda rows: [row for row in rows if row.time.value > 0],
+    columns={"cycles": lambda row: row.cycles.text()},
+    order="cheapest",
+)
 
 
 @shows("clock/bias")
@@ -215,7 +202,7 @@ def bias_figure(analysis: Analysis) -> Figure | None:
 
 TOPIC = Topic(
     "clock",
-    figures=(cost_figure, delta_figure, bias_figure, states_figure, core_figure),
+    figures=(COST, delta_figure, bias_figure, states_figure, core_figure),
     tables_only=("clock/offset", "clock/rate", "clock/resolution", "clock/wakeup"),
     rungs=(
         step("read the tick counter, unfenced", "clock/read", with_values(read="rdtsc"), headline=True),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
-from fencepost.analysis.draw import bars as figures
 from fencepost.analysis.draw.figure import Bar, Figure, Group, Series
 from fencepost.analysis.draw.lines import ecdf
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import count, nanoseconds, plain
 from fencepost.analysis.text.table import DASH, table
@@ -63,24 +60,12 @@ def regime_word(row: Row) -> str:
     return "mostly empty" if regime < -ONE_SIDED else "mostly full" if regime > ONE_SIDED else "balanced"
 
 
-def _designs(analysis: Analysis, suffix: str, **wanted: object) -> dict[str, dict[str, Row]]:
-    """Rows by kind and design: ring/NAME + `suffix`, with these parameters."""
-    found: dict[str, dict[str, Row]] = {}
-    for kind, names in KINDS.items():
-        for name in names:
-            table_of = grid(analysis, f"ring/{name}{suffix}")
-            place = table_of.find(**wanted)
-            if place is not None:
-                found.setdefault(kind, {})[name] = table_of.rows[place]
-    return found
-
-
-def _by_kind(rows: Mapping[str, Mapping[str, Bar]]) -> list[Group]:
-    return [Group(kind, sorted(bars.values(), key=lambda bar: bar.value)) for kind, bars in rows.items()]
+def _design(row: Row) -> str:
+    return row.kernel.removeprefix("ring/").removesuffix("_round_trip")
 
 
 def _kind(row: Row) -> str:
-    name = row.kernel.removeprefix("ring/")
+    name = _design(row)
     return next(kind for kind, names in KINDS.items() if name in names)
 
 
@@ -104,43 +89,27 @@ DESIGNS = bars_by(
 )
 
 
-@shows("ring/*_round_trip")
-def round_trip_figure(analysis: Analysis) -> Figure | None:
-    """There and back over two rings, in raw round trips of a line, beside the least that two lines take."""
-    found = _designs(analysis, "_round_trip", capacity=1024, bytes=8, pause="no")
-    rows = [(name, row) for part in found.values() for name, row in part.items()]
-    rows = [(name, row) for name, row in rows if math.isfinite(row.metric("xraw").value)]
-    if len(rows) < 2:
-        return None
-    rows.sort(key=lambda item: item[1].metric("xraw").value)
-    groups = [
-        Group("the hardware", [Bar("1 raw round trip", 1.0, colour=3), Bar("2 raw round trips", 2.0, colour=3)]),
-        *_by_kind(
-            {
-                kind: {name: Bar(name, *row.metric("xraw")[:3], place) for name, row in part.items()}
-                for place, (kind, part) in enumerate(found.items())
-            }
-        ),
-    ]
-    (best, first), (worst, last) = rows[0], rows[-1]
-    return figures.bars(
-        "ring-round-trip",
-        "There and back: how many round trips of a line it takes",
-        f"An 8-byte item to the other thread and back over two rings: {best} takes "
-        f"{plain(first.metric('xraw').value, 3)} raw round trips ({nanoseconds(first.time.value, 3)}), {worst} "
-        f"{plain(last.metric('xraw').value, 3)} ({nanoseconds(last.time.value, 3)}). One is a single line that both "
-        "sides write. Two is a line for each way that its writer has to take back each time; less is possible where "
-        "taking it back overlaps the wait for the answer.",
-        table(
-            "An 8-byte item there and back over two rings, no spin hint",
-            ("ring", "a round trip", "÷ raw round trip"),
-            [(name, row.time_text(), row.xraw_text()) for name, row in rows],
-        ),
-        groups,
-        x_label="raw round trips of a line (log)",
-        x_scale="log",
-        least=0.5,
-    )
+ROUND_TRIP = bars_by(
+    tuple(f"ring/{name}_round_trip" for names in KINDS.values() for name in names),
+    _design,
+    name="ring-round-trip",
+    title="There and back: how many round trips of a line it takes",
+    says="An 8-byte item to the other thread and back over two rings, in raw round trips of a line: from {least} "
+    "({least_of}) to {most} ({most_of}). One is a single line that both sides write. Two is a line for each way that "
+    "its writer has to take back each time; less is possible where taking it back overlaps the wait for the answer.",
+    unit="raw round trips of a line",
+    caption="An 8-byte item there and back over two rings, no spin hint",
+    heading="ring",
+    groups=_kind,
+    group_heading="refused",
+    group_labels={kind: kind for kind in KINDS},
+    where={"capacity": 1024, "bytes": 8, "pause": "no"},
+    value="xraw",
+    value_heading="÷ raw round trip",
+    columns={"a round trip": Row.time_text},
+    order="cheapest",
+    beside=Group("the hardware", [Bar("1 raw round trip", 1.0, colour=3), Bar("2 raw round trips", 2.0, colour=3)]),
+)
 
 
 @shows("ring/latency")
@@ -231,13 +200,13 @@ TOPIC = Topic(
     figures=(
         DESIGNS,
         CAPACITY,
-        round_trip_figure,
+        ROUND_TRIP,
         latency_figure,
         REGIME,
         burst_figure,
         steady_figure,
     ),
-    tables_only=("ring/mpmc*", "ring/mpsc*", "ring/one_cpu*", "ring/overwrite_cost", "ring/printk", "ring/spsc_lazy"),
+    tables_only=("ring/mpmc*", "ring/mpsc*", "ring/one_cpu*", "ring/overwrite_cost", "ring/printk", "ring/spsc_lazy*"),
     rungs=(
         step(
             "an item to another thread and back, over rings",
