@@ -172,25 +172,26 @@ static int program_of(void (*begin)(void))
 }
 
 /* The new process up to its exec, which ends it where it fails. Only what a child of several threads may call. */
-static __attribute__((noreturn)) void become_small(char *loader, int socket, int program, pid_t engine)
+static __attribute__((noreturn)) void become_small(char *const *arguments, int socket, int program, pid_t engine)
 {
-    char path[] = SMALL_PROGRAM_PATH;
-    char *arguments[] = {loader, path, NULL};
-
     /* The numbers that these get may be in use: first out of their way, then there. */
     socket = fcntl(socket, F_DUPFD_CLOEXEC, SMALL_PROGRAM + 1);
     program = fcntl(program, F_DUPFD_CLOEXEC, SMALL_PROGRAM + 1);
     if (die_with_parent() == 0 && getppid() == engine && dup2(socket, SMALL_SOCKET) >= 0 &&
         dup2(program, SMALL_PROGRAM) >= 0)
-        execv(loader, arguments);
+        execv(arguments[0], arguments);
     _exit(SMALL_NOT_BEGUN);
 }
 
-/* Start a small process that begins with `begin`, on this thread's CPU. 0, or -errno: trial_needs() where there can be none. */
-static int small_start(struct trial *trial, struct small *small, void (*begin)(void))
+/*
+ * Start a small process that begins with `begin`, on this thread's CPU. 0, or -errno: trial_needs() where there can be none. With `preload` it
+ * has the library in this file before libc.
+ */
+static inline int small_start_with(struct trial *trial, struct small *small, void (*begin)(void), char *preload)
 {
     const pid_t engine = getpid();
-    char loader[PATH_MAX];
+    char loader[PATH_MAX], path[] = SMALL_PROGRAM_PATH, option[] = "--preload";
+    char *plain[] = {loader, path, NULL}, *preloading[] = {loader, option, preload, path, NULL};
     int ends[2], program;
 
     if (file_at(getauxval(AT_BASE), loader, sizeof loader))
@@ -205,7 +206,7 @@ static int small_start(struct trial *trial, struct small *small, void (*begin)(v
     }
     small->pid = fork();
     if (small->pid == 0)
-        become_small(loader, ends[1], program, engine);
+        become_small(preload ? preloading : plain, ends[1], program, engine);
     close(program);
     close(ends[1]);
     small->socket = ends[0];
@@ -215,6 +216,11 @@ static int small_start(struct trial *trial, struct small *small, void (*begin)(v
     small->pid = 0;
     return errno == EAGAIN ? trial_needs(trial, "permission for one more process (ulimit -u, pids.max of the cgroup)")
                            : -errno;
+}
+
+static inline int small_start(struct trial *trial, struct small *small, void (*begin)(void))
+{
+    return small_start_with(trial, small, begin, NULL);
 }
 
 /* End it and wait for it; what wait_for_child() says. Nothing to do where it was not started. */

@@ -115,7 +115,7 @@ STALE = 'if (pwrite(copy, "", 1, (off_t)place.segment->p_offset) == 1)'
 @pytest.mark.parametrize(
     ("whole", "broken", "need"),
     [
-        ("execv(loader, arguments);", "errno = EACCES;", "permission to execute a file in memory"),
+        ("execv(arguments[0], arguments);", "errno = EACCES;", "permission to execute a file in memory"),
         ('memfd_create("small", MFD_CLOEXEC | MFD_EXEC)', "(errno = EACCES, -1)", "permission to execute"),
         ("getauxval(AT_BASE)", "(uintptr_t)0", "a dynamic loader"),
         ("status = make_program(", f"{STALE} status = make_program(", "the engine's file as it was when it was loaded"),
