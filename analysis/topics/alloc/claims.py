@@ -5,13 +5,21 @@ from __future__ import annotations
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs
+from fencepost.analysis.topics.alloc.measures import stalls
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs
 
 MOST_PCT = 90.0
 """So many blocks lie in the heap where that is the way of the library. A few may have found room elsewhere."""
 
 FEW_PCT = 10.0
 """No more of them where it is not."""
+
+
+RARE_PCT = 1.0
+"""A lock-free allocator never stalls. Of none in so many freezes as a run has, this share is what stays possible."""
+
+SEEN_PCT = 10.0
+"""An allocator with locks stalls in 20 to 50 % of freezes where its caches do not hold the size."""
 
 
 @claim(
@@ -40,6 +48,36 @@ def sbrk_mmap(analysis: Analysis) -> Verdict:
     if mmap is Side.ABOVE:
         return Verdict(Outcome.DEPENDS, figure, f"Large blocks come from the heap as well. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"Small blocks come by brk, large ones by mmap. {said}", number)
+
+
+@claim(
+    "alloc/lock_free",
+    "mimalloc: microsoft research, truly lock free",
+    "mimalloc by Microsoft Research is truly lock-free",
+    ["alloc/freeze"],
+    "another thread goes on wherever in mimalloc a thread is stopped, and with libc it often does not",
+)
+@needs("alloc/freeze", library="mimalloc", because="needs mimalloc (the package libmimalloc2.0).")
+@needs("alloc/freeze", library="libc")
+def lock_free(analysis: Analysis) -> Verdict:
+    """Stalls of mimalloc, against those of a library with locks."""
+    own, control = stalls(analysis, "mimalloc"), stalls(analysis, "libc")
+    seen = max(control, key=lambda item: item.pct.value)
+    figure = "; ".join(
+        f"{name}: {', '.join(item.text() for item in found)}" for name, found in (("mimalloc", own), ("libc", control))
+    )
+    known(side(seen.pct, SEEN_PCT) is Side.ABOVE, "libc did not stall here, so the test sees no locks.", figure)
+    worst = max(own, key=lambda item: item.pct.high)
+    number = Measure(worst.pct.value, worst.pct.low, worst.pct.high, "%", (RARE_PCT,))
+    sides = [side(item.pct, RARE_PCT) for item in own]
+    said = f"A stop in libc with {seen.size} bytes holds the other thread up in {seen.pct.text('%')} of freezes."
+    if all(where is Side.ABOVE for where in sides):
+        return Verdict(Outcome.REFUTED, figure, f"A thread that stops holds the other one up. {said}", number)
+    if Side.ABOVE in sides:
+        return Verdict(Outcome.DEPENDS, figure, f"It depends on the size of the blocks. {said}", number)
+    if Side.TOUCHES in sides:
+        return Verdict(Outcome.UNDECIDED, figure, f"Too few freezes to say that none stalls. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"The other thread always went on. {said}", number)
 
 
 def _row(analysis: Analysis, **wanted: object) -> Row:

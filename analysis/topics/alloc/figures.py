@@ -48,4 +48,24 @@ STEPS = bars_by(
 )
 
 
-TOPIC = Topic("alloc", figures=(SIZE, STEPS))
+FREEZE = bars_by(
+    "alloc/freeze",
+    "library",
+    value="stalled_pct",
+    title="A thread stopped in the middle of its allocator",
+    says="{each} of freezes held another thread up. An allocator without locks never does.",
+    unit="freezes that stalled, median over processes",
+    caption="Freezes in which the other thread came to a stop, in each process",
+    heading="library",
+    groups=lambda row: f"blocks of {row.parameters['size']} bytes",
+    group_heading="size",
+    metrics={
+        "freezes": "freezes",
+        "stalls": "stalled",
+        "control_stalls": "stalled without a freeze",
+        "left_out": "without a CPU",
+    },
+)
+
+
+TOPIC = Topic("alloc", figures=(SIZE, STEPS, FREEZE))

@@ -40,3 +40,24 @@ def steps_cases() -> list[Case]:
         )
         for threshold, to, large in (("fixed", 131048.0, 0.0), ("dynamic", 33550312.0, 100.0))
     ]
+
+
+def freeze_cases(libc_stalls: float = 9.0, mimalloc_stalls: float = 0.0) -> list[Case]:
+    """alloc/freeze: stalls of 25 freezes in each process."""
+    return [
+        Case(
+            "alloc/freeze",
+            {"library": library, "size": 1000, "freezes": 25},
+            unit="freeze",
+            kind="counts",
+            metrics={
+                "freezes": 25.0,
+                "stalls": stalls,
+                "stalled_pct": 4 * stalls,
+                "control_stalls": 0.0,
+                "left_out": 0.0,
+            },
+            metric_noise=0.0,
+        )
+        for library, stalls in (("libc", libc_stalls), ("mimalloc", mimalloc_stalls))
+    ]

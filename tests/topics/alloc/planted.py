@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topics.stored import Change, Plant, Planted, as_stored, in_turn
+from topics.stored import Change, Plant, Planted, Stored, as_stored, in_turn
 
 from fencepost.analysis.topics.claim import Outcome
 
@@ -14,11 +14,28 @@ def in_heap(small: Change, large: Change) -> Plant:
     )
 
 
+def frozen(metric: str, value: Change, *sizes: int) -> Plant:
+    """So many freezes, or stalls, in each process of mimalloc with these sizes."""
+
+    def plant(run: Stored) -> Stored:
+        for size in sizes:
+            run = run.put(metric, value, "alloc/freeze", library="mimalloc", size=size)
+        return run
+
+    return plant
+
+
 PLANTED: Planted = {
     "alloc/sbrk_mmap": {
         Outcome.CONFIRMED: as_stored,
         Outcome.DEPENDS: in_heap(100.0, 100.0),
         Outcome.UNDECIDED: in_heap(in_turn(100.0, 0.0), 0.0),
         Outcome.REFUTED: in_heap(0.0, 0.0),
+    },
+    "alloc/lock_free": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: frozen("stalls", 5.0, 1000),
+        Outcome.UNDECIDED: frozen("freezes", 5.0, 64, 1000),
+        Outcome.REFUTED: frozen("stalls", 5.0, 64, 1000),
     },
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from topics.alloc.cases import SIZES, size_cases, steps_cases
+import pytest
+from topics.alloc.cases import SIZES, freeze_cases, size_cases, steps_cases
 from topics.analysed import analysed, verdict_of
 
 from fencepost.analysis.report.document import build_document
+from fencepost.analysis.topics.alloc.measures import exact_share
 from fencepost.analysis.topics.claim import Outcome
 
 
@@ -30,3 +32,36 @@ def test_small_blocks_come_by_brk(tmp_path: Path) -> None:
 def test_without_the_fixed_threshold_it_is_not_measurable(tmp_path: Path) -> None:
     found = analysed(tmp_path, steps_cases()[1:], rounds=6)
     assert verdict_of(found, "alloc/sbrk_mmap").outcome is Outcome.NOT_MEASURABLE
+
+
+def test_freezes_of_all_processes_are_added_up(tmp_path: Path) -> None:
+    found = analysed(tmp_path, freeze_cases(), rounds=20)
+    said = verdict_of(found, "alloc/lock_free")
+    assert said.outcome is Outcome.CONFIRMED
+    assert "0 of 500 with 1000 bytes (at most 0.74 %)" in said.figure.replace("\N{NO-BREAK SPACE}", " ")
+    (section,) = build_document(found).sections
+    assert [figure.name for figure in section.figures] == ["alloc-freeze"]
+
+
+def test_a_library_with_locks_that_is_not_seen_to_stall_decides_nothing(tmp_path: Path) -> None:
+    said = verdict_of(analysed(tmp_path, freeze_cases(libc_stalls=0.0), rounds=6), "alloc/lock_free")
+    assert said.outcome is Outcome.NOT_MEASURABLE
+    assert "sees no locks" in said.because
+
+
+def test_without_mimalloc_the_package_is_named(tmp_path: Path) -> None:
+    said = verdict_of(analysed(tmp_path, freeze_cases()[:1], rounds=6), "alloc/lock_free")
+    assert said.outcome is Outcome.NOT_MEASURABLE
+    assert "libmimalloc2.0" in said.because
+
+
+@pytest.mark.parametrize(
+    ("events", "trials", "low", "high"),
+    [(0, 500, 0.0, 0.735), (1, 20, 0.1265, 24.873), (20, 20, 83.157, 100.0), (7, 25, 12.072, 49.388)],
+)
+def test_bounds_of_shares_are_exact(events: int, trials: int, low: float, high: float) -> None:
+    """Against the tables of Clopper and Pearson."""
+    found = exact_share(events, trials)
+    assert found.low == pytest.approx(low, rel=1e-3)
+    assert found.high == pytest.approx(high, rel=1e-3)
+    assert not exact_share(0, 0).known
