@@ -27,10 +27,23 @@ def console(*, err: bool = False) -> Console:
     from rich.segment import Segment
 
     class PlainConsole(Console):
-        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-            """As rich does, with `visible` text; its own control sequences are segments of another kind."""
-            for segment in super().render(renderable, options):
-                yield segment if segment.control else Segment(visible(segment.text), segment.style)
+        within = False
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            """As rich does, with `visible` text. Rich renders the cells of a table by this too, and what a cell is made
+            of: one look, when it leaves the table, is enough.
+            """
+            rendered = super().render(renderable, options)
+            return rendered if self.within else self.shown(rendered)
+
+        def shown(self, rendered: Iterable[Segment]) -> Iterator[Segment]:
+            """Segments with `visible` text; rich's own control sequences are segments of another kind."""
+            self.within = True
+            try:
+                for segment in rendered:
+                    yield segment if segment.control else Segment(visible(segment.text), segment.style)
+            finally:
+                self.within = False
 
         def on_broken_pipe(self) -> None:
             """Leave it to the entry point: rich would exit with 1, as if `| head` were a fault."""
@@ -52,15 +65,19 @@ def table(
     Columns named in `right` are aligned there; those in `whole` are never folded: they are copied, or are figures.
     """
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
+    for place, column in enumerate(columns):
         justify: Literal["right", "left"] = "right" if column in right else "left"
-        result.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        result.add_row(*(Text(printable(str(cell))) for cell in row))
+        # Rich would find the same width by rendering each cell of a long table.
+        width = max(cell_len(text) for text in (column, *(row[place] for row in cells))) if column in whole else None
+        result.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole, width=width)
+    for row in cells:
+        result.add_row(*map(Text, row))
     return result
 
 

@@ -157,7 +157,7 @@ def _paired(basis: str, *sides: tuple[Analysis, Row, Floats]) -> Pair | None:
 
 
 def _column(run: Analysis, row: Row, name: str) -> Floats:
-    return run.processes[name].to_numpy(float)[run.measured_places[row.case]]
+    return run.column(name)[run.measured_places[row.case]]
 
 
 def _times(run: Analysis, row: Row, ns: Floats) -> ProcessTimes | None:

@@ -104,6 +104,16 @@ class Analysis:
         groups = self.processes.iloc[good].groupby("case", observed=True).indices
         return {str(case): good[places] for case, places in groups.items()}
 
+    @functools.cached_property
+    def _columns(self) -> dict[str, Floats]:
+        return {}
+
+    def column(self, name: str) -> Floats:
+        """A column of `processes` as numbers: of shape (processes,), asked for by the thousand."""
+        if name not in self._columns:
+            self._columns[name] = self.processes[name].to_numpy(float)
+        return self._columns[name]
+
     @property
     def rounds(self) -> int:
         """Complete rounds."""
