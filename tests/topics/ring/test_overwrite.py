@@ -278,3 +278,19 @@ def test_the_log_counts_what_is_given_up(tmp_path: Path) -> None:
     refused = ("status = ring_overwrite_write(", "status = !ring_overwrite_write(")
     measured = engine_of(tmp_path, LOG, refused).measure("ring/printk", (1,), ALONE)
     assert measured.status == 0 and measured.metrics["dropped_share"] == 1
+
+
+DROPPED_AT_THE_END = """    {
+        const ring_index number = __atomic_fetch_add(&log->ring->head, 1, __ATOMIC_ACQ_REL);
+
+        ring_overwrite_drop(ring_overwrite_find(log->ring, number), number);
+        written++;
+    }
+    while (read_record("""
+
+
+def test_the_log_counts_losses_behind_the_last_record(tmp_path: Path) -> None:
+    """The reader finds nothing more, and is told all the same that something was lost."""
+    planted = ("    while (read_record(", DROPPED_AT_THE_END)
+    measured = engine_of(tmp_path, LOG, planted).measure("ring/printk", (1,), ALONE)
+    assert measured.status == 0, measured.reason
