@@ -234,6 +234,33 @@ def overcommit(analysis: Analysis) -> Verdict:
     return Verdict(Outcome.REFUTED, figure, f"No more is promised than there is. {said}", number)
 
 
+@claim(
+    "memory/major",
+    "major: memory找不到去swap找",
+    "Major fault: what is not found in memory is looked for in swap",
+    ["memory/file"],
+    "a page that is not in memory comes from swap alone, so a page of a file that was dropped has no major fault",
+)
+@needs("memory/file", access=("major", "apart"))
+def major(analysis: Analysis) -> Verdict:
+    """Major faults of pages that no swap ever held."""
+    dropped, cached = (_row(analysis, "memory/file", access=access) for access in ("major", "apart"))
+    faults, control = dropped.metric("major_per_page"), cached.metric("major_per_page")
+    figure = f"{faults.text()} major faults a page of a file that was dropped, {control.text()} of one that was not"
+    dearer = ratio(analysis, dropped.case, cached.case)
+    said = f"A major fault takes {dropped.time.ns_text()}, {dearer.text()} times a minor one of the same file."
+    number = measure(faults, "faults", ONE, 1 - ONE)
+    none, all_of_them, still = side(faults, ONE), side(faults, 1 - ONE), side(control, ONE)
+    if still is not Side.BELOW or Side.TOUCHES in (none, all_of_them):
+        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what was in memory. {said}", number)
+    if none is Side.BELOW:
+        return Verdict(Outcome.CONFIRMED, figure, f"Files cause no major fault here. {said}", number)
+    if all_of_them is Side.BELOW:
+        return Verdict(Outcome.DEPENDS, figure, f"Some pages of the file were read, and some were not. {said}", number)
+    because = f"Swap is one place of two. Pages of files that are not in memory are read as well. {said}"
+    return Verdict(Outcome.REFUTED, figure, because, number)
+
+
 def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
     """Whether these accesses always bring a signal. `kinds`: how each is called, and its value of ``access``."""
     rows = {name: _row(analysis, "memory/invalid", access=access) for name, access in kinds.items()}

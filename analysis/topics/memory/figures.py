@@ -191,6 +191,24 @@ OVERCOMMIT = bars_by(
 )
 
 
+FILE = bars_by(
+    "memory/file",
+    "access",
+    title="The first touch of a page of a file",
+    says="{each}. One fault may bring several pages, so the price of a page and of a fault differ.",
+    unit="page",
+    caption="A page of a mapped file by where it is",
+    heading="page",
+    labels={
+        "around": "in the page cache, one after the other",
+        "apart": "in the page cache, 64 KiB apart",
+        "major": "on the device, 64 KiB apart",
+        "again": "touched before",
+    },
+    metrics={"minor_per_page": "minor faults a page", "major_per_page": "major faults a page"},
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -212,7 +230,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT),
+    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

@@ -119,6 +119,28 @@ def overcommit_cases() -> list[Case]:
     ]
 
 
+def file_cases() -> list[Case]:
+    """memory/file: fault-around, faults of their own, reads from a device, and no fault."""
+    truth = {
+        "around": (150.0, 0.0625, 0.0),
+        "apart": (1e3, 1.0, 0.0),
+        "major": (1e5, 0.0, 1.0),
+        "again": (8.0, 0.0, 0.0),
+    }
+    return [
+        Case(
+            "memory/file",
+            {"access": access},
+            ns=ns,
+            unit="page",
+            kind="events",
+            metrics={"minor_per_page": minor, "major_per_page": major},
+            metric_noise=0.0,
+        )
+        for access, (ns, minor, major) in truth.items()
+    ]
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

@@ -25,6 +25,11 @@ def promised(pieces: Change, noreserve: Change) -> Plant:
     )
 
 
+def read_from_device(value: Change) -> Plant:
+    """So many major faults a page that was dropped."""
+    return lambda run: run.put("major_per_page", value, "memory/file", access="major")
+
+
 PLANTED: Planted = {
     "memory/lazy": {
         Outcome.CONFIRMED: as_stored,
@@ -73,5 +78,11 @@ PLANTED: Planted = {
         Outcome.DEPENDS: promised(0.5, 2.0),
         Outcome.UNDECIDED: promised(in_turn(0.5, 1.5), 2.0),
         Outcome.REFUTED: promised(0.5, 0.0),
+    },
+    "memory/major": {
+        Outcome.CONFIRMED: read_from_device(0.0),
+        Outcome.DEPENDS: read_from_device(0.5),
+        Outcome.UNDECIDED: read_from_device(in_turn(0.0, 1.0)),
+        Outcome.REFUTED: as_stored,
     },
 }

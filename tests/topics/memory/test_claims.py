@@ -9,6 +9,7 @@ from topics.analysed import analysed, verdict_of
 from topics.memory.cases import (
     cow_cases,
     fault_cases,
+    file_cases,
     invalid_cases,
     layout_case,
     map_cases,
@@ -121,3 +122,17 @@ def test_promises_are_drawn_without_a_time(tmp_path: Path) -> None:
     assert figure.name == "memory-overcommit"
     assert len(figure.table.rows) == 3
     assert verdict_of(found, "memory/overcommit").outcome is Outcome.CONFIRMED
+
+
+def test_pages_of_files_that_were_dropped_refute_swap_alone(tmp_path: Path) -> None:
+    found = analysed(tmp_path, file_cases(), rounds=6)
+    said = verdict_of(found, "memory/major")
+    assert said.outcome is Outcome.REFUTED
+    (section,) = build_document(found).sections
+    assert [figure.name for figure in section.figures] == ["memory-file"]
+    assert len(section.figures[0].table.rows) == 4
+
+
+def test_major_faults_need_the_cached_page_as_their_control(tmp_path: Path) -> None:
+    cases = [case for case in file_cases() if case.parameters["access"] != "apart"]
+    assert verdict_of(analysed(tmp_path, cases, rounds=6), "memory/major").outcome is Outcome.NOT_MEASURABLE
