@@ -89,7 +89,10 @@ def alike(sides: Sequence[tuple[Analysis, str]]) -> list[ProcessTimes | None]:
 
 @dataclass(frozen=True)
 class Pair:
-    """One case of two runs, by figures of one kind: ``alone``, ``as found``, or at one distance, such as ``near``."""
+    """One case of two runs, by figures of one kind: ``alone``, ``as found``, or at one distance, such as ``near``.
+
+    Those alone are at one clock, that of the old run: they count cycles.
+    """
 
     old: ProcessTimes
     new: ProcessTimes
@@ -104,6 +107,9 @@ class Pair:
 def pairs_of_runs(old: Analysis, new: Analysis) -> dict[str, Pair | None]:
     """The common cases by like figures: alone with alone, near with near; None where the runs have none alike.
 
+    What is alone in both takes a number of cycles, and is compared by it: a core whose clock differs by a per cent from
+    one process to the next says nothing of the code, and the clock is a control of its own.
+
     A case that is not alone in both runs is compared by what was found, in both. A case whose CPUs were at several
     distances is compared at the one that both runs met most; not at all where one of the runs does not know distances.
     """
@@ -115,14 +121,23 @@ def _compared_rows(run: Analysis) -> list[Row]:
     return [
         row
         for row in run.rows
-        if row.reason is None and row.twin_of is None and not row.once and row.case in run.measured_places
+        if row.reason is None
+        and row.twin_of is None
+        and not row.once
+        and row.kind != "counts"
+        and row.case in run.measured_places
     ]
 
 
 def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> Pair | None:
     if first.alone and second.alone:
+        clock_hz = np.nanmedian(_column(old, first, "core_hz"))
         return _paired(
-            "alone", *((run, row, _column(run, row, "alone_ns")) for run, row in ((old, first), (new, second)))
+            "alone",
+            *(
+                (run, row, _column(run, row, "alone_ns") * _column(run, row, "core_hz") / clock_hz)
+                for run, row in ((old, first), (new, second))
+            ),
         )
     places = [_places(run, row) for run, row in ((old, first), (new, second))]
     if not all(places):

@@ -191,13 +191,14 @@ def pooled_quantiles(histogram: Histogram) -> dict[str, float]:
 def noise_floor(reduced: Reduced) -> list[Twin]:
     """A/A rows: for each twin the median over rounds of ``twin / original - 1`` in per cent, with its interval.
 
-    Rounds in which either was not measured, or reads zero or less, are left out.
+    In a round that has both alone their cycles are compared: the clock moves between the two. Rounds in which either
+    was not measured, or reads zero or less, are left out.
     """
     planned = {case["case"]: case for case in reduced.run["plan"]["cases"]}
     frame = reduced.processes
     groups = frame.groupby("case", observed=True).indices if len(frame) else {}
     status = frame["status"].to_numpy()
-    number, ns, step = (frame[name].to_numpy() for name in ("round", "ns", "resolution_ns"))
+    number, ns, step, core = (frame[name].to_numpy() for name in ("round", "ns", "resolution_ns", "core_hz"))
     twins = []
     for name, case in planned.items():
         original = case["twin_of"]
@@ -210,7 +211,9 @@ def noise_floor(reduced: Reduced) -> list[Twin]:
         a, b = ns[mine].astype(float), ns[other].astype(float)
         fine = (a > 0) & (b > 0)
         mine, other, a, b = mine[fine], other[fine], a[fine], b[fine]
-        ratios = (a / b - 1) * 100
+        alone = (ns == frame["alone_ns"].to_numpy(float)) & np.isfinite(core)
+        clocks = np.where(alone[mine] & alone[other], core[mine] / core[other], 1.0)
+        ratios = (a / b * clocks - 1) * 100
         allowed = np.zeros(len(ratios))
         if case["kind"] != "events":
             allowed = (ratios + 100) * (step[mine].astype(float) / a + step[other].astype(float) / b)

@@ -269,7 +269,7 @@ def _figures_of_cases(item: Round, planned: Mapping[str, CaseJson], width_floor:
     value = (data["ticks"] - data["overhead_ticks"]) / operations
     visits = visits_in(item, names, codes)
     seen = seen_in(codes, data, visits, worker["tick_hz"], width_floor)
-    witnessed = {} if seen is None else quiet_figures(names, codes, value * scale, seen, visits.planned)
+    witnessed = {} if seen is None else quiet_figures(names, codes, value * scale, seen, visits)
     if not visits.planned.all():
         codes, value, operations = (column[visits.planned] for column in (codes, value, operations))
         data = {name: column[visits.planned] for name, column in data.items()}

@@ -107,13 +107,17 @@ def quiet_figures(
     codes: npt.NDArray[np.int32],
     value_ns: Floats,
     seen: Seen,
-    planned: npt.NDArray[np.bool_],
+    visits: Visits,
 ) -> dict[str, dict[str, float]]:
     """By case the columns of `UNSEEN`, of those that have a witness: shares of the planned batches, figures of all.
 
-    `value_ns`: per operation, shape (rows,). `names`, `codes`, `planned`: as in `fencepost.analysis.runs.visits`.
+    Further visits met another clock. Their times are put to that of the planned ones: cycles stay what they are.
+
+    `value_ns`: per operation, shape (rows,). `names`, `codes`: as in `fencepost.analysis.runs.visits`.
     """
-    known, quiet = seen.known & planned, seen.quiet
+    known, quiet = seen.known & visits.planned, seen.quiet
+    clocks = pd.Series(visits.core_hz[visits.planned]).groupby(codes[visits.planned]).mean()
+    value_ns = value_ns * visits.core_hz / clocks.reindex(codes).to_numpy()
     frame = pd.DataFrame({"code": codes[known], "moved": seen.moved[known], "narrow": seen.narrow[known]})
     shares = frame.groupby("code").mean()
     medians = pd.Series(value_ns[quiet]).groupby(codes[quiet]).agg(["median", "size"])

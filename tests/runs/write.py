@@ -66,6 +66,7 @@ class Case:
     status: str = "ok"
     reason: str | None = None
     core_hz: float | None = CORE_HZ
+    clock_noise: float = 0.002
     chain_ratio: float | None = 3.0
     batches: int | None = None
     raw_ns: float | None = None
@@ -250,7 +251,7 @@ def round_table(
             "status": case.status,
             "reason": case.reason or (None if case.status == "ok" else "synthetic reason"),
             "overhead_ticks": overhead if case.kind == "loop" else 0.0,
-            "core_hz": case.core_hz and case.core_hz * (1 + generator.normal(0, 0.002)),
+            "core_hz": case.core_hz and case.core_hz * (1 + generator.normal(0, case.clock_noise)),
             "chain_ratio": case.chain_ratio and case.chain_ratio * (1 + generator.normal(0, 0.001)),
             "raw_before_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 0.9,
             "raw_after_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 1.1,

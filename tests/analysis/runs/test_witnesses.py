@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs.write import NEIGHBOUR_FACTOR, Case, write_run
+from runs.write import CORE_HZ, NEIGHBOUR_FACTOR, Case, write_run
 
 from fencepost.analysis.report.tables import topic_tables
 from fencepost.analysis.runs.estimate import analyse
@@ -17,7 +18,7 @@ from fencepost.analysis.runs.in_regime import in_regime
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.shares import shares_of
 from fencepost.analysis.runs.visits import Visits
-from fencepost.analysis.runs.witnesses import Seen, has_alone, seen_in
+from fencepost.analysis.runs.witnesses import Seen, has_alone, quiet_figures, seen_in
 
 NS = 5.0
 
@@ -139,6 +140,27 @@ def test_one_distance_is_no_regime(tmp_path: Path) -> None:
     (row,) = measured(tmp_path / "run", Case("line/pair", ns=50.0, cpus=(0, 1), places=((105.0, 1.0, 1.0),)))
     assert row.regimes == ()
     assert row.time == row.found
+
+
+def test_further_visits_count_for_alone_at_the_clock_of_the_planned_one() -> None:
+    """The planned visit is beside a neighbour. The one after it is free, at a clock that is 2 % lower."""
+    batches = 8
+    planned = np.arange(2 * batches) < batches
+    visits = Visits((~planned).astype(np.int32), planned, np.where(planned, 3.0e9, 3.0e9 / 1.02))
+    follows = np.tile(np.arange(batches) > 0, 2)
+    seen = Seen(np.ones(2 * batches, bool), np.zeros(2 * batches, bool), planned, follows)
+    value_ns = np.where(planned, 9.0, 5.1)
+    found = quiet_figures(["a"], np.zeros(2 * batches, np.int32), value_ns, seen, visits)["a"]
+    assert found["alone_ns"] == pytest.approx(5.0)
+    assert (found["free"], found["neighbour"]) == (0.0, 1.0)
+
+
+def test_twins_that_are_alone_are_compared_in_cycles(tmp_path: Path) -> None:
+    case = Case("test/loop", ns=NS, neighbour=0.3, process_noise=0.0005, clock_noise=0.0)
+    twin = replace(case.twin(), ns=NS * 1.03, core_hz=CORE_HZ / 1.03)
+    write_run(tmp_path / "run", [case, twin], rounds=12, batches=80, unmeasurable=())
+    (found,) = analyse(tmp_path / "run").twins
+    assert abs(found.effect_pct.value) < 0.3
 
 
 def test_a_single_free_batch_is_chance() -> None:
