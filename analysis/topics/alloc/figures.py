@@ -68,4 +68,34 @@ FREEZE = bars_by(
 )
 
 
-TOPIC = Topic("alloc", figures=(SIZE, STEPS, FREEZE))
+ORDERS = {
+    "at_once": "freed at once",
+    "lifo": "last first",
+    "fifo": "first first",
+    "random": "in a drawn order",
+    "steady": "replaced one by one",
+}
+
+
+def _pattern(row: Row) -> str:
+    """The order in which blocks are freed, and what else the row has."""
+    order = ORDERS.get(str(row.parameter("pattern")), "")
+    return f"{order}, {row.parameters['size']} bytes, {row.parameters['live']} live"
+
+
+PATTERN = bars_by(
+    "alloc/pattern",
+    "library",
+    title="A block by who gives it, and by the order in which blocks are freed",
+    says="From {least} ({least_of}) to {most} ({most_of}) for 1000 blocks. A pool of equal blocks does the least.",
+    unit="1000 blocks",
+    caption="1000 blocks, each allocated, written to and freed",
+    heading="library",
+    labels={"pool": "a pool of equal blocks"},
+    groups=_pattern,
+    group_heading="freed",
+    metrics={"resident_kib": "memory of the process, KiB"},
+)
+
+
+TOPIC = Topic("alloc", figures=(SIZE, STEPS, PATTERN, FREEZE))

@@ -10,7 +10,7 @@
  *            bytes 10300 fixed and 43 dynamic. At 32 MiB 13200 in both: larger blocks always come from mmap.
  * Hazards:   the order of sizes decides which a program meets. So every case has a process of its own. faults_per_pair tells which kind was
  *            measured: pages that come anew each time have a fault each. Both sides of the small cases depend on how busy the core is.
- * Not shown: blocks that live on (alloc/pattern), several threads, other allocators (alloc/library).
+ * Not shown: blocks that live on (alloc/pattern), several threads, other allocators (alloc/pattern).
  */
 #define _GNU_SOURCE
 #include "kernels/alloc/server.h"
@@ -244,7 +244,7 @@ KERNEL(size,
     .subject          = FLAG_FAULTED | FLAG_SWITCHED,
     .parameters       = {
         [SIZE]      = { .name = "size", .unit = "bytes", .summary = "of the block", .initial = 64, .quick = "64 140000",
-                        .standard = "16 1032 1040 16KiB 140000 1MiB",
+                        .standard = "16 1032 1040 140000 1MiB",
                         .rigorous = "16 32 64 128 256 512 1000 1032 1040 2KiB 4KiB 16KiB 64KiB 100000 130000 140000 256KiB 1MiB 4MiB 16MiB 32MiB" },
         [TOUCH]     = { .name = "touch", .summary = "whether each page is written to", .labels = "untouched touched",
                         .initial = UNTOUCHED, .quick = "untouched", .standard = "*", .rigorous = "*" },

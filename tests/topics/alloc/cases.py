@@ -61,3 +61,21 @@ def freeze_cases(libc_stalls: float = 9.0, mimalloc_stalls: float = 0.0) -> list
         )
         for library, stalls in (("libc", libc_stalls), ("mimalloc", mimalloc_stalls))
     ]
+
+
+def pattern_cases() -> list[Case]:
+    """alloc/pattern: two orders under three allocators, microseconds for 1000 blocks."""
+    truth = {"libc": (19.0, 30.0), "mimalloc": (14.0, 12.0), "pool": (4.0, 9.0)}
+    return [
+        Case(
+            "alloc/pattern",
+            {"pattern": pattern, "size": 64, "live": 1000, "library": library},
+            ns=1e3 * both[place],
+            unit="1000 blocks",
+            kind="events",
+            metrics={"resident_kib": 2000.0},
+            metric_noise=0.0,
+        )
+        for place, pattern in enumerate(("at_once", "random"))
+        for library, both in truth.items()
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from topics.alloc.cases import SIZES, freeze_cases, size_cases, steps_cases
+from topics.alloc.cases import SIZES, freeze_cases, pattern_cases, size_cases, steps_cases
 from topics.analysed import analysed, verdict_of
 
 from fencepost.analysis.report.document import build_document
@@ -65,3 +65,11 @@ def test_bounds_of_shares_are_exact(events: int, trials: int, low: float, high: 
     assert found.low == pytest.approx(low, rel=1e-3)
     assert found.high == pytest.approx(high, rel=1e-3)
     assert not exact_share(0, 0).known
+
+
+def test_libraries_stand_beside_each_other_in_each_order(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, pattern_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "alloc-pattern"
+    assert [row[0] for row in figure.table.rows] == ["libc", "mimalloc", "a pool of equal blocks"] * 2
+    assert figure.table.rows[0][1] == "freed at once, 64 bytes, 1000 live"
