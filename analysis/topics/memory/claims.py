@@ -261,6 +261,38 @@ def major(analysis: Analysis) -> Verdict:
     return Verdict(Outcome.REFUTED, figure, because, number)
 
 
+@claim(
+    "memory/ksm",
+    "ksm: kernel samepage merge",
+    "KSM: kernel samepage merging",
+    ["memory/ksm"],
+    "all equal pages that are offered are merged and copied at the next write, and different pages never are",
+    failure=refuted,
+)
+@needs("memory/ksm", content=("equal", "different"))
+def ksm(analysis: Analysis) -> Verdict:
+    """Pages that were merged, and what a write to them costs."""
+    equal, different = (_row(analysis, "memory/ksm", content=content) for content in ("equal", "different"))
+    merged, others = equal.metric("merged_pct"), different.metric("merged_pct")
+    faults = equal.metric("faults_per_page")
+    figure = f"merged: {merged.text('%')} of equal pages, {others.text('%')} of different ones"
+    said = (
+        f"A write to a merged page has {faults.text()} faults and takes {equal.time.ns_text()}. "
+        f"To another it takes {different.time.ns_text()}."
+    )
+    number = measure(merged, "%", ALL_PCT)
+    every, none, some = side(merged, ALL_PCT), side(others, 100 - ALL_PCT), side(merged, 100 - ALL_PCT)
+    if none is Side.ABOVE or some is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"What is merged does not follow what is equal. {said}", number)
+    if Side.TOUCHES in (every, none, some, side(faults, 1 - ONE)):
+        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what was merged. {said}", number)
+    if every is Side.BELOW:
+        return Verdict(
+            Outcome.DEPENDS, figure, f"Some equal pages were merged, and others were not yet. {said}", number
+        )
+    return Verdict(Outcome.CONFIRMED, figure, f"Equal pages become one, until somebody writes. {said}", number)
+
+
 def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
     """Whether these accesses always bring a signal. `kinds`: how each is called, and its value of ``access``."""
     rows = {name: _row(analysis, "memory/invalid", access=access) for name, access in kinds.items()}

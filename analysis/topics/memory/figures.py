@@ -209,6 +209,19 @@ FILE = bars_by(
 )
 
 
+KSM = bars_by(
+    "memory/ksm",
+    "content",
+    title="A write to a page that was offered for merging",
+    says="{each}. Merged pages are copied at the first write, as after a fork.",
+    unit="page",
+    caption="A write to a page, by whether the kernel found an equal one",
+    heading="pages",
+    labels={"equal": "equal, merged into one", "different": "different, not merged"},
+    metrics={"merged_pct": "merged", "faults_per_page": "minor faults a page", "waited_ms": "waited for ksmd"},
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -230,7 +243,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE),
+    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE, KSM),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

@@ -141,6 +141,23 @@ def file_cases() -> list[Case]:
     ]
 
 
+def ksm_cases(merged_pct: float = 100.0) -> list[Case]:
+    """memory/ksm: pages that are merged and copied again, and pages that stay."""
+    truth = {"equal": (3600.0, merged_pct, 1.0), "different": (24.0, 0.0, 0.0)}
+    return [
+        Case(
+            "memory/ksm",
+            {"content": content},
+            ns=ns,
+            unit="page",
+            kind="events",
+            metrics={"merged_pct": pct, "faults_per_page": faults, "waited_ms": 400.0},
+            metric_noise=0.0,
+        )
+        for content, (ns, pct, faults) in truth.items()
+    ]
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

@@ -30,6 +30,13 @@ def read_from_device(value: Change) -> Plant:
     return lambda run: run.put("major_per_page", value, "memory/file", access="major")
 
 
+def merged(equal: Change, different: Change) -> Plant:
+    """So many per cent of equal and of different pages are merged."""
+    return lambda run: run.put("merged_pct", equal, "memory/ksm", content="equal").put(
+        "merged_pct", different, "memory/ksm", content="different"
+    )
+
+
 PLANTED: Planted = {
     "memory/lazy": {
         Outcome.CONFIRMED: as_stored,
@@ -84,5 +91,11 @@ PLANTED: Planted = {
         Outcome.DEPENDS: read_from_device(0.5),
         Outcome.UNDECIDED: read_from_device(in_turn(0.0, 1.0)),
         Outcome.REFUTED: as_stored,
+    },
+    "memory/ksm": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: merged(50.0, 0.0),
+        Outcome.UNDECIDED: merged(in_turn(100.0, 90.0), 0.0),
+        Outcome.REFUTED: merged(100.0, 100.0),
     },
 }

@@ -11,6 +11,7 @@ from topics.memory.cases import (
     fault_cases,
     file_cases,
     invalid_cases,
+    ksm_cases,
     layout_case,
     map_cases,
     overcommit_cases,
@@ -136,3 +137,13 @@ def test_pages_of_files_that_were_dropped_refute_swap_alone(tmp_path: Path) -> N
 def test_major_faults_need_the_cached_page_as_their_control(tmp_path: Path) -> None:
     cases = [case for case in file_cases() if case.parameters["access"] != "apart"]
     assert verdict_of(analysed(tmp_path, cases, rounds=6), "memory/major").outcome is Outcome.NOT_MEASURABLE
+
+
+@pytest.mark.parametrize(
+    ("pct", "outcome"), [(100.0, Outcome.CONFIRMED), (50.0, Outcome.DEPENDS), (0.0, Outcome.REFUTED)]
+)
+def test_equal_pages_are_merged(tmp_path: Path, pct: float, outcome: Outcome) -> None:
+    found = analysed(tmp_path, ksm_cases(pct), rounds=6)
+    assert verdict_of(found, "memory/ksm").outcome is outcome
+    (section,) = build_document(found).sections
+    assert [figure.name for figure in section.figures] == ["memory-ksm"]
