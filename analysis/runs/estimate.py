@@ -198,7 +198,11 @@ def noise_floor(reduced: Reduced) -> list[Twin]:
     frame = reduced.processes
     groups = frame.groupby("case", observed=True).indices if len(frame) else {}
     status = frame["status"].to_numpy()
-    number, ns, step, core = (frame[name].to_numpy() for name in ("round", "ns", "resolution_ns", "core_hz"))
+    # As floats, because the columns of a run without rounds hold objects.
+    number, ns, step, core, alone_ns = (
+        frame[name].to_numpy(float) for name in ("round", "ns", "resolution_ns", "core_hz", "alone_ns")
+    )
+    alone = (ns == alone_ns) & np.isfinite(core)
     twins = []
     for name, case in planned.items():
         original = case["twin_of"]
@@ -208,15 +212,14 @@ def noise_floor(reduced: Reduced) -> list[Twin]:
         mine, other = mine[status[mine] == "ok"], other[status[other] == "ok"]
         _, first, second = np.intersect1d(number[mine], number[other], return_indices=True)
         mine, other = mine[first], other[second]
-        a, b = ns[mine].astype(float), ns[other].astype(float)
+        a, b = ns[mine], ns[other]
         fine = (a > 0) & (b > 0)
         mine, other, a, b = mine[fine], other[fine], a[fine], b[fine]
-        alone = (ns == frame["alone_ns"].to_numpy(float)) & np.isfinite(core)
         clocks = np.where(alone[mine] & alone[other], core[mine] / core[other], 1.0)
         ratios = (a / b * clocks - 1) * 100
         allowed = np.zeros(len(ratios))
         if case["kind"] != "events":
-            allowed = (ratios + 100) * (step[mine].astype(float) / a + step[other].astype(float) / b)
+            allowed = (ratios + 100) * (step[mine] / a + step[other] / b)
         twins.append(Twin(name, original, interval_of(ratios, steps=allowed)))
     return twins
 
