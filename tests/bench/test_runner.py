@@ -446,7 +446,7 @@ def test_after_kill_9_of_the_parent_resume_completes_the_same_plan(
     assert sorted(path.name for path in command.folder.iterdir()) == ["machine.json", "rounds", "run.json"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_interrupting_the_command(tmp_path: Path, start: Callable[..., Command], number: signal.Signals) -> None:
     command = start()
     assert command.end(number) == 3

@@ -217,6 +217,7 @@ def test_a_kernel_against_itself(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["rows"][0]["verdict"] != "changed", done.stdout
 
 
+@pytest.mark.slow
 def test_a_side_that_fails_is_undecided_with_its_reason(tmp_path: Path) -> None:
     broken = SLOW.replace("(void)trial;\n    return 0;", 'return trial_fault(trial, "a wrong sum");')
     old, new = write(tmp_path, "old.c", answer="1", text=SLOW), write(tmp_path, "new.c", answer="1", text=broken)
@@ -266,6 +267,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_revisions_come_with_what_they_include(repository: Path) -> None:
     done = fencepost("ab", "HEAD~1:k/mine.c", "k/mine.c", "--json", *FEW, cwd=repository)
     assert done.returncode == 0, done.stderr
@@ -506,6 +508,7 @@ def test_repeats_say_what_they_stand_on() -> None:
     assert times["a~twin"] == Share(2, 2)
 
 
+@pytest.mark.slow
 def test_a_disturbed_selfcheck_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two CPUs: one to measure on, one for the disturber")

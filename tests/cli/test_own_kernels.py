@@ -285,7 +285,7 @@ def test_new_takes_kernel_names_only(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.c"))
 
 
-@pytest.mark.parametrize("name", ["division.c", "lookup.cc"])
+@pytest.mark.parametrize("name", ["division.c", pytest.param("lookup.cc", marks=pytest.mark.slow)])
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_cxx(name)
     monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})

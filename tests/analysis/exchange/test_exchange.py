@@ -372,6 +372,7 @@ def twice(folder: Path, tmp_path: Path, wanted: str) -> tuple[Path, Path]:
     )
 
 
+@pytest.mark.slow
 def test_pytest_benchmark_compares_our_files(run: Path, tmp_path: Path) -> None:
     old, new = twice(run, tmp_path, "pytest-benchmark")
     out = tool(Path(sys.executable).with_name("pytest-benchmark"), "compare", old, new, cwd=tmp_path)
@@ -379,6 +380,7 @@ def test_pytest_benchmark_compares_our_files(run: Path, tmp_path: Path) -> None:
     assert "(2.0" in out or "(1.9" in out
 
 
+@pytest.mark.slow
 def test_pyperf_compares_our_files(run: Path, tmp_path: Path) -> None:
     needs_pyperf()
     old, new = twice(run, tmp_path, "pyperf")
@@ -401,6 +403,7 @@ def test_pyperf_files_are_read(tmp_path: Path) -> None:
     assert row.time.value == pytest.approx(5250)
 
 
+@pytest.mark.slow
 def test_googles_compare_reads_our_files(run: Path, tmp_path: Path) -> None:
     if not TOOL.exists():
         if os.environ.get("CI"):

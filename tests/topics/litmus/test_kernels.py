@@ -406,6 +406,7 @@ def test_a_forbidden_outcome_fails_the_case(tmp_path: Path) -> None:
     assert re.search(r"FORBIDDEN outcome 00 seen \d+ times in \d+ trials", done.reason)
 
 
+@pytest.mark.slow
 def test_a_run_that_sees_what_its_table_forbids_ends_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way: a wrong verdict in a kernel file, a run of it, its exit code and the reason."""
     if len(os.sched_getaffinity(0)) < 2:
