@@ -6,7 +6,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.alloc.measures import stalls
-from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted
 
 MOST_PCT = 90.0
 """So many blocks lie in the heap where that is the way of the library. A few may have found room elsewhere."""
@@ -20,6 +20,13 @@ RARE_PCT = 1.0
 
 SEEN_PCT = 10.0
 """An allocator with locks stalls in 20 to 50 % of freezes where its caches do not hold the size."""
+
+
+FILLED_PCT = 80.0
+"""New slabs are filled so far. Each CPU keeps a slab or two that it has just begun, and others use the cache too."""
+
+SOME_FILLED_PCT = 30.0
+"""Of slabs with a single object each, it would be 5 %."""
 
 
 @claim(
@@ -78,6 +85,32 @@ def lock_free(analysis: Analysis) -> Verdict:
     if Side.TOUCHES in sides:
         return Verdict(Outcome.UNDECIDED, figure, f"Too few freezes to say that none stalls. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"The other thread always went on. {said}", number)
+
+
+@claim(
+    "alloc/slab",
+    "跟buddy先叫一些記憶體，然後再分給process，中盤商",
+    "It asks the buddy allocator for some memory first and then hands it on to processes: a middleman",
+    ["alloc/slab"],
+    "objects of the kernel come in whole slabs of several, and each slab is filled before the next comes",
+    failure=refuted,
+)
+@needs("alloc/slab")
+def slab(analysis: Analysis) -> Verdict:
+    """How far the slabs are filled that many objects took."""
+    row = next(iter(analysis.decided("alloc/slab")))
+    filled, each = row.metric("filled_pct"), row.metric("objects_per_slab")
+    figure = f"{filled.text('%')} of the room of {row.metric('slabs_grown').text()} new slabs was needed"
+    said = f"A slab holds {each.text()} objects on {row.metric('pages_per_slab').text()} pages."
+    number = measure(filled, "%", SOME_FILLED_PCT, FILLED_PCT)
+    some, most, several = side(filled, SOME_FILLED_PCT), side(filled, FILLED_PCT), side(each, 1.5)
+    if several is Side.BELOW or some is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"Objects do not share what was asked for. {said}", number)
+    if Side.TOUCHES in (some, most, several):
+        return Verdict(Outcome.UNDECIDED, figure, f"Others used this cache meanwhile. {said}", number)
+    if most is Side.BELOW:
+        return Verdict(Outcome.DEPENDS, figure, f"Slabs are shared, and many places stay free. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Memory comes slab by slab, and objects one by one. {said}", number)
 
 
 def _row(analysis: Analysis, **wanted: object) -> Row:

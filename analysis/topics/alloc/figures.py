@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from fencepost.analysis.draw.bars import bars
+from fencepost.analysis.draw.figure import Bar, Figure, Group
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import size
-from fencepost.analysis.topics.pictures import bars_by, lines_by
+from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.pictures import bars_by, lines_by, shows
 from fencepost.analysis.topics.topic import Topic
 
 
@@ -98,4 +102,26 @@ PATTERN = bars_by(
 )
 
 
-TOPIC = Topic("alloc", figures=(SIZE, STEPS, PATTERN, FREEZE))
+@shows("alloc/slab")
+def slab(analysis: Analysis) -> Figure | None:
+    """Objects that the kernel was made to keep, and the room that came for them."""
+    row = next(iter(analysis.decided("alloc/slab")), None)
+    if row is None:
+        return None
+    grown, slabs, filled = (row.metric(name) for name in ("objects_grown", "slabs_grown", "filled_pct"))
+    each, pages = row.metric("objects_per_slab"), row.metric("pages_per_slab")
+    shown = {"slabs that came": slabs, "objects for which they have room": grown}
+    return bars(
+        "alloc-slab",
+        "Objects of the kernel come in slabs",
+        f"{slabs.text()} slabs came, each with {each.text()} objects on {pages.text()} pages. "
+        f"{filled.text('%')} of their room was needed.",
+        table("What 16384 objects took", ("what", "number"), [(word, found.text()) for word, found in shown.items()]),
+        [Group("", [Bar(word, *found[:3], place, found.text()) for place, (word, found) in enumerate(shown.items())])],
+        x_label="number (log)",
+        x_scale="log",
+        least=max(1.0, slabs.value / 3),
+    )
+
+
+TOPIC = Topic("alloc", figures=(SIZE, STEPS, PATTERN, FREEZE, slab))

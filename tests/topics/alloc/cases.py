@@ -79,3 +79,15 @@ def pattern_cases() -> list[Case]:
         for place, pattern in enumerate(("at_once", "random"))
         for library, both in truth.items()
     ]
+
+
+def slab_case(filled: float = 98.0) -> Case:
+    """alloc/slab: objects of 192 bytes on pages of 4 KiB."""
+    metrics = {
+        "objects_per_slab": 21.0,
+        "pages_per_slab": 1.0,
+        "objects_grown": 16380.0,
+        "slabs_grown": 780.0,
+        "filled_pct": filled,
+    }
+    return Case("alloc/slab", unit="object", kind="counts", metrics=metrics, metric_noise=0.0)

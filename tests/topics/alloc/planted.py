@@ -38,4 +38,10 @@ PLANTED: Planted = {
         Outcome.UNDECIDED: frozen("freezes", 5.0, 64, 1000),
         Outcome.REFUTED: frozen("stalls", 5.0, 64, 1000),
     },
+    "alloc/slab": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: lambda run: run.put("filled_pct", 50.0, "alloc/slab"),
+        Outcome.UNDECIDED: lambda run: run.put("filled_pct", in_turn(70.0, 95.0), "alloc/slab"),
+        Outcome.REFUTED: lambda run: run.put("objects_per_slab", 1.0, "alloc/slab"),
+    },
 }

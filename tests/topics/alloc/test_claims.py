@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from topics.alloc.cases import SIZES, freeze_cases, pattern_cases, size_cases, steps_cases
+from topics.alloc.cases import SIZES, freeze_cases, pattern_cases, size_cases, slab_case, steps_cases
 from topics.analysed import analysed, verdict_of
 
 from fencepost.analysis.report.document import build_document
@@ -73,3 +73,12 @@ def test_libraries_stand_beside_each_other_in_each_order(tmp_path: Path) -> None
     assert figure.name == "alloc-pattern"
     assert [row[0] for row in figure.table.rows] == ["libc", "mimalloc", "a pool of equal blocks"] * 2
     assert figure.table.rows[0][1] == "freed at once, 64 bytes, 1000 live"
+
+
+def test_slabs_are_drawn_with_their_objects(tmp_path: Path) -> None:
+    found = analysed(tmp_path, [slab_case()], rounds=6)
+    assert verdict_of(found, "alloc/slab").outcome is Outcome.CONFIRMED
+    (section,) = build_document(found).sections
+    (figure,) = section.figures
+    assert figure.name == "alloc-slab"
+    assert [row[0] for row in figure.table.rows] == ["slabs that came", "objects for which they have room"]
