@@ -25,6 +25,18 @@
 #define PROCFS_BYTES 16384
 #define SYSTEM_HUGE_PAGE_BYTES ((size_t)2 << 20)
 
+/* Sanitizers have an allocator of their own, and the one for threads handles signals by itself. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /* What the system has counted for this thread since it began. What a stretch cost is the difference of two. */
 struct thread_counts {
     int64_t minor_faults;

@@ -62,6 +62,8 @@ static inline int start_with_library(struct trial *trial, struct small *small, v
 {
     char path[PATH_MAX];
 
+    if (SANITIZED)
+        return trial_needs(trial, "an engine without sanitizers");
     if (find_library(library, path, sizeof path))
         return trial_needs(trial, libraries[library].need);
     return small_start_with(trial, small, begin, *path ? path : NULL);

@@ -6,6 +6,7 @@
 #define FENCEPOST_MEMORY_CALLS_H
 
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "kernels/system.h"
 
@@ -21,12 +22,21 @@ struct mapping {
     int small; /* this process had huge pages before: they are forbidden for so long */
 };
 
-/* Nobody is asked for the memory: only addresses are wanted. */
+/*
+ * Nobody is asked for the memory: only addresses are wanted. By number, as the way back: the thread sanitizer keeps a book of mappings that are
+ * made through libc, in memory that then faults as well.
+ */
 static inline unsigned char *map_addresses(size_t bytes)
 {
-    void *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const long mapping = syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, (off_t)0);
 
-    return mapping == MAP_FAILED ? NULL : (unsigned char *)mapping;
+    return mapping == -1 ? NULL : (unsigned char *)mapping;
+}
+
+static inline int unmap_addresses(void *mapping, size_t bytes)
+{
+    return (int)syscall(SYS_munmap, mapping, bytes);
 }
 
 /*
@@ -54,7 +64,7 @@ static __attribute__((noinline, no_sanitize_thread)) void turn(struct mapping *m
     if (!failed && call != UNTOUCHED)
         *(volatile unsigned char *)first = 1;
     if (!failed && !mapping->standing)
-        failed = munmap(first, mapping->bytes);
+        failed = unmap_addresses(first, mapping->bytes);
     if (failed)
         mapping->error = -errno;
     else
@@ -79,7 +89,7 @@ static inline int mapping_begin(struct mapping *mapping, size_t bytes, int call)
 static inline void mapping_end(struct mapping *mapping)
 {
     if (mapping->standing)
-        munmap(mapping->standing, mapping->bytes);
+        unmap_addresses(mapping->standing, mapping->bytes);
     if (mapping->small)
         prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 }

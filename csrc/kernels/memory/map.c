@@ -89,7 +89,7 @@ static int look_at_untouched(struct trial *trial)
             status = trial_fault(trial, "page %zu of a fresh mapping is in memory", places[i]);
     }
     trial->metric[RESIDENT_KIB] = fmax(0, resident_bytes() - before) / 1024;
-    munmap(mapping, bytes);
+    unmap_addresses(mapping, bytes);
     return status;
 }
 
