@@ -8,7 +8,7 @@ from fencepost.analysis.compare.comparison import ComparisonError, MachineCompar
 from fencepost.analysis.compare.runs import decision_on, different_code, units_of_run
 from fencepost.analysis.compare.series import alike, series_of_run
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.stats.verdict import ROW_ERROR, ChangeVerdict
+from fencepost.analysis.stats.verdict import ROW_ERROR
 
 _NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
 
@@ -44,7 +44,7 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         base, *others = alike(list(zip(runs, cases, strict=True)))
         if base is None or any(other is None for other in others):
             continue
-        ratios = tuple(decision_on(base, other, ChangeVerdict.UNDECIDED, ROW_ERROR) for other in others if other)
+        ratios = tuple(decision_on(base, other, ROW_ERROR) for other in others if other)
         rows.append((name, units[cases[0]], ratios))
         bases = {run.by_case[case].basis for run, case in zip(runs, cases, strict=True)}
         why.append("alone in some of the runs only" if len(bases) > 1 else "")

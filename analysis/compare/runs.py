@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-import bisect
-import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +26,7 @@ from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.paired import core_hz
-from fencepost.analysis.stats.binomial import at_most
+from fencepost.analysis.stats.shift import fewest_values
 from fencepost.analysis.stats.verdict import (
     REPORT_ERROR,
     ROW_ERROR,
@@ -60,8 +57,8 @@ def read_runs(folders: Sequence[Path]) -> list[Analysis]:
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
         raise ComparisonError(f"{twice} is given twice; a run does not differ from itself")
+    least = fewest_values(ROW_ERROR) if same_machine(runs) else two_sample_rounds(ROW_ERROR)
     for run in runs:
-        least = two_sample_rounds(ROW_ERROR)
         if run.rounds < least:
             rounds = "1 complete round" if run.rounds == 1 else f"{run.rounds} complete rounds"
             raise ComparisonError(
@@ -158,7 +155,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
 
 def _check_arithmetic(pairs: Mapping[str, Pair]) -> None:
     """Refuse runs of which no row can be decided, whatever they show: one sentence instead of a table without end."""
-    least = two_sample_rounds(min(ROW_ERROR, REPORT_ERROR / max(1, len(pairs))))
+    least = fewest_values(min(ROW_ERROR, REPORT_ERROR / max(1, len(pairs))))
     most = max((min(len(pair.old), len(pair.new)) for pair in pairs.values()), default=least)
     if most < least:
         raise ComparisonError(
@@ -215,8 +212,9 @@ def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
 
 
 def _compared(case: str, unit: str, pair: Pair, decision: Decision) -> ComparedRow:
-    old, new = (float(np.median(one.ns)) for one in (pair.old, pair.new))
-    return ComparedRow(case, unit, old, new, decision, basis=pair.basis)
+    old = float(np.median(pair.old.ns))
+    # By the ratio that is shown: the quotient of two medians is another figure than the median of all quotients.
+    return ComparedRow(case, unit, old, old * decision.ratio, decision, basis=pair.basis)
 
 
 def same_machine(runs: Sequence[Analysis]) -> bool:
@@ -322,51 +320,51 @@ def _decide_two(pairs: Mapping[str, Pair], margin: float, floors: Mapping[str, f
     """
     inner = math.log1p(margin)
     limits = {name: math.log1p(max(margin, floors[name])) for name in pairs}
-    beyond = [_p_beyond(pair.old, pair.new, limits[name]) for name, pair in pairs.items()]
+    beyond = [pair.shift.p_beyond(limits[name]) for name, pair in pairs.items()]
     changed = dict(zip(pairs, holm_errors(beyond), strict=True))
-    found = {}
-    for name, pair in pairs.items():
-        old, new, outer = pair.old, pair.new, limits[name]
-        _, low, high = ratio_bounds(old, new, changed[name])
-        if low > outer or high < -outer:
-            found[name] = decision_on(old, new, ChangeVerdict.CHANGED, changed[name])
-            continue
-        _, low, high = ratio_bounds(old, new, ROW_ERROR)
-        if outer <= inner and -inner < low and high < inner:
-            found[name] = decision_on(old, new, ChangeVerdict.SAME, ROW_ERROR)
-            continue
-        error = min(changed[name], ROW_ERROR)
-        n, least, step, middle = min(len(old), len(new)), two_sample_rounds(error), _step(old, new), _middle(old, new)
-        more, reason = None, ""
-        if step >= inner and abs(middle) <= outer + step:
-            reason = why_never(middle, step, inner, outer)
-        elif n < least:
-            more, reason = least - n, f"fewer than {least} rounds"
-        found[name] = decision_on(old, new, ChangeVerdict.UNDECIDED, error, more, reason)
-    return found
+    return {name: _decide(pair, inner, limits[name], changed[name]) for name, pair in pairs.items()}
 
 
-@functools.cache
-def _errors_of(*processes: int) -> list[float]:
-    """The errors at which the bounds of a ratio of runs with so many processes step, smallest first."""
-    return sorted({2 * at_most(k, n, 0.5) for n in processes for k in range((n + 1) // 2)})
+def _decide(pair: Pair, inner: float, outer: float, changed_error: float) -> Decision:
+    """The verdict on one row. `inner`, `outer`: logarithms of the margin, and of the larger of it and the floor."""
+    shift, step = pair.shift, _step(pair.old, pair.new)
+
+    def decided(verdict: ChangeVerdict, error: float, more: int | None = 0, reason: str = "") -> Decision:
+        logs = (shift.middle, *shift.bounds(error))
+        return _decision(logs, pair.old, pair.new, verdict, error, more, reason)
+
+    low, high = shift.bounds(changed_error)
+    if low > outer or high < -outer:
+        return decided(ChangeVerdict.CHANGED, changed_error)
+    low, high = shift.bounds(ROW_ERROR)
+    if outer <= inner and -inner < low and high < inner:
+        return decided(ChangeVerdict.SAME, ROW_ERROR)
+    error = min(changed_error, ROW_ERROR)
+    n, least = min(len(pair.old), len(pair.new)), fewest_values(error)
+    if step >= inner and abs(shift.middle) <= outer + step:
+        return decided(ChangeVerdict.UNDECIDED, error, None, why_never(shift.middle, step, inner, outer))
+    if n < least:
+        return decided(ChangeVerdict.UNDECIDED, error, least - n, f"fewer than {least} rounds")
+    return decided(ChangeVerdict.UNDECIDED, error, None)
 
 
-def _smallest_error(old: ProcessTimes, new: ProcessTimes, holds: Any) -> float:
-    """The smallest error at which the bounds of the ratio satisfy `holds(low, high)`: a p-value; 1 where none does."""
-    errors = _errors_of(len(old), len(new))
-    # The larger the error the narrower the interval: what holds for one holds for all that are narrower.
-    place = bisect.bisect_left(errors, True, key=lambda error: holds(*ratio_bounds(old, new, error)[1:]))
-    return errors[place] if place < len(errors) else 1.0
+def decision_on(old: ProcessTimes, new: ProcessTimes, error: float) -> Decision:
+    """The ratio of two runs of different machines, without a verdict: by the medians of either, whatever their
+    distributions are.
+    """
+    return _decision(ratio_bounds(old, new, error), old, new, ChangeVerdict.UNDECIDED, error)
 
 
-def _p_beyond(old: ProcessTimes, new: ProcessTimes, limit: float) -> float:
-    return _smallest_error(old, new, lambda low, high: low > limit or high < -limit)
-
-
-def decision_on(
-    old: ProcessTimes, new: ProcessTimes, verdict: ChangeVerdict, error: float, more: int | None = 0, reason: str = ""
+def _decision(
+    logs: tuple[float, float, float],
+    old: ProcessTimes,
+    new: ProcessTimes,
+    verdict: ChangeVerdict,
+    error: float,
+    more: int | None = 0,
+    reason: str = "",
 ) -> Decision:
-    shown = [math.exp(value) if math.isfinite(value) else math.nan for value in ratio_bounds(old, new, error)]
+    """`logs`: of the ratio and its bounds."""
+    shown = [math.exp(value) if math.isfinite(value) else math.nan for value in logs]
     n, step = min(len(old), len(new)), math.expm1(_step(old, new))
     return Decision(shown[0], shown[1], shown[2], verdict, n, error, more, reason, step)

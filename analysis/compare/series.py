@@ -14,6 +14,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.regimes import NEAR_CENTRE, InPlace
 from fencepost.analysis.runs.row import Row, regime_names
 from fencepost.analysis.stats.resolution import log_step, ordered_bounds, step_of_events
+from fencepost.analysis.stats.shift import Shift
 from fencepost.analysis.stats.verdict import bound_rank
 
 Floats = npt.NDArray[np.float64]
@@ -97,6 +98,11 @@ class Pair:
     old: ProcessTimes
     new: ProcessTimes
     basis: str
+
+    @functools.cached_property
+    def shift(self) -> Shift:
+        """The logarithm of the new over the old."""
+        return Shift(self.old.logs, self.new.logs, self.old.steps, self.new.steps)
 
     @property
     def usable(self) -> bool:
