@@ -37,6 +37,17 @@ def nearest_floors(rows: Mapping[str, str], twins: Sequence[tuple[str, float]]) 
     return {name: of_kernel.get(kernel, of_topic.get(kernel.partition("/")[0], every)) for name, kernel in rows.items()}
 
 
+def kernel_floors(rows: Mapping[str, str], twins: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """By row, the largest effect among the twins of its own kernel, as a share; 0 where it has none.
+
+    `rows`, `twins`: as for `nearest_floors`.
+    """
+    return {
+        name: max((effect for own, effect in twins if own == kernel and not math.isnan(effect)), default=0.0)
+        for name, kernel in rows.items()
+    }
+
+
 def effect_of(logs: Floats) -> float:
     """The size of the median of logarithms of ratios, as a share; NaN where none is known."""
     known = logs[np.isfinite(logs)]

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from fencepost.analysis.compare.comparison import (
     RunComparison,
     why_found_notes,
 )
-from fencepost.analysis.compare.floors import nearest_floors
+from fencepost.analysis.compare.floors import kernel_floors, nearest_floors
 from fencepost.analysis.compare.series import Pair, ProcessTimes, pairs_of_runs, series_of_run, steady
 from fencepost.analysis.compare.sides import check_margin
 from fencepost.analysis.runs.controls import is_control
@@ -144,7 +144,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         )
     if any(pair.basis == "alone" for pair in judged.values()):
         notes.append("rows alone are compared in cycles, and shown at the core clock of the old run")
-    floors = {case: max(floor, drifts[judged[case].basis]) for case, floor in _floors(old, new, judged).items()}
+    floors = _floors(old, new, {case: drifts[pair.basis] for case, pair in judged.items()})
     units = units_of_run(old)
     rows = tuple(
         _compared(case, units[case], judged[case], _unless_moved(decision, moved))
@@ -186,16 +186,30 @@ def _undisturbed(run: Analysis) -> set[str]:
     return {row.case for row in run.rows if row.disturbed_pct < 100}
 
 
-def _floors(old: Analysis, new: Analysis, cases: Iterable[str]) -> dict[str, float]:
-    """By case, the larger of what its twins differed by in the two runs, as a share; 0 where there is no twin."""
-    kernels = {case: old.by_case[case].kernel for case in cases}
-    floors = [
-        nearest_floors(
-            kernels, [(run.by_case[twin.original].kernel, abs(twin.effect_pct.value) / 100) for twin in run.twins]
-        )
+@dataclass(frozen=True)
+class _Floors:
+    """What identical code differed by, as shares by case: nothing smaller is called changed, or the same."""
+
+    changed: Mapping[str, float]
+    """By the nearest twins: of the kernel, else of the topic, else of the run."""
+    same: Mapping[str, float]
+    """By the twins of the kernel alone: the row's own interval says the rest."""
+
+
+def _floors(old: Analysis, new: Analysis, drifts: Mapping[str, float]) -> _Floors:
+    """The larger of what twins differed by in either run and of the drift between them; `drifts`: by case."""
+    kernels = {case: old.by_case[case].kernel for case in drifts}
+    twins = [
+        [(run.by_case[twin.original].kernel, abs(twin.effect_pct.value) / 100) for twin in run.twins]
         for run in (old, new)
     ]
-    return {case: max((floor for one in floors if not math.isnan(floor := one[case])), default=0.0) for case in kernels}
+    nearest = [nearest_floors(kernels, one) for one in twins]
+    own = [kernel_floors(kernels, one) for one in twins]
+    changed, same = (
+        {case: max(drift, *(float(np.nan_to_num(one[case])) for one in either)) for case, drift in drifts.items()}
+        for either in (nearest, own)
+    )
+    return _Floors(changed, same)
 
 
 def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
@@ -262,7 +276,8 @@ def _drift(
         hz = [run.reduced.workers["tick_hz"].to_numpy(float) for run in (old, new)]
         pairs["empty window"] = Pair(steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9), "as found")
     pairs |= {case: pair for case, pair in usable.items() if _is_control_case(old, case)}
-    decided = _decide_two(pairs, margin, dict.fromkeys(pairs, 0.0))
+    nothing = dict.fromkeys(pairs, 0.0)
+    decided = _decide_two(pairs, margin, _Floors(nothing, nothing))
     rows = [_compared(name, "", pairs[name], decision) for name, decision in decided.items()]
     return rows, [row for row in rows if row.decision.verdict is ChangeVerdict.CHANGED]
 
@@ -312,20 +327,23 @@ def _noise(old: Analysis, new: Analysis) -> float:
     return max(floors, default=math.nan)
 
 
-def _decide_two(pairs: Mapping[str, Pair], margin: float, floors: Mapping[str, float]) -> dict[str, Decision]:
+def _decide_two(pairs: Mapping[str, Pair], margin: float, floors: _Floors) -> dict[str, Decision]:
     """Verdicts on ratios of two runs, with p-values from the bounds' own rule.
 
     *changed* is Holm's over the rows, as for rounds: a report of hundreds of rows makes no false alarm. *same* is said
     of a row with the error of a row: it raises no alarm, and hundreds of rows would ask for more rounds than a run has.
     """
     inner = math.log1p(margin)
-    limits = {name: math.log1p(max(margin, floors[name])) for name in pairs}
+    limits = {name: math.log1p(max(margin, floors.changed[name])) for name in pairs}
     beyond = [pair.shift.p_beyond(limits[name]) for name, pair in pairs.items()]
     changed = dict(zip(pairs, holm_errors(beyond), strict=True))
-    return {name: _decide(pair, inner, limits[name], changed[name]) for name, pair in pairs.items()}
+    return {
+        name: _decide(pair, inner, limits[name], changed[name], may_be_same=floors.same[name] <= margin)
+        for name, pair in pairs.items()
+    }
 
 
-def _decide(pair: Pair, inner: float, outer: float, changed_error: float) -> Decision:
+def _decide(pair: Pair, inner: float, outer: float, changed_error: float, *, may_be_same: bool) -> Decision:
     """The verdict on one row. `inner`, `outer`: logarithms of the margin, and of the larger of it and the floor."""
     shift, step = pair.shift, _step(pair.old, pair.new)
 
@@ -337,7 +355,7 @@ def _decide(pair: Pair, inner: float, outer: float, changed_error: float) -> Dec
     if low > outer or high < -outer:
         return decided(ChangeVerdict.CHANGED, changed_error)
     low, high = shift.bounds(ROW_ERROR)
-    if outer <= inner and -inner < low and high < inner:
+    if may_be_same and -inner < low and high < inner:
         return decided(ChangeVerdict.SAME, ROW_ERROR)
     error = min(changed_error, ROW_ERROR)
     n, least = min(len(pair.old), len(pair.new)), fewest_values(error)

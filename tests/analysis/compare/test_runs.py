@@ -293,6 +293,19 @@ def test_a_case_without_a_time_is_no_row_and_left_out_by_nobody(tmp_path: Path) 
     assert not any("test/count" in note or "only" in note for note in found.notes)
 
 
+def test_a_noisy_twin_of_another_kernel_forbids_no_same(tmp_path: Path) -> None:
+    """It bounds what is called changed where a row has no twin of its own."""
+    row = Case("test/loop", ns=5.0, neighbour=0.4, process_noise=0.0005)
+    noisy = Case("other/loop", ns=7.0, neighbour=0.0, process_noise=0.0005)
+    twin = replace(noisy.twin(), ns=7.7)
+    same = compared(*(quiet_run(tmp_path / f"same{i}", row, noisy, twin, seed=i) for i in (1, 2)))
+    found = {row.case: row.decision.verdict for row in same.rows}
+    assert found == {row.id: ChangeVerdict.SAME, noisy.id: ChangeVerdict.UNDECIDED}
+    old = quiet_run(tmp_path / "old", row, noisy, twin, seed=3)
+    slower = compared(old, quiet_run(tmp_path / "new", replace(row, ns=5.25), noisy, twin, seed=4))
+    assert slower.count(ChangeVerdict.CHANGED) == 0
+
+
 def test_a_planted_change_is_found_and_nothing_else(tmp_path: Path) -> None:
     rows = [Case("test/loop", {"i": i}, ns=5.0 + i, neighbour=0.4, process_noise=0.0005) for i in range(10)]
     old = quiet_run(tmp_path / "old", *rows, seed=1)
