@@ -37,6 +37,13 @@
 #define SANITIZED 0
 #endif
 
+/* An emulator of the user's side has memory of its own for each mapping, and lets some advice fall. */
+#if defined(FENCEPOST_EMULATED)
+#define EMULATED 1
+#else
+#define EMULATED 0
+#endif
+
 /* What the system has counted for this thread since it began. What a stretch cost is the difference of two. */
 struct thread_counts {
     int64_t minor_faults;

@@ -170,6 +170,9 @@ static int setup(struct trial *trial)
 
     if (!cached)
         return -ENOMEM;
+    cached->file = -1;
+    if (EMULATED && access == MAJOR) /* MADV_RANDOM does not reach the system */
+        return trial_needs(trial, "a system that is not emulated");
     cached->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     cached->stride = access == AROUND || access == AGAIN ? cached->page_bytes : FAR_APART;
     cached->pages = access == AROUND || access == AGAIN ? PAGES_ONE_BY_ONE : PAGES_APART;

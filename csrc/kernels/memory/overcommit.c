@@ -68,6 +68,8 @@ static int setup(struct trial *trial)
 
     if (!requests)
         return -ENOMEM;
+    if (EMULATED)
+        return trial_needs(trial, "a system that is not emulated");
     requests->policy = number_in("/proc/sys/vm/overcommit_memory", NULL);
     requests->total = number_in("/proc/meminfo", "MemTotal:") * 1024;
     requests->swap = number_in("/proc/meminfo", "SwapTotal:") * 1024;
