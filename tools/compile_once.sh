@@ -54,7 +54,8 @@ if [ ! -f "$kept" ]; then
     "$@" -o "$kept.$$" || exit
     mv "$kept.$$" "$kept" || exit 2
     # What no test has asked for in a fortnight belongs to sources that are gone.
-    find "$store" -type f -mtime +14 -delete
+    # Another compilation may end, and rename its file, meanwhile.
+    find "$store" -ignore_readdir_race -type f -mtime +14 -delete
 else
     touch "$kept"
 fi
