@@ -147,7 +147,9 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     floors = _floors(old, new, {case: drifts[pair.basis] for case, pair in judged.items()})
     units = units_of_run(old)
     rows = tuple(
-        _compared(case, units[case], judged[case], _unless_moved(decision, moved))
+        _compared(
+            case, units[case], judged[case], _unless_found(_unless_moved(decision, moved), old, new, judged[case], case)
+        )
         for case, decision in _decide_two(judged, margin, floors).items()
     )
     return RunComparison(margin, _noise(old, new), rows, controls=tuple(controls), notes=tuple(notes))
@@ -308,6 +310,18 @@ def _unless_moved(decision: Decision, moved: Sequence[ComparedRow]) -> Decision:
     if cause is None:
         return decision
     reason = f"{cause.case} moved by {cause.decision.ratio - 1:+.2%} as well"
+    return replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
+
+
+def _unless_found(decision: Decision, old: Analysis, new: Analysis, pair: Pair, case: str) -> Decision:
+    """The decision on a row, which is withheld where a row of one thread that is as found is said to have changed.
+
+    What was found is what the hour charged. Two hours of one machine differ without any change of it.
+    """
+    why = _why_found(old, new, case) if pair.basis == "as found" else ""
+    if decision.verdict is not ChangeVerdict.CHANGED or not why:
+        return decision
+    reason = f"as found ({why}): the hour may have changed, and not the machine"
     return replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
 
 

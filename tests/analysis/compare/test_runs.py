@@ -293,6 +293,18 @@ def test_a_case_without_a_time_is_no_row_and_left_out_by_nobody(tmp_path: Path) 
     assert not any("test/count" in note or "only" in note for note in found.notes)
 
 
+def test_what_another_hour_charged_is_no_change(tmp_path: Path) -> None:
+    row = Case("test/loop", ns=5.0, neighbour=0.1, process_noise=0.0005)
+    old = quiet_run(tmp_path / "old", row, seed=1)
+    new = quiet_run(tmp_path / "new", replace(row, neighbour=1.0), seed=2)
+    (found,) = compared(old, new).rows
+    assert (found.basis, found.decision.verdict) == ("as found", ChangeVerdict.WITHHELD)
+    assert found.decision.low > 1.2
+    assert found.decision.reason == (
+        "as found (alone in one of the runs only): the hour may have changed, and not the machine"
+    )
+
+
 def test_a_noisy_twin_of_another_kernel_forbids_no_same(tmp_path: Path) -> None:
     """It bounds what is called changed where a row has no twin of its own."""
     row = Case("test/loop", ns=5.0, neighbour=0.4, process_noise=0.0005)
