@@ -86,7 +86,8 @@ def test_stored_data_are_the_samples_to_the_last_bit(saved: Saved) -> None:
     document = stored(cwd)[0]
     assert {bench["extra_info"]["kernel"] for bench in document["benchmarks"]} >= {"good/steady", "good/events"}
     for bench in document["benchmarks"]:
-        rows = frame[(frame["case"] == bench["extra_info"]["case"])].sort_values("round")
+        # A row alone has no figure of a process whose core was never free.
+        rows = frame[(frame["case"] == bench["extra_info"]["case"])].dropna(subset="ns").sort_values("round")
         assert bench["stats"]["data"] == (rows["ns"] / 1e9).tolist()
         assert bench["stats"]["rounds"] == len(rows)
         assert bench["stats"]["iterations"] == 1
@@ -344,7 +345,8 @@ import pytest
 
 def test_one(fencepost_benchmark):
     row = fencepost_benchmark.kernel("mine.c")
-    assert len(row.samples) == 6 and row.extra_info["ns"] > 0
+    # Alone it has a sample of each process whose core was free for a while: most of the six, or it is as found.
+    assert 4 <= len(row.samples) <= 6 and row.extra_info["ns"] > 0
 
 @pytest.mark.parametrize("size", [64, "8KiB"])
 @pytest.mark.benchmark(group="sizes")
@@ -432,7 +434,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Own:
 def test_a_kernel_of_ones_own_is_a_row(own: Own) -> None:
     assert [own.outcomes[name] for name in ("test_one", "test_value[64]", "test_value[8KiB]", "test_cpus")] == [""] * 4
     one = own.rows["test_one"]
-    assert one["stats"]["rounds"] == 6
+    assert 4 <= one["stats"]["rounds"] <= 6
     assert one["stats"]["median"] == pytest.approx(one["extra_info"]["ns"] / 1e9)
     assert one["extra_info"]["kernel"] == "own/one"
     assert one["extra_info"]["parameters"] == {"size": 4096, "mode": "plain"}  # the defaults, not the profile's sweep
