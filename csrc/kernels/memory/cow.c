@@ -173,6 +173,9 @@ static int setup(struct trial *trial)
 
     if (!memory)
         return -ENOMEM;
+    memory->gate = -1;
+    if (EMULATED && (trial->value[WRITE] == COPY || trial->value[WRITE] == REUSE)) /* a fork shares its pages too */
+        return trial_needs(trial, "a system that is not emulated");
     error = share_pages(trial, memory, (trial->batches + 1) * PAGES_A_BATCH);
     if (!error)
         write_pages(memory);
