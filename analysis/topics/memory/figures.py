@@ -89,7 +89,7 @@ MAP = bars_by(
     "memory/map",
     "call",
     title="Calls that change a mapping",
-    says="From {least} ({least_of}) to {most} ({most_of}). Addresses are cheap at any size: pages are not there yet.",
+    says="From {least} ({least_of}) to {most} ({most_of}). Without a touch there are addresses and no pages.",
     unit="turn",
     caption="A turn of calls on a mapping of which one page at most is in memory",
     heading="calls",
