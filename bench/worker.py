@@ -78,6 +78,31 @@ def finite(value: float) -> float | None:
     return value if value - value == 0 else None
 
 
+def add_results(record: CaseFrame, outcome: Any, case: SpecCase) -> None:
+    """Say in the frame of a case what its ``struct outcome`` holds."""
+    counts = range(case.get("counts", 0))
+    record |= {
+        "events": outcome.events,
+        "overhead_ticks": finite(outcome.overhead_ticks),
+        "tick_hz": finite(outcome.tick_hz),
+        "core_hz": finite(outcome.core_hz),
+        "core_hz_before": finite(outcome.core_hz_before),
+        "core_hz_after": finite(outcome.core_hz_after),
+        "chain_ratio": finite(outcome.chain_ratio),
+        "raw_before_ticks": finite(outcome.raw_before_ticks),
+        "raw_after_ticks": finite(outcome.raw_after_ticks),
+        "metrics": [finite(outcome.metric[i]) for i in range(case["metrics"])],
+        "engine_metrics": {
+            name: value for name in ENGINE_METRICS if (value := finite(getattr(outcome, name))) is not None
+        },
+        "counts": [
+            [outcome.count[i].found, outcome.count[i].expected] if outcome.count[i].taken else None for i in counts
+        ],
+        "elapsed_ns": outcome.elapsed_ns,
+        "quiet_batches": outcome.quiet_batches,
+    }
+
+
 class RoundRunner:
     """The cases of one spec, measured one after the other."""
 
@@ -190,7 +215,7 @@ class RoundRunner:
 
     def _measure(self, case: SpecCase, settings: Any) -> int:
         """Visit a case. Returns how many of its batches were quiet, -1 where there are none by design."""
-        ffi, lib = self.ffi, self.lib
+        ffi = self.ffi
         write_frame(self.output, {"kind": "begin", "case": case["case"]})
         record: CaseFrame = {
             "kind": "case",
@@ -204,10 +229,32 @@ class RoundRunner:
             record["reason"] = f"kernel {case['kernel']} is not in this engine"
             write_frame(self.output, record)
             return -1
+        outcome = self._trial(kernel, case, settings)
+        status = int(outcome.status)
+        samples = buckets = memoryview(b"")
+        if status < 0:
+            # The module errno would be one import more.
+            if status == -95:  # ENOTSUP
+                record |= {"status": "unsupported", "failure": None}
+            elif status == -84:  # EILSEQ, which is what trial_fault() returns
+                record["failure"] = "check"
+            record["reason"] = ffi.string(outcome.reason).decode("utf-8", "replace") or os.strerror(-status)
+        else:
+            record |= {"status": "ok", "failure": None}
+            samples = memoryview(ffi.buffer(self.samples, outcome.samples * ffi.sizeof("struct sample")))
+            buckets = memoryview(ffi.buffer(self.buckets, outcome.buckets * ffi.sizeof("struct bucket")))
+        record |= {"samples_bytes": samples.nbytes, "buckets_bytes": buckets.nbytes}
+        add_results(record, outcome, case)
+        write_frame(self.output, record, samples, buckets)
+        return -1 if status < 0 else int(outcome.quiet_batches)
+
+    def _trial(self, kernel: Any, case: SpecCase, settings: Any) -> Any:
+        """Measure a case into this round's buffers; C's ``struct outcome``."""
+        ffi, lib = self.ffi, self.lib
         values = ffi.new(f"int64_t[{lib.MAX_PARAMETERS}]", case["values"])
         cpus = ffi.new("int[]", case["cpus"])
         outcome = ffi.new("struct outcome *")
-        status = lib.trial_measure(
+        lib.trial_measure(
             kernel,
             values,
             cpus,
@@ -219,44 +266,7 @@ class RoundRunner:
             lib.MAX_BUCKETS,
             outcome,
         )
-        reason = ffi.string(outcome.reason).decode("utf-8", "replace") or None
-        samples = buckets = memoryview(b"")
-        if status < 0:
-            # The module errno would be one import more.
-            if status == -95:  # ENOTSUP
-                record |= {"status": "unsupported", "failure": None}
-            elif status == -84:  # EILSEQ, which is what trial_fault() returns
-                record["failure"] = "check"
-            record["reason"] = reason or os.strerror(-status)
-        else:
-            record |= {"status": "ok", "failure": None}
-            samples = memoryview(ffi.buffer(self.samples, outcome.samples * ffi.sizeof("struct sample")))
-            buckets = memoryview(ffi.buffer(self.buckets, outcome.buckets * ffi.sizeof("struct bucket")))
-        record |= {
-            "samples_bytes": samples.nbytes,
-            "buckets_bytes": buckets.nbytes,
-            "events": outcome.events,
-            "overhead_ticks": finite(outcome.overhead_ticks),
-            "tick_hz": finite(outcome.tick_hz),
-            "core_hz": finite(outcome.core_hz),
-            "core_hz_before": finite(outcome.core_hz_before),
-            "core_hz_after": finite(outcome.core_hz_after),
-            "chain_ratio": finite(outcome.chain_ratio),
-            "raw_before_ticks": finite(outcome.raw_before_ticks),
-            "raw_after_ticks": finite(outcome.raw_after_ticks),
-            "metrics": [finite(outcome.metric[i]) for i in range(case["metrics"])],
-            "engine_metrics": {
-                name: value for name in ENGINE_METRICS if (value := finite(getattr(outcome, name))) is not None
-            },
-            "counts": [
-                [outcome.count[i].found, outcome.count[i].expected] if outcome.count[i].taken else None
-                for i in range(case.get("counts", 0))
-            ],
-            "elapsed_ns": outcome.elapsed_ns,
-            "quiet_batches": outcome.quiet_batches,
-        }
-        write_frame(self.output, record, samples, buckets)
-        return -1 if status < 0 else int(outcome.quiet_batches)
+        return outcome
 
 
 def main() -> int:
