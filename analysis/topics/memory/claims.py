@@ -9,6 +9,7 @@ from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted, time_of
+from fencepost.analysis.topics.memory.measures import seen_from_ns
 
 ONE = 0.05
 """So far from 1 and from 0 may the faults a page be: what else a process does has some too."""
@@ -313,6 +314,39 @@ def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
     if Side.BELOW in sides:
         return Verdict(Outcome.DEPENDS, figure, f"It depends on the kind of access. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"Each access ended in SIGSEGV. {said}", number)
+
+
+@claim(
+    "memory/translation",
+    "virtual address -> ipa -> physical address",
+    "An address of a process is translated to an intermediate address, and that to a physical one",
+    ["memory/tlb"],
+    "256 small pages cost more than as many lines on few pages, and a guest's huge pages do not save that: below the "
+    "guest's translation there is a second one",
+)
+@needs("memory/tlb", pages=16, control="packed")
+@needs("memory/tlb", pages=256, control=("packed", "huge"))
+def translation(analysis: Analysis) -> Verdict:
+    """256 pages are beyond the first level of any TLB, and within the second."""
+    packed, huge = (
+        _row(analysis, "memory/tlb", pages=256, control=control).metric("added_ns") for control in ("packed", "huge")
+    )
+    limit, half = seen_from_ns(analysis), packed.value / 2
+    figure = (
+        f"a load on 256 small pages takes {packed.text('ns')} more than on few pages, and {huge.text('ns')} more than "
+        "on huge ones"
+    )
+    number = measure(packed, "ns", limit)
+    seen, saved = side(packed, limit), side(huge, half)
+    if seen is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, "Translations cost nothing here.", number)
+    if Side.TOUCHES in (seen, saved):
+        return Verdict(Outcome.UNDECIDED, figure, "Processes differ in what translations cost.", number)
+    if saved is Side.ABOVE:
+        because = "Huge pages save the cost: one translation is seen. Without a hypervisor there is no second."
+        return Verdict(Outcome.DEPENDS, figure, because, number)
+    because = "Huge pages of this guest do not save it: a second translation, on small pages, decides."
+    return Verdict(Outcome.CONFIRMED, figure, because, number)
 
 
 def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point
@@ -12,6 +13,7 @@ from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import size, size_bytes
 from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.memory.measures import knees, walks
 from fencepost.analysis.topics.pictures import bars_by, lines_by, shows
 from fencepost.analysis.topics.rungs import Pick, step, with_values
 from fencepost.analysis.topics.topic import Topic
@@ -222,6 +224,43 @@ KSM = bars_by(
 )
 
 
+def _stated_entries(analysis: Analysis) -> list[tuple[str, float]]:
+    """Entries of both levels of the TLB as CPUID states them."""
+    rows = [*walks(analysis, "packed"), *walks(analysis, "huge")]
+    found = [(word, rows[0].metric(f"stated_{word.lower()}").value) for word in ("L1", "L2")] if rows else []
+    return [(word, entries) for word, entries in found if math.isfinite(entries)]
+
+
+WALKS = lines_by(
+    "memory/tlb",
+    "pages",
+    value="added_ns",
+    title="A load, by the number of pages in use",
+    says="{each}. Beyond the reach of the TLB each load waits for a translation.",
+    unit="load",
+    caption="What a load costs more where each is on a page of its own",
+    groups=lambda row: {"huge": "less the same on huge pages", "packed": "less as many on few pages"}.get(
+        str(row.parameter("control")), ""
+    ),
+    group_heading="figure",
+    x_label="pages",
+    x_word="pages",
+    marks=("entries of the TLB that CPUID states", _stated_entries),
+    metrics={"small_ns": "on small pages", "control_ns": "control"},
+)
+
+
+@shows("memory/tlb")
+def tlb(analysis: Analysis) -> Figure | None:
+    """Loads over pages, with the knees in words."""
+    figure, found = WALKS(analysis), knees(analysis)
+    if figure is None or not found:
+        return figure
+    words = ("Translations begin to cost something", "They begin to cost a walk of the page tables")
+    said = [f"{word} {knee.text()}." for word, knee in zip(words, found, strict=False)]
+    return replace(figure, description=" ".join([figure.description, *said]))
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -243,7 +282,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE, KSM),
+    figures=(CHASE, tlb, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE, KSM),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

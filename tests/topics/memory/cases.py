@@ -158,6 +158,37 @@ def ksm_cases(merged_pct: float = 100.0) -> list[Case]:
     ]
 
 
+def tlb_cases(level_ns: float = 2.4, walk_ns: float = 30.0, huge_share: float = 0.0) -> list[Case]:
+    """memory/tlb: knees at 64 and beyond 1024 pages.
+
+    `huge_share` of what translations cost is what huge pages save.
+    """
+
+    def added(pages: int) -> float:
+        return 0.0 if pages < 64 else level_ns if pages <= 1024 else walk_ns
+
+    return [
+        pair_case(
+            "memory/tlb",
+            {"pages": pages, "control": control},
+            1e3 * more,
+            unit="1000 loads",
+            kind="events",
+            metrics={
+                "small_ns": 1.4 + more,
+                "control_ns": 1.4,
+                "added_ns": more,
+                "stated_l1": 64.0,
+                "stated_l2": 2048.0,
+            },
+            metric_noise=0.0,
+        )
+        for control in ("huge", "packed")
+        for pages in (16, 32, 64, 128, 256, 1024, 2048, 4096)
+        for more in [added(pages) * (huge_share if control == "huge" else 1.0)]
+    ]
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

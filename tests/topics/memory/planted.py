@@ -37,6 +37,13 @@ def merged(equal: Change, different: Change) -> Plant:
     )
 
 
+def translations(packed: Change, huge: Change) -> Plant:
+    """So many nanoseconds a load on 256 pages costs more than each of its controls."""
+    return lambda run: run.put("added_ns", packed, "memory/tlb", pages=256, control="packed").put(
+        "added_ns", huge, "memory/tlb", pages=256, control="huge"
+    )
+
+
 PLANTED: Planted = {
     "memory/lazy": {
         Outcome.CONFIRMED: as_stored,
@@ -57,6 +64,12 @@ PLANTED: Planted = {
         Outcome.DEPENDS: lambda run: run.scale(8.0, "memory/map", call="untouched", size=1 << 30),
         Outcome.UNDECIDED: lambda run: run.scale(4.0 / 1.9, "memory/map", call="untouched", size=1 << 30),
         Outcome.REFUTED: lambda run: run.put("resident_kib", 1 << 20, "memory/map", call="untouched", size=1 << 30),
+    },
+    "memory/translation": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: translations(2.4, 2.4),
+        Outcome.UNDECIDED: translations(in_turn(0.0, 2.4), 0.0),
+        Outcome.REFUTED: translations(0.0, 0.0),
     },
     "memory/null": {
         Outcome.CONFIRMED: as_stored,
