@@ -1,0 +1,1 @@
+"""The topic kernel: its figures, measures and claims."""

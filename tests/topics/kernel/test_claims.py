@@ -1,0 +1,65 @@
+"""The topic kernel in the report: pictures, and what is copied between program and Linux."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from topics.analysed import analysed, verdict_of
+from topics.kernel.cases import call_cases, copy_cases
+
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.topics.claim import Outcome
+from fencepost.analysis.topics.kernel.figures import mitigations
+
+
+def test_the_picture_of_calls_names_what_makes_entries_dearer(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, call_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "kernel-call"
+    assert len(figure.table.rows) == 7
+    assert "leaves the guest" in figure.description
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        (
+            {"mitigations": {"b": "Mitigation: x", "a": "Mitigation: y", "c": "Not affected"}},
+            " 2 mitigations are active here: a, b.",
+        ),
+        ({"mitigations": {"c": "Not affected"}}, " No mitigation is active here."),
+        ({"mitigations": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_mitigations_are_said_as_the_machine_states_them(stated: dict[str, object], said: str) -> None:
+    assert mitigations(stated) == said
+
+
+def test_the_picture_of_copies_has_a_line_a_way(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, copy_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "kernel-copy"
+    assert [row[0] for row in figure.table.rows[::5]] == ["through a pipe", "in the program"]
+    assert len(figure.table.rows) == 6
+
+
+@pytest.mark.parametrize(
+    ("null_kib_ns", "pipe_kib_ns", "outcome"),
+    [
+        (0.0, 200.0, Outcome.CONFIRMED),
+        (5.0, 200.0, Outcome.UNDECIDED),  # the control is not flat
+        (0.0, 0.0, Outcome.DEPENDS),
+    ],
+)
+def test_bytes_cost_where_they_are_copied(
+    tmp_path: Path, null_kib_ns: float, pipe_kib_ns: float, outcome: Outcome
+) -> None:
+    found = analysed(tmp_path, copy_cases(null_kib_ns, pipe_kib_ns), rounds=6)
+    assert verdict_of(found, "kernel/copy").outcome is outcome
+
+
+def test_copies_need_what_copies_nothing_as_their_control(tmp_path: Path) -> None:
+    cases = [case for case in copy_cases() if case.parameters["by"] != "null"]
+    assert verdict_of(analysed(tmp_path, cases, rounds=6), "kernel/copy").outcome is Outcome.NOT_MEASURABLE
