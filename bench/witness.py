@@ -1,8 +1,9 @@
 """Quiet batches: those during which the core was free of neighbours, by the witnesses beside each of them.
 
-A witness is a short stretch of additions, timed just before and just after a batch (``csrc/engine/witness.c``). Alone,
-a core makes several additions in a cycle. Beside a busy sibling thread, which a guest cannot see, it makes about half
-as many. A batch is chosen by its witness and never by its own value, so that the choice favours no result.
+A witness is a short stretch of additions and a short loop, timed just before and just after a batch
+(``csrc/engine/witness.c``). Alone, a core makes several additions in a cycle and takes a branch in each. Beside a busy
+sibling thread, which a guest cannot see, it does about half as much. A batch is chosen by its witness and never by its
+own value, so that the choice favours no result.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ CLOCK_RANGE = (0.95, 1.03)
 moved, or what was read beside the case was wrong."""
 
 KNOWN_FLOOR = {"x86_64": 1 / 11.5}
-"""By architecture, a floor that its cores reach: four additions in a cycle, and the witness's own loop. All cores of
-servers do since 2013 (Haswell, Zen). Small Atom cores before 2021 make three, and every batch there counts as not
-quiet."""
+"""By architecture, a floor that its cores reach: four additions or a taken branch in a cycle, and a little beside. All
+cores of servers do since 2013 (Haswell, Zen). Small Atom cores before 2021 make three, and every batch there counts as
+not quiet."""
 
 FLOOR_SHARE = 0.01
 """The share of a round's batches that lies below its floor. Not the very smallest, which a fault of the counter may
@@ -45,10 +46,12 @@ FEWEST_FOR_FLOOR = 100
 def relative_width(width_ticks: Floats, tick_hz: float, core_hz: Floats | float) -> Floats:
     """The time of an addition over that of a dependent multiplication: 1 / 12 on a core that makes four in a cycle.
 
+    A taken branch counts as four additions.
+
     Parameters
     ----------
     width_ticks
-        of 1000 additions, shape (batches,).
+        of 1000 additions, a taken branch counting as four; shape (batches,).
     core_hz
         the core clock beside the case, of each batch or of all. It takes the core's own changes of clock out.
     """

@@ -193,7 +193,7 @@ struct sample {
     int32_t flags;
     float overlap; /* share of the window in which the whole team ran; 1 for a single thread */
     /* What the core gave just before and just after the window, see csrc/engine/witness.c. NaN where that is not known. */
-    float width_ticks; /* of 1000 independent additions: the longer of the two */
+    float width_ticks; /* of 1000 additions, a taken branch counting as four: the longer of the two */
     float clock_ticks; /* of 1000 dependent multiplications: the longer of the two */
     float
         distance_ticks; /* of a round trip of one line between workers 0 and 1, as worker 0 saw it: the mean of the two */
@@ -221,7 +221,7 @@ struct settings {
        value. */
     uint64_t quiet_batches;
     uint64_t most_batches; /* 0: no more than `batches` */
-    /* Quiet: additions take at most this many times as long as multiplications do beside the case. 0: not known yet. */
+    /* Quiet: the width takes at most this many times as long as multiplications do beside the case. 0: not known yet. */
     double width_limit;
 };
 

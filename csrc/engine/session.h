@@ -17,7 +17,7 @@
 
 /* How many blocks of instructions the witnesses have here, and the empty window to be subtracted. */
 struct witness_lengths {
-    unsigned additions, multiplications;
+    unsigned width, multiplications;
     double overhead_ticks;
 };
 

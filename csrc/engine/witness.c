@@ -2,7 +2,9 @@
  * Witnesses: what the core gives at this moment. Two short stretches of code of which it is known how long they take where nobody disturbs
  * them, timed just before and just after each window.
  *
- *   width   independent additions, which need nothing but the core's width. A busy sibling thread of the core takes half of it. The host's
+ *   width   independent additions, then a loop of nothing but its own branch. The additions need the units of the core, the loop needs
+ *           its front end, which fetches for one thread at a time. A sibling thread that computes takes half of both. One that waits for
+ *           memory leaves the additions alone and still fetches: calls and short loops then cost up to 1.6 times as much. The host's
  *           siblings are hidden from a guest, and nothing else shows them: no switch, no fault, no steal.
  *   clock   dependent multiplications, three cycles each. A sibling leaves them alone, so they tell a change of the core clock from it.
  *
@@ -12,7 +14,7 @@
 
 #include "session.h"
 
-/* Long against the counter's step and short against a batch: two of them are a fortieth of 50 us. */
+/* Of each of the three stretches. Long against the counter's step and short against a batch: all of them are a fifteenth of 25 us. */
 #define WITNESS_NS 600
 /* A reading is good to two steps of the counter at worst, here to 3 %, and to one in most. */
 #define WITNESS_QUANTA 64
@@ -20,6 +22,8 @@
 #define BLOCK 64
 /* Additions in a cycle where all units are free, on the cores of the day: 3 to 6. It sets the length of the witness and no more. */
 #define ADDITIONS_PER_CYCLE 4
+/* A turn of the loop is a taken branch, and a core takes one in a cycle. So it counts as that many additions. */
+#define TURNS_PER_BLOCK (BLOCK / ADDITIONS_PER_CYCLE)
 
 #if defined(HAS_CHAINS)
 
@@ -29,8 +33,16 @@
     chain += step;                                                                                                     \
     OPAQUE(chain);
 
+/* OPAQUE: one turn each, whatever a compiler thinks of unrolling. */
+static __attribute__((noinline, aligned(64))) void branches(unsigned turns)
+{
+#pragma GCC unroll 1
+    for (unsigned i = 0; i < turns; i++)
+        OPAQUE(i);
+}
+
 /* Eight chains: as many as keep the units of the widest core busy, and as fit into registers. */
-static __attribute__((noinline)) void additions(unsigned blocks)
+static __attribute__((noinline)) void width(unsigned blocks)
 {
     uint64_t a = 1, b = 2, c = 3, d = 4, e = 5, f = 6, g = 7, h = 8, step = 9;
 
@@ -38,6 +50,7 @@ static __attribute__((noinline)) void additions(unsigned blocks)
     for (unsigned i = 0; i < blocks; i++) {
         EIGHT(ADD_TO(a) ADD_TO(b) ADD_TO(c) ADD_TO(d) ADD_TO(e) ADD_TO(f) ADD_TO(g) ADD_TO(h))
     }
+    branches(blocks * TURNS_PER_BLOCK);
 }
 
 static __attribute__((noinline)) void multiplications(unsigned blocks)
@@ -48,15 +61,16 @@ static __attribute__((noinline)) void multiplications(unsigned blocks)
         __asm__ volatile(".rept 64\n\t" ARCH_MUL ".endr" : "+r"(x));
 }
 
-/* Ticks of 1000 instructions. Not inlined, so that the empty window, which is subtracted, has the same shape. */
-static __attribute__((noinline)) float ticks_of(void (*code)(unsigned), unsigned blocks, double overhead_ticks)
+/* Ticks of 1000 of `units`. Not inlined, so that the empty window, which is subtracted, has the same shape. */
+static __attribute__((noinline)) float ticks_of(void (*code)(unsigned), unsigned blocks, double units,
+                                                double overhead_ticks)
 {
     const uint64_t begin = tick_begin();
     uint64_t end;
 
     code(blocks);
     end = tick_end();
-    return (float)(((double)(end - begin) - overhead_ticks) * 1000 / ((double)blocks * BLOCK));
+    return (float)(((double)(end - begin) - overhead_ticks) * 1000 / units);
 }
 
 struct witness_lengths witness_prepare(double mul_hz, double overhead_ticks)
@@ -64,7 +78,7 @@ struct witness_lengths witness_prepare(double mul_hz, double overhead_ticks)
     const struct clock_facts *clock = process_clock();
     const double seconds = fmax(WITNESS_NS / 1e9, WITNESS_QUANTA * (double)clock->quantum_ticks / clock->tick_hz);
     const struct witness_lengths lengths = {
-        .additions = (unsigned)ceil(seconds * 3 * mul_hz * ADDITIONS_PER_CYCLE / BLOCK),
+        .width = (unsigned)ceil(seconds * 3 * mul_hz * ADDITIONS_PER_CYCLE / BLOCK),
         .multiplications = (unsigned)ceil(seconds * mul_hz / BLOCK),
         .overhead_ticks = overhead_ticks,
     };
@@ -79,8 +93,9 @@ struct witnessed witness(const struct witness_lengths *lengths)
 
     now.begin_ticks = (int64_t)tick_now();
     /* The clock first: what the kernel left under way, such as stores that wait, has then ended before the width is asked for. */
-    now.clock_ticks = ticks_of(multiplications, lengths->multiplications, lengths->overhead_ticks);
-    now.width_ticks = ticks_of(additions, lengths->additions, lengths->overhead_ticks);
+    now.clock_ticks = ticks_of(multiplications, lengths->multiplications, (double)lengths->multiplications * BLOCK,
+                               lengths->overhead_ticks);
+    now.width_ticks = ticks_of(width, lengths->width, (double)lengths->width * BLOCK * 2, lengths->overhead_ticks);
     return now;
 }
 

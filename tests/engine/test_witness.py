@@ -7,6 +7,7 @@ import os
 
 import pytest
 from engine.build import Engine, compile_engine
+from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
 
 KERNELS = """
 static int fine(struct trial *trial) { (void)trial; return 0; }
@@ -45,6 +46,15 @@ def test_additions_are_faster_than_multiplications(engine: Engine) -> None:
     assert sum(0 < found[i].width_ticks < found[i].clock_ticks for i in range(count)) > count / 2
     begins = [found[i].begin_ticks for i in range(count)]
     assert begins == sorted(set(begins))
+
+
+@pytest.mark.parametrize("toolchain", TOOLCHAINS, ids=str)
+def test_each_turn_of_the_short_loop_is_a_taken_branch(toolchain: Toolchain) -> None:
+    """Unrolled, it would take a branch now and then, and no longer see what the front end gives."""
+    (loop,) = loops(functions("../engine/witness.c", toolchain)["branches"])
+    assert len(loop) <= 3
+    assert not any(instruction.has_memory_operand for instruction in loop)
+    assert [instruction.target for instruction in loop if instruction.target is not None] == [loop[0].address]
 
 
 @pytest.mark.usefixtures("has_chains")
