@@ -261,6 +261,58 @@ def tlb(analysis: Analysis) -> Figure | None:
     return replace(figure, description=" ".join([figure.description, *said]))
 
 
+BANDWIDTH = bars_by(
+    "memory/bandwidth",
+    "op",
+    value="gb_per_s",
+    title="Memory that threads move",
+    says="From {least} ({least_of}) to {most} ({most_of}). One core cannot have enough lines under way for all.",
+    unit="GB/s",
+    caption="Bytes a second that the program reads and writes, all threads together",
+    heading="done",
+    labels={
+        "read": "read",
+        "copy": "copy",
+        "triad": "triad (two arrays into a third)",
+        "stream": "store around the caches",
+    },
+    groups="threads",
+    group_labels=lambda threads: "one thread" if threads == "1" else f"{threads} threads",
+    metrics={"peak_pct": "of the devices' peak", "cache_times": "times the last caches"},
+)
+
+
+LOADED = bars_by(
+    "memory/loaded",
+    "load",
+    value="loaded_ns",
+    title="A load from memory beside threads that move memory",
+    says="{each}. Queues to memory grow with what is moved.",
+    unit="load",
+    caption="A load from memory, while other threads move memory and while they spin",
+    heading="the others",
+    labels={"read": "read", "stream": "store around the caches"},
+    groups="threads",
+    group_labels=lambda threads: f"{threads} threads",
+    metrics={"idle_ns": "while they spin", "added_pct": "more", "load_gb_per_s": "moved meanwhile"},
+)
+
+
+NUMA = bars_by(
+    "memory/numa",
+    "memory",
+    value="load_ns",
+    title="A load from memory by its node",
+    says="From {least} ({least_of}) to {most} ({most_of}). Another node's memory is behind a link.",
+    unit="load",
+    caption="A load from memory by the node of the thread and the node of the memory",
+    heading="memory",
+    labels=lambda node: f"from memory of node {node}",
+    groups=lambda row: f"a thread on node {row.parameter('thread')}",
+    group_heading="thread",
+)
+
+
 def _by_size(choose: Callable[..., Row]) -> Pick:
     def pick(rows: Sequence[Row]) -> Row | None:
         known = [
@@ -282,7 +334,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, tlb, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE, KSM),
+    figures=(CHASE, tlb, BANDWIDTH, LOADED, NUMA, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE, KSM),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),

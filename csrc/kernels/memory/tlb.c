@@ -49,7 +49,7 @@ struct line {
 /* One line on each page, in a cycle. */
 struct cycle {
     unsigned char *first;
-    size_t apart; /* from one line to the next in memory: a page, or a line where they are packed */
+    size_t apart;          /* from one line to the next in memory: a page, or a line where they are packed */
     const struct line *at; /* after `loads` loads from the line of page 0 */
     uint64_t loads;
 };
@@ -58,7 +58,7 @@ struct tlb {
     struct cycle sides[2]; /* on small pages, on huge ones */
     uint64_t pages;
     size_t page_bytes;
-    uint64_t again; /* loads before each operation */
+    uint64_t again;  /* loads before each operation */
     uint32_t *order; /* of the pages: a cycle of all */
     uint64_t pairs;
     double ticks[2][BATCHES * PAIRS_A_BATCH];

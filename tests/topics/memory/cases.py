@@ -189,6 +189,58 @@ def tlb_cases(level_ns: float = 2.4, walk_ns: float = 30.0, huge_share: float = 
     ]
 
 
+def bandwidth_cases() -> list[Case]:
+    """memory/bandwidth: four ways to move memory, by one and by two threads."""
+    rates = {"read": (11.0, 20.0), "copy": (13.0, 21.0), "triad": (14.0, 22.0), "stream": (19.0, 20.5)}
+    return [
+        Case(
+            "memory/bandwidth",
+            {"op": op, "size": 64 << 20},
+            ns=400.0,
+            cpus=(1,) if threads == 0 else (1, 0),
+            relation=None if threads == 0 else "same_l3",
+            unit="4 KiB of each array",
+            metrics={"gb_per_s": rate, "cache_times": 2.0, "huge_pct": 100.0},
+            metric_noise=0.0,
+        )
+        for op, both in rates.items()
+        for threads, rate in enumerate(both)
+    ]
+
+
+def loaded_cases() -> list[Case]:
+    """memory/loaded beside threads that read and that write."""
+    return [
+        pair_case(
+            "memory/loaded",
+            {"load": load},
+            more,
+            unit="1000 loads",
+            kind="events",
+            metrics={"loaded_ns": 110.0, "idle_ns": 100.0, "added_pct": 10.0, "load_gb_per_s": 11.0},
+            metric_noise=0.0,
+        )
+        for load, more in (("read", 10e3), ("stream", 20e3))
+    ]
+
+
+def numa_cases() -> list[Case]:
+    """memory/numa on two nodes."""
+    return [
+        Case(
+            "memory/numa",
+            {"thread": thread, "memory": memory},
+            ns=1e5 if thread == memory else 1.8e5,
+            unit="1000 loads",
+            kind="events",
+            metrics={"load_ns": 100.0 if thread == memory else 180.0},
+            metric_noise=0.0,
+        )
+        for thread in (0, 1)
+        for memory in (0, 1)
+    ]
+
+
 def chase_cases() -> list[Case]:
     """memory/chase: three levels of cache and the memory, on small and on huge pages."""
     cases = []

@@ -1,0 +1,55 @@
+"""memory/loaded: the loads go to memory, and the others move memory beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engine.build import Engine, compile_files
+from kernels.measure import CPUS, EILSEQ, ENOTSUP, SHARING, measure
+from kernels.plant import KERNELS, compile_broken
+from topics.analysed import analysed, told_of
+from topics.memory.cases import loaded_cases
+
+LOADED, COLD, BLOCKS = "memory/loaded.c", "memory/cold.h", "memory/blocks.h"
+pytestmark = pytest.mark.skipif(len(CPUS) < 2, reason="needs two CPUs")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("loaded"), [KERNELS / LOADED])
+
+
+@pytest.mark.parametrize("load", ["read", "stream"])
+def test_memory_is_moved_beside_the_loads(engine: Engine, load: str) -> None:
+    measured = measure(engine, "memory/loaded", {"load": load})
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["load_gb_per_s"] > 0
+    assert measured.metrics["loaded_ns"] > 0 and measured.metrics["idle_ns"] > 0
+
+
+def test_threads_that_share_a_cpu_are_a_need(engine: Engine) -> None:
+    measured = measure(engine, "memory/loaded", cpus=SHARING)
+    assert (measured.status, measured.reason) == (ENOTSUP, "needs a CPU for each thread")
+
+
+@pytest.mark.parametrize(
+    ("load", "file", "whole", "broken", "said"),
+    [
+        ("read", COLD, "cold->loads += COLD_LOADS;", "cold->loads += COLD_LOADS - 8;", "is not where they lead"),
+        ("read", COLD, "cold->loads += COLD_LOADS;", "cold->loads += COLD_LINES / 4;", "met twice"),
+        ("read", LOADED, "desk->blocks += blocks_of_all(trial) - blocks;", "(void)blocks;", "nobody moved memory"),
+        ("stream", BLOCKS, "{3.0, 3.0}", "{2.0, 2.0}", "what was streamed is not there"),
+    ],
+)
+def test_a_load_that_is_none_fails(tmp_path: Path, load: str, file: str, whole: str, broken: str, said: str) -> None:
+    faulty = compile_broken(tmp_path, {file: [(whole, broken)], LOADED: [] if file != LOADED else [(whole, broken)]})
+    measured = measure(faulty, "memory/loaded", {"load": load})
+    assert measured.status == EILSEQ
+    assert said in measured.reason
+
+
+def test_the_picture_shows_loads_with_and_without(tmp_path: Path) -> None:
+    figure = told_of(analysed(tmp_path, loaded_cases(), rounds=6))["memory-loaded"]
+    assert figure.table.header[-1] == "moved meanwhile"
+    assert len(figure.table.rows) == 2
