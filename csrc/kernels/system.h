@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -130,6 +131,15 @@ static inline double resident_bytes_of(pid_t process)
 
     snprintf(path, sizeof path, "/proc/%d/statm", (int)process);
     return resident_in(path);
+}
+
+/* Whether a folder lies in a file system without a device, or cannot be asked. */
+static inline int in_memory_only(const char *folder)
+{
+    struct statfs about;
+
+    /* tmpfs and ramfs, of <linux/magic.h>. */
+    return statfs(folder, &about) || about.f_type == 0x01021994 || (unsigned long)about.f_type == 0x858458f6;
 }
 
 /*

@@ -107,13 +107,51 @@ def copy(analysis: Analysis) -> Figure | None:
     )
 
 
+FILE = bars_by(
+    "kernel/file",
+    "file",
+    title="Small files, made while they are read or kept in memory",
+    says="From {least} ({least_of}) to {most} ({most_of}).",
+    unit="file",
+    heading="file",
+    labels={
+        "tmpfs": "a file in memory",
+        "sysfs": "sysfs, one value",
+        "uptime": "procfs, /proc/uptime",
+        "stat": "procfs, /proc/self/stat",
+    },
+    groups="how",
+    group_heading="how",
+    group_labels={"open": "opened, read and closed", "read": "read while it is open"},
+    metrics={"stated_bytes": "says that it has, B", "read_bytes": "gives, B"},
+)
+
+
+NAME = bars_by(
+    "kernel/name",
+    "name",
+    title="A name that is there, and one that is not",
+    says="{each}.",
+    unit="name",
+    heading="name",
+    labels=lambda name: f"{name} name",
+    groups="where",
+    group_heading="file system",
+    group_labels={"memory": "in memory (tmpfs)", "disk": "on a disk"},
+    metrics={"negative_per_name": "dentries kept of a missing name"},
+)
+
+
 TOPIC = Topic(
     "kernel",
-    figures=(call, copy),
+    figures=(call, copy, FILE, NAME),
+    tables_only=("kernel/maps", "kernel/path"),
     rungs=(
         step("call a function that does nothing", "kernel/call", with_values(call="empty")),
         step("hand Linux a number that no call has", "kernel/call", with_values(call="bad_raw")),
         step("leave a guest for its hypervisor", "kernel/call", with_values(call="exit")),
+        step("open, read and close a file in memory", "kernel/file", with_values(file="tmpfs", how="open")),
+        step("open, read and close /proc/uptime", "kernel/file", with_values(file="uptime", how="open")),
         step("send 4 KiB through a pipe to oneself", "kernel/copy", with_values(by="pipe"), cycles=False),
     ),
 )

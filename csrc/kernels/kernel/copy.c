@@ -17,6 +17,7 @@
  * Not shown: files on a device, several processes, and ways that pass pages instead of bytes.
  */
 #define _GNU_SOURCE
+#include "kernels/straight.h"
 #include "kernels/system.h"
 
 #include <sys/uio.h>
@@ -25,7 +26,7 @@ enum { PIPE, FILE_IN_MEMORY, VM, ZERO, NULL_DEVICE, MEMCPY };
 
 /* From one byte to more than a second-level cache, densest where one page becomes several. */
 #define SIZES 8
-static const size_t sizes[SIZES] = {1, 64, 1024, 4096, 16384, 65536, 262144, 1048576};
+static const double sizes[SIZES] = {1, 64, 1024, 4096, 16384, 65536, 262144, 1048576};
 #define MOST_BYTES ((size_t)1 << 20)
 #define OF_4_KIB 3
 
@@ -147,7 +148,7 @@ static int setup(struct trial *trial)
     if (status)
         return status;
     for (int i = 0; i < SIZES; i++)
-        transfers_of(transfers, (int)trial->value[0], sizes[i], 1);
+        transfers_of(transfers, (int)trial->value[0], (size_t)sizes[i], 1);
     if (transfers->short_ones && trial->value[0] == VM)
         return trial_needs(trial, "process_vm_readv (a filter of system calls forbids it)");
     return 0;
@@ -162,11 +163,11 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 
     for (; made < count && transfers->turns < TURNS; made++, transfers->turns++) {
         for (int i = 0; i < SIZES; i++) {
-            const size_t several = in_a_row(trial, sizes[i]);
+            const size_t several = in_a_row(trial, (size_t)sizes[i]);
             const uint64_t begin = tick_begin();
             uint64_t end;
 
-            transfers_of(transfers, (int)trial->value[0], sizes[i], several);
+            transfers_of(transfers, (int)trial->value[0], (size_t)sizes[i], several);
             end = tick_end();
             transfers->ticks[i][transfers->turns] = fmax(0, net_ticks(trial, begin, end)) / (double)several;
         }
@@ -175,47 +176,13 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     return (int64_t)made;
 }
 
-/*
- * The straight line through the medians. Weighted by 1/time: without weights the largest transfers alone would say what a call takes, and
- * with squares the smallest alone what a KiB takes.
- */
-static void fit_line(struct trial *trial, const double *ns)
-{
-    double weights = 0, n = 0, t = 0, nn = 0, nt = 0, mean = 0, off = 0, all = 0, least = ns[0], most = ns[0], slope;
-
-    for (int i = 0; i < SIZES; i++) {
-        weights += 1 / ns[i];
-        n += (double)sizes[i] / ns[i];
-        t += 1; /* a time by its own weight */
-        mean += ns[i] / SIZES;
-        least = fmin(least, ns[i]);
-        most = fmax(most, ns[i]);
-    }
-    n /= weights;
-    t /= weights;
-    for (int i = 0; i < SIZES; i++) {
-        nn += ((double)sizes[i] - n) * ((double)sizes[i] - n) / ns[i];
-        nt += ((double)sizes[i] - n) * (ns[i] - t) / ns[i];
-    }
-    slope = nt / nn;
-    for (int i = 0; i < SIZES; i++) {
-        const double said = t + slope * ((double)sizes[i] - n);
-
-        off += (ns[i] - said) * (ns[i] - said);
-        all += (ns[i] - mean) * (ns[i] - mean);
-    }
-    trial->metric[CALL_NS] = t - slope * n;
-    trial->metric[KIB_NS] = slope * 1024;
-    trial->metric[FIT] = all > 0 ? 1 - off / all : 0;
-    trial->metric[SPREAD] = most / least;
-}
-
 /* Every transfer was whole, and what arrived is what was sent: nothing at /dev/null, zeros of /dev/zero. */
 static int check(struct trial *trial)
 {
     const int by = (int)trial->value[0];
     struct transfers *transfers = trial->state;
     double ns[SIZES];
+    struct straight line;
 
     if (transfers->short_ones)
         return trial_fault(trial, "%" PRIu64 " of %" PRIu64 " transfers were not whole", transfers->short_ones,
@@ -232,7 +199,11 @@ static int check(struct trial *trial)
         ns[i] = median_of(transfers->ticks[i], transfers->turns) / trial->tick_hz * 1e9;
         trial->metric[i] = ns[i];
     }
-    fit_line(trial, ns);
+    line = straight_through(sizes, ns, SIZES);
+    trial->metric[CALL_NS] = line.start;
+    trial->metric[KIB_NS] = line.slope * 1024;
+    trial->metric[FIT] = line.fit;
+    trial->metric[SPREAD] = line.spread;
     trial->metric[FOOTPRINT] = by == NULL_DEVICE ? 0 : 2.0 * MOST_BYTES;
     return 0;
 }

@@ -17,7 +17,6 @@
 #include "kernels/system.h"
 
 #include <stdbool.h>
-#include <sys/vfs.h>
 
 enum { AROUND, APART, MAJOR, AGAIN };
 enum { MINOR_PER_PAGE, MAJOR_PER_PAGE };
@@ -30,8 +29,6 @@ enum { MINOR_PER_PAGE, MAJOR_PER_PAGE };
 #define COUNTED_BATCHES 16
 /* Pages that are on their way between lists are not dropped: it is asked again. */
 #define DROPS 20
-#define TMPFS 0x01021994
-#define RAMFS 0x858458f6
 
 struct cached_file {
     int file;                           /* -1: none */
@@ -45,13 +42,6 @@ struct cached_file {
 static unsigned char content_of(size_t offset)
 {
     return (unsigned char)(offset / 4096 % 251 + 1);
-}
-
-static bool in_memory_only(const char *folder)
-{
-    struct statfs about;
-
-    return statfs(folder, &about) || about.f_type == TMPFS || (unsigned long)about.f_type == RAMFS;
 }
 
 /* A file without a name, in the first folder that takes one. -1 where none does. */

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.kernel.cases import call_cases, copy_cases
+from topics.kernel.cases import call_cases, copy_cases, file_cases, maps_case, name_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -63,3 +64,26 @@ def test_bytes_cost_where_they_are_copied(
 def test_copies_need_what_copies_nothing_as_their_control(tmp_path: Path) -> None:
     cases = [case for case in copy_cases() if case.parameters["by"] != "null"]
     assert verdict_of(analysed(tmp_path, cases, rounds=6), "kernel/copy").outcome is Outcome.NOT_MEASURABLE
+
+
+@pytest.mark.parametrize(("stated", "outcome"), [(0.0, Outcome.CONFIRMED), (18.0, Outcome.REFUTED)])
+def test_files_of_procfs_say_that_they_are_empty(tmp_path: Path, stated: float, outcome: Outcome) -> None:
+    found = analysed(tmp_path, [*file_cases(stated), maps_case()], rounds=6)
+    assert verdict_of(found, "kernel/pseudo").outcome is outcome
+    assert verdict_of(found, "kernel/sysfs").outcome is Outcome.CONFIRMED
+    (section,) = build_document(found).sections
+    assert [figure.name for figure in section.figures] == ["kernel-file"]
+    assert len(section.figures[0].table.rows) == 8
+
+
+def test_what_sysfs_follows_needs_a_device_to_count(tmp_path: Path) -> None:
+    cases = [case for case in file_cases() if "followed_pct" not in case.metrics]
+    cases += [replace(case, metrics={}) for case in file_cases() if "followed_pct" in case.metrics]
+    assert verdict_of(analysed(tmp_path, cases, rounds=6), "kernel/sysfs").outcome is Outcome.NOT_MEASURABLE
+
+
+def test_names_stand_by_file_system(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, name_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "kernel-name"
+    assert [row[1] for row in figure.table.rows[::2]] == ["in memory (tmpfs)", "on a disk"]

@@ -8,7 +8,6 @@ import pytest
 from engine.build import Engine, compile_files
 from kernels.measure import EILSEQ, ENOTSUP, measure
 from kernels.plant import KERNELS, compile_broken
-from kernels.program import program
 
 COPY = "kernel/copy.c"
 WAYS = ["pipe", "file", "vm", "zero", "null", "memcpy"]
@@ -71,21 +70,3 @@ def test_what_is_missing_is_a_need(tmp_path: Path, by: str, whole: str, broken: 
     assert measured.status == ENOTSUP
     assert measured.reason.startswith(f"needs {need}")
     assert set(Path("/proc/self/fd").iterdir()) <= before
-
-
-def test_the_line_is_that_of_its_points(tmp_path: Path) -> None:
-    """Points on a line of 500 ns and 64 ns a KiB, and then the last one off it."""
-    body = """
-    double ns[SIZES];
-    for (int off = 0; off < 2; off++) {
-        for (int i = 0; i < SIZES; i++)
-            ns[i] = 500 + (double)sizes[i] / 16;
-        ns[SIZES - 1] *= off ? 2 : 1;
-        fit_line(&trial, ns);
-        printf("%.3f %.4f %.4f %.3f\\n", trial.metric[CALL_NS], trial.metric[KIB_NS], trial.metric[FIT],
-               trial.metric[SPREAD]);
-    }
-"""
-    straight, bent = ([float(word) for word in line.split()] for line in program(tmp_path, COPY, body))
-    assert straight == pytest.approx([500, 64, 1, (500 + 65536) / 500.0625], abs=1e-3)
-    assert bent[2] < 0.99 and bent[1] > 64

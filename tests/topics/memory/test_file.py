@@ -86,9 +86,7 @@ def test_pages_that_are_not_dropped_are_a_need(tmp_path: Path) -> None:
 
 
 def test_a_file_system_in_memory_has_no_major_faults(tmp_path: Path) -> None:
-    faulty = compile_broken(
-        tmp_path, {FILE: [("return statfs(folder, &about) ||", "return 1 || statfs(folder, &about) ||")]}
-    )
+    faulty = compile_broken(tmp_path, {FILE: [("(on_a_device && in_memory_only(folders[i]))", "on_a_device")]})
     measured = measure(faulty, "memory/file", {"access": "major"})
     assert (measured.status, measured.reason) == (
         ENOTSUP,
