@@ -1,0 +1,1 @@
+"""The topic ipc: its figures, measures and claims."""

@@ -1,0 +1,114 @@
+"""What the notes say of processes that talk to each other."""
+
+from __future__ import annotations
+
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.limit import Side, side
+from fencepost.analysis.text.numbers import ns_with_bounds, plain
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of
+from fencepost.analysis.topics.ipc.measures import times_as_dear
+
+
+@claim(
+    "ipc/taskset",
+    "`taskset -c 0 perf bench sched pipe`",
+    "perf bench sched pipe, kept on one CPU by taskset (beside the same without it)",
+    ["ipc/switch", "ipc/across"],
+    "a message by pipe costs more between two CPUs than on one, also where both CPUs are kept awake",
+)
+@needs("ipc/switch", by="pipe", partner="process")
+@needs("ipc/across", by="pipe", awake=("no", "yes"))
+def taskset(analysis: Analysis) -> Verdict:
+    """Placement, the halt of a CPU that has nothing to do, and cache: what each has of the factor."""
+    same = _row(analysis, "ipc/switch", by="pipe", partner="process")
+    two, awake = (_row(analysis, "ipc/across", by="pipe", awake=value) for value in ("no", "yes"))
+    whole, placement = (times_as_dear(analysis, row, same) for row in (two, awake))
+    halt = times_as_dear(analysis, two, awake)
+    figure = f"two CPUs {whole.text()} times one CPU; kept awake {placement.text()} times"
+    said = (
+        f"A message takes {_message(same)} on one CPU, {_message(two)} on two, and {_message(awake)} on two that are "
+        f"kept awake. CPUs that may sleep make it {halt.text()} times as dear.{_cache(analysis)}"
+    )
+    number = measure(whole, "1", 1.0)
+    noise = noise_of(analysis, "ipc/switch")
+    dearer, awake_dearer, sleep = (side(found, 1.0, noise) for found in (whole, placement, halt))
+    if dearer is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"Two CPUs are faster than one. {said}", number)
+    if dearer is Side.TOUCHES or awake_dearer is Side.TOUCHES:
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval the placement may not matter. {said}", number)
+    if awake_dearer is Side.BELOW:
+        because = f"It is the sleep of the other CPU alone, and not the distance. {said}"
+        return Verdict(Outcome.DEPENDS, figure, because, number)
+    why = {Side.ABOVE: "and part of it is the sleep", Side.BELOW: "and sleep has no part in it"}
+    because = f"One CPU is cheaper, {why.get(sleep, 'and the part of sleep is open')}. {said}"
+    return Verdict(Outcome.CONFIRMED, figure, because, number)
+
+
+@claim(
+    "ipc/domain_socket",
+    "domain socket",
+    "Domain sockets",
+    ["ipc/switch"],
+    "a message over a unix socket costs more than over a pipe, between two processes on one CPU",
+)
+@needs("ipc/switch", by=("pipe", "unix_stream"), partner="process")
+def domain_socket(analysis: Analysis) -> Verdict:
+    """The price of a message with its calls: the switch is the same in both."""
+    pipe, socket = (_row(analysis, "ipc/switch", by=by, partner="process") for by in ("pipe", "unix_stream"))
+    dearer = times_as_dear(analysis, socket, pipe)
+    figure = f"{dearer.text()} times a pipe"
+    said = (
+        f"A message takes {_message(socket)} over the socket and {_message(pipe)} over the pipe. "
+        f"Without its calls it is {socket.time.ns_text()} and {pipe.time.ns_text()}."
+    )
+    number = measure(dearer, "1", 1.0)
+    where = side(dearer, 1.0, noise_of(analysis, "ipc/switch"))
+    if where is Side.TOUCHES:
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval neither is dearer. {said}", number)
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"The socket is cheaper. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"The socket's own calls are the dearer ones. {said}", number)
+
+
+@claim(
+    "ipc/borrowed_mm",
+    "kernel thread just borrows previous task's mm, as they only execute in kernel space.",
+    "",
+    ["ipc/switch"],
+    "a switch that keeps the memory map, between threads, costs less than one between processes, by sched_yield",
+)
+@needs("ipc/switch", by="yield", partner=("thread", "process"))
+def borrowed_mm(analysis: Analysis) -> Verdict:
+    """What the change of the memory map costs, on one CPU. A kernel thread itself is out of reach."""
+    thread, process = (_row(analysis, "ipc/switch", by="yield", partner=who) for who in ("thread", "process"))
+    dearer = ratio(analysis, process.case, thread.case)
+    figure = f"between processes {dearer.text()} times as much as between threads"
+    said = f"A switch takes {thread.time.ns_text()} between threads and {process.time.ns_text()} between processes."
+    number = measure(dearer, "1", 1.0)
+    where = side(dearer, 1.0, noise_of(analysis, "ipc/switch"))
+    if where is Side.TOUCHES:
+        because = f"Within its interval the memory map costs nothing: its price is small here. {said}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"To keep the memory map saves nothing. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"To keep the memory map is cheaper. {said}", number)
+
+
+def _message(row: Row) -> str:
+    return ns_with_bounds(*row.ns_of("operation_ticks")[:3])
+
+
+def _cache(analysis: Analysis) -> str:
+    """What is left of a working set, where it was measured."""
+    sets = {row.number("touched"): row for row in analysis.measured("ipc/working_set")}
+    if len(sets) < 2:
+        return ""
+    none, most = sets[min(sets)], sets[max(sets)]
+    left = (most.time.value - none.time.value) / most.ns_of("operation_ticks").value * 100
+    return f" Of a message with {plain(max(sets) / 1024)} KiB on each side, {plain(left, 2)} % are more than cache."
+
+
+def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
+    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

@@ -1,0 +1,73 @@
+"""Cases of the topic ipc with a known truth."""
+
+from __future__ import annotations
+
+from runs.write import TICK_HZ, Case, pair_case
+
+CALLS = {
+    "pipe": (3200.0, 1300.0),
+    "eventfd": (3100.0, 1000.0),
+    "futex": (3300.0, 1200.0),
+    "semaphore": (3800.0, 20.0),
+    "condition": (4200.0, 40.0),
+    "unix_stream": (3500.0, 3400.0),
+    "unix_seqpacket": (3500.0, 3500.0),
+    "yield": (1500.0, 800.0),
+}
+"""A switch, and the calls alone, in ns."""
+
+
+def _metrics(switch_ns: float, calls_ns: float) -> dict[str, float]:
+    ticks = TICK_HZ / 1e9
+    return {
+        "switches_per_message": 1.0,
+        "involuntary_pct": 50.0,
+        "refused_pct": 0.0,
+        "operation_ticks": (switch_ns + calls_ns) * ticks,
+        "control_ticks": calls_ns * ticks,
+    }
+
+
+def _case(kernel: str, parameters: dict[str, str | int], switch_ns: float, calls_ns: float) -> Case:
+    return pair_case(
+        kernel,
+        parameters,
+        switch_ns,
+        unit="message",
+        kind="events",
+        metrics=_metrics(switch_ns, calls_ns),
+        metric_noise=0.0,
+    )
+
+
+def switch_cases(process: float = 1.05) -> list[Case]:
+    """ipc/switch; ``process``: how many times as dear a switch between processes is."""
+    return [
+        _case("ipc/switch", {"by": by, "partner": partner, "touched": 0, "awake": "no"}, switch * factor, calls)
+        for by, (switch, calls) in CALLS.items()
+        for partner, factor in (("thread", 1.0), ("process", process))
+    ]
+
+
+def across_cases(found: float = 5.0, awake: float = 3.0) -> list[Case]:
+    """ipc/across, so many times as dear as on one CPU, without and with loads."""
+    return [
+        _case(
+            "ipc/across",
+            {"by": by, "partner": "process", "touched": 0, "awake": kept},
+            (switch + calls) * factor - calls,
+            calls,
+        )
+        for by, (switch, calls) in CALLS.items()
+        if by != "yield"
+        for kept, factor in (("no", found), ("yes", awake))
+    ]
+
+
+def working_set_cases() -> list[Case]:
+    """ipc/working_set: nothing is left, once it is less than nothing."""
+    truth = {0: (3200.0, 1300.0), 65536: (3160.0, 2700.0), 262144: (3900.0, 6800.0), 1048576: (2100.0, 23000.0)}
+    return [
+        _case("ipc/working_set", {"by": "pipe", "partner": "process", "touched": touched, "awake": "no"}, *figures)
+        for touched, figures in truth.items()
+    ]

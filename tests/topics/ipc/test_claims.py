@@ -1,0 +1,57 @@
+"""The topic ipc in the report: placements apart, and what is left of a working set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from topics.analysed import analysed, verdict_of
+from topics.ipc.cases import across_cases, switch_cases, working_set_cases
+
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.topics.claim import Outcome
+
+
+def test_placements_are_never_one_figure(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, [*switch_cases(), *across_cases()], rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "ipc-switch"
+    assert list(dict.fromkeys(row[1] for row in figure.table.rows)) == [
+        "threads on one CPU",
+        "processes on one CPU",
+        "two CPUs, as found",
+        "two CPUs, kept awake",
+    ]
+    assert len(figure.table.rows) == 2 * 8 + 2 * 7
+
+
+def test_the_working_set_has_its_control_beside_it(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, working_set_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "ipc-working-set"
+    assert figure.table.header[2:] == ("whole message", "by one alone")
+    assert [row[0] for row in figure.table.rows] == ["nothing", "64 KiB", "256 KiB", "1 MiB"]
+
+
+@pytest.mark.parametrize(
+    ("found", "awake", "outcome"),
+    [(5.0, 3.0, Outcome.CONFIRMED), (5.0, 0.8, Outcome.DEPENDS), (0.8, 0.7, Outcome.REFUTED)],
+)
+def test_two_cpus_against_one(tmp_path: Path, found: float, awake: float, outcome: Outcome) -> None:
+    cases = [*switch_cases(), *across_cases(found, awake), *working_set_cases()]
+    said = verdict_of(analysed(tmp_path, cases, rounds=6), "ipc/taskset")
+    assert said.outcome is outcome
+    assert "kept awake" in said.because
+    assert "KiB on each side" in said.because
+
+
+def test_two_cpus_need_the_row_without_sleep(tmp_path: Path) -> None:
+    cases = [*switch_cases(), *(case for case in across_cases() if case.parameters["awake"] == "no")]
+    assert verdict_of(analysed(tmp_path, cases, rounds=6), "ipc/taskset").outcome is Outcome.NOT_MEASURABLE
+
+
+@pytest.mark.parametrize(("process", "outcome"), [(1.3, Outcome.CONFIRMED), (0.7, Outcome.REFUTED)])
+def test_threads_keep_the_memory_map(tmp_path: Path, process: float, outcome: Outcome) -> None:
+    found = analysed(tmp_path, switch_cases(process), rounds=6)
+    assert verdict_of(found, "ipc/borrowed_mm").outcome is outcome
+    assert verdict_of(found, "ipc/domain_socket").outcome is Outcome.CONFIRMED
