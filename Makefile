@@ -21,7 +21,7 @@ VENV := .venv/bin
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(VENV)/python -m pytest
 C_FILES = csrc/*.[ch] csrc/*/*.[ch] csrc/*/*/*.[ch] csrc/*/*/*/*.[ch] tools/*.c examples/*/*.[ch]*
 SHELL_FILES := tools/*.sh .ci/run
-PYTHON_FILES := analysis bench benchmarks cli csrc tests setup.py conftest.py
+PYTHON_FILES := analysis bench benchmarks cli csrc tests tools setup.py conftest.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

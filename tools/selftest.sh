@@ -71,7 +71,7 @@ compile) # SOURCE FOLDER COMPILER OPTION…: one source, for compile_all
     source=$2 object=$3/$(printf '%s' "${2%.c}" | tr / .).o
     shift 3
     # shellcheck disable=SC2086
-    sh tools/compile_once.sh "$object" "$@" $flags -c "$source" || exit 1
+    "${PYTHON:-python3}" tools/compile_once.py "$object" "$@" $flags -c "$source" || exit 1
     ;;
 sanitize)
     compiler=${CC:-gcc}

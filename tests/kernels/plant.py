@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from compile import CSRC
@@ -27,19 +28,29 @@ def engine_of(folder: Path, source: str, *replacements: tuple[str, str]) -> Engi
 def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]]) -> Engine:
     """Kernel files with faults planted in them: what stands there and what the fault makes of it.
 
-    By path below csrc/kernels. Faults in headers are planted as well; all kernel files of these topics are compiled.
+    By path below csrc/kernels. Of a header's topic all kernel files are compiled that include it.
     """
-    topics = {Path(file).parent.name for file in faults}
     copied = folder / "kernels"
-    for path in [*KERNELS.rglob("*.h"), *(path for topic in topics for path in KERNELS.glob(f"{topic}/*.c"))]:
+    broken = {KERNELS / file for file in faults}
+    touched = {path for file in broken for path in file.parent.glob("*.c") if path in broken or _includes(path, broken)}
+    for path in [*KERNELS.rglob("*.h"), *touched]:
         name = path.relative_to(KERNELS).as_posix()
         source = path.read_text(encoding="utf-8")
-        for whole, broken in faults.get(name, ()):
+        for whole, fault in faults.get(name, ()):
             assert source.count(whole) == 1, f"{name} no longer has once what this test breaks: {whole}"
-            source = source.replace(whole, broken)
+            source = source.replace(whole, fault)
         (copied / name).parent.mkdir(parents=True, exist_ok=True)
         (copied / name).write_text(source, encoding="utf-8")
     return compile_files(folder, sorted(copied.glob("*/*.c")), include=[folder])
+
+
+def _includes(path: Path, headers: Collection[Path]) -> bool:
+    """Whether a file includes one of these headers, by itself or through others."""
+    for name in re.findall(r'^#include "(.+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
+        found = next((place / name for place in (path.parent, CSRC) if (place / name).is_file()), None)
+        if found is not None and (found.resolve() in headers or _includes(found, headers)):
+            return True
+    return False
 
 
 def threads() -> set[str]:
