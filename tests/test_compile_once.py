@@ -71,7 +71,12 @@ def test_what_nobody_asked_for_in_a_fortnight_goes(compiled: Compile, tmp_path: 
 
 def test_a_refusal_is_the_compilers(tmp_path: Path) -> None:
     (tmp_path / "bad.c").write_text("#error no such thing\n")
-    command = [sys.executable, ROOT / "tools" / "compile_once.py", tmp_path / "made", os.environ.get("CC") or "cc"]
-    done = subprocess.run([*command, "-c", tmp_path / "bad.c"], capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        str(ROOT / "tools" / "compile_once.py"),
+        str(tmp_path / "made"),
+        os.environ.get("CC") or "cc",
+    ]
+    done = subprocess.run([*command, "-c", str(tmp_path / "bad.c")], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "no such thing" in done.stderr
     assert not (tmp_path / "made").exists()
