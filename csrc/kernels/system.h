@@ -25,6 +25,7 @@
 /* The largest procfs file of use here, /proc/vmstat, has some 5 KiB; a worker's stack has 256 KiB. */
 #define PROCFS_BYTES 16384
 #define SYSTEM_HUGE_PAGE_BYTES ((size_t)2 << 20)
+#define HUGE_PAGES_NEED "transparent huge pages, and enough of them free"
 
 /* Sanitizers have an allocator of their own, and the one for threads handles signals by itself. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)

@@ -53,6 +53,7 @@ FAULT = bars_by(
         "read": "read, first touch",
         "populate": "had at once (populate)",
         "again": "write, second touch",
+        "huge": "write, first touch of a huge page",
     },
     metrics={"faults_per_page": "minor faults a page"},
     order="dearest",

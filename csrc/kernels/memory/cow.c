@@ -133,7 +133,7 @@ static int fill(struct trial *trial, struct memory *memory)
     on_huge = memory_huge_bytes(memory->first, memory->bytes);
     if (on_huge < 0)
         return (int)on_huge;
-    return (size_t)on_huge == memory->bytes ? 0 : trial_needs(trial, "transparent huge pages, and enough of them free");
+    return (size_t)on_huge == memory->bytes ? 0 : trial_needs(trial, HUGE_PAGES_NEED);
 }
 
 /* Private memory of so many pages, shared as this case wants it. What it holds is given back by give_back(), after an error too. */

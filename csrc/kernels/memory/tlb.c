@@ -190,7 +190,7 @@ static int setup(struct trial *trial)
     if (!tlb->sides[1].first)
         return trial_needs(trial, "as much address space (ulimit -v)");
     if (!packed && memory_huge_bytes(tlb->sides[1].first, bytes) < (int64_t)bytes)
-        return trial_needs(trial, "transparent huge pages, and enough of them free");
+        return trial_needs(trial, HUGE_PAGES_NEED);
     draw(tlb);
     for (int side = 0; side < 2; side++) {
         lay(tlb, &tlb->sides[side]);

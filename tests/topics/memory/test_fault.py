@@ -33,6 +33,24 @@ def test_faults_are_those_of_first_touches(engine: Engine, access: str, faults: 
         assert all(sample.minor_faults >= 64 for sample in measured.samples)
 
 
+def test_a_huge_page_has_one_fault(engine: Engine) -> None:
+    measured = measure(engine, "memory/fault", {"access": "huge"}, batches=4)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert 1 / 512 <= measured.metrics["faults_per_page"] < 0.1
+    assert measured.outcome.count[0].found == 2
+
+
+def test_huge_pages_that_are_not_given_are_a_need(tmp_path: Path) -> None:
+    """As where they are forbidden, or where base pages are larger: never a row of small ones."""
+    small = [
+        ("private_pages(count * pages->page_bytes, access == HUGE_PAGE)", "private_pages(count * pages->page_bytes, 0)")
+    ]
+    measured = measure(compile_broken(tmp_path, {FAULT: small}), "memory/fault", {"access": "huge"})
+    assert (measured.status, measured.reason) == (ENOTSUP, "needs transparent huge pages, and enough of them free")
+
+
 @pytest.mark.parametrize(
     ("access", "whole", "broken", "said"),
     [
