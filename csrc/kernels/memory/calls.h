@@ -18,8 +18,9 @@ struct mapping {
     unsigned char *standing; /* what mprotect and dontneed work on, its first page written to; NULL for the others */
     size_t bytes;
     uint64_t turns;
-    int error; /* of the first call that failed, as -errno: the turns after it do nothing */
-    int small; /* this process had huge pages before: they are forbidden for so long */
+    int error;          /* of the first call that failed, as -errno: the turns after it do nothing */
+    const char *failed; /* which call that was; NULL: none */
+    int small;          /* this process had huge pages before: they are forbidden for so long */
 };
 
 /*
@@ -46,15 +47,18 @@ static inline int unmap_addresses(void *mapping, size_t bytes)
 static __attribute__((noinline, no_sanitize_thread)) void turn(struct mapping *mapping, int call)
 {
     unsigned char *first = mapping->standing;
+    const char *name = "mmap";
     int failed;
 
     if (mapping->error)
         return;
     switch (call) {
     case MPROTECT:
+        name = "mprotect";
         failed = mprotect(first, mapping->bytes, PROT_READ) || mprotect(first, mapping->bytes, PROT_READ | PROT_WRITE);
         break;
     case DONTNEED:
+        name = "madvise";
         failed = madvise(first, mapping->bytes, MADV_DONTNEED);
         break;
     default:
@@ -63,12 +67,33 @@ static __attribute__((noinline, no_sanitize_thread)) void turn(struct mapping *m
     }
     if (!failed && call != UNTOUCHED)
         *(volatile unsigned char *)first = 1;
-    if (!failed && !mapping->standing)
+    if (!failed && !mapping->standing) {
+        name = "munmap";
         failed = unmap_addresses(first, mapping->bytes);
-    if (failed)
+    }
+    if (failed) {
         mapping->error = -errno;
-    else
-        mapping->turns++;
+        mapping->failed = name;
+        return;
+    }
+    mapping->turns++;
+}
+
+/*
+ * 0 where every turn came to its end. Where the system had no memory for a call (its tables, or a limit that was reached meanwhile) that is a
+ * need, anything else is a failure.
+ */
+static inline int mapping_check(struct trial *trial, const struct mapping *mapping)
+{
+    if (!mapping->error)
+        return 0;
+    if (mapping->error != -ENOMEM)
+        return trial_fault(trial, "after %" PRIu64 " turns %s failed: %s (errno %d)", mapping->turns, mapping->failed,
+                           strerror(-mapping->error), -mapping->error);
+    snprintf(trial->explanation, sizeof trial->explanation,
+             "memory of the system for its tables: after %" PRIu64 " turns %s failed with ENOMEM", mapping->turns,
+             mapping->failed);
+    return trial_needs(trial, trial->explanation);
 }
 
 /* Makes ready what turn() needs. 0 or -errno. What it holds is given back by mapping_end(), after an error too. */

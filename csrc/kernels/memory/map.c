@@ -99,11 +99,10 @@ static int check(struct trial *trial)
     const int call = (int)trial->value[CALL];
     const struct mapping *mapping = trial->state;
     int64_t expected = call == UNTOUCHED ? 0 : COUNTED_TURNS;
-    int status;
+    int status = mapping_check(trial, mapping);
 
-    if (mapping->error)
-        return trial_fault(trial, "after %" PRIu64 " turns a call failed: %s", mapping->turns,
-                           strerror(-mapping->error));
+    if (status)
+        return status;
     if (mapping->standing && *mapping->standing != 1)
         return trial_fault(trial, "the page holds %u instead of 1", *mapping->standing);
     status = look_at_untouched(trial);

@@ -205,7 +205,7 @@ static int64_t one_side(struct trial *trial, unsigned whose, int64_t *ticks)
         if (!status)
             *ticks = turn_beside(trial, side);
         if (!status)
-            status = desk->mapping.error;
+            status = mapping_check(trial, &desk->mapping);
     }
     /* In any case, after an error too: whoever sleeps goes on. */
     atomic_store_explicit(&desk->whose, NOBODY, memory_order_relaxed);

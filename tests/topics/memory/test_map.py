@@ -76,9 +76,9 @@ def test_a_limit_of_address_space_is_a_need(tmp_path: Path) -> None:
         (
             "mprotect",
             CALLS,
-            "mapping->turns++;",
-            "mapping->error = ++mapping->turns > 3 ? -EPERM : 0;",
-            "a call failed",
+            "if (failed) {",
+            "if (failed || mapping->turns == 3) {\n errno = EPERM;",
+            "after 3 turns mprotect failed: Operation not permitted (errno 1)",
         ),
     ],
 )
@@ -89,6 +89,14 @@ def test_a_turn_that_does_otherwise_fails(
     measured = measure(faulty, "memory/map", {"call": call})
     assert measured.status == EILSEQ
     assert said in measured.reason
+
+
+def test_a_system_that_has_no_memory_for_its_tables_is_a_need(tmp_path: Path) -> None:
+    """As under a limit that is reached meanwhile."""
+    fault = ("if (failed) {", "if (failed || mapping->turns == 3) {\n errno = ENOMEM;")
+    measured = measure(compile_broken(tmp_path, {CALLS: [fault]}), "memory/map", {"call": "mprotect"})
+    assert measured.status == ENOTSUP
+    assert measured.reason == "needs memory of the system for its tables: after 3 turns mprotect failed with ENOMEM"
 
 
 def test_huge_pages_are_allowed_again_afterwards(engine: Engine) -> None:
