@@ -78,6 +78,7 @@ ORDERS = {
     "fifo": "first first",
     "random": "in a drawn order",
     "steady": "replaced one by one",
+    "handed": "by another thread",
 }
 
 

@@ -19,7 +19,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return compile_files(tmp_path_factory.mktemp("pattern"), [KERNELS / PATTERN])
 
 
-@pytest.mark.parametrize("pattern", ["at_once", "lifo", "fifo", "random", "steady"])
+@pytest.mark.parametrize("pattern", ["at_once", "lifo", "fifo", "random", "steady", "handed"])
 @pytest.mark.parametrize("library", ["libc", "mimalloc", "pool"])
 def test_blocks_are_memory_of_their_own(engine: Engine, library: str, pattern: str) -> None:
     measured = measure(engine, "alloc/pattern", {"library": library, "pattern": pattern, "live": 300}, batches=2)
@@ -72,6 +72,14 @@ def test_blocks_of_the_pool_do_not_overlap(engine: Engine, size: int) -> None:
             "blocks[drawn[done]] = block;",
             "blocks[drawn[done]] = blocks[0] = block;",
             "the small process was ended by signal",
+        ),
+        # Blocks that the thread frees which allocated them.
+        (
+            {"pattern": "handed"},
+            PATTERN,
+            "answer->end += hand_over(done);",
+            "for (uint64_t i = 0; i < done; i++) allocator->give(blocks[i]);",
+            "the other thread freed 0 blocks",
         ),
         # Another library than the one that was asked for.
         ({"library": "mimalloc"}, LIBRARIES, "*path ? path : NULL", "NULL", "malloc comes from libc"),
