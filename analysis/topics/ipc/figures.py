@@ -17,6 +17,7 @@ WAYS = {
     "unix_stream": "unix socket, stream",
     "unix_seqpacket": "unix socket, seqpacket",
     "yield": "sched_yield",
+    "signal": "signal, taken by sigwaitinfo",
 }
 
 PLACEMENTS = {

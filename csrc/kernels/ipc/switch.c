@@ -6,6 +6,7 @@
  * Two workers hand a number back and forth. One event is one message: half of a round trip, the mean of ROUND_TRIPS, less its control. The control
  * are the same calls by one worker that gives and takes by itself, while the other sleeps. So an event is one switch, and it may be negative.
  * With memory each worker writes to each line of its own before it gives. The control writes to both in turn: what is left is no cache.
+ *   signal a queued signal, taken by sigwaitinfo
  *   yield  both workers call sched_yield, and nobody hands over anything. Its control is sched_yield with nobody to go to
  * Excluded:  the first round trip of each event; making files and processes.
  * Expect:    guest of an AMD EPYC, Linux 6.18, ns: pipe 2850 on one CPU, across 30000, and 20000 where both CPUs are kept awake. Threads and
@@ -13,7 +14,7 @@
  * Hazards:   a worker that still runs when its message comes was not switched to, and somebody else may have had the CPU. So switches of both are counted:
  *            an event whose messages and switches do not add up is left out. Waiting on a semaphore or a condition makes system calls that
  *            its control has not: they are part of the switch.
- * Not shown: more than two (ipc/many); real-time policies; other hyperthreads of one core.
+ * Not shown: more than two; real-time policies; other hyperthreads of one core.
  */
 #define _GNU_SOURCE
 #include "ways.h"
@@ -38,8 +39,7 @@ struct desk {
     _Alignas(128) _Atomic uint32_t controls; /* that are over: worker 1 sleeps until this changes */
     uint32_t slept;                          /* through so many of them, as worker 1 knows */
     _Atomic uint32_t sleeping;               /* worker 1 is about to sleep */
-    _Atomic uint32_t known;                  /* `partner` is */
-    pid_t partner;                           /* its number as a thread */
+    _Atomic uint32_t known;                  /* who the partner is, and that it is ready */
     unsigned char *memory[2];                /* of each worker; NULL: none */
     size_t touched;
     uint64_t messages, wrong, events, refused;
@@ -74,7 +74,7 @@ static struct thread_counts counts_of(pid_t thread)
 static struct thread_counts counts_of_both(const struct desk *desk)
 {
     struct thread_counts own = thread_counts();
-    const struct thread_counts other = counts_of(desk->partner);
+    const struct thread_counts other = counts_of(desk->ways.mailboxes[THERE].thread);
 
     own.voluntary += other.voluntary;
     own.involuntary += other.involuntary;
@@ -158,21 +158,35 @@ static void follow(struct trial *trial)
     take(&mailboxes[THERE], by);
 }
 
+/* Who takes what the other gives: for signals. */
+static void say_who(struct mailbox *mailbox)
+{
+    mailbox->process = getpid();
+    mailbox->thread = (pid_t)syscall(SYS_gettid);
+}
+
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     struct desk *desk = worker->trial->state;
+    const int by = (int)worker->trial->value[BY];
+    int64_t made = 0;
+    sigset_t found;
 
     (void)count;
+    block_signal(by, &found);
     if (worker->index == 0) {
         while (atomic_load_explicit(&desk->known, memory_order_acquire) == 0)
-            sched_yield(); /* the partner has not said who it is */
-        return lead(worker->trial, ticks);
+            sched_yield(); /* the partner has not said who it is, and may not have blocked its signal */
+        made = lead(worker->trial, ticks);
+        atomic_store_explicit(&desk->known, 0, memory_order_relaxed); /* until the next event */
+    } else {
+        say_who(&desk->ways.mailboxes[THERE]);
+        /* Release, pairs with the acquire above. */
+        atomic_store_explicit(&desk->known, 1, memory_order_release);
+        follow(worker->trial);
     }
-    desk->partner = (pid_t)syscall(SYS_gettid);
-    /* Release, pairs with the acquire above. */
-    atomic_store_explicit(&desk->known, 1, memory_order_release);
-    follow(worker->trial);
-    return 0;
+    pthread_sigmask(SIG_SETMASK, &found, NULL);
+    return made;
 }
 
 static int64_t control(struct worker *worker, int64_t *ticks, uint64_t count)
@@ -182,6 +196,7 @@ static int64_t control(struct worker *worker, int64_t *ticks, uint64_t count)
     struct mailbox *alone = &desk->ways.mailboxes[ALONE];
     const int by = (int)trial->value[BY];
     uint64_t begin, end;
+    sigset_t found;
 
     (void)count;
     if (worker->index) {
@@ -195,6 +210,7 @@ static int64_t control(struct worker *worker, int64_t *ticks, uint64_t count)
     while (atomic_load_explicit(&desk->sleeping, memory_order_relaxed) == 0)
         sched_yield();
     sched_yield(); /* it has said so, and now it gets there */
+    block_signal(by, &found);
     begin = tick_begin();
     for (uint32_t i = 1; i <= MESSAGES; i++) {
         touch(desk, i % 2 == 0);
@@ -206,6 +222,7 @@ static int64_t control(struct worker *worker, int64_t *ticks, uint64_t count)
         desk->wrong += take(alone, by) != i;
     }
     end = tick_end();
+    pthread_sigmask(SIG_SETMASK, &found, NULL);
     atomic_store_explicit(&desk->sleeping, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&desk->controls, 1, memory_order_relaxed);
     futex_wake(&desk->controls);
@@ -254,6 +271,8 @@ static int setup(struct trial *trial)
             return -ENOMEM;
     }
     status = ways_begin(trial, &desk->ways, (int)trial->value[BY]);
+    say_who(&desk->ways.mailboxes[BACK]);
+    say_who(&desk->ways.mailboxes[ALONE]);
     if (!status && trial->value[AWAKE])
         status = keep_awake(trial);
     return status;
@@ -348,7 +367,7 @@ KERNEL(across,
     .summary    = "two workers on two CPUs wake each other, less the same calls by one alone",
     .place      = PLACE_ANY,
     .parameters = PARAMETERS("pipe eventfd futex unix_stream",
-                             "pipe eventfd futex semaphore condition unix_stream unix_seqpacket", NULL, "*", NULL, NULL, "*"),
+                             "pipe eventfd futex semaphore condition unix_stream unix_seqpacket signal", NULL, "*", NULL, NULL, "*"),
     SHARED);
 KERNEL(working_set,
     .name       = "ipc/working_set",

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,8 +18,8 @@
 #include "kernels/system.h"
 
 /* The labels of the parameter, in the order of the enum. */
-#define WAY_LABELS "pipe eventfd futex semaphore condition unix_stream unix_seqpacket yield"
-enum { PIPE, EVENTFD, FUTEX, SEMAPHORE, CONDITION, UNIX_STREAM, UNIX_SEQPACKET, YIELD };
+#define WAY_LABELS "pipe eventfd futex semaphore condition unix_stream unix_seqpacket yield signal"
+enum { PIPE, EVENTFD, FUTEX, SEMAPHORE, CONDITION, UNIX_STREAM, UNIX_SEQPACKET, YIELD, SIGNAL };
 
 /* From worker 0, to worker 0, and of worker 0 alone. */
 enum { THERE, BACK, ALONE, MAILBOXES };
@@ -30,7 +31,8 @@ struct mailbox {
     sem_t semaphore;
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    int is_full; /* of a condition */
+    int is_full;           /* of a condition */
+    pid_t process, thread; /* of whoever takes signals out of it */
 };
 
 struct ways {
@@ -59,6 +61,38 @@ static inline void read_number(int from, void *number, size_t bytes)
         ;
 }
 
+/* To a thread of any process, with a number. */
+static inline void queue_signal(const struct mailbox *mailbox, uint32_t number)
+{
+    siginfo_t about = {.si_code = SI_QUEUE};
+
+    about.si_value.sival_int = (int)number;
+    syscall(SYS_rt_tgsigqueueinfo, mailbox->process, mailbox->thread, SIGUSR1, &about);
+}
+
+static inline uint32_t take_signal(void)
+{
+    siginfo_t about = {0};
+    sigset_t only;
+
+    sigemptyset(&only);
+    sigaddset(&only, SIGUSR1);
+    while (sigwaitinfo(&only, &about) < 0 && errno == EINTR)
+        ;
+    return (uint32_t)about.si_value.sival_int;
+}
+
+/* A signal that is taken by a call must not be handled before: it is blocked meanwhile, in this thread. */
+static inline void block_signal(int by, sigset_t *found)
+{
+    sigset_t only;
+
+    sigemptyset(&only);
+    if (by == SIGNAL)
+        sigaddset(&only, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &only, found);
+}
+
 /* `number` is not 0. */
 static inline void give(struct mailbox *mailbox, int by, uint32_t number)
 {
@@ -85,6 +119,9 @@ static inline void give(struct mailbox *mailbox, int by, uint32_t number)
         pthread_mutex_unlock(&mailbox->lock);
         /* After the lock is free: whoever wakes up would only wait for it. */
         pthread_cond_signal(&mailbox->filled);
+        return;
+    case SIGNAL:
+        queue_signal(mailbox, number);
         return;
     default:
         write_number(mailbox->to, &number, sizeof number);
@@ -121,6 +158,8 @@ static inline uint32_t take(struct mailbox *mailbox, int by)
         number = mailbox->number;
         pthread_mutex_unlock(&mailbox->lock);
         return number;
+    case SIGNAL:
+        return take_signal();
     default:
         read_number(mailbox->from, &number, sizeof number);
         return number;

@@ -13,6 +13,7 @@ CALLS = {
     "unix_stream": (3500.0, 3400.0),
     "unix_seqpacket": (3500.0, 3500.0),
     "yield": (1500.0, 800.0),
+    "signal": (3300.0, 1900.0),
 }
 """A switch, and the calls alone, in ns."""
 

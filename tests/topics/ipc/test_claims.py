@@ -22,7 +22,7 @@ def test_placements_are_never_one_figure(tmp_path: Path) -> None:
         "two CPUs, as found",
         "two CPUs, kept awake",
     ]
-    assert len(figure.table.rows) == 2 * 8 + 2 * 7
+    assert len(figure.table.rows) == 2 * 9 + 2 * 8
 
 
 def test_the_working_set_has_its_control_beside_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, measure
 from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, threads
 
 SWITCH, WAYS_H = "ipc/switch.c", "ipc/ways.h"
-MESSAGES = ["pipe", "eventfd", "futex", "semaphore", "condition", "unix_stream", "unix_seqpacket"]
+MESSAGES = ["pipe", "eventfd", "futex", "semaphore", "condition", "unix_stream", "unix_seqpacket", "signal"]
 WAYS = [*MESSAGES, "yield"]
 
 

@@ -1,0 +1,1 @@
+"""The topic signal: its figures, measures and claims."""
