@@ -53,14 +53,14 @@ def decode_samples(engine: Engine, data: bytes) -> np.ndarray:
     """The worker's bytes as an array with the fields of ``struct sample``."""
     import numpy as np
 
-    return np.frombuffer(data, dtype=_dtype(engine.ffi, "struct sample"))
+    return np.frombuffer(data, dtype=dtype_of(engine.ffi, "struct sample"))
 
 
 def decode_buckets(engine: Engine, data: bytes) -> HistogramRecord:
     """The worker's bytes as the histogram of a round record, ascending."""
     import numpy as np
 
-    buckets = np.frombuffer(data, dtype=_dtype(engine.ffi, "struct bucket"))
+    buckets = np.frombuffer(data, dtype=dtype_of(engine.ffi, "struct bucket"))
     ticks, where = np.unique(buckets["ticks"], return_inverse=True)
     count = np.zeros(len(ticks), np.int64)
     np.add.at(count, where, buckets["count"])
@@ -68,7 +68,7 @@ def decode_buckets(engine: Engine, data: bytes) -> HistogramRecord:
 
 
 @functools.cache
-def _dtype(ffi: Any, struct: str) -> np.dtype[Any]:
+def dtype_of(ffi: Any, struct: str) -> np.dtype[Any]:
     """The numpy type of a C struct of plain numbers, laid out as the compiler did."""
     import numpy as np
 

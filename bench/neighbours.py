@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from fencepost.bench.errors import MeasureError
+from fencepost.bench.frames import dtype_of
 from fencepost.bench.launch import affinity
 from fencepost.bench.witness import (
     FLOOR_SHARE,
@@ -225,11 +226,14 @@ def look_by(engine: Engine) -> Look:
                 switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - before
         except OSError as error:
             raise MeasureError(f"CPU {cpu} went offline, or is no longer allowed here") from error
-        fields = [("begin", np.int64), ("width", np.float32), ("clock", np.float32)]
-        array = np.frombuffer(ffi.buffer(found, count * ffi.sizeof("struct witnessed")), dtype=fields)
+        readings = ffi.buffer(found, count * ffi.sizeof("struct witnessed"))
+        array = np.frombuffer(readings, dtype=dtype_of(ffi, "struct witnessed"))
         # Copies: the next look overwrites the buffer.
         return Readings(
-            array["begin"].copy(), array["width"].astype(float), array["clock"].astype(float), switches=switches
+            array["begin_ticks"].copy(),
+            array["width_ticks"].astype(float),
+            array["clock_ticks"].astype(float),
+            switches=switches,
         )
 
     return look

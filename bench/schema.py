@@ -65,15 +65,17 @@ COLUMNS = {
     "flags": "int32",
     "overlap": "float32",
     "width_ticks": "float32",
+    "additions_ticks": "float32",
     "clock_ticks": "float32",
     "distance_ticks": "float32",
 }
 """Columns of a round file and their Arrow types; ``dictionary`` is a dictionary of strings. The rows of one case follow
 each other. The value of a row is ``(ticks - overhead_ticks) / operations`` ticks per operation."""
 
-WITNESS_COLUMNS = ("width_ticks", "clock_ticks", "distance_ticks")
-"""What the core gave beside each row: ticks of 1000 additions, of 1000 multiplications, and of a round trip of one line
-between the first two CPUs. NaN where that is not known. Rounds of older versions do not have these columns."""
+WITNESS_COLUMNS = ("width_ticks", "additions_ticks", "clock_ticks", "distance_ticks")
+"""What the core gave beside each row: ticks of 1000 additions with a quarter as many taken branches, halved, of the
+additions alone, of 1000 multiplications, and of a round trip of one line between the first two CPUs. NaN where it is
+not known. Rounds of older versions do not have these columns."""
 
 WORKER_NUMBERS = ("tick_hz", "quantum_ticks", "overhead_ticks", "startup_ms", "elapsed_ms")
 """What every worker process tells of itself; ``tick_hz`` converts its ticks."""

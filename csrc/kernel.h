@@ -24,7 +24,7 @@ extern "C" {
 /* cffi: begin */
 /* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
    about it refuse each other. tests/test_house.py notices a change without it. */
-#define ENGINE_ABI 6
+#define ENGINE_ABI 7
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_COUNTS 8
@@ -193,8 +193,9 @@ struct sample {
     int32_t flags;
     float overlap; /* share of the window in which the whole team ran; 1 for a single thread */
     /* What the core gave just before and just after the window, see csrc/engine/witness.c. NaN where that is not known. */
-    float width_ticks; /* of 1000 additions, a taken branch counting as four: the longer of the two */
-    float clock_ticks; /* of 1000 dependent multiplications: the longer of the two */
+    float width_ticks;     /* of 1000 additions, a taken branch counting as four: the longer of the two */
+    float additions_ticks; /* of 1000 additions alone, in the same reading */
+    float clock_ticks;     /* of 1000 dependent multiplications: the longer of the two */
     float
         distance_ticks; /* of a round trip of one line between workers 0 and 1, as worker 0 saw it: the mean of the two */
 };
@@ -203,6 +204,7 @@ struct sample {
 struct witnessed {
     int64_t begin_ticks;
     float width_ticks;
+    float additions_ticks;
     float clock_ticks;
 };
 

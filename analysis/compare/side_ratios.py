@@ -6,13 +6,21 @@ import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.rounds import Round, iter_rounds
 from fencepost.analysis.runs.visits import visits_in
-from fencepost.analysis.runs.witnesses import FEWEST_QUIET, seen_in, why_never_alone, width_floor_of
+from fencepost.analysis.runs.witnesses import (
+    FEWEST_BY_FRONT_END,
+    FEWEST_QUIET,
+    indifferent,
+    seen_in,
+    why_never_alone,
+    width_floor_of,
+)
 from fencepost.analysis.stats.resolution import log_step, step_of_events
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, RunJson
@@ -100,7 +108,7 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     events = {name for name, case in planned.items() if case["kind"] == "events"}
     batches, disturbed, witnessed, quiet_ones = (np.zeros(len(rows)) for _ in range(4))
-    quiet: list[tuple[list[float], list[float]]] = [([], []) for _ in rows]
+    quiet: list[tuple[list[_Quiet], list[_Quiet]]] = [([], []) for _ in rows]
     metrics: list[list[Mapping[str, float]]] = [[] for _ in rows]
     floor = width_floor_of(Path(folder), run["engine"]["arch"])
     for item in iter_rounds(folder, _COLUMNS):
@@ -124,8 +132,8 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
                     witnessed[place] += value.witnessed
                     quiet_ones[place] += value.quiet
             row.floor_ns.append(math.nan if sides[0] is None else sides[0].floor_ns)
-            for side, series in zip(sides, quiet[place], strict=True):
-                series.append(math.nan if side is None else side.quiet_ns)
+            for side, alone in zip(sides, quiet[place], strict=True):
+                alone.append(_NONE_QUIET if side is None else side.alone)
     parts = [range(len(rows[0].old_ns))] if repeats is None else repeats
     machine = schema.read_machine(Path(folder))
     for place, row in enumerate(rows):
@@ -138,14 +146,37 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
     return rows
 
 
-def _prefer_alone(row: RowRounds, old_ns: list[float], new_ns: list[float], rounds: Sequence[int]) -> bool:
-    """Let a row stand on its quiet batches in these rounds, where enough of them have some of both sides."""
-    both = sum(math.isfinite(old_ns[i]) and math.isfinite(new_ns[i]) for i in rounds)
-    enough = both >= FEWEST_ALONE or both * 2 > len(rounds)
-    if enough:
-        for i in rounds:
-            row.old_ns[i], row.new_ns[i] = old_ns[i], new_ns[i]
-    return enough
+class _Quiet(NamedTuple):
+    """What the quiet batches of one side cost in one round, or in several of shape (rounds,).
+
+    `ns`: with fast branches. The others: see `fencepost.analysis.runs.model.BY_FRONT_END`.
+    """
+
+    ns: Floats
+    units_ns: Floats
+    fast_cycles: Floats
+    slowed_cycles: Floats
+
+
+_NONE_QUIET = _Quiet(*np.full(4, math.nan))
+
+
+def _prefer_alone(row: RowRounds, old: Sequence[_Quiet], new: Sequence[_Quiet], rounds: Sequence[int]) -> bool:
+    """Let a row stand on its quiet batches in these rounds, where enough of them have some of both sides.
+
+    Where too few have them, those with slowed branches count as well, if neither side minds them.
+    """
+    sides = [_Quiet(*np.array([side[i] for i in rounds], float).reshape(-1, 4).T) for side in (old, new)]
+    figures = [[side.ns for side in sides]]
+    if all(indifferent(side.fast_cycles, side.slowed_cycles) for side in sides):
+        figures.append([side.units_ns for side in sides])
+    for old_ns, new_ns in figures:
+        both = int(np.sum(np.isfinite(old_ns) & np.isfinite(new_ns)))
+        if both >= FEWEST_ALONE or both * 2 > len(rounds):
+            for i, old_value, new_value in zip(rounds, old_ns, new_ns, strict=True):
+                row.old_ns[i], row.new_ns[i] = float(old_value), float(new_value)
+            return True
+    return False
 
 
 def planned_rows(run: RunJson) -> list[RowRounds]:
@@ -172,7 +203,7 @@ def planned_rows(run: RunJson) -> list[RowRounds]:
 @dataclass(frozen=True)
 class _Value:
     ns: float
-    quiet_ns: float
+    alone: _Quiet
     step_ns: float
     floor_ns: float
     batches: int
@@ -193,7 +224,11 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
     ns = (data["ticks"] - data["overhead_ticks"]) / data["operations"] / worker["tick_hz"] * 1e9
     visits = visits_in(item, names, codes)
     seen = seen_in(codes, data, visits, worker["tick_hz"], floor)
-    quiet = np.zeros(len(codes), bool) if seen is None else seen.quiet
+    nothing = np.zeros(len(codes), bool)
+    quiet, units, slowed = (
+        (nothing, nothing, nothing) if seen is None else (seen.quiet, seen.units_quiet, seen.units_quiet & seen.slowed)
+    )
+    cycles = ns * visits.core_hz / 1e9
     for code, name in enumerate(names):
         every = np.flatnonzero(codes == code)
         where = every[visits.planned[every]]
@@ -212,7 +247,12 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
                     float(np.quantile(ns[where[visits.number[where] == visit]], QUANTILE))
                     for visit in np.unique(visits.number[where])
                 ),
-                _quiet_quartile(ns[every[quiet[every]]]),
+                _Quiet(
+                    _quartile(ns[every[quiet[every]]], FEWEST_QUIET),
+                    _quartile(ns[every[units[every]]], FEWEST_QUIET),
+                    _quartile(cycles[every[quiet[every]]], FEWEST_BY_FRONT_END),
+                    _quartile(cycles[every[slowed[every]]], FEWEST_BY_FRONT_END),
+                ),
                 float(quantum / data["operations"][where].min() / worker["tick_hz"] * 1e9),
                 float(ns[where].min()),
                 len(where),
@@ -223,6 +263,6 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
         )
 
 
-def _quiet_quartile(ns: Floats) -> float:
+def _quartile(cost: Floats, fewest: int) -> Floats:
     """The lower quartile of quiet batches; NaN of too few. What disturbs a batch unseen makes it longer as well."""
-    return float(np.quantile(ns, QUANTILE)) if len(ns) >= FEWEST_QUIET else math.nan
+    return np.asarray(np.quantile(cost, QUANTILE) if len(cost) >= fewest else math.nan)

@@ -64,6 +64,11 @@ WITNESSED = ("found_ns", "alone_ns", "free", "neighbour", "clock_moved")
 beside a busy sibling thread, at another clock. NaN where there was no witness, but for ``found_ns``."""
 
 
+BY_FRONT_END = ("units_ns", "fast_cycles", "slowed_cycles")
+"""What quiet batches cost in a process, by the state of the core's front end: in ns in any of them, and in cycles where
+taken branches were fast and where they were slowed. NaN of too few. They serve to choose ``ns`` and are not kept."""
+
+
 _PROCESS_COLUMNS = (
     "run",
     "round",
@@ -74,6 +79,7 @@ _PROCESS_COLUMNS = (
     "batches",
     *_MEASURED,
     *WITNESSED,
+    *BY_FRONT_END,
     "places",
     "tick_hz",
     "core_hz",
@@ -90,6 +96,6 @@ def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -
     frame = pd.DataFrame(every, columns=list(_PROCESS_COLUMNS))
     for name in ("run", "case", "kernel", "status"):
         frame[name] = frame[name].astype("category")
-    for name in WITNESSED:  # where no case has them, nothing says that they are numbers
+    for name in (*WITNESSED, *BY_FRONT_END):  # where no case has them, nothing says that they are numbers
         frame[name] = frame[name].astype(float)
     return frame

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from fencepost.analysis.runs.footprint import shares_memory
-from fencepost.analysis.runs.model import WITNESSED
+from fencepost.analysis.runs.model import BY_FRONT_END, WITNESSED
 from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, moved_pairs
 from fencepost.analysis.runs.visits import Visits
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
@@ -29,7 +29,15 @@ FEWEST_QUIET = 5
 """Quiet batches of a process. Of processes with fewer, half were more than 2 % off their row (two runs, 11 to 20 % of
 batches free); of all others a fifth, however many quiet batches they had (docs/experiments.md)."""
 
-UNSEEN: dict[str, float] = dict.fromkeys(WITNESSED[1:], math.nan)
+FEWEST_BY_FRONT_END = 3
+"""Quiet batches of a process, and then processes, with fast branches and with slowed ones, that are compared to tell
+whether a row minds. Single batches are hit by what no witness sees."""
+
+INDIFFERENT = 0.01
+"""A row whose cost differs by less does not mind how fast the core takes branches. Loops that mind cost a twentieth to
+a half more (docs/experiments.md), and all others less than 0.5 %."""
+
+UNSEEN: dict[str, float] = dict.fromkeys((*WITNESSED[1:], *BY_FRONT_END), math.nan)
 """What a case without a witness has of these columns."""
 
 
@@ -53,12 +61,14 @@ class Seen(NamedTuple):
     """What the witnesses say of each batch of a round, each of shape (rows,).
 
     `known`: whether there were any. `moved`: the clock did. `narrow`: a neighbour took some of the core's width.
-    `follows`: the batch is the next one of the same visit.
+    `slowed`: of that it took branches only, and left the additions alone. `follows`: the batch is the next one of the
+    same visit.
     """
 
     known: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.bool_]
     narrow: npt.NDArray[np.bool_]
+    slowed: npt.NDArray[np.bool_]
     follows: npt.NDArray[np.bool_]
 
     @property
@@ -68,7 +78,14 @@ class Seen(NamedTuple):
         A busy neighbour pauses for a microsecond now and then. Two pauses may fall on both witnesses of one batch, and
         hardly on those of three.
         """
-        free = self.known & ~self.moved & ~self.narrow
+        return self._in_the_middle(self.known & ~self.moved & ~self.narrow)
+
+    @property
+    def units_quiet(self) -> npt.NDArray[np.bool_]:
+        """The same by the additions alone, however fast branches were taken."""
+        return self._in_the_middle(self.known & ~self.moved & (~self.narrow | self.slowed))
+
+    def _in_the_middle(self, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         with_next = free[:-1] & free[1:] & self.follows[1:]
         middle: npt.NDArray[np.bool_] = np.zeros(len(free), bool)
         middle[1:-1] = with_next[:-1] & with_next[1:]
@@ -99,7 +116,16 @@ def seen_in(
     wide = relative_width(width, tick_hz, hz) <= floor * WIDTH_SLACK
     follows = visits.follows
     follows[1:] &= (codes[1:] == codes[:-1]) & (columns["batch"][1:] == columns["batch"][:-1] + 1)
-    return Seen(np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz), moved, ~moved & ~wide, follows)
+    known = np.isfinite(width) & np.isfinite(clock) & np.isfinite(hz)
+    slowed = ~moved & ~wide
+    if "additions_ticks" in columns and (known & ~moved & wide).any():
+        # Where the whole width is free, the additions are: so their own floor is known from the same batches.
+        share = columns["additions_ticks"].astype(float) / width
+        own = float(np.median(share[known & ~moved & wide]))
+        slowed &= relative_width(width * share, tick_hz, hz) <= floor * own * WIDTH_SLACK
+    else:
+        slowed = np.zeros(len(width), bool)
+    return Seen(known, moved, ~moved & ~wide, slowed, follows)
 
 
 def quiet_figures(
@@ -117,20 +143,48 @@ def quiet_figures(
     """
     known, quiet = seen.known & visits.planned, seen.quiet
     clocks = pd.Series(visits.core_hz[visits.planned]).groupby(codes[visits.planned]).mean()
-    value_ns = value_ns * visits.core_hz / clocks.reindex(codes).to_numpy()
+    clock_hz = clocks.reindex(codes).to_numpy()
+    value_ns = value_ns * visits.core_hz / clock_hz
     frame = pd.DataFrame({"code": codes[known], "moved": seen.moved[known], "narrow": seen.narrow[known]})
     shares = frame.groupby("code").mean()
-    medians = pd.Series(value_ns[quiet]).groupby(codes[quiet]).agg(["median", "size"])
+    alone_ns = _medians_of(value_ns, codes, quiet, FEWEST_QUIET)
+    by_front_end = {
+        "units_ns": _medians_of(value_ns, codes, seen.units_quiet, FEWEST_QUIET),
+        "fast_cycles": _medians_of(value_ns * clock_hz / 1e9, codes, quiet, FEWEST_BY_FRONT_END),
+        "slowed_cycles": _medians_of(
+            value_ns * clock_hz / 1e9, codes, seen.units_quiet & seen.slowed, FEWEST_BY_FRONT_END
+        ),
+    }
     found = {}
     for code, neighbour, clock_moved in zip(shares.index, shares["narrow"], shares["moved"], strict=True):
-        enough = code in medians.index and medians.loc[code, "size"] >= FEWEST_QUIET
         found[names[code]] = {
-            "alone_ns": float(medians.loc[code, "median"]) if enough else math.nan,
+            "alone_ns": alone_ns.get(code, math.nan),
             "free": max(0.0, 1 - neighbour - clock_moved),
             "neighbour": float(neighbour),
             "clock_moved": float(clock_moved),
+            **{name: medians.get(code, math.nan) for name, medians in by_front_end.items()},
         }
     return found
+
+
+def _medians_of(
+    values: Floats, codes: npt.NDArray[np.int32], where: npt.NDArray[np.bool_], fewest: int
+) -> dict[int, float]:
+    """By case the median of these batches, of those that have at least `fewest`."""
+    found = pd.Series(values[where]).groupby(codes[where]).agg(["median", "size"])
+    enough = found[found["size"] >= fewest]["median"]
+    return {int(code): float(median) for code, median in zip(enough.index, enough, strict=True)}
+
+
+def indifferent(fast: Floats, slowed: Floats) -> bool:
+    """Whether what a row costs does not depend on how fast the core takes branches; False where that is not known.
+
+    `fast`, `slowed`: what processes cost in either state, in cycles, shape (processes,). NaN is left out.
+    """
+    fast, slowed = fast[np.isfinite(fast)], slowed[np.isfinite(slowed)]
+    if min(len(fast), len(slowed)) < FEWEST_BY_FRONT_END or not np.median(fast) > 0:
+        return False
+    return abs(float(np.median(slowed) / np.median(fast)) - 1) <= INDIFFERENT
 
 
 def choose_figures(
@@ -141,9 +195,10 @@ def choose_figures(
 ) -> pd.DataFrame:
     """Make ``ns`` the figure that stands for each case, so that all that is made of it is of one kind.
 
-    That is ``alone_ns`` of a case that can be had alone, and NaN in its processes with too few quiet batches. Of a case
-    whose CPUs were in several places it is the figure in the place that held longest, and NaN where that did not hold.
-    Of any other it stays ``found_ns``. The metrics of the hand-over go with it.
+    That is ``alone_ns`` of a case that can be had alone, and NaN in its processes with too few quiet batches. Where too
+    few processes have them, batches with slowed branches count as well, if the case does not mind them (`indifferent`).
+    Of a case whose CPUs were in several places it is the figure in the place that held longest, and NaN where that did
+    not hold. Of any other it stays ``found_ns``. The metrics of the hand-over go with it.
 
     Parameters
     ----------
@@ -162,7 +217,8 @@ def choose_figures(
     main = main_places(pairs, found)
     places = [found.get((case, number), ()) for case, number in zip(frame["case"], frame["round"], strict=True)]
     frame["places"] = pd.Series(places, index=frame.index, dtype=object)
-    ns, alone = frame["ns"].to_numpy(float, copy=True), frame["alone_ns"].to_numpy(float)
+    ns, alone = (frame[name].to_numpy(float, copy=True) for name in ("ns", "alone_ns"))
+    units, fast, slowed = (frame[name].to_numpy(float) for name in BY_FRONT_END)
     metrics = frame["metrics"].to_numpy()
     in_main = {
         (case, number): next((place.ns for place in every if place.distance_ns == main[pairs[case]]), math.nan)
@@ -179,13 +235,12 @@ def choose_figures(
         rows = measured[inside]
         if (name, frame["round"].iloc[rows[0]]) in in_main:
             ns[rows] = [in_main.get((str(name), number), math.nan) for number in frame["round"].iloc[rows]]
-        elif (
-            name in planned
-            and why_never_alone(planned[str(name)], metrics[rows], machine) is None
-            and has_alone(int(np.isfinite(alone[rows]).sum()), len(rows))
-        ):
-            ns[rows] = alone[rows]
-    frame["ns"] = ns
+        elif name in planned and why_never_alone(planned[str(name)], metrics[rows], machine) is None:
+            if not has_alone(int(np.isfinite(alone[rows]).sum()), len(rows)) and indifferent(fast[rows], slowed[rows]):
+                alone[rows] = units[rows]
+            if has_alone(int(np.isfinite(alone[rows]).sum()), len(rows)):
+                ns[rows] = alone[rows]
+    frame["ns"], frame["alone_ns"] = ns, alone
     return frame
 
 

@@ -95,6 +95,8 @@ struct sample make_sample(const struct worker *worker, uint64_t batch, const str
     const double apart_ns =
         (double)(after->witnessed.begin_ticks - before->witnessed.begin_ticks) * 1e9 / worker->trial->tick_hz;
     const int seen = apart_ns <= WITNESS_HOLDS_NS;
+    const struct witnessed *longer =
+        before->witnessed.width_ticks > after->witnessed.width_ticks ? &before->witnessed : &after->witnessed;
     struct sample sample = {
         .batch = (int32_t)batch,
         .thread = (int32_t)worker->index,
@@ -105,7 +107,8 @@ struct sample make_sample(const struct worker *worker, uint64_t batch, const str
         .minor_faults = (int32_t)(after->usage.ru_minflt - before->usage.ru_minflt),
         .major_faults = (int32_t)(after->usage.ru_majflt - before->usage.ru_majflt),
         .overlap = 1,
-        .width_ticks = seen ? fmaxf(before->witnessed.width_ticks, after->witnessed.width_ticks) : NAN,
+        .width_ticks = seen ? longer->width_ticks : NAN,
+        .additions_ticks = seen ? longer->additions_ticks : NAN,
         .clock_ticks = seen ? fmaxf(before->witnessed.clock_ticks, after->witnessed.clock_ticks) : NAN,
         .distance_ticks = (float)(before->distance_ticks + after->distance_ticks) / 2,
     };

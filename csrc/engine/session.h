@@ -17,7 +17,7 @@
 
 /* How many blocks of instructions the witnesses have here, and the empty window to be subtracted. */
 struct witness_lengths {
-    unsigned width, multiplications;
+    unsigned additions, multiplications;
     double overhead_ticks;
 };
 

@@ -42,7 +42,7 @@ static __attribute__((noinline, aligned(64))) void branches(unsigned turns)
 }
 
 /* Eight chains: as many as keep the units of the widest core busy, and as fit into registers. */
-static __attribute__((noinline)) void width(unsigned blocks)
+static __attribute__((noinline)) void additions(unsigned blocks)
 {
     uint64_t a = 1, b = 2, c = 3, d = 4, e = 5, f = 6, g = 7, h = 8, step = 9;
 
@@ -50,7 +50,6 @@ static __attribute__((noinline)) void width(unsigned blocks)
     for (unsigned i = 0; i < blocks; i++) {
         EIGHT(ADD_TO(a) ADD_TO(b) ADD_TO(c) ADD_TO(d) ADD_TO(e) ADD_TO(f) ADD_TO(g) ADD_TO(h))
     }
-    branches(blocks * TURNS_PER_BLOCK);
 }
 
 static __attribute__((noinline)) void multiplications(unsigned blocks)
@@ -61,16 +60,15 @@ static __attribute__((noinline)) void multiplications(unsigned blocks)
         __asm__ volatile(".rept 64\n\t" ARCH_MUL ".endr" : "+r"(x));
 }
 
-/* Ticks of 1000 of `units`. Not inlined, so that the empty window, which is subtracted, has the same shape. */
-static __attribute__((noinline)) float ticks_of(void (*code)(unsigned), unsigned blocks, double units,
-                                                double overhead_ticks)
+/* Ticks. Not inlined, so that the empty window, which is subtracted, has the same shape. */
+static __attribute__((noinline)) double ticks_of(void (*code)(unsigned), unsigned length, double overhead_ticks)
 {
     const uint64_t begin = tick_begin();
     uint64_t end;
 
-    code(blocks);
+    code(length);
     end = tick_end();
-    return (float)(((double)(end - begin) - overhead_ticks) * 1000 / units);
+    return (double)(end - begin) - overhead_ticks;
 }
 
 struct witness_lengths witness_prepare(double mul_hz, double overhead_ticks)
@@ -78,7 +76,7 @@ struct witness_lengths witness_prepare(double mul_hz, double overhead_ticks)
     const struct clock_facts *clock = process_clock();
     const double seconds = fmax(WITNESS_NS / 1e9, WITNESS_QUANTA * (double)clock->quantum_ticks / clock->tick_hz);
     const struct witness_lengths lengths = {
-        .width = (unsigned)ceil(seconds * 3 * mul_hz * ADDITIONS_PER_CYCLE / BLOCK),
+        .additions = (unsigned)ceil(seconds * 3 * mul_hz * ADDITIONS_PER_CYCLE / BLOCK),
         .multiplications = (unsigned)ceil(seconds * mul_hz / BLOCK),
         .overhead_ticks = overhead_ticks,
     };
@@ -89,13 +87,19 @@ struct witness_lengths witness_prepare(double mul_hz, double overhead_ticks)
 
 struct witnessed witness(const struct witness_lengths *lengths)
 {
+    const unsigned turns = lengths->additions * TURNS_PER_BLOCK;
+    const double added = (double)lengths->additions * BLOCK, multiplied = (double)lengths->multiplications * BLOCK;
     struct witnessed now;
+    double ticks;
 
     now.begin_ticks = (int64_t)tick_now();
     /* The clock first: what the kernel left under way, such as stores that wait, has then ended before the width is asked for. */
-    now.clock_ticks = ticks_of(multiplications, lengths->multiplications, (double)lengths->multiplications * BLOCK,
-                               lengths->overhead_ticks);
-    now.width_ticks = ticks_of(width, lengths->width, (double)lengths->width * BLOCK * 2, lengths->overhead_ticks);
+    ticks = ticks_of(multiplications, lengths->multiplications, lengths->overhead_ticks);
+    now.clock_ticks = (float)(ticks * 1000 / multiplied);
+    ticks = ticks_of(additions, lengths->additions, lengths->overhead_ticks);
+    now.additions_ticks = (float)(ticks * 1000 / added);
+    ticks += ticks_of(branches, turns, lengths->overhead_ticks);
+    now.width_ticks = (float)(ticks * 1000 / (2 * added));
     return now;
 }
 
@@ -125,7 +129,8 @@ struct witness_lengths witness_prepare(double mul_hz, double overhead_ticks)
 struct witnessed witness(const struct witness_lengths *lengths)
 {
     (void)lengths;
-    return (struct witnessed){.begin_ticks = (int64_t)tick_now(), .width_ticks = NAN, .clock_ticks = NAN};
+    return (struct witnessed){
+        .begin_ticks = (int64_t)tick_now(), .width_ticks = NAN, .additions_ticks = NAN, .clock_ticks = NAN};
 }
 
 uint64_t witness_series(uint64_t ns, struct witnessed *found, uint64_t capacity)

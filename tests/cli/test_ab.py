@@ -23,7 +23,7 @@ from runs.write import Case, plain_cases, write_run
 
 from fencepost.analysis.compare.comparison import ComparisonError, NothingMeasuredError
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
-from fencepost.analysis.compare.side_ratios import RowRounds, _prefer_alone, read_rows
+from fencepost.analysis.compare.side_ratios import RowRounds, _prefer_alone, _Quiet, read_rows
 from fencepost.analysis.compare.sides import compare_sides, judge_rounds
 from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.analysis.stats.verdict import ChangeVerdict
@@ -493,10 +493,25 @@ CHECKED = ("selfcheck/chain", "selfcheck/locked", "selfcheck/syscall")
 
 
 def test_each_repeat_has_quiet_batches_enough_by_itself() -> None:
-    found, quiet = row("a", [2.0] * 30, [2.0] * 30), [1.0] * 12 + [math.nan] * 18
+    found, quiet = row("a", [2.0] * 30, [2.0] * 30), [quiet_side(1.0)] * 12 + [quiet_side()] * 18
     assert _prefer_alone(found, quiet, quiet, range(15))
     assert not _prefer_alone(found, quiet, quiet, range(15, 30))
     assert found.old_ns == pytest.approx([1.0] * 12 + [math.nan] * 3 + [2.0] * 15, nan_ok=True)
+
+
+def quiet_side(ns: float = math.nan, slowed_cycles: float = math.nan) -> _Quiet:
+    """One round of a side. Its batches with slowed branches cost 3 ns and `slowed_cycles`, those with fast ones 4."""
+    return _Quiet(*(np.asarray(value) for value in (ns, 3.0, 4.0, slowed_cycles)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "alone"), [(4.03, 4.0, True), (4.0, 5.0, False), (5.0, 4.0, False), (math.nan, 4.0, False)], ids=str
+)
+def test_rounds_with_slowed_branches_count_where_neither_side_minds(old: float, new: float, alone: bool) -> None:
+    found = row("a", [2.0] * 30, [2.0] * 30)
+    old_rounds, new_rounds = ([quiet_side(slowed_cycles=cycles)] * 30 for cycles in (old, new))
+    assert _prefer_alone(found, old_rounds, new_rounds, range(30)) == alone
+    assert found.old_ns == [3.0 if alone else 2.0] * 30
 
 
 def test_repeats_say_what_they_stand_on() -> None:

@@ -73,6 +73,8 @@ class Case:
     """Raw round trip beside a case with several CPUs."""
     neighbour: float | None = None
     """Share of batches beside a busy sibling thread, which cost `NEIGHBOUR_FACTOR` times as much; None: no witness."""
+    slowed: tuple[float, float] | None = None
+    """(share of the batches without a neighbour in which branches are slow, how many times as much these cost)."""
     places: tuple[tuple[float, float, float], ...] = ()
     """(round trip in ns, share of batches, factor) of each distance at which its CPUs are."""
     relation: str | None = None
@@ -272,6 +274,11 @@ def round_table(
         stretches = generator.random(count)[: -(-count // STRETCH)] < (case.neighbour or 0)
         beside = np.repeat(np.repeat(stretches, STRETCH)[:count], team)
         value[beside] *= NEIGHBOUR_FACTOR
+        slowed = np.zeros(rows, bool)
+        if case.slowed:
+            share, cost = case.slowed
+            slowed = np.repeat(np.repeat(generator.random(len(stretches)) < share, STRETCH)[:count], team) & ~beside
+            value[slowed] *= cost
         distance = np.full(rows, np.nan)
         if case.places:
             of_places = np.array(case.places)
@@ -315,7 +322,8 @@ def round_table(
             3000 * tick_hz / record["core_hz"] * (1 + np.abs(generator.normal(0, 0.002, rows))) if known else np.nan
         )
         additions = multiplications * WIDTH_FLOOR * np.where(beside, 1.8, 1.0)
-        columns["width_ticks"].append(np.full(rows, additions, np.float32))
+        columns["width_ticks"].append(np.full(rows, additions * np.where(slowed, 1.13, 1.0), np.float32))
+        columns["additions_ticks"].append(np.full(rows, additions, np.float32))
         columns["clock_ticks"].append(np.full(rows, multiplications, np.float32))
         columns["distance_ticks"].append((distance * tick_hz / 1e9).astype(np.float32))
     document = {

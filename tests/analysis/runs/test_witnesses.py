@@ -18,7 +18,15 @@ from fencepost.analysis.runs.in_regime import in_regime
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.shares import shares_of
 from fencepost.analysis.runs.visits import Visits
-from fencepost.analysis.runs.witnesses import Seen, has_alone, quiet_figures, seen_in
+from fencepost.analysis.runs.witnesses import (
+    FEWEST_BY_FRONT_END,
+    INDIFFERENT,
+    Seen,
+    has_alone,
+    indifferent,
+    quiet_figures,
+    seen_in,
+)
 
 NS = 5.0
 
@@ -35,6 +43,34 @@ def test_quiet_batches_give_the_cost_alone(tmp_path: Path) -> None:
     assert NS * 1.1 < row.found.value < NS * NEIGHBOUR_FACTOR * 1.03
     assert row.free_pct == pytest.approx(40, abs=10)
     assert row.free_pct + row.neighbour_pct + row.clock_pct == pytest.approx(100)
+
+
+def test_batches_with_slowed_branches_are_not_quiet(tmp_path: Path) -> None:
+    """The additions alone would call them free."""
+    (row,) = measured(tmp_path / "run", Case("test/mutex", ns=NS, neighbour=0.0, slowed=(0.6, 1.5)), batches=80)
+    assert row.basis == "alone"
+    assert row.time.value == pytest.approx(NS, rel=0.01)
+    assert row.free_pct == pytest.approx(40, abs=12)
+
+
+def test_who_does_not_mind_slowed_branches_is_alone_in_them(tmp_path: Path) -> None:
+    """Four of the twelve processes had the whole width for long enough: too few, and enough to tell who minds."""
+    minds, does_not = measured(
+        tmp_path / "run",
+        Case("test/mutex", ns=NS, neighbour=0.0, slowed=(0.9, 1.25)),
+        Case("test/chain", ns=NS, neighbour=0.0, slowed=(0.9, 1.0)),
+        rounds=12,
+    )
+    assert (minds.basis, minds.why_found) == ("as found", "too few quiet batches")
+    assert does_not.basis == "alone"
+    assert does_not.time.n == 12
+    assert does_not.time.value == pytest.approx(NS, rel=0.01)
+
+
+@given(st.floats(0.5, 2), st.integers(0, 6), st.integers(0, 6))
+def test_few_processes_never_tell_who_minds(cost: float, fast: int, slowed: int) -> None:
+    told = indifferent(np.full(fast, 1.0), np.append(np.full(slowed, cost), math.nan))
+    assert told == (min(fast, slowed) >= FEWEST_BY_FRONT_END and abs(cost - 1) <= INDIFFERENT)
 
 
 def test_a_run_without_witnesses_is_as_found(tmp_path: Path) -> None:
@@ -148,7 +184,8 @@ def test_further_visits_count_for_alone_at_the_clock_of_the_planned_one() -> Non
     planned = np.arange(2 * batches) < batches
     visits = Visits((~planned).astype(np.int32), planned, np.where(planned, 3.0e9, 3.0e9 / 1.02))
     follows = np.tile(np.arange(batches) > 0, 2)
-    seen = Seen(np.ones(2 * batches, bool), np.zeros(2 * batches, bool), planned, follows)
+    nothing = np.zeros(2 * batches, bool)
+    seen = Seen(~nothing, nothing, planned, nothing, follows)
     value_ns = np.where(planned, 9.0, 5.1)
     found = quiet_figures(["a"], np.zeros(2 * batches, np.int32), value_ns, seen, visits)["a"]
     assert found["alone_ns"] == pytest.approx(5.0)
@@ -167,7 +204,8 @@ def test_a_single_free_batch_is_chance() -> None:
     """A neighbour's pauses fall on both witnesses of a batch at times, and hardly on those of three in a row."""
     free = np.array([1, 0, 1, 1, 1, 1, 1, 1], bool)
     follows = np.array([0, 1, 1, 1, 1, 1, 0, 1], bool)
-    seen = Seen(np.ones(8, bool), np.zeros(8, bool), ~free, follows)
+    nothing = np.zeros(8, bool)
+    seen = Seen(~nothing, nothing, ~free, nothing, follows)
     # The middle of three of one visit: neither the lone batch, nor the ends, nor those of the next visit.
     assert seen.quiet.tolist() == [False, False, False, True, True, False, False, False]
 
