@@ -7,7 +7,7 @@ from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import ns_with_bounds, plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted
 from fencepost.analysis.topics.ipc.measures import times_as_dear
 
 
@@ -94,6 +94,35 @@ def borrowed_mm(analysis: Analysis) -> Verdict:
     if where is Side.BELOW:
         return Verdict(Outcome.REFUTED, figure, f"To keep the memory map saves nothing. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"To keep the memory map is cheaper. {said}", number)
+
+
+@claim(
+    "ipc/zero_copy",
+    "kvm zero copy",
+    "",
+    ["ipc/zero_copy"],
+    "4 KiB and 64 KiB that go through a pipe as pages (vmsplice) cost less than as bytes, with a reader that copies",
+    failure=refuted,
+)
+@needs("ipc/zero_copy", by="vmsplice")
+def zero_copy(analysis: Analysis) -> Verdict:
+    """From which size on one copy less is worth the work with pages."""
+    row = _row(analysis, "ipc/zero_copy", by="vmsplice")
+    small, large = row.metric("r4096"), row.metric("r65536")
+    figure = f"copied over handed over: {small.text()} at 4 KiB, {large.text()} at 64 KiB"
+    said = (
+        f"With pages 64 KiB take {row.metric('z65536_ns').text('ns')}, with bytes {row.metric('c65536_ns').text('ns')}."
+    )
+    number = measure(small, "1", 1.0)
+    noise = noise_of(analysis, "ipc/zero_copy")
+    few, many = side(small, 1.0, noise), side(large, 1.0, noise)
+    if many is Side.TOUCHES:
+        return Verdict(Outcome.UNDECIDED, figure, f"Within the noise of this run both cost the same. {said}", number)
+    if many is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"The copy is cheaper than the work with pages. {said}", number)
+    if few is not Side.ABOVE:
+        return Verdict(Outcome.DEPENDS, figure, f"It pays for large transfers, and not for one page. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Pages are cheaper from one page on. {said}", number)
 
 
 def _message(row: Row) -> str:

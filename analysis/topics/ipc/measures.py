@@ -9,6 +9,9 @@ from fencepost.analysis.runs.paired import processes_of
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval, pooled
 
+SIZES = (4096, 16384, 65536, 262144, 1048576)
+"""Bytes of the transfers of ipc/zero_copy, as its metrics are named."""
+
 
 def times_as_dear(analysis: Analysis, above: Row, below: Row) -> Interval:
     """How many times the whole message of one row another takes, calls included: paired by process."""

@@ -39,7 +39,8 @@ enum { CALL_NS = SIZES, KIB_NS, FIT, SPREAD, FOOTPRINT };
 
 struct transfers {
     unsigned char *from, *to;
-    int ends[2]; /* of a pipe; of a file or device the first alone. -1: none */
+    int ends[2];   /* of a pipe; of a file or device the first alone. -1: none */
+    pid_t process; /* this one */
     uint64_t made, short_ones;
     double ticks[SIZES][TURNS];
     uint64_t turns;
@@ -82,7 +83,7 @@ static ssize_t transfer(const struct transfers *transfers, int by, size_t size)
     case FILE_IN_MEMORY:
         return pread(transfers->ends[0], transfers->to, size, 0);
     case VM:
-        return process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+        return process_vm_readv(transfers->process, &to, 1, &from, 1, 0);
     case ZERO:
         return read(transfers->ends[0], transfers->to, size);
     case NULL_DEVICE:
@@ -137,6 +138,7 @@ static int setup(struct trial *trial)
     if (!transfers)
         return -ENOMEM;
     transfers->ends[0] = transfers->ends[1] = -1;
+    transfers->process = getpid();
     transfers->from = trial_alloc(trial, MOST_BYTES);
     transfers->to = trial_alloc(trial, MOST_BYTES);
     if (!transfers->from || !transfers->to)

@@ -35,7 +35,7 @@ enum { ENTRY_NS };
 
 struct signals {
     uint64_t sent, taken, failed; /* taken by a call */
-    pid_t thread;
+    pid_t process, thread;
     int file; /* -1: none */
     unsigned char *page;
     struct sigaction found;
@@ -99,7 +99,7 @@ read_page(const unsigned char *page)
 
 static inline int send(const struct signals *signals, int number)
 {
-    return syscall(SYS_tgkill, getpid(), signals->thread, number) != 0;
+    return syscall(SYS_tgkill, signals->process, signals->thread, number) != 0;
 }
 
 static void one_signal(struct signals *signals, int way)
@@ -183,6 +183,7 @@ static int setup(struct trial *trial)
     if (!signals)
         return -ENOMEM;
     signals->file = -1;
+    signals->process = getpid();
     signals->thread = (pid_t)syscall(SYS_gettid);
     handled_here = 0;
 #ifndef PROGRAM_COUNTER

@@ -72,3 +72,49 @@ def working_set_cases() -> list[Case]:
         _case("ipc/working_set", {"by": "pipe", "partner": "process", "touched": touched, "awake": "no"}, *figures)
         for touched, figures in truth.items()
     ]
+
+
+def throughput_cases() -> list[Case]:
+    """ipc/throughput: a pipe and a socket."""
+    return [
+        pair_case(
+            "ipc/throughput",
+            {"by": by, "block": block, "room": room},
+            block / gib_s / 1.073741824,
+            unit="block",
+            metrics={"gib_s": gib_s, "room_bytes": float(room)},
+            metric_noise=0.0,
+        )
+        for by, gib_s in (("pipe", 3.0), ("unix_stream", 2.0))
+        for block in (4096, 65536)
+        for room in (4096, 65536)
+    ]
+
+
+def zero_copy_cases(small: float = 1.0) -> list[Case]:
+    """ipc/zero_copy: nothing is won at 4 KiB, and more with each size."""
+    sizes = (4096, 16384, 65536, 262144, 1048576)
+    ratios = (small, 2.4, 3.3, 3.4, 3.4)
+    metrics = {}
+    for size, ratio in zip(sizes, ratios, strict=True):
+        metrics |= {f"c{size}_ns": size / 4 * ratio, f"z{size}_ns": size / 4, f"r{size}": ratio}
+    return [
+        Case(
+            "ipc/zero_copy",
+            {"by": by},
+            ns=6e3,
+            unit="transfer of 64 KiB",
+            kind="events",
+            metrics={**metrics, "pays_from_bytes": 16384.0},
+            metric_noise=0.0,
+        )
+        for by in ("vmsplice", "vmsplice_huge", "splice", "sendfile")
+    ]
+
+
+def many_cases() -> list[Case]:
+    """ipc/many on two CPUs: two threads, and four."""
+    return [
+        Case("ipc/many", ns=5e3, unit="message", kind="events", cpus=(1, 0), relation="same_l3"),
+        Case("ipc/many", ns=1.3e4, unit="message", kind="events", cpus=(1, 1, 0, 0), relation="oversubscribed"),
+    ]

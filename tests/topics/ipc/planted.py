@@ -35,7 +35,20 @@ def between_processes(ns: float) -> Plant:
     return lambda run: run.add_to({"by": "yield", "partner": "thread"}, ns, "ipc/switch", by="yield", partner="process")
 
 
+def pages(small: Change, large: Change) -> Plant:
+    """4 KiB and 64 KiB as bytes cost so many times what they cost as pages."""
+    return lambda run: run.put("r4096", small, "ipc/zero_copy", by="vmsplice").put(
+        "r65536", large, "ipc/zero_copy", by="vmsplice"
+    )
+
+
 PLANTED: Planted = {
+    "ipc/zero_copy": {
+        Outcome.CONFIRMED: pages(3.0, 6.0),
+        Outcome.DEPENDS: pages(1.0, 6.0),
+        Outcome.UNDECIDED: pages(1.0, in_turn(0.5, 1.5)),
+        Outcome.REFUTED: pages(0.2, 0.5),
+    },
     "ipc/taskset": {
         Outcome.CONFIRMED: as_stored,
         Outcome.DEPENDS: messages(2.0, 0.9),

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.ipc.cases import across_cases, switch_cases, working_set_cases
+from topics.ipc.cases import (
+    across_cases,
+    many_cases,
+    switch_cases,
+    throughput_cases,
+    working_set_cases,
+    zero_copy_cases,
+)
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -55,3 +62,22 @@ def test_threads_keep_the_memory_map(tmp_path: Path, process: float, outcome: Ou
     found = analysed(tmp_path, switch_cases(process), rounds=6)
     assert verdict_of(found, "ipc/borrowed_mm").outcome is outcome
     assert verdict_of(found, "ipc/domain_socket").outcome is Outcome.CONFIRMED
+
+
+@pytest.mark.parametrize(("small", "outcome"), [(1.5, Outcome.CONFIRMED), (0.9, Outcome.DEPENDS)])
+def test_it_pays_to_hand_pages_over(tmp_path: Path, small: float, outcome: Outcome) -> None:
+    found = analysed(tmp_path, zero_copy_cases(small), rounds=6)
+    assert verdict_of(found, "ipc/zero_copy").outcome is outcome
+    (section,) = build_document(found).sections
+    (figure,) = section.figures
+    assert figure.name == "ipc-zero-copy"
+    assert len(figure.table.rows) == 4
+
+
+def test_bytes_and_crowds_have_their_pictures(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, [*throughput_cases(), *many_cases()], rounds=6)).sections
+    figures = {figure.name: figure for figure in section.figures}
+    assert list(figures) == ["ipc-throughput", "ipc-many"]
+    assert len(figures["ipc-throughput"].table.rows) == 8
+    assert [row[0] for row in figures["ipc-many"].table.rows] == ["1 to 1 on 2 CPUs", "2 to 2 on 2 CPUs"]
+    assert figures["ipc-many"].table.header[-2:] == ("p50", "p99")

@@ -60,7 +60,7 @@ def test_a_transfer_that_does_otherwise_fails(tmp_path: Path, by: str, whole: st
     [
         ("pipe", "F_SETPIPE_SZ, (int)MOST_BYTES)", "F_GETPIPE_SZ)", "a pipe of 1 MiB"),
         ("file", 'memfd_create("copy", MFD_CLOEXEC)', "-1", "a file of 1 MiB in memory"),
-        ("vm", "process_vm_readv(getpid(), &to, 1, &from, 1, 0)", "-1", "process_vm_readv"),
+        ("vm", "process_vm_readv(transfers->process, &to, 1, &from, 1, 0)", "-1", "process_vm_readv"),
         ("zero", 'open(by == ZERO ? "/dev/zero"', 'open(by == ZERO ? "/dev/none"', "/dev/zero"),
     ],
 )
