@@ -95,7 +95,7 @@ def zero_copy_cases(small: float = 1.0) -> list[Case]:
     """ipc/zero_copy: nothing is won at 4 KiB, and more with each size."""
     sizes = (4096, 16384, 65536, 262144, 1048576)
     ratios = (small, 2.4, 3.3, 3.4, 3.4)
-    metrics = {}
+    metrics: dict[str, float] = {}
     for size, ratio in zip(sizes, ratios, strict=True):
         metrics |= {f"c{size}_ns": size / 4 * ratio, f"z{size}_ns": size / 4, f"r{size}": ratio}
     return [
