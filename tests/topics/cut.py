@@ -28,7 +28,8 @@ def short(number: float) -> float | None:
 
 def rows_of(reduced: Reduced, case: dict[str, Any]) -> dict[str, Any]:
     """One case with its figures."""
-    lines = reduced.processes[reduced.processes["case"] == case["case"]].head(PROCESSES).to_dict("records")
+    measured = (reduced.processes["case"] == case["case"]) & (reduced.processes["status"] == "ok")
+    lines = reduced.processes[measured].head(PROCESSES).to_dict("records")
     timed = case["kind"] != "counts"
     return {
         "case": case,

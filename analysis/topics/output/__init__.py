@@ -1,0 +1,1 @@
+"""The topic output: its figures, measures and claims."""
