@@ -22,7 +22,7 @@
 
 /* From here on a mapping of huge pages is kept for the next trial, and from there on one is made of a part of it. Fresh pages may be dear
    beyond what this system says: in a guest whose free memory goes back to the host, 256 MiB were seen to take 600 ms in place of 22. */
-#define KEPT_BYTES ((size_t)128 << 20)
+#define KEPT_BYTES ((size_t)64 << 20)
 #define REUSED_BYTES ((size_t)8 << 20)
 
 struct allocation {

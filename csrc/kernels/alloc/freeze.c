@@ -37,12 +37,15 @@ enum { FROZEN, STALLS, STALLED_PCT, CONTROL_STALLS, LEFT_OUT };
 /* B frees one of A's blocks in so many rounds: fewer than A makes, so that the ring never runs empty in a window. */
 #define ROUNDS_A_BLOCK 8
 /* So often B has freed, allocated and freed again: it went on, through every cache of its own. */
-#define ROUNDS 2000
+#define ROUNDS 1000
 #define LOOK_NS 100000
-/* Several turns of the CPU lie between two freezes: see watch_in_turn(). */
-#define DISTANCE_NS 3000000
+/* At least so many turns of the CPU lie between two freezes, each of up to so long: see watch_in_turn(). */
+#define LEAST_TURNS 2
+#define DISTANCE_NS 80000
 /* So long B makes not one round: two or three turns of a CPU that others want too. */
 #define STALL_NS 8000000
+/* So long it does not where it sleeps: then it waits for no CPU, and only a thread that is stopped could wake it. */
+#define ASLEEP_NS 2000000
 #define PATIENCE_NS UINT64_C(2000000000)
 
 enum outcome_of_window { GOES_ON, STALLED, UNKNOWN, FAILED };
@@ -199,8 +202,9 @@ static enum outcome_of_window watch(pthread_t b)
             last = rounds;
             since = at;
             used = cpu_time_of(b);
-        } else if (at - since > STALL_NS &&
-                   (sleeps(atomic_load(&number_of_b)) || 2 * (cpu_time_of(b) - used) > at - since)) {
+        } else if (at - since > ASLEEP_NS && sleeps(atomic_load(&number_of_b))) {
+            return STALLED;
+        } else if (at - since > STALL_NS && 2 * (cpu_time_of(b) - used) > at - since) {
             return STALLED;
         }
         if (at - began > 20 * (uint64_t)STALL_NS)
@@ -261,8 +265,10 @@ static void watch_in_turn(const struct order *order, struct answer *answer, pthr
         enum outcome_of_window outcome = UNKNOWN, control;
 
         control = watch(b);
-        /* Several turns of the CPU: B ran last, and A is where it gave way to B, which is no random instruction. */
-        nap(100000 + drawn(&state) % DISTANCE_NS);
+        /* Several turns of the CPU: B ran last, and A is where it gave way to B, which is no random instruction. This thread, where it wakes
+           up, takes the CPU from either. */
+        for (uint64_t turns = LEAST_TURNS + drawn(&state) % LEAST_TURNS; turns; turns--)
+            nap(20000 + drawn(&state) % DISTANCE_NS);
         answer->control_stalls += control == STALLED;
         answer->error = freeze_once(a, b, &outcome);
         answer->frozen += outcome == GOES_ON || outcome == STALLED;
@@ -376,7 +382,7 @@ static void teardown(struct trial *trial)
         small_end(&freezes->small);
 }
 
-/* Three windows of 0.4 ms each, 1.6 ms between, and 8 ms where it stalls. */
+/* Three windows of 0.4 to 1 ms each, 1 ms between, and 8 ms where it stalls. */
 static uint64_t cost_ns(const struct trial *trial)
 {
     return 5000000 + (uint64_t)trial->value[FREEZES] * 4500000;
@@ -389,7 +395,7 @@ KERNEL(freeze,
     .threads    = { .min = 1, .max = 1 },
     .parameters = {
         [LIBRARY] = { .name = "library", .summary = "whose malloc", .labels = LIBRARY_LABELS, .initial = LIBC,
-                      .quick = "*", .standard = "*", .rigorous = "*" },
+                      .quick = "*", .standard = "libc mimalloc", .rigorous = "*" },
         [SIZE]    = { .name = "size", .unit = "bytes", .summary = "of each block", .initial = 1000, .quick = "1000", .standard = "1000",
                       .rigorous = "16 64 256 1000 4096 16KiB" },
         [FREEZES] = { .name = "freezes", .unit = "freezes", .summary = "in each process", .initial = 25 },

@@ -282,6 +282,8 @@ static int setup(struct trial *trial)
     /* Twice: what an allocator keeps beside its blocks. */
     if (available_bytes() < 2 * size * live + (64 << 20))
         return trial_needs(trial, "twice as much free memory as all blocks have");
+    if (trial->batches > MOST_BATCHES)
+        trial->batches = MOST_BATCHES;
     patterns = trial_alloc(trial, sizeof *patterns);
     if (!patterns)
         return -ENOMEM;
@@ -338,7 +340,7 @@ static void teardown(struct trial *trial)
 
 static uint64_t cost_ns(const struct trial *trial)
 {
-    return 6000000 + (trial->batches + 4) * (20000 + (uint64_t)trial->value[LIVE] * 60);
+    return 6000000 + (MOST_BATCHES + 4) * (20000 + (uint64_t)trial->value[LIVE] * 60);
 }
 
 KERNEL(pattern,
@@ -349,13 +351,13 @@ KERNEL(pattern,
     .subject          = FLAG_FAULTED | FLAG_SWITCHED,
     .parameters       = {
         [PATTERN] = { .name = "pattern", .summary = "order in which they are freed", .labels = "at_once lifo fifo random steady handed",
-                      .initial = AT_ONCE, .quick = "at_once random", .standard = "random steady handed", .rigorous = "*" },
+                      .initial = AT_ONCE, .quick = "at_once random", .standard = "fifo handed", .rigorous = "*" },
         [SIZE]    = { .name = "size", .unit = "bytes", .summary = "of each block", .initial = 64, .quick = "64", .standard = "64",
                       .rigorous = "16 64 256 1000 4096" },
         [LIVE]    = { .name = "live", .unit = "blocks", .summary = "that live at once", .initial = 1000, .quick = "1000", .standard = "1000",
                       .rigorous = "1000 10000" },
         [LIBRARY] = { .name = "library", .summary = "whose malloc", .labels = LIBRARY_LABELS " pool", .initial = LIBC,
-                      .quick = "libc pool", .standard = "*", .rigorous = "*" },
+                      .quick = "libc pool", .standard = "libc mimalloc pool", .rigorous = "*" },
     },
     .metrics          = { [RESIDENT_KIB] = { "resident_kib", "KiB", "of the process with its blocks" } },
     .counts           = { { "own", "blocks", "blocks that lived at once and were memory of their own" } },

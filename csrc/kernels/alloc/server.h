@@ -13,6 +13,9 @@
 /* glibc's documented default. To give it anew fixes it: left alone it follows the largest block that was freed, up to 32 MiB. */
 #define DEFAULT_THRESHOLD (128 << 10)
 
+/* Starting the process is most of a case: more batches than these would say little more of it. */
+#define MOST_BATCHES UINT64_C(24)
+
 /* Neither may the compiler drop a pair of malloc and free, nor may it keep what a block holds in registers. */
 #define USED(block) __asm__ volatile("" : "+r"(block) : : "memory")
 

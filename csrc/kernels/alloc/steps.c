@@ -31,6 +31,8 @@ enum { BEGIN, CACHED, HEAP };
 #define LARGE_BYTES ((uint64_t)1 << 20)
 #define LEAST 16
 #define MOST ((uint64_t)64 << 20)
+/* No library keeps larger blocks as they are for a thread: glibc's limit is 4 MiB at most, by a tunable. */
+#define MOST_CACHED ((uint64_t)4 << 20)
 /* Where this process's heap begins, in /proc/self/stat. The name of the program, in brackets, is field 2. */
 #define START_BRK_FIELD 47
 
@@ -61,22 +63,22 @@ static uintptr_t heap_begin(void)
     return at ? strtoull(at, NULL, 10) : 0;
 }
 
-static int in_heap(const void *block)
+static int in_heap(uintptr_t begin, const void *block)
 {
-    const uintptr_t begin = heap_begin();
-
     return begin && (uintptr_t)block >= begin && (uintptr_t)block < (uintptr_t)sbrk(0);
 }
 
 /* Blocks of which each is freed before the next: how many lie in the heap. */
 static void look_at_heap(uint64_t size, struct answer *answer)
 {
+    const uintptr_t begin = heap_begin();
+
     /* The first frees may raise the threshold: what is as usual comes after them. */
     for (int i = -2; i < BLOCKS; i++) {
         unsigned char *block = malloc(size);
 
         if (block && i >= 0) {
-            answer->found += in_heap(block);
+            answer->found += in_heap(begin, block);
             answer->given++;
         }
         if (block)
@@ -90,6 +92,7 @@ static void look_at_heap(uint64_t size, struct answer *answer)
 static void look_at_cache(uint64_t size, struct answer *answer)
 {
     unsigned char *blocks[SIDE_BY_SIDE], *again, *lowest = NULL;
+    const uintptr_t begin = heap_begin();
 
     for (int i = 0; i < SIDE_BY_SIDE; i++) {
         blocks[i] = malloc(size);
@@ -101,7 +104,7 @@ static void look_at_cache(uint64_t size, struct answer *answer)
         free(blocks[i]);
     again = malloc(size);
     for (int i = 0; i < SIDE_BY_SIDE; i++)
-        answer->found |= again == blocks[i] && again != lowest && in_heap(again);
+        answer->found |= again == blocks[i] && again != lowest && in_heap(begin, again);
     USED(again);
     free(again);
 }
@@ -178,7 +181,7 @@ static int setup(struct trial *trial)
 /* The largest size of which `what` is said; 0 where it is said of none. */
 static int find_step(struct trial *trial, int what, int64_t wanted, uint64_t *largest)
 {
-    uint64_t low = LEAST - 1, high = MOST + 1;
+    uint64_t low = LEAST - 1, high = (what == CACHED ? MOST_CACHED : MOST) + 1;
 
     while (high - low > 1) {
         const uint64_t middle = low + (high - low) / 2;

@@ -54,21 +54,26 @@ static inline void triad_block(const pair *a, const pair *b, pair *c)
     }
 }
 
+/* A non-temporal store; a plain one where there is no instruction for 16 bytes of it. */
+static inline void store_around(pair *at, pair value)
+{
+#if HAS_X86_64
+    __asm__ volatile("movntpd %1, %0" : "=m"(*at) : "x"(value));
+#elif HAS_AARCH64
+    /* By halves: the instruction stores pairs of registers. */
+    __asm__ volatile("stnp %d1, %d2, %0" : "=Ump"(*at) : "w"(value[0]), "w"(value[1]));
+#else
+    *at = value;
+    AS_IT_STANDS();
+#endif
+}
+
 static inline void stream_block(pair *c)
 {
     const pair threes = {3.0, 3.0};
 
-    for (unsigned i = 0; i < PAIRS_A_BLOCK; i++) {
-#if HAS_X86_64
-        __asm__ volatile("movntpd %1, %0" : "=m"(c[i]) : "x"(threes));
-#elif HAS_AARCH64
-        if (i % 2 == 0)
-            __asm__ volatile("stnp %q1, %q1, %0" : "=Ump"(*(pair(*)[2])(c + i)) : "w"(threes));
-#else
-        c[i] = threes;
-        AS_IT_STANDS();
-#endif
-    }
+    for (unsigned i = 0; i < PAIRS_A_BLOCK; i++)
+        store_around(&c[i], threes);
 }
 
 /* Non-temporal stores wait in buffers of the core. A window ends when they have left. */

@@ -274,7 +274,7 @@ KERNEL(chase,
     .parameters = {
         [SIZE]  = { .name = "size", .unit = "bytes", .summary = "of the ring: one load per 64-byte line",
                     .initial = 256 << 10, .quick = "4KiB 256KiB 16MiB",
-                    .standard = "4KiB 16KiB 32KiB 64KiB 256KiB 512KiB 1MiB 4MiB 16MiB 64MiB 256MiB",
+                    .standard = "4KiB 16KiB 32KiB 64KiB 256KiB 512KiB 1MiB 4MiB 16MiB 64MiB",
                     .rigorous = "4KiB 8KiB 16KiB 32KiB 64KiB 128KiB 256KiB 512KiB 1MiB 2MiB 4MiB 8MiB 16MiB 32MiB "
                                 "64MiB 128MiB 256MiB 512MiB 1GiB" },
         [PAGES] = { .name = "pages", .summary = "asked of the kernel for the ring", .labels = "small huge",

@@ -9,8 +9,8 @@
 #include "kernels/system.h"
 
 #define COLD_LINE_BYTES 64
-/* 64 MiB: of so many lines no walk comes back to one. */
-#define COLD_LINES ((uint64_t)1 << 20)
+/* 16 MiB, on a few huge pages: of so many lines no walk comes back to one. */
+#define COLD_LINES ((uint64_t)1 << 18)
 #define COLD_BYTES ((size_t)(COLD_LINES * COLD_LINE_BYTES))
 /* In one event, and in a turn of its loop. */
 #define COLD_LOADS 1000

@@ -87,7 +87,7 @@ static int setup(struct trial *trial)
         return trial_needs(trial, trial->explanation);
     }
     if (available_bytes() < (int64_t)COLD_BYTES * 2)
-        return trial_needs(trial, "128 MiB of free memory");
+        return trial_needs(trial, "32 MiB of free memory");
     place->memory = private_pages(COLD_BYTES, 1);
     if (!place->memory)
         return trial_needs(trial, "as much address space (ulimit -v)");

@@ -35,7 +35,7 @@ enum { NOBODY, THREAD, PROCESS, LEAVE };
 /* For so long the other CPU may be somebody else's. */
 #define PATIENCE_NS UINT64_C(2000000000)
 #define PAIRS_A_BATCH 8
-#define BATCHES 10
+#define BATCHES 6
 /* So often a turn is made anew whose other CPU was lost: to another process, or by the hypervisor. */
 #define ATTEMPTS 20
 /* In these turns /proc/interrupts is read before and after: some 90 us each. */

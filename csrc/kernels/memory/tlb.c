@@ -40,7 +40,7 @@ enum { SMALL_NS, CONTROL_NS, ADDED_NS, STATED_L1, STATED_L2, FOOTPRINT_BYTES };
 /* Beyond, no second level keeps what was walked round before. */
 #define MOST_AGAIN UINT64_C(2048)
 #define PAIRS_A_BATCH 4
-#define BATCHES 8
+#define BATCHES 6
 
 struct line {
     const struct line *next;
@@ -309,7 +309,7 @@ KERNEL(tlb,
     .unit             = "1000 loads",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = { [PAGES] = { .name = "pages", .unit = "pages", .summary = "that are visited in turn", .initial = 4096, .quick = "16 256 4096",
-                            .standard = "16 32 64 128 256 1024 2048 4096",
+                            .standard = "16 64 256 1024 2048 4096",
                             .rigorous = "16 24 32 48 64 96 128 192 256 384 512 768 1024 1536 2048 3072 4096 6144 8192 16384" },
                           [CONTROL] = { .name = "control", .summary = "the loads that are subtracted", .labels = "huge packed", .initial = ON_HUGE,
                                         .quick = "*", .standard = "*", .rigorous = "*" } },
