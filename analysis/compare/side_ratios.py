@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.rounds import Round, iter_rounds
-from fencepost.analysis.runs.visits import visits_in
+from fencepost.analysis.runs.visits import rows_by_code, visits_in
 from fencepost.analysis.runs.witnesses import (
     FEWEST_BY_FRONT_END,
     FEWEST_QUIET,
@@ -229,8 +229,7 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
         (nothing, nothing, nothing) if seen is None else (seen.quiet, seen.units_quiet, seen.units_quiet & seen.slowed)
     )
     cycles = ns * visits.core_hz / 1e9
-    for code, name in enumerate(names):
-        every = np.flatnonzero(codes == code)
+    for name, every in zip(names, rows_by_code(codes, len(names)), strict=True):
         where = every[visits.planned[every]]
         if not len(where):
             continue

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,13 @@ class Visits:
         return follows
 
 
+def rows_by_code(codes: npt.NDArray[np.int32], count: int) -> list[npt.NDArray[np.intp]]:
+    """By code from 0 to `count` - 1 the places where it stands in `codes`, in ascending order."""
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=count)).tolist()
+    return [order[first:end] for first, end in pairwise([0, *ends])]
+
+
 def visits_in(item: Round, names: Sequence[str], codes: npt.NDArray[np.int32]) -> Visits:
     """The visits of a round.
 
@@ -55,21 +63,21 @@ def visits_in(item: Round, names: Sequence[str], codes: npt.NDArray[np.int32]) -
     cases = [item.record["cases"].get(name) for name in names]
     clocks = [math.nan if case is None else case["core_hz"] or math.nan for case in cases]
     core_hz: npt.NDArray[Any] = np.array(clocks, float)[codes] if names else np.empty(0)
-    for code, case in enumerate(cases):
+    for name, case, where in zip(names, cases, rows_by_code(codes, len(names)), strict=True):
         if case is None or "visits" not in case:
             continue
-        where, lengths = np.flatnonzero(codes == code), case["visits"]
+        lengths = case["visits"]
         if sum(lengths) != len(where) or min(lengths, default=0) < 0:
             raise RunFolderError(
-                f"{item.path}: field cases.{names[code]}.visits: {sum(lengths)} rows, the file has {len(where)}"
+                f"{item.path}: field cases.{name}.visits: {sum(lengths)} rows, the file has {len(where)}"
             )
         number[where] = np.repeat(np.arange(len(lengths)), lengths)
-        planned[where] = number[where] < times[names[code]]
+        planned[where] = number[where] < times[name]
         hz = case.get("visits_hz")
         if hz is not None:
             if len(hz) != len(lengths):
                 raise RunFolderError(
-                    f"{item.path}: field cases.{names[code]}.visits_hz: {len(hz)} clocks of {len(lengths)} visits"
+                    f"{item.path}: field cases.{name}.visits_hz: {len(hz)} clocks of {len(lengths)} visits"
                 )
             core_hz[where] = np.repeat([clock or math.nan for clock in hz], lengths)
     return Visits(number, planned, core_hz)

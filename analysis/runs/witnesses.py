@@ -141,39 +141,47 @@ def quiet_figures(
 
     `value_ns`: per operation, shape (rows,). `names`, `codes`: as in `fencepost.analysis.runs.visits`.
     """
-    known, quiet = seen.known & visits.planned, seen.quiet
-    clocks = pd.Series(visits.core_hz[visits.planned]).groupby(codes[visits.planned]).mean()
-    clock_hz = clocks.reindex(codes).to_numpy()
+    known, quiet, cases = seen.known & visits.planned, seen.quiet, len(names)
+    told = visits.planned & np.isfinite(visits.core_hz)
+    clock_hz = _means_of(visits.core_hz, codes, told, cases)[codes]
     value_ns = value_ns * visits.core_hz / clock_hz
-    frame = pd.DataFrame({"code": codes[known], "moved": seen.moved[known], "narrow": seen.narrow[known]})
-    shares = frame.groupby("code").mean()
-    alone_ns = _medians_of(value_ns, codes, quiet, FEWEST_QUIET)
-    by_front_end = {
-        "units_ns": _medians_of(value_ns, codes, seen.units_quiet, FEWEST_QUIET),
-        "fast_cycles": _medians_of(value_ns * clock_hz / 1e9, codes, quiet, FEWEST_BY_FRONT_END),
-        "slowed_cycles": _medians_of(
-            value_ns * clock_hz / 1e9, codes, seen.units_quiet & seen.slowed, FEWEST_BY_FRONT_END
-        ),
+    cycles = value_ns * clock_hz / 1e9
+    neighbour, moved = (_means_of(which, codes, known, cases) for which in (seen.narrow, seen.moved))
+    columns = {
+        "alone_ns": _medians_of(value_ns, codes, quiet, FEWEST_QUIET, cases),
+        "free": np.maximum(1 - neighbour - moved, 0.0),
+        "neighbour": neighbour,
+        "clock_moved": moved,
+        "units_ns": _medians_of(value_ns, codes, seen.units_quiet, FEWEST_QUIET, cases),
+        "fast_cycles": _medians_of(cycles, codes, quiet, FEWEST_BY_FRONT_END, cases),
+        "slowed_cycles": _medians_of(cycles, codes, seen.units_quiet & seen.slowed, FEWEST_BY_FRONT_END, cases),
     }
-    found = {}
-    for code, neighbour, clock_moved in zip(shares.index, shares["narrow"], shares["moved"], strict=True):
-        found[names[code]] = {
-            "alone_ns": alone_ns.get(code, math.nan),
-            "free": max(0.0, 1 - neighbour - clock_moved),
-            "neighbour": float(neighbour),
-            "clock_moved": float(clock_moved),
-            **{name: medians.get(code, math.nan) for name, medians in by_front_end.items()},
-        }
-    return found
+    known_at = np.isfinite(neighbour).tolist()
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    every = zip(names, rows, known_at, strict=True)
+    return {name: dict(zip(columns, row, strict=True)) for name, row, known_here in every if known_here}
+
+
+def _means_of(
+    values: npt.NDArray[Any], codes: npt.NDArray[np.int32], where: npt.NDArray[np.bool_], cases: int
+) -> Floats:
+    """By case the mean of these batches, shape (cases,); NaN of none."""
+    with np.errstate(invalid="ignore"):
+        return np.bincount(codes[where], values[where], cases) / np.bincount(codes[where], minlength=cases)
 
 
 def _medians_of(
-    values: Floats, codes: npt.NDArray[np.int32], where: npt.NDArray[np.bool_], fewest: int
-) -> dict[int, float]:
-    """By case the median of these batches, of those that have at least `fewest`."""
-    found = pd.Series(values[where]).groupby(codes[where]).agg(["median", "size"])
-    enough = found[found["size"] >= fewest]["median"]
-    return {int(code): float(median) for code, median in zip(enough.index, enough, strict=True)}
+    values: Floats, codes: npt.NDArray[np.int32], where: npt.NDArray[np.bool_], fewest: int, cases: int
+) -> Floats:
+    """By case the median of these batches, shape (cases,); NaN of fewer than `fewest`."""
+    codes, values = codes[where], values[where]
+    lengths = np.bincount(codes, minlength=cases)
+    first, enough = np.cumsum(lengths) - lengths, lengths >= fewest
+    ordered = values[np.lexsort((values, codes))]
+    low, high = (first[enough] + middle[enough] for middle in ((lengths - 1) // 2, lengths // 2))
+    found = np.full(cases, math.nan)
+    found[enough] = (ordered[low] + ordered[high]) / 2
+    return found
 
 
 def indifferent(fast: Floats, slowed: Floats) -> bool:
