@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fencepost.analysis.runs.row import Row
-from fencepost.analysis.text.numbers import size, size_bytes
+from fencepost.analysis.text.numbers import ns_with_bounds, size, size_bytes
 from fencepost.analysis.topics.pictures import bars_by
 from fencepost.analysis.topics.rungs import step, with_values
 from fencepost.analysis.topics.topic import Topic
@@ -54,9 +54,43 @@ SPAWN = bars_by(
 )
 
 
+PEEK = bars_by(
+    "process/peek",
+    "by",
+    title="A reading of 4 KiB of another process",
+    says="From {least} ({least_of}) to {most} ({most_of}).",
+    unit="reading",
+    heading="by",
+    labels={
+        "peekdata": "ptrace, word by word",
+        "mem": "/proc/PID/mem",
+        "vm": "process_vm_readv",
+        "own": "memory of its own",
+    },
+    metrics={"b8_ns": "8 bytes, ns", "b65536_ns": "64 KiB, ns"},
+)
+
+
+TRACE = bars_by(
+    "process/trace",
+    "work",
+    value="slowdown",
+    title="Work that another process stops at each system call",
+    says="{each}. User Mode Linux runs its programs so.",
+    unit="times as long",
+    heading="work",
+    labels={"compute": "computing", "call": "a system call", "io": "a write and a read"},
+    metrics={"stops_per_operation": "stops an operation"},
+    columns={
+        "traced": lambda row: ns_with_bounds(*row.ns_of("operation_ticks")[:3]),
+        "alone": lambda row: ns_with_bounds(*row.ns_of("control_ticks")[:3]),
+    },
+)
+
+
 TOPIC = Topic(
     "process",
-    figures=(SPAWN,),
+    figures=(SPAWN, PEEK, TRACE),
     rungs=(
         step("start a thread and wait for it", "process/spawn", with_values(how="thread", touched=0), cycles=False),
         step(

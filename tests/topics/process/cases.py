@@ -25,3 +25,37 @@ def process_cases(vfork_waits: float = 100.0, fork_waits: float = 0.0) -> list[C
         for touched, mib in (("0", 0), ("64MiB", 64))
         for parent, own in (("small", 0), ("interpreter", 16))
     ]
+
+
+def peek_cases() -> list[Case]:
+    """process/peek: a word with each call, and all with one."""
+    truth = {"peekdata": (1900.0, 1e6), "mem": (1600.0, 1500.0), "vm": (1750.0, 1900.0), "own": (4.0, 75.0)}
+    return [
+        Case(
+            "process/peek",
+            {"by": by},
+            ns=page,
+            unit="reading of 4 KiB",
+            kind="events",
+            metrics={"b8_ns": word, "b4096_ns": page, "b65536_ns": 16 * page},
+            metric_noise=0.0,
+        )
+        for by, (word, page) in truth.items()
+    ]
+
+
+def trace_cases(io: float = 60.0) -> list[Case]:
+    """process/trace: computing is not hindered."""
+    truth = {"compute": (1000.0, 1.0, 0.0), "call": (200.0, 90.0, 2.0), "io": (1200.0, io, 4.0)}
+    return [
+        Case(
+            "process/trace",
+            {"work": work},
+            ns=ns * (slowdown - 1),
+            unit="operation",
+            kind="events",
+            metrics={"slowdown": slowdown, "stops_per_operation": stops},
+            metric_noise=0.0,
+        )
+        for work, (ns, slowdown, stops) in truth.items()
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from runs.write import Case
 from topics.analysed import analysed, verdict_of
-from topics.process.cases import process_cases
+from topics.process.cases import peek_cases, process_cases, trace_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -83,3 +83,22 @@ def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
     cases = [case for case in process_cases() if case.parameters["how"] == "vfork"]
     said = verdict_of(analysed(tmp_path, cases, rounds=6), "process/vfork")
     assert said.outcome is Outcome.NOT_MEASURABLE
+
+
+def test_memory_of_another_process_is_read_by_words_or_at_once(tmp_path: Path) -> None:
+    found = analysed(tmp_path, peek_cases(), rounds=6)
+    assert verdict_of(found, "process/ptrace").outcome is Outcome.CONFIRMED
+    (section,) = build_document(found).sections
+    (figure,) = section.figures
+    assert figure.name == "process-peek"
+    assert len(figure.table.rows) == 4
+
+
+@pytest.mark.parametrize(("io", "outcome"), [(60.0, Outcome.CONFIRMED), (5.0, Outcome.DEPENDS), (1.0, Outcome.REFUTED)])
+def test_system_calls_pay_for_a_tracer(tmp_path: Path, io: float, outcome: Outcome) -> None:
+    found = analysed(tmp_path, trace_cases(io), rounds=6)
+    assert verdict_of(found, "process/uml").outcome is outcome
+    (section,) = build_document(found).sections
+    (figure,) = section.figures
+    assert figure.name == "process-trace"
+    assert [row[0] for row in figure.table.rows] == ["computing", "a system call", "a write and a read"]
