@@ -1,0 +1,225 @@
+"""What do other tools print for page faults, mappings and bandwidth, and what do they measure? Runs them and our
+kernels in turn, on one CPU, and says of each what its figure is.
+
+    python benchmarks/memory_peers.py --lmbench FOLDER --will-it-scale FOLDER --stream stream.c --turns 5
+
+None of these tools is a package of Debian's main archive. The options name their sources: intel/lmbench,
+antonblanchard/will-it-scale (which needs libhwloc-dev) and jeffhammond/STREAM on GitHub. A tool that is not given is
+named in a sentence. A plain loop of our own, benchmarks/triad.c, stands in for STREAM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fencepost.analysis.runs.estimate import analyse
+
+LMBENCH = ("lib_timing.c", "lib_mem.c", "lib_sched.c", "lib_stats.c", "lib_debug.c", "getopt.c")
+"""What its single programs are linked with."""
+
+FILE_BYTES = 4 << 20
+"""Of the file that lat_pagefault and lat_mmap map: both want 1 MiB at least."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to measure: its name, what it measures, and a function that measures once; values in `unit`."""
+
+    name: str
+    unit: str
+    measures: str
+    once: Callable[[], float]
+    found: list[float] = field(default_factory=list)
+
+
+def say(text: str) -> None:
+    """A line for whoever started this."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def run(command: Sequence[str | Path], cpu: int | None = None) -> str:
+    """What a program prints, on both streams. Some of these tools use the one, some the other."""
+    pinned = ["taskset", "-c", str(cpu)] if cpu is not None else []
+    done = subprocess.run(
+        [*pinned, *map(str, command)], check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    return done.stdout
+
+
+def number(pattern: str, text: str) -> float:
+    """The number that a tool prints."""
+    found = re.search(pattern, text)
+    if not found:
+        raise SystemExit(f"{sys.argv[0]}: no figure in what was printed: {text.strip()[-200:]}")
+    return float(found[1])
+
+
+def ours(folder: Path, cpu: int, kernel: str, setting: str, metric: str = "") -> float:
+    """One process of one of our rows: nanoseconds, or a metric."""
+    out = Path(tempfile.mkdtemp(dir=folder))
+    options = [f"--cpus={cpu}", "--rounds=1", "--quiet", f"--out={out}"]
+    chosen = [word for part in setting.split() for word in ("-p", part)]
+    run([Path(sys.executable).with_name("fencepost"), "run", kernel, *chosen, *options])
+    row = next(iter(analyse(next(out.iterdir())).decided(kernel)), None)
+    if row is None:
+        raise SystemExit(f"{sys.argv[0]}: {kernel} with {setting} cannot be measured here")
+    return row.metric(metric).value if metric else row.time.value
+
+
+def our_ways(folder: Path, cpu: int) -> list[Way]:
+    """The rows of ours that the tools stand beside."""
+    rows = (
+        (
+            "memory/fault",
+            "access=write",
+            "",
+            "ns a page",
+            "first write to a small page of anonymous memory, a fault each",
+        ),
+        ("memory/file", "access=around", "", "ns a page", "page of a cached file, one fault for 16 of them"),
+        ("memory/file", "access=apart", "", "ns a page", "page of a cached file with a fault of its own"),
+        ("memory/map", "call=untouched size=4096", "", "ns a turn", "mmap and munmap of one page, no touch"),
+        ("memory/map", "call=touched size=4096", "", "ns a turn", "mmap, a write to one page, munmap"),
+        ("memory/bandwidth", "op=triad size=256MiB", "gb_per_s", "GB/s", "triad by one thread, median of windows"),
+    )
+
+    def once(kernel: str, setting: str, metric: str) -> Callable[[], float]:
+        return lambda: ours(folder, cpu, kernel, setting, metric)
+
+    return [
+        Way(f"{kernel} {setting}", unit, measures, once(kernel, setting, metric))
+        for kernel, setting, metric, unit, measures in rows
+    ]
+
+
+def compiled(folder: Path, name: str, sources: Sequence[Path], *options: str) -> Path:
+    """A program, by the compiler and for the machine that our kernels are for."""
+    program = folder / name
+    run([*shlex.split(os.environ.get("CC", "cc")), "-O2", "-w", *map(str, sources), "-o", program, *options])
+    return program
+
+
+def lmbench_ways(folder: Path, cpu: int, sources: Path) -> list[Way]:
+    """lat_pagefault and lat_mmap."""
+    common = [sources / "src" / name for name in LMBENCH]
+    include = ["-DHAVE_uint=1", "-DHAVE_int64_t=1", "-I/usr/include/tirpc", "-lm"]
+    programs = {
+        name: compiled(folder, name, [sources / "src" / f"{name}.c", *common], *include)
+        for name in ("lat_pagefault", "lat_mmap")
+    }
+    mapped = folder / "mapped"
+    mapped.write_bytes(bytes(FILE_BYTES))
+    return [
+        Way(
+            "lat_pagefault",
+            "ns a page",
+            "page of a cached file in random order, less mmap: a fault for up to 16, so neither a fault nor a page",
+            lambda: 1000 * number(r"([\d.]+) microseconds", run([programs["lat_pagefault"], "-N", "1", mapped], cpu)),
+        ),
+        Way(
+            "lat_mmap 1m",
+            "ns a turn",
+            "mmap of 1 MiB of a file, a write to every fourth page of its first tenth, munmap: calls and faults in one",
+            lambda: 1000 * number(r"1\.048576 ([\d.]+)", run([programs["lat_mmap"], "-N", "1", "1m", mapped], cpu)),
+        ),
+    ]
+
+
+def scale_ways(folder: Path, cpu: int, sources: Path) -> list[Way]:
+    """page_fault1 of will-it-scale."""
+    program = compiled(
+        folder, "page_fault1", [sources / "main.c", sources / "tests" / "page_fault1.c"], "-lhwloc", "-lpthread"
+    )
+    return [
+        Way(
+            "page_fault1",
+            "ns a page",
+            "first write to anonymous memory and its share of munmap; with huge pages for all, 512 pages a fault",
+            lambda: 1e9 / number(r"average:(\d+)", run([program, "-s", "1", "-t", "1", "-n"], cpu)),
+        )
+    ]
+
+
+def triad_ways(folder: Path, cpu: int, stream: Path | None) -> list[Way]:
+    """The plain loop, and STREAM where it is given."""
+    plain = compiled(folder, "triad", [Path(__file__).with_name("triad.c")], "-O3")
+    ways = [
+        Way(
+            "plain triad",
+            "GB/s",
+            "the same loop as the compiler makes it, median of passes",
+            lambda: float(run([plain], cpu)),
+        ),
+        Way(
+            "plain triad, small pages", "GB/s", "the same without huge pages", lambda: float(run([plain, "small"], cpu))
+        ),
+    ]
+    if stream:
+        made = compiled(folder, "stream", [stream], "-O3")
+        ways.append(
+            Way(
+                "STREAM",
+                "GB/s",
+                "triad by one thread on pages as they come, the best of nine passes",
+                lambda: number(r"Triad:\s+([\d.]+)", run([made], cpu)) / 1000,
+            )
+        )
+    return ways
+
+
+def report(ways: Sequence[Way]) -> None:
+    """Median, least and most of each, and what it is."""
+    for way in ways:
+        middle, least, most = statistics.median(way.found), min(way.found), max(way.found)
+        say(f"{way.name:42} {middle:10.4g} [{least:.4g}, {most:.4g}] {way.unit}\n{'':8}{way.measures}")
+    rates = {way.name: statistics.median(way.found) for way in ways if way.unit == "GB/s"}
+    for name, rate in list(rates.items())[1:]:
+        mine = next(iter(rates.values()))
+        say(f"memory/bandwidth moves {100 * (mine / rate - 1):+.1f} % against {name}.")
+
+
+def main() -> None:
+    """Measure everything in turn, in an order that is drawn for each turn."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lmbench", type=Path, help="folder with the sources of lmbench")
+    parser.add_argument("--will-it-scale", type=Path, help="folder with the sources of will-it-scale")
+    parser.add_argument("--stream", type=Path, help="stream.c")
+    parser.add_argument("--turns", type=int, default=5, choices=range(1, 1000), metavar="N")
+    parser.add_argument("--only", default="", help="only what has this word in its unit, such as GB/s")
+    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        ways = our_ways(folder, given.cpu)
+        if given.lmbench:
+            ways += lmbench_ways(folder, given.cpu, given.lmbench)
+        else:
+            say("lat_pagefault and lat_mmap are not run: Debian's main archive has no lmbench, see --lmbench.")
+        if given.will_it_scale:
+            ways += scale_ways(folder, given.cpu, given.will_it_scale)
+        else:
+            say("page_fault1 is not run: Debian has no will-it-scale, see --will-it-scale.")
+        if not given.stream:
+            say("STREAM is not run: Debian has no package of it, see --stream. The plain loop stands in for it.")
+        ways += triad_ways(folder, given.cpu, given.stream)
+        ways = [way for way in ways if given.only in way.unit]
+        for _ in range(given.turns):
+            for way in random.sample(ways, len(ways)):
+                way.found.append(way.once())
+        report(ways)
+
+
+if __name__ == "__main__":
+    main()
