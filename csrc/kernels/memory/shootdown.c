@@ -17,6 +17,7 @@
  * Not shown: more than one other CPU, sleeping ones (which are told when they wake up), many pages at once.
  */
 #define _GNU_SOURCE
+#include "kernels/interrupts.h"
 #include "kernels/memory/calls.h"
 
 #include <linux/futex.h>
@@ -40,7 +41,6 @@ enum { NOBODY, THREAD, PROCESS, LEAVE };
 #define ATTEMPTS 20
 /* In these turns /proc/interrupts is read before and after: some 90 us each. */
 #define WITNESSED_TURNS 16
-#define INTERRUPTS_BYTES 4096
 
 struct side {
     uint64_t asked, lost, turns, witnessed;
@@ -112,47 +112,10 @@ static int begin_thread(struct desk *desk)
     return -error;
 }
 
-/*
- * The TLB shootdowns that a CPU was interrupted for, of /proc/interrupts; -1 where it has no such line, or names no such CPU. In pieces: the
- * file has a column for each CPU. Without stdio, which allocates.
- */
+/* The TLB shootdowns that a CPU was interrupted for; -1 where the system does not count them. */
 static int64_t shootdowns_of(int cpu)
 {
-    const int file = open("/proc/interrupts", O_RDONLY | O_CLOEXEC);
-    char piece[INTERRUPTS_BYTES], word[24];
-    int column = -1, columns = 0, at = 0, row = 0, ours = 0;
-    int64_t found = -1;
-    ssize_t got;
-    size_t length = 0;
-
-    if (file < 0)
-        return -1;
-    while (found < 0 && (got = read(file, piece, sizeof piece)) > 0)
-        for (ssize_t i = 0; i < got && found < 0; i++) {
-            if (piece[i] != ' ' && piece[i] != '\n') {
-                if (length < sizeof word - 1)
-                    word[length++] = piece[i];
-                continue;
-            }
-            word[length] = '\0';
-            if (length && row == 0) { /* CPU0 CPU1 ... */
-                if (strncmp(word, "CPU", 3) == 0 && atoi(word + 3) == cpu)
-                    column = columns;
-                columns++;
-            } else if (length) {
-                ours = at == 0 ? strcmp(word, "TLB:") == 0 : ours;
-                if (ours && at == column + 1 && column >= 0)
-                    found = atoll(word);
-                at++;
-            }
-            length = 0;
-            if (piece[i] == '\n') {
-                row++;
-                at = 0;
-            }
-        }
-    close(file);
-    return found;
+    return interrupts_of("/proc/interrupts", cpu, "TLB:").named;
 }
 
 /* Gives the other CPU to `whose` and waits until it runs there. 0 or -errno. */

@@ -1,0 +1,1 @@
+"""The topic interrupt: its figures, measures and claims."""
