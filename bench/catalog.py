@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import itertools
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ _NUMBER = re.compile(r"([+-]?[0-9]+(?:_[0-9]+)*|0[xX][0-9a-fA-F]+)\s*([A-Za-z]*)
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "B": 1}
 _TIMES_IN_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _INT64 = range(-(2**63), 2**63)
+
+
+def memory_bytes() -> int:
+    """Memory of the machine. A limit of a control group is not seen here: the kernel says what it lacks."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,37 @@ class KernelInfo:
     def topic(self) -> str:
         """The part of the name before the slash."""
         return self.name.partition("/")[0]
+
+    def given(self, parameter: Parameter, text: str) -> tuple[int, ...]:
+        """Values of a parameter that a user wrote.
+
+        Raises
+        ------
+        UsageError
+            when one is no value, or cannot be: it is negative where none of the kernel's own is, or the memory that
+            the kernel goes through is none, or more than the machine has.
+        """
+        values = parameter.parse_list(text)
+        if parameter.labels:
+            return values
+        least = min(parameter.initial, *(value for sweep in parameter.sweeps.values() for value in sweep), 0)
+        memory = parameter.name == "size" and parameter.unit == "bytes" and self._goes_through_size
+        for value in values:
+            if value < least:
+                raise UsageError(f"parameter {parameter.name}: {value} is negative")
+            if memory and value == 0 and parameter.initial > 0:
+                raise UsageError(f"parameter {parameter.name}: 0 bytes are no memory to measure")
+            if memory and value > memory_bytes():
+                raise UsageError(
+                    f"parameter {parameter.name}: {parameter.word(value)} is more than the "
+                    f"{memory_bytes() >> 20} MiB of this machine"
+                )
+        return values
+
+    @property
+    def _goes_through_size(self) -> bool:
+        """Whether its parameter ``size`` is the memory of a case: see ``struct metric`` of csrc/kernel.h."""
+        return all(metric.name != "footprint_bytes" for metric in self.metrics)
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`; raises `UsageError` with the nearest name."""

@@ -419,7 +419,7 @@ def _resolve(
         for kernel in kernels:
             parameter: Parameter = kernel.parameter(override.parameter)
             try:
-                values_of[kernel.name][kernel.parameters.index(parameter)] = parameter.parse_list(override.values)
+                values_of[kernel.name][kernel.parameters.index(parameter)] = kernel.given(parameter, override.values)
             except UsageError as error:
                 raise UsageError(f"kernel {kernel.name}: {error}") from error
     return values_of

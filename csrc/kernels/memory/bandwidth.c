@@ -25,7 +25,7 @@
 
 enum { OP, SIZE };
 enum { READ, COPY, TRIAD, STREAM };
-enum { GB_PER_S, PEAK_PCT, CACHE_TIMES, HUGE_PCT, FOOTPRINT_BYTES };
+enum { GB_PER_S, PEAK_PCT, CACHE_TIMES, HUGE_PCT };
 
 #define LINE_BYTES 64
 /* So few that the threads do not come to what was filled last, which caches have. */
@@ -358,7 +358,6 @@ static int check(struct trial *trial)
     trial->metric[PEAK_PCT] = 100 * rate / stated_peak();
     trial->metric[CACHE_TIMES] = bytes / last_caches(trial);
     trial->metric[HUGE_PCT] = huge < 0 ? 0 : 100 * (double)huge / (double)bandwidth->bytes;
-    trial->metric[FOOTPRINT_BYTES] = bytes;
     return 0;
 }
 
@@ -393,7 +392,6 @@ KERNEL(bandwidth,
         [PEAK_PCT]        = { "peak_pct", "%", "of what the memory devices could give, by the DMI tables" },
         [CACHE_TIMES]     = { "cache_times", "times", "the last caches: how large all arrays are" },
         [HUGE_PCT]        = { "huge_pct", "%", "share of the arrays on huge pages" },
-        [FOOTPRINT_BYTES] = { "footprint_bytes", "bytes", "of all arrays" },
     },
     .setup      = setup,
     .run        = run,

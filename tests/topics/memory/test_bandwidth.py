@@ -23,13 +23,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 
 @pytest.mark.parametrize("team", TEAMS, ids=str)
-@pytest.mark.parametrize(("op", "arrays"), [("read", 1), ("copy", 2), ("triad", 3), ("stream", 1)])
-def test_each_thread_does_its_part(engine: Engine, op: str, arrays: int, team: list[int]) -> None:
+@pytest.mark.parametrize("op", ["read", "copy", "triad", "stream"])
+def test_each_thread_does_its_part(engine: Engine, op: str, team: list[int]) -> None:
     measured = measure(engine, "memory/bandwidth", {"op": op, "size": SMALL}, team)
     assert measured.status == 0, measured.reason
     assert measured.metrics["gb_per_s"] > 0
-    # Whole huge pages for each thread.
-    assert measured.metrics["footprint_bytes"] == arrays * len(team) * (2 << 20)
 
 
 @pytest.mark.parametrize("size", [-1, 0, (1 << 40) + 1])
