@@ -57,7 +57,7 @@ POINTS = 200
 """Into so many parts the widths of a second are put: a share is then good to half a per cent."""
 
 GAP_STEPS = 4
-"""A gap is a stretch without a reading that is longer than so many usual ones, 1.5 µs each. A neighbour makes readings
+"""A gap is a stretch without a reading that is longer than so many usual ones, 2 µs each. A neighbour makes readings
 half as long again at most."""
 
 MOST_SHARE = 0.95

@@ -1,0 +1,1 @@
+"""The topic coroutine: its figures, measures and claims."""

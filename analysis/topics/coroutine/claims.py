@@ -1,0 +1,52 @@
+"""What the notes say of coroutines."""
+
+from __future__ import annotations
+
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.limit import Side, side
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of
+
+CHEAPER = 20.0
+"""A switch in the kernel is a system call, a look for who is next, and other registers. That is not a few times a jump,
+but tens of times."""
+
+SWITCHES = 2
+"""In a round trip."""
+
+
+@claim(
+    "coroutine/cooperative",
+    "這種機制，是協同cooperative的，context switch會是程式在特定場合自發的呼叫longjmp",
+    "This mechanism is cooperative: the program switches of its own accord, at places of its choice, by longjmp",
+    ["coroutine/switch", "ipc/switch"],
+    f"one switch by longjmp between stacks costs at most 1/{CHEAPER:.0f} of one by sched_yield between two threads",
+)
+@needs("coroutine/switch", by=("longjmp", "swapcontext"), coroutines=1, stacks="coloured")
+@needs("ipc/switch", by="yield", partner="thread")
+def cooperative(analysis: Analysis) -> Verdict:
+    """Both switch of their own accord: the one past the kernel, the other through it."""
+    jump, context = (_row(analysis, "coroutine/switch", by=by, coroutines=1) for by in ("longjmp", "swapcontext"))
+    kernel = _row(analysis, "ipc/switch", by="yield", partner="thread")
+    round_trips = ratio(analysis, kernel.case, jump.case)
+    times = round_trips._replace(**{name: getattr(round_trips, name) * SWITCHES for name in ("value", "low", "high")})
+    figure = f"a switch of threads takes {times.text()} times as long as one by longjmp"
+    said = (
+        f"A round trip, which is two switches, takes {jump.time.ns_text()} by longjmp. One switch by sched_yield takes "
+        f"{kernel.time.ns_text()}, less the call. swapcontext asks Linux for the blocked signals at each switch, and a "
+        f"round trip by it takes {context.time.ns_text()}."
+    )
+    number = measure(times, "1", CHEAPER)
+    where = side(times, CHEAPER, noise_of(analysis, "coroutine/switch"))
+    if where is Side.TOUCHES:
+        return Verdict(
+            Outcome.UNDECIDED, figure, f"Within its interval it is {CHEAPER:.0f} times or less. {said}", number
+        )
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"The kernel is not that far away. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"The program needs no kernel to switch. {said}", number)
+
+
+def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
+    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

@@ -1,0 +1,121 @@
+/*
+ * Ways from one stack to another, in assembly. Each saves the registers that a called function must keep, and the stack's place, and takes
+ * up those of the other side. They differ in one instruction, or in what else they save:
+ *
+ *   coroutine_jump     leaves by a jump to where the other side was
+ *   coroutine_ret      leaves by a return. The core predicts from where calls came, and here it is always wrong
+ *   coroutine_jump_fp  as coroutine_jump, and the rounding and exceptions of floating point are kept for each side
+ *
+ * No registers of vectors: the caller of any function takes them for lost, but for those that aarch64 and riscv64 keep. Shadow stacks
+ * (CET, GCS) refuse coroutine_ret, since it returns to where nobody called from.
+ */
+#ifndef FENCEPOST_COROUTINE_CONTEXTS_H
+#define FENCEPOST_COROUTINE_CONTEXTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef void switch_function(void **from, void *to);
+
+switch_function coroutine_jump __attribute__((visibility("hidden")));
+switch_function coroutine_ret __attribute__((visibility("hidden")));
+switch_function coroutine_jump_fp __attribute__((visibility("hidden")));
+
+#define SWITCH_BEGINS(name) ".p2align 6\n.globl " #name "\n.hidden " #name "\n.type " #name ", %function\n" #name ":\n"
+#define SWITCH_ENDS(name) ".size " #name ", . - " #name "\n"
+
+#if defined(__x86_64__)
+#define HAS_COROUTINES
+/* rdi: where to leave this stack's place. rsi: the other one. 8 bytes of floating point are there in each, used or not. */
+#define SWITCH(name, save_fp, load_fp, leave)                                                                          \
+    __asm__(".text\n" SWITCH_BEGINS(name) "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"         \
+                                          "sub $8, %rsp\n" save_fp "mov %rsp, (%rdi)\nmov %rsi, %rsp\n" load_fp        \
+                                          "add $8, %rsp\n"                                                             \
+                                          "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\n" leave         \
+                                          "\n" SWITCH_ENDS(name))
+SWITCH(coroutine_jump, "", "", "pop %rcx\njmp *%rcx");
+SWITCH(coroutine_ret, "", "", "ret");
+SWITCH(coroutine_jump_fp, "stmxcsr (%rsp)\nfnstcw 4(%rsp)\n", "ldmxcsr (%rsp)\nfldcw 4(%rsp)\n", "pop %rcx\njmp *%rcx");
+
+/* Floating point, six registers, the address to go on at, and one that the function there would return to. */
+enum { SAVED_FP, SAVED_AT = 7, SAVED_WORDS = 9 };
+
+static inline uint64_t floating_point_control(void)
+{
+    uint32_t mxcsr;
+    uint16_t x87;
+
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    return mxcsr | (uint64_t)x87 << 32;
+}
+#elif defined(__aarch64__)
+#define HAS_COROUTINES
+/* x0: where to leave this stack's place. x1: the other one. */
+#define SWITCH(name, save_fp, load_fp, leave)                                                                          \
+    __asm__(".text\n" SWITCH_BEGINS(                                                                                   \
+        name) "sub sp, sp, #176\n"                                                                                     \
+              "stp x19, x20, [sp, #16]\nstp x21, x22, [sp, #32]\nstp x23, x24, [sp, #48]\nstp x25, x26, [sp, #64]\n"   \
+              "stp x27, x28, [sp, #80]\nstp x29, x30, [sp, #96]\n"                                                     \
+              "stp d8, d9, [sp, #112]\nstp d10, d11, [sp, #128]\nstp d12, d13, [sp, #144]\nstp d14, d15, [sp, "        \
+              "#160]\n" save_fp "mov x9, sp\nstr x9, [x0]\nmov sp, x1\n" load_fp                                       \
+              "ldp x19, x20, [sp, #16]\nldp x21, x22, [sp, #32]\nldp x23, x24, [sp, #48]\nldp x25, x26, [sp, #64]\n"   \
+              "ldp x27, x28, [sp, #80]\nldp x29, x30, [sp, #96]\n"                                                     \
+              "ldp d8, d9, [sp, #112]\nldp d10, d11, [sp, #128]\nldp d12, d13, [sp, #144]\nldp d14, d15, [sp, "        \
+              "#160]\n"                                                                                                \
+              "add sp, sp, #176\n" leave "\n" SWITCH_ENDS(name))
+SWITCH(coroutine_jump, "", "", "mov x16, x30\nbr x16");
+SWITCH(coroutine_ret, "", "", "ret");
+SWITCH(coroutine_jump_fp, "mrs x9, fpcr\nstr x9, [sp]\n", "ldr x9, [sp]\nmsr fpcr, x9\n", "mov x16, x30\nbr x16");
+
+enum { SAVED_FP, SAVED_AT = 13, SAVED_WORDS = 22 };
+
+static inline uint64_t floating_point_control(void)
+{
+    uint64_t control;
+
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    return control;
+}
+#elif defined(__riscv) && __riscv_xlen == 64 && defined(__riscv_flen) && __riscv_flen == 64
+#define HAS_COROUTINES
+#define FOR_EACH_KEPT(op, fop)                                                                                         \
+    op " s0, 16(sp)\n" op " s1, 24(sp)\n" op " s2, 32(sp)\n" op " s3, 40(sp)\n" op " s4, 48(sp)\n" op                  \
+       " s5, 56(sp)\n" op " s6, 64(sp)\n" op " s7, 72(sp)\n" op " s8, 80(sp)\n" op " s9, 88(sp)\n" op                  \
+       " s10, 96(sp)\n" op " s11, 104(sp)\n" op " ra, 112(sp)\n" fop " fs0, 120(sp)\n" fop " fs1, 128(sp)\n" fop       \
+       " fs2, 136(sp)\n" fop " fs3, 144(sp)\n" fop " fs4, 152(sp)\n" fop " fs5, 160(sp)\n" fop " fs6, 168(sp)\n" fop   \
+       " fs7, 176(sp)\n" fop " fs8, 184(sp)\n" fop " fs9, 192(sp)\n" fop " fs10, 200(sp)\n" fop " fs11, 208(sp)\n"
+/* a0: where to leave this stack's place. a1: the other one. A return is a jump through ra; any other register is no return to the core. */
+#define SWITCH(name, save_fp, load_fp, leave)                                                                          \
+    __asm__(".text\n" SWITCH_BEGINS(name) "addi sp, sp, -224\n" FOR_EACH_KEPT("sd", "fsd") save_fp                     \
+            "sd sp, 0(a0)\nmv sp, a1\n" load_fp FOR_EACH_KEPT("ld", "fld") "addi sp, sp, 224\n" leave                  \
+                                                                           "\n" SWITCH_ENDS(name))
+SWITCH(coroutine_jump, "", "", "mv t1, ra\njr t1");
+SWITCH(coroutine_ret, "", "", "ret");
+SWITCH(coroutine_jump_fp, "frcsr t0\nsd t0, 0(sp)\n", "ld t0, 0(sp)\nfscsr t0\n", "mv t1, ra\njr t1");
+
+enum { SAVED_FP, SAVED_AT = 14, SAVED_WORDS = 28 };
+
+static inline uint64_t floating_point_control(void)
+{
+    uint64_t control;
+
+    __asm__ volatile("frcsr %0" : "=r"(control));
+    return control;
+}
+#endif
+
+#ifdef HAS_COROUTINES
+/* The place of a new stack that ends at `end`, a multiple of 16: the first switch to it begins `entry`, which must not return. */
+static inline void *new_stack(unsigned char *end, void (*entry)(void))
+{
+    uint64_t *saved = (uint64_t *)(void *)end - SAVED_WORDS;
+
+    memset(saved, 0, SAVED_WORDS * sizeof *saved);
+    saved[SAVED_FP] = floating_point_control();
+    saved[SAVED_AT] = (uint64_t)(uintptr_t)entry;
+    return saved;
+}
+#endif
+
+#endif

@@ -1,0 +1,70 @@
+"""coroutine/switch: each coroutine counts when its turn comes, and each way leaves as its name says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from engine.build import Engine, compile_files
+from kernels.disassemble import TOOLCHAINS, Toolchain, functions
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken
+
+SWITCH = "coroutine/switch.c"
+OWN = ["jump", "ret", "jump_fp"]
+WAYS = ["call", *OWN, "longjmp", "swapcontext", "boost"]
+LEAVES = {
+    "x86_64": {"jump": "jmp", "ret": "ret"},
+    "aarch64": {"jump": "br", "ret": "ret"},
+    "riscv64": {"jump": "jr", "ret": "ret"},
+}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("switch"), [KERNELS / SWITCH])
+
+
+@pytest.mark.parametrize("stacks", ["coloured", "aligned"])
+@pytest.mark.parametrize("coroutines", [1, 7])
+@pytest.mark.parametrize("by", WAYS)
+def test_coroutines_come_in_turn(engine: Engine, by: str, coroutines: int, stacks: str) -> None:
+    measured = measure(engine, "coroutine/switch", {"by": by, "coroutines": coroutines, "stacks": stacks})
+    if measured.status == ENOTSUP and (by != "boost" or os.environ.get("CI") != "true"):
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+
+
+@pytest.mark.parametrize("coroutines", [-1, 0, 10_001])
+def test_as_many_coroutines_as_there_may_be(engine: Engine, coroutines: int) -> None:
+    measured = measure(engine, "coroutine/switch", {"coroutines": coroutines})
+    assert measured.status == EINVAL
+    assert f"coroutines={coroutines} is not 1 to 10000" in measured.reason
+
+
+@pytest.mark.parametrize("toolchain", TOOLCHAINS, ids=str)
+@pytest.mark.parametrize("by", OWN)
+def test_the_last_instruction_is_what_the_name_says(toolchain: Toolchain, by: str) -> None:
+    code = functions(SWITCH, toolchain)[f"coroutine_{by}"]
+    ends = [one for one in code if one.mnemonic in {"ret", "jmp", "br", "jr"}]
+    assert [one.mnemonic for one in ends] == [LEAVES[toolchain.arch]["ret" if by == "ret" else "jump"]]
+    controls = [one for one in code if one.mnemonic in {"stmxcsr", "fnstcw", "mrs", "frcsr"}]
+    assert bool(controls) == (by == "jump_fp")
+
+
+@pytest.mark.parametrize(
+    ("file", "by", "whole", "broken", "said"),
+    [
+        # A coroutine that does not come back to where it was, or that is left out.
+        (SWITCH, "jump", "&room->coroutines[room->next];", "&room->coroutines[0];", "coroutine 0 was resumed"),
+        (SWITCH, "call", "coroutine->made++;\n    OPAQUE", "OPAQUE", "counted 0"),
+        (SWITCH, "ret", "        coroutine_ret(from, to);", "        OPAQUE(to);", "counted 0"),
+        (SWITCH, "jump", "        coroutine->made++;\n        yield", "        yield", "counted 0"),
+    ],
+)  # fmt: skip
+def test_what_does_otherwise_fails(tmp_path: Path, file: str, by: str, whole: str, broken: str, said: str) -> None:
+    faulty = compile_broken(tmp_path, {file: [(whole, broken)]})
+    measured = measure(faulty, "coroutine/switch", {"by": by, "coroutines": 3}, batches=4)
+    assert measured.status == EILSEQ, measured.reason
+    assert said in measured.reason
