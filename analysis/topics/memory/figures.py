@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from fencepost.analysis.draw.bars import forest
-from fencepost.analysis.draw.figure import Figure, Point
+from fencepost.analysis.draw.bars import bars, forest
+from fencepost.analysis.draw.figure import Bar, Figure, Group, Point
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.row import Row
@@ -268,7 +268,7 @@ BANDWIDTH = bars_by(
     value="gb_per_s",
     title="Memory that threads move",
     says="From {least} ({least_of}) to {most} ({most_of}). One core cannot have enough lines under way for all.",
-    unit="GB/s",
+    unit="team of threads",
     caption="Bytes a second that the program reads and writes, all threads together",
     heading="done",
     labels={
@@ -283,20 +283,44 @@ BANDWIDTH = bars_by(
 )
 
 
-LOADED = bars_by(
-    "memory/loaded",
-    "load",
-    value="loaded_ns",
-    title="A load from memory beside threads that move memory",
-    says="{each}. Queues to memory grow with what is moved.",
-    unit="load",
-    caption="A load from memory, while other threads move memory and while they spin",
-    heading="the others",
-    labels={"read": "read", "stream": "store around the caches"},
-    groups="threads",
-    group_labels=lambda threads: f"{threads} threads",
-    metrics={"idle_ns": "while they spin", "added_pct": "more", "load_gb_per_s": "moved meanwhile"},
-)
+LOADS = {"read": "while they read memory", "stream": "while they write around the caches"}
+
+
+@shows("memory/loaded")
+def loaded(analysis: Analysis) -> Figure | None:
+    """A load from memory while others move memory, under the same load while they spin."""
+    rows = analysis.decided("memory/loaded")
+    if not rows:
+        return None
+    groups, cells = [], []
+    for row in rows:
+        busy, idle = row.metric("loaded_ns"), row.metric("idle_ns")
+        others = f"{len(row.cpus) - 1} other {'thread' if len(row.cpus) == 2 else 'threads'}"
+        words = ("while they spin", LOADS[str(row.parameter("load"))])
+        groups.append(
+            Group(
+                others,
+                [Bar(word, *at[:3], place) for place, (word, at) in enumerate(zip(words, (idle, busy), strict=True))],
+            )
+        )
+        more, moved = row.metric("added_pct").text("%"), row.metric("load_gb_per_s").text()
+        cells.append((others, words[1], busy.text("ns"), idle.text("ns"), more, moved))
+    return bars(
+        "memory-loaded",
+        "A load from memory beside threads that move memory",
+        " ".join(
+            f"Beside {others} it takes {busy} {words}, and {idle} while they spin."
+            for others, words, busy, idle, *_ in cells
+        )
+        + " Queues to memory grow with what is moved.",
+        table(
+            "A load from memory, while other threads move memory and while they spin",
+            ("beside", "the load", "loaded", "not loaded", "more", "moved meanwhile, GB/s"),
+            cells,
+        ),
+        groups,
+        x_label="ns per load",
+    )
 
 
 NUMA = bars_by(
@@ -335,7 +359,7 @@ def _sized(label: str) -> Callable[[Row], str]:
 
 TOPIC = Topic(
     "memory",
-    figures=(CHASE, tlb, BANDWIDTH, LOADED, NUMA, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE, KSM),
+    figures=(CHASE, tlb, BANDWIDTH, loaded, NUMA, FAULT, COW, MAP, SHOOTDOWN, INVALID, layout, OVERCOMMIT, FILE, KSM),
     rungs=(
         step(_sized("load from the first-level cache"), "memory/chase", _by_size(min), headline=True),
         step(_sized("load from the largest buffer"), "memory/chase", _by_size(max), headline=True),
