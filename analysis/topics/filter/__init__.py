@@ -1,0 +1,1 @@
+"""The topic filter: its figures, measures and claims."""

@@ -1,0 +1,42 @@
+"""The topic filter in the report, and where two stages pay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from topics.analysed import analysed, verdict_of
+from topics.filter.cases import bloom_cases
+
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.runs.paired import grid
+from fencepost.analysis.topics.claim import Outcome
+from fencepost.analysis.topics.filter.measures import hits_that_pay
+
+
+def test_the_picture_has_a_line_for_each_who_is_asked(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, bloom_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert figure.name == "filter-bloom"
+    assert [row[0] for row in figure.table.rows] == ["0 %", "50 %", "100 %"]
+    assert len(figure.table.header) == 7
+
+
+@pytest.mark.parametrize(("keys", "pays"), [(1000, 0.0), (100000, 25.0)])
+def test_two_stages_pay_up_to_where_the_lines_cross(tmp_path: Path, keys: int, pays: float) -> None:
+    found = hits_that_pay(grid(analysed(tmp_path, bloom_cases(), rounds=12), "filter/bloom"), keys)
+    assert found.value == pytest.approx(pays, abs=1.5)
+    assert found.low <= found.value <= found.high
+
+
+def test_two_stages_that_always_cost_less_pay_at_any_share(tmp_path: Path) -> None:
+    cases = [case for case in bloom_cases(in_cache=0.5) if case.parameters["hits_pct"] == 0]
+    found = hits_that_pay(grid(analysed(tmp_path, cases, rounds=6), "filter/bloom"), 1000)
+    assert found.value == 0  # the last share that was measured
+
+
+@pytest.mark.parametrize(("in_cache", "outcome"), [(1.3, Outcome.DEPENDS), (0.5, Outcome.CONFIRMED)])
+def test_it_depends_on_the_cache(tmp_path: Path, in_cache: float, outcome: Outcome) -> None:
+    said = verdict_of(analysed(tmp_path, bloom_cases(in_cache), rounds=12), "filter/two_stages")
+    assert said.outcome is outcome
+    assert "0.82" in said.because and "% of the keys are there" in said.because
