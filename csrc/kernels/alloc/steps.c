@@ -23,6 +23,8 @@ enum { BELOW, ABOVE };
 enum { BEGIN, CACHED, HEAP };
 
 #define BLOCKS 64
+/* So many tell on which side of the step a size lies, while the step is looked for. */
+#define FEW_BLOCKS 8
 /* A cache holds a few blocks of a size; so many that some are left over. */
 #define SIDE_BY_SIDE 16
 /* Of the 132 KiB that glibc's heap begins with. */
@@ -37,7 +39,7 @@ enum { BEGIN, CACHED, HEAP };
 #define START_BRK_FIELD 47
 
 struct order {
-    int what, threshold;
+    int what, threshold, blocks;
     uint64_t size;
 };
 
@@ -69,12 +71,12 @@ static int in_heap(uintptr_t begin, const void *block)
 }
 
 /* Blocks of which each is freed before the next: how many lie in the heap. */
-static void look_at_heap(uint64_t size, struct answer *answer)
+static void look_at_heap(uint64_t size, int blocks, struct answer *answer)
 {
     const uintptr_t begin = heap_begin();
 
     /* The first frees may raise the threshold: what is as usual comes after them. */
-    for (int i = -2; i < BLOCKS; i++) {
+    for (int i = -2; i < blocks; i++) {
         unsigned char *block = malloc(size);
 
         if (block && i >= 0) {
@@ -124,7 +126,7 @@ static void look_in_a_fork(const struct order *order, struct answer *answer)
         if (order->what == CACHED)
             look_at_cache(order->size, answer);
         else
-            look_at_heap(order->size, answer);
+            look_at_heap(order->size, order->blocks, answer);
         _exit(0);
     }
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -152,15 +154,15 @@ static SMALL_MAIN void serve(void)
 
 /* ---- in the engine ---- */
 
-static int ask(struct trial *trial, int what, uint64_t size, struct answer *answer)
+static int ask(struct trial *trial, int what, uint64_t size, int blocks, struct answer *answer)
 {
     struct steps *steps = trial->state;
-    const struct order order = {.what = what, .threshold = (int)trial->value[0], .size = size};
+    const struct order order = {.what = what, .threshold = (int)trial->value[0], .blocks = blocks, .size = size};
     const int status = small_ask(trial, &steps->small, &order, sizeof order, answer, sizeof *answer);
 
     if (!status && answer->failed)
         return trial_fault(trial, "the process that was to allocate %" PRIu64 " bytes died", size);
-    if (!status && what != BEGIN && answer->given < (what == HEAP ? BLOCKS : SIDE_BY_SIDE))
+    if (!status && what != BEGIN && answer->given < (uint64_t)blocks)
         return trial_needs(trial, "1 GiB of address space (ulimit -v)");
     return status;
 }
@@ -175,7 +177,7 @@ static int setup(struct trial *trial)
         return -ENOMEM;
     if (!status)
         status = small_start(trial, &steps->small, serve);
-    return status ? status : ask(trial, BEGIN, 0, &answer);
+    return status ? status : ask(trial, BEGIN, 0, 0, &answer);
 }
 
 /* The largest size of which `what` is said; 0 where it is said of none. */
@@ -186,7 +188,7 @@ static int find_step(struct trial *trial, int what, int64_t wanted, uint64_t *la
     while (high - low > 1) {
         const uint64_t middle = low + (high - low) / 2;
         struct answer answer;
-        const int status = ask(trial, what, middle, &answer);
+        const int status = ask(trial, what, middle, what == HEAP ? FEW_BLOCKS : SIDE_BY_SIDE, &answer);
 
         if (status)
             return status;
@@ -206,7 +208,7 @@ static int work(struct worker *worker)
     int status = find_step(trial, CACHED, 1, &cached_to);
 
     if (!status)
-        status = find_step(trial, HEAP, BLOCKS, &heap_to);
+        status = find_step(trial, HEAP, FEW_BLOCKS, &heap_to);
     trial->metric[CACHED_TO] = cached_to ? (double)cached_to : NAN;
     trial->metric[HEAP_TO] = heap_to ? (double)heap_to : NAN;
     return status;
@@ -221,7 +223,7 @@ static int check(struct trial *trial)
     struct answer answers[4];
 
     for (int i = 0; i < 4; i++) {
-        const int status = ask(trial, HEAP, sizes[i], &answers[i]);
+        const int status = ask(trial, HEAP, sizes[i], BLOCKS, &answers[i]);
 
         if (status)
             return status;
