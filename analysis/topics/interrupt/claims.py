@@ -13,7 +13,7 @@ ONE_A_CALL = 0.5
 """From here on each other call has one."""
 
 TIMER = (850.0, 1150.0)
-"""Interrupts a second that a timer of 1 kHz adds. A window of 40 ms has 40 of them, and begins and ends within one."""
+"""Interrupts a second that a timer of 1 kHz adds. Windows of 30 ms have 30 of them, give or take one at the ends."""
 
 
 @claim(

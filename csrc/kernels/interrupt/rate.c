@@ -33,7 +33,7 @@ enum {
 };
 
 #define WINDOW_MS 10
-#define TURNS 4
+#define TURNS 3
 #define TIMER_HZ 1000
 #define GAP_SECONDS 1e-6 /* as of noise/gaps */
 /* Read so often, the timer is armed anew before its next time. */

@@ -29,7 +29,7 @@ enum { SWITCHES, INVOLUNTARY_PCT, REFUSED_PCT, FOOTPRINT };
 /* One more or less: the tick of another. */
 #define EDGE 1
 #define PAIRS_A_BATCH 8
-#define BATCHES 5
+#define BATCHES 4
 #define LINE_BYTES 64
 #define MAX_TOUCHED ((int64_t)64 << 20)
 
