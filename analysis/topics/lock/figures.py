@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.topics.crowds import CrowdOptions, crowds_by
+from fencepost.analysis.topics.pictures import bars_by
 from fencepost.analysis.topics.rungs import alone, step
 from fencepost.analysis.topics.topic import Topic
 
@@ -25,9 +26,24 @@ BEYOND: CrowdOptions = {**EMPTY, "title": "The same with more threads than CPUs"
 HOLD_BEYOND = crowds_by("lock/oversubscribed", "lock", **BEYOND)
 
 
+WAIT = bars_by(
+    "lock/wait",
+    "by",
+    labels={"semaphore": "semaphore", "mutex": "mutex", "spin": "spin lock", "yield": "spin lock that yields"},
+    title="Processor time of a thread that waits for a lock",
+    says="From {least} ({least_of}) to {most} ({most_of}). A thread that sleeps uses nearly none of its wait.",
+    unit="wait",
+    caption="Processor time of a wait",
+    heading="waits for",
+    groups=lambda row: f"held for {row.parameter('held_ms')} ms",
+    group_heading="lock",
+    metrics={"used_pct": "of the wait", "waited_ms": "wait"},
+)
+
+
 TOPIC = Topic(
     "lock",
-    figures=(HOLD, HOLD_BEYOND),
+    figures=(HOLD, HOLD_BEYOND, WAIT),
     tables_only=("lock/owner",),
     rungs=(step("take a free mutex and give it back", "lock/hold", alone(lock="pthread_mutex", section_ns=0)),),
 )

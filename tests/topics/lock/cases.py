@@ -21,6 +21,23 @@ def owner_cases(semaphore: bool = True, mutex: bool = False) -> list[Case]:
     ]
 
 
+def wait_cases(spin: float = 99.0, semaphore: float = 0.15) -> list[Case]:
+    """lock/wait: processor time, in % of a wait of 20 ms."""
+    used = {"semaphore": semaphore, "mutex": 0.16, "spin": spin, "yield": 99.0}
+    return [
+        Case(
+            "lock/wait",
+            {"by": by, "held_ms": 20},
+            ns=share / 100 * 20e6,
+            unit="wait",
+            kind="events",
+            cpus=(1, 0),
+            metrics={"used_pct": share, "waited_ms": 20.2},
+        )
+        for by, share in used.items()
+    ]
+
+
 def lock_cases() -> list[Case]:
     """All kernels of the topic lock."""
     cases = []
@@ -28,4 +45,4 @@ def lock_cases() -> list[Case]:
         empty: dict[str, str | int] = {"lock": lock, "section_ns": 0}
         cases += crowd_cases("lock/hold", empty, {1: 2, 2: both}, fairness=share)
         cases += crowd_cases("lock/oversubscribed", empty, {1: 2, 4: 10 * both}, fairness=share)
-    return [*cases, *owner_cases()]
+    return [*cases, *owner_cases(), *wait_cases()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, told_of, verdict_of
-from topics.lock.cases import lock_cases, owner_cases
+from topics.lock.cases import lock_cases, owner_cases, wait_cases
 
 from fencepost.analysis.topics.claim import Outcome
 
@@ -28,3 +28,16 @@ def test_fairness_of_locks_stands_beneath(tmp_path: Path) -> None:
     assert fairness["ttas", "2"] == pytest.approx(0.3, rel=0.02)
     assert fairness["ticket", "2"] == pytest.approx(0.98, rel=0.02)
     assert "lowest for ttas" in locks.description
+
+
+@pytest.mark.parametrize(
+    ("spin", "semaphore", "outcome"),
+    [(99.0, 0.15, Outcome.CONFIRMED), (3.0, 0.15, Outcome.REFUTED), (99.0, 60.0, Outcome.REFUTED)],
+)
+def test_who_waits_for_a_spin_lock_uses_the_wait(
+    tmp_path: Path, spin: float, semaphore: float, outcome: Outcome
+) -> None:
+    run = analysed(tmp_path, wait_cases(spin, semaphore))
+    assert verdict_of(run, "lock/wait").outcome is outcome
+    picture = told_of(run)["lock-wait"]
+    assert [row[0] for row in picture.table.rows] == ["semaphore", "mutex", "spin lock", "spin lock that yields"]

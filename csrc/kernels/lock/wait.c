@@ -1,0 +1,193 @@
+/*
+ * lock/wait: how much of a CPU does a thread use while it waits for a lock?
+ *
+ * One event is one wait. Another thread on another CPU has the lock, sleeps for `held_ms`, and gives it back. What is measured is the
+ * processor time of the thread that waits, as Linux accounts it, and not how long it waits.
+ *   semaphore  sem_wait: it sleeps
+ *   mutex      pthread_mutex_lock: it tries a little, and sleeps
+ *   spin       pthread_spin_lock: it looks until the lock is free
+ *   yield      it looks, and gives its CPU to anybody else after each look
+ * Excluded:  waking up after the event, of which Linux charges nothing to who sleeps.
+ * Expect:    of 20 ms some 20 us with semaphore and mutex, all of them with spin and yield: there is nobody else who wants the CPU.
+ * Hazards:   in a guest the time that the host takes from a CPU may be charged to who spins on it, or not.
+ * Not shown: several who wait; what a spinning thread takes from a sibling of its core; spinning with backoff.
+ */
+#define _GNU_SOURCE
+#include "kernel.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum { BY, HELD_MS };
+enum { SEMAPHORE, MUTEX, SPIN, YIELD };
+enum { USED_PCT, WAITED_MS };
+
+#define MAX_HELD_MS 1000
+#define BATCHES 3
+#define WAITS_PER_BATCH 1
+
+struct queue {
+    _Alignas(128) sem_t semaphore;
+    pthread_mutex_t mutex;
+    pthread_spinlock_t spin;
+    _Alignas(128) _Atomic uint32_t held;    /* so many times so far */
+    _Alignas(128) _Atomic uint32_t waiting; /* so many waits have begun */
+    _Alignas(128) uint32_t waits;           /* of the one who waits */
+    uint32_t holds;                         /* of the other */
+    uint64_t early, failed;
+    int64_t used_ns, waited_ns;
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int take(struct queue *queue, int by)
+{
+    switch (by) {
+    case SEMAPHORE:
+        while (sem_wait(&queue->semaphore))
+            if (errno != EINTR)
+                return -errno;
+        return 0;
+    case MUTEX:
+        return -pthread_mutex_lock(&queue->mutex);
+    case SPIN:
+        return -pthread_spin_lock(&queue->spin);
+    default:
+        while (pthread_spin_trylock(&queue->spin))
+            sched_yield();
+        return 0;
+    }
+}
+
+static int give(struct queue *queue, int by)
+{
+    switch (by) {
+    case SEMAPHORE:
+        return sem_post(&queue->semaphore) ? -errno : 0;
+    case MUTEX:
+        return -pthread_mutex_unlock(&queue->mutex);
+    default:
+        return -pthread_spin_unlock(&queue->spin);
+    }
+}
+
+static void hold(struct trial *trial, struct queue *queue)
+{
+    const int by = (int)trial->value[BY];
+    struct timespec left = {trial->value[HELD_MS] / 1000, trial->value[HELD_MS] % 1000 * 1000000};
+
+    queue->failed += take(queue, by) != 0;
+    queue->holds++;
+    /* Release, pairs with the acquire of who waits: it must not find the lock before it is taken. */
+    atomic_store_explicit(&queue->held, queue->holds, memory_order_release);
+    /* Relaxed: only that the wait has begun matters. */
+    while (atomic_load_explicit(&queue->waiting, memory_order_relaxed) != queue->holds)
+        sched_yield();
+    while (nanosleep(&left, &left) && errno == EINTR)
+        ;
+    queue->failed += give(queue, by) != 0;
+}
+
+static int64_t wait_for_it(struct trial *trial, struct queue *queue)
+{
+    const int by = (int)trial->value[BY];
+    int64_t used_ns, waited_ns;
+
+    queue->waits++;
+    while (atomic_load_explicit(&queue->held, memory_order_acquire) != queue->waits)
+        sched_yield();
+    waited_ns = -clock_ns(CLOCK_MONOTONIC);
+    used_ns = -clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    atomic_store_explicit(&queue->waiting, queue->waits, memory_order_relaxed);
+    queue->failed += take(queue, by) != 0;
+    used_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    waited_ns += clock_ns(CLOCK_MONOTONIC);
+    queue->failed += give(queue, by) != 0;
+    queue->early += waited_ns < trial->value[HELD_MS] * 1000000;
+    queue->used_ns += used_ns;
+    queue->waited_ns += waited_ns;
+    return used_ns;
+}
+
+static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    struct trial *trial = worker->trial;
+    struct queue *queue = trial->state;
+
+    (void)count; /* 1 */
+    if (worker->index) {
+        hold(trial, queue);
+        return 0;
+    }
+    *ticks = llround((double)wait_for_it(trial, queue) * trial->tick_hz / 1e9);
+    return 1;
+}
+
+static int setup(struct trial *trial)
+{
+    struct queue *queue;
+
+    if (trial->value[HELD_MS] < 1 || trial->value[HELD_MS] > MAX_HELD_MS) {
+        trial_fault(trial, "held_ms=%" PRId64 " is not 1 to %d", trial->value[HELD_MS], MAX_HELD_MS);
+        return -EINVAL;
+    }
+    queue = trial_alloc(trial, sizeof *queue);
+    if (!queue)
+        return -ENOMEM;
+    if (sem_init(&queue->semaphore, 0, 1))
+        return -errno;
+    pthread_mutex_init(&queue->mutex, NULL);
+    return -pthread_spin_init(&queue->spin, PTHREAD_PROCESS_PRIVATE);
+}
+
+/* Nobody got in before the lock was given back. */
+static int check(struct trial *trial)
+{
+    const struct queue *queue = trial->state;
+
+    if (queue->failed || !queue->waits)
+        return trial_fault(trial, "%" PRIu64 " calls failed in %" PRIu32 " waits", queue->failed, queue->waits);
+    if (queue->early)
+        return trial_fault(trial, "%" PRIu64 " of %" PRIu32 " waits ended before the lock was given back", queue->early,
+                           queue->waits);
+    trial->metric[USED_PCT] = 100.0 * (double)queue->used_ns / (double)queue->waited_ns;
+    trial->metric[WAITED_MS] = (double)queue->waited_ns / 1e6 / queue->waits;
+    return 0;
+}
+
+static uint64_t cost_ns(const struct trial *trial)
+{
+    return BATCHES * WAITS_PER_BATCH * ((uint64_t)trial->value[HELD_MS] * 1000000 + 200000);
+}
+
+KERNEL(wait,
+    .name             = "lock/wait",
+    .summary          = "a thread waits for a lock that another one holds while it sleeps: the processor time that it uses",
+    .unit             = "wait",
+    .threads          = { .min = 2, .max = 2 },
+    .place            = PLACE_ANY,
+    .subject          = FLAG_SWITCHED,
+    .parameters       = { [BY] = { .name = "by", .summary = "what is waited for", .labels = "semaphore mutex spin yield",
+                                   .initial = SEMAPHORE, .quick = "semaphore spin", .standard = "*", .rigorous = "*" },
+                          [HELD_MS] = { .name = "held_ms", .unit = "ms", .summary = "for which the other holds it", .initial = 20,
+                                        .quick = "20", .standard = "20", .rigorous = "1 20 200" } },
+    .metrics          = { [USED_PCT]  = { "used_pct", "%", "of the wait that the thread used its CPU" },
+                          [WAITED_MS] = { "waited_ms", "ms", "of a wait" } },
+    .setup            = setup,
+    .events           = events,
+    .events_per_batch = WAITS_PER_BATCH,
+    .batches          = BATCHES,
+    .check            = check,
+    .cost_ns          = cost_ns);
