@@ -8,7 +8,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted, time_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known, measure, needs, noise_of, refuted, time_of
 from fencepost.analysis.topics.memory.measures import seen_from_ns
 
 ONE = 0.05
@@ -28,6 +28,12 @@ TABLES = 64.0
 TAKEN_KIB = 1024.0
 """Memory that a mapping of 1 GiB may take, a thousandth of it: the process allocates beside it."""
 
+
+MORE_PCT = 50.0
+"""More than half is what "more common" takes."""
+
+MOST_PCT = 99.0
+"""One major fault for a hundred minor ones: a program that comes from its device for the first time has as many."""
 
 ALL_PCT = 99.0
 """All of 20 processes: one of them would be 5 %."""
@@ -314,6 +320,34 @@ def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
     if Side.BELOW in sides:
         return Verdict(Outcome.DEPENDS, figure, f"It depends on the kind of access. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"Each access ended in SIGSEGV. {said}", number)
+
+
+@claim(
+    "memory/minor",
+    "minor: 最常見, caching找不到, mmap",
+    "Minor page faults are the most common: not in the cache, mmap",
+    ["memory/layout", "memory/file"],
+    "nearly all page faults of fresh processes are minor, on a system that counts major ones where they are made",
+)
+@needs("memory/layout")
+@needs("memory/file", access="major")
+def minor(analysis: Analysis) -> Verdict:
+    """Faults of 20 shells from their start to their end; the control is a page that was dropped from the cache."""
+    fresh, dropped = _row(analysis, "memory/layout"), _row(analysis, "memory/file", access="major")
+    known("minor_pct" in fresh.metrics, "This run has no faults of fresh processes.")
+    share, faults, control = fresh.metric("minor_pct"), fresh.metric("minor_faults"), dropped.metric("major_per_page")
+    figure = f"{share.text('%')} of the page faults of a fresh process are minor, of {faults.text()}"
+    said = f"A page that was dropped from the cache has {control.text()} major faults."
+    number = measure(share, "%", MORE_PCT, MOST_PCT)
+    known(side(control, 1 - ONE) is Side.ABOVE, f"Major faults are not counted here. {said}", figure)
+    more, most = side(share, MORE_PCT), side(share, MOST_PCT)
+    if more is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"Fewer than half are minor. {said}", number)
+    if Side.TOUCHES in (more, most):
+        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in their faults. {said}", number)
+    if most is Side.BELOW:
+        return Verdict(Outcome.DEPENDS, figure, f"More are minor, and major ones are no exception. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Nearly all are minor. {said}", number)
 
 
 @claim(

@@ -21,7 +21,7 @@
 
 enum { TEXT, DATA, BSS, HEAP, MAPPINGS, STACK, SEGMENTS };
 enum { WHOLE, IN_ORDER };
-enum { IN_ORDER_PCT = SEGMENTS, PLACES };
+enum { IN_ORDER_PCT = SEGMENTS, PLACES, FAULTS, MINOR_PCT };
 
 #define PROCESSES 20
 /* A shell has some 30 lines of 80 bytes. */
@@ -41,6 +41,7 @@ struct layouts {
     struct segment of[PROCESSES][SEGMENTS];
     char maps[MAPS_BYTES];
     int looked_at;
+    int64_t minor_faults, major_faults; /* of all of them together */
 };
 
 static void widen(struct segment *segment, uintptr_t low, uintptr_t high)
@@ -163,10 +164,15 @@ static int setup(struct trial *trial)
 static int work(struct worker *worker)
 {
     struct layouts *layouts = worker->trial->state;
+    struct rusage before, after;
     int status = 0;
 
+    getrusage(RUSAGE_CHILDREN, &before);
     for (; layouts->looked_at < PROCESSES && !status; layouts->looked_at += !status)
         status = look_at_a_process(worker->trial, layouts->of[layouts->looked_at]);
+    getrusage(RUSAGE_CHILDREN, &after);
+    layouts->minor_faults = after.ru_minflt - before.ru_minflt;
+    layouts->major_faults = after.ru_majflt - before.ru_majflt;
     return status;
 }
 
@@ -211,6 +217,11 @@ static int check(struct trial *trial)
             trial->metric[segment] = (double)layouts->of[0][segment].low / TEBIBYTE;
     trial->metric[IN_ORDER_PCT] = 100.0 * (double)in_order / PROCESSES;
     trial->metric[PLACES] = (double)places;
+    trial->metric[FAULTS] = (double)layouts->minor_faults / PROCESSES;
+    trial->metric[MINOR_PCT] =
+        100.0 * (double)layouts->minor_faults / (double)(layouts->minor_faults + layouts->major_faults);
+    if (layouts->minor_faults <= 0)
+        return trial_fault(trial, "%d fresh processes had no minor fault", PROCESSES);
     trial_count(trial, WHOLE, whole, PROCESSES);
     trial_count(trial, IN_ORDER, in_order, PROCESSES);
     return 0;
@@ -234,7 +245,9 @@ KERNEL(layout,
                  [MAPPINGS]     = { "mappings_at", "TiB", "of the lowest of its libraries" },
                  [STACK]        = { "stack_at", "TiB", "of its stack" },
                  [IN_ORDER_PCT] = { "in_order_pct", "%", "share of processes whose segments are in order" },
-                 [PLACES]       = { "places", "stacks", "different ends of the stack among 20 processes" } },
+                 [PLACES]       = { "places", "stacks", "different ends of the stack among 20 processes" },
+                 [FAULTS]       = { "minor_faults", "faults", "minor faults of a process from its start to its end" },
+                 [MINOR_PCT]    = { "minor_pct", "%", "share of minor ones among its page faults" } },
     .counts  = { [WHOLE]    = { "whole", "processes", "fresh processes of which all segments were found" },
                  [IN_ORDER] = { "in_order", "processes", "those with text < data < bss < heap < mappings < stack" } },
     .setup   = setup,

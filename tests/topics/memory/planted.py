@@ -65,6 +65,12 @@ PLANTED: Planted = {
         Outcome.UNDECIDED: lambda run: run.scale(4.0 / 1.9, "memory/map", call="untouched", size=1 << 30),
         Outcome.REFUTED: lambda run: run.put("resident_kib", 1 << 20, "memory/map", call="untouched", size=1 << 30),
     },
+    "memory/minor": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: lambda run: run.put("minor_pct", 80.0, "memory/layout"),
+        Outcome.UNDECIDED: lambda run: run.put("minor_pct", in_turn(100.0, 90.0), "memory/layout"),
+        Outcome.REFUTED: lambda run: run.put("minor_pct", 20.0, "memory/layout"),
+    },
     "memory/translation": {
         Outcome.CONFIRMED: as_stored,
         Outcome.DEPENDS: translations(2.4, 2.4),

@@ -24,6 +24,8 @@ def test_segments_of_fresh_processes_are_found_and_in_order(engine: Engine) -> N
     assert [(count.found, count.expected) for count in measured.outcome.count[0:2]] == [(20, 20), (20, 20)]
     assert measured.metrics["in_order_pct"] == 100
     assert 1 <= measured.metrics["places"] <= 20
+    # To begin with, each has to bring in its program and its stack.
+    assert measured.metrics["minor_faults"] > 10 and 0 < measured.metrics["minor_pct"] <= 100
     assert 0 < measured.metrics["text_at"] < measured.metrics["mappings_at"] < measured.metrics["stack_at"]
 
 
@@ -41,6 +43,8 @@ def test_segments_of_fresh_processes_are_found_and_in_order(engine: Engine) -> N
         # A shell that fails, and one that says nothing.
         ('/proc/self/maps", NULL}', '/proc/self/nothing", NULL}', "the shell ended with status"),
         ('"while read -r line; do echo', '"while read -r line; do true', "count whole: 0 processes"),
+        # Faults of this process in place of its children.
+        ("after.ru_minflt - before.ru_minflt", "before.ru_minflt - before.ru_minflt", "had no minor fault"),
     ],
 )
 def test_a_layout_that_is_misread_fails(tmp_path: Path, whole: str, broken: str, said: str) -> None:
