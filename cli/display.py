@@ -6,13 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fencepost.analysis.text.escape import json_text, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from fencepost.cli.tables import PlainTable
 
 PIPE_WIDTH = 160
 """Columns where no terminal says how wide it is: a table in a file must not be cut to 80."""
@@ -59,29 +60,18 @@ def table(
     rows: Iterable[Sequence[object]],
     right: Sequence[str] = (),
     whole: Sequence[str] = (),
-) -> Table:
+) -> PlainTable:
     """A table of plain text: every cell is shown as it is, never read as markup.
 
     Columns named in `right` are aligned there; those in `whole` are never folded: they are copied, or are figures.
     """
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
+    from fencepost.cli.tables import PlainTable
 
     cells = [[printable(str(cell)) for cell in row] for row in rows]
-    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
-        justify: Literal["right", "left"] = "right" if column in right else "left"
-        # Rich would find the same width by rendering each cell of a long table.
-        width = max(cell_len(text) for text in (column, *(row[place] for row in cells))) if column in whole else None
-        result.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole, width=width)
-    for row in cells:
-        result.add_row(*map(Text, row))
-    return result
+    return PlainTable(title, columns, cells, frozenset(right), frozenset(whole))
 
 
-def unmeasurable_table(rows: Iterable[Sequence[object]]) -> Table:
+def unmeasurable_table(rows: Iterable[Sequence[object]]) -> PlainTable:
     """Cases that could not be measured, each with its reason."""
     return table("cannot be measured on this machine", ("case", "reason"), rows)
 

@@ -17,10 +17,10 @@ from fencepost.cli.options import json_option, seconds_of, verbose_option
 
 if TYPE_CHECKING:
     from rich.live import Live
-    from rich.table import Table
 
     from fencepost.analysis.draw.figure import Series
     from fencepost.bench.neighbours import Floors, Meter, Second, Shares
+    from fencepost.cli.tables import PlainTable
 
 MOST_LINES = 8
 """CPUs in a picture: as many as there are colours."""
@@ -166,7 +166,7 @@ def line_of(second: Second, floor: float | None) -> dict[str, object]:
     }
 
 
-def table_of(title: str, found: Sequence[Shares]) -> Table:
+def table_of(title: str, found: Sequence[Shares]) -> PlainTable:
     """One line for each CPU."""
     from fencepost.analysis.text.numbers import nanoseconds, plain
     from fencepost.analysis.text.table import DASH
