@@ -20,17 +20,16 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from topics.branch.cases import branch_cases
-from topics.fence.cases import fence_cases
-from topics.line.cases import pingpong_cases, stride_cases
-from topics.suite import suite_cases
-
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from dataclasses import replace
 
 import numpy as np
 from runs import write as synthetic
+from topics.branch.cases import branch_cases
+from topics.fence.cases import fence_cases
+from topics.line.cases import pingpong_cases, stride_cases
+from topics.suite import suite_cases
 
 from fencepost.analysis.gallery.check import check_gallery
 from fencepost.analysis.gallery.entry import REPORT, SUMMARY, data_files, derived_files, report_file

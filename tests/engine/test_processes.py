@@ -118,7 +118,7 @@ def test_what_a_process_complains_about_is_the_reason(engine: Engine) -> None:
 
 STAYING = """
 import signal, sys
-sys.path.insert(0, {tests!r})
+sys.path[:] = {path!r}
 if {ignored}:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 from pathlib import Path
@@ -131,9 +131,7 @@ open_engine(Path({library!r})).measure("process/stay", cpus={cpus!r})
 @pytest.mark.parametrize("ignored", [False, True], ids=["", "SIGCHLD ignored"])
 def test_no_process_outlives_an_engine_that_is_killed(tmp_path: Path, ignored: bool) -> None:
     compile_files(tmp_path, [FILE])
-    code = STAYING.format(
-        tests=str(Path(__file__).parents[1]), library=str(tmp_path / "engine.so"), cpus=[CPUS[0]] * 4, ignored=ignored
-    )
+    code = STAYING.format(path=sys.path, library=str(tmp_path / "engine.so"), cpus=[CPUS[0]] * 4, ignored=ignored)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as running:
         found = wait_for(lambda: len(now := children_of(running.pid)) == 3 and now)
         # Asleep in their work: each has asked to die with its maker.
