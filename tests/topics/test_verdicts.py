@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,16 @@ def test_a_ring_whose_items_are_not_whole_beats_no_mutex() -> None:
     assert Stored().fail("item 7 came twice", "ring/spsc").verdict("ring/lockless").outcome is Outcome.REFUTED
 
 
-@pytest.mark.parametrize("name", sorted(PLANTED))
+def noisy() -> Iterator[object]:
+    """All claims: the first of each topic in every test run, the others with the slow tests."""
+    topics: set[str] = set()
+    for name in sorted(PLANTED):
+        topic = name.partition("/")[0]
+        yield pytest.param(name, marks=[pytest.mark.slow] if topic in topics else [])
+        topics.add(topic)
+
+
+@pytest.mark.parametrize("name", noisy())
 def test_noise_without_end_leaves_no_time_decided(name: str) -> None:
     """What counts alone decides may stay; no claim turns into another verdict by noise."""
     after = Stored().noise(50.0).verdict(name).outcome

@@ -37,10 +37,12 @@ EVIL = '<script>alert(1)</script> $\\frac{1}{2}$ & "x"'
 TABLE = table("caption", ("x", "y"), [("1", "2")])
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
-    cases = [*suite_cases(), *branch_cases(), *fence_cases(), *sharing_cases(), *process_cases()]
-    cases += [*fault_cases(), *cow_cases()]
+@pytest.fixture(scope="module", params=["few", pytest.param("many", marks=pytest.mark.slow)])
+def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    """Of each kind of picture at least one, and nearly all of them."""
+    cases = suite_cases()
+    if request.param == "many":
+        cases += [*branch_cases(), *fence_cases(), *sharing_cases(), *process_cases(), *fault_cases(), *cow_cases()]
     return analyse(synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, quantum=26))
 
 

@@ -145,7 +145,7 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(la
     data=st.dictionaries(NAMES, st.lists(st.lists(TIMES, min_size=1, max_size=5), min_size=1, max_size=7), min_size=1),
     wanted=st.sampled_from(HOLDING_VALUES),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_values_come_back_as_they_went(
     tmp_path_factory: pytest.TempPathFactory, data: dict[str, list[list[float]]], wanted: str
 ) -> None:

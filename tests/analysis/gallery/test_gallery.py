@@ -503,8 +503,9 @@ def test_answers_that_a_command_kept_are_a_fault_of_a_published_folder(results: 
     assert faults(results) == []
 
 
+@pytest.mark.slow
 def test_the_gallery_of_the_project_is_sound(tmp_path: Path) -> None:
-    """In every test run, and so for every pull request that brings a folder."""
+    """For every pull request that brings a folder."""
     if not (ROOT / "results").is_dir():
         pytest.skip("nothing is published yet")
     assert faults(offered(ROOT / "results", tmp_path / "results")) == []

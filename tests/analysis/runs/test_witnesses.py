@@ -121,7 +121,7 @@ def test_shares_say_who_disturbed(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**31), neighbour=st.floats(0.05, 0.7))
 def test_the_choice_favours_no_value(tmp_path_factory: pytest.TempPathFactory, seed: int, neighbour: float) -> None:
     """Batches beside a neighbour that costs nothing: choosing leaves the figure where it was."""
