@@ -1,0 +1,1 @@
+"""The topic namespace: its figures, measures and claims."""
