@@ -37,7 +37,7 @@ enum { FROZEN, STALLS, STALLED_PCT, CONTROL_STALLS, LEFT_OUT };
 /* B frees one of A's blocks in so many rounds: fewer than A makes, so that the ring never runs empty in a window. */
 #define ROUNDS_A_BLOCK 8
 /* So often B has freed, allocated and freed again: it went on, through every cache of its own. */
-#define ROUNDS 1000
+#define ROUNDS 500
 #define LOOK_NS 100000
 /* At least so many turns of the CPU lie between two freezes, each of up to so long: see watch_in_turn(). */
 #define LEAST_TURNS 2

@@ -383,7 +383,7 @@ KERNEL(bandwidth,
     .place      = PLACE_SWEEP,
     .parameters = {
         [OP]   = { .name = "op", .summary = "what is done", .labels = "read copy triad stream", .initial = TRIAD,
-                   .quick = "read triad", .standard = "read triad stream", .rigorous = "*" },
+                   .quick = "read triad", .standard = "read triad", .rigorous = "*" },
         [SIZE] = { .name = "size", .unit = "bytes", .summary = "of all arrays together", .initial = 64 << 20,
                    .rigorous = "256MiB" },
     },

@@ -40,7 +40,7 @@ enum { NOBODY, THREAD, PROCESS, LEAVE };
 /* So often a turn is made anew whose other CPU was lost: to another process, or by the hypervisor. */
 #define ATTEMPTS 20
 /* In these turns /proc/interrupts is read before and after: some 90 us each. */
-#define WITNESSED_TURNS 16
+#define WITNESSED_TURNS 8
 
 struct side {
     uint64_t asked, lost, turns, witnessed;

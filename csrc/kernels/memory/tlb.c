@@ -40,7 +40,7 @@ enum { SMALL_NS, CONTROL_NS, ADDED_NS, STATED_L1, STATED_L2, FOOTPRINT_BYTES };
 /* Beyond, no second level keeps what was walked round before. */
 #define MOST_AGAIN UINT64_C(2048)
 #define PAIRS_A_BATCH 4
-#define BATCHES 6
+#define BATCHES 4
 
 struct line {
     const struct line *next;
