@@ -224,7 +224,8 @@ def write_run(
     for number in range(1, rounds + 1):
         factor = 1.0 if process_factor is None else float(process_factor[number - 1])
         table = round_table(cases, number, folder.name, batches, generator, tick_hz, quantum, factor)
-        pq.write_table(table, schema.round_file(folder, number), compression="zstd", write_page_checksum=True)
+        # Not compressed, as rounds are: of so few rows that is half of the writing.
+        pq.write_table(table, schema.round_file(folder, number), compression="none", write_page_checksum=True)
     return folder
 
 
