@@ -224,6 +224,15 @@ static int prepare_boost(struct trial *trial, struct room *room, unsigned char *
     return 0;
 }
 
+/* By itself, since getcontext counts as a function that may return twice. */
+static void prepare_context(ucontext_t *context, unsigned char *stack, size_t bytes, void (*entry)(void))
+{
+    getcontext(context);
+    context->uc_stack.ss_sp = stack;
+    context->uc_stack.ss_size = bytes;
+    makecontext(context, entry, 0);
+}
+
 static void prepare(struct room *room, int by, unsigned char *stacks, const size_t *colours)
 {
     static void (*const entries[])(void) = {[JUMP] = JUMP_entry,
@@ -237,12 +246,8 @@ static void prepare(struct room *room, int by, unsigned char *stacks, const size
         unsigned char *begin = stacks + i * STACK_BYTES;
 
         coroutine->place = new_stack(begin + STACK_BYTES - colours[i], entries[by]);
-        if (by == SWAPCONTEXT) {
-            getcontext(&coroutine->context);
-            coroutine->context.uc_stack.ss_sp = begin;
-            coroutine->context.uc_stack.ss_size = STACK_BYTES - colours[i];
-            makecontext(&coroutine->context, entries[by], 0);
-        }
+        if (by == SWAPCONTEXT)
+            prepare_context(&coroutine->context, begin, STACK_BYTES - colours[i], entries[by]);
     }
 }
 
