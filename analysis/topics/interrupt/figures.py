@@ -31,8 +31,8 @@ def rates(analysis: Analysis) -> Figure | None:
     return forest(
         "interrupt-rate",
         "Interrupts of the CPU on which a thread spins",
-        f"A system call is no interrupt: it adds {row.metric('added_by_calls').text()} a second. "
-        f"A timer of 1 kHz adds {row.metric('added_by_timer').text()}.{said}",
+        f"System calls add {row.metric('added_by_calls').text()} a second to them, and a timer of 1 kHz adds "
+        f"{row.metric('added_by_timer').text()}.{said}",
         table(
             "Interrupts a second while a thread spins, and more of them for a reason of its own",
             ("counted", "a second"),

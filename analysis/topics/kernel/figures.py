@@ -131,7 +131,7 @@ NAME = bars_by(
     "kernel/name",
     "name",
     title="A name that is there, and one that is not",
-    says="{each}.",
+    says="From {least} ({least_of}) to {most} ({most_of}). A dentry that is kept saves the search for its name.",
     unit="name",
     heading="name",
     labels=lambda name: f"{name} name",
