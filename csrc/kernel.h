@@ -366,7 +366,8 @@ int trial_schedule(struct trial *trial, unsigned index, const struct schedule *s
 
 /*
  * For setup: a background load, a thread of this process that spins on this CPU during the batches. The engine looks in every window whether
- * it ran. A load that never ran fails the case; the metric loaded_pct says in how many windows all ran. A real-time load needs workers of
+ * it ran. A load that never ran fails the case, but for SCHED_IDLE, which a busy CPU leaves no time: the case is unsupported. The metric
+ * loaded_pct says in how many windows all ran. A real-time load needs workers of
  * a higher priority on its CPU: any other would never run again.
  */
 int trial_load(struct trial *trial, int cpu, const struct schedule *schedule);

@@ -107,7 +107,7 @@ void loads_free(struct team *team);
 /* Around each window of worker 0: whether all loads ran in it. */
 void loads_window_begins(struct team *team);
 void loads_window_ended(struct team *team);
-/* 0, or -errno where a load never ran, with that in the trial's explanation. */
+/* 0, or -errno where a load never ran, with that in the trial's explanation: -ENOTSUP for one of the lowest priority. */
 int loads_check(struct trial *trial);
 /* Windows in which all ran, in per cent; NaN without loads. */
 double loaded_pct(const struct team *team);

@@ -44,8 +44,11 @@ def test_a_message_is_one_switch(engine: Engine, by: str, partner: str) -> None:
 @pytest.mark.parametrize("by", MESSAGES)
 def test_two_cpus_may_be_kept_awake(engine: Engine, by: str, awake: str) -> None:
     measured = measure(engine, "ipc/across", {"by": by, "awake": awake})
+    if measured.status == ENOTSUP:
+        assert awake == "yes" and "a load of the lowest priority" in measured.reason
+        pytest.skip(measured.reason)
     if measured.status == EILSEQ:  # a partner that spins before it sleeps, or CPUs that others use
-        assert "a message was not one switch" in measured.reason or "the load of SCHED_IDLE" in measured.reason
+        assert "a message was not one switch" in measured.reason
         return
     assert measured.status == 0, measured.reason
     assert measured.outcome.loaded_pct > 0 or awake == "no"
