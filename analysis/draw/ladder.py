@@ -18,6 +18,10 @@ EDGE = 0.08
 """Inches that stay free on the left and the right: a sixth of ``0.1 ns`` on each side."""
 
 
+FITTING = 56
+"""Letters of a name that fit at full size, also in a wide font. A longer name is set smaller."""
+
+
 def ladder(
     name: str,
     title: str,
@@ -96,7 +100,7 @@ def _write_cost(axes: Axes, row: int, cost: float, text: str, *, right: bool) ->
 def _write_name(axes: Axes, row: int, name: str) -> str:
     """Write the name of a rung above its line. Returns the id of the words, for a link."""
     label = axes.text(0.0, row - 0.43, _shortened(name, 60), transform=axes.get_yaxis_transform(), va="center")
-    label.set_fontsize(10)
+    label.set_fontsize(10 * min(1.0, FITTING / len(name)))
     label.set_gid(f"link{row}")
     return f"link{row}"
 

@@ -134,6 +134,19 @@ def test_bounds_that_are_missing_are_not_drawn() -> None:
     assert "nan" not in figure.svg.lower().replace("nano", "")
 
 
+@pytest.mark.parametrize("letters", [10, 56, 60, 90])
+def test_a_long_name_of_the_ladder_stays_in_its_picture(letters: int) -> None:
+    name = "a cache line to another CPU, one way (same L3): middle (58%)"[:letters].ljust(letters, "n")
+    rungs = [Point(name, 0.27), Point("a process", 4e5)]
+    figure = ladder("ladder", "t", "d", TABLE, rungs, ["0.27 ns", "400 µs"], ["a", "b"], axis=nanoseconds)
+    root = ElementTree.fromstring(figure.svg)
+    (text,) = (text for text in root.iter("text") if str(text.text).startswith(name[:10]))
+    size_px = re.search(r"font-size:([\d.]+)px", text.attrib["style"])
+    assert size_px is not None and text.text is not None
+    # Letters of prose are half an em wide.
+    assert 0.5 * float(size_px[1]) * len(text.text) < float(root.attrib["viewBox"].split()[2]) * 0.9
+
+
 def test_the_numbers_of_the_ladder_are_whole_in_a_wide_font() -> None:
     rungs = [Point("an addition", 0.27), Point("a process", 4e5)]
     figure = ladder("ladder", "t", "d", TABLE, rungs, ["0.27 ns", "400 µs"], ["a", "b"], axis=nanoseconds)
@@ -155,7 +168,7 @@ def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", cases, rounds=1)
     with without_drawing():
         figures = [figure for section in sections(analyse(folder)) for figure in section.figures]
-    assert len(figures) == 9 + 7 + 11
+    assert len(figures) == 9 + 7 + 12
     assert not [figure.name for figure in figures if "nan" in figure.svg.lower().replace("nano", "")]
 
 
