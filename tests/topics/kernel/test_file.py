@@ -60,8 +60,10 @@ def test_a_file_says_how_long_it_is_and_is_read(engine: Engine, file: str, how: 
 
 
 def test_mappings_are_told_line_by_line(engine: Engine) -> None:
+    own = len(Path("/proc/self/maps").read_text(encoding="utf-8").splitlines())
     found = measured_metrics(engine, "kernel/maps", most=1000)
-    assert 1000 < found["lines"] < 3000
+    # Those of this process, which may have made some more meanwhile: its threads have stacks.
+    assert 1000 < found["lines"] < own + 1000 + 200
     assert math.isfinite(found["mapping_ns"])  # a difference of two times: negative where something came between
 
 
