@@ -40,7 +40,7 @@ struct queue {
     _Alignas(128) _Atomic uint32_t waiting; /* so many waits have begun */
     _Alignas(128) uint32_t waits;           /* of the one who waits */
     uint32_t holds;                         /* of the other */
-    uint64_t early, failed;
+    uint64_t early, failed, failed_to_hold; /* calls: of the one who waits, and of the other */
     int64_t used_ns, waited_ns;
 };
 
@@ -88,7 +88,7 @@ static void hold(struct trial *trial, struct queue *queue)
     const int by = (int)trial->value[BY];
     struct timespec left = {trial->value[HELD_MS] / 1000, trial->value[HELD_MS] % 1000 * 1000000};
 
-    queue->failed += take(queue, by) != 0;
+    queue->failed_to_hold += take(queue, by) != 0;
     queue->holds++;
     /* Release, pairs with the acquire of who waits: it must not find the lock before it is taken. */
     atomic_store_explicit(&queue->held, queue->holds, memory_order_release);
@@ -97,7 +97,7 @@ static void hold(struct trial *trial, struct queue *queue)
         sched_yield();
     while (nanosleep(&left, &left) && errno == EINTR)
         ;
-    queue->failed += give(queue, by) != 0;
+    queue->failed_to_hold += give(queue, by) != 0;
 }
 
 static int64_t wait_for_it(struct trial *trial, struct queue *queue)
@@ -156,9 +156,10 @@ static int setup(struct trial *trial)
 static int check(struct trial *trial)
 {
     const struct queue *queue = trial->state;
+    const uint64_t failed = queue->failed + queue->failed_to_hold;
 
-    if (queue->failed || !queue->waits)
-        return trial_fault(trial, "%" PRIu64 " calls failed in %" PRIu32 " waits", queue->failed, queue->waits);
+    if (failed || !queue->waits)
+        return trial_fault(trial, "%" PRIu64 " calls failed in %" PRIu32 " waits", failed, queue->waits);
     if (queue->early)
         return trial_fault(trial, "%" PRIu64 " of %" PRIu32 " waits ended before the lock was given back", queue->early,
                            queue->waits);
