@@ -63,7 +63,11 @@ def test_sizes_that_are_none_are_refused(engine: Engine, size: int) -> None:
         (
             {"size": 64},
             "unsigned char *block = malloc(order->size);",
-            "unsigned char *block = answer->done > 900 ? NULL : malloc(order->size);",
+            # Asked for as many as before: the kernel has found the length of its batches, and measures.
+            (
+                "static uint64_t before, now; before = answer->done ? before : now; now = order->count; "
+                "unsigned char *block = before == now && answer->done > now / 2 ? NULL : malloc(order->size);"
+            ),
             "blocks were given",
         ),
         ({"size": 64}, "recv(SMALL_SOCKET, &order", "order.count > 64 ? -1 : recv(SMALL_SOCKET, &order", "left with"),
