@@ -34,8 +34,8 @@ FEWEST_BY_FRONT_END = 3
 whether a row minds. Single batches are hit by what no witness sees."""
 
 INDIFFERENT = 0.01
-"""A row whose cost differs by less does not mind how fast the core takes branches. Loops that mind cost a twentieth to
-a half more (docs/experiments.md), and all others less than 0.5 %."""
+"""A row whose cost differs by less does not mind how fast the core takes branches. Loops that mind mostly cost a
+twentieth to a half more, and most others differ by less than 0.5 % (docs/experiments.md)."""
 
 UNSEEN: dict[str, float] = dict.fromkeys((*WITNESSED[1:], *BY_FRONT_END), math.nan)
 """What a case without a witness has of these columns."""

@@ -62,6 +62,8 @@ def test_each_batch_has_its_witnesses(engine: Engine) -> None:
     measured = engine.measure("test/one")
     assert measured.status == 0
     assert all(sample.width_ticks > 0 and sample.clock_ticks > 0 for sample in measured.samples)
+    # Half of the width: the rest are its branches, which take some time as well.
+    assert all(0 < sample.additions_ticks < 2 * sample.width_ticks for sample in measured.samples)
     assert all(math.isnan(sample.distance_ticks) for sample in measured.samples)
 
 

@@ -119,7 +119,7 @@ def noisy() -> Iterator[object]:
         topics.add(topic)
 
 
-@pytest.mark.parametrize("name", noisy())
+@pytest.mark.parametrize("name", list(noisy()))
 def test_noise_without_end_leaves_no_time_decided(name: str) -> None:
     """What counts alone decides may stay; no claim turns into another verdict by noise."""
     after = Stored().noise(50.0).verdict(name).outcome

@@ -212,7 +212,7 @@ static int prepare_boost(struct trial *trial, struct room *room, unsigned char *
     if (!library)
         library = boost_library();
     if (!library)
-        return trial_needs(trial, "Boost.Context (the package libboost-context1.81.0)");
+        return trial_needs(trial, "Boost.Context (the package libboost-context-dev)");
     /* What C cannot convert, a function and a pointer to data, POSIX lets dlsym return. */
     *(void **)&make = dlsym(library, "make_fcontext");
     *(void **)&room->boost = dlsym(library, "jump_fcontext");

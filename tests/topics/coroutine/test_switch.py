@@ -20,6 +20,14 @@ LEAVES = {
     "riscv64": {"jump": "jr", "ret": "ret"},
 }
 
+CONTROLS = {
+    "x86_64": (["stmxcsr", "fnstcw"], ["ldmxcsr", "fldcw"]),
+    "aarch64": (["mrs"], ["msr"]),
+    "riscv64": (["frcsr"], ["fscsr"]),
+}
+"""What saves the control words of floating point, and what takes up those of the other side."""
+SAVES, LOADS = ({name for both in CONTROLS.values() for name in both[i]} for i in range(2))
+
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
@@ -49,8 +57,10 @@ def test_the_last_instruction_is_what_the_name_says(toolchain: Toolchain, by: st
     code = functions(SWITCH, toolchain)[f"coroutine_{by}"]
     ends = [one for one in code if one.mnemonic in {"ret", "jmp", "br", "jr"}]
     assert [one.mnemonic for one in ends] == [LEAVES[toolchain.arch]["ret" if by == "ret" else "jump"]]
-    controls = [one for one in code if one.mnemonic in {"stmxcsr", "fnstcw", "mrs", "frcsr"}]
-    assert bool(controls) == (by == "jump_fp")
+    saved = [one.mnemonic for one in code if one.mnemonic in SAVES]
+    loaded = [one.mnemonic for one in code if one.mnemonic in LOADS]
+    assert saved == (CONTROLS[toolchain.arch][0] if by == "jump_fp" else [])
+    assert loaded == (CONTROLS[toolchain.arch][1] if by == "jump_fp" else [])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from runs.write import Case
 WRONG_PCT = 0.82
 
 
-def bloom_cases(in_cache: float = 1.05) -> list[Case]:
+def bloom_cases(in_cache: float = 1.05, wrong_pct: float = WRONG_PCT) -> list[Case]:
     """filter/bloom. In the large set two stages cost as much as the set at 25 % of hits. `in_cache`: how many times as
     much they cost in the small one, without a hit.
     """
@@ -26,7 +26,7 @@ def bloom_cases(in_cache: float = 1.05) -> list[Case]:
             ns=none + (every - none) * hits / 100,
             unit="question",
             process_noise=0.002,
-            metrics={"wrong_pct": WRONG_PCT, "predicted_pct": 0.8194, "footprint_bytes": 16.0 * keys},
+            metrics={"wrong_pct": wrong_pct, "predicted_pct": 0.8194, "footprint_bytes": 16.0 * keys},
         )
         for (by, keys), (none, every) in truth.items()
         for hits in (0, 50, 100)

@@ -40,3 +40,13 @@ def test_it_depends_on_the_cache(tmp_path: Path, in_cache: float, outcome: Outco
     said = verdict_of(analysed(tmp_path, bloom_cases(in_cache), rounds=12), "filter/two_stages")
     assert said.outcome is outcome
     assert "0.82" in said.because and "% of the keys are there" in said.because
+
+
+@pytest.mark.parametrize(
+    ("wrong_pct", "outcome"),
+    [(0.6, Outcome.REFUTED), (0.78, Outcome.CONFIRMED), (0.86, Outcome.CONFIRMED), (1.2, Outcome.REFUTED)],
+)
+def test_a_filter_that_is_wrong_otherwise_refutes(tmp_path: Path, wrong_pct: float, outcome: Outcome) -> None:
+    said = verdict_of(analysed(tmp_path, bloom_cases(0.5, wrong_pct), rounds=12), "filter/two_stages")
+    assert said.outcome is outcome
+    assert ("not wrong as often as predicted" in said.because) == (outcome is Outcome.REFUTED)

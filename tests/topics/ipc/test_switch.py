@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, compile_files
-from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, measure
+from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, first_that, measure
 from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, threads
 
 SWITCH, WAYS_H = "ipc/switch.c", "ipc/ways.h"
+ACROSS_TRIES = 5
+"""Others use a CPU for a while, and then leave it."""
 MESSAGES = ["pipe", "eventfd", "futex", "semaphore", "condition", "unix_stream", "unix_seqpacket", "signal"]
 WAYS = [*MESSAGES, "yield"]
 
@@ -43,13 +45,15 @@ def test_a_message_is_one_switch(engine: Engine, by: str, partner: str) -> None:
 @pytest.mark.parametrize("awake", ["no", "yes"])
 @pytest.mark.parametrize("by", MESSAGES)
 def test_two_cpus_may_be_kept_awake(engine: Engine, by: str, awake: str) -> None:
-    measured = measure(engine, "ipc/across", {"by": by, "awake": awake})
+    measured = first_that(
+        lambda found: found.status == 0, lambda: measure(engine, "ipc/across", {"by": by, "awake": awake}), ACROSS_TRIES
+    )
     if measured.status == ENOTSUP:
         assert awake == "yes" and "a load of the lowest priority" in measured.reason
         pytest.skip(measured.reason)
     if measured.status == EILSEQ:  # a partner that spins before it sleeps, or CPUs that others use
         assert "a message was not one switch" in measured.reason
-        return
+        pytest.skip(measured.reason)
     assert measured.status == 0, measured.reason
     assert measured.outcome.loaded_pct > 0 or awake == "no"
 
