@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from math import nan
+
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.runs.paired import grid, ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted
+from fencepost.analysis.topics.process.measures import slope
 
 FAR_DEARER = 20.0
 """So many times is another way of working, and no overhead."""
 
 UNHINDERED = 1.05
 """Work without system calls takes no longer beside a tracer. More is a machine that changed meanwhile."""
+
+SAME_CALL = 0.03
+"""By so much a clone3 that asks for nothing but SIGCHLD may differ from the fork beside it."""
+
+FLAT_PART = 0.1
+"""Of what a MiB adds to a fork: vfork lends the tables of pages and has nothing to copy, and a huge page stands for
+512 small ones."""
+
+BY_EACH_CPU = 1.5
+"""Calls of two CPUs over those of one: halfway between a kernel on one CPU and a kernel on each."""
 
 
 @claim(
@@ -52,6 +65,117 @@ def vfork(analysis: Analysis) -> Verdict:
         )
     because = f"The parent waits in the call, and lends its memory. {prices}"
     return Verdict(Outcome.CONFIRMED, figure, because, number)
+
+
+@claim(
+    "process/fork",
+    "fork, exec, clone",
+    "Three calls that make processes",
+    ["process/create"],
+    f"clone3 takes as long as fork within {SAME_CALL:.0%} in pairs; fork pays for each MiB, a vfork and huge pages for "
+    f"less than a {1 / FLAT_PART:.0f}th of that",
+)
+@needs("process/create", how=("fork", "vfork", "clone3"), pages=("small", "huge"))
+def fork(analysis: Analysis) -> Verdict:
+    """A clone beside a fork, and the price of memory that each way has."""
+    found = grid(analysis, "process/create")
+    missing = "needs process/create with two sizes of `touched`."
+    small, huge, lent = (
+        known(slope(found, how=how, pages=pages), missing)
+        for how, pages in (("fork", "small"), ("fork", "huge"), ("vfork", "small"))
+    )
+    alike = _row(analysis, "process/create", how="clone3", pages="small").metric("fork_ratio")
+    figure = f"clone3 takes {alike.text()} times the fork beside it; fork adds {small.text('µs')} for each MiB"
+    said = f"On huge pages a MiB adds {huge.text('µs')}, and to a vfork {lent.text('µs')}."
+    number = measure(alike, "1", 1 - SAME_CALL, 1 + SAME_CALL)
+    low, high = side(alike, 1 - SAME_CALL), side(alike, 1 + SAME_CALL)
+    limit = FLAT_PART * small.value
+    grows, flat = side(small, 0.0), {side(huge, limit), side(lent, limit)}
+    if Side.BELOW in (low, grows) or high is Side.ABOVE:
+        because = f"A clone3 is no fork here, or memory costs a fork nothing. {said}"
+        return Verdict(Outcome.REFUTED, figure, because, number)
+    if Side.TOUCHES in {low, high, grows, *flat}:
+        because = f"Within their intervals the two calls may differ, or a slope may lie on either side. {said}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if Side.ABOVE in flat:
+        because = f"The calls are one, and huge pages or a vfork do not save what they promise. {said}"
+        return Verdict(Outcome.DEPENDS, figure, because, number)
+    return Verdict(Outcome.CONFIRMED, figure, f"They are one call, which copies the tables of pages. {said}", number)
+
+
+@claim(
+    "process/zombie",
+    "zombie process 佔著資源",
+    "A zombie process holds resources",
+    ["process/zombie"],
+    "each child that nobody waited for is there and has no memory but the kernel's, and a wait takes it away",
+    failure=refuted,
+)
+@needs("process/zombie")
+def zombie(analysis: Analysis) -> Verdict:
+    """Counts of children, and the kernel's memory for as many of them as were measured."""
+    row = max(analysis.decided("process/zombie"), key=lambda row: row.number("children"))
+    kept = row.metric("slab_kib")
+    counted = "each of them is there until its parent waits, and has no page of its own"
+    figure = f"{row.number('children'):.0f} zombies: {counted}"
+    if not kept.known:
+        because = "Its number alone is held for certain. What the kernel holds for it is told to root only."
+        return Verdict(Outcome.DEPENDS, figure, because, Measure(row.number("children"), nan, nan, "children", (0.0,)))
+    said = f"For each the kernel holds {kept.text('KiB')}."
+    number = measure(kept, "KiB", 0.0)
+    where = side(kept, 0.0)
+    if where is Side.TOUCHES:
+        return Verdict(Outcome.UNDECIDED, figure, f"Whether that takes memory is open. {said}", number)
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"Nothing is held but a number. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"It holds its number and some of the kernel's memory. {said}", number)
+
+
+@claim(
+    "process/mode",
+    "process的execution mode，意味著可以執行的指令，kernel mode較多",
+    "The execution mode of a process means which instructions it may run. In kernel mode there are more",
+    ["process/mode"],
+    "cli, hlt, a load of cr3 and rdmsr end in SIGSEGV each time, and nop never does",
+    failure=refuted,
+)
+@needs("process/mode")
+def mode(analysis: Analysis) -> Verdict:
+    """Signals that the instructions of the kernel bring. A count that differs is a failed check, which refutes."""
+    signals = _row(analysis, "process/mode").metric("signals_per_attempt")
+    figure = f"cli, hlt, cr3 and rdmsr bring {signals.text()} signals an attempt, nop none"
+    number = measure(signals, "per attempt", 1.0)
+    where = side(signals, 1.0)
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, "Some of them were let through.", number)
+    if signals.low < 1:
+        return Verdict(Outcome.UNDECIDED, figure, "Processes differ in what they were let do.", number)
+    if not signals.bounded:
+        return Verdict(Outcome.UNDECIDED, figure, "Too few processes tried.", number)
+    return Verdict(Outcome.CONFIRMED, figure, "What stops a CPU or switches tables is the kernel's alone.", number)
+
+
+@claim(
+    "process/smp",
+    "smp: symmetric multiple processor 對稱多處理器 每個處理器都有kernel",
+    "SMP: symmetric multiprocessor. Each processor has the kernel",
+    ["process/smp"],
+    f"two CPUs make more than {BY_EACH_CPU} times the system calls of one, as they do with a loop in user mode",
+)
+@needs("process/smp", work=("call", "user"))
+def smp(analysis: Analysis) -> Verdict:
+    """A kernel that runs on one processor would give once the calls."""
+    calls, free = (_row(analysis, "process/smp", work=work).metric("times_one") for work in ("call", "user"))
+    figure = f"two CPUs make {calls.text()} times the system calls of one"
+    said = f"Of a loop in user mode they make {free.text()} times as many."
+    number = measure(calls, "1", BY_EACH_CPU)
+    where, control = side(calls, BY_EACH_CPU), side(free, BY_EACH_CPU)
+    if control is not Side.ABOVE or where is Side.TOUCHES:
+        because = f"The two CPUs were not free, or the figure may lie on either side. {said}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"One CPU answers for both. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Each CPU enters the kernel by itself. {said}", number)
 
 
 @claim(

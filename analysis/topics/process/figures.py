@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from fencepost.analysis.draw.bars import forest
+from fencepost.analysis.draw.figure import Figure, Point
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import ns_with_bounds, size, size_bytes
-from fencepost.analysis.topics.pictures import bars_by
+from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.pictures import bars_by, shows
+from fencepost.analysis.topics.process.measures import slope
 from fencepost.analysis.topics.rungs import step, with_values
 from fencepost.analysis.topics.topic import Topic
 
@@ -54,6 +61,81 @@ SPAWN = bars_by(
 )
 
 
+HOW = {
+    "fork": "fork",
+    "clone3": "clone3",
+    "vfork": "vfork",
+    "thread": "thread",
+    "fork_exec": "fork and exec",
+    "vfork_exec": "vfork and exec",
+    "posix_spawn": "posix_spawn",
+    "vfork_static": "vfork and exec of a program without a loader",
+}
+
+
+def _memory(row: Row) -> str:
+    touched = size_bytes(str(row.parameters["touched"]))
+    return f"{size(touched)} on {row.parameters['pages']} pages" if touched else "nothing touched"
+
+
+def _once(rows: Sequence[Row]) -> list[Row]:
+    """Without rows that differ by name alone: where nothing was touched, pages have no size."""
+    return [row for row in rows if size_bytes(str(row.parameters["touched"])) or row.has(pages="small")]
+
+
+CREATE = bars_by(
+    "process/create",
+    "how",
+    title="A child of a small process, by how it is made",
+    says="From {least} ({least_of}) to {most} ({most_of}). What a fork copies are the tables of its parent's pages.",
+    unit="child",
+    heading="made by",
+    labels=HOW,
+    groups=_memory,
+    group_heading="parent's memory",
+    where=_once,
+    metrics={"call_ns": "call, ns", "rest_ns": "end and wait, ns", "fork_ratio": "over the fork beside it"},
+)
+
+
+@shows("process/create")
+def slopes(analysis: Analysis) -> Figure | None:
+    """What each MiB of the parent's memory adds, by how the child is made and on which pages the memory lies."""
+    found = grid(analysis, "process/create")
+    prices = {
+        f"{label}, {pages} pages": price
+        for how, label in HOW.items()
+        for pages in ("small", "huge")
+        if (price := slope(found, how=how, pages=pages)) is not None
+    }
+    if len(prices) < 2:
+        return None
+    least, most = (choose(prices, key=lambda label: prices[label].value) for choose in (min, max))
+    title = "What a MiB of the parent's memory adds to a child"
+    return forest(
+        "process-create-memory",
+        title,
+        f"From {prices[least].text('µs')} ({least}) to {prices[most].text('µs')} ({most}) for each MiB that the parent "
+        "has touched.",
+        table(title, ("made by", "µs for each MiB"), [(label, price.text()) for label, price in prices.items()]),
+        [Point(label, *price[:3]) for label, price in prices.items()],
+        x_label="µs for each MiB",
+        from_zero=min(price.value for price in prices.values()) >= 0,
+    )
+
+
+SMP = bars_by(
+    "process/smp",
+    "work",
+    value="times_one",
+    title="What two CPUs do at once, over what one does",
+    says="{each}. A kernel that ran on one CPU only would answer one call at a time.",
+    unit="times as many",
+    heading="work",
+    labels={"call": "system calls", "user": "a loop in user mode"},
+)
+
+
 PEEK = bars_by(
     "process/peek",
     "by",
@@ -90,7 +172,7 @@ TRACE = bars_by(
 
 TOPIC = Topic(
     "process",
-    figures=(SPAWN, PEEK, TRACE),
+    figures=(SPAWN, CREATE, slopes, SMP, PEEK, TRACE),
     rungs=(
         step("start a thread and wait for it", "process/spawn", with_values(how="thread", touched=0), cycles=False),
         step(

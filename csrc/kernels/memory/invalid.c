@@ -15,51 +15,20 @@
  * Not shown: what the same access costs where it ends the process; SIGBUS beyond the end of a file; protection keys.
  */
 #define _GNU_SOURCE
-#include "kernels/system.h"
+#include "kernels/attempts.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 
 enum { READ_NULL, WRITE_NULL, CALL_NULL, WRITE_TEXT, RUN_DATA, READ_KERNEL, RAISE, ALLOWED };
 enum { SIGNALS_PER_ACCESS };
 
-/* 2 GiB below the end: the system's on all three architectures, whatever the width of their addresses. On x86-64 the kernel itself is there. */
-#define KERNEL_ADDRESS (UINTPTR_MAX << 31)
 /* So many that one too many or too few shows. */
 #define COUNTED_ACCESSES 64
 
-/* The access is the point: no instrumentation may look at the address first. */
-#define BARE __attribute__((noinline, no_sanitize("address"), no_sanitize("undefined"), no_sanitize_thread))
-
-struct attempts {
-    jmp_buf back;
+struct accesses {
+    struct attempts attempts;
     unsigned char *data; /* a page */
-    uint64_t made, passed, signals, elsewhere;
-    uintptr_t address; /* of the access under way; 0 is one too */
-    struct sigaction before;
-    int handled; /* the handler is ours */
 };
-
-/* Of this thread, while it tries. */
-static __thread struct attempts *trying;
-static struct sigaction found; /* what was there before: for faults of others */
-
-static void handle(int number, siginfo_t *about, void *context)
-{
-    struct attempts *attempts = trying;
-
-    (void)context;
-    if (!attempts) { /* not one of these: it happens again, and is somebody else's then */
-        sigaction(number, &found, NULL);
-        return;
-    }
-    attempts->signals++;
-    /* A kernel's address is told by some systems and hidden by others; a signal that was sent has none. */
-    attempts->elsewhere +=
-        about->si_code > 0 && attempts->address != KERNEL_ADDRESS && (uintptr_t)about->si_addr != attempts->address;
-    longjmp(attempts->back, 1);
-}
 
 static BARE void nothing(void)
 {
@@ -82,16 +51,16 @@ static uintptr_t address_of(void (*function)(void))
     return address;
 }
 
-static BARE void allowed(const struct attempts *attempts)
+static BARE void allowed(const struct accesses *accesses)
 {
-    *(volatile unsigned char *)attempts->data = *(volatile unsigned char *)attempts->data;
+    *(volatile unsigned char *)accesses->data = *(volatile unsigned char *)accesses->data;
     (void)*(volatile const unsigned char *)address_of(nothing);
     nothing();
 }
 
-static BARE void access_once(struct attempts *attempts, int access)
+static BARE void access_once(const struct accesses *accesses, int access)
 {
-    volatile unsigned char *at = (volatile unsigned char *)attempts->address;
+    volatile unsigned char *at = (volatile unsigned char *)accesses->attempts.address;
 
     OPAQUE(at);
     switch (access) {
@@ -113,32 +82,26 @@ static BARE void access_once(struct attempts *attempts, int access)
         pthread_kill(pthread_self(), SIGSEGV);
         return;
     default:
-        allowed(attempts);
+        allowed(accesses);
     }
 }
 
-static BARE void try_once(struct attempts *attempts, int access)
+static BARE void try_once(struct accesses *accesses, int access)
 {
-    attempts->made++;
-    trying = attempts;
-    if (setjmp(attempts->back) == 0) {
-        access_once(attempts, access);
-        attempts->passed++;
-    }
-    trying = NULL;
+    ATTEMPT(&accesses->attempts, access_once, accesses, access);
 }
 
 static void run(struct worker *worker, uint64_t operations)
 {
-    struct attempts *attempts = worker->trial->state;
+    struct accesses *accesses = worker->trial->state;
     const int access = (int)worker->trial->value[0];
 
     for (uint64_t i = 0; i < operations; i++)
-        try_once(attempts, access);
+        try_once(accesses, access);
 }
 
 /* The instruction that returns, in memory that may be written to and not be executed. 0 or -errno. */
-static int make_data(struct attempts *attempts)
+static int make_data(struct accesses *accesses)
 {
 #if defined(HAS_X86_64)
     static const unsigned char back[] = {0xc3};
@@ -149,46 +112,41 @@ static int make_data(struct attempts *attempts)
 #else
     static const unsigned char back[] = {0};
 #endif
-    attempts->data = private_pages((size_t)sysconf(_SC_PAGESIZE), 0);
-    if (!attempts->data)
+    accesses->data = private_pages((size_t)sysconf(_SC_PAGESIZE), 0);
+    if (!accesses->data)
         return -errno;
-    memcpy(attempts->data, back, sizeof back);
-    __builtin___clear_cache((char *)attempts->data, (char *)attempts->data + sizeof back);
+    memcpy(accesses->data, back, sizeof back);
+    __builtin___clear_cache((char *)accesses->data, (char *)accesses->data + sizeof back);
     return 0;
 }
 
 static int setup(struct trial *trial)
 {
-    /* SA_NODEFER: the handler leaves by longjmp, which would leave the signal blocked. */
-    struct sigaction ours = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    struct attempts *attempts = trial_alloc(trial, sizeof *attempts);
+    struct accesses *accesses = trial_alloc(trial, sizeof *accesses);
     const int access = (int)trial->value[0];
     int status;
 
-    if (!attempts)
+    if (!accesses)
         return -ENOMEM;
-    if (SANITIZED) /* their handler comes first, and a longjmp out of it is not theirs */
-        return trial_needs(trial, "an engine without sanitizers");
-    status = make_data(attempts);
+    status = make_data(accesses);
     if (status)
         return status;
-    attempts->address = access == WRITE_TEXT    ? address_of(nothing)
-                        : access == RUN_DATA    ? (uintptr_t)attempts->data
-                        : access == READ_KERNEL ? KERNEL_ADDRESS
-                                                : 0;
-    if (sigaction(SIGSEGV, &ours, &attempts->before))
-        return -errno;
-    found = attempts->before;
-    attempts->handled = 1;
-    try_once(attempts, access);
-    return 0;
+    accesses->attempts.address = access == WRITE_TEXT    ? address_of(nothing)
+                                 : access == RUN_DATA    ? (uintptr_t)accesses->data
+                                 : access == READ_KERNEL ? KERNEL_ADDRESS
+                                                         : 0;
+    status = attempts_begin(trial, &accesses->attempts);
+    if (!status)
+        try_once(accesses, access);
+    return status;
 }
 
 /* Each access ended as it has to, at its own address, and every signal is accounted for. */
 static int check(struct trial *trial)
 {
     const int access = (int)trial->value[0];
-    struct attempts *attempts = trial->state;
+    struct accesses *accesses = trial->state;
+    const struct attempts *attempts = &accesses->attempts;
     const uint64_t made = attempts->made, signals = attempts->signals;
 
     if (attempts->signals + attempts->passed != made)
@@ -198,22 +156,20 @@ static int check(struct trial *trial)
         return trial_fault(trial, "%" PRIu64 " signals of another address", attempts->elsewhere);
     trial->metric[SIGNALS_PER_ACCESS] = (double)signals / (double)made;
     for (int i = 0; i < COUNTED_ACCESSES; i++)
-        try_once(attempts, access);
+        try_once(accesses, access);
     trial_count(trial, 0, (int64_t)(attempts->signals - signals), access == ALLOWED ? 0 : COUNTED_ACCESSES);
     return 0;
 }
 
 static void teardown(struct trial *trial)
 {
-    struct attempts *attempts = trial->state;
+    struct accesses *accesses = trial->state;
 
-    if (!attempts)
+    if (!accesses)
         return;
-    trying = NULL;
-    if (attempts->handled)
-        sigaction(SIGSEGV, &attempts->before, NULL);
-    if (attempts->data)
-        munmap(attempts->data, (size_t)sysconf(_SC_PAGESIZE));
+    attempts_end(&accesses->attempts);
+    if (accesses->data)
+        munmap(accesses->data, (size_t)sysconf(_SC_PAGESIZE));
 }
 
 KERNEL(invalid,

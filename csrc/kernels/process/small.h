@@ -22,6 +22,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "kernels/system.h"
 
@@ -255,6 +256,17 @@ static int small_ask(struct trial *trial, struct small *small, const void *order
     if (ended >= ENDED_BY_SIGNAL)
         return trial_fault(trial, "the small process was ended by signal %d", ended - ENDED_BY_SIGNAL);
     return trial_fault(trial, "the small process left with status %d", ended);
+}
+
+/* For its own children, as wait_for_child(), which is the engine's and asks who ignores SIGCHLD. */
+static inline int small_await(pid_t child)
+{
+    int status;
+
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : ENDED_BY_SIGNAL + WTERMSIG(status);
 }
 
 #endif

@@ -21,7 +21,6 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
 enum { HOW, TOUCHED, PARENT };
 enum { FORK, VFORK, THREAD };
@@ -102,17 +101,6 @@ static __attribute__((noinline)) pid_t make_vfork(struct desk *desk, int status)
     return child;
 }
 
-/* What waitpid() says of it, as wait_for_child() does. That is the engine's: see small.h. */
-static int await_child(pid_t child)
-{
-    int status;
-
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return -errno;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : ENDED_BY_SIGNAL + WTERMSIG(status);
-}
-
 /* A child and the wait for it, between the two readings of the counter that stand around it. */
 static void make_child(int how, struct desk *desk, int status, struct birth *birth)
 {
@@ -132,7 +120,7 @@ static void make_child(int how, struct desk *desk, int status, struct birth *bir
     }
     child = how == FORK ? make_fork(desk, status) : make_vfork(desk, status);
     birth->returned = tick_end();
-    birth->ended_with = child < 0 ? -errno : await_child(child);
+    birth->ended_with = child < 0 ? -errno : small_await(child);
     birth->error = birth->ended_with < 0 ? birth->ended_with : 0;
 }
 

@@ -59,3 +59,38 @@ def trace_cases(io: float = 60.0) -> list[Case]:
         )
         for work, (ns, slowdown, stops) in truth.items()
     ]
+
+
+def create_cases() -> list[Case]:
+    """process/create: 32 MiB on small pages take a fork 50 us each, on huge ones 0.5."""
+    return [
+        Case(
+            "process/create",
+            {"how": how, "touched": touched, "pages": pages},
+            ns=ns + mib * 1e3 * slope / (100 if pages == "huge" else 1),
+            unit="child",
+            kind="events",
+            metrics={"call_ns": ns / 2, "rest_ns": ns / 2, "resident_mib": 1.4 + mib, "fork_ratio": 1.0},
+            metric_noise=0.0,
+        )
+        for how, ns, slope in (("fork", 200e3, 50.0), ("clone3", 200e3, 50.0), ("vfork", 30e3, 0.0))
+        for touched, mib in (("0", 0), ("32MiB", 32))
+        for pages in ("small", "huge")
+    ]
+
+
+def smp_cases() -> list[Case]:
+    """process/smp: two CPUs make twice the calls."""
+    return [
+        Case(
+            "process/smp",
+            {"work": work},
+            ns=1.0,
+            unit="call",
+            kind="events",
+            metrics={"times_one": times},
+            metric_noise=0.0,
+            cpus=(1, 0),
+        )
+        for work, times in (("call", 1.9), ("user", 2.0))
+    ]

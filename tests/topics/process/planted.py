@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from topics.stored import Change, Plant, Planted, as_stored, in_turn
 
 from fencepost.analysis.topics.claim import Outcome
@@ -14,7 +16,41 @@ def slowdowns(compute: Change, io: Change) -> Plant:
     )
 
 
+def memory_adds(ns: float, how: str, pages: str) -> Plant:
+    """A child of a parent with memory takes so many ns more than one without."""
+    return lambda run: run.add_to(
+        {"how": how, "touched": 0, "pages": pages}, ns, "process/create", how=how, touched=64 << 20, pages=pages
+    )
+
+
+def clone(times: Change) -> Plant:
+    """A clone3 takes so many times the fork beside it."""
+    return lambda run: run.put("fork_ratio", times, "process/create", how="clone3")
+
+
 PLANTED: Planted = {
+    "process/fork": {
+        Outcome.CONFIRMED: clone(1.0),
+        Outcome.DEPENDS: lambda run: memory_adds(9e6, "vfork", "small")(clone(1.0)(run)),
+        Outcome.UNDECIDED: clone(in_turn(0.9, 1.1)),
+        Outcome.REFUTED: clone(1.2),
+    },
+    "process/mode": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.UNDECIDED: lambda run: run.put("signals_per_attempt", in_turn(1.0, 0.9), "process/mode"),
+        Outcome.REFUTED: lambda run: run.fail("count cli: 0 signals instead of 64", "process/mode"),
+    },
+    "process/smp": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.UNDECIDED: lambda run: run.put("times_one", in_turn(1.0, 2.0), "process/smp", work="user"),
+        Outcome.REFUTED: lambda run: run.put("times_one", 1.0, "process/smp", work="call"),
+    },
+    "process/zombie": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.DEPENDS: lambda run: run.put("slab_kib", math.nan, "process/zombie"),
+        Outcome.UNDECIDED: lambda run: run.put("slab_kib", in_turn(-1.0, 1.0), "process/zombie"),
+        Outcome.REFUTED: lambda run: run.fail("count left: 1 children instead of 0", "process/zombie"),
+    },
     "process/ptrace": {
         Outcome.CONFIRMED: as_stored,
         Outcome.DEPENDS: lambda run: run.scale(0.01, "process/peek", by="peekdata"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from runs.write import Case
 from topics.analysed import analysed, verdict_of
-from topics.process.cases import peek_cases, process_cases, trace_cases
+from topics.process.cases import create_cases, peek_cases, process_cases, smp_cases, trace_cases
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -102,3 +102,20 @@ def test_system_calls_pay_for_a_tracer(tmp_path: Path, io: float, outcome: Outco
     (figure,) = section.figures
     assert figure.name == "process-trace"
     assert [row[0] for row in figure.table.rows] == ["computing", "a system call", "a write and a read"]
+
+
+def test_a_fork_pays_for_its_parents_memory(tmp_path: Path) -> None:
+    found = analysed(tmp_path, create_cases(), rounds=6)
+    said = verdict_of(found, "process/fork")
+    assert said.outcome is Outcome.CONFIRMED, said
+    (section,) = build_document(found).sections
+    ways, prices = section.figures
+    assert len(ways.table.rows) == 9, "nothing touched lies on no pages"
+    assert [row[0] for row in prices.table.rows][:2] == ["fork, small pages", "fork, huge pages"]
+    assert [float(row[1].split()[0]) for row in prices.table.rows[:2]] == pytest.approx([50, 0.5], rel=0.2)
+
+
+def test_two_cpus_at_once_have_a_picture(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, smp_cases(), rounds=6)).sections
+    (figure,) = section.figures
+    assert [row[0] for row in figure.table.rows] == ["system calls", "a loop in user mode"]
