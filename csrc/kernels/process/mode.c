@@ -41,6 +41,12 @@ static BARE void run_once(int instruction)
         __asm__ volatile("nop");
     }
 }
+#else /* never called: see .needs */
+static void run_once(int instruction)
+{
+    (void)instruction;
+}
+#endif
 
 static BARE void try_once(struct attempts *attempts, int instruction)
 {
@@ -89,21 +95,6 @@ static void teardown(struct trial *trial)
     if (trial->state)
         attempts_end(trial->state);
 }
-#else
-static int work(struct worker *worker)
-{
-    (void)worker;
-    return -ENOTSUP;
-}
-
-static int check(struct trial *trial)
-{
-    (void)trial;
-    return 0;
-}
-#define setup NULL
-#define teardown NULL
-#endif
 
 KERNEL(mode,
     .name     = "process/mode",
