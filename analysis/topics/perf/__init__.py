@@ -1,0 +1,1 @@
+"""The topic perf: its figures, measures and claims."""

@@ -1,0 +1,76 @@
+"""What the notes say of events that Linux counts."""
+
+from __future__ import annotations
+
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.limit import Side, side, within
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted
+
+EXACT = 0.0005
+"""So far from 1 may counts for each event be: one of 1024 too many or too few is twice that."""
+
+ONE = 0.5
+"""Between no move and one."""
+
+
+@claim(
+    "perf/software",
+    "software : 是核心程式產生的事件，比如",
+    "software: events that the kernel's own program makes, such as context switches, page faults and CPU migrations",
+    ["perf/software", "perf/migrations"],
+    "1000 round trips count as 1000 context switches, 1024 fresh pages as 1024 page faults, and 20 moves as 20 "
+    "migrations",
+    failure=refuted,
+)
+@needs("perf/software", event=("context_switches", "page_faults"))
+def software(analysis: Analysis) -> Verdict:
+    """Events as counted, for each that there was."""
+    counted = {
+        "context switches a round trip": _row(analysis, "perf/software", event="context_switches"),
+        "page faults a page": _row(analysis, "perf/software", event="page_faults"),
+    }
+    each = {name: row.metric("counted_per_event") for name, row in counted.items()}
+    figure = "; ".join(f"{number.text()} {name}" for name, number in each.items())
+    moves = next((row for row in analysis.decided("perf/migrations") if row.has(moves="asked")), None)
+    said = f"Of 20 moves to another CPU it counted {moves.metric('migrations').text()}." if moves else ""
+    worst = max(each.values(), key=lambda number: abs(number.value - 1))
+    number = measure(worst, "1", 1 - EXACT, 1 + EXACT)
+    if all(within(found, 1 - EXACT, 1 + EXACT) for found in each.values()):
+        return Verdict(Outcome.CONFIRMED, figure, f"Linux counts each of them. {said}".rstrip(), number)
+    if any(Side.TOUCHES in (side(found, 1 - EXACT), side(found, 1 + EXACT)) for found in each.values()):
+        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what was counted. {said}".rstrip(), number)
+    return Verdict(Outcome.REFUTED, figure, f"Linux does not count each of them. {said}".rstrip(), number)
+
+
+@claim(
+    "perf/taskset",
+    "taskset 固定在一個cpu上",
+    "taskset: fixed on one CPU",
+    ["perf/migrations"],
+    "beside another thread on its CPU, a thread that may use this CPU alone is never moved, and one that may use two "
+    "is; 20 moves that are asked for count as 20",
+    failure=lambda row: Outcome.REFUTED if row.has(moves="pinned") else None,
+)
+@needs("perf/migrations", moves=("asked", "pinned", "free"))
+def taskset(analysis: Analysis) -> Verdict:
+    """Moves of a thread that is pinned, beside one that is not."""
+    asked, pinned, free = (
+        _row(analysis, "perf/migrations", moves=moves).metric("migrations") for moves in ("asked", "pinned", "free")
+    )
+    figure = f"{pinned.text()} moves of a pinned thread, {free.text()} of a free one"
+    said = f"Of 20 moves that were asked for Linux counted {asked.text()}."
+    number = measure(pinned, "moves", ONE)
+    stays, moves = side(pinned, ONE), side(free, ONE)
+    if stays is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"It was moved all the same. {said}", number)
+    if stays is Side.TOUCHES:
+        return Verdict(Outcome.UNDECIDED, figure, f"In some processes it was moved. {said}", number)
+    if moves is not Side.ABOVE or not within(asked, 20 - ONE, 20 + ONE):
+        because = f"A thread that might have been moved stayed too, so nothing is decided. {said}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    return Verdict(Outcome.CONFIRMED, figure, f"It stays although its CPU is shared. {said}", number)
+
+
+def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
+    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

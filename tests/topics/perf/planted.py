@@ -1,0 +1,32 @@
+"""What has to be planted in stored rows for each verdict on events."""
+
+from __future__ import annotations
+
+from topics.stored import Change, Plant, Planted, as_stored, in_turn
+
+from fencepost.analysis.topics.claim import Outcome
+
+
+def faults(per_page: Change) -> Plant:
+    """So many page faults a page are counted."""
+    return lambda run: run.put("counted_per_event", per_page, "perf/software", event="page_faults")
+
+
+def moves(count: Change, which: str) -> Plant:
+    """So many moves of this kind are counted."""
+    return lambda run: run.put("migrations", count, "perf/migrations", moves=which)
+
+
+PLANTED: Planted = {
+    "perf/software": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.UNDECIDED: faults(in_turn(1.0, 1.001)),
+        Outcome.REFUTED: faults(1023 / 1024),
+    },
+    "perf/taskset": {
+        Outcome.CONFIRMED: as_stored,
+        # A free thread that stayed: the control is not seen.
+        Outcome.UNDECIDED: moves(0.0, "free"),
+        Outcome.REFUTED: moves(2.0, "pinned"),
+    },
+}

@@ -1,0 +1,86 @@
+"""perf/software and perf/migrations: counts of Linux, exact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine.build import Engine, compile_files
+from kernels.measure import EILSEQ, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, threads
+
+SOFTWARE, MIGRATIONS = "perf/software.c", "perf/migrations.c"
+CASES = [
+    ("perf/software", {"event": "context_switches"}, 1000),
+    ("perf/software", {"event": "page_faults"}, 1024),
+    ("perf/software", {"event": "cpu_clock"}, 20),
+    ("perf/migrations", {"moves": "asked"}, 20),
+    ("perf/migrations", {"moves": "pinned"}, 0),
+]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("perf"), [KERNELS / SOFTWARE, KERNELS / MIGRATIONS])
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays() -> Iterator[None]:
+    files, running, mask = set(Path("/proc/self/fd").iterdir()), threads(), os.sched_getaffinity(0)
+    yield
+    assert set(Path("/proc/self/fd").iterdir()) <= files
+    expect_no_thread_more_than(running)
+    assert os.sched_getaffinity(0) == mask
+
+
+@pytest.mark.parametrize(("kernel", "values", "expected"), CASES)
+def test_counts_are_exact(engine: Engine, kernel: str, values: dict[str, str | int], expected: int) -> None:
+    measured = measure(engine, kernel, values)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert measured.outcome.count[0].found == measured.outcome.count[0].expected == expected
+
+
+def test_a_free_thread_counts_what_it_saw(engine: Engine) -> None:
+    measured = measure(engine, "perf/migrations", {"moves": "free"})
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["migrations"] >= measured.outcome.count[0].expected
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "whole", "broken", "said"),
+    [
+        (SOFTWARE, {"event": "context_switches"}, "i < ROUND_TRIPS", "i < ROUND_TRIPS - 1", "999 events"),
+        (SOFTWARE, {"event": "page_faults"}, "i < COUNTED_PAGES;", "i < COUNTED_PAGES - 1;", "1023 events"),
+        (SOFTWARE, {"event": "cpu_clock"}, "PERF_COUNT_SW_CPU_CLOCK,", "PERF_COUNT_SW_PAGE_FAULTS,", "0 events"),
+        (MIGRATIONS, {"moves": "asked"}, "i % 2 ? 0 : 1", "i % 2 ? 0 : 0", "0 moves instead of 20"),
+        (MIGRATIONS, {"moves": "pinned"}, "cpus, 2) : 0;", "cpus, 2) : allow(trial->cpus + 1, 1);", "must not"),
+        (MIGRATIONS, {"moves": "asked"}, "PERF_COUNT_SW_CPU_MIGRATIONS", "PERF_COUNT_SW_DUMMY", "0 moves instead"),
+    ],
+)
+def test_a_count_that_is_not_what_happened_fails(
+    tmp_path: Path, file: str, values: dict[str, str | int], whole: str, broken: str, said: str
+) -> None:
+    faulty = compile_broken(tmp_path, {file: [(whole, broken)]})
+    measured = measure(faulty, file.removesuffix(".c"), values)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == EILSEQ, measured.reason
+    assert said in measured.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [("EACCES", "needs permission to count events"), ("ENOENT", "needs a Linux that counts")]
+)
+def test_a_system_that_refuses_is_a_need(tmp_path: Path, error: str, said: str) -> None:
+    refused = [("return file < 0 ? -errno : (int)file;", f"if (file >= 0) close((int)file);\n return -{error};")]
+    faulty = compile_broken(tmp_path, {"perf/events.h": refused})
+    for kernel in ("perf/software", "perf/migrations"):
+        measured = measure(faulty, kernel)
+        assert measured.status == ENOTSUP
+        assert measured.reason.startswith(said)
