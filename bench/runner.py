@@ -305,6 +305,7 @@ class Runner:
             "settings": {
                 **self.plan.settings,
                 "width_limit": self._so_far.width_limit,
+                "counter_turn": number,
             },
             "again_ns": self._so_far.again_ns,
             "objects": [{"label": label, "path": str(item.path)} for label, item in self.engine.objects.items()],

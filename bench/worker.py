@@ -28,6 +28,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fencepost.bench.documents import CaseFrame, Frame, HelloFrame, Spec, SpecCase
 
 SPIN_NS = 5_000_000
@@ -35,6 +37,8 @@ _JSON = json.JSONEncoder(allow_nan=False)
 """Made once: json.dumps with an option makes one a call, between two cases."""
 ENGINE_METRICS = ("operation_ticks", "control_ticks", "loaded_pct")
 """Metrics that the engine itself has of some cases: members of C's ``struct outcome``, NaN for the others."""
+HARDWARE = "hw_"
+"""How the names of metrics begin that the hardware counted, each for one operation."""
 AGAIN_BATCHES = 4
 """Of a visit that looks for quiet batches: while one after the other is free, it goes on by itself. Fewer could hold no
 quiet one."""
@@ -78,8 +82,16 @@ def finite(value: float) -> float | None:
     return value if value - value == 0 else None
 
 
-def add_results(record: CaseFrame, outcome: Any, case: SpecCase) -> None:
-    """Say in the frame of a case what its ``struct outcome`` holds."""
+def hardware_of(outcome: Any, names: Sequence[str]) -> dict[str, float]:
+    """What the hardware counted for one operation, and how many instructions that is a cycle, where it counted both."""
+    each = zip(names, outcome.hardware, strict=True)
+    found = {HARDWARE + name: value for name, value in each if finite(value) is not None}
+    cycles, instructions = (found.get(HARDWARE + name, 0) for name in ("cycles", "instructions"))
+    return found | ({HARDWARE + "ipc": instructions / cycles} if cycles > 0 and instructions > 0 else {})
+
+
+def add_results(record: CaseFrame, outcome: Any, case: SpecCase, counted: dict[str, float]) -> None:
+    """Say in the frame of a case what its ``struct outcome`` holds, and what the hardware `counted`."""
     counts = range(case.get("counts", 0))
     record |= {
         "events": outcome.events,
@@ -94,7 +106,8 @@ def add_results(record: CaseFrame, outcome: Any, case: SpecCase) -> None:
         "metrics": [finite(outcome.metric[i]) for i in range(case["metrics"])],
         "engine_metrics": {
             name: value for name in ENGINE_METRICS if (value := finite(getattr(outcome, name))) is not None
-        },
+        }
+        | counted,
         "counts": [
             [outcome.count[i].found, outcome.count[i].expected] if outcome.count[i].taken else None for i in counts
         ],
@@ -109,7 +122,10 @@ class RoundRunner:
     def __init__(self, ffi: Any, lib: Any, spec: Spec, output: int) -> None:
         self.ffi, self.lib, self.spec, self.output = ffi, lib, spec, output
         self.settings = ffi.new("struct settings *", spec["settings"])
-        self.again = ffi.new("struct settings *", {**spec["settings"], "batches": AGAIN_BATCHES})
+        # The hardware has counted before.
+        self.again = ffi.new("struct settings *", {**spec["settings"], "batches": AGAIN_BATCHES, "counter_turn": 0})
+        counters = range(lib.HARDWARE_COUNTERS)
+        self.counters = [ffi.string(lib.hardware_counter_name(counter)).decode() for counter in counters]
         self.again_ns = 0  # taken by visits that looked for quiet batches
         self.cases = {case["case"]: case for case in spec["cases"]}
         self.cost_ns: dict[str, int] = {}  # of the last visit, by case
@@ -244,7 +260,7 @@ class RoundRunner:
             samples = memoryview(ffi.buffer(self.samples, outcome.samples * ffi.sizeof("struct sample")))
             buckets = memoryview(ffi.buffer(self.buckets, outcome.buckets * ffi.sizeof("struct bucket")))
         record |= {"samples_bytes": samples.nbytes, "buckets_bytes": buckets.nbytes}
-        add_results(record, outcome, case)
+        add_results(record, outcome, case, hardware_of(outcome, self.counters))
         write_frame(self.output, record, samples, buckets)
         return -1 if status < 0 else int(outcome.quiet_batches)
 

@@ -24,13 +24,14 @@ extern "C" {
 /* cffi: begin */
 /* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
    about it refuse each other. tests/test_house.py notices a change without it. */
-#define ENGINE_ABI 7
+#define ENGINE_ABI 8
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_COUNTS 8
 #define MAX_TEAM 1024
 #define REASON_BYTES 256
 #define MAX_BUCKETS 4096
+#define HARDWARE_COUNTERS 6
 
 /* What a kernel may need beyond CPUs. The engine tests them before setup; capability_text() names each for people. */
 #define NEED_TICKS 1 /* a tick counter that user code can read */
@@ -225,6 +226,8 @@ struct settings {
     uint64_t most_batches; /* 0: no more than `batches` */
     /* Quiet: the width takes at most this many times as long as multiplications do beside the case. 0: not known yet. */
     double width_limit;
+    /* Which process of a run this is, from 1: groups of hardware counters take turns. 0: nothing is counted. */
+    uint64_t counter_turn;
 };
 
 struct outcome {
@@ -248,6 +251,8 @@ struct outcome {
     double operation_ticks;
     double control_ticks;
     double loaded_pct; /* with loads: windows in which all of them ran; NaN without any */
+    /* Events of worker 0 in user mode, for each operation; NaN for those that nothing counts, or not in this process. */
+    double hardware[HARDWARE_COUNTERS];
     double metric[MAX_METRICS];
     struct counted count[MAX_COUNTS];
     int64_t elapsed_ns;
@@ -291,6 +296,8 @@ const char *capability_text(unsigned bit);
 /* Measured at the first call: a process has one rate. */
 void clock_measure(struct clock_facts *facts);
 unsigned perf_probe(struct perf_fact *facts, unsigned capacity);
+/* What the members of outcome.hardware count; NULL past the last. */
+const char *hardware_counter_name(unsigned counter);
 /* Ask to be killed when the parent dies, so that no worker outlives its run. 0 or -errno. */
 int die_with_parent(void);
 /* Spin for a while so that the core is at its working frequency before the first case. */

@@ -10,10 +10,11 @@ from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.report.marks import Mark, marks_of
 from fencepost.analysis.runs.distances import is_distance
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.hardware import hardware_text, is_hardware
 from fencepost.analysis.runs.row import Metric, Row
 from fencepost.analysis.runs.shares import share
 from fencepost.analysis.text.numbers import bounds, count, nanoseconds, ns_bounds, plain
-from fencepost.analysis.text.table import Table, table
+from fencepost.analysis.text.table import DASH, Table, table
 
 
 def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
@@ -56,7 +57,7 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
         (row.case, *_metric_cells(row, name, item))
         for row in measured
         for name, item in row.metrics.items()
-        if not is_distance(name)
+        if not is_distance(name) and not is_hardware(name)
     ]
     if metrics:
         found.append(
@@ -113,15 +114,18 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
 def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]) -> Table:
     """Rows of `estimate_cases` as a table of texts, with their marks by case.
 
-    Runs of older versions have no figures *as found* of their own.
+    Runs of older versions have no figures *as found* of their own. Most guests have no hardware counters.
     """
     witnessed = any(row.witnessed for row in rows)
+    counted = [hardware_text(row) for row in rows]
     return table(
         caption,
         (
             *("case", "time", "interval", "per", "cycles", "interval"),
             *(("as found", "free") if witnessed else ()),
-            *("floor", "rounds", "trust", "remarks"),
+            *("floor", "rounds", "trust"),
+            *(("counted by the hardware",) if any(counted) else ()),
+            "remarks",
         ),
         [
             (
@@ -135,9 +139,10 @@ def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]
                 nanoseconds(row.floor_ns),
                 str(row.rounds),
                 marks[row.case].text,
+                *((hardware or DASH,) if any(counted) else ()),
                 row.remarks(),
             )
-            for row in rows
+            for row, hardware in zip(rows, counted, strict=True)
         ],
     )
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fencepost.analysis.runs.hardware import HARDWARE_METRICS
 from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
 from fencepost.analysis.runs.regimes import InPlace
@@ -53,8 +54,10 @@ ENGINE_METRICS: tuple[DescribedJson, ...] = (
     {"name": "operation_ticks", "unit": "ticks", "summary": "the operation alone, its control not subtracted"},
     {"name": "control_ticks", "unit": "ticks", "summary": "the control alone"},
     {"name": LOADED_PCT, "unit": "%", "summary": "windows in which every background load ran"},
+    *HARDWARE_METRICS,
 )
-"""Metrics that a case has whatever its kernel: two with several CPUs, two with a control, one with a load."""
+"""Metrics that a case has whatever its kernel: two with several CPUs, two with a control, one with a load, and those
+that the hardware counted."""
 
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)

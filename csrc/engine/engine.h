@@ -28,6 +28,32 @@ int compare_int64(const void *left, const void *right);
 /* File descriptor of a running counter of this thread's mispredicted branches; 0 where there is none. */
 int branch_misses_open(void);
 
+/* Something of everything that a CPU counts: KNOWN_ROUNDS rounds of a loop with a branch that is hard to predict, fresh pages, a sleep. */
+#define KNOWN_ROUNDS 200000
+void known_work(void);
+
+/* hardware.c */
+
+#define HARDWARE_GROUP 3
+/* Counters of the calling thread that run together, and what they have counted. */
+struct hardware {
+    unsigned members;
+    int files[HARDWARE_GROUP];
+    unsigned counter[HARDWARE_GROUP]; /* which of the HARDWARE_COUNTERS */
+    uint64_t begin[HARDWARE_GROUP];
+    double sum[HARDWARE_GROUP];
+    int spoilt; /* not 0: they could not be read, or Linux let them take turns with others */
+};
+/* Whether a group is to be counted in this turn, and this machine counts it. Asked before there is a team. */
+int hardware_counts(uint64_t turn);
+void hardware_open(struct hardware *hardware, uint64_t turn);
+/* A stretch. With sign -1 it is taken off: one without the operations. */
+void hardware_begin(struct hardware *hardware);
+void hardware_end(struct hardware *hardware, int sign);
+/* What the stretches come to for each operation, in the places of outcome.hardware. */
+void hardware_conclude(const struct hardware *hardware, double operations, double *per_operation);
+void hardware_close(struct hardware *hardware);
+
 /* team.c */
 
 /* NR_CPUS of the largest distribution kernels. */

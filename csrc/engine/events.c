@@ -37,7 +37,11 @@ static int64_t take_events(struct session *session, struct worker *worker, int64
     int64_t got;
 
     peer_endable(&session->trial, 1);
+    if (worker->index == 0 && session->counting)
+        hardware_begin(&session->hardware);
     got = session->trial.kernel->events(worker, ticks, worker->index == 0 ? count : 0);
+    if (worker->index == 0 && session->counting)
+        hardware_end(&session->hardware, 1);
     peer_endable(&session->trial, 0);
     return got;
 }
@@ -56,7 +60,11 @@ static int64_t take_pairs(struct session *session, struct worker *worker, int64_
             if (!all_well(session))
                 return pairs;
             peer_endable(&session->trial, 1);
+            if (ticks && session->counting)
+                hardware_begin(&session->hardware);
             got[side] = (side ? kernel->control : kernel->events)(worker, ticks ? &sides[side] : NULL, ticks != NULL);
+            if (ticks && session->counting)
+                hardware_end(&session->hardware, side ? -1 : 1);
             peer_endable(&session->trial, 0);
             if (got[side] < 0)
                 fail_from(session, (int)got[side], side ? "measuring the control" : "measuring");
@@ -68,6 +76,25 @@ static int64_t take_pairs(struct session *session, struct worker *worker, int64_
         }
     }
     return pairs;
+}
+
+/* The last batch alone is counted, so that no other has the price of it. */
+static void begin_counting(struct session *session, const struct worker *worker, uint64_t batch)
+{
+    session->counting = worker->index == 0 && session->counts_hardware && batch + 1 == session->trial.batches;
+    if (session->counting)
+        hardware_open(&session->hardware, session->settings.counter_turn);
+}
+
+static void end_counting(struct session *session, int64_t events)
+{
+    if (!session->trial.kernel->control) { /* which has the cost of reading the counters on both sides */
+        hardware_begin(&session->hardware);
+        hardware_end(&session->hardware, -1);
+    }
+    hardware_conclude(&session->hardware, (double)events, session->outcome->hardware);
+    hardware_close(&session->hardware);
+    session->counting = 0;
 }
 
 void event_batches(struct session *session, struct worker *worker)
@@ -92,11 +119,16 @@ void event_batches(struct session *session, struct worker *worker)
         const uint64_t begin = tick_now();
         int64_t got;
 
-        if (worker->index == 0)
+        if (worker->index == 0) {
+            begin_counting(session, worker, batch);
             loads_window_begins(&session->team);
+        }
         got = (kernel->control ? take_pairs : take_events)(session, worker, ticks, per_batch);
-        if (worker->index == 0)
+        if (worker->index == 0) {
             loads_window_ended(&session->team);
+            if (session->counting)
+                end_counting(session, got);
+        }
         after = look_around(session, worker, batch + 1);
         if (got < 0) {
             fail_from(session, (int)got, "measuring");

@@ -318,11 +318,9 @@ const char *capability_text(unsigned bit)
 
 /* ---- perf events ---- */
 
-#define WORK_ROUNDS 200000
 #define WORK_PAGES 64
 
-/* Something of everything: instructions, branches of which a third are hard to predict, page faults, a sleep. */
-static void known_work(void)
+void known_work(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     volatile unsigned char *pages =
@@ -330,7 +328,7 @@ static void known_work(void)
     const struct timespec nap = {0, 1000000};
     uint64_t x = 88172645463325252u, sum = 0;
 
-    for (int i = 0; i < WORK_ROUNDS; i++) {
+    for (int i = 0; i < KNOWN_ROUNDS; i++) {
         x ^= x << 13; /* Marsaglia's xorshift64: bits that a predictor cannot learn */
         x ^= x >> 7;
         x ^= x << 17;
@@ -343,7 +341,7 @@ static void known_work(void)
     if (pages != MAP_FAILED) {
         madvise((void *)pages, WORK_PAGES * page, MADV_NOHUGEPAGE); /* one fault a page, not one for all */
         for (size_t i = 0; i < WORK_PAGES; i++)
-            pages[i * page] = 1;
+            pages[i * page]++; /* a load and a store, each of which has to find the page */
         munmap((void *)pages, WORK_PAGES * page);
     }
     nanosleep(&nap, NULL);
@@ -355,10 +353,10 @@ static const struct {
     uint64_t config;
     int64_t expect; /* what known_work() raises at least, by its own loop counts */
 } perf_events[] = {
-    {"cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, WORK_ROUNDS},
-    {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, WORK_ROUNDS},
-    {"branches", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS, WORK_ROUNDS},
-    {"branch-misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES, WORK_ROUNDS / 10},
+    {"cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, KNOWN_ROUNDS},
+    {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, KNOWN_ROUNDS},
+    {"branches", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS, KNOWN_ROUNDS},
+    {"branch-misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES, KNOWN_ROUNDS / 10},
     {"cache-references", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_REFERENCES, 1},
     {"cache-misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES, 1},
     {"task-clock", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, 1},

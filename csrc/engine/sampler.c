@@ -160,6 +160,36 @@ static uint64_t most_batches(const struct session *session)
     return can_be_quiet(session) && most > planned ? most : planned;
 }
 
+/* As many with the kernel's loop as with an empty one, which is taken off. */
+#define COUNTED_WINDOWS 4
+
+/* Windows that nobody times, in which the hardware counts for worker 0. The whole team takes part. */
+static void count_windows(struct session *session, struct worker *worker, uint64_t operations)
+{
+    struct trial *trial = &session->trial;
+    void (*const run)(struct worker *, uint64_t) = trial->run;
+    uint64_t done = 0;
+
+    if (worker->index == 0)
+        hardware_open(&session->hardware, session->settings.counter_turn);
+    for (int i = 0; i < 2 * COUNTED_WINDOWS; i++) {
+        if (worker->index == 0) { /* passed on by the meetings before the start */
+            trial->run = i % 2 ? run_empty : run;
+            hardware_begin(&session->hardware);
+        }
+        team_window(session, worker, operations);
+        if (worker->index == 0)
+            hardware_end(&session->hardware, i % 2 ? -1 : 1);
+        done += i % 2 ? 0 : worker->done;
+        team_meet(&session->team); /* all have left their window: the loop may be another one */
+    }
+    if (worker->index == 0) {
+        trial->run = run;
+        hardware_conclude(&session->hardware, (double)done, session->outcome->hardware);
+        hardware_close(&session->hardware);
+    }
+}
+
 /* A busy neighbour pauses now and then, for long enough to leave both witnesses of one batch alone, and hardly those of three. The analysis
    takes the same batches (analysis/runs/witnesses.py). */
 #define FREE_IN_A_ROW 3
@@ -226,6 +256,8 @@ static void loop_batches(struct session *session, struct worker *worker)
         trial->sample_count = batch * measured;
         trial->misses_per_operation = (branch_misses(trial) - misses) / (double)(batch * operations);
     }
+    if (session->counts_hardware)
+        count_windows(session, worker, operations);
 }
 
 /* Each member writes its own samples: processes can do so only in memory that they share. 0 or -ENOMEM. */
@@ -352,6 +384,7 @@ static void put_away(void *context)
         trial->kernel->teardown(trial);
     if (trial->miss_counter)
         close(trial->miss_counter);
+    hardware_close(&session->hardware);
 }
 
 static void lead(struct session *session, struct worker *worker)
@@ -461,6 +494,8 @@ static int run_session(struct session *session)
 #endif
     trial->oversubscribed = oversubscribed(trial);
     trial->subject = subject_of(trial);
+    /* Where threads take turns on a CPU, a window is long and holds more waiting than work. */
+    session->counts_hardware = !trial->oversubscribed && hardware_counts(session->settings.counter_turn);
     trial->batches = kernel->batches ? kernel->batches : session->settings.batches;
     if (trial->oversubscribed && kernel->run && trial->batches > OVERSUBSCRIBED_BATCHES)
         trial->batches = OVERSUBSCRIBED_BATCHES;
@@ -477,13 +512,21 @@ static int run_session(struct session *session)
     return status;
 }
 
+static void no_hardware(struct outcome *outcome)
+{
+    for (unsigned i = 0; i < HARDWARE_COUNTERS; i++)
+        outcome->hardware[i] = NAN;
+}
+
 /* Nothing of this case stays behind, and no figure of one that failed. */
 static void tidy_up(struct session *session, int status)
 {
     struct outcome *outcome = session->outcome;
 
-    if (status)
+    if (status) {
         outcome->samples = outcome->buckets = outcome->events = 0;
+        no_hardware(outcome);
+    }
     allocations_free(&session->trial, session->settings.keep_memory != 0);
     loads_free(&session->team);
     schedules_free(&session->team);
@@ -508,6 +551,7 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
     outcome->quiet_batches = -1;
     for (unsigned i = 0; i < MAX_METRICS; i++)
         outcome->metric[i] = NAN;
+    no_hardware(outcome);
     if (!session) {
         snprintf(outcome->reason, REASON_BYTES, "no memory for a team of %u", team_size);
         return outcome->status = -ENOMEM;

@@ -43,6 +43,9 @@ struct session {
     struct witness_lengths witness;
     uint64_t began_ticks;
     struct chains before, after;
+    int counts_hardware; /* the same for the whole team */
+    int counting;        /* worker 0: the events under way are counted */
+    struct hardware hardware;
     double raw_before_ticks, raw_after_ticks;
     char reason[REASON_BYTES];               /* of the first failure, whichever process it was in */
     _Alignas(128) _Atomic uint64_t raw_line; /* alone on its pair of lines */

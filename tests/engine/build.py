@@ -8,10 +8,10 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import cffi
@@ -113,15 +113,24 @@ def compile_engine(folder: Path, source: str, extra_declarations: str = "") -> E
 
 
 def compile_files(
-    folder: Path, files: list[Path], extra_declarations: str = "", include: Sequence[Path] = ()
+    folder: Path,
+    files: list[Path],
+    extra_declarations: str = "",
+    include: Sequence[Path] = (),
+    otherwise: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Engine:
     """Compile the engine with kernel files and load it. Unlike the product its symbols are visible, for cffi.
 
-    Headers are looked for in the folders of `include` before csrc/.
+    Headers are looked for in the folders of `include` before csrc/. Files of the engine that are named in `otherwise`
+    are compiled anew, with these options.
     """
     library = folder / "engine.so"
     places = [f"-I{place}" for place in include]
-    _compile(library, [*places, "-shared", *engine_objects(), *map(str, files), "-lm", "-ldl"])
+    objects = [made for made in engine_objects() if Path(made).stem.partition("-")[2] not in otherwise]
+    for name, options in otherwise.items():
+        objects.append(str(folder / f"{name}.o"))
+        _compile(Path(objects[-1]), ["-c", str(CSRC / "engine" / name), *options])
+    _compile(library, [*places, "-shared", *objects, *map(str, files), "-lm", "-ldl"])
     return open_engine(library, extra_declarations)
 
 
