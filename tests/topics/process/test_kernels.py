@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, Measured, compile_files
+from kernels.leave import nothing_more
 from kernels.measure import EILSEQ, ENOTSUP, measure
 from kernels.plant import KERNELS, compile_broken
 from runs.measure import wait_for
@@ -69,17 +70,10 @@ def test_the_small_process_has_nothing_of_the_interpreters(engine: Engine) -> No
     assert resident["small"] < 4 < resident["interpreter"]
 
 
-def children() -> set[str]:
-    """Processes that a thread of this process has started and not reaped."""
-    return set(" ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split())
-
-
 @pytest.fixture
 def nothing_stays() -> Iterator[None]:
-    processes, files = children(), set(Path("/proc/self/fd").iterdir())
-    yield
-    assert children() <= processes
-    assert set(Path("/proc/self/fd").iterdir()) <= files
+    with nothing_more():
+        yield
 
 
 def broken_small(folder: Path, file: str, whole: str, broken: str) -> Measured:
