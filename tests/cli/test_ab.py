@@ -192,6 +192,7 @@ def test_markdown_is_text(measured: tuple[Path, dict[str, Any]]) -> None:
     assert "<script>" not in text and "| case | old | new | ratio | interval | figure | verdict |" in text
 
 
+@pytest.mark.slow
 def test_parameters_on_both_sides(tmp_path: Path) -> None:
     done = fencepost(
         "ab",
@@ -212,6 +213,7 @@ def test_parameters_on_both_sides(tmp_path: Path) -> None:
     assert len(document["twins"]) == 1
 
 
+@pytest.mark.slow
 def test_a_kernel_against_itself(tmp_path: Path) -> None:
     done = fencepost("ab", "good/steady", "good/steady", "--json", "--margin", "50%", *FEW, cwd=tmp_path)
     assert json.loads(done.stdout)["rows"][0]["verdict"] != "changed", done.stdout
@@ -585,6 +587,7 @@ def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path, monkeypatch: py
     assert "fencepost selfcheck --resume" in refused(2, "ab", "--resume", folder, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

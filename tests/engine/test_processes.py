@@ -71,7 +71,7 @@ def test_several_processes_take_part(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["process/desert", "process/desert_event"])
-@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("ending", range(4), ids=ENDINGS)
 @pytest.mark.parametrize("waiting", range(3), ids=WAITING)
 def test_a_process_that_dies_is_an_error_and_no_hang(

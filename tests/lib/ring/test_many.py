@@ -601,13 +601,13 @@ def verdict_of(check: Callable[[], None], seconds: int) -> str:
     return ("passed", "failed", "error")[os.WEXITSTATUS(status)]
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_planted_fault_is_caught(name: str, tmp_path: Path) -> None:
-    prop, fault = FAULTS[name]
-    broken = Rings(tmp_path, 64, fault)
-    verdict = verdict_of(lambda: PROPERTIES[prop](broken, FEW), HANGING.get(name, PATIENCE))
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_fault_is_caught(fault: str, tmp_path: Path) -> None:
+    prop, planted = FAULTS[fault]
+    broken = Rings(tmp_path, 64, planted)
+    verdict = verdict_of(lambda: PROPERTIES[prop](broken, FEW), HANGING.get(fault, PATIENCE))
     # A ring that writes where it should not is caught as well.
-    assert verdict in ("failed", "SIGSEGV", "SIGABRT") or (verdict == "SIGPROF" and name in HANGING)
+    assert verdict in ("failed", "SIGSEGV", "SIGABRT") or (verdict == "SIGPROF" and fault in HANGING)
 
 
 @pytest.mark.parametrize("kind", [*QUEUES, "log"])
