@@ -54,7 +54,8 @@ def _lines_of(of: Mapping[str, Any], usual: Mapping[int, Mapping[str, Any]]) -> 
     """A later case process by process. What is not kept of it is as in any other row of the round."""
     case = of["case"]
     for place, number in enumerate(of["round"]):
-        times = dict.fromkeys(("ns", "floor_ns", "found_ns"), of["ns"][place] if of["ns"] else math.nan)
+        ns = of["ns"][place] if of["ns"] else None  # None also where a process had no quiet batch
+        times = dict.fromkeys(("ns", "floor_ns", "found_ns"), math.nan if ns is None else ns)
         yield {
             **usual[number],
             **times,

@@ -1,0 +1,1 @@
+"""The topic runqueue: its figures, measures and claims."""

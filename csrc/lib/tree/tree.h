@@ -1,0 +1,163 @@
+/*
+ * What all queues of this folder share. The folder is a small library of its own: queues that give out the least of the keys in them, as a
+ * scheduler asks for the task that needs its turn most. It includes nothing of the suite and needs gcc or clang. Copy the folder.
+ *
+ *   rb       red-black tree that knows its leftmost node        rb.h
+ *   avl      AVL tree that knows its leftmost node              avl.h
+ *   heap     binary heap whose nodes know their places          heap.h
+ *   pairing  pairing heap                                       pairing.h
+ *   skip     skip list                                          skip.h
+ *   list     sorted list                                        list.h
+ *   scan     unsorted list, through which each question walks   list.h
+ *   arrays   the O(1) scheduler's two arrays of 140 lists       arrays.h
+ *
+ * Conventions (X is one of the names above; a queue that departs from them says so in its header):
+ *
+ *   void X_add(queue, node, counts)       The node's key is set, and the node is in no queue.
+ *   node *X_first(queue, counts)          The node with the least key, or NULL. It stays where it is.
+ *   void X_remove(queue, node, counts)    Any node that is in the queue.
+ *   const char *X_fault(queue, count)     NULL, or what is wrong with a queue that should hold `count` nodes. Looks at all of them.
+ *
+ * A queue of zeros is empty, where its header names no X_init. Nodes lie in the caller's own structures: the queues take no memory. Of
+ * equal keys all but the two heaps give out the one first that was added first. Nothing here is for several threads at once.
+ *
+ * `counts` adds up what an operation did. With a constant NULL the compiler drops the counting, so that the same code is counted and timed.
+ */
+#ifndef TREE_TREE_H
+#define TREE_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TREE_INLINE static inline __attribute__((always_inline, unused))
+
+struct tree_counts {
+    uint64_t comparisons; /* of two keys */
+    uint64_t rotations;
+};
+
+TREE_INLINE bool tree_before(uint64_t a, uint64_t b, struct tree_counts *counts)
+{
+    if (counts)
+        counts->comparisons++;
+    return a < b;
+}
+
+/*
+ * What red-black and AVL trees have in common: search trees with links both ways. Children by number and not by name, so that each case is
+ * written once: `side` is the one of which we speak, `!side` the other.
+ */
+struct tree_node {
+    uint64_t key;
+    struct tree_node *parent, *child[2];
+    int mark; /* rb.h: whether it is red; avl.h: its balance */
+};
+
+struct tree {
+    struct tree_node *root,
+        *first; /* of all nodes the leftmost: so the question for the least key follows one pointer */
+};
+
+TREE_INLINE int tree_side(const struct tree_node *node)
+{
+    return node->parent && node->parent->child[1] == node;
+}
+
+/* Whatever pointed down to `old` points to `with`, which may be NULL. */
+TREE_INLINE void tree_replace(struct tree *tree, struct tree_node *old, struct tree_node *with)
+{
+    if (old->parent)
+        old->parent->child[tree_side(old)] = with;
+    else
+        tree->root = with;
+    if (with)
+        with->parent = old->parent;
+}
+
+/* The node goes down on `side`, and its child on the other side comes up in its place. */
+TREE_INLINE void tree_rotate(struct tree *tree, struct tree_node *node, int side, struct tree_counts *counts)
+{
+    struct tree_node *up = node->child[!side], *between = up->child[side];
+
+    if (counts)
+        counts->rotations++;
+    tree_replace(tree, node, up);
+    up->child[side] = node;
+    node->parent = up;
+    node->child[!side] = between;
+    if (between)
+        between->parent = node;
+}
+
+/* The next in order; NULL after the last. */
+TREE_INLINE struct tree_node *tree_next(const struct tree_node *node)
+{
+    struct tree_node *next = node->child[1];
+
+    if (next) {
+        while (next->child[0])
+            next = next->child[0];
+        return next;
+    }
+    while (tree_side(node))
+        node = node->parent;
+    return node->parent;
+}
+
+/* Hang the node where its key belongs, as a leaf with mark 0: behind equal ones. What this does to the shape is for the caller to mend. */
+TREE_INLINE void tree_hang(struct tree *tree, struct tree_node *node, struct tree_counts *counts)
+{
+    struct tree_node **link = &tree->root, *parent = NULL;
+    bool first = true;
+
+    while (*link) {
+        const int side = !tree_before(node->key, (*link)->key, counts);
+
+        parent = *link;
+        link = &parent->child[side];
+        first &= !side;
+    }
+    *link = node;
+    node->parent = parent;
+    node->child[0] = node->child[1] = NULL;
+    node->mark = 0;
+    if (first)
+        tree->first = node;
+}
+
+/* What a removal leaves: below `parent`, on `side`, stands `child` (or nothing), where before stood a node with this mark, and `child` below. */
+struct tree_gap {
+    struct tree_node *parent, *child;
+    int side, mark;
+};
+
+/* Take the node out. One with two children gives its place and its mark to the next in order, so that the gap is where that one stood. */
+TREE_INLINE struct tree_gap tree_take(struct tree *tree, struct tree_node *node)
+{
+    struct tree_node *out = node->child[0] && node->child[1] ? tree_next(node) : node;
+    struct tree_gap gap = {out->parent, out->child[!out->child[0]], tree_side(out), out->mark};
+
+    if (tree->first == node)
+        tree->first = tree_next(node);
+    tree_replace(tree, out, gap.child);
+    if (out == node)
+        return gap;
+    if (gap.parent == node)
+        gap.parent = out;
+    tree_replace(tree, node, out);
+    for (int side = 0; side < 2; side++) {
+        out->child[side] = node->child[side];
+        if (out->child[side])
+            out->child[side]->parent = out;
+    }
+    out->mark = node->mark;
+    return gap;
+}
+
+/* Levels of nodes: 0 of none. Walks through all of them. */
+unsigned tree_height(const struct tree_node *node);
+/* As X_fault in the conventions, of what every search tree must be: keys in order, links both ways, `first` the first. */
+const char *tree_fault(const struct tree *tree, size_t count);
+
+#endif

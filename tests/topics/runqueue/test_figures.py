@@ -1,0 +1,63 @@
+"""The topic runqueue in the report, and what is computed from its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from topics.analysed import analysed, verdict_of
+from topics.runqueue.cases import IN_CACHE, TASKS, tick_cases, turn_ns
+
+from fencepost.analysis.report.document import build_document
+from fencepost.analysis.runs.paired import Grid, grid
+from fencepost.analysis.topics.claim import Outcome
+from fencepost.analysis.topics.runqueue.measures import cached, crossing, slope
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Grid:
+    return grid(analysed(tmp_path_factory.mktemp("runqueue"), tick_cases(), rounds=12), "runqueue/tick")
+
+
+def test_the_picture_has_a_line_for_each_structure(tmp_path: Path) -> None:
+    document = build_document(analysed(tmp_path, tick_cases(), rounds=6))
+    (section,) = document.sections
+    (figure,) = section.figures
+    assert figure.name == "runqueue-tick"
+    assert len(figure.table.rows) == len(TASKS)
+    assert figure.table.header[1:3] == ("no queue, any task", "bitmap of lists, O(1)")
+    assert document.ladder is not None and len(document.ladder.rows) == 1
+
+
+def test_the_control_tells_what_the_cache_holds(found: Grid) -> None:
+    assert cached(found) == [tasks for tasks in TASKS if tasks <= IN_CACHE]
+
+
+def test_a_slope_is_that_of_the_logarithms(found: Grid) -> None:
+    assert slope(found, "bitmap", 10, 1000).value == pytest.approx(0.0, abs=0.005)
+    assert slope(found, "rb", 10, 1000).value == pytest.approx(0.2386, abs=0.005)  # ln 3 / ln 100
+    assert not slope(found, "rb", 10, 7).known
+
+
+def test_list_and_tree_cost_the_same_where_their_lines_cross(found: Grid) -> None:
+    assert turn_ns("list", 10) < turn_ns("rb", 10) and turn_ns("list", 100) > turn_ns("rb", 100)
+    at = crossing(found, "list", "rb")
+    assert 10 < at.low <= at.value <= at.high < 100
+    assert at.value == pytest.approx(27.6, abs=0.5)
+    assert not crossing(found, "bitmap", "touch").known
+
+
+def test_claims_name_where_tasks_leave_the_cache_and_who_is_passed_over(tmp_path: Path) -> None:
+    run = analysed(tmp_path, tick_cases(), rounds=12)
+    constant, neediest = (verdict_of(run, f"runqueue/{name}") for name in ("constant", "neediest"))
+    assert constant.outcome is Outcome.CONFIRMED
+    assert "from 10 to 1\u202f000 tasks" in constant.because.replace("\u00a0", "\u202f")
+    assert "leave the cache" in constant.because
+    assert "passes over one in up to 80.0 % of its turns" in neediest.because
+
+
+def test_without_a_second_size_in_the_cache_the_slope_is_not_known(tmp_path: Path) -> None:
+    cases = [case for case in tick_cases() if case.parameters["tasks"] in (1000, 10000)]
+    said = verdict_of(analysed(tmp_path, cases, rounds=12), "runqueue/constant")
+    assert said.outcome is Outcome.NOT_MEASURABLE
+    assert "No two numbers of tasks" in said.because
