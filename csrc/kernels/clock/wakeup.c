@@ -16,34 +16,24 @@
  * Not shown: latency under load on the same CPU; the deadline scheduler.
  */
 #define _GNU_SOURCE
-#include "kernel.h"
-
-#include <errno.h>
-#include <math.h>
 #include <sched.h>
-#include <time.h>
+
+#include "kernels/wakeups.h"
 
 /* The profile's batches then make 24 wake-ups a process in quick, 40 in standard, 80 in rigorous. */
 #define WAKEUPS_PER_BATCH 2
-#define DEFAULT_SLACK_NS 50000 /* the kernel's default; set anew, since ours may have been inherited otherwise */
-#define FIFO_PRIORITY 50       /* above timer threads of ordinary programs, below the kernel's own interrupt threads */
 
 enum { POLICY_OTHER, POLICY_OTHER_SLACK1, POLICY_FIFO };
 
 static const struct schedule schedules[] = {
     [POLICY_OTHER] = {.policy = SCHED_OTHER, .slack_ns = DEFAULT_SLACK_NS},
     [POLICY_OTHER_SLACK1] = {.policy = SCHED_OTHER, .slack_ns = 1}, /* the least that can be asked for */
-    [POLICY_FIFO] = {.policy = SCHED_FIFO, .priority = FIFO_PRIORITY},
-};
-
-struct wakeups {
-    int64_t deadline_ns; /* the last one; batches go on where the one before stopped */
-    int64_t count, early, missed;
+    [POLICY_FIFO] = {.policy = SCHED_FIFO, .priority = WAKEUP_PRIORITY},
 };
 
 static int setup(struct trial *trial)
 {
-    if (trial->value[1] < 10 || trial->value[1] > 1000000) {
+    if (trial->value[1] < LEAST_PERIOD_US || trial->value[1] > MOST_PERIOD_US) {
         trial_fault(trial, "period_us must be 10 to 1000000");
         return -EINVAL;
     }
@@ -52,58 +42,17 @@ static int setup(struct trial *trial)
     return trial_schedule(trial, 0, &schedules[trial->value[0]]);
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* Sleep until the next deadline that has not passed; how late it came, in nanoseconds. */
-static int64_t next_wakeup(struct wakeups *wakeups, int64_t period_ns)
-{
-    const int64_t now_ns = clock_ns();
-    struct timespec deadline;
-    int64_t late_ns;
-
-    wakeups->deadline_ns += period_ns;
-    for (; wakeups->deadline_ns <= now_ns; wakeups->deadline_ns += period_ns)
-        wakeups->missed++;
-    deadline = (struct timespec){wakeups->deadline_ns / 1000000000, wakeups->deadline_ns % 1000000000};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == EINTR)
-        ;
-    late_ns = clock_ns() - wakeups->deadline_ns;
-    wakeups->early += late_ns < 0;
-    wakeups->count++;
-    return late_ns;
-}
-
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    struct trial *trial = worker->trial;
-    struct wakeups *wakeups = trial->state;
-    const int64_t period_ns = trial->value[1] * 1000;
-
-    if (wakeups->count == 0) {
-        wakeups->deadline_ns = clock_ns();
-        next_wakeup(wakeups, period_ns);
-    }
-    for (uint64_t i = 0; i < count; i++)
-        ticks[i] = (int64_t)llround((double)next_wakeup(wakeups, period_ns) * trial->tick_hz / 1e9);
-    return (int64_t)count;
+    return wakeup_events(worker, ticks, count, worker->trial->value[1] * 1000);
 }
 
-/* No wake-up came before its deadline. */
 static int check(struct trial *trial)
 {
     const struct wakeups *wakeups = trial->state;
 
-    if (wakeups->count == 0 || wakeups->early)
-        return trial_fault(trial, "%lld of %lld wake-ups came before their deadline", (long long)wakeups->early,
-                           (long long)wakeups->count);
     trial->metric[0] = (double)wakeups->missed;
-    return 0;
+    return check_wakeups(trial);
 }
 
 static uint64_t cost_ns(const struct trial *trial)

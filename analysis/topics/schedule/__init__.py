@@ -1,0 +1,1 @@
+"""The topic schedule: its figures, measures and claims."""

@@ -1,0 +1,273 @@
+"""What the notes say of scheduling."""
+
+from __future__ import annotations
+
+from math import nan
+
+from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
+from fencepost.analysis.stats.limit import Side, side, within
+from fencepost.analysis.text.numbers import plain
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted
+
+SHARE = "schedule/share"
+RANGE = "schedule/range"
+WAKEUP = "schedule/wakeup"
+REALTIME = "schedule/realtime"
+
+OFF = 0.05
+"""Of a share by weight: a spinner gets whole slices, so a window of a second is up to some per cent off."""
+
+NICER = {"nice1": "1", "nice5": "5", "nice10": "10"}
+"""Pairs whose second is so much nicer. At 19 the second gets a handful of slices in a window, which says less."""
+
+SOON = 2.0
+"""So many times as late as on an idle CPU is still soon: a spinner's slice would be a hundred times as much."""
+
+FULL_PCT = 100.0
+"""Utilisation up to which earliest deadline first meets all deadlines."""
+
+
+@claim(
+    "schedule/nice",
+    "19最nice，最容易被欺負，霸佔資源",
+    "19 is the nicest, the one that is bullied most easily when it comes to resources",
+    [SHARE],
+    f"of two spinners the nicer has less, as the weights say within {OFF:.0%}, and equal ones have the same",
+)
+@needs(SHARE, pair="equal")
+def nice(analysis: Analysis) -> Verdict:
+    """Shares over those by weight, of each pair that was measured. The pair furthest off decides."""
+    rows = {str(row.parameter("pair")): row for row in analysis.decided(SHARE)}
+    pairs = known([pair for pair in NICER if pair in rows], f"needs {SHARE} with one of {', '.join(NICER)}.")
+    shares = {pair: rows[pair].metric("ratio") for pair in ("equal", *pairs)}
+    by_weight = {pair: shares[pair].over(rows[pair].metric("expected_ratio").value) for pair in shares}
+    furthest = max(pairs, key=lambda pair: abs(by_weight[pair].value - 1))
+    figure = "nicer by " + ", ".join(f"{NICER[pair]}: {shares[pair].text()} times as much" for pair in pairs)
+    due = ", ".join(plain(rows[pair].metric("expected_ratio").value, 3) for pair in pairs)
+    said = f"By weight it would be {due}. Of two equal ones the first had {shares['equal'].text()} times as much."
+    number = measure(by_weight[furthest], "1", 1 - OFF, 1 + OFF)
+    if any(side(shares[pair], 1.0) is Side.BELOW for pair in pairs):
+        return Verdict(Outcome.REFUTED, figure, f"The nicer one had more. {said}", number)
+    if not within(by_weight["equal"], 1 - OFF, 1 + OFF):
+        return Verdict(Outcome.UNDECIDED, figure, f"Equal ones may not have been treated alike here. {said}", number)
+    sides = {(side(found, 1 - OFF), side(found, 1 + OFF)) for found in by_weight.values()}
+    if any(low is Side.BELOW or high is Side.ABOVE for low, high in sides):
+        return Verdict(Outcome.DEPENDS, figure, f"The nicer one has less, and not by its weight. {said}", number)
+    if sides != {(Side.ABOVE, Side.BELOW)}:
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a share may not be by weight. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"The nicer one has less, by its weight. {said}", number)
+
+
+@claim(
+    "schedule/nice_range",
+    "-20 ~ 19",
+    "Nice values go from -20 to 19",
+    [RANGE],
+    "a process that asks for nice -100 gets -20, and one that asks for 100 gets 19",
+    failure=refuted,
+)
+@needs(RANGE)
+def nice_range(analysis: Analysis) -> Verdict:
+    """Counts alone: one that differs is a failed check, which refutes."""
+    return _counted(analysis, ("nice_least", "nice_most"), "from {} to {}", "Whoever asks for more gets the last.")
+
+
+@claim(
+    "schedule/priorities",
+    "realtime 排程 1-99",
+    "Real-time scheduling has priorities from 1 to 99",
+    [RANGE],
+    "the least priority of SCHED_FIFO is 1 and the highest is 99",
+    failure=refuted,
+)
+@needs(RANGE)
+def priorities(analysis: Analysis) -> Verdict:
+    """Counts alone, and what real-time leaves to others, where that was measured."""
+    left = [row.metric("second_pct") for row in analysis.decided(SHARE) if row.parameter("pair") == "fifo"]
+    said = f"Beside a spinner of SCHED_FIFO another one had {left[0].text('%')} of the CPU." if left else ""
+    return _counted(
+        analysis, ("priority_least", "priority_most"), "from {} to {}", f"Each is above all of SCHED_OTHER. {said}"
+    )
+
+
+@claim(
+    "schedule/capability",
+    "capability: concept borrow from microkernel 在特定時間下資源限制的給予process能力",
+    "Capability, a concept from microkernels: an ability is given to a process for a time and within limits",
+    [RANGE],
+    "a process gets EPERM for SCHED_FIFO while it has given up CAP_SYS_NICE, and no error when it has taken it back",
+    failure=refuted,
+)
+@needs(RANGE)
+def capability(analysis: Analysis) -> Verdict:
+    """Counts alone: the same process asks twice."""
+    because = "One process, once without the capability and once with it."
+    return _counted(analysis, ("without", "with"), "error {} without, {} with", because)
+
+
+def _counted(analysis: Analysis, names: tuple[str, str], form: str, because: str) -> Verdict:
+    """A verdict on counts, all of which came out as expected: a claim whose check failed is refuted before."""
+    (row,) = analysis.decided(RANGE)
+    counts = [row.counts[name] for name in names]
+    figure = form.format(*(count.found for count in counts))
+    number = Measure(float(counts[1].found), nan, nan, counts[1].unit, (float(counts[1].expected),))
+    if counts[0].processes < FEWEST_PROCESSES:
+        return Verdict(Outcome.UNDECIDED, figure, f"Only {counts[0].processes} processes asked.", number)
+    return Verdict(Outcome.CONFIRMED, figure, because.strip(), number)
+
+
+@claim(
+    "schedule/virtual_clock",
+    "glocal virtual clock ticks once every N real ticks, N is the number of tasks.",
+    "",
+    ["schedule/virtual_clock"],
+    f"the virtual time of one of N equal spinners is a 1/N of the time that all had, within {OFF:.0%}",
+)
+@needs("schedule/virtual_clock")
+def virtual_clock(analysis: Analysis) -> Verdict:
+    """Of the most spinners that were measured."""
+    rows = [row for row in analysis.decided("schedule/virtual_clock") if row.number("spinners") > 1]
+    row = max(known(rows, "needs two spinners or more."), key=lambda row: row.number("spinners"))
+    rate, fair = row.metric("rate_times_n"), row.metric("fair")
+    figure = f"{row.number('spinners'):.0f} spinners: a virtual time moves {rate.text()} N-ths of the time of all"
+    said = f"The one that had most had {fair.text()} times the least."
+    number = measure(rate, "1", 1 - OFF, 1 + OFF)
+    low, high = side(rate, 1 - OFF), side(rate, 1 + OFF)
+    if low is Side.BELOW or high is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"It goes by another clock. {said}", number)
+    if Side.TOUCHES in (low, high):
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval it may go by another clock. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Each task's clock stands while the others run. {said}", number)
+
+
+@claim(
+    "schedule/boost",
+    "idea: infer from sleep time - give these programs a priority boost",
+    "An idea: infer from the time that programs sleep, and give those that do a priority boost",
+    [WAKEUP],
+    f"who sleeps wakes beside a spinner within {SOON:.0f} times its time on an idle CPU, and SCHED_IDLE does not",
+)
+@needs(WAKEUP, policy=("other", "idle"), beside=("nobody", "spinner"))
+def boost(analysis: Analysis) -> Verdict:
+    """A sleeper beside a spinner over the same alone, at two policies."""
+    later = {policy: _beside(analysis, policy) for policy in ("other", "idle")}
+    figure = f"beside a spinner a sleeper wakes {later['other'].text()} times as late as alone"
+    said = f"One of SCHED_IDLE wakes {later['idle'].text()} times as late."
+    number = measure(later["other"], "1", SOON)
+    sides = {policy: side(found, SOON) for policy, found in later.items()}
+    if sides["other"] is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"It waits for the spinner's slice. {said}", number)
+    if Side.TOUCHES in sides.values():
+        return Verdict(
+            Outcome.UNDECIDED, figure, f"Within its interval one of the two may be on either side. {said}", number
+        )
+    if sides["idle"] is Side.BELOW:
+        return Verdict(Outcome.DEPENDS, figure, f"Nobody waits for the spinner here. {said}", number)
+    because = f"Who slept has had less than its share, and comes first. Linux infers no more than that. {said}"
+    return Verdict(Outcome.CONFIRMED, figure, because, number)
+
+
+def _beside(analysis: Analysis, policy: str) -> Interval:
+    spinner, nobody = (_row(analysis, WAKEUP, policy=policy, beside=beside) for beside in ("spinner", "nobody"))
+    return ratio(analysis, spinner.case, nobody.case)
+
+
+@claim(
+    "schedule/deadline",
+    "do the modest amount of work by a deadline.",
+    "",
+    [WAKEUP],
+    "a thread of SCHED_DEADLINE that wakes once a period misses no deadline, also beside a spinner",
+)
+@needs(WAKEUP, policy="deadline", beside=("nobody", "spinner"))
+def deadline(analysis: Analysis) -> Verdict:
+    """Deadlines that had passed before they could be waited for."""
+    rows = {beside: _row(analysis, WAKEUP, policy="deadline", beside=beside) for beside in ("nobody", "spinner")}
+    missed = {beside: row.metric("missed") for beside, row in rows.items()}
+    figure = (
+        ", ".join(
+            f"{words} {missed[beside].text()}"
+            for beside, words in (("nobody", "alone"), ("spinner", "beside a spinner"))
+        )
+        + " deadlines missed"
+    )
+    said = " ".join(
+        f"It woke {rows[beside].time.ns_text()} late {words}."
+        for beside, words in (("nobody", "alone"), ("spinner", "beside it"))
+    )
+    number = measure(missed["spinner"], "deadlines", 0.0)
+    sides = {side(found, 0.0) for found in missed.values()}
+    if Side.ABOVE in sides:
+        return Verdict(Outcome.REFUTED, figure, f"Deadlines were missed in most processes. {said}", number)
+    if any(not found.bounded or found.high > 0 for found in missed.values()):
+        return Verdict(Outcome.UNDECIDED, figure, f"Some processes missed one, or there were too few. {said}", number)
+    return Verdict(
+        Outcome.CONFIRMED, figure, f"With its deadline at the end of the period it is never held back. {said}", number
+    )
+
+
+@claim(
+    "schedule/edf",
+    "EDA: earliest deadline first",
+    "Earliest deadline first",
+    [REALTIME],
+    "it meets all deadlines of tasks that ask for 100 % of a CPU, and none of the sets that ask for more is met",
+    failure=refuted,
+)
+@needs(REALTIME, utilisation_pct=100)
+def edf(analysis: Analysis) -> Verdict:
+    """Simulated sets that each rule misses, at full utilisation and beyond. A count that differs refutes."""
+    missed = _missed(analysis, "edf_missed_pct")
+    full, over = known(missed.get(FULL_PCT), ""), [found for use, found in missed.items() if use > FULL_PCT]
+    figure = f"at 100 % it misses {full.text('%')} of the sets"
+    said = f"Above 100 % it misses {over[0].text('%')}." if over else "Above 100 % nothing was measured."
+    said += f" RMS misses {known(_missed(analysis, 'rms_missed_pct').get(FULL_PCT), '').text('%')} of them at 100 %."
+    number = measure(full, "%", 0.0)
+    if side(full, 0.0) is Side.ABOVE or any(side(found, FULL_PCT) is Side.BELOW for found in over):
+        return Verdict(Outcome.REFUTED, figure, f"It does not do what it is known for. {said}", number)
+    if not full.bounded or full.high > 0 or not over:
+        return Verdict(Outcome.UNDECIDED, figure, f"The control, or some sets, leave it open. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"It uses a CPU to the full. The notes call it EDA. {said}", number)
+
+
+@claim(
+    "schedule/rms",
+    "Rate montonic scheduling (RMS)",
+    "Rate-monotonic scheduling",
+    [REALTIME],
+    "it meets all deadlines up to n(2^(1/n) - 1) of a CPU, and misses some of those that ask for 100 %",
+    failure=refuted,
+)
+@needs(REALTIME, utilisation_pct=100)
+def rms(analysis: Analysis) -> Verdict:
+    """Simulated sets that are missed, below the bound of the notes' rule and above it."""
+    missed = _missed(analysis, "rms_missed_pct")
+    bound = min(row.metric("bound_pct").value for row in analysis.decided(REALTIME))
+    below = known(
+        {use: found for use, found in missed.items() if use <= bound}, f"needs a utilisation up to {bound:.0f}."
+    )
+    most, full = max(below), known(missed.get(FULL_PCT), "")
+    figure = f"at {most:.0f} % it misses {below[most].text('%')} of the sets, at 100 % {full.text('%')}"
+    said = f"The bound is {plain(bound, 3)} %."
+    number = measure(full, "%", 0.0)
+    if side(full, 0.0) is Side.ABOVE and all(found.bounded and found.high <= 0 for found in below.values()):
+        return Verdict(Outcome.CONFIRMED, figure, f"Up to the bound it is safe, and beyond it is not. {said}", number)
+    if any(side(found, 0.0) is Side.ABOVE for found in below.values()) or (full.bounded and full.high <= 0):
+        return Verdict(
+            Outcome.REFUTED, figure, f"The bound does not part what is met from what is missed. {said}", number
+        )
+    return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what they missed. {said}", number)
+
+
+def _missed(analysis: Analysis, name: str) -> dict[float, Interval]:
+    """By utilisation in per cent, of the fewest tasks that were measured."""
+    rows = analysis.decided(REALTIME)
+    fewest = min(row.number("tasks") for row in rows)
+    return {row.number("utilisation_pct"): row.metric(name) for row in rows if row.number("tasks") == fewest}
+
+
+def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
+    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

@@ -1,0 +1,94 @@
+"""What the scheduler gives to whom, and when."""
+
+from __future__ import annotations
+
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.text.numbers import count, nanoseconds
+from fencepost.analysis.topics.pictures import bars_by, lines_by
+from fencepost.analysis.topics.topic import Topic
+
+PAIRS = {
+    "equal": "both alike",
+    "nice1": "second nicer by 1",
+    "nice5": "second nicer by 5",
+    "nice10": "second nicer by 10",
+    "nice19": "second nicer by 19",
+    "minus5": "first less nice by 5",
+    "batch": "second SCHED_BATCH",
+    "idle": "second SCHED_IDLE",
+    "fifo": "first SCHED_FIFO",
+    "rr": "first SCHED_RR",
+}
+POLICIES = {
+    "other": "SCHED_OTHER, slack 50 µs",
+    "other_slack1": "SCHED_OTHER, slack 1 ns",
+    "batch": "SCHED_BATCH",
+    "idle": "SCHED_IDLE",
+    "minus20": "nice −20",
+    "fifo": "SCHED_FIFO",
+    "rr": "SCHED_RR",
+    "deadline": "SCHED_DEADLINE",
+}
+
+SHARE = bars_by(
+    "schedule/share",
+    "pair",
+    value="ratio",
+    title="CPU time of the first of two spinners, over that of the second",
+    says="From {least} ({least_of}) to {most} ({most_of}).",
+    unit="times as much",
+    heading="the two",
+    labels=PAIRS,
+    metrics={"expected_ratio": "by weight", "second_pct": "second", "had_pct": "both, of the window"},
+)
+
+CLOCK = bars_by(
+    "schedule/virtual_clock",
+    "spinners",
+    value="rate_times_n",
+    title="Virtual time of one of N equal spinners, times N, over the time that all had",
+    says="{each}. At 1 the clock of a CPU ticks once every N real ticks.",
+    unit="times",
+    heading="spinners",
+    metrics={"fair": "most over least", "had_pct": "all, of the window"},
+)
+
+
+def _beside(row: Row) -> str:
+    return "beside a spinner" if row.has(beside="spinner") else "on an idle CPU"
+
+
+WAKEUP = bars_by(
+    "schedule/wakeup",
+    "policy",
+    title="How late a thread wakes at its deadline",
+    says="From {least} ({least_of}) to {most} ({most_of}). Compare the two groups: in a guest an idle CPU wakes later.",
+    unit="wake-up",
+    heading="scheduled as",
+    labels=POLICIES,
+    groups=_beside,
+    group_heading="CPU",
+    metrics={"missed": "deadlines missed"},
+    columns={
+        "p50": lambda row: nanoseconds(row.quantiles.get("p50"), 3),
+        "p99": lambda row: nanoseconds(row.quantiles.get("p99"), 3),
+        "p99.9": lambda row: nanoseconds(row.quantiles.get("p99_9"), 3),
+    },
+)
+
+REALTIME = lines_by(
+    "schedule/realtime",
+    "utilisation_pct",
+    value="rms_missed_pct",
+    title="Sets of tasks in which a rule misses a deadline",
+    says="RMS misses from {least} ({least_of}) to {most} ({most_of}). EDF misses none up to 100 %.",
+    unit="of the sets, by RMS",
+    groups=lambda row: f"{row.parameter('tasks')} tasks",
+    group_heading="tasks",
+    x_label="of the CPU that the tasks ask for",
+    x_format=lambda value: f"{count(value)} %",
+    metrics={"edf_missed_pct": "missed by EDF", "bound_pct": "bound of RMS"},
+)
+
+
+TOPIC = Topic("schedule", figures=(SHARE, CLOCK, WAKEUP, REALTIME), rungs=())

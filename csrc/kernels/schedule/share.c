@@ -1,0 +1,175 @@
+/*
+ * schedule/share: what does each of two spinners get of one CPU, by how it is scheduled?
+ *
+ * Two processes spin on one CPU, forked by one process. One event is a window: the CPU time that the second has had in it. `ratio` is the time
+ * of the first over that of the second, and expected_ratio what Linux's table of weights says.
+ *   equal                    both at the nice value as found: the control
+ *   nice1 nice5 nice10 nice19  the second is so much nicer
+ *   minus5                   the first is less nice by 5
+ *   batch idle               the second is of SCHED_BATCH, of SCHED_IDLE
+ *   fifo rr                  the first is real-time. A share of each second is kept for others
+ * Excluded:  the first 15 ms of spinning; waking up and reading the clocks, for which both stand still.
+ * Expect:    ratio 1.25, 3.06, 9.31, 68.3 by weight, 3.05 for minus5, 341 for idle, 1 for batch, 19 for fifo and rr.
+ *            Guest of an AMD EPYC, Linux 6.18: 1.245, 3.052, 9.308, 61.4, 3.048, 297, 1.001, 17 within 1.2 s.
+ * Hazards:   a spinner gets whole slices of some 3 ms, so a short window shows few of them: nice19, idle, fifo and rr want seconds. Others on
+ *            the CPU take from both: had_pct says what was left. Sessions have a group each (autogroup), so weights count within one.
+ * Not shown: how long the second waits at a stretch; groups with weights of their own.
+ */
+#define _GNU_SOURCE
+#include "kernels/schedule/quota.h"
+#include "kernels/schedule/spinners.h"
+
+enum { PAIR, WINDOW_MS };
+enum { EQUAL, NICE1, NICE5, NICE10, NICE19, MINUS5, BATCH, IDLE, FIFO, RR };
+enum { RATIO, EXPECTED, SECOND_PCT, HAD_PCT, VIRTUAL_RATIO };
+
+#define MAX_WINDOW_MS 10000
+/* Until both have had a slice, and what they had while asleep is used up. */
+#define SETTLE_MS 15
+/* Of a pair whose second has some 1 % of the CPU: 1.2 s show a handful of its slices, and four times as long shows enough. */
+#define MOST_WINDOWS 4
+/* Of the window: what the spinners have may be charged to them a tick later. */
+#define MOST 1.05
+/* Of the spinners, and of the worker, which has to wake beside them. */
+#define SPINNER_PRIORITY 10
+#define WORKER_PRIORITY 60
+
+/* sched_prio_to_weight of kernel/sched/core.c, for those that are used here; SCHED_IDLE has a weight of its own. */
+#define WEIGHT_0 1024.0
+#define WEIGHT_IDLE 3.0
+
+struct pair {
+    struct schedule of[2];
+    double expected; /* 0: what real-time leaves to others */
+};
+
+static const struct pair pairs[] = {
+    [EQUAL] = {{{.nice = 0}, {.nice = 0}}, 1},
+    [NICE1] = {{{.nice = 0}, {.nice = 1}}, WEIGHT_0 / 820},
+    [NICE5] = {{{.nice = 0}, {.nice = 5}}, WEIGHT_0 / 335},
+    [NICE10] = {{{.nice = 0}, {.nice = 10}}, WEIGHT_0 / 110},
+    [NICE19] = {{{.nice = 0}, {.nice = 19}}, WEIGHT_0 / 15},
+    [MINUS5] = {{{.nice = -5}, {.nice = 0}}, 3121 / WEIGHT_0},
+    [BATCH] = {{{.nice = 0}, {.policy = SCHED_BATCH}}, 1},
+    [IDLE] = {{{.nice = 0}, {.policy = SCHED_IDLE}}, WEIGHT_0 / WEIGHT_IDLE},
+    [FIFO] = {{{.policy = SCHED_FIFO, .priority = SPINNER_PRIORITY}, {.nice = 0}}, 0},
+    [RR] = {{{.policy = SCHED_RR, .priority = SPINNER_PRIORITY}, {.nice = 0}}, 0},
+};
+
+struct shares {
+    struct spinners spinners;
+    struct spun spun;
+};
+
+static double expected_ratio(int64_t pair)
+{
+    int64_t runtime_us, period_us;
+
+    if (pairs[pair].expected > 0)
+        return pairs[pair].expected;
+    runtime_us = number_in("/proc/sys/kernel/sched_rt_runtime_us", NULL);
+    period_us = number_in("/proc/sys/kernel/sched_rt_period_us", NULL);
+    /* -1: nothing is kept for others by this rule, and what is kept by another is not told. */
+    return runtime_us > 0 && runtime_us < period_us ? (double)runtime_us / (double)(period_us - runtime_us) : NAN;
+}
+
+static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    struct trial *trial = worker->trial;
+    struct shares *shares = trial->state;
+
+    (void)count; /* 1 */
+    spin_window(&shares->spinners, SETTLE_MS, trial->value[WINDOW_MS], &shares->spun);
+    *ticks = llround((double)shares->spun.had_ns[1] * trial->tick_hz / 1e9);
+    return 1;
+}
+
+static uint64_t windows_of(int64_t pair)
+{
+    return pair == NICE19 || pair == IDLE ? MOST_WINDOWS : 1;
+}
+
+static int setup(struct trial *trial)
+{
+    const struct schedule above = {.policy = SCHED_FIFO, .priority = WORKER_PRIORITY};
+    const struct pair *pair = &pairs[trial->value[PAIR]];
+    struct shares *shares;
+    int status;
+
+    if (trial->value[WINDOW_MS] < 1 || trial->value[WINDOW_MS] > MAX_WINDOW_MS) {
+        trial_fault(trial, "window_ms=%" PRId64 " is not 1 to %d", trial->value[WINDOW_MS], MAX_WINDOW_MS);
+        return -EINVAL;
+    }
+    if (has_cpu_quota())
+        return trial_needs(trial, NO_QUOTA);
+    shares = trial_alloc(trial, sizeof *shares);
+    if (!shares)
+        return -ENOMEM;
+    trial->batches = windows_of(trial->value[PAIR]);
+    status = pair->of[0].policy == SCHED_OTHER ? 0 : trial_schedule(trial, 0, &above);
+    return status ? status : spinners_start(trial, &shares->spinners, pair->of, 2);
+}
+
+/* Both ran, and nobody ran beyond the window. */
+static int check(struct trial *trial)
+{
+    const struct shares *shares = trial->state;
+    const struct spun *spun = &shares->spun;
+    const double had_ns = (double)(spun->had_ns[0] + spun->had_ns[1]);
+
+    for (int i = 0; i < 2; i++)
+        if (spun->had_ns[i] < 0 || (spun->had_ns[i] > 0 && spinner_turns(&shares->spinners, i) == 0))
+            return trial_fault(trial, "spinner %d was charged for %" PRId64 " ns and made no turn", i, spun->had_ns[i]);
+    if (spun->had_ns[0] == 0 || had_ns > MOST * (double)spun->window_ns)
+        return trial_fault(trial, "both had %.0f ns of %" PRId64 ", the first %" PRId64, had_ns, spun->window_ns,
+                           spun->had_ns[0]);
+    trial->metric[EXPECTED] = expected_ratio(trial->value[PAIR]);
+    trial->metric[HAD_PCT] = 100.0 * had_ns / (double)spun->window_ns;
+    trial->metric[SECOND_PCT] = 100.0 * (double)spun->had_ns[1] / had_ns;
+    if (spun->had_ns[1] > 0)
+        trial->metric[RATIO] = (double)spun->had_ns[0] / (double)spun->had_ns[1];
+    if (spun->virtual_ns[0] > 0 && spun->virtual_ns[1] > 0)
+        trial->metric[VIRTUAL_RATIO] = spun->virtual_ns[0] / spun->virtual_ns[1];
+    return 0;
+}
+
+static void teardown(struct trial *trial)
+{
+    struct shares *shares = trial->state;
+
+    if (shares)
+        spinners_end(&shares->spinners);
+}
+
+static uint64_t cost_ns(const struct trial *trial)
+{
+    return windows_of(trial->value[PAIR]) * (uint64_t)(trial->value[WINDOW_MS] + SETTLE_MS + 2) * 1000000;
+}
+
+KERNEL(share,
+    .name             = "schedule/share",
+    .summary          = "two processes spin on one CPU, each scheduled in its own way",
+    .unit             = "window",
+    .threads          = { .min = 1, .max = 1 },
+    .subject          = FLAG_SWITCHED | FLAG_FAULTED,
+    .parameters       = {
+        [PAIR]      = { .name = "pair", .summary = "how the two are scheduled", .initial = EQUAL,
+                        .labels = "equal nice1 nice5 nice10 nice19 minus5 batch idle fifo rr",
+                        .quick = "nice5", .standard = "equal nice5", .rigorous = "*" },
+        [WINDOW_MS] = { .name = "window_ms", .unit = "ms", .summary = "for which both spin", .initial = 60,
+                        .quick = "60", .standard = "60", .rigorous = "1200" },
+    },
+    .metrics          = {
+        [RATIO]         = { "ratio", "1", "CPU time of the first over that of the second" },
+        [EXPECTED]      = { "expected_ratio", "1", "of their weights, or of what real-time may use and what it leaves" },
+        [SECOND_PCT]    = { "second_pct", "%", "of what both had that the second had" },
+        [HAD_PCT]       = { "had_pct", "%", "of the window that both had together" },
+        [VIRTUAL_RATIO] = { "virtual_ratio", "1", "virtual time of the first over that of the second" },
+    },
+    .setup            = setup,
+    .events           = events,
+    .events_per_batch = 1,
+    .batches          = MOST_WINDOWS,
+    .check            = check,
+    .teardown         = teardown,
+    .cost_ns          = cost_ns);

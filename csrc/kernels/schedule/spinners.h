@@ -1,0 +1,224 @@
+/*
+ * Spinners: processes that use up the CPU they share, each scheduled in its own way, and what each has had of it.
+ *
+ * One process forks all of them. Where autogroup is on, Linux shares a CPU between sessions first, and the weights of tasks count within one
+ * session only. They sleep until they are let go, so that whoever starts them is not kept from its CPU: also a real-time spinner waits asleep.
+ * They die with the thread that forked them, and by themselves after LIMIT_SECONDS.
+ */
+#ifndef FENCEPOST_SCHEDULE_SPINNERS_H
+#define FENCEPOST_SCHEDULE_SPINNERS_H
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "kernels/process/other.h"
+
+#define MAX_SPINNERS 8
+/* Much longer than a case. A spinner that its case has forgotten ends by SIGALRM. */
+#define LIMIT_SECONDS 60
+/* So long a spinner may take until it sleeps and waits to be let go. */
+#define PATIENCE_MS 5000
+
+struct spinners_desk {
+    _Atomic uint32_t go;
+    struct {
+        _Alignas(64) _Atomic uint32_t ready; /* 1: it waits to be let go; 2: it could not be scheduled so */
+        int error;                           /* then, as errno */
+        _Atomic uint64_t turns;
+    } of[MAX_SPINNERS];
+};
+
+struct spinners {
+    struct spinners_desk *desk;
+    int count;
+    pid_t pid[MAX_SPINNERS];
+    clockid_t clock[MAX_SPINNERS];
+};
+
+static inline void futex_wait(_Atomic uint32_t *word, uint32_t value)
+{
+    const struct timespec moment = {0, 100000000};
+
+    syscall(SYS_futex, word, FUTEX_WAIT, value, &moment, NULL, 0);
+}
+
+static inline void futex_wake(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* For a child of this kernel's own: it is thrown away, so nothing is put back. 0 or errno. */
+static inline int schedule_child(const struct schedule *schedule)
+{
+    const struct sched_param param = {.sched_priority = schedule->priority};
+
+    if (schedule->nice && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + schedule->nice))
+        return errno;
+    return syscall(SYS_sched_setscheduler, 0, schedule->policy, &param) ? errno : 0;
+}
+
+/* The spinner, which never returns. */
+static inline void spin(struct spinners_desk *desk, int place, const struct schedule *schedule)
+{
+    _Atomic uint32_t *ready = &desk->of[place].ready;
+
+    alarm(LIMIT_SECONDS);
+    desk->of[place].error = schedule_child(schedule);
+    /* Release, pairs with spinner_ready(): the error is there before. */
+    atomic_store_explicit(ready, desk->of[place].error ? 2 : 1, memory_order_release);
+    futex_wake(ready);
+    for (;;) {
+        while (atomic_load_explicit(&desk->go, memory_order_relaxed) == 0)
+            futex_wait(&desk->go, 0);
+        /* Relaxed: a number that grows, and nothing comes with it. */
+        atomic_fetch_add_explicit(&desk->of[place].turns, 1, memory_order_relaxed);
+    }
+}
+
+/* Asleep until this spinner is ready. 0, or -errno: trial_needs() where it may not be scheduled so. */
+static inline int spinner_ready(struct trial *trial, const struct spinners *spinners, int place,
+                                const struct schedule *schedule)
+{
+    _Atomic uint32_t *ready = &spinners->desk->of[place].ready;
+    const uint64_t since = now_ns();
+    uint32_t is;
+
+    while ((is = atomic_load_explicit(ready, memory_order_acquire)) == 0) {
+        futex_wait(ready, 0);
+        if (now_ns() - since > PATIENCE_MS * UINT64_C(1000000))
+            return trial_fault(trial, "a spinner did not come to its start for 5 s");
+    }
+    if (is == 1)
+        return 0;
+    if (spinners->desk->of[place].error == EPERM || spinners->desk->of[place].error == EACCES)
+        return trial_needs(
+            trial,
+            capability_text(schedule->policy == SCHED_FIFO || schedule->policy == SCHED_RR ? NEED_FIFO : NEED_NICE));
+    return -spinners->desk->of[place].error;
+}
+
+/* So many spinners on this thread's CPUs, scheduled so and asleep. To be ended by spinners_end(), also after a failure. 0 or -errno. */
+static inline int spinners_start(struct trial *trial, struct spinners *spinners, const struct schedule *schedules,
+                                 int count)
+{
+    int status = 0;
+
+    spinners->desk = trial_alloc_shared(trial, sizeof *spinners->desk);
+    if (!spinners->desk)
+        return -ENOMEM;
+    for (int place = 0; place < count && !status; place++) {
+        const int pid = other_start(trial);
+
+        if (pid == 0)
+            spin(spinners->desk, place, &schedules[place]);
+        if (pid < 0)
+            return pid;
+        spinners->pid[spinners->count++] = pid;
+        if (clock_getcpuclockid(pid, &spinners->clock[place]))
+            return trial_needs(trial, "the clock of another process's CPU time");
+        status = spinner_ready(trial, spinners, place, &schedules[place]);
+    }
+    return status;
+}
+
+/* Let them spin, or let them go to sleep. */
+static inline void spinners_go(const struct spinners *spinners, int go)
+{
+    atomic_store_explicit(&spinners->desk->go, (uint32_t)go,
+                          memory_order_relaxed); /* only that it comes to be seen matters */
+    futex_wake(&spinners->desk->go);
+}
+
+static inline void spinners_end(struct spinners *spinners)
+{
+    while (spinners->count)
+        other_end(spinners->pid[--spinners->count]);
+}
+
+static inline uint64_t spinner_turns(const struct spinners *spinners, int place)
+{
+    return atomic_load_explicit(&spinners->desk->of[place].turns, memory_order_relaxed); /* see spin() */
+}
+
+/* What one has had of its CPU so far, in ns. */
+static inline int64_t spinner_ns(const struct spinners *spinners, int place)
+{
+    struct timespec had = {0, 0};
+
+    clock_gettime(spinners->clock[place], &had);
+    return (int64_t)had.tv_sec * 1000000000 + had.tv_nsec;
+}
+
+/* What all have had at one moment. Whoever asks is on their CPU, so none runs meanwhile: if one has, it is asked again. */
+static inline void spinners_ns(const struct spinners *spinners, int64_t *ns)
+{
+    do
+        for (int place = 0; place < spinners->count; place++)
+            ns[place] = spinner_ns(spinners, place);
+    while (spinner_ns(spinners, 0) != ns[0]);
+}
+
+/* The virtual time of a spinner in ns, as its weight makes it pass; NaN where Linux does not tell (CONFIG_SCHED_DEBUG). */
+static inline double spinner_virtual_ns(const struct spinners *spinners, int place)
+{
+    static const char name[] = "\nse.vruntime";
+    char path[32], text[PROCFS_BYTES];
+    const char *line;
+    double ms = NAN;
+
+    snprintf(path, sizeof path, "/proc/%d/sched", (int)spinners->pid[place]);
+    if (procfs_text(path, text, sizeof text) < 0)
+        return NAN;
+    line = strstr(text, name);
+    return line && sscanf(line + sizeof name - 1, " : %lf", &ms) == 1 ? ms * 1e6 : NAN;
+}
+
+/* Of all at one moment: what each has had, and its virtual time. */
+static inline void spinners_read(const struct spinners *spinners, int64_t *ns, double *virtual_ns)
+{
+    spinners_ns(spinners, ns);
+    for (int place = 0; place < spinners->count; place++)
+        virtual_ns[place] = spinner_virtual_ns(spinners, place);
+}
+
+/* What happens in a window: all spin for a moment, and then for so long. */
+struct spun {
+    int64_t had_ns[MAX_SPINNERS], window_ns;
+    double virtual_ns[MAX_SPINNERS]; /* by which their virtual times moved on */
+};
+
+/* Asleep for so long. */
+static inline void sleep_ms(int64_t ms)
+{
+    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
+
+    while (nanosleep(&left, &left) && errno == EINTR)
+        ;
+}
+
+/* Add a window of so many ms to what was spun before, after `settle_ms` that are not counted. */
+static inline void spin_window(const struct spinners *spinners, int64_t settle_ms, int64_t window_ms, struct spun *spun)
+{
+    double virtual_before[MAX_SPINNERS], virtual_after[MAX_SPINNERS];
+    int64_t before[MAX_SPINNERS], after[MAX_SPINNERS];
+    uint64_t began;
+
+    spinners_go(spinners, 1);
+    sleep_ms(settle_ms);
+    began = now_ns();
+    spinners_read(spinners, before, virtual_before);
+    sleep_ms(window_ms);
+    spun->window_ns += (int64_t)(now_ns() - began);
+    spinners_read(spinners, after, virtual_after);
+    spinners_go(spinners, 0);
+    for (int place = 0; place < spinners->count; place++) {
+        spun->had_ns[place] += after[place] - before[place];
+        spun->virtual_ns[place] += virtual_after[place] - virtual_before[place];
+    }
+}
+
+#endif

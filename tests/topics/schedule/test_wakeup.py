@@ -1,0 +1,122 @@
+"""schedule/wakeup, schedule/range and schedule/realtime: what each says, and the faults that their checks find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engine.build import Engine, compile_files
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken
+from topics.schedule.left import manners
+
+WAKEUP, RANGE, REALTIME, WAKEUPS = "schedule/wakeup.c", "schedule/range.c", "schedule/realtime.c", "wakeups.h"
+POLICIES = ["other", "other_slack1", "batch", "idle", "minus20", "fifo", "rr", "deadline"]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("wakeup"), [KERNELS / name for name in (WAKEUP, RANGE, REALTIME)])
+
+
+@pytest.mark.parametrize("beside", ["nobody", "spinner"])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_sleeper_wakes(engine: Engine, policy: str, beside: str) -> None:
+    before = manners()
+    measured = measure(engine, "schedule/wakeup", {"policy": policy, "beside": beside})
+    assert manners() == before
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert measured.outcome.events == 3 and measured.metrics["missed"] >= 0
+
+
+@pytest.mark.parametrize("period_us", [9, 1_000_001])
+def test_other_periods_are_refused(engine: Engine, period_us: int) -> None:
+    measured = measure(engine, "schedule/wakeup", {"period_us": period_us})
+    assert measured.status == EINVAL
+    assert f"period_us={period_us} is not 10 to 1000000" in measured.reason
+
+
+@pytest.mark.parametrize(
+    ("file", "whole", "broken", "status", "said"),
+    [
+        (WAKEUPS, "wakeups->deadline_ns % 1000000000", "0", EILSEQ, "came before their deadline"),
+        (WAKEUP, "if (has_cpu_quota())", "if (1)", ENOTSUP, "a control group without a quota"),
+    ],
+    ids=["early", "quota"],
+)
+def test_a_planted_fault_of_a_sleeper_is_found(
+    tmp_path: Path, file: str, whole: str, broken: str, status: int, said: str
+) -> None:
+    measured = measure(
+        compile_broken(tmp_path, {WAKEUP: [], file: [(whole, broken)]}), "schedule/wakeup", {"policy": "other"}
+    )
+    assert measured.status == status
+    assert said in measured.reason
+
+
+def test_ranges_and_the_capability(engine: Engine) -> None:
+    before = manners()
+    measured = measure(engine, "schedule/range")
+    assert manners() == before
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    assert [count.found for count in measured.outcome.count[0:6]] == [-20, 19, 1, 99, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("whole", "broken", "said"),
+    [
+        ("setrlimit(RLIMIT_RTPRIO, &none) ? errno : set_capability(0)", "0", "count without: 0 errno instead of 1"),
+        ("nice_after(-BEYOND)", "nice_after(-3)", "count nice_least: -3 nice instead of -20"),
+        ("if (answers->error)\n        return", "if (1)\n        return", "needs the capability CAP_SYS_NICE"),
+    ],
+    ids=["kept", "another value", "no capability"],
+)
+def test_a_planted_fault_of_a_range_is_found(tmp_path: Path, whole: str, broken: str, said: str) -> None:
+    measured = measure(compile_broken(tmp_path, {RANGE: [(whole, broken)]}), "schedule/range")
+    if "SCHED_FIFO" in measured.reason or "nice values" in measured.reason:
+        pytest.skip(measured.reason)
+    assert said in measured.reason
+
+
+@pytest.mark.parametrize("tasks", [1, 4, 16])
+@pytest.mark.parametrize("use", [50, 100, 102])
+def test_simulation_and_exact_test_agree(engine: Engine, use: int, tasks: int) -> None:
+    measured = measure(engine, "schedule/realtime", {"utilisation_pct": use, "tasks": tasks})
+    assert measured.status == 0, measured.reason
+    missed = [measured.metrics[f"{rule}_missed_pct"] for rule in ("edf", "rms")]
+    if use == 50:
+        assert missed == [0, 0]
+    elif use == 102:
+        assert missed == [100, 100]
+    else:
+        assert missed[0] == 0 and (missed[1] > 0) == (tasks > 1)
+
+
+@pytest.mark.parametrize(
+    "values", [{"utilisation_pct": 0}, {"utilisation_pct": 201}, {"tasks": 0}, {"tasks": 17}], ids=str
+)
+def test_impossible_sets_are_refused(engine: Engine, values: dict[str, str | int]) -> None:
+    measured = measure(engine, "schedule/realtime", values)
+    assert measured.status == EINVAL
+    assert "utilisation_pct=" in measured.reason and "tasks=" in measured.reason
+
+
+@pytest.mark.parametrize(
+    ("whole", "broken", "said"),
+    [
+        ("a->deadline < b->deadline", "a->deadline > b->deadline", "count edf_differs"),
+        ("a->period < b->period", "a->period > b->period", "count rms_differs"),
+        ("return demand <= HYPERPERIOD;", "return demand < HYPERPERIOD / 2;", "count edf_differs"),
+        ("tasks[j].period < tasks[i].period ||", "0 ||", "count rms_differs"),
+    ],
+    ids=["latest first", "longest first", "another limit", "no interference"],
+)
+def test_a_planted_fault_of_a_rule_is_found(tmp_path: Path, whole: str, broken: str, said: str) -> None:
+    faulty = compile_broken(tmp_path, {REALTIME: [(whole, broken)]})
+    measured = measure(faulty, "schedule/realtime", {"utilisation_pct": 95})
+    assert measured.status == EILSEQ
+    assert said in measured.reason
