@@ -28,8 +28,6 @@ enum { RATIO, EXPECTED, SECOND_PCT, HAD_PCT, VIRTUAL_RATIO };
 #define SETTLE_MS 15
 /* Of a pair whose second has some 1 % of the CPU: 1.2 s show a handful of its slices, and four times as long shows enough. */
 #define MOST_WINDOWS 4
-/* Of the window: what the spinners have may be charged to them a tick later. */
-#define MOST 1.05
 /* Of the spinners, and of the worker, which has to wake beside them. */
 #define SPINNER_PRIORITY 10
 #define WORKER_PRIORITY 60
@@ -107,7 +105,7 @@ static int setup(struct trial *trial)
         return -ENOMEM;
     trial->batches = windows_of(trial->value[PAIR]);
     status = pair->of[0].policy == SCHED_OTHER ? 0 : trial_schedule(trial, 0, &above);
-    return status ? status : spinners_start(trial, &shares->spinners, pair->of, 2);
+    return status ? status : spinners_start(trial, &shares->spinners, pair->of, NULL, 2);
 }
 
 /* Both ran, and nobody ran beyond the window. */
@@ -120,7 +118,7 @@ static int check(struct trial *trial)
     for (int i = 0; i < 2; i++)
         if (spun->had_ns[i] < 0 || (spun->had_ns[i] > 0 && spinner_turns(&shares->spinners, i) == 0))
             return trial_fault(trial, "spinner %d was charged for %" PRId64 " ns and made no turn", i, spun->had_ns[i]);
-    if (spun->had_ns[0] == 0 || had_ns > MOST * (double)spun->window_ns)
+    if (spun->had_ns[0] == 0 || had_ns > MOST_OF_WINDOW * (double)spun->window_ns)
         return trial_fault(trial, "both had %.0f ns of %" PRId64 ", the first %" PRId64, had_ns, spun->window_ns,
                            spun->had_ns[0]);
     trial->metric[EXPECTED] = expected_ratio(trial->value[PAIR]);

@@ -20,6 +20,10 @@
 #define MAX_SPINNERS 8
 /* Much longer than a case. A spinner that its case has forgotten ends by SIGALRM. */
 #define LIMIT_SECONDS 60
+/* At one moment; a look takes a tenth of a slice. */
+#define MAX_LOOKS 100
+/* Of a window: what spinners have may be charged to them a tick later. */
+#define MOST_OF_WINDOW 1.05
 /* So long a spinner may take until it sleeps and waits to be let go. */
 #define PATIENCE_MS 5000
 
@@ -34,7 +38,7 @@ struct spinners_desk {
 
 struct spinners {
     struct spinners_desk *desk;
-    int count;
+    int count, on_one_cpu;
     pid_t pid[MAX_SPINNERS];
     clockid_t clock[MAX_SPINNERS];
 };
@@ -62,12 +66,12 @@ static inline int schedule_child(const struct schedule *schedule)
 }
 
 /* The spinner, which never returns. */
-static inline void spin(struct spinners_desk *desk, int place, const struct schedule *schedule)
+static inline void spin(struct spinners_desk *desk, int place, const struct schedule *schedule, const cpu_set_t *where)
 {
     _Atomic uint32_t *ready = &desk->of[place].ready;
 
     alarm(LIMIT_SECONDS);
-    desk->of[place].error = schedule_child(schedule);
+    desk->of[place].error = where && sched_setaffinity(0, sizeof *where, where) ? errno : schedule_child(schedule);
     /* Release, pairs with spinner_ready(): the error is there before. */
     atomic_store_explicit(ready, desk->of[place].error ? 2 : 1, memory_order_release);
     futex_wake(ready);
@@ -101,20 +105,24 @@ static inline int spinner_ready(struct trial *trial, const struct spinners *spin
     return -spinners->desk->of[place].error;
 }
 
-/* So many spinners on this thread's CPUs, scheduled so and asleep. To be ended by spinners_end(), also after a failure. 0 or -errno. */
+/*
+ * So many spinners, scheduled so and asleep: on this thread's CPU, or where `places` says. To be ended by spinners_end(), also after a failure.
+ * 0 or -errno.
+ */
 static inline int spinners_start(struct trial *trial, struct spinners *spinners, const struct schedule *schedules,
-                                 int count)
+                                 const cpu_set_t *places, int count)
 {
     int status = 0;
 
     spinners->desk = trial_alloc_shared(trial, sizeof *spinners->desk);
     if (!spinners->desk)
         return -ENOMEM;
+    spinners->on_one_cpu = !places;
     for (int place = 0; place < count && !status; place++) {
         const int pid = other_start(trial);
 
         if (pid == 0)
-            spin(spinners->desk, place, &schedules[place]);
+            spin(spinners->desk, place, &schedules[place], places ? &places[place] : NULL);
         if (pid < 0)
             return pid;
         spinners->pid[spinners->count++] = pid;
@@ -153,36 +161,43 @@ static inline int64_t spinner_ns(const struct spinners *spinners, int place)
     return (int64_t)had.tv_sec * 1000000000 + had.tv_nsec;
 }
 
-/* What all have had at one moment. Whoever asks is on their CPU, so none runs meanwhile: if one has, it is asked again. */
-static inline void spinners_ns(const struct spinners *spinners, int64_t *ns)
+/* A number of its /proc/PID/sched, whose line begins so; NaN where Linux does not tell (CONFIG_SCHED_DEBUG). */
+static inline double spinner_field(const struct spinners *spinners, int place, const char *name)
 {
-    do
-        for (int place = 0; place < spinners->count; place++)
-            ns[place] = spinner_ns(spinners, place);
-    while (spinner_ns(spinners, 0) != ns[0]);
-}
-
-/* The virtual time of a spinner in ns, as its weight makes it pass; NaN where Linux does not tell (CONFIG_SCHED_DEBUG). */
-static inline double spinner_virtual_ns(const struct spinners *spinners, int place)
-{
-    static const char name[] = "\nse.vruntime";
     char path[32], text[PROCFS_BYTES];
     const char *line;
-    double ms = NAN;
+    double value = NAN;
 
     snprintf(path, sizeof path, "/proc/%d/sched", (int)spinners->pid[place]);
     if (procfs_text(path, text, sizeof text) < 0)
         return NAN;
     line = strstr(text, name);
-    return line && sscanf(line + sizeof name - 1, " : %lf", &ms) == 1 ? ms * 1e6 : NAN;
+    return line && sscanf(line + strlen(name), " : %lf", &value) == 1 ? value : NAN;
 }
 
-/* Of all at one moment: what each has had, and its virtual time. */
+/* The virtual time of a spinner in ns, as its weight makes it pass. */
+static inline double spinner_virtual_ns(const struct spinners *spinners, int place)
+{
+    return spinner_field(spinners, place, "\nse.vruntime") * 1e6;
+}
+
+/*
+ * Of all at one moment: what each has had, and its virtual time. Whoever asks is on their CPU, so that none runs meanwhile; if one has, it is
+ * asked again. Spinners on several CPUs run on.
+ */
 static inline void spinners_read(const struct spinners *spinners, int64_t *ns, double *virtual_ns)
 {
-    spinners_ns(spinners, ns);
-    for (int place = 0; place < spinners->count; place++)
-        virtual_ns[place] = spinner_virtual_ns(spinners, place);
+    int again = 1;
+
+    for (int look = 0; look < MAX_LOOKS && again; look++) {
+        for (int place = 0; place < spinners->count; place++) {
+            ns[place] = spinner_ns(spinners, place);
+            virtual_ns[place] = spinner_virtual_ns(spinners, place);
+        }
+        again = 0;
+        for (int place = 0; place < spinners->count && spinners->on_one_cpu; place++)
+            again |= spinner_ns(spinners, place) != ns[place];
+    }
 }
 
 /* What happens in a window: all spin for a moment, and then for so long. */

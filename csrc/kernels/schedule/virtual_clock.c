@@ -52,7 +52,7 @@ static int setup(struct trial *trial)
     clocks = trial_alloc(trial, sizeof *clocks);
     if (!clocks)
         return -ENOMEM;
-    status = spinners_start(trial, &clocks->spinners, equal, (int)trial->value[SPINNERS]);
+    status = spinners_start(trial, &clocks->spinners, equal, NULL, (int)trial->value[SPINNERS]);
     if (!status && isnan(spinner_virtual_ns(&clocks->spinners, 0)))
         return trial_needs(trial, "virtual times in /proc/PID/sched (CONFIG_SCHED_DEBUG)");
     return status;

@@ -78,8 +78,8 @@ def test_impossible_values_are_refused(engine: Engine, kernel: str, values: dict
 @pytest.mark.parametrize(
     ("file", "pair", "whole", "broken", "need"),
     [
-        (SPINNERS, "fifo", "error = schedule_child(schedule)", "error = EPERM", "SCHED_FIFO"),
-        (SPINNERS, "minus5", "error = schedule_child(schedule)", "error = EACCES", "nice"),
+        (SPINNERS, "fifo", "errno : schedule_child(schedule)", "errno : EPERM", "SCHED_FIFO"),
+        (SPINNERS, "minus5", "errno : schedule_child(schedule)", "errno : EACCES", "nice"),
         (OTHER, "equal", "pid_t other = fork()", "pid_t other = (errno = EAGAIN, -1)", "one more process"),
         (QUOTA, "equal", "number_in(path, NULL) > 0", "1", "a control group without a quota of CPU time"),
     ],
@@ -125,7 +125,7 @@ def test_a_quota_is_found_where_it_is(tmp_path: Path, lines: str, name: str, quo
             "made no turn",
         ),
         (SPINNERS, "(uint32_t)go", "(uint32_t)go * 0", "both had 0 ns"),
-        (SHARE, "MOST * (double)spun->window_ns", "0", "both had"),
+        (SHARE, "MOST_OF_WINDOW * (double)spun->window_ns", "0", "both had"),
     ],
     ids=["no turns", "never let go", "beyond the window"],
 )
