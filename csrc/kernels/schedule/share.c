@@ -32,26 +32,30 @@ enum { RATIO, EXPECTED, SECOND_PCT, HAD_PCT, VIRTUAL_RATIO };
 #define SPINNER_PRIORITY 10
 #define WORKER_PRIORITY 60
 
-/* sched_prio_to_weight of kernel/sched/core.c, for those that are used here; SCHED_IDLE has a weight of its own. */
-#define WEIGHT_0 1024.0
+/* sched_prio_to_weight of kernel/sched/core.c, for nice -20 to 19, and WEIGHT_IDLEPRIO. */
+static const double weights[] = {88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
+                                 9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,
+                                 1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,
+                                 110,   87,    70,    56,    45,    36,    29,    23,    18,    15};
+#define LEAST_NICE (-20)
+#define MOST_NICE 19
 #define WEIGHT_IDLE 3.0
 
 struct pair {
     struct schedule of[2];
-    double expected; /* 0: what real-time leaves to others */
 };
 
 static const struct pair pairs[] = {
-    [EQUAL] = {{{.nice = 0}, {.nice = 0}}, 1},
-    [NICE1] = {{{.nice = 0}, {.nice = 1}}, WEIGHT_0 / 820},
-    [NICE5] = {{{.nice = 0}, {.nice = 5}}, WEIGHT_0 / 335},
-    [NICE10] = {{{.nice = 0}, {.nice = 10}}, WEIGHT_0 / 110},
-    [NICE19] = {{{.nice = 0}, {.nice = 19}}, WEIGHT_0 / 15},
-    [MINUS5] = {{{.nice = -5}, {.nice = 0}}, 3121 / WEIGHT_0},
-    [BATCH] = {{{.nice = 0}, {.policy = SCHED_BATCH}}, 1},
-    [IDLE] = {{{.nice = 0}, {.policy = SCHED_IDLE}}, WEIGHT_0 / WEIGHT_IDLE},
-    [FIFO] = {{{.policy = SCHED_FIFO, .priority = SPINNER_PRIORITY}, {.nice = 0}}, 0},
-    [RR] = {{{.policy = SCHED_RR, .priority = SPINNER_PRIORITY}, {.nice = 0}}, 0},
+    [EQUAL] = {{{.nice = 0}, {.nice = 0}}},
+    [NICE1] = {{{.nice = 0}, {.nice = 1}}},
+    [NICE5] = {{{.nice = 0}, {.nice = 5}}},
+    [NICE10] = {{{.nice = 0}, {.nice = 10}}},
+    [NICE19] = {{{.nice = 0}, {.nice = 19}}},
+    [MINUS5] = {{{.nice = -5}, {.nice = 0}}},
+    [BATCH] = {{{.nice = 0}, {.policy = SCHED_BATCH}}},
+    [IDLE] = {{{.nice = 0}, {.policy = SCHED_IDLE}}},
+    [FIFO] = {{{.policy = SCHED_FIFO, .priority = SPINNER_PRIORITY}, {.nice = 0}}},
+    [RR] = {{{.policy = SCHED_RR, .priority = SPINNER_PRIORITY}, {.nice = 0}}},
 };
 
 struct shares {
@@ -59,12 +63,26 @@ struct shares {
     struct spun spun;
 };
 
-static double expected_ratio(int64_t pair)
+static double weight_of(const struct schedule *schedule)
+{
+    const int nice = getpriority(PRIO_PROCESS, 0) + schedule->nice;
+
+    if (schedule->policy == SCHED_IDLE)
+        return WEIGHT_IDLE;
+    return weights[(nice < LEAST_NICE ? LEAST_NICE : nice > MOST_NICE ? MOST_NICE : nice) - LEAST_NICE];
+}
+
+static int real_time(const struct pair *pair)
+{
+    return pair->of[0].policy == SCHED_FIFO || pair->of[0].policy == SCHED_RR;
+}
+
+static double expected_ratio(const struct pair *pair)
 {
     int64_t runtime_us, period_us;
 
-    if (pairs[pair].expected > 0)
-        return pairs[pair].expected;
+    if (!real_time(pair))
+        return weight_of(&pair->of[0]) / weight_of(&pair->of[1]);
     runtime_us = number_in("/proc/sys/kernel/sched_rt_runtime_us", NULL);
     period_us = number_in("/proc/sys/kernel/sched_rt_period_us", NULL);
     /* -1: nothing is kept for others by this rule, and what is kept by another is not told. */
@@ -104,7 +122,7 @@ static int setup(struct trial *trial)
     if (!shares)
         return -ENOMEM;
     trial->batches = windows_of(trial->value[PAIR]);
-    status = pair->of[0].policy == SCHED_OTHER ? 0 : trial_schedule(trial, 0, &above);
+    status = real_time(pair) ? trial_schedule(trial, 0, &above) : 0;
     return status ? status : spinners_start(trial, &shares->spinners, pair->of, NULL, 2);
 }
 
@@ -121,7 +139,7 @@ static int check(struct trial *trial)
     if (spun->had_ns[0] == 0 || had_ns > MOST_OF_WINDOW * (double)spun->window_ns)
         return trial_fault(trial, "both had %.0f ns of %" PRId64 ", the first %" PRId64, had_ns, spun->window_ns,
                            spun->had_ns[0]);
-    trial->metric[EXPECTED] = expected_ratio(trial->value[PAIR]);
+    trial->metric[EXPECTED] = expected_ratio(&pairs[trial->value[PAIR]]);
     trial->metric[HAD_PCT] = 100.0 * had_ns / (double)spun->window_ns;
     trial->metric[SECOND_PCT] = 100.0 * (double)spun->had_ns[1] / had_ns;
     if (spun->had_ns[1] > 0)

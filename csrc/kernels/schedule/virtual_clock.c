@@ -2,7 +2,7 @@
  * schedule/virtual_clock: how fast does the virtual time of each of N equal spinners pass?
  *
  * N processes spin on one CPU, all at one nice value. One event is a window: the virtual time by which the first moved on, as
- * /proc/PID/sched tells it. `rate_times_n` is N times that, for each ns that all had of the CPU together.
+ * /proc/PID/sched tells it. `rate_times_n` is N times that, for each ns that all had of the CPU together, as at nice 0.
  * Excluded:  the first 15 ms of spinning; waking up and reading, for which all stand still.
  * Expect:    rate_times_n is 1: the clock of a CPU ticks once every N real ticks. `fair` is 1: all have had the same.
  *            Guest of an AMD EPYC, Linux 6.18: 0.986, 0.977, 1.003, 1.001 for N = 1, 2, 4, 8.
@@ -19,9 +19,13 @@ enum { RATE_TIMES_N, FAIR, HAD_PCT };
 #define MAX_WINDOW_MS 10000
 #define SETTLE_MS 15
 
+/* Of nice 0 in /proc/PID/sched: the weight 1024 with ten binary places. At other weights virtual time is slower or faster by that. */
+#define WEIGHT_OF_NICE_0 1048576.0
+
 struct clocks {
     struct spinners spinners;
     struct spun spun;
+    double weight; /* of each: they inherit the nice value of this process */
 };
 
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
@@ -55,6 +59,7 @@ static int setup(struct trial *trial)
     status = spinners_start(trial, &clocks->spinners, equal, NULL, (int)trial->value[SPINNERS]);
     if (!status && isnan(spinner_virtual_ns(&clocks->spinners, 0)))
         return trial_needs(trial, "virtual times in /proc/PID/sched (CONFIG_SCHED_DEBUG)");
+    clocks->weight = status ? NAN : spinner_field(&clocks->spinners, 0, "\nse.load.weight");
     return status;
 }
 
@@ -76,7 +81,7 @@ static int check(struct trial *trial)
     }
     if (had_ns == 0)
         return trial_fault(trial, "no spinner had anything of the CPU");
-    trial->metric[RATE_TIMES_N] = count * spun->virtual_ns[0] / (double)had_ns;
+    trial->metric[RATE_TIMES_N] = count * spun->virtual_ns[0] / (double)had_ns * clocks->weight / WEIGHT_OF_NICE_0;
     trial->metric[HAD_PCT] = 100.0 * (double)had_ns / (double)spun->window_ns;
     if (least > 0)
         trial->metric[FAIR] = (double)most / (double)least;
@@ -103,7 +108,7 @@ KERNEL(virtual_clock,
     .threads          = { .min = 1, .max = 1 },
     .subject          = FLAG_SWITCHED | FLAG_FAULTED,
     .parameters       = {
-        [SPINNERS]  = { .name = "spinners", .unit = "processes", .summary = "that share the CPU", .initial = 4,
+        [SPINNERS]  = { .name = "spinners", .unit = "spinners", .summary = "processes that share the CPU", .initial = 4,
                         .quick = "4", .standard = "2", .rigorous = "1 2 4 8" },
         [WINDOW_MS] = { .name = "window_ms", .unit = "ms", .summary = "for which they spin", .initial = 60,
                         .quick = "60", .standard = "60", .rigorous = "1000" },
