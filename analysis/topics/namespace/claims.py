@@ -11,6 +11,9 @@ from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, ne
 A_NETWORK = 20.0
 """So many times a host name is more than an entry in a table: devices, routes and tables of their own."""
 
+NONE_PCT, ALL_PCT = 1.0, 99.0
+"""Of a hundred calls one would be between them."""
+
 
 @claim(
     "namespace/net",
@@ -36,6 +39,37 @@ def net(analysis: Analysis) -> Verdict:
     if more is Side.ABOVE:
         return Verdict(Outcome.DEPENDS, figure, f"It is dearer, and not by much. {said}", number)
     return Verdict(Outcome.REFUTED, figure, f"It costs no more than a name. {said}", number)
+
+
+@claim(
+    "namespace/capability",
+    "在特定時間下資源限制的給予process能力",
+    "(capability:) gives a process an ability, at a certain time and limited to a resource",
+    ["namespace/capability"],
+    "of calls that take a capability all are refused while a process has given up this one, and none while it has this "
+    "one alone",
+    failure=refuted,
+)
+@needs("namespace/capability")
+def capability(analysis: Analysis) -> Verdict:
+    """Refused calls of one process, with a capability and without it."""
+    rows = list(analysis.decided("namespace/capability"))
+    without = min((row.metric("refused_without_pct") for row in rows), key=lambda found: found.value)
+    with_it = max(
+        (row.metric(f"refused_{when}_pct") for row in rows for when in ("with", "alone")), key=lambda found: found.value
+    )
+    calls = ", ".join(str(row.parameter("call")) for row in rows)
+    figure = f"refused: {without.text('%')} of the calls without it, {with_it.text('%')} with it"
+    said = f"Of several calls ({calls}) these are the worst figures."
+    number = measure(without, "%", NONE_PCT, ALL_PCT)
+    sides = side(without, NONE_PCT), side(without, ALL_PCT), side(with_it, NONE_PCT)
+    if Side.TOUCHES in sides:
+        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what was refused. {said}", number)
+    if sides == (Side.ABOVE, Side.ABOVE, Side.BELOW):
+        return Verdict(Outcome.CONFIRMED, figure, f"The ability comes and goes with the capability. {said}", number)
+    if sides[0] is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"The calls succeed without the capability. {said}", number)
+    return Verdict(Outcome.DEPENDS, figure, f"Something else decides over some calls. {said}", number)
 
 
 def _row(analysis: Analysis, kind: str) -> Row:

@@ -31,5 +31,6 @@ UNSHARE = bars_by(
 TOPIC = Topic(
     "namespace",
     figures=(UNSHARE,),
+    tables_only=("namespace/capability",),
     rungs=(step("make a network namespace", "namespace/unshare", with_values(kind="net"), cycles=False),),
 )

@@ -1,0 +1,1 @@
+"""The topic cgroup: its figures, measures and claims."""

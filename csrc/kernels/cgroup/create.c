@@ -1,0 +1,214 @@
+/*
+ * cgroup/create: what does it cost to make a control group, and to take it down again?
+ *
+ * One event is one mkdir of a new, empty group below the group of this process. Its rmdir follows and is apart: remove_ns.
+ *   folder  a folder in memory (tmpfs), which is no group: the control
+ *   v2      in the one hierarchy of version 2
+ *   pids memory  in the hierarchy of this controller of version 1
+ * Excluded:  what Linux does later, by its own threads, once a group is gone.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, us, both together: pids 33, v2 48, memory 81.
+ * Hazards:   below a group with many controllers each adds its part: in v2 those count that its parent passes on. A process of its own removes a
+ *            group that an engine left which was killed.
+ * Not shown: moving a process into a group; what a limit costs.
+ */
+#define _GNU_SOURCE
+#include "kernels/kernel/folder.h"
+
+enum { FOLDER, V2, PIDS, MEMORY };
+enum { REMOVE_NS };
+
+#define GROUPS_A_ROUND 20
+#define LINE_BYTES 1024
+
+struct groups {
+    struct folder folder; /* its path is that of the group, and its keeper removes what is left */
+    uint64_t made, right;
+    double remove_ticks[GROUPS_A_ROUND];
+};
+
+static const char *const controllers[] = {[FOLDER] = NULL, [V2] = "", [PIDS] = "pids", [MEMORY] = "memory"};
+
+/* Whether `word` is one of those that commas separate. */
+static int has_word(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return 1;
+    }
+    return 0;
+}
+
+/* Where the hierarchy is mounted, and which group its root shows. Whether it is. */
+static int find_mount(const char *controller, char *root, char *mount)
+{
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    char line[LINE_BYTES], kind[32], options[256];
+    int found = 0;
+
+    while (mounts && !found && fgets(line, sizeof line, mounts)) {
+        const char *rest = strstr(line, " - ");
+
+        found =
+            rest && sscanf(line, "%*s %*s %*s %255s %255s", root, mount) == 2 &&
+            sscanf(rest, " - %31s %*s %255s", kind, options) == 2 &&
+            (*controller ? strcmp(kind, "cgroup") == 0 && has_word(options, controller) : strcmp(kind, "cgroup2") == 0);
+    }
+    if (mounts)
+        fclose(mounts);
+    return found;
+}
+
+/* The group of this process in that hierarchy: "/a/b". */
+static int find_group(const char *controller, char *group)
+{
+    FILE *groups = fopen("/proc/self/cgroup", "re");
+    char line[LINE_BYTES];
+    int found = 0;
+
+    while (groups && !found && fgets(line, sizeof line, groups)) { /* "4:memory:/a/b", and of version 2 "0::/a/b" */
+        char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+
+        if (!path)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        *path++ = '\0';
+        found = *controller ? has_word(names + 1, controller) : names[1] == '\0';
+        if (found)
+            snprintf(group, 256, "%s", path);
+    }
+    if (groups)
+        fclose(groups);
+    return found;
+}
+
+/* The folder in which groups of this process can be made. 0, or -errno: trial_needs() where there is none. */
+static int find_place(struct trial *trial, const char *controller, char *place, size_t room)
+{
+    char root[256], mount[256], group[256];
+    const char *inside = group;
+
+    if (!find_mount(controller, root, mount) || !find_group(controller, group))
+        return trial_needs(trial, *controller ? "a hierarchy of this controller (cgroup version 1)"
+                                              : "a hierarchy of version 2 (cgroup2)");
+    /* A mount may show a part only, down from `root`. */
+    if (strcmp(root, "/") != 0 && strncmp(group, root, strlen(root)) == 0)
+        inside += strlen(root);
+    snprintf(place, room, "%s%s", mount, inside);
+    if (access(place, F_OK))
+        snprintf(place, room, "%s", mount);
+    return 0;
+}
+
+static int64_t one_group(struct trial *trial, struct groups *groups, double *remove_ticks)
+{
+    const char *path = groups->folder.path;
+    const int is_group = trial->value[0] != FOLDER;
+    char inside[sizeof groups->folder.path + 16];
+    uint64_t begin, made, remove;
+
+    begin = tick_begin();
+    if (mkdir(path, 0700))
+        return -errno;
+    made = tick_end();
+    groups->made++;
+    snprintf(inside, sizeof inside, "%s/cgroup.procs", path);
+    groups->right += (access(inside, F_OK) == 0) == is_group;
+    remove = tick_begin();
+    if (rmdir(path))
+        return -errno;
+    *remove_ticks = net_ticks(trial, remove, tick_end());
+    return llround(fmax(0, net_ticks(trial, begin, made)));
+}
+
+static int setup(struct trial *trial)
+{
+    struct groups *groups = trial_alloc(trial, sizeof *groups);
+    const char *controller = controllers[trial->value[0]];
+    char place[FOLDER_PATH_BYTES] = "/dev/shm";
+    double remove_ticks;
+    int64_t ticks;
+    int status;
+
+    if (!groups)
+        return -ENOMEM;
+    groups->folder.file = groups->folder.gate = -1;
+    status = controller ? find_place(trial, controller, place, sizeof place) : 0;
+    if (status)
+        return status;
+    if (snprintf(groups->folder.path, sizeof groups->folder.path, "%s/fencepost-%d-%" PRIx64, place, (int)getpid(),
+                 tick_now()) >= (int)sizeof groups->folder.path)
+        return -ENAMETOOLONG;
+    status = folder_start_keeper(&groups->folder);
+    if (status)
+        return status == -EAGAIN ? trial_needs(trial, "permission for one more process (ulimit -u, pids.max)") : status;
+    ticks = one_group(trial, groups, &remove_ticks);
+    if (ticks == -EACCES || ticks == -EPERM || ticks == -EROFS || ticks == -ENOENT || ticks == -EAGAIN)
+        return trial_needs(trial, controller ? "permission to make a group here (root, or a group that was delegated)"
+                                             : "a folder in memory that may be written to (tmpfs on /dev/shm)");
+    return ticks < 0 ? (int)ticks : 0;
+}
+
+static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
+{
+    struct groups *groups = worker->trial->state;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t place = (groups->made - 1) % GROUPS_A_ROUND; /* one was made by setup */
+
+        ticks[i] = one_group(worker->trial, groups, &groups->remove_ticks[place]);
+        if (ticks[i] < 0)
+            return ticks[i];
+    }
+    return (int64_t)count;
+}
+
+/* Each was a group, and none is left. */
+static int check(struct trial *trial)
+{
+    struct groups *groups = trial->state;
+
+    if (groups->right != groups->made)
+        return trial_fault(trial, "of %" PRIu64 " folders %" PRIu64 " were what they should be", groups->made,
+                           groups->right);
+    if (access(groups->folder.path, F_OK) == 0)
+        return trial_fault(trial, "a group is left");
+    trial_count(trial, 0, (int64_t)groups->right, GROUPS_A_ROUND + 1);
+    trial->metric[REMOVE_NS] = median_of(groups->remove_ticks, GROUPS_A_ROUND) / trial->tick_hz * 1e9;
+    return 0;
+}
+
+static void teardown(struct trial *trial)
+{
+    struct groups *groups = trial->state;
+
+    if (groups)
+        folder_end(&groups->folder);
+}
+
+/* A fork of the interpreter. */
+static uint64_t cost_ns(const struct trial *trial)
+{
+    (void)trial;
+    return 6000000 + GROUPS_A_ROUND * UINT64_C(100000);
+}
+
+KERNEL(create,
+    .name             = "cgroup/create",
+    .summary          = "a control group is made, and taken down",
+    .unit             = "group",
+    .threads          = { .min = 1, .max = 1 },
+    .subject          = FLAG_FAULTED | FLAG_SWITCHED,
+    .parameters       = { { .name = "hierarchy", .summary = "in which it is made", .labels = "folder v2 pids memory", .initial = V2,
+                            .quick = "v2", .standard = "*", .rigorous = "*" } },
+    .metrics          = { [REMOVE_NS] = { "remove_ns", "ns", "taking it down, until the call returns" } },
+    .counts           = { { "groups", "groups", "made and taken down; of the control, folders that are none" } },
+    .setup            = setup,
+    .events           = events,
+    .events_per_batch = 1,
+    .batches          = GROUPS_A_ROUND,
+    .check            = check,
+    .teardown         = teardown,
+    .cost_ns          = cost_ns);
