@@ -164,7 +164,8 @@ class KernelInfo:
         ------
         UsageError
             when one is no value, or cannot be: it is negative where none of the kernel's own is, or the memory that
-            the kernel goes through is none, or more than the machine has.
+            the kernel goes through is none, or more than the machine has, or it is 0 of the things that the parameter
+            is named after.
         """
         values = parameter.parse_list(text)
         if parameter.labels:
@@ -176,6 +177,8 @@ class KernelInfo:
                 raise UsageError(f"parameter {parameter.name}: {value} is negative")
             if memory and value == 0 and parameter.initial > 0:
                 raise UsageError(f"parameter {parameter.name}: 0 bytes are no memory to measure")
+            if parameter.name == parameter.unit and value == 0 and parameter.initial > 0:
+                raise UsageError(f"parameter {parameter.name}: 0 {parameter.unit} are nothing to measure")
             if memory and value > memory_bytes():
                 raise UsageError(
                     f"parameter {parameter.name}: {parameter.word(value)} is more than the "

@@ -12,6 +12,7 @@ import cffi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernels.measure import kernel
 from runs import measure as runtime
 
 from fencepost.bench import catalog, engine
@@ -209,3 +210,20 @@ def test_facts_of_the_engine() -> None:
     assert len(one.capabilities()) == one.lib.CAPABILITY_COUNT
     assert one.tick()["hz"] > 0
     assert {"name", "hardware", "error", "count", "expect"} == set(one.perf_events()[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "refused"),
+    [
+        ("coroutine/switch", "coroutines", True),
+        ("process/zombie", "children", True),
+        ("process/create", "touched", False),
+    ],
+)
+def test_none_of_what_a_parameter_counts_is_refused(name: str, parameter: str, refused: bool) -> None:
+    row = kernel(name)
+    if not refused:
+        assert row.given(row.parameter(parameter), "0") == (0,)
+        return
+    with pytest.raises(UsageError, match=f"parameter {parameter}: 0 {parameter} are nothing to measure"):
+        row.given(row.parameter(parameter), "1,0")

@@ -22,6 +22,12 @@ switch_function coroutine_jump __attribute__((visibility("hidden")));
 switch_function coroutine_ret __attribute__((visibility("hidden")));
 switch_function coroutine_jump_fp __attribute__((visibility("hidden")));
 
+/*
+ * For the check of these: put `values` into the registers that a called function keeps, call `by`, and put into `values` what is there when the
+ * other side comes back. The words stand as in a saved place, see SAVED_AT.
+ */
+void coroutine_keep(switch_function *by, void **from, void *to, uint64_t *values) __attribute__((visibility("hidden")));
+
 #define SWITCH_BEGINS(name) ".p2align 6\n.globl " #name "\n.hidden " #name "\n.type " #name ", %function\n" #name ":\n"
 #define SWITCH_ENDS(name) ".size " #name ", . - " #name "\n"
 
@@ -38,8 +44,19 @@ SWITCH(coroutine_jump, "", "", "pop %rcx\njmp *%rcx");
 SWITCH(coroutine_ret, "", "", "ret");
 SWITCH(coroutine_jump_fp, "stmxcsr (%rsp)\nfnstcw 4(%rsp)\n", "ldmxcsr (%rsp)\nfldcw 4(%rsp)\n", "pop %rcx\njmp *%rcx");
 
+/* The stack is a multiple of 16 at a call: after six pushes and the one of `values`. */
+__asm__(".text\n" SWITCH_BEGINS(
+    coroutine_keep) "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\npush %rcx\n"
+                    "mov 8(%rcx), %r15\nmov 16(%rcx), %r14\nmov 24(%rcx), %r13\nmov 32(%rcx), %r12\nmov 40(%rcx), "
+                    "%rbx\nmov 48(%rcx), %rbp\n"
+                    "mov %rdi, %rax\nmov %rsi, %rdi\nmov %rdx, %rsi\ncall *%rax\n"
+                    "pop %rcx\n"
+                    "mov %r15, 8(%rcx)\nmov %r14, 16(%rcx)\nmov %r13, 24(%rcx)\nmov %r12, 32(%rcx)\nmov %rbx, "
+                    "40(%rcx)\nmov %rbp, 48(%rcx)\n"
+                    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n" SWITCH_ENDS(coroutine_keep));
+
 /* Floating point, six registers, the address to go on at, and one that the function there would return to. */
-enum { SAVED_FP, SAVED_AT = 7, SAVED_WORDS = 9 };
+enum { SAVED_FP, KEPT_FIRST, SAVED_AT = 7, KEPT_END = 7, SAVED_WORDS = 9 };
 
 static inline uint64_t floating_point_control(void)
 {
@@ -68,7 +85,23 @@ SWITCH(coroutine_jump, "", "", "mov x16, x30\nbr x16");
 SWITCH(coroutine_ret, "", "", "ret");
 SWITCH(coroutine_jump_fp, "mrs x9, fpcr\nstr x9, [sp]\n", "ldr x9, [sp]\nmsr fpcr, x9\n", "mov x16, x30\nbr x16");
 
-enum { SAVED_FP, SAVED_AT = 13, SAVED_WORDS = 22 };
+#define EACH_KEPT(op, base)                                                                                            \
+    op " x19, x20, [" base ", #16]\n" op " x21, x22, [" base ", #32]\n" op " x23, x24, [" base ", #48]\n" op           \
+       " x25, x26, [" base ", #64]\n" op " x27, x28, [" base ", #80]\n" op " d8, d9, [" base ", #112]\n" op            \
+       " d10, d11, [" base ", #128]\n" op " d12, d13, [" base ", #144]\n" op " d14, d15, [" base ", #160]\n"
+__asm__(
+    ".text\n" SWITCH_BEGINS(coroutine_keep) "sub sp, sp, #176\n" EACH_KEPT(
+        "stp", "sp") "stp x29, x30, [sp, #96]\nstr x3, [sp]\n" EACH_KEPT("ldp", "x3") "ldr x29, [x3, #96]\n"
+                                                                                      "mov x9, x0\nmov x0, x1\nmov x1, "
+                                                                                      "x2\nblr x9\nldr x3, "
+                                                                                      "[sp]\n" EACH_KEPT("stp", "x3") "str x29, [x3, #96]\n" EACH_KEPT(
+                                                                                          "ldp",
+                                                                                          "sp") "ldp x29, x30, [sp, "
+                                                                                                "#96]\nadd sp, sp, "
+                                                                                                "#176\nret"
+                                                                                                "\n" SWITCH_ENDS(coroutine_keep));
+
+enum { SAVED_FP, KEPT_FIRST = 2, SAVED_AT = 13, KEPT_END = 22, SAVED_WORDS = 22 };
 
 static inline uint64_t floating_point_control(void)
 {
@@ -79,22 +112,34 @@ static inline uint64_t floating_point_control(void)
 }
 #elif defined(__riscv) && __riscv_xlen == 64 && defined(__riscv_flen) && __riscv_flen == 64
 #define HAS_COROUTINES
-#define FOR_EACH_KEPT(op, fop)                                                                                         \
-    op " s0, 16(sp)\n" op " s1, 24(sp)\n" op " s2, 32(sp)\n" op " s3, 40(sp)\n" op " s4, 48(sp)\n" op                  \
-       " s5, 56(sp)\n" op " s6, 64(sp)\n" op " s7, 72(sp)\n" op " s8, 80(sp)\n" op " s9, 88(sp)\n" op                  \
-       " s10, 96(sp)\n" op " s11, 104(sp)\n" op " ra, 112(sp)\n" fop " fs0, 120(sp)\n" fop " fs1, 128(sp)\n" fop       \
-       " fs2, 136(sp)\n" fop " fs3, 144(sp)\n" fop " fs4, 152(sp)\n" fop " fs5, 160(sp)\n" fop " fs6, 168(sp)\n" fop   \
-       " fs7, 176(sp)\n" fop " fs8, 184(sp)\n" fop " fs9, 192(sp)\n" fop " fs10, 200(sp)\n" fop " fs11, 208(sp)\n"
+#define FOR_EACH_KEPT(op, fop, base)                                                                                   \
+    op " s0, 16(" base ")\n" op " s1, 24(" base ")\n" op " s2, 32(" base ")\n" op " s3, 40(" base ")\n" op             \
+       " s4, 48(" base ")\n" op " s5, 56(" base ")\n" op " s6, 64(" base ")\n" op " s7, 72(" base ")\n" op             \
+       " s8, 80(" base ")\n" op " s9, 88(" base ")\n" op " s10, 96(" base ")\n" op " s11, 104(" base ")\n" op          \
+       " ra, 112(" base ")\n" fop " fs0, 120(" base ")\n" fop " fs1, 128(" base ")\n" fop " fs2, 136(" base ")\n" fop  \
+       " fs3, 144(" base ")\n" fop " fs4, 152(" base ")\n" fop " fs5, 160(" base ")\n" fop " fs6, 168(" base ")\n" fop \
+       " fs7, 176(" base ")\n" fop " fs8, 184(" base ")\n" fop " fs9, 192(" base ")\n" fop " fs10, 200(" base          \
+       ")\n" fop " fs11, 208(" base ")\n"
 /* a0: where to leave this stack's place. a1: the other one. A return is a jump through ra; any other register is no return to the core. */
 #define SWITCH(name, save_fp, load_fp, leave)                                                                          \
-    __asm__(".text\n" SWITCH_BEGINS(name) "addi sp, sp, -224\n" FOR_EACH_KEPT("sd", "fsd") save_fp                     \
-            "sd sp, 0(a0)\nmv sp, a1\n" load_fp FOR_EACH_KEPT("ld", "fld") "addi sp, sp, 224\n" leave                  \
-                                                                           "\n" SWITCH_ENDS(name))
+    __asm__(".text\n" SWITCH_BEGINS(name) "addi sp, sp, -224\n" FOR_EACH_KEPT("sd", "fsd", "sp") save_fp               \
+            "sd sp, 0(a0)\nmv sp, a1\n" load_fp FOR_EACH_KEPT("ld", "fld", "sp") "addi sp, sp, 224\n" leave            \
+                                                                                 "\n" SWITCH_ENDS(name))
 SWITCH(coroutine_jump, "", "", "mv t1, ra\njr t1");
 SWITCH(coroutine_ret, "", "", "ret");
 SWITCH(coroutine_jump_fp, "frcsr t0\nsd t0, 0(sp)\n", "ld t0, 0(sp)\nfscsr t0\n", "mv t1, ra\njr t1");
 
-enum { SAVED_FP, SAVED_AT = 14, SAVED_WORDS = 28 };
+__asm__(
+    ".text\n" SWITCH_BEGINS(coroutine_keep) "addi sp, sp, -224\n" FOR_EACH_KEPT(
+        "sd", "fsd",
+        "sp") "sd a3, 0(sp)\n" FOR_EACH_KEPT("ld", "fld",
+                                             "a3") "mv t1, a0\nmv a0, a1\nmv a1, a2\njalr t1\nld a3, "
+                                                   "0(sp)\n" FOR_EACH_KEPT("sd", "fsd", "a3")
+                                                       FOR_EACH_KEPT(
+                                                           "ld", "fld",
+                                                           "sp") "addi sp, sp, 224\nret\n" SWITCH_ENDS(coroutine_keep));
+
+enum { SAVED_FP, KEPT_FIRST = 2, SAVED_AT = 14, KEPT_END = 27, SAVED_WORDS = 28 };
 
 static inline uint64_t floating_point_control(void)
 {

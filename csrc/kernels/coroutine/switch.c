@@ -251,8 +251,59 @@ static void prepare(struct room *room, int by, unsigned char *stacks, const size
     }
 }
 
+/* Both sides of a switch whose registers are looked at. */
+struct side {
+    void *place;
+    uint64_t values[SAVED_WORDS];
+};
+static struct {
+    switch_function *by;
+    struct side here, there;
+} kept;
+
+static void fill(struct side *side, uint64_t value)
+{
+    for (int i = 0; i < SAVED_WORDS; i++)
+        side->values[i] = value + (uint64_t)i;
+}
+
+/* The first of these registers that is not as it was; 0: none. */
+static int lost(const struct side *side, uint64_t value)
+{
+    for (int i = KEPT_FIRST; i < KEPT_END; i++)
+        if (i != SAVED_AT && side->values[i] != value + (uint64_t)i)
+            return i;
+    return 0;
+}
+
+static void kept_entry(void)
+{
+    for (;;)
+        coroutine_keep(kept.by, &kept.there.place, kept.here.place, kept.there.values);
+}
+
+/* Each side has values of its own in all registers that a called function keeps. They are there again after a switch away and back. */
+static int check_registers(struct trial *trial, switch_function *by, unsigned char *stack)
+{
+    const uint64_t here = 0x1111111100000000, there = 0x2222222200000000;
+    int register_lost = 0;
+
+    kept.by = by;
+    kept.there.place = new_stack(stack + STACK_BYTES, kept_entry);
+    fill(&kept.there, there);
+    for (int turn = 0; turn < 2 && !register_lost; turn++) { /* the other side comes back in the second */
+        fill(&kept.here, here);
+        coroutine_keep(by, &kept.here.place, kept.there.place, kept.here.values);
+        register_lost = lost(&kept.here, here);
+        register_lost = register_lost ? register_lost : lost(&kept.there, there);
+    }
+    return register_lost ? trial_fault(trial, "kept register %d did not survive a switch", register_lost) : 0;
+}
+
 static int setup(struct trial *trial)
 {
+    static switch_function *const own[] = {
+        [JUMP] = coroutine_jump, [RET] = coroutine_ret, [JUMP_FP] = coroutine_jump_fp};
     const int64_t count = trial->value[COROUTINES];
     const int by = (int)trial->value[BY];
     unsigned char *stacks;
@@ -277,6 +328,12 @@ static int setup(struct trial *trial)
         return -ENOMEM;
     for (uint64_t i = 0; trial->value[STACKS] == 0 && i < room->count; i++)
         colours[i] = i * COLOUR_BYTES % PAGE_BYTES;
+    if (by == JUMP || by == RET || by == JUMP_FP) {
+        const int status = check_registers(trial, own[by], stacks); /* the first stack, before it is a coroutine's */
+
+        if (status)
+            return status;
+    }
     beginning_in = room;
     if (by == BOOST)
         return prepare_boost(trial, room, stacks, colours);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from kernels.disassemble import TOOLCHAINS, Toolchain, functions
 from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
 from kernels.plant import KERNELS, compile_broken
 
-SWITCH = "coroutine/switch.c"
+SWITCH, CONTEXTS = "coroutine/switch.c", "coroutine/contexts.h"
 OWN = ["jump", "ret", "jump_fp"]
 WAYS = ["call", *OWN, "longjmp", "swapcontext", "boost"]
 LEAVES = {
@@ -78,3 +79,17 @@ def test_what_does_otherwise_fails(tmp_path: Path, file: str, by: str, whole: st
     measured = measure(faulty, "coroutine/switch", {"by": by, "coroutines": 3}, batches=4)
     assert measured.status == EILSEQ, measured.reason
     assert said in measured.reason
+
+
+RESTORES = r'pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\n" leave'
+"""How the code of x86-64 takes up the registers of the other side."""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the fault is planted in code of x86-64")
+@pytest.mark.parametrize(("by", "register"), [("jump", "r15"), ("ret", "rbx"), ("jump_fp", "rbp")])
+def test_a_register_that_is_not_kept_is_found(tmp_path: Path, by: str, register: str) -> None:
+    broken = RESTORES.replace(f"pop %{register}", "pop %rcx")
+    faulty = compile_broken(tmp_path, {CONTEXTS: [(RESTORES, broken)]})
+    measured = measure(faulty, "coroutine/switch", {"by": by})
+    assert measured.status == EILSEQ, measured.reason
+    assert "did not survive a switch" in measured.reason
