@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import nan
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.runs.paired import grid, per_process, ratio
 from fencepost.analysis.runs.row import Row
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval, pooled
 from fencepost.analysis.stats.limit import Side, side, within
-from fencepost.analysis.text.numbers import plain
+from fencepost.analysis.text.numbers import plain, size, size_bytes
 from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted
 
 SHARE = "schedule/share"
@@ -20,11 +20,34 @@ REALTIME = "schedule/realtime"
 OFF = 0.05
 """Of a share by weight: a spinner gets whole slices, so a window of a second is up to some per cent off."""
 
+CALLS = ("getppid", "read", "munmap", "fork", "fsync")
+"""Victims that are in the kernel for most of the time."""
+
 NICER = {"nice1": "1", "nice5": "5", "nice10": "10"}
 """Pairs whose second is so much nicer. At 19 the second gets a handful of slices in a window, which says less."""
 
 SOON = 2.0
 """So many times as late as on an idle CPU is still soon: a spinner's slice would be a hundred times as much."""
+
+MOVES = "schedule/migrate"
+BALANCE = "schedule/rebalance"
+PREEMPT = "schedule/preempt"
+
+DEARER = 1.1
+"""So many times as long loads from another CPU's caches take at least: more than two walks of one CPU differ by."""
+
+IN_PRIVATE_CACHE = 2**18
+"""Bytes that a core's own caches hold, as the smallest second cache of recent cores does. Of more a part is in a shared
+cache or in memory, as far from each CPU."""
+
+EVEN = 1.5
+"""Halfway between three spinners that share two CPUs evenly (1), and two of them that share one (2)."""
+
+EARLY_PART = 0.25
+"""Of a call: a thread that could not interrupt it would wait for half of it, on average."""
+
+AS_SOON = 2.0
+"""Times the delay over a victim in user mode: the interrupt and the switch are most of either."""
 
 FULL_PCT = 100.0
 """Utilisation up to which earliest deadline first meets all deadlines."""
@@ -260,6 +283,130 @@ def rms(analysis: Analysis) -> Verdict:
             Outcome.REFUTED, figure, f"The bound does not part what is met from what is missed. {said}", number
         )
     return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what they missed. {said}", number)
+
+
+@claim(
+    "schedule/taskset",
+    "不同cpu核心間的距離會不同，taskset可以限定process跑在同一個核心，效能可能較好",
+    "CPU cores are at different distances. taskset can keep a process on one core, which may perform better",
+    [MOVES],
+    f"after a move to another CPU, loads of what the thread has written take more than {DEARER} times as long",
+)
+@needs(MOVES, to="other")
+def taskset(analysis: Analysis) -> Verdict:
+    """Of the most memory that a core's own caches hold."""
+    rows = [row for row in analysis.decided(MOVES) if row.has(to="other")]
+    fitting = [row for row in rows if 0 < size_bytes(str(row.parameters["touched"])) <= IN_PRIVATE_CACHE]
+    row = max(known(fitting, f"needs {MOVES} with memory that a core's caches hold."), key=_touched)
+    after, without = (per_process(analysis, row.case, name) for name in ("loads_hop_ns", "loads_stay_ns"))
+    times = pooled(after / without)
+    figure = f"{size(_touched(row))}: loads take {times.text()} times as long after a move"
+    said = f"With its loads a move takes {row.time.ns_text()} more than a call that moves nothing."
+    number = measure(times, "1", DEARER)
+    where = side(times, DEARER)
+    if where is Side.TOUCHES:
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a move may cost nothing. {said}", number)
+    if where is Side.BELOW:
+        return Verdict(Outcome.REFUTED, figure, f"The other CPU is as near to the memory. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"What it has written is in the caches that it left. {said}", number)
+
+
+@claim(
+    "schedule/rebalance",
+    "Rebalancing",
+    "",
+    [BALANCE],
+    f"of three spinners on two CPUs none has {EVEN} times as much as another, since they are moved; pinned ones have",
+)
+@needs(BALANCE, spinners=("three", "pinned"))
+def rebalance(analysis: Analysis) -> Verdict:
+    """Spinners that may be moved, beside as many that may not."""
+    free, pinned = (_row(analysis, BALANCE, spinners=spinners) for spinners in ("three", "pinned"))
+    fair, moves, uneven = free.metric("fair"), free.metric("migrations_per_s"), pinned.metric("fair")
+    figure = f"the most over the least of three: {fair.text()}, pinned {uneven.text()}"
+    said = f"They were moved {moves.text()} times a second."
+    number = measure(fair, "1", EVEN)
+    where = side(fair, EVEN)
+    if where is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"One of them has a CPU to itself for long. {said}", number)
+    if where is Side.TOUCHES or side(uneven, EVEN) is not Side.ABOVE or side(moves, 0.0) is not Side.ABOVE:
+        because = f"Within their intervals the two may be alike, or others were on the CPUs. {said}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Linux moves them, so that each has its share. {said}", number)
+
+
+@claim(
+    "schedule/preemption",
+    "降低重要任務超過deadline的機會: kernel preemption",
+    "What lowers the chance that an important task misses its deadline: kernel preemption",
+    [PREEMPT],
+    f"a real-time thread wakes over a call that reads 64 MiB within {EARLY_PART} of the time that the call takes",
+)
+@needs(PREEMPT, victim=("nobody", "user", "read"))
+def preemption(analysis: Analysis) -> Verdict:
+    """The delay over a long call, as a part of the call."""
+    rows = {victim: _row(analysis, PREEMPT, victim=victim) for victim in ("nobody", "user", "read")}
+    part = _over(rows["read"].time, rows["read"].metric("call_ns"))
+    figure = f"over a read of 64 MiB it wakes {part.text()} of a call late"
+    found = grid(analysis, PREEMPT)
+    places = [found.find(victim=victim) or 0 for victim in ("read", "user")]
+    said = (
+        f"That is {rows['read'].time.ns_text()}, over a loop in user mode {rows['user'].time.ns_text()}, "
+        f"and {rows['nobody'].time.ns_text()} on an idle CPU. "
+        f"The read adds {found.difference(*places)[0].ns_text()}."
+    )
+    number = measure(part, "1", EARLY_PART)
+    where = side(part, EARLY_PART)
+    if where is Side.TOUCHES:
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval it may wait for the call. {said}", number)
+    if where is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"The call ends first. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"The kernel leaves a call for it. {said}", number)
+
+
+@claim(
+    "schedule/long_calls",
+    "系統呼叫中，不是每個系統呼叫都可以被搶佔，只有較耗時的會，如FSYNC",
+    "Not every system call can be preempted, only those that take longer, such as fsync",
+    [PREEMPT],
+    f"over long calls a real-time thread wakes within {AS_SOON:.0f} times its delay over a loop in user mode",
+)
+@needs(PREEMPT, victim=("user", "getppid", "read"))
+def long_calls(analysis: Analysis) -> Verdict:
+    """Delays over calls of each length, over that over a loop in user mode."""
+    user = _row(analysis, PREEMPT, victim="user")
+    rows = {str(row.parameter("victim")): row for row in analysis.decided(PREEMPT)}
+    times = {victim: ratio(analysis, row.case, user.case) for victim, row in rows.items() if victim in CALLS}
+    figure = (
+        ", ".join(f"{victim} {found.text()}" for victim, found in times.items()) + " times the delay over user mode"
+    )
+    longest = max((victim for victim in times if victim != "getppid"), key=lambda victim: times[victim].value)
+    short = rows["getppid"].metric("call_ns")
+    said = f"A getppid takes {short.ns_text()}: whether it is left or ends first does not show."
+    number = measure(times[longest], "1", AS_SOON)
+    sides = {victim: side(found, AS_SOON) for victim, found in times.items()}
+    if sides.pop("getppid") is not Side.BELOW:
+        return Verdict(
+            Outcome.UNDECIDED, figure, f"Over short calls it is late, too: the machine was busy. {said}", number
+        )
+    if sides["read"] is Side.ABOVE:
+        return Verdict(Outcome.REFUTED, figure, f"A long call is not left either. {said}", number)
+    if Side.TOUCHES in sides.values():
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a long call may not be left. {said}", number)
+    if Side.ABOVE in sides.values():
+        return Verdict(Outcome.DEPENDS, figure, f"Some long calls are left, and some are not. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Each of the long calls is left before it ends. {said}", number)
+
+
+def _over(above: Interval, below: Interval) -> Interval:
+    """A quotient of two figures of one row that were not taken in pairs: the bounds furthest apart."""
+    return Interval(
+        above.value / below.value, above.low / below.high, above.high / below.low, above.coverage, min(above.n, below.n)
+    )
+
+
+def _touched(row: Row) -> float:
+    return size_bytes(str(row.parameters["touched"]))
 
 
 def _missed(analysis: Analysis, name: str) -> dict[float, Interval]:

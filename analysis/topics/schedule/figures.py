@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.row import Row
-from fencepost.analysis.text.numbers import count, nanoseconds
+from fencepost.analysis.text.numbers import count, nanoseconds, size
 from fencepost.analysis.topics.pictures import bars_by, lines_by
 from fencepost.analysis.topics.topic import Topic
 
@@ -76,6 +76,57 @@ WAKEUP = bars_by(
     },
 )
 
+TARGETS = {"other": "another CPU", "sibling": "a hyperthread of the same core", "node": "a CPU of another node"}
+VICTIMS = {
+    "nobody": "nobody: an idle CPU",
+    "user": "a loop in user mode",
+    "getppid": "getppid",
+    "read": "a read of 64 MiB",
+    "munmap": "munmap of 16 MiB",
+    "fork": "fork with 16 MiB",
+    "fsync": "fsync",
+}
+
+PREEMPT = bars_by(
+    "schedule/preempt",
+    "victim",
+    title="How late a real-time thread wakes over a victim",
+    says="From {least} ({least_of}) to {most} ({most_of}). Compare with the loop in user mode.",
+    unit="wake-up",
+    heading="the victim is in",
+    labels=VICTIMS,
+    metrics={"call_ns": "one call, ns", "missed": "deadlines missed"},
+    columns={
+        "p50": lambda row: nanoseconds(row.quantiles.get("p50"), 3),
+        "p99": lambda row: nanoseconds(row.quantiles.get("p99"), 3),
+    },
+)
+
+MIGRATE = lines_by(
+    "schedule/migrate",
+    "touched",
+    title="A move to another CPU, and the loads of what was written before",
+    says="{each}. The first point is the move alone.",
+    unit="move",
+    groups=lambda row: TARGETS.get(str(row.parameter("to")), ""),
+    group_heading="to",
+    x_label="memory that the thread has written",
+    x_format=size,
+    metrics={"hop_ns": "the call, ns", "loads_hop_ns": "loads after it, ns", "loads_stay_ns": "loads without it, ns"},
+)
+
+BALANCE = bars_by(
+    "schedule/rebalance",
+    "spinners",
+    value="fair",
+    title="Spinners on two CPUs: CPU time of the one that had most, over the least",
+    says="{each}. At 1 all had the same.",
+    unit="times as much",
+    heading="spinners",
+    labels={"two": "two", "three": "three", "pinned": "three, two of them on one CPU"},
+    metrics={"migrations_per_s": "moves a second", "had_pct": "of both CPUs"},
+)
+
 REALTIME = lines_by(
     "schedule/realtime",
     "utilisation_pct",
@@ -91,4 +142,4 @@ REALTIME = lines_by(
 )
 
 
-TOPIC = Topic("schedule", figures=(SHARE, CLOCK, WAKEUP, REALTIME), rungs=())
+TOPIC = Topic("schedule", figures=(SHARE, CLOCK, WAKEUP, PREEMPT, MIGRATE, BALANCE, REALTIME), rungs=())

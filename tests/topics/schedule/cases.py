@@ -6,6 +6,7 @@ from runs.write import Case
 
 SHARES = {"equal": (1.0, 1.0), "nice1": (1.25, 1.249), "nice5": (3.05, 3.057), "fifo": (18.0, 19.0)}
 LATE_NS = {"other": (110e3, 45e3), "idle": (65e3, 7e6), "fifo": (60e3, 32e3), "deadline": (66e3, 39e3)}
+DELAY_NS = {"nobody": 60e3, "user": 35e3, "getppid": 40e3, "read": 38e3, "fsync": 40e3}
 MISSED = {"70": (0.0, 0.0), "90": (0.0, 12.0), "100": (0.0, 50.0), "102": (100.0, 100.0)}
 
 
@@ -76,4 +77,60 @@ def realtime_cases() -> list[Case]:
             metric_noise=0.0,
         )
         for use, (edf, rms) in MISSED.items()
+    ]
+
+
+def preempt_cases() -> list[Case]:
+    """schedule/preempt: a read of 64 MiB takes 2 ms and is left at once."""
+    return [
+        Case(
+            "schedule/preempt",
+            {"victim": victim},
+            ns=ns,
+            unit="wake-up",
+            kind="events",
+            metrics={"missed": 0.0, "call_ns": 2e6 if victim == "read" else 200.0, "turns": 9.0},
+            metric_noise=0.0,
+        )
+        for victim, ns in DELAY_NS.items()
+    ]
+
+
+def migrate_cases() -> list[Case]:
+    """schedule/migrate: loads after a move take three times as long."""
+    return [
+        Case(
+            "schedule/migrate",
+            {"to": "other", "touched": touched},
+            ns=20e3 + 2 * lines * 10,
+            unit="hop",
+            kind="events",
+            metrics={
+                "hop_ns": 20e3,
+                "stay_ns": 1e3,
+                "loads_hop_ns": 30.0 * lines + 1,
+                "loads_stay_ns": 10.0 * lines + 1,
+                "footprint_bytes": 64.0 * lines,
+            },
+            metric_noise=0.0,
+            cpus=(1, 0),
+        )
+        for touched, lines in (("0", 0), ("256KiB", 4096))
+    ]
+
+
+def balance_cases() -> list[Case]:
+    """schedule/rebalance: three spinners are moved, and pinned ones are not."""
+    return [
+        Case(
+            "schedule/rebalance",
+            {"spinners": spinners, "window_ms": "2500"},
+            ns=1e9,
+            unit="window",
+            kind="events",
+            metrics={"fair": fair, "migrations_per_s": moves, "had_pct": 98.0},
+            metric_noise=0.0,
+            cpus=(1, 0),
+        )
+        for spinners, fair, moves in (("two", 1.0, 0.0), ("three", 1.1, 7.0), ("pinned", 2.0, 0.0))
     ]

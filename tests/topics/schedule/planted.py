@@ -6,6 +6,7 @@ from topics.stored import Change, Plant, Planted, Stored, as_stored, in_turn
 
 from fencepost.analysis.topics.claim import Outcome
 
+MOVED = 1 << 18
 DUE = {"equal": 1.0, "nice1": 1.249, "nice5": 3.057, "nice10": 9.309}
 SLEEPERS = {"other": 1.0, "idle": 100.0}
 
@@ -55,7 +56,58 @@ def few(run: Stored) -> Stored:
     return run.rounds(3)
 
 
+def loads(times: Change) -> Plant:
+    """Loads after a move take so many times as long as without."""
+
+    def plant(run: Stored) -> Stored:
+        run.put("loads_stay_ns", 1e4, "schedule/migrate", to="other", touched=MOVED)
+        after = (lambda number: 1e4 * times(number)) if callable(times) else 1e4 * times
+        return run.put("loads_hop_ns", after, "schedule/migrate", to="other", touched=MOVED)
+
+    return plant
+
+
+def shared(three: Change, pinned: Change) -> Plant:
+    """The most that one of three spinners had, over the least."""
+    return lambda run: run.put("fair", three, "schedule/rebalance", spinners="three").put(
+        "fair", pinned, "schedule/rebalance", spinners="pinned"
+    )
+
+
+def delayed(**times: Change) -> Plant:
+    """Over each victim a thread wakes as late as over a loop in user mode, but for these: so many times as late."""
+
+    def plant(run: Stored) -> Stored:
+        for victim in ("getppid", "read", "munmap", "fork", "fsync"):
+            run.add_to({"victim": "user"}, 0.0, "schedule/preempt", victim=victim)
+            run.scale(times.get(victim, 1.0), "schedule/preempt", victim=victim)
+        return run
+
+    return plant
+
+
 PLANTED: Planted = {
+    "schedule/taskset": {
+        Outcome.CONFIRMED: loads(2.0),
+        Outcome.UNDECIDED: loads(in_turn(1.0, 2.0)),
+        Outcome.REFUTED: loads(1.0),
+    },
+    "schedule/rebalance": {
+        Outcome.CONFIRMED: shared(1.1, 2.0),
+        Outcome.UNDECIDED: shared(1.1, 1.1),
+        Outcome.REFUTED: shared(2.0, 2.0),
+    },
+    "schedule/preemption": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.UNDECIDED: lambda run: run.scale(in_turn(1.0, 1e4), "schedule/preempt", victim="read"),
+        Outcome.REFUTED: lambda run: run.scale(1e4, "schedule/preempt", victim="read"),
+    },
+    "schedule/long_calls": {
+        Outcome.CONFIRMED: delayed(),
+        Outcome.DEPENDS: delayed(fsync=5.0),
+        Outcome.UNDECIDED: delayed(read=in_turn(1.0, 5.0)),
+        Outcome.REFUTED: delayed(read=50.0),
+    },
     "schedule/nice": {
         Outcome.CONFIRMED: shares(),
         Outcome.DEPENDS: shares(nice5=2.0),

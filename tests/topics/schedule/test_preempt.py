@@ -1,0 +1,107 @@
+"""schedule/preempt, schedule/migrate and schedule/rebalance: what they do, and the faults that are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine.build import Engine, Measured, compile_files
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
+from kernels.plant import KERNELS, compile_broken
+from topics.schedule.left import manners
+
+PREEMPT, MIGRATE, BALANCE = "schedule/preempt.c", "schedule/migrate.c", "schedule/rebalance.c"
+VICTIMS = ["nobody", "user", "getppid", "read", "munmap", "fork", "fsync"]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("preempt"), [KERNELS / name for name in (PREEMPT, MIGRATE, BALANCE)])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    before, files = manners(), set(Path("/proc/self/fd").iterdir())
+    yield
+    assert manners() == before
+    assert set(Path("/proc/self/fd").iterdir()) <= files
+
+
+def done(measured: Measured) -> Measured:
+    """Measured without a fault, where the machine allows it."""
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    return measured
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_thread_wakes_over_each_victim(engine: Engine, victim: str) -> None:
+    measured = done(measure(engine, "schedule/preempt", {"victim": victim}))
+    assert measured.outcome.events == 3
+    assert (measured.metrics["call_ns"] > 0) == (victim != "nobody")
+
+
+@pytest.mark.parametrize("touched", [0, 4096, 1 << 20])
+def test_a_thread_goes_and_comes_back(engine: Engine, touched: int) -> None:
+    measured = done(measure(engine, "schedule/migrate", {"touched": touched}))
+    assert [(count.found, count.expected) for count in measured.outcome.count[0:2]] == [(24, 24), (24, 24)]
+    assert measured.metrics["hop_ns"] > 0 and measured.metrics["footprint_bytes"] == touched
+
+
+@pytest.mark.parametrize("to", ["sibling", "node"])
+def test_a_cpu_that_is_not_there_is_a_need(engine: Engine, to: str) -> None:
+    measured = measure(engine, "schedule/migrate", {"to": to})
+    assert measured.status in (0, ENOTSUP), measured.reason
+    if measured.status:
+        assert "that may be used" in measured.reason
+
+
+@pytest.mark.parametrize("spinners", ["two", "three", "pinned"])
+def test_spinners_share_two_cpus(engine: Engine, spinners: str) -> None:
+    measured = done(measure(engine, "schedule/rebalance", {"spinners": spinners, "window_ms": 30}))
+    assert 0 < measured.metrics["had_pct"] < 106
+
+
+@pytest.mark.parametrize(
+    ("kernel", "values", "said"),
+    [
+        ("schedule/migrate", {"touched": -64}, "touched=-64 is not"),
+        ("schedule/migrate", {"touched": 100}, "touched=100 is not"),
+        ("schedule/rebalance", {"window_ms": 0}, "window_ms=0 is not 1 to"),
+    ],
+    ids=["negative", "no lines", "no window"],
+)
+def test_impossible_values_are_refused(engine: Engine, kernel: str, values: dict[str, str | int], said: str) -> None:
+    measured = measure(engine, kernel, values)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == EINVAL
+    assert said in measured.reason
+
+
+@pytest.mark.parametrize(
+    ("file", "kernel", "whole", "broken", "said"),
+    [
+        (PREEMPT, "preempt", "return product & 1;", "return 0;", "the victim could not do its work"),
+        (
+            MIGRATE,
+            "migrate",
+            "status = move_to(to);",
+            "status = move_to(desk->cpus[0]);",
+            "count there: 12 calls instead of 24",
+        ),
+        (MIGRATE, "migrate", "next_random(&state) % i", "next_random(&state) % (i + 1)", "count whole"),
+        (BALANCE, "rebalance", "MOST_OF_WINDOW * CPUS", "0.0 * CPUS", "the spinners had"),
+    ],
+    ids=["victim", "no move", "several cycles", "beyond the window"],
+)
+def test_a_planted_fault_is_found(tmp_path: Path, file: str, kernel: str, whole: str, broken: str, said: str) -> None:
+    faulty = compile_broken(tmp_path, {file: [(whole, broken)]})
+    values: dict[str, str | int] = {"touched": 65536} if kernel == "migrate" else {}
+    measured = measure(faulty, f"schedule/{kernel}", values)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == EILSEQ
+    assert said in measured.reason
