@@ -159,10 +159,8 @@ class RunFactsJson(TypedDict):
     plan: PlanJson
     plan_sha256: NotRequired[str]
     """Of the plan as it was at the start, so that an edited one is noticed."""
-    rounds_a_repeat: NotRequired[int]
-    """Only in a run of ``fencepost selfcheck``."""
-    disturb: NotRequired[DisturbJson]
-    """Only in a run of ``fencepost selfcheck --disturb``."""
+    rounds_a_repeat: NotRequired[int]  # only in a run of `fencepost selfcheck`
+    disturb: NotRequired[DisturbJson]  # only in one with --disturb
     imported: NotRequired[ImportedJson]
     published: NotRequired[PublishedJson]
 
@@ -187,8 +185,7 @@ class TopologyJson(TypedDict):
     packages: NotRequired[list[list[int]]]
     l2: NotRequired[list[list[int]]]
     l3: NotRequired[list[list[int]]]
-    numa: NotRequired[dict[str, list[int]]]
-    """By number of the node, as text."""
+    numa: NotRequired[dict[str, list[int]]]  # by number of the node, as text
 
 
 class CacheJson(TypedDict):
@@ -370,6 +367,7 @@ class WorkerRecord(TypedDict):
     pid: NotRequired[int]
     launcher: NotRequired[str]
     width_floor: NotRequired[float | None]
+    interrupts: NotRequired[dict[str, dict[str, int]]]  # of the run's CPUs meanwhile, by file of /proc and line
 
 
 class RoundRecord(TypedDict):
@@ -394,6 +392,7 @@ class ReducedWorkerRecord(TypedDict):
     overhead_ticks: float | None
     startup_ms: float | None
     elapsed_ms: float | None
+    interrupts: NotRequired[dict[str, dict[str, int]]]
 
 
 class RowsRecord(TypedDict):

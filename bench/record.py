@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fencepost.bench.case import Case
-from fencepost.bench.documents import CaseFrame, CaseRecord, CountRecord, HistogramRecord
+from fencepost.bench.documents import (
+    CaseFrame,
+    CaseRecord,
+    CountRecord,
+    EndFrame,
+    HelloFrame,
+    HistogramRecord,
+    WorkerRecord,
+)
+from fencepost.bench.interrupts import Counts
+from fencepost.bench.witness import floor_of_rows
+
+if TYPE_CHECKING:
+    from fencepost.bench.runfolder import CaseRows
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
@@ -41,6 +55,26 @@ def record_of(case: Case, visits: Sequence[CaseFrame], histogram: HistogramRecor
     if case.counts:
         entry["counts"] = counts_of(case, visits)
     return entry
+
+
+def worker_of(
+    hello: HelloFrame, end: EndFrame, launcher: str, interrupts: Counts, rows: Sequence[CaseRows]
+) -> WorkerRecord:
+    """What the record of a round says of its process, by its first frame and its last."""
+    return {
+        "tick_source": hello["tick_source"],
+        "tick_hz": hello["tick_hz"],
+        "tick_hz_error_ppm": hello["tick_hz_error_ppm"],
+        "quantum_ticks": hello["quantum_ticks"],
+        "overhead_ticks": hello["overhead_ticks"],
+        "startup_ms": hello["startup_ms"],
+        "cpus": hello["cpus"],
+        "pid": hello["pid"],
+        "elapsed_ms": end["elapsed_ms"],
+        "launcher": launcher,
+        "width_floor": floor_of_rows(rows, hello["tick_hz"]),
+        "interrupts": interrupts,
+    }
 
 
 def failed(reason: str) -> CaseRecord:

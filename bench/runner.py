@@ -34,17 +34,16 @@ from fencepost.bench.documents import (
     HistogramRecord,
     RoundRecord,
     Spec,
-    WorkerRecord,
 )
 from fencepost.bench.engine import Engine, backend_path
 from fencepost.bench.errors import MeasureError, RunInterruptedError
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
+from fencepost.bench.interrupts import Counts, added, read_counts
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.progress import Progress
-from fencepost.bench.record import failed, record_of
+from fencepost.bench.record import failed, record_of, worker_of
 from fencepost.bench.runfolder import CaseRows, RunFolder, read_round_record
 from fencepost.bench.so_far import SoFar
-from fencepost.bench.witness import floor_of_rows
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
@@ -88,6 +87,8 @@ class _Attempt:
     """Why the round is incomplete, as the end of a sentence on the worker."""
     blame: bool = False
     """Whether the case under way brought it about, and not somebody outside."""
+    interrupted: Counts = field(default_factory=dict)
+    """The interrupts of the run's CPUs meanwhile."""
 
     @property
     def visits(self) -> int:
@@ -222,6 +223,7 @@ class Runner:
         expected = [case.expected_ns for case in cases]
         by_name = {case.case: case for case in cases}
         with memory_file("spec") as spec, memory_file("frames") as output, memory_file("errors") as errors:
+            counted = read_counts(self.plan.cpus)
             process = self._launch(number, cases, spec, output, errors)
             reader = FrameReader(output.fileno())
             done_ns = 0
@@ -238,6 +240,7 @@ class Runner:
                 timed_out = process.poll() is None and not self._signal
             finally:
                 kill_group(process)
+            attempt.interrupted = added(counted, read_counts(self.plan.cpus))
             self._take(attempt, reader, expected)
             errors.seek(0)
             lines = errors.read().decode("utf-8", "replace").split("\n")
@@ -373,34 +376,18 @@ class Runner:
             cases[case.case], left = self._visited(case, visits, visits_of[case.case])
             rows += left
             self._so_far.add_visits(case.case, [record for record, _, _ in visits])
+        assert attempt.hello is not None and attempt.end is not None  # or the attempt would have a fault
+        launcher = "taskset" if self._taskset else "sched_setaffinity"
         record: RoundRecord = {
             "schema": schema.SCHEMA_VERSION,
             "run": self.folder.id,
             "round": number,
             "started_utc": f"{started:%Y-%m-%dT%H:%M:%SZ}",
             "order": [case.case for case in order],
-            "worker": self._worker(attempt, rows),
+            "worker": worker_of(attempt.hello, attempt.end, launcher, attempt.interrupted, rows),
             "cases": cases,
         }
         return record, rows
-
-    def _worker(self, attempt: _Attempt, rows: list[CaseRows]) -> WorkerRecord:
-        """What the round's record says of its process."""
-        hello, end = attempt.hello, attempt.end
-        assert hello is not None and end is not None  # or the attempt would have a fault
-        return {
-            "tick_source": hello["tick_source"],
-            "tick_hz": hello["tick_hz"],
-            "tick_hz_error_ppm": hello["tick_hz_error_ppm"],
-            "quantum_ticks": hello["quantum_ticks"],
-            "overhead_ticks": hello["overhead_ticks"],
-            "startup_ms": hello["startup_ms"],
-            "cpus": hello["cpus"],
-            "pid": hello["pid"],
-            "elapsed_ms": end["elapsed_ms"],
-            "launcher": "taskset" if self._taskset else "sched_setaffinity",
-            "width_floor": floor_of_rows(rows, hello["tick_hz"]),
-        }
 
     def _visited(
         self, case: Case, visits: list[tuple[CaseFrame, bytes, bytes]], planned: int

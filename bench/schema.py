@@ -88,6 +88,8 @@ _INTEGER = {"type": "integer"}
 _NUMBER_OR_NULL = {"type": ["number", "null"]}
 _STRING_OR_NULL = {"type": ["string", "null"]}
 
+_LINES = {"type": "object", "additionalProperties": _INTEGER}
+_INTERRUPTS = {"interrupts": {"type": "object", "additionalProperties": _LINES}}
 _CASE = {
     "type": "object",
     "required": ["case", "kernel", "parameters", "values", "cpus", "unit", "kind", "once", "twin_of"],
@@ -300,6 +302,7 @@ ROUND_SCHEMA: dict[str, Any] = {
                 "pid": _ANY,
                 "launcher": _ANY,
                 "width_floor": _NUMBER_OR_NULL,
+                **_INTERRUPTS,
             },
         },
         "cases": {
@@ -371,6 +374,7 @@ ROWS_SCHEMA: dict[str, Any] = {
                     "round": {"type": "integer", "minimum": 1},
                     "tick_source": _STRING,
                     **dict.fromkeys(WORKER_NUMBERS, _NUMBER_OR_NULL),
+                    **_INTERRUPTS,
                 },
             },
         },

@@ -104,6 +104,10 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
         }
         for row in reduced.workers.to_dict("records")
     ]
+    for worker, row in zip(workers, reduced.workers.to_dict("records"), strict=True):
+        # Runs of older versions and of other tools know none.
+        if isinstance(row.get("interrupts"), dict):
+            worker["interrupts"] = row["interrupts"]
     record: RowsRecord = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
     text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     witnessed = bool(np.isfinite(columns["free"]).any() or any(columns["places"]))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import table
+from fencepost.analysis.topics.interrupt.measures import lines
 from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.topic import Topic
 
@@ -44,4 +46,62 @@ def rates(analysis: Analysis) -> Figure | None:
     )
 
 
-TOPIC = Topic("interrupt", figures=(rates,))
+CAUSES = {
+    "switch_pct": "another thread ran",
+    "timer_pct": "the CPU's own timer",
+    "interrupt_pct": "another interrupt",
+    "softirq_pct": "a softirq alone",
+}
+
+
+@shows("interrupt/cause")
+def causes(analysis: Analysis) -> Figure | None:
+    """Who took the time in which a thread stood still."""
+    row = next(iter(analysis.decided("interrupt/cause")), None)
+    if row is None or not row.metric("named_pct").known:
+        return None
+    shares = {word: row.metric(name) for name, word in CAUSES.items()}
+    return forest(
+        "interrupt-cause",
+        "Causes of the gaps of a thread that spins",
+        f"Of the gaps of more than 1 µs {row.metric('named_pct').text('%')} have a cause that Linux knows, and of the "
+        f"time in gaps {row.metric('named_time_pct').text('%')}. By chance {row.metric('chance_pct').text('%')} would "
+        f"have one. {row.metric('found_pct').text('%')} of the interrupts lie in a gap.",
+        table(
+            "Gaps by their cause",
+            ("cause", "of the gaps, %"),
+            [(word, share.text()) for word, share in shares.items()],
+        ),
+        [Point(word, *share[:3]) for word, share in shares.items()],
+        x_label="of the gaps, %",
+        from_zero=True,
+    )
+
+
+MOST_LINES = 20
+
+
+@shows("interrupt/rate")
+def by_line(analysis: Analysis) -> Figure | None:
+    """All interrupts and softirqs of the run, by line."""
+    found = lines(analysis)
+    if len(found) < 2:
+        return None
+    most = found[0]
+    return forest(
+        "interrupt-lines",
+        "Interrupts and softirqs of the run's CPUs over the whole run, by line",
+        f"Most are those of the {most.kind} {most.name}: {count(most.sum)}, which is {plain(most.per_s)} a second.",
+        table(
+            "Interrupts and softirqs over the run: sums of /proc/interrupts and /proc/softirqs by line",
+            ("line", "of", "in all", "a second"),
+            [(line.name, line.kind, count(line.sum), plain(line.per_s)) for line in found],
+        ),
+        [Point(line.name, line.per_s) for line in found[:MOST_LINES]],
+        x_label="a second (log)",
+        x_scale="log",
+        groups=[int(line.kind != most.kind) for line in found[:MOST_LINES]],
+    )
+
+
+TOPIC = Topic("interrupt", figures=(rates, causes, by_line))

@@ -72,5 +72,34 @@ def taskset(analysis: Analysis) -> Verdict:
     return Verdict(Outcome.CONFIRMED, figure, f"It stays although its CPU is shared. {said}", number)
 
 
+@claim(
+    "perf/tracepoint",
+    "tracepoint : 是核心中的靜態 tracepoint 所觸發的事件，這些 tracepoint 用來判斷在程式執行時期，核心的行為細節，"
+    "比如 slab 記憶體配置器的配置次數等。",
+    "tracepoint: events of static tracepoints in the kernel, which tell details of what it does at run time, such as "
+    "how often the slab allocator allocates",
+    ["perf/tracepoint"],
+    "kmem:kmem_cache_alloc counts at least one block for each file that is made, and none for calls that make nothing",
+    failure=refuted,
+)
+@needs("perf/tracepoint", files=("made", "none"))
+def tracepoint(analysis: Analysis) -> Verdict:
+    """Blocks of the slab allocator that a file takes."""
+    made, none = (
+        _row(analysis, "perf/tracepoint", files=files).metric("blocks_per_file") for files in ("made", "none")
+    )
+    figure = f"{made.text()} blocks a file, {none.text()} a call that makes none"
+    number = measure(made, "blocks", 1 - EXACT)
+    sides = side(made, 1 - EXACT), side(none, ONE)
+    if Side.TOUCHES in sides:
+        return Verdict(Outcome.UNDECIDED, figure, "Processes differ in what was counted.", number)
+    if sides == (Side.ABOVE, Side.BELOW):
+        return Verdict(Outcome.CONFIRMED, figure, "Each allocation passes the tracepoint and is counted.", number)
+    if sides[1] is Side.ABOVE:
+        because = "The control counts blocks too, so the count says nothing about files."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    return Verdict(Outcome.REFUTED, figure, "Files are made whose blocks are not counted.", number)
+
+
 def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
     return next(row for row in analysis.decided(kernel) if row.has(**wanted))

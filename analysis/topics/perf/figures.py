@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from fencepost.analysis.topics.topic import Topic
 
-TOPIC = Topic("perf", tables_only=("perf/software", "perf/migrations"))
+TOPIC = Topic("perf", tables_only=("perf/software", "perf/migrations", "perf/tracepoint"))

@@ -11,7 +11,7 @@
  *            the timer. Of 1620 gaps a second at most 16 % have an interrupt that could have caused them.
  * Hazards:   a timer in a file is armed anew only when it is read: it is, four times a millisecond. Interrupts of devices come to a CPU as they are
  *            routed. A hypervisor that runs somebody else leaves no count in the guest.
- * Not shown: which gap had which cause: that takes tracefs, and a kernel that is built with it. Softirqs are counted, and not timed.
+ * Not shown: which gap had which cause (interrupt/cause). Softirqs are counted, and not timed.
  */
 #define _GNU_SOURCE
 #include "kernels/interrupts.h"

@@ -17,7 +17,17 @@ def moves(count: Change, which: str) -> Plant:
     return lambda run: run.put("migrations", count, "perf/migrations", moves=which)
 
 
+def blocks(count: Change, files: str = "made") -> Plant:
+    """So many blocks are counted in each turn of this loop."""
+    return lambda run: run.put("blocks_per_file", count, "perf/tracepoint", files=files)
+
+
 PLANTED: Planted = {
+    "perf/tracepoint": {
+        Outcome.CONFIRMED: as_stored,
+        Outcome.UNDECIDED: blocks(2.0, "none"),
+        Outcome.REFUTED: blocks(0.0),
+    },
     "perf/software": {
         Outcome.CONFIRMED: as_stored,
         Outcome.UNDECIDED: faults(in_turn(1.0, 1.001)),
