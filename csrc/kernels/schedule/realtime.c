@@ -199,7 +199,7 @@ KERNEL(realtime,
     .threads    = { .min = 1, .max = 1 },
     .parameters = {
         [UTILISATION_PCT] = { .name = "utilisation_pct", .unit = "%", .summary = "of the CPU that all tasks ask for", .initial = 90,
-                              .quick = "70 100", .standard = "70 90 100 102", .rigorous = "50 60 70 75 80 85 90 95 100 102" },
+                              .quick = "70 100", .standard = "70 100 102", .rigorous = "50 60 70 75 80 85 90 95 100 102" },
         [TASKS]           = { .name = "tasks", .unit = "tasks", .summary = "of a set", .initial = 4,
                               .quick = "4", .standard = "4", .rigorous = "2 4 8" } },
     .metrics    = { [EDF_MISSED_PCT] = { "edf_missed_pct", "%", "sets in which EDF misses a deadline" },

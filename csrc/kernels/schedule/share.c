@@ -171,7 +171,7 @@ KERNEL(share,
     .parameters       = {
         [PAIR]      = { .name = "pair", .summary = "how the two are scheduled", .initial = EQUAL,
                         .labels = "equal nice1 nice5 nice10 nice19 minus5 batch idle fifo rr",
-                        .quick = "nice5", .standard = "equal nice5", .rigorous = "*" },
+                        .quick = "nice5", .standard = "nice5", .rigorous = "*" },
         [WINDOW_MS] = { .name = "window_ms", .unit = "ms", .summary = "for which both spin", .initial = 60,
                         .quick = "60", .standard = "60", .rigorous = "1200" },
     },

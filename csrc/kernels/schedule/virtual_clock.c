@@ -110,8 +110,8 @@ KERNEL(virtual_clock,
     .parameters       = {
         [SPINNERS]  = { .name = "spinners", .unit = "spinners", .summary = "processes that share the CPU", .initial = 4,
                         .quick = "4", .standard = "2", .rigorous = "1 2 4 8" },
-        [WINDOW_MS] = { .name = "window_ms", .unit = "ms", .summary = "for which they spin", .initial = 60,
-                        .quick = "60", .standard = "60", .rigorous = "1000" },
+        [WINDOW_MS] = { .name = "window_ms", .unit = "ms", .summary = "for which they spin", .initial = 30,
+                        .quick = "30", .standard = "30", .rigorous = "1000" },
     },
     .metrics          = {
         [RATE_TIMES_N] = { "rate_times_n", "1", "virtual time of the first, times the spinners, over the time that all had" },

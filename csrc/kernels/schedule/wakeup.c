@@ -99,7 +99,7 @@ KERNEL(schedule_wakeup,
     .parameters       = {
         [POLICY]    = { .name = "policy", .summary = "how the thread is scheduled", .initial = OTHER,
                         .labels = "other other_slack1 batch idle minus20 fifo rr deadline",
-                        .quick = "fifo", .standard = "other fifo", .rigorous = "*" },
+                        .quick = "fifo", .standard = "fifo", .rigorous = "*" },
         [BESIDE]    = { .name = "beside", .summary = "who else is on its CPU", .labels = "nobody spinner", .initial = NOBODY,
                         .quick = "*", .standard = "*", .rigorous = "*" },
         [PERIOD_US] = { .name = "period_us", .unit = "us", .summary = "distance of the deadlines", .initial = 1000,
