@@ -35,6 +35,7 @@ def rows_of(reduced: Reduced, case: dict[str, Any]) -> dict[str, Any]:
         "case": case,
         "round": [line["round"] for line in lines],
         "ns": [short(line["ns"]) for line in lines] if timed else [],
+        "resolution_ns": [short(line["resolution_ns"]) for line in lines] if timed else [],
         "metrics": {name: [short(line["metrics"][name]) for line in lines] for name in lines[0]["metrics"]},
         "counts": {name: [[*line["counts"][name]] for line in lines] for name in lines[0]["counts"]},
     }

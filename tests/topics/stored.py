@@ -62,7 +62,7 @@ def _lines_of(of: Mapping[str, Any], usual: Mapping[int, Mapping[str, Any]]) -> 
             "case": case["case"],
             "kernel": case["kernel"],
             "status": "ok",
-            "resolution_ns": 1.0,
+            "resolution_ns": of["resolution_ns"][place] if of.get("resolution_ns") else 1.0,
             "metrics": {name: values[place] for name, values in of["metrics"].items()},
             "counts": {name: Count(*values[place]) for name, values in of["counts"].items()},
         }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import Grid, grid
+from fencepost.analysis.runs.paired import Grid, grid, ratio
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known, measure, needs, noise_of
-from fencepost.analysis.topics.runqueue.measures import TICK, cached, crossing, sizes, slope
+from fencepost.analysis.topics.runqueue.measures import HEIGHT, PICK, REMOVE, TICK, cached, crossing, sizes, slope
 
 FLAT = 0.05
 """Of a slope: a thousandfold number of tasks then costs 1.4 times as much, and a logarithm costs 4 times as much."""
@@ -18,7 +20,10 @@ FLAT = 0.05
 FAR_BETTER = 10.0
 """With 1000 tasks a list walks through hundreds, and a tree goes down ten levels."""
 
-MANY = 1000
+FEW, MANY = 10, 1000
+"""Numbers of tasks between which the core's own cache holds all of them."""
+
+ARRAYS_TREE = ("bitmap", "rb")
 
 ORDERED = ("rb", "avl", "heap", "list")
 """The structures in order of the key that each standard run has."""
@@ -34,16 +39,32 @@ ORDERED = ("rb", "avl", "heap", "list")
 @needs(TICK, by=("touch", "bitmap", "rb"), keys="random")
 def constant(analysis: Analysis) -> Verdict:
     """The red-black tree is the control: where it is as flat, the run cannot tell."""
-    found = grid(analysis, TICK)
+    return _flat(analysis, TICK)
+
+
+@claim(
+    "runqueue/blocked",
+    "Q: if task is blocked, such as on disk IO?",
+    "Question: what if a task is blocked, such as on disk IO?",
+    [REMOVE],
+    "taking any task out of the two arrays, and putting it back, grows by no more than the power "
+    f"{FLAT} of the number of tasks",
+)
+@needs(REMOVE, by=("touch", "bitmap", "rb"))
+def blocked(analysis: Analysis) -> Verdict:
+    """The answer: it leaves its list, wherever it stands in it. In a tree it takes steps to mend the rest."""
+    return _flat(analysis, REMOVE)
+
+
+def _flat(analysis: Analysis, kernel: str) -> Verdict:
+    """Whether the bitmap does not care how many tasks there are, while the cache holds them, and a tree does."""
+    found = grid(analysis, kernel)
     tasks = cached(found)
     known(len(tasks) > 1, "No two numbers of tasks were measured that the core's own cache holds.")
     fewest, most = tasks[0], tasks[-1]
     lacks = f"Too few processes had the core to themselves with {fewest} and with {most} tasks."
     bitmap, tree = (known(slope(found, by, fewest, most), lacks) for by in ("bitmap", "rb"))
-    # A figure that is wrong by the noise at one end turns the line by so much.
-    a_turn = 1 / math.log(most / fewest)
-    noise = noise_of(analysis, TICK)
-    where, control = (side(of, FLAT, noise, base=a_turn) for of in (bitmap, tree))
+    where, control = (_side(analysis, of, fewest, most) for of in (bitmap, tree))
     figure = f"the time grows with the power {bitmap.text()} of the number of tasks"
     number = measure(bitmap, "1", FLAT)
     said = (
@@ -54,18 +75,67 @@ def constant(analysis: Analysis) -> Verdict:
         because = "Within its interval it may be either." if where is Side.TOUCHES else "A tree may be as flat."
         return Verdict(Outcome.UNDECIDED, figure, f"{because} {said}", number)
     if where is Side.ABOVE:
-        return Verdict(Outcome.REFUTED, figure, f"The turn gets dearer with more tasks. {said}", number)
+        return Verdict(Outcome.REFUTED, figure, f"It gets dearer with more tasks. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"The number of tasks does not matter. {said}", number)
 
 
+def _side(analysis: Analysis, power: Interval, fewest: int, most: int) -> Side:
+    """Of `FLAT`. A figure that is wrong by the noise at one end turns the line by so much."""
+    return side(power, FLAT, noise_of(analysis, TICK), base=1 / math.log(most / fewest))
+
+
 def _beyond(found: Grid, last: int) -> str:
-    """What the bitmap and the control take with the most tasks, where the cache does not hold them."""
+    """What the bitmap takes with the most tasks, and the control, where the cache does not hold them."""
     bitmap, touch = sizes(found, "bitmap"), sizes(found, "touch")
     most = max(bitmap)
     if most <= last or most not in touch:
         return ""
     times = [found.rows[places[most]].time.ns_text() for places in (bitmap, touch)]
-    return f" {count(most)} tasks leave the cache: a turn takes {times[0]}, and {times[1]} without any queue."
+    return f" {count(most)} tasks leave the cache: it takes {times[0]}, and {times[1]} without any queue."
+
+
+@claim(
+    "runqueue/query",
+    "constant QUERY time, 但修改刪除有額外開銷",
+    "Constant query time, but changes and deletions cost extra",
+    [PICK, REMOVE],
+    f"seeing who is next grows by no more than the power {FLAT} of the number of tasks, and costs less than taking a "
+    "task out and putting it back",
+)
+@needs(PICK, by=("bitmap", "rb", "scan"), tasks=(FEW, MANY))
+@needs(REMOVE, by=("bitmap", "rb"), tasks=MANY)
+def query(analysis: Analysis) -> Verdict:
+    """Of the two arrays and of a tree that knows its first node. The scan is the control: it looks at all tasks."""
+    found = grid(analysis, PICK)
+    powers = {by: slope(found, by, FEW, MANY) for by in ("bitmap", "rb", "scan")}
+    extra = {
+        by: ratio(analysis, _many(analysis, REMOVE, by).case, _many(analysis, PICK, by).case) for by in ARRAYS_TREE
+    }
+    known(
+        all(interval.known for interval in (*powers.values(), *extra.values())),
+        "Too few processes had the core to themselves in two of the rows.",
+    )
+    grown = [_side(analysis, powers[by], FEW, MANY) for by in ARRAYS_TREE]
+    dearer = [side(times, 1.0, noise_of(analysis, TICK)) for times in extra.values()]
+    control = _side(analysis, powers["scan"], FEW, MANY)
+    worst = max((powers[by] for by in ARRAYS_TREE), key=lambda power: power.value)
+    figure = f"a look grows with the power {worst.text()} of the number of tasks"
+    said = (
+        f"That is from {count(FEW)} to {count(MANY)} tasks. A scan grows with the power {powers['scan'].text()}. "
+        f"Taking a task out and putting it back takes {extra['bitmap'].text()} times as long as a look in the two "
+        f"arrays, and {extra['rb'].text()} times in a red-black tree."
+    )
+    number = measure(worst, "1", FLAT)
+    if Side.ABOVE in grown or Side.BELOW in dearer:
+        because = "A look gets dearer with more tasks." if Side.ABOVE in grown else "A look costs more than a change."
+        return Verdict(Outcome.REFUTED, figure, f"{because} {said}", number)
+    if Side.TOUCHES in (*grown, *dearer) or control is not Side.ABOVE:
+        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a figure may be either. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"A look is constant, and a change is not free. {said}", number)
+
+
+def _many(analysis: Analysis, kernel: str, by: str) -> Row:
+    return next(row for row in analysis.measured(kernel) if row.has(by=by, tasks=MANY))
 
 
 @claim(
@@ -139,3 +209,129 @@ def neediest(analysis: Analysis) -> Verdict:
     if worst.high > 0 or not worst.bounded:
         return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a task may be passed over.{said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"No structure in order of the key does so.{said} {linux}", number)
+
+
+@claim(
+    "runqueue/avl_height",
+    "AVL Tree height: log(n)",
+    "The height of an AVL tree is log(n)",
+    [HEIGHT],
+    "the highest AVL tree of so many nodes has as many levels as a full tree, log2(n + 1) rounded up",
+)
+@needs(HEIGHT, tree="avl", order=("ascending", "fibonacci"))
+def avl_height(analysis: Analysis) -> Verdict:
+    """Fibonacci trees are the highest, and ascending keys make the lowest."""
+    rows = _trees(analysis, "avl")
+    worst, least = _highest(rows), rows[0].metric("least").value
+    times = worst.over(least)
+    lowest = min(row.metric("height").value for row in rows)
+    figure = f"the highest of {_tasks_of(rows)} nodes has {times.text()} times the levels of a full tree"
+    said = (
+        f"That is {_levels(worst)}. A full tree has {count(least)}, and one of ascending keys {count(lowest)}. "
+        f"It stays below 1.4405 log2(n + 2) − 0.3277 = {plain(rows[0].metric('bound').value)}. So it is log2(n) to a "
+        "constant, and up to 44 % more."
+    )
+    number = measure(times, "1", 1.0)
+    if times.low > 1:
+        return Verdict(Outcome.REFUTED, figure, f"AVL trees may be higher than log2(n). {said}", number)
+    if times.high > 1 or not times.bounded:
+        return Verdict(Outcome.UNDECIDED, figure, f"In some processes it was higher. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"No AVL tree was higher than a full one. {said}", number)
+
+
+def _too_high(row: Row) -> Outcome | None:
+    """The kernel's own check looks at the bound, and at rules of which the sentence says nothing."""
+    return Outcome.REFUTED if row.has(tree="rb") and "more than the bound" in (row.reason or "") else None
+
+
+@claim(
+    "runqueue/rb_height",
+    "RB Tree  height: <= 2 * log(n+1)",
+    "The height of a red-black tree is at most 2 log(n + 1)",
+    [HEIGHT],
+    "no red-black tree that was looked at is higher than 2 log2(n + 1) levels",
+    _too_high,
+)
+@needs(HEIGHT, tree="rb", order=("random", "ascending"))
+def rb_height(analysis: Analysis) -> Verdict:
+    """Random histories, and ascending keys, which come near the bound."""
+    rows = _trees(analysis, "rb")
+    worst, bound = _highest(rows), rows[0].metric("bound").value
+    times = worst.over(bound)
+    figure = f"the highest of {_tasks_of(rows)} nodes has {times.text()} times the levels of the bound"
+    said = f"That is {_levels(worst)} of {plain(bound)}. Each case looks at rules and bound."
+    number = measure(times, "1", 1.0)
+    if times.low > 1:
+        return Verdict(Outcome.REFUTED, figure, f"A tree was higher than it may be. {said}", number)
+    if times.high > 1 or not times.bounded:
+        return Verdict(Outcome.UNDECIDED, figure, f"In some processes a tree was higher. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"No tree was higher. {said}", number)
+
+
+@claim(
+    "runqueue/worst_case",
+    "Worst case: RB > AVL",
+    "In the worst case a red-black tree is higher than an AVL tree",
+    [HEIGHT],
+    "in the worst order for each a red-black tree has more levels than an AVL tree of as many nodes",
+)
+@needs(HEIGHT, tree=("rb", "avl"), order=("random", "ascending", "fibonacci"))
+def worst_case(analysis: Analysis) -> Verdict:
+    """Ascending keys for red-black, a Fibonacci tree for AVL. Random keys beside them."""
+    rows = {tree: _trees(analysis, tree) for tree in ("rb", "avl")}
+    rb, avl = (_highest(rows[tree]) for tree in ("rb", "avl"))
+    times = rb._replace(value=rb.value / avl.value, low=rb.low / avl.high, high=rb.high / avl.low)
+    drawn = [row.metric("height").value for tree in ("rb", "avl") for row in rows[tree] if row.has(order="random")]
+    figure = f"of {_tasks_of(rows['rb'])} nodes a red-black tree has {times.text()} times the levels of an AVL tree"
+    said = (
+        f"The highest are {_levels(rb)} and {_levels(avl)}. With random keys they are "
+        f"{count(drawn[0])} and {count(drawn[1])}."
+    )
+    number = measure(times, "1", 1.0)
+    if times.high <= 1:
+        return Verdict(Outcome.REFUTED, figure, f"The red-black tree is no higher. {said}", number)
+    if not times.low > 1:
+        return Verdict(Outcome.UNDECIDED, figure, f"In some processes it was no higher. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Its rules allow more. {said}", number)
+
+
+@claim(
+    "runqueue/avl_is_rb",
+    "AVL Tree is also a RB Tree",
+    "An AVL tree is also a red-black tree",
+    [HEIGHT],
+    "every AVL tree that was looked at can be coloured red and black by the rules",
+)
+@needs(HEIGHT, tree="avl", order=("random", "fibonacci"))
+def avl_is_rb(analysis: Analysis) -> Verdict:
+    """A node is red if its height is odd and that of its parent even. A check of all rules follows."""
+    rows = [row for row in analysis.decided(HEIGHT) if row.has(tree="avl")]
+    worst = min((row.metric("coloured_pct") for row in rows), key=lambda share: share.low)
+    figure = f"{worst.text('%')} of the trees could be coloured"
+    said = "They come from random histories, from ascending keys, and from Fibonacci trees, which are the least even."
+    number = measure(worst, "%", 100.0)
+    if worst.high < 100:
+        return Verdict(Outcome.REFUTED, figure, f"Some tree could not. {said}", number)
+    if worst.low < 100 or not worst.bounded:
+        return Verdict(Outcome.UNDECIDED, figure, f"In some processes a tree could not. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"All of them could. {said}", number)
+
+
+def _trees(analysis: Analysis, tree: str) -> list[Row]:
+    """The rows of the most nodes."""
+    rows = [row for row in analysis.decided(HEIGHT) if row.has(tree=tree)]
+    most = max(row.number("tasks") for row in rows)
+    return [row for row in rows if row.number("tasks") == most]
+
+
+def _highest(rows: Sequence[Row]) -> Interval:
+    return max((row.metric("height") for row in rows), key=lambda height: height.high)
+
+
+def _levels(height: Interval) -> str:
+    """A height; with its bounds where processes differ."""
+    return height.text("levels") if height.low < height.high else f"{count(height.value)} levels"
+
+
+def _tasks_of(rows: Sequence[Row]) -> str:
+    return count(rows[0].number("tasks"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
-import numpy as np
-
 from fencepost.analysis.runs.paired import Grid
-from fencepost.analysis.stats.interval import Floats, Interval, pooled
+from fencepost.analysis.stats.interval import COVERAGE, Interval, pooled
 
 TICK = "runqueue/tick"
+PICK = "runqueue/pick"
+REMOVE = "runqueue/remove"
+HEIGHT = "runqueue/height"
 
 IN_CACHE = 1.5
 """Up to so many times what the control takes with the fewest tasks, the tasks are in the core's own cache: beyond it a
@@ -17,8 +19,12 @@ load takes three times as long or more."""
 
 
 def sizes(grid: Grid, by: str) -> dict[int, int]:
-    """Places of the rows of a structure by their number of tasks, the fewest first. Drawn keys."""
-    found = {int(row.number("tasks")): place for place, row in enumerate(grid.rows) if row.has(by=by, keys="random")}
+    """Places of the rows of a structure by their number of tasks, the fewest first. Not those with ascending keys."""
+    found = {
+        int(row.number("tasks")): place
+        for place, row in enumerate(grid.rows)
+        if row.has(by=by) and row.parameter("keys") in (None, "random")
+    }
     return dict(sorted(found.items()))
 
 
@@ -46,18 +52,24 @@ def slope(grid: Grid, by: str, fewest: int, most: int) -> Interval:
 
 
 def crossing(grid: Grid, by: str, other: str) -> Interval:
-    """With how many tasks a turn of `by` begins to cost more than one of `other`: straight between the logarithms of
-    what was measured. A process in which they do not cross knows none. Median and interval over processes.
+    """With how many tasks `by` begins to cost more than `other`: straight between the logarithms of the ratios.
+
+    Its bounds are where the upper ends of the ratios cross, and the lower ends. NaN where they do not.
     """
     first, second = sizes(grid, by), sizes(grid, other)
-    tasks = [number for number in first if number in second]
-    ratios = np.log(grid.ns[:, [first[number] for number in tasks]] / grid.ns[:, [second[number] for number in tasks]])
-    return pooled([_first_zero(np.log(tasks), process) for process in ratios])
+    both = [tasks for tasks in first if tasks in second]
+    ratios = [grid.ratio(first[tasks], second[tasks]) for tasks in both]
+    found = {
+        name: _first_above_one(both, [getattr(ratio, end) for ratio in ratios])
+        for name, end in (("value", "value"), ("low", "high"), ("high", "low"))
+    }
+    least = min((ratio.n for ratio in ratios), default=0)
+    return Interval(found["value"], found["low"], found["high"], COVERAGE, least)
 
 
-def _first_zero(tasks: Floats, ratios: Floats) -> float:
-    for place in range(1, len(ratios)):
-        low, high = ratios[place - 1], ratios[place]
-        if low <= 0 < high:
-            return float(np.exp(tasks[place - 1] + (tasks[place] - tasks[place - 1]) * -low / (high - low)))
+def _first_above_one(tasks: list[int], ratios: list[float]) -> float:
+    for (before, low), (after, high) in itertools.pairwise(zip(tasks, ratios, strict=True)):
+        if low <= 1 < high:
+            part = -math.log(low) / (math.log(high) - math.log(low))
+            return math.exp(math.log(before) + part * (math.log(after) - math.log(before)))
     return math.nan

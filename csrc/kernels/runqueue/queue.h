@@ -22,7 +22,8 @@
 #include "lib/tree/skip.h"
 
 enum { TOUCH, BITMAP, RB, AVL, HEAP, SKIP, PAIRING, LIST, SCAN };
-#define STRUCTURES "touch bitmap rb avl heap skip pairing list scan"
+/* As labels: all but the control, which is no structure. */
+#define STRUCTURES "bitmap rb avl heap skip pairing list scan"
 
 #define MAX_TASKS 1000000
 /* Turns that are counted, all from the same keys: so the counts are the same in each process and on each machine. */
@@ -62,7 +63,31 @@ struct runqueue {
     uint64_t step, spread; /* a new key is larger than the old one by `step` and a number drawn below `spread` */
     uint64_t turns;        /* that all tasks together have had */
     uint64_t ran;          /* the key of the task that had the last one, before it had it */
+    uint64_t looks, seen;  /* of runqueue/pick: looks, and the sum of the keys that they saw */
 };
+
+/* A loop for each structure, which knows it as a constant: the choice is made before it and not in it. */
+#define WITH_STRUCTURE(by, loop)                                                                                       \
+    switch (by) {                                                                                                      \
+    case TOUCH:                                                                                                        \
+        return loop(TOUCH);                                                                                            \
+    case BITMAP:                                                                                                       \
+        return loop(BITMAP);                                                                                           \
+    case RB:                                                                                                           \
+        return loop(RB);                                                                                               \
+    case AVL:                                                                                                          \
+        return loop(AVL);                                                                                              \
+    case HEAP:                                                                                                         \
+        return loop(HEAP);                                                                                             \
+    case SKIP:                                                                                                         \
+        return loop(SKIP);                                                                                             \
+    case PAIRING:                                                                                                      \
+        return loop(PAIRING);                                                                                          \
+    case LIST:                                                                                                         \
+        return loop(LIST);                                                                                             \
+    default:                                                                                                           \
+        return loop(SCAN);                                                                                             \
+    }
 
 #define QUEUE_INLINE static inline __attribute__((always_inline, unused))
 #define task_of(node) ((struct task *)((char *)(node)-offsetof(struct task, key)))
@@ -264,6 +289,48 @@ static inline int queue_make(struct trial *trial, int by, int64_t tasks, int asc
         queue->shuffled[other] = &queue->tasks[i];
     }
     return 0;
+}
+
+/* The least key of all tasks, or of those of this array alone. */
+static inline uint64_t queue_least(const struct runqueue *queue, const struct arrays_half *half)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (const struct task *task = queue->tasks; task < queue->tasks + queue->count; task++)
+        if (task->key < least && (!half || task->arrays.half == half))
+            least = task->key;
+    return least;
+}
+
+/* How often a case may walk through all tasks. */
+static inline uint64_t queue_walks(const struct runqueue *queue)
+{
+    const uint64_t walks = WALKED / queue->count;
+
+    return walks < 1 ? 1 : walks < COUNTED ? walks : COUNTED;
+}
+
+/* All turns that were given were had, and no task had so many more than another. 0 or -errno. */
+static inline int queue_check_turns(struct trial *trial, const struct runqueue *queue, uint64_t apart)
+{
+    uint64_t had = 0, least = queue->turns, most = 0;
+
+    for (const struct task *task = queue->tasks; task < queue->tasks + queue->count; task++) {
+        had += task->turns;
+        least = task->turns < least ? task->turns : least;
+        most = task->turns > most ? task->turns : most;
+    }
+    if (had != queue->turns)
+        return trial_fault(trial, "%" PRIu64 " turns were given, and %" PRIu64 " were had", queue->turns, had);
+    if (most - least > apart)
+        return trial_fault(trial, "one task had %" PRIu64 " turns, and another %" PRIu64, most, least);
+    return 0;
+}
+
+/* Of a case with the number of tasks as its second parameter: seen 500 ns a task to fill a queue twice, and 500 us to count and look. */
+static inline uint64_t queue_cost_ns(const struct trial *trial)
+{
+    return (uint64_t)trial->value[1] * 500 + 500000;
 }
 
 #endif

@@ -53,37 +53,8 @@ static void run(struct worker *worker, uint64_t operations)
 {
     struct runqueue *queue = worker->trial->state;
 
-    switch (worker->trial->value[BY]) {
-    case TOUCH:
-        return turns(queue, TOUCH, operations, NULL);
-    case BITMAP:
-        return turns(queue, BITMAP, operations, NULL);
-    case RB:
-        return turns(queue, RB, operations, NULL);
-    case AVL:
-        return turns(queue, AVL, operations, NULL);
-    case HEAP:
-        return turns(queue, HEAP, operations, NULL);
-    case SKIP:
-        return turns(queue, SKIP, operations, NULL);
-    case PAIRING:
-        return turns(queue, PAIRING, operations, NULL);
-    case LIST:
-        return turns(queue, LIST, operations, NULL);
-    default:
-        return turns(queue, SCAN, operations, NULL);
-    }
-}
-
-/* The least key of all tasks that wait, or of those of this array alone. */
-static uint64_t least_key(const struct runqueue *queue, const struct arrays_half *half)
-{
-    uint64_t least = UINT64_MAX;
-
-    for (const struct task *task = queue->tasks; task < queue->tasks + queue->count; task++)
-        if (task->key < least && (!half || task->arrays.half == half))
-            least = task->key;
-    return least;
+#define TURNS(by) turns(queue, by, operations, NULL)
+    WITH_STRUCTURE(worker->trial->value[BY], TURNS);
 }
 
 /* Of so many turns from now on, those that pass over a task with a lesser key; of the O(1) scheduler, one of the same lap. */
@@ -94,19 +65,12 @@ static uint64_t passed_over(struct runqueue *queue, int by, uint64_t looks, int 
     for (uint64_t i = 0; i < looks; i++) {
         const struct arrays *arrays = &queue->arrays;
         const struct arrays_half *lap = !same_lap ? NULL : arrays->active->count ? arrays->active : arrays->expired;
-        const uint64_t least = least_key(queue, lap);
+        const uint64_t least = queue_least(queue, lap);
 
         turns(queue, by, 1, NULL);
         found += queue->ran > least;
     }
     return found;
-}
-
-static uint64_t looks_for(const struct runqueue *queue)
-{
-    const uint64_t looks = WALKED / queue->count;
-
-    return looks < 1 ? 1 : looks < COUNTED ? looks : COUNTED;
 }
 
 static int setup(struct trial *trial)
@@ -118,7 +82,7 @@ static int setup(struct trial *trial)
 
     if (status)
         return status;
-    looks = looks_for(queue);
+    looks = queue_walks(queue);
     counted = by == LIST || by == SCAN ? looks : COUNTED;
     queue_fill(queue, by, COUNTED_SEED);
     turns(queue, by, counted, &counts);
@@ -132,41 +96,21 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* All turns were had. In a ring, and in laps, no task had two turns more than another: so none starves. */
-static int check_turns(struct trial *trial, const struct runqueue *queue)
-{
-    uint64_t had = 0, least = queue->turns, most = 0;
-
-    for (const struct task *task = queue->tasks; task < queue->tasks + queue->count; task++) {
-        had += task->turns;
-        least = task->turns < least ? task->turns : least;
-        most = task->turns > most ? task->turns : most;
-    }
-    if (had != queue->turns)
-        return trial_fault(trial, "%" PRIu64 " turns were given, and %" PRIu64 " were had", queue->turns, had);
-    if (trial->value[BY] != TOUCH && (trial->value[BY] == BITMAP || trial->value[KEYS] == 1) && most - least > 1)
-        return trial_fault(trial, "one task had %" PRIu64 " turns, and another %" PRIu64, most, least);
-    return 0;
-}
-
-/* The queue is whole, and gives out in order: the O(1) scheduler in that of the levels, within its lap. */
+/*
+ * The queue is whole, and gives out in order: the O(1) scheduler in that of the levels, within its lap. In laps, and in a ring, no task has two
+ * turns more than another: so none starves.
+ */
 static int check(struct trial *trial)
 {
-    const int by = (int)trial->value[BY];
+    const int by = (int)trial->value[BY], in_turn = by == BITMAP || (by != TOUCH && trial->value[KEYS] == 1);
     struct runqueue *queue = trial->state;
-    const uint64_t looks = by == TOUCH ? 0 : looks_for(queue);
+    const uint64_t looks = by == TOUCH ? 0 : queue_walks(queue);
     const char *fault = queue_fault(queue, by);
 
     if (fault)
         return trial_fault(trial, "%s", fault);
     trial_count(trial, 0, (int64_t)(looks - passed_over(queue, by, looks, by == BITMAP)), (int64_t)looks);
-    return check_turns(trial, queue);
-}
-
-/* Seen 500 ns a task to fill the queue twice, and 500 us to count and look. */
-static uint64_t cost_ns(const struct trial *trial)
-{
-    return (uint64_t)trial->value[TASKS] * 500 + 500000;
+    return queue_check_turns(trial, queue, in_turn ? 1 : UINT64_MAX);
 }
 
 KERNEL(tick,
@@ -175,7 +119,7 @@ KERNEL(tick,
     .unit       = "turn",
     .threads    = { .min = 1, .max = 1 },
     .flags      = KERNEL_TWIN,
-    .parameters = { [BY] = { .name = "by", .summary = "structure of the run queue", .labels = STRUCTURES, .initial = RB,
+    .parameters = { [BY] = { .name = "by", .summary = "structure of the run queue", .labels = "touch " STRUCTURES, .initial = RB,
                              .quick = "touch bitmap rb", .standard = "touch bitmap rb avl heap list", .rigorous = "*" },
                     [TASKS] = { .name = "tasks", .unit = "tasks", .summary = "that are ready to run", .initial = 1000, .quick = "100",
                                 .standard = "10 100 1000 10000", .rigorous = "10 30 100 300 1000 3000 10000 30000 100000" },
@@ -190,4 +134,4 @@ KERNEL(tick,
     .setup      = setup,
     .run        = run,
     .check      = check,
-    .cost_ns    = cost_ns);
+    .cost_ns    = queue_cost_ns);

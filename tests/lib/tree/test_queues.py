@@ -6,61 +6,14 @@ import bisect
 import math
 import random
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import cffi
 import pytest
-from compile import CSRC, compile_once
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from lib.tree.library import STRUCTURES, Library
 
-DRIVER = Path(__file__).with_name("driver.c")
-STRUCTURES = ("touch", "bitmap", "rb", "avl", "heap", "skip", "pairing", "list", "scan")
 QUEUES = STRUCTURES[1:]
 LEVELS = 140
-DECLARATIONS = """
-struct run;
-struct run *make(int by, uint64_t tasks);
-void unmake(struct run *);
-void add(struct run *, uint64_t task, uint64_t key, int again);
-void take(struct run *, uint64_t task);
-long first(struct run *);
-const char *fault(struct run *);
-unsigned height(struct run *);
-const char *coloured(struct run *);
-uint64_t comparisons(struct run *);
-uint64_t rotations(struct run *);
-const char *replay(int by, uint64_t tasks, uint64_t keys, uint64_t seed, uint64_t operations);
-"""
-PATIENT = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-class Library:
-    """The queues behind functions that Python can call."""
-
-    def __init__(self, folder: Path) -> None:
-        made = folder / "driver.so"
-        sources = [DRIVER, *sorted((CSRC / "lib" / "tree").glob("*.c"))]
-        compile_once(made, ["gcc", "-std=gnu11", "-O1", "-g0", "-fPIC", "-shared", f"-I{CSRC}", *sources])
-        self.ffi: Any = cffi.FFI()  # the stubs know nothing of what a cdef declares
-        self.ffi.cdef(DECLARATIONS)
-        self.lib: Any = self.ffi.dlopen(str(made))
-
-    def words(self, text: Any) -> str | None:
-        """What a function says; None for NULL."""
-        return None if text == self.ffi.NULL else self.ffi.string(text).decode()
-
-    def queue(self, by: str, tasks: int) -> Any:
-        """An empty queue for so many tasks, which frees itself."""
-        return self.ffi.gc(self.lib.make(STRUCTURES.index(by), tasks), self.lib.unmake)
-
-    def filled(self, by: str, keys: list[int]) -> Any:
-        """A queue to which tasks with these keys were added, one by one."""
-        queue = self.queue(by, len(keys))
-        for task, key in enumerate(keys):
-            self.lib.add(queue, task, key, 0)
-        return queue
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +22,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 
 @pytest.mark.parametrize("by", QUEUES)
-@PATIENT
 @given(
     tasks=st.integers(1, 60), keys=st.integers(1, LEVELS), seed=st.integers(1, 2**63), operations=st.integers(1, 400)
 )
@@ -148,7 +100,6 @@ def test_fibonacci_trees_are_as_high_as_avl_trees_can_be(library: Library, heigh
     assert library.words(library.lib.fault(queue)) is None
 
 
-@PATIENT
 @given(keys=st.lists(st.integers(0, 50), min_size=1, max_size=200), taken=st.sets(st.integers(0, 199)))
 def test_every_avl_tree_can_be_coloured_and_none_is_too_high(
     library: Library, keys: list[int], taken: set[int]

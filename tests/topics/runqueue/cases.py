@@ -30,3 +30,59 @@ def tick_cases() -> list[Case]:
         for by in ("touch", "bitmap", "rb", "avl", "heap", "list")
         for tasks in TASKS
     ]
+
+
+def change_cases() -> list[Case]:
+    """runqueue/pick, remove and enqueue: a look takes 5 ns of all but the scan, a change 10 ns and the logarithm."""
+    looks = [
+        Case("runqueue/pick", {"by": by, "tasks": tasks}, ns=tasks if by == "scan" else 5.0, unit="look")
+        for by in ("bitmap", "rb", "scan")
+        for tasks in (10, 1000)
+    ]
+    removals = [
+        Case("runqueue/remove", {"by": by, "tasks": tasks}, ns=turn_ns(by, tasks), unit="task")
+        for by in ("touch", "bitmap", "rb")
+        for tasks in (10, 1000)
+    ]
+    additions = [
+        Case(
+            "runqueue/enqueue",
+            {"by": by, "tasks": 1000, "keys": keys},
+            ns=50.0,
+            unit="task",
+            metrics={"comparisons": 8.7, "rotations": 0.6, "height": 12.0},
+        )
+        for by in ("rb", "avl")
+        for keys in ("random", "ascending")
+    ]
+    return [*looks, *removals, *additions]
+
+
+HEIGHTS = {
+    ("rb", "random"): 13.0,
+    ("rb", "ascending"): 17.0,
+    ("rb", "fibonacci"): 14.0,
+    ("avl", "random"): 12.0,
+    ("avl", "ascending"): 10.0,
+    ("avl", "fibonacci"): 14.0,
+}
+
+
+def height_cases() -> list[Case]:
+    """runqueue/height of 1000 nodes, as it is on each machine."""
+    return [
+        Case(
+            "runqueue/height",
+            {"tree": tree, "tasks": 1000, "order": order, "operations": 10000},
+            unit="tree",
+            kind="counts",
+            metrics={
+                "height": height,
+                "least": 10.0,
+                "bound": 19.93 if tree == "rb" else 14.03,
+                **({"coloured_pct": 100.0} if tree == "avl" else {}),
+            },
+            metric_noise=0.0,
+        )
+        for (tree, order), height in HEIGHTS.items()
+    ]

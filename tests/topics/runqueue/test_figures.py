@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
-from topics.runqueue.cases import IN_CACHE, TASKS, tick_cases, turn_ns
+from topics.runqueue.cases import IN_CACHE, TASKS, change_cases, height_cases, tick_cases, turn_ns
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.runs.paired import Grid, grid
@@ -61,3 +61,25 @@ def test_without_a_second_size_in_the_cache_the_slope_is_not_known(tmp_path: Pat
     said = verdict_of(analysed(tmp_path, cases, rounds=12), "runqueue/constant")
     assert said.outcome is Outcome.NOT_MEASURABLE
     assert "No two numbers of tasks" in said.because
+
+
+def test_each_kernel_has_its_picture(tmp_path: Path) -> None:
+    (section,) = build_document(analysed(tmp_path, [*change_cases(), *height_cases()], rounds=6)).sections
+    pick, remove, enqueue, height = section.figures
+    assert pick.table.header[1:] == ("bitmap of lists, O(1)", "red-black tree", "scan of a list")
+    assert [row[0] for row in remove.table.rows] == ["10", "1\u202f000"]
+    assert enqueue.table.rows[0][:2] == ("red-black tree", "random keys, up to 1\u202f000 tasks")
+    heights = [row[2].partition(" ")[0] for row in height.table.rows]
+    assert heights == ["13.00", "17.00", "14.00", "12.00", "10.00", "14.00"]
+
+
+@pytest.mark.parametrize("name", ["blocked", "query", "rb_height", "worst_case", "avl_is_rb"])
+def test_what_the_notes_say_of_trees_and_changes_is_confirmed(tmp_path: Path, name: str) -> None:
+    said = verdict_of(analysed(tmp_path, [*change_cases(), *height_cases()], rounds=12), f"runqueue/{name}")
+    assert said.outcome is Outcome.CONFIRMED, said
+
+
+def test_the_highest_avl_tree_is_told_beside_a_full_one(tmp_path: Path) -> None:
+    said = verdict_of(analysed(tmp_path, height_cases(), rounds=12), "runqueue/avl_height")
+    assert said.outcome is Outcome.REFUTED
+    assert "That is 14 levels. A full tree has 10" in said.because and "up to 44 % more" in said.because

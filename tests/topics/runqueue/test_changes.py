@@ -1,0 +1,97 @@
+"""runqueue/pick, remove and enqueue: what they leave is whole, counts are exact, and faults fail the case."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from engine.build import Engine, compile_files
+from kernels.measure import EILSEQ, EINVAL, measure
+from kernels.plant import KERNELS, compile_broken
+
+FILES = ("pick.c", "remove.c", "enqueue.c")
+STRUCTURES = ("bitmap", "rb", "avl", "heap", "skip", "pairing")
+LISTS = ("list", "scan")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_files(tmp_path_factory.mktemp("changes"), [KERNELS / "runqueue" / file for file in FILES])
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 150])
+@pytest.mark.parametrize("by", [*STRUCTURES, *LISTS])
+def test_each_look_sees_the_least_key(engine: Engine, by: str, tasks: int) -> None:
+    measured = measure(engine, "runqueue/pick", {"by": by, "tasks": tasks})
+    assert measured.status == 0, measured.reason
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 150])
+@pytest.mark.parametrize("by", ["touch", *STRUCTURES, *LISTS])
+def test_tasks_that_come_back_leave_a_whole_queue(engine: Engine, by: str, tasks: int) -> None:
+    measured = measure(engine, "runqueue/remove", {"by": by, "tasks": tasks})
+    assert measured.status == 0, measured.reason
+
+
+@pytest.mark.parametrize("keys", ["random", "ascending"])
+@pytest.mark.parametrize("tasks", [1, 2, 150])
+@pytest.mark.parametrize("by", ["touch", *STRUCTURES])
+def test_a_queue_that_fills_up_is_whole(engine: Engine, by: str, tasks: int, keys: str) -> None:
+    measured = measure(engine, "runqueue/enqueue", {"by": by, "tasks": tasks, "keys": keys})
+    assert measured.status == 0, measured.reason
+
+
+@pytest.mark.parametrize(("by", "height"), [("rb", 11), ("avl", 7), ("heap", 7)])
+def test_ascending_keys_have_known_heights(engine: Engine, by: str, height: int) -> None:
+    metrics = measure(engine, "runqueue/enqueue", {"by": by, "tasks": 100, "keys": "ascending"}).metrics
+    assert metrics["height"] == height
+
+
+def test_comparisons_are_those_of_the_structure(engine: Engine) -> None:
+    def comparisons(kernel: str, by: str, **values: str | int) -> float:
+        return measure(engine, f"runqueue/{kernel}", {"by": by, "tasks": 128, **values}).metrics["comparisons"]
+
+    assert comparisons("enqueue", "pairing") == 127 / 128
+    assert comparisons("enqueue", "heap", keys="ascending") == 127 / 128  # with the parent, and no further
+    assert comparisons("enqueue", "bitmap") == comparisons("remove", "bitmap") == 0
+    assert comparisons("remove", "list") == pytest.approx(64, rel=0.1)
+    assert comparisons("remove", "avl") == pytest.approx(math.log2(128), rel=0.15)
+
+
+@pytest.mark.parametrize("kernel", ["pick", "remove", "enqueue"])
+def test_impossible_numbers_of_tasks_are_refused(engine: Engine, kernel: str) -> None:
+    measured = measure(engine, f"runqueue/{kernel}", {"tasks": 0})
+    assert measured.status == EINVAL
+    assert "tasks=0 is not 1 to" in measured.reason
+
+
+FAULTS = {
+    "runqueue/pick.c": [("seen += key;", "seen += key + (i == 1);")],
+    "runqueue/remove.c": [
+        ("queue->turns += count;", "queue->turns += count;\n if (by == AVL) queue->tree.first = queue->tree.root;"),
+        ("task->turns++;", "task->turns += by != RB;"),
+    ],
+    "runqueue/enqueue.c": [
+        ("struct task *task = queue->shuffled[i];", "struct task *task = queue->shuffled[i / 2 * (by == TOUCH)];"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return compile_broken(tmp_path_factory.mktemp("faulty"), FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "by", "said"),
+    [
+        ("pick", "scan", "a look saw another key than the least"),
+        ("remove", "avl", "is not the leftmost"),
+        ("remove", "rb", "were had"),
+        ("enqueue", "touch", "turns, and another"),
+    ],
+)
+def test_what_is_wrong_fails(faulty: Engine, kernel: str, by: str, said: str) -> None:
+    measured = measure(faulty, f"runqueue/{kernel}", {"by": by, "tasks": 40}, batches=4)
+    assert measured.status == EILSEQ, measured.reason
+    assert said in measured.reason
