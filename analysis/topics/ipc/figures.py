@@ -99,6 +99,7 @@ HANDED_OVER = {
     "vmsplice_huge": "vmsplice, a huge page",
     "splice": "splice from a file",
     "sendfile": "sendfile to a socket",
+    "uring": "io_uring, one call",
 }
 
 
@@ -141,8 +142,11 @@ MANY = bars_by(
     title="A message where many send to many",
     says="{each}.",
     unit="message",
-    caption="A message on its way through a pipe, by the number of those who send and receive",
+    caption="A message on its way, by the number of those who send and receive",
     heading="senders to receivers",
+    groups=lambda row: row.parameter("through") or "pipe",
+    group_heading="through",
+    group_labels={"pipe": "a pipe", "unix_stream": "a unix socket"},
     columns={
         "p50": lambda row: nanoseconds(row.quantiles.get("p50"), 3),
         "p99": lambda row: nanoseconds(row.quantiles.get("p99"), 3),

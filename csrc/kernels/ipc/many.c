@@ -1,18 +1,19 @@
 /*
  * ipc/many: how long is a message on its way where many send to many?
  *
- * Half of the workers send and half receive. Each sender writes a message of 100 bytes to each receiver in turn, through the pipe of that receiver. One
- * event is one message, from before it was written until worker 0, a receiver, had read it.
- * Excluded:  making the pipes and the threads. `hackbench` prints the whole of these, and one mean.
+ * Half of the workers send and half receive. Each sender writes a message of 100 bytes to each receiver in turn, through the pipe or the unix
+ * socket of that receiver. One event is one message, from before it was written until worker 0, a receiver, had read it.
+ * Excluded:  making the pipes, the sockets and the threads. `hackbench` prints the whole of these, and one mean.
  * Expect:    two CPUs of an EPYC guest, two threads: 5000 to 30000 ns; with more than CPUs the time that others run.
  * Hazards:   the tick counters of the CPUs must agree, as clock/offset shows. A message that waits behind others in a pipe has their time too: that
  *            is what the 99th percentile is about.
- * Not shown: processes instead of threads (ipc/switch); messages over sockets.
+ * Not shown: processes instead of threads (ipc/switch).
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"
 
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 /* As hackbench has it. */
 #define MESSAGE_BYTES 100
@@ -20,6 +21,7 @@
 #define BATCHES 6
 #define MOST_WORKERS 64
 
+enum { PIPE, UNIX_STREAM };
 enum { FOOTPRINT };
 
 struct message {
@@ -41,7 +43,7 @@ struct crowd {
     struct receiver receivers[MOST_WORKERS];
 };
 
-/* Whole messages, since they are shorter than PIPE_BUF. */
+/* Whole messages: they are shorter than PIPE_BUF, and a stream of a unix socket takes each as one. */
 static void send_all(struct crowd *crowd, unsigned sender)
 {
     struct message message = {.sender = sender};
@@ -104,7 +106,7 @@ static int setup(struct trial *trial)
     for (unsigned i = 0; i < crowd->pairs; i++) {
         int ends[2];
 
-        if (pipe2(ends, O_CLOEXEC))
+        if (trial->value[0] == PIPE ? pipe2(ends, O_CLOEXEC) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
             return errno == EMFILE ? trial_needs(trial, "permission for more open files (ulimit -n)") : -errno;
         crowd->receivers[i].out = ends[0];
         crowd->receivers[i].in = ends[1];
@@ -128,7 +130,8 @@ static int check(struct trial *trial)
                 return trial_fault(trial, "sender %u sent %u messages, and %u came", sender, crowd->sent[sender],
                                    receiver->last[sender]);
     }
-    trial->metric[FOOTPRINT] = (double)crowd->pairs * 65536; /* what a pipe may hold */
+    trial->metric[FOOTPRINT] =
+        (double)crowd->pairs * 65536; /* what a pipe may hold; no more is under way in a socket */
     return 0;
 }
 
@@ -152,12 +155,14 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(many,
     .name             = "ipc/many",
-    .summary          = "half of the threads send messages to each of the other half, through pipes",
+    .summary          = "half of the threads send messages to each of the other half, through pipes or unix sockets",
     .unit             = "message",
     .threads          = { .min = 2, .max = MOST_WORKERS },
     .place            = PLACE_SWEEP,
     .flags            = KERNEL_OVERSUBSCRIBE,
     .subject          = FLAG_SWITCHED | FLAG_FAULTED,
+    .parameters       = { { .name = "through", .summary = "what each receiver reads from", .labels = "pipe unix_stream",
+                            .initial = PIPE, .quick = "pipe", .standard = "*", .rigorous = "*" } },
     .metrics          = { [FOOTPRINT] = { "footprint_bytes", "bytes", "what the pipes may hold" } },
     .setup            = setup,
     .events           = events,

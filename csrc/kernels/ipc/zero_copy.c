@@ -6,20 +6,21 @@
  *   vmsplice  pages of this process into a pipe, beside write(); vmsplice_huge: the same from a page of 2 MiB
  *   splice    pages of a file in memory into a pipe, beside pread() and write()
  *   sendfile  pages of a file in memory into a unix socket, in pieces of 64 KiB, beside pread() and write()
+ *   uring     both ends in one call of io_uring, beside write() and read(): calls are saved, and no copy
  * Excluded:  making the pipe, the socket and the file. Either way the other end copies once, into its own memory, and looks at each page.
  * Expect:    guest of an AMD EPYC, Linux 6.18: with vmsplice 4 KiB cost about the same, 16 KiB half, 64 KiB and more a third.
  * Hazards:   pages that are handed over still belong to the sender: what it writes before they were read, the reader finds. So each transfer
  *            carries a number of its own on each page, and the reader compares them.
- * Not shown: SPLICE_F_GIFT; readers that splice on without looking; devices and networks, which save the second copy too.
+ * Not shown: SPLICE_F_GIFT; buffers and files that io_uring knows beforehand; readers that splice on without looking; devices and networks, which save the second copy too.
  */
 #define _GNU_SOURCE
-#include "kernels/system.h"
+#include "kernels/ipc/uring.h"
 
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { VMSPLICE, VMSPLICE_HUGE, SPLICE, SENDFILE };
+enum { VMSPLICE, VMSPLICE_HUGE, SPLICE, SENDFILE, URING };
 enum { COPY, HAND_OVER };
 
 #define SIZES 5
@@ -39,6 +40,7 @@ struct hand_over {
     unsigned char *from, *to;
     unsigned char *mapped; /* the file in memory; NULL: none */
     int file, in, out;     /* -1: none */
+    struct uring uring;
     uint64_t number, made, failed, stale;
     double ticks[2][SIZES][TURNS];
     unsigned turns;
@@ -47,7 +49,7 @@ struct hand_over {
 /* Pages of this process, and not of a file. */
 static int of_memory(int by)
 {
-    return by == VMSPLICE || by == VMSPLICE_HUGE;
+    return by == VMSPLICE || by == VMSPLICE_HUGE || by == URING;
 }
 
 static void stamp(unsigned char *pages, size_t size, uint64_t number)
@@ -80,12 +82,26 @@ static ssize_t put(const struct hand_over *hands, int by, int how, size_t at, si
     }
 }
 
+/* The read begins when the write is done: they are linked. The pipe has room for all. */
+static int both_ends(struct hand_over *hands, size_t size)
+{
+    int32_t went[2] = {0, 0};
+
+    uring_prepare(&hands->uring, 0, IORING_OP_WRITE, hands->in, hands->from, size, IOSQE_IO_LINK);
+    uring_prepare(&hands->uring, 1, IORING_OP_READ, hands->out, hands->to, size, 0);
+    return uring_call(&hands->uring, 2, went) == 0 && went[0] == (int32_t)size && went[1] == (int32_t)size;
+}
+
 /* All of it, and what arrives carries the number of this transfer. */
 static __attribute__((noinline)) void transfer(struct hand_over *hands, int by, int how, size_t size)
 {
     const size_t most = by == SENDFILE ? PIECE : MOST_BYTES;
 
-    for (size_t sent = 0, taken = 0; sent < size;) {
+    if (by == URING && how == HAND_OVER && !both_ends(hands, size)) {
+        hands->failed++;
+        return;
+    }
+    for (size_t sent = by == URING && how == HAND_OVER ? size : 0, taken = 0; sent < size;) {
         const ssize_t went = put(hands, by, how, sent, size - sent < most ? size - sent : most);
 
         if (went <= 0) {
@@ -132,6 +148,8 @@ static int open_way(struct trial *trial, struct hand_over *hands)
     hands->in = ends[1];
     if (by != SENDFILE && fcntl(hands->in, F_SETPIPE_SZ, (int)MOST_BYTES) < (int)MOST_BYTES)
         return trial_needs(trial, "a pipe of 1 MiB (fs.pipe-max-size, fs.pipe-user-pages-soft)");
+    if (by == URING)
+        return uring_begin(trial, &hands->uring);
     if (of_memory(by))
         return 0;
     hands->file = memfd_create("zero_copy", MFD_CLOEXEC);
@@ -153,7 +171,7 @@ static int setup(struct trial *trial)
 
     if (!hands)
         return -ENOMEM;
-    hands->file = hands->in = hands->out = -1;
+    hands->file = hands->in = hands->out = hands->uring.file = -1;
     /* Twice as much: what is to be huge begins at a multiple of 2 MiB and fills it. */
     hands->from = huge ? trial_alloc_pages(trial, SYSTEM_HUGE_PAGE_BYTES, 1) : trial_alloc_pages(trial, MOST_BYTES, 0);
     hands->to = trial_alloc(trial, MOST_BYTES);
@@ -167,7 +185,7 @@ static int setup(struct trial *trial)
     for (int how = COPY; how <= HAND_OVER && !status; how++)
         timed_transfer(hands, by, how, MOST_BYTES);
     if (!status && hands->failed)
-        return trial_needs(trial, "vmsplice, splice and sendfile (a filter of system calls forbids one)");
+        return trial_needs(trial, "vmsplice, splice, sendfile and io_uring (a filter of system calls forbids one)");
     return status;
 }
 
@@ -227,6 +245,7 @@ static void teardown(struct trial *trial)
 
     if (!hands)
         return;
+    uring_end(&hands->uring);
     if (hands->mapped)
         munmap(hands->mapped, MOST_BYTES);
     if (hands->file >= 0)
@@ -255,7 +274,7 @@ KERNEL(zero_copy,
     .summary          = "pages are handed over through Linux, beside bytes that are copied, in five sizes from 4 KiB to 1 MiB",
     .unit             = "transfer of 64 KiB",
     .threads          = { .min = 1, .max = 1 },
-    .parameters       = { { .name = "by", .summary = "which call hands the pages over", .labels = "vmsplice vmsplice_huge splice sendfile",
+    .parameters       = { { .name = "by", .summary = "which call hands the pages over", .labels = "vmsplice vmsplice_huge splice sendfile uring",
                             .initial = VMSPLICE, .quick = "*", .standard = "*", .rigorous = "*" } },
     .metrics          = { OF_SIZE(4096, "4 KiB"), OF_SIZE(16384, "16 KiB"), OF_SIZE(65536, "64 KiB"),
                           OF_SIZE(262144, "256 KiB"), OF_SIZE(1048576, "1 MiB"),

@@ -12,6 +12,7 @@ from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, t
 from kernels.program import program
 
 THROUGHPUT, ZERO_COPY, MANY = "ipc/throughput.c", "ipc/zero_copy.c", "ipc/many.c"
+URING = "ipc/uring.h"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_impossible_blocks_are_refused(engine: Engine, values: dict[str, str | i
     assert measure(engine, "ipc/throughput", values, cpus=SHARING).status == EINVAL
 
 
-@pytest.mark.parametrize("by", ["vmsplice", "vmsplice_huge", "splice", "sendfile"])
+@pytest.mark.parametrize("by", ["vmsplice", "vmsplice_huge", "splice", "sendfile", "uring"])
 def test_pages_arrive_under_their_number(engine: Engine, by: str) -> None:
     measured = measure(engine, "ipc/zero_copy", {"by": by})
     if measured.status == ENOTSUP:
@@ -56,8 +57,9 @@ def test_pages_arrive_under_their_number(engine: Engine, by: str) -> None:
 @pytest.mark.parametrize(
     "team", [SHARING, [CPUS[0]] * 4, [*CPUS[:2] * 2], [CPUS[0]] * 8], ids=["two", "four", "spread", "eight"]
 )
-def test_each_message_of_each_sender_comes(engine: Engine, team: list[int]) -> None:
-    measured = measure(engine, "ipc/many", cpus=team)
+@pytest.mark.parametrize("through", ["pipe", "unix_stream"])
+def test_each_message_of_each_sender_comes(engine: Engine, team: list[int], through: str) -> None:
+    measured = measure(engine, "ipc/many", {"through": through}, cpus=team)
     assert measured.status == 0, measured.reason
     assert measured.outcome.events == 6 * 64
 
@@ -96,6 +98,25 @@ def test_a_page_that_changes_before_it_is_read_is_found_out(tmp_path: Path) -> N
     measured = measure(faulty, "ipc/zero_copy", {"by": "vmsplice"})
     assert measured.status == EILSEQ
     assert "pages carried the number of another transfer" in measured.reason
+
+
+@pytest.mark.parametrize(
+    ("file", "whole", "broken", "need"),
+    [
+        # A write that takes half of it.
+        (ZERO_COPY, "hands->from, size, IOSQE", "hands->from, size / 2, IOSQE", "vmsplice, splice, sendfile and io_u"),
+        # It is switched off, and it is not built in.
+        (URING, "uring->file = (int)syscall(", "errno = EPERM; uring->file = -1; (void)(", "permission for io_uring"),
+        (URING, "uring->file = (int)syscall(", "errno = ENOSYS; uring->file = -1; (void)(", "a Linux with io_uring"),
+    ],
+)
+def test_where_io_uring_cannot_be_had_the_row_says_why(
+    tmp_path: Path, file: str, whole: str, broken: str, need: str
+) -> None:
+    faulty = compile_broken(tmp_path, {ZERO_COPY: [], file: [(whole, broken)]})
+    measured = measure(faulty, "ipc/zero_copy", {"by": "uring"})
+    assert measured.status == ENOTSUP
+    assert measured.reason.startswith(f"needs {need}") or "io_uring" in measured.reason
 
 
 def test_a_reader_that_dies_is_a_failure_and_no_hang(tmp_path: Path) -> None:
