@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command(name="compare", short_help="Compare stored runs of one machine or of several.")
 @click.argument("names", nargs=-1, metavar="RUN RUN...", required=True)
 @margin_option
+@click.option("--all", "every", is_flag=True, help="Show all rows, not only headlines and rows that changed.")
 @click.option("--anyway", is_flag=True, help="Compare even if engines or compiler flags differ.")
 @gate_option
 @markdown_option
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def compare_command(
     names: tuple[str, ...],
     margin: float,
+    every: bool,
     anyway: bool,
     fail_on: tuple[str, ...],
     as_markdown: bool,
@@ -36,6 +38,8 @@ def compare_command(
     verdict, because the machine may be the cause. To compare code, use `fencepost ab`.
 
     Runs of several machines get ratios with intervals and a list of differences between the machines, but no verdicts.
+
+    Headlines come first. Rows that changed follow, and all others with --all.
     """
     from fencepost.analysis.compare.answers import compared
     from fencepost.analysis.compare.comparison import NothingMeasuredError
@@ -53,13 +57,14 @@ def compare_command(
     except NothingMeasuredError as error:
         raise MeasureError(str(error)) from error
     if found.machines is not None:
-        _show_machines(found.machines, as_markdown=as_markdown, as_json=as_json)
+        _show_machines(found.machines, every=every, as_markdown=as_markdown, as_json=as_json)
         return 0
     old, *further = found.ids
     if as_json:
         documents = [{"old": old, "new": new, **item.as_json()} for new, item in zip(further, found.pairs, strict=True)]
         display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
     else:
+        from fencepost.cli import compared as view
         from fencepost.cli import verdicts
 
         for new, item in zip(further, found.pairs, strict=True):
@@ -67,23 +72,20 @@ def compare_command(
             if as_markdown:
                 click.echo(verdicts.as_markdown(item, title), nl=False)
             else:
-                verdicts.show(item, title)
+                view.show_runs(item, title, every=every)
     return int(any(item.fails(gate) for item in found.pairs for gate in fail_on))
 
 
-def _show_machines(found: MachineComparison, *, as_markdown: bool, as_json: bool) -> None:
-    from fencepost.cli import display, verdicts
+def _show_machines(found: MachineComparison, *, every: bool, as_markdown: bool, as_json: bool) -> None:
+    from fencepost.cli import compared, display, verdicts
 
     if as_json:
         display.print_json(found.as_json())
-        return
-    tables = verdicts.machine_tables(found)
-    if as_markdown:
+    elif as_markdown:
+        tables = [*compared.headline_tables(found), compared.row_table(found), compared.fact_table(found)]
         for title, header, rows in tables:
             click.echo("\n".join([f"### {title}", "", *verdicts.markdown_table(header, rows), ""]))
+        for sentence in (*found.sentences, *found.notes):
+            click.echo(sentence)
     else:
-        out = display.console()
-        for title, header, rows in tables:
-            out.print(display.table(title, header, rows))
-    for note in found.notes:
-        click.echo(note)
+        compared.show_machines(found, every=every)

@@ -60,15 +60,17 @@ def table(
     rows: Iterable[Sequence[object]],
     right: Sequence[str] = (),
     whole: Sequence[str] = (),
+    heads: Iterable[str] = (),
 ) -> PlainTable:
     """A table of plain text: every cell is shown as it is, never read as markup.
 
     Columns named in `right` are aligned there; those in `whole` are never folded: they are copied, or are figures.
+    `heads` are lines above the rows, one each.
     """
     from fencepost.cli.tables import PlainTable
 
     cells = [[printable(str(cell)) for cell in row] for row in rows]
-    return PlainTable(title, columns, cells, frozenset(right), frozenset(whole))
+    return PlainTable(title, columns, cells, frozenset(right), frozenset(whole), [*map(printable, heads)])
 
 
 def unmeasurable_table(rows: Iterable[Sequence[object]]) -> PlainTable:

@@ -19,13 +19,17 @@ NARROWEST = 4
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A title, a header and rows. Cells of columns in `right` are aligned there. Those in `whole` are never folded."""
+    """A title, a header and rows. Cells of columns in `right` are aligned there. Those in `whole` are never folded.
+
+    `heads`: a line above each row, for names that would be folded to pieces in a column.
+    """
 
     title: str | None
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     right: frozenset[str] = frozenset()
     whole: frozenset[str] = frozenset()
+    heads: Sequence[str] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lines of text, as rich asks for them."""
@@ -39,7 +43,9 @@ class PlainTable:
             yield Segment.line()
         yield Segment(f" {'─' * (sum(widths) + len(GAP) * (len(widths) - 1))}"[: options.max_width])
         yield Segment.line()
-        for row in self.rows:
+        for place, row in enumerate(self.rows):
+            if self.heads:
+                yield Segment(f" {self.heads[place]}\n", bold)
             for line in self._lines(console, row, widths):
                 yield Segment(f"{line[: options.max_width]}\n")
         yield Segment.line()

@@ -12,7 +12,7 @@ from fencepost.bench.errors import UsageError
 from fencepost.cli.options import Command
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, RunComparison
+    from fencepost.analysis.compare.comparison import ComparedRow, RunComparison
     from fencepost.analysis.stats.verdict import Decision
 
 GATES = ("slower", "changed", "undecided")
@@ -163,7 +163,8 @@ def as_markdown(comparison: RunComparison, title: str) -> str:
     """A comparison in Markdown."""
     from fencepost.analysis.text.escape import markdown
 
-    lines = [f"### {markdown(title)}", "", markdown(verdict_sentence(comparison)), ""]
+    said = [*comparison.sentences, verdict_sentence(comparison)]
+    lines = [f"### {markdown(title)}", "", *(line for sentence in said for line in (markdown(sentence), ""))]
     lines += markdown_table(HEADER, map(cells, comparison.rows))
     extra = [(row, "identical code") for row in comparison.twins] + [(row, "control") for row in comparison.controls]
     if extra:
@@ -172,17 +173,3 @@ def as_markdown(comparison: RunComparison, title: str) -> str:
     for note in comparison.notes:
         lines += ["", markdown(note)]
     return "\n".join(lines) + "\n"
-
-
-def machine_tables(found: MachineComparison) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Title, header and rows of what is shown of several machines."""
-    header = ("case", *(f"{run} / {found.runs[0]}" for run in found.runs[1:]))
-    rows = [
-        (case, *(f"x {item.ratio:.3g} [{item.low:.3g}, {item.high:.3g}]" for item in ratios))
-        for case, _, ratios in found.rows
-    ]
-    facts = [(name, *texts) for name, texts in found.differences.items()]
-    return [
-        ("ratios of medians, with 98 % intervals; no verdicts between machines", header, rows),
-        ("what differs between the machines", ("fact", *found.runs), facts),
-    ]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, RunComparison
+from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, MachineRow, RunComparison
 from fencepost.analysis.runs import kept
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 
@@ -81,7 +81,11 @@ def _decoded(found: Mapping[str, Any]) -> Compared:
 
 def _pair(item: Mapping[str, Any]) -> RunComparison:
     rows = {name: tuple(map(_row, item[name])) for name in ("rows", "twins", "controls")}
-    return RunComparison(**{**item, **rows, "notes": tuple(item["notes"])})
+    return RunComparison(**{**item, **rows, **_texts(item)})
+
+
+def _texts(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(item[name]) for name in ("notes", "sentences")}
 
 
 def _row(item: Mapping[str, Any]) -> ComparedRow:
@@ -96,7 +100,8 @@ def _machines(item: Mapping[str, Any]) -> MachineComparison:
     return MachineComparison(
         tuple(item["runs"]),
         tuple(item["machines"]),
-        tuple((case, unit, tuple(map(_decision, ratios))) for case, unit, ratios in item["rows"]),
+        tuple(MachineRow(**{**row, "ratios": tuple(map(_decision, row["ratios"]))}) for row in item["rows"]),
         {name: tuple(texts) for name, texts in item["differences"].items()},
-        tuple(item["notes"]),
+        labels=item["labels"],
+        **_texts(item),
     )

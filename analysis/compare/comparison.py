@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 
@@ -66,7 +66,10 @@ def why_found_notes(reasons: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Rows with verdicts, and what they were held against. `controls` and `notes` say what moved besides."""
+    """Rows with verdicts, and what they were held against. `controls` and `notes` say what moved besides.
+
+    `labels`: the headlines among the rows, by case, cheapest first. `sentences`: what changed, by topic.
+    """
 
     margin: float
     noise_floor: float
@@ -75,6 +78,8 @@ class RunComparison:
     twins: tuple[ComparedRow, ...] = ()
     controls: tuple[ComparedRow, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
 
     def count(self, verdict: ChangeVerdict) -> int:
         """How many rows have this verdict."""
@@ -94,6 +99,8 @@ class RunComparison:
             "noise_floor_pct": self.noise_floor * 100,
             "margin_pct": self.margin * 100,
             "rows": [row.as_json() for row in self.rows],
+            "headlines": dict(self.labels),
+            "sentences": list(self.sentences),
             "twins": [row.as_json() for row in self.twins],
             "controls": [row.as_json() for row in self.controls],
             "notes": list(self.notes),
@@ -101,39 +108,46 @@ class RunComparison:
 
 
 @dataclass(frozen=True)
+class MachineRow:
+    """A row of runs of several machines: the median in the first of them, and for each further run its ratio to it."""
+
+    case: str
+    unit: str
+    ns: float
+    ratios: tuple[Decision, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """As ``--json`` prints it."""
+        ratios = [
+            {"ratio": item.ratio, "low": item.low, "high": item.high, "counter_step_pct": item.step * 100}
+            for item in self.ratios
+        ]
+        return {"case": self.case, "unit": self.unit, "first_ns": self.ns, "ratios": ratios}
+
+
+@dataclass(frozen=True)
 class MachineComparison:
     """Runs of several machines side by side: for each case one ratio a run, to the first; no verdicts. `differences`:
-    what differs between the machines, by name, one text a run.
+    what differs between the machines, by name, one text a run. `labels`: the headlines among the rows, by case,
+    cheapest first. `sentences`: which machine is faster in what.
     """
 
     runs: tuple[str, ...]
     machines: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[Decision, ...]], ...]
-    """Case, unit, and for each further run its ratio to the first."""
+    rows: tuple[MachineRow, ...]
     differences: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""
         return {
             "runs": list(self.runs),
             "machines": list(self.machines),
-            "rows": [
-                {
-                    "case": case,
-                    "unit": unit,
-                    "ratios": [
-                        {
-                            "ratio": item.ratio,
-                            "low": item.low,
-                            "high": item.high,
-                            "counter_step_pct": item.step * 100,
-                        }
-                        for item in ratios
-                    ],
-                }
-                for case, unit, ratios in self.rows
-            ],
+            "rows": [row.as_json() for row in self.rows],
+            "headlines": dict(self.labels),
+            "sentences": list(self.sentences),
             "differences": {name: list(texts) for name, texts in self.differences.items()},
             "notes": list(self.notes),
         }

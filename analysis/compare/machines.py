@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fencepost.analysis.compare.comparison import ComparisonError, MachineComparison, why_found_notes
+import numpy as np
+
+from fencepost.analysis.compare.comparison import ComparisonError, MachineComparison, MachineRow, why_found_notes
 from fencepost.analysis.compare.runs import decision_on, different_code, units_of_run
 from fencepost.analysis.compare.series import alike, series_of_run
+from fencepost.analysis.compare.told import labels_of, machine_sentences
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.stats.verdict import ROW_ERROR
+from fencepost.analysis.text.numbers import size
 
 _NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
 
@@ -38,24 +43,33 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
     if not common:
         raise ComparisonError("the runs have no case in common; there is nothing to compare")
     units = units_of_run(runs[0])
-    rows, why = [], []
+    rows, why, zero = [], [], []
     for name in common:
         cases = [other[name] for other in places]
         base, *others = alike(list(zip(runs, cases, strict=True)))
         if base is None or any(other is None for other in others):
             continue
+        if not all((one.ns > 0).all() for one in (base, *others) if one):
+            zero.append(name)
+            continue
         ratios = tuple(decision_on(base, other, ROW_ERROR) for other in others if other)
-        rows.append((name, units[cases[0]], ratios))
+        rows.append(MachineRow(name, units[cases[0]], float(np.median(base.ns)), ratios))
         bases = {run.by_case[case].basis for run, case in zip(runs, cases, strict=True)}
         why.append("alone in some of the runs only" if len(bases) > 1 else "")
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
-    notes += why_found_notes(why)
+    notes += why_found_notes(why) + [f"{name}: left out, it reads zero on one of the machines" for name in zero]
+    labels = labels_of(runs[0], {places[0][row.case]: row.case for row in rows})
+    keys = tuple(str(run.run["machine_key"]) for run in runs)
     return MachineComparison(
         tuple(str(run.run["id"]) for run in runs),
-        tuple(str(run.run["machine_key"]) for run in runs),
+        keys,
         tuple(rows),
         _differences(runs),
         tuple(notes),
+        labels,
+        tuple(
+            sentence for other, key in enumerate(keys[1:]) for sentence in machine_sentences(key, rows, labels, other)
+        ),
     )
 
 
@@ -77,10 +91,20 @@ def _differences(runs: Sequence[Analysis]) -> dict[str, tuple[str, ...]]:
     for name in names:
         if name in _NOT_COMPARED:
             continue
-        texts = tuple(_fact(run.machine.get(name)) for run in runs)
+        texts = tuple(_text_of(name, run.machine) for run in runs)
         if len(set(texts)) > 1:
             found[name] = texts
     return found
+
+
+def _text_of(name: str, machine: Mapping[str, object]) -> str:
+    """A fact of a machine. Sizes are rounded: two machines of one make differ by some pages."""
+    value = machine.get(name)
+    if name == "caches":
+        return ", ".join(f"{cache} {size(bytes_)}" for cache, bytes_ in caches(machine)) or "not known"
+    if name.endswith("_bytes") and isinstance(value, int):
+        return size(value)
+    return _fact(value)
 
 
 def _fact(value: object) -> str:

@@ -22,6 +22,7 @@ from fencepost.analysis.compare.comparison import (
 from fencepost.analysis.compare.floors import kernel_floors, nearest_floors
 from fencepost.analysis.compare.series import Pair, ProcessTimes, pairs_of_runs, series_of_run, steady
 from fencepost.analysis.compare.sides import check_margin
+from fencepost.analysis.compare.told import labels_of, run_sentences
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
@@ -139,8 +140,8 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     if beyond:
         notes.append(
             f"control cases differ by up to {max(beyond.values()) * 100:.2g} %, more than the margin of "
-            f"{margin * 100:.2g} %. Of the rows {', '.join(sorted(beyond))} nothing smaller is called changed, and "
-            "nothing is called the same"
+            f"{margin * 100:.2g} %. No smaller change is called one, and nothing is called the same, among the rows of "
+            f"these figures: {', '.join(sorted(beyond))}"
         )
     if any(pair.basis == "alone" for pair in judged.values()):
         notes.append("rows alone are compared in cycles, and shown at the core clock of the old run")
@@ -152,7 +153,15 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         )
         for case, decision in _decide_two(judged, margin, floors).items()
     )
-    return RunComparison(margin, _noise(old, new), rows, controls=tuple(controls), notes=tuple(notes))
+    return RunComparison(
+        margin,
+        _noise(old, new),
+        rows,
+        controls=tuple(controls),
+        notes=tuple(notes),
+        labels=labels_of(old, {row.case: row.case for row in (*controls, *rows)}),
+        sentences=tuple(run_sentences(rows)),
+    )
 
 
 def _check_arithmetic(pairs: Mapping[str, Pair]) -> None:
@@ -373,6 +382,8 @@ def _decide(pair: Pair, inner: float, outer: float, changed_error: float, *, may
         return decided(ChangeVerdict.SAME, ROW_ERROR)
     error = min(changed_error, ROW_ERROR)
     n, least = min(len(pair.old), len(pair.new)), fewest_values(error)
+    if n < least:
+        error = ROW_ERROR  # where the stricter one has no bounds at all
     if step >= inner and abs(shift.middle) <= outer + step:
         return decided(ChangeVerdict.UNDECIDED, error, None, why_never(shift.middle, step, inner, outer))
     if n < least:

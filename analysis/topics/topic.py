@@ -51,15 +51,18 @@ def rungs(analysis: Analysis) -> list[tuple[Topic, Rung]]:
     gives one for each.
     """
     found = []
-    for topic in known_topics() if analysis.rounds else ():
-        mine = [
-            each
-            for step in topic.rungs
-            if (rung := step(analysis)) is not None
-            for each in replace(rung, basis=_basis_of(analysis, rung)).each()
-        ]
+    for topic in known_topics():
+        mine = [each for rung in _rungs_of(analysis, topic) for each in rung.each()]
         found += [(topic, rung) for rung in sorted(mine, key=lambda rung: rung.ns.value)]
     return found
+
+
+def _rungs_of(analysis: Analysis, topic: Topic) -> list[Rung]:
+    """A topic's rungs as its steps give them: one for a row, whatever regimes it has."""
+    if not analysis.rounds:
+        return []
+    found = [rung for step in topic.rungs if (rung := step(analysis)) is not None]
+    return [replace(rung, basis=_basis_of(analysis, rung)) for rung in found]
 
 
 def _basis_of(analysis: Analysis, rung: Rung) -> str | None:
@@ -71,3 +74,9 @@ def headlines(analysis: Analysis) -> list[tuple[Topic, Rung]]:
     """The rungs that are headlines, cheapest first."""
     found = [pair for pair in rungs(analysis) if pair[1].headline]
     return sorted(found, key=lambda pair: pair[1].ns.value)
+
+
+def headline_labels(analysis: Analysis) -> dict[str, str]:
+    """The label of each headline by the case it was measured as, cheapest first."""
+    found = [rung for topic in known_topics() for rung in _rungs_of(analysis, topic) if rung.headline]
+    return {rung.measured_as: rung.label for rung in sorted(found, key=lambda rung: rung.ns.value)}

@@ -105,8 +105,8 @@ def test_several_machines_get_no_verdict(tmp_path: Path) -> None:
     runs = read_runs([here, there])
     assert not same_machine(runs)
     found = compare_machines(runs)
-    assert [case for case, _, _ in found.rows] == ["own/a", "own/b"]
-    assert all(1.9 < ratios[0].low < 2 < ratios[0].high < 2.1 for _, _, ratios in found.rows)
+    assert [row.case for row in found.rows] == ["own/a", "own/b"]
+    assert all(1.9 < ratios[0].low < 2 < ratios[0].high < 2.1 for ratios in [row.ratios for row in found.rows])
     assert found.differences["cpu_model"] == ("CPU of a-1", "CPU of b-2")
     done = runtime.fencepost_inside("compare", str(here), str(there), cwd=tmp_path)
     assert done.returncode == 0 and "CPU of b-2" in done.stdout and "changed" not in done.stdout
@@ -125,7 +125,7 @@ def test_machines_are_compared_by_figures_of_one_kind(tmp_path: Path) -> None:
     runs = [analyse(folder) for folder in folders]
     assert [run.by_case[row.id].basis for run in runs] == ["alone", "as found"]
     found = compare_machines(runs)
-    ratios = {case: ratios[0].ratio for case, _, ratios in found.rows}
+    ratios = {row.case: row.ratios[0].ratio for row in found.rows}
     assert ratios["own/a"] == pytest.approx(1, abs=0.02)
     assert found.notes == ("1 row is compared as found: alone in some of the runs only",)
 
@@ -233,7 +233,7 @@ def test_two_runs_are_no_closer_than_the_steps_of_their_counters(tmp_path: Path)
         assert row.as_json()["counter_step_pct"] == pytest.approx(decision.step * 100)
     assert set(verdicts(compared(old, new, margin=0.005)).values()) == {"same"}
     far = compare_machines(read_runs([old, new]))
-    for _, _, (ratio,) in far.rows:
+    for (ratio,) in [row.ratios for row in far.rows]:
         assert ratio.low <= 1.0003 <= ratio.high and ratio.high - ratio.low > 0.0024
     (row, *_) = json.loads(json.dumps(far.as_json()))["rows"]
     assert row["ratios"][0]["counter_step_pct"] == pytest.approx(0.131, rel=0.01)

@@ -1,0 +1,175 @@
+"""How runs that were compared are shown: headlines first, each with a bar around 1, then what differs, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from fencepost.cli import display, verdicts
+
+if TYPE_CHECKING:
+    from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, RunComparison
+    from fencepost.analysis.stats.verdict import Decision
+    from fencepost.cli.tables import PlainTable
+
+FEW_ROWS = 24
+"""With so many rows at most all are shown: they fit on a screen."""
+MOST_CHANGED = 10
+"""Changed rows that are shown beside the headlines, those with the largest change."""
+BAR_CELLS = 21
+"""Characters of a bar. Odd, so that 1 has a character of its own."""
+LEAST_REACH, MOST_REACH = 1.1, 4.0
+"""How far a bar goes to either side of 1. Below the first, noise would look like a difference. Beyond the second, small
+differences could not be seen, and a bar ends in an arrow."""
+WIDE = 120
+"""On a terminal of so many columns names and bounds have columns of their own."""
+
+
+def reach_of(decisions: Iterable[Decision]) -> float:
+    """How far bars go to either side of 1, for all of a table: as far as the farthest bound, within limits."""
+    bounds = [value for item in decisions for value in (item.low, item.high) if math.isfinite(value) and value > 0]
+    farthest = max((max(value, 1 / value) for value in bounds), default=LEAST_REACH)
+    return min(max(farthest, LEAST_REACH), MOST_REACH)
+
+
+def bar(decision: Decision, reach: float) -> str:
+    """A ratio and its bounds on a logarithmic axis around 1: ``│`` is 1, ``●`` the ratio, ``─`` its interval."""
+    middle = BAR_CELLS // 2
+    cells = [" "] * BAR_CELLS
+    low, ratio, high = (_cell(value, reach) for value in (decision.low, decision.ratio, decision.high))
+    for place in range(max(low, 0), min(high, BAR_CELLS - 1) + 1) if decision.low > 0 else ():
+        cells[place] = "─"
+    cells[middle] = "┼" if cells[middle] == "─" else "│"
+    if 0 <= ratio < BAR_CELLS:
+        cells[ratio] = "●"
+    if low < 0 and decision.low > 0:
+        cells[0] = "◂"
+    if high >= BAR_CELLS and math.isfinite(decision.high):
+        cells[-1] = "▸"
+    return "".join(cells)
+
+
+def _cell(value: float, reach: float) -> int:
+    """The character of a ratio; outside of the bar where it is beyond the reach, or no number."""
+    if not (math.isfinite(value) and value > 0):
+        return BAR_CELLS
+    return math.floor(BAR_CELLS * (math.log(value) / math.log(reach) + 1) / 2)
+
+
+def bar_header(reach: float) -> str:
+    """What a bar's ends are."""
+    left, right = f"x{1 / reach:.2f}", f"x{reach:.2f}"
+    return f"{left}{'1'.center(BAR_CELLS - len(left) - len(right))}{right}"
+
+
+def show_runs(comparison: RunComparison, title: str, *, every: bool) -> None:
+    """Print a comparison of two runs of one machine: all rows where they are few or asked for, else the headlines."""
+    if every or len(comparison.rows) <= FEW_ROWS:
+        verdicts.show(comparison, title)
+        return
+    out = display.console()
+    shown = _telling(comparison)
+    if shown:
+        out.print(_table(title, shown, out.width))
+    else:
+        out.print(title)
+    sentences = [*comparison.notes, *comparison.sentences, verdicts.verdict_sentence(comparison)]
+    left = len(comparison.rows) + len(comparison.controls) - len(shown)
+    for sentence in (*sentences, f"{left} more rows: add --all."):
+        out.print(sentence, soft_wrap=True)
+
+
+def _telling(comparison: RunComparison) -> list[tuple[str, ComparedRow]]:
+    """The headlines by their labels, then the rows that changed most by their cases."""
+    rows = {row.case: row for row in (*comparison.controls, *comparison.rows)}
+    headlines = [(label, rows[case]) for case, label in comparison.labels.items()]
+    changed = [row for row in comparison.rows if _changed(row) and row.case not in comparison.labels]
+    changed.sort(key=lambda row: -abs(math.log(row.decision.ratio)))
+    return headlines + [(row.case, row) for row in changed[:MOST_CHANGED]]
+
+
+def _changed(row: ComparedRow) -> bool:
+    from fencepost.analysis.stats.verdict import ChangeVerdict
+
+    return row.decision.verdict is ChangeVerdict.CHANGED
+
+
+def _table(title: str, shown: Sequence[tuple[str, ComparedRow]], width: int) -> PlainTable:
+    reach = reach_of(row.decision for _, row in shown)
+    lines = []
+    for label, row in shown:
+        _, old, new, ratio, interval, basis, words = verdicts.cells(row)
+        lines.append((label, old, new, ratio, interval, bar(row.decision, reach), f"{basis}: {words}"))
+    header = ("what", "old", "new", "ratio", "interval", bar_header(reach), "figure and verdict")
+    return _fitting(title, header, lines, width)
+
+
+def _fitting(title: str, header: Sequence[str], lines: Sequence[Sequence[str]], width: int) -> PlainTable:
+    """Names and bounds in columns of their own where there is room; else names above the rows, and bounds by bars."""
+    if width >= WIDE:
+        return display.table(title, header, lines, right=header[1:5], whole=header[1:6])
+    narrow = [(*line[1:4], *line[5:]) for line in lines]
+    columns = (*header[1:4], *header[5:])
+    names = [line[0] for line in lines]
+    return display.table(title, columns, narrow, right=columns[:3], whole=columns[:4], heads=names)
+
+
+Titled = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+"""Title, header and rows of a table."""
+
+
+def headline_tables(found: MachineComparison) -> list[Titled]:
+    """Of each further machine, its headlines beside those of the first."""
+    from fencepost.analysis.text.numbers import nanoseconds
+
+    rows = {row.case: row for row in found.rows}
+    headlines = [(label, rows[case]) for case, label in found.labels.items()]
+    tables: list[Titled] = []
+    for other, run in enumerate(found.runs[1:]) if headlines else ():
+        reach = reach_of(row.ratios[other] for _, row in headlines)
+        lines = []
+        for label, row in headlines:
+            decision = row.ratios[other]
+            times = (nanoseconds(row.ns), nanoseconds(row.ns * decision.ratio))
+            bounds = f"[{_factor(decision.low)}, {_factor(decision.high)}]"
+            lines.append((label, *times, f"x {_factor(decision.ratio)}", bounds, bar(decision, reach)))
+        header = ("what", "first", "second", "ratio", "98 % interval", bar_header(reach))
+        tables.append((f"{run} (second) against {found.runs[0]} (first)", header, lines))
+    return tables
+
+
+def _factor(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:.3g}"
+
+
+def row_table(found: MachineComparison) -> Titled:
+    """All rows, with the ratio of each further run."""
+    header = ("case", *(f"{run} / {found.runs[0]}" for run in found.runs[1:]))
+    lines = [
+        (row.case, *(f"x {item.ratio:.3g} [{item.low:.3g}, {item.high:.3g}]" for item in row.ratios))
+        for row in found.rows
+    ]
+    return "ratios of medians, with 98 % intervals; no verdicts between machines", header, lines
+
+
+def fact_table(found: MachineComparison) -> Titled:
+    """What differs between the machines."""
+    facts = [(name, *texts) for name, texts in found.differences.items()]
+    return "what differs between the machines", ("fact", *found.runs), facts
+
+
+def show_machines(found: MachineComparison, *, every: bool) -> None:
+    """Print a comparison of several machines: headlines, what is faster in what, and what differs."""
+    out = display.console()
+    headlines = headline_tables(found)
+    for title, header, lines in headlines:
+        out.print(_fitting(title, header, lines, out.width))
+    if every or not headlines:
+        out.print(display.table(*row_table(found)))
+    for sentence in found.sentences:
+        out.print(sentence, soft_wrap=True)
+    out.print(display.table(*fact_table(found)))
+    left = [] if every or not headlines else [f"{len(found.rows)} rows in all: add --all."]
+    for sentence in (*found.notes, *left):
+        out.print(sentence, soft_wrap=True)
