@@ -128,7 +128,7 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
     tables: list[Titled] = []
     for other, run in enumerate(found.runs[1:]) if headlines else ():
         reach = reach_of(row.ratios[other] for _, row in headlines)
-        lines = []
+        lines: list[tuple[str, ...]] = []
         for label, row in headlines:
             decision = row.ratios[other]
             times = (nanoseconds(row.ns), nanoseconds(row.ns * decision.ratio))

@@ -17,6 +17,7 @@ from runs.write import Case, write_run
 from topics.lock.cases import lock_cases
 from topics.pipeline.cases import pipeline_cases
 
+from fencepost.analysis.compare.comparison import RunComparison
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import compare_runs, read_runs
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
@@ -80,10 +81,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return written(folder / "old", {}, 1), written(folder / "new", {"lock": 1.5}, 2)
 
 
+def both(runs: tuple[Path, Path]) -> RunComparison:
+    old, new = read_runs(runs)
+    return compare_runs(old, new, 0.01)
+
+
 def test_headlines_come_first_and_the_rest_on_request(runs: tuple[Path, Path], tmp_path: Path) -> None:
     said = fencepost_inside("compare", *map(str, runs), cwd=tmp_path)
     assert said.returncode == 0, said.stderr
-    found = compare_runs(*read_runs(runs), 0.01)
+    found = both(runs)
     assert len(found.rows) > FEW_ROWS and found.labels
     for label in found.labels.values():
         assert label in said.stdout
@@ -96,7 +102,7 @@ def test_headlines_come_first_and_the_rest_on_request(runs: tuple[Path, Path], t
 
 def test_what_changed_is_said_by_topic(runs: tuple[Path, Path], tmp_path: Path) -> None:
     said = fencepost_inside("compare", *map(str, runs), cwd=tmp_path).stdout
-    locks = [row for row in compare_runs(*read_runs(runs), 0.01).rows if row.case.startswith("lock/")]
+    locks = [row for row in both(runs).rows if row.case.startswith("lock/")]
     assert f"Slower: Locks ({len(locks)} rows, by up to +50" in said
     assert "Faster:" not in said
     document = json.loads(fencepost_inside("compare", *map(str, runs), "--json", cwd=tmp_path).stdout)
