@@ -41,12 +41,12 @@ def bar(decision: Decision, reach: float) -> str:
     for place in range(max(low, 0), min(high, BAR_CELLS - 1) + 1) if decision.low > 0 else ():
         cells[place] = "─"
     cells[middle] = "┼" if cells[middle] == "─" else "│"
-    if 0 <= ratio < BAR_CELLS:
-        cells[ratio] = "●"
     if low < 0 and decision.low > 0:
         cells[0] = "◂"
     if high >= BAR_CELLS and math.isfinite(decision.high):
         cells[-1] = "▸"
+    if 0 <= ratio < BAR_CELLS:
+        cells[ratio] = "●"
     return "".join(cells)
 
 

@@ -136,13 +136,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     judged = {case: pair for case, pair in pairs.items() if not _is_control_case(old, case)}
     _check_arithmetic(judged)
     drifts = {basis: _largest(controls, moved, basis) for basis in {pair.basis for pair in judged.values()}}
-    beyond = {basis: drift for basis, drift in drifts.items() if drift > margin}
-    if beyond:
-        notes.append(
-            f"control cases differ by up to {max(beyond.values()) * 100:.2g} %, more than the margin of "
-            f"{margin * 100:.2g} %. No smaller change is called one, and nothing is called the same, among the rows of "
-            f"these figures: {', '.join(sorted(beyond))}"
-        )
+    notes += _drift_notes(drifts, margin)
     if any(pair.basis == "alone" for pair in judged.values()):
         notes.append("rows alone are compared in cycles, and shown at the core clock of the old run")
     floors = _floors(old, new, {case: drifts[pair.basis] for case, pair in judged.items()})
@@ -221,6 +215,18 @@ def _floors(old: Analysis, new: Analysis, drifts: Mapping[str, float]) -> _Floor
         for either in (nearest, own)
     )
     return _Floors(changed, same)
+
+
+def _drift_notes(drifts: Mapping[str, float], margin: float) -> list[str]:
+    """A sentence where controls differ by more than the margin; `drifts` are shares by the figures compared."""
+    beyond = {basis: drift for basis, drift in drifts.items() if drift > margin}
+    if not beyond:
+        return []
+    return [
+        f"control cases differ by up to {max(beyond.values()) * 100:.2g} %, more than the margin of "
+        f"{margin * 100:.2g} %. No smaller change is called one, and nothing is called the same, among the rows of "
+        f"these figures: {', '.join(sorted(beyond))}"
+    ]
 
 
 def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
