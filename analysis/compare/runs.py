@@ -222,11 +222,12 @@ def _drift_notes(drifts: Mapping[str, float], margin: float) -> list[str]:
     beyond = {basis: drift for basis, drift in drifts.items() if drift > margin}
     if not beyond:
         return []
-    return [
+    sentence = (
         f"control cases differ by up to {max(beyond.values()) * 100:.2g} %, more than the margin of "
         f"{margin * 100:.2g} %. No smaller change is called one, and nothing is called the same, among the rows of "
         f"these figures: {', '.join(sorted(beyond))}"
-    ]
+    )
+    return [sentence]
 
 
 def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
