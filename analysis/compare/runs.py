@@ -126,11 +126,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
             f"all batches of all {len(found)} common cases were disturbed, or read zero: there is nothing to compare"
         )
     controls, moved = _drift(old, new, pairs, margin)
-    notes += [f"{case}: left out, {_why_left_out(found[case])}" for case in found if case not in pairs]
-    notes += why_found_notes(_why_found(old, new, case) for case, pair in pairs.items() if pair.basis == "as found")
-    only = (len(series_of_run(old)) - len(found), len(series_of_run(new)) - len(found))
-    if any(only):
-        notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
+    notes += _notes_on_cases(old, new, found, pairs)
     if not controls:
         notes.append("no control case is in both runs: whether the machine itself moved is not known")
     judged = {case: pair for case, pair in pairs.items() if not _is_control_case(old, case)}
@@ -215,6 +211,20 @@ def _floors(old: Analysis, new: Analysis, drifts: Mapping[str, float]) -> _Floor
         for either in (nearest, own)
     )
     return _Floors(changed, same)
+
+
+def _notes_on_cases(
+    old: Analysis, new: Analysis, found: Mapping[str, Pair | None], pairs: Mapping[str, Pair]
+) -> list[str]:
+    """Which of the common cases `found` are not among the compared `pairs`, or by other figures, and which are not
+    common.
+    """
+    notes = [f"{case}: left out, {_why_left_out(found[case])}" for case in found if case not in pairs]
+    notes += why_found_notes(_why_found(old, new, case) for case, pair in pairs.items() if pair.basis == "as found")
+    only = (len(series_of_run(old)) - len(found), len(series_of_run(new)) - len(found))
+    if any(only):
+        notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
+    return notes
 
 
 def _drift_notes(drifts: Mapping[str, float], margin: float) -> list[str]:
