@@ -100,8 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> Any:
 
 def run(arguments: list[str]) -> int:
     """Run the command line `arguments` (without the program's name); returns the exit code."""
-    from fencepost.cli import faults
+    from fencepost.cli import faults, narrow
 
+    narrow.never_refuse()
     verbose = bool({"-v", "--verbose"} & set(arguments))
     try:
         result = cli.main(arguments, prog_name="fencepost", standalone_mode=False)
