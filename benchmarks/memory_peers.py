@@ -12,70 +12,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
-import re
-import shlex
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-from fencepost.analysis.runs.estimate import analyse
-
-LMBENCH = ("lib_timing.c", "lib_mem.c", "lib_sched.c", "lib_stats.c", "lib_debug.c", "getopt.c")
-"""What its single programs are linked with."""
+from beside import Way, compiled, in_turn, lmbench_program, number, our_way, report, run, say
 
 FILE_BYTES = 4 << 20
 """Of the file that lat_pagefault and lat_mmap map: both want 1 MiB at least."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to measure: its name, what it measures, and a function that measures once; values in `unit`."""
-
-    name: str
-    unit: str
-    measures: str
-    once: Callable[[], float]
-    found: list[float] = field(default_factory=list)
-
-
-def say(text: str) -> None:
-    """A line for whoever started this."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def run(command: Sequence[str | Path], cpu: int | None = None) -> str:
-    """What a program prints, on both streams. Some of these tools use the one, some the other."""
-    pinned = ["taskset", "-c", str(cpu)] if cpu is not None else []
-    done = subprocess.run(
-        [*pinned, *map(str, command)], check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    return done.stdout
-
-
-def number(pattern: str, text: str) -> float:
-    """The number that a tool prints."""
-    found = re.search(pattern, text)
-    if not found:
-        raise SystemExit(f"{sys.argv[0]}: no figure in what was printed: {text.strip()[-200:]}")
-    return float(found[1])
-
-
-def ours(folder: Path, cpu: int, kernel: str, setting: str, metric: str = "") -> float:
-    """One process of one of our rows: nanoseconds, or a metric."""
-    out = Path(tempfile.mkdtemp(dir=folder))
-    options = [f"--cpus={cpu}", "--rounds=1", "--quiet", f"--out={out}"]
-    chosen = [word for part in setting.split() for word in ("-p", part)]
-    run([Path(sys.executable).with_name("fencepost"), "run", kernel, *chosen, *options])
-    row = next(iter(analyse(next(out.iterdir())).decided(kernel)), None)
-    if row is None:
-        raise SystemExit(f"{sys.argv[0]}: {kernel} with {setting} cannot be measured here")
-    return row.metric(metric).value if metric else row.time.value
 
 
 def our_ways(folder: Path, cpu: int) -> list[Way]:
@@ -95,30 +40,12 @@ def our_ways(folder: Path, cpu: int) -> list[Way]:
         ("memory/bandwidth", "op=triad size=256MiB", "gb_per_s", "GB/s", "triad by one thread, median of windows"),
     )
 
-    def once(kernel: str, setting: str, metric: str) -> Callable[[], float]:
-        return lambda: ours(folder, cpu, kernel, setting, metric)
-
-    return [
-        Way(f"{kernel} {setting}", unit, measures, once(kernel, setting, metric))
-        for kernel, setting, metric, unit, measures in rows
-    ]
-
-
-def compiled(folder: Path, name: str, sources: Sequence[Path], *options: str) -> Path:
-    """A program, by the compiler and for the machine that our kernels are for."""
-    program = folder / name
-    run([*shlex.split(os.environ.get("CC", "cc")), "-O2", "-w", *map(str, sources), "-o", program, *options])
-    return program
+    return [our_way(folder, cpu, row) for row in rows]
 
 
 def lmbench_ways(folder: Path, cpu: int, sources: Path) -> list[Way]:
     """lat_pagefault and lat_mmap."""
-    common = [sources / "src" / name for name in LMBENCH]
-    include = ["-DHAVE_uint=1", "-DHAVE_int64_t=1", "-I/usr/include/tirpc", "-lm"]
-    programs = {
-        name: compiled(folder, name, [sources / "src" / f"{name}.c", *common], *include)
-        for name in ("lat_pagefault", "lat_mmap")
-    }
+    programs = {name: lmbench_program(folder, sources, name) for name in ("lat_pagefault", "lat_mmap")}
     mapped = folder / "mapped"
     mapped.write_bytes(bytes(FILE_BYTES))
     return [
@@ -179,11 +106,8 @@ def triad_ways(folder: Path, cpu: int, stream: Path | None) -> list[Way]:
     return ways
 
 
-def report(ways: Sequence[Way]) -> None:
-    """Median, least and most of each, and what it is."""
-    for way in ways:
-        middle, least, most = statistics.median(way.found), min(way.found), max(way.found)
-        say(f"{way.name:42} {middle:10.4g} [{least:.4g}, {most:.4g}] {way.unit}\n{'':8}{way.measures}")
+def say_rates(ways: Sequence[Way]) -> None:
+    """How much more our triad moves than each other."""
     rates = {way.name: statistics.median(way.found) for way in ways if way.unit == "GB/s"}
     for name, rate in list(rates.items())[1:]:
         mine = next(iter(rates.values()))
@@ -215,10 +139,9 @@ def main() -> None:
             say("STREAM is not run: Debian has no package of it, see --stream. The plain loop stands in for it.")
         ways += triad_ways(folder, given.cpu, given.stream)
         ways = [way for way in ways if given.only in way.unit]
-        for _ in range(given.turns):
-            for way in random.sample(ways, len(ways)):
-                way.found.append(way.once())
+        in_turn(ways, given.turns)
         report(ways)
+        say_rates(ways)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, Measured, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, first_that, measure
 from kernels.plant import KERNELS, compile_broken
 from topics.schedule.left import manners
 
@@ -60,7 +60,11 @@ def test_a_cpu_that_is_not_there_is_a_need(engine: Engine, to: str) -> None:
 
 @pytest.mark.parametrize("spinners", ["two", "three", "pinned"])
 def test_spinners_share_two_cpus(engine: Engine, spinners: str) -> None:
-    measured = done(measure(engine, "schedule/rebalance", {"spinners": spinners, "window_ms": 30}))
+    values: dict[str, str | int] = {"spinners": spinners, "window_ms": 30}
+    # A busy machine may leave them nothing of such a short window.
+    measured = done(
+        first_that(lambda found: found.status != EILSEQ, lambda: measure(engine, "schedule/rebalance", values), tries=5)
+    )
     assert 0 < measured.metrics["had_pct"] < 106
 
 

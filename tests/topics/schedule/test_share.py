@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, Measured, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, first_that, measure
 from kernels.plant import KERNELS, compile_broken
 from runs.measure import wait_for
 from topics.schedule.left import children, is_gone, manners
@@ -38,7 +38,8 @@ def share(engine: Engine, pair: str) -> Measured:
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_two_share_a_cpu(engine: Engine, pair: str) -> None:
-    measured = share(engine, pair)
+    # A busy machine may leave the two nothing of such a short window.
+    measured = first_that(lambda found: found.status != EILSEQ, lambda: share(engine, pair), tries=5)
     if measured.status == ENOTSUP:
         pytest.skip(measured.reason)
     assert measured.status == 0, measured.reason
@@ -49,7 +50,10 @@ def test_two_share_a_cpu(engine: Engine, pair: str) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_virtual_time_moves_on(engine: Engine, count: int) -> None:
-    measured = measure(engine, "schedule/virtual_clock", {"spinners": count, "window_ms": WINDOW_MS})
+    values: dict[str, str | int] = {"spinners": count, "window_ms": WINDOW_MS}
+    measured = first_that(
+        lambda found: found.status != EILSEQ, lambda: measure(engine, "schedule/virtual_clock", values), tries=5
+    )
     if measured.status == ENOTSUP:
         pytest.skip(measured.reason)
     assert measured.status == 0, measured.reason
