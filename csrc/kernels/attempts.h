@@ -68,12 +68,12 @@ static inline void attempts_end(struct attempts *attempts)
 }
 
 /* Try `act` with these arguments. It ends, or its signal does. */
-#define ATTEMPT(attempts, act, ...)                                                                                     \
+#define ATTEMPT(attempts, act, ...)                                                                                    \
     do {                                                                                                               \
         (attempts)->made++;                                                                                            \
         attempts_trying = (attempts);                                                                                  \
         if (setjmp((attempts)->back) == 0) {                                                                           \
-            act(__VA_ARGS__);                                                                                              \
+            act(__VA_ARGS__);                                                                                          \
             (attempts)->passed++;                                                                                      \
         }                                                                                                              \
         attempts_trying = NULL;                                                                                        \

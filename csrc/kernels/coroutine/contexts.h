@@ -45,15 +45,15 @@ SWITCH(coroutine_ret, "", "", "ret");
 SWITCH(coroutine_jump_fp, "stmxcsr (%rsp)\nfnstcw 4(%rsp)\n", "ldmxcsr (%rsp)\nfldcw 4(%rsp)\n", "pop %rcx\njmp *%rcx");
 
 /* The stack is a multiple of 16 at a call: after six pushes and the one of `values`. */
-__asm__(".text\n" SWITCH_BEGINS(
-    coroutine_keep) "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\npush %rcx\n"
-                    "mov 8(%rcx), %r15\nmov 16(%rcx), %r14\nmov 24(%rcx), %r13\nmov 32(%rcx), %r12\nmov 40(%rcx), "
-                    "%rbx\nmov 48(%rcx), %rbp\n"
-                    "mov %rdi, %rax\nmov %rsi, %rdi\nmov %rdx, %rsi\ncall *%rax\n"
-                    "pop %rcx\n"
-                    "mov %r15, 8(%rcx)\nmov %r14, 16(%rcx)\nmov %r13, 24(%rcx)\nmov %r12, 32(%rcx)\nmov %rbx, "
-                    "40(%rcx)\nmov %rbp, 48(%rcx)\n"
-                    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n" SWITCH_ENDS(coroutine_keep));
+#define KEEP_SAVES "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\npush %rcx\n"
+#define KEEP_PUTS                                                                                                      \
+    "mov 8(%rcx), %r15\nmov 16(%rcx), %r14\nmov 24(%rcx), %r13\nmov 32(%rcx), %r12\nmov 40(%rcx), %rbx\n"              \
+    "mov 48(%rcx), %rbp\n"
+#define KEEP_CALLS "mov %rdi, %rax\nmov %rsi, %rdi\nmov %rdx, %rsi\ncall *%rax\npop %rcx\n"
+#define KEEP_TAKES                                                                                                     \
+    "mov %r15, 8(%rcx)\nmov %r14, 16(%rcx)\nmov %r13, 24(%rcx)\nmov %r12, 32(%rcx)\nmov %rbx, 40(%rcx)\n"              \
+    "mov %rbp, 48(%rcx)\n"
+#define KEEP_LOADS "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n"
 
 /* Floating point, six registers, the address to go on at, and one that the function there would return to. */
 enum { SAVED_FP, KEPT_FIRST, SAVED_AT = 7, KEPT_END = 7, SAVED_WORDS = 9 };
@@ -89,18 +89,11 @@ SWITCH(coroutine_jump_fp, "mrs x9, fpcr\nstr x9, [sp]\n", "ldr x9, [sp]\nmsr fpc
     op " x19, x20, [" base ", #16]\n" op " x21, x22, [" base ", #32]\n" op " x23, x24, [" base ", #48]\n" op           \
        " x25, x26, [" base ", #64]\n" op " x27, x28, [" base ", #80]\n" op " d8, d9, [" base ", #112]\n" op            \
        " d10, d11, [" base ", #128]\n" op " d12, d13, [" base ", #144]\n" op " d14, d15, [" base ", #160]\n"
-__asm__(
-    ".text\n" SWITCH_BEGINS(coroutine_keep) "sub sp, sp, #176\n" EACH_KEPT(
-        "stp", "sp") "stp x29, x30, [sp, #96]\nstr x3, [sp]\n" EACH_KEPT("ldp", "x3") "ldr x29, [x3, #96]\n"
-                                                                                      "mov x9, x0\nmov x0, x1\nmov x1, "
-                                                                                      "x2\nblr x9\nldr x3, "
-                                                                                      "[sp]\n" EACH_KEPT("stp", "x3") "str x29, [x3, #96]\n" EACH_KEPT(
-                                                                                          "ldp",
-                                                                                          "sp") "ldp x29, x30, [sp, "
-                                                                                                "#96]\nadd sp, sp, "
-                                                                                                "#176\nret"
-                                                                                                "\n" SWITCH_ENDS(coroutine_keep));
-
+#define KEEP_SAVES "sub sp, sp, #176\nstp x29, x30, [sp, #96]\nstr x3, [sp]\n" EACH_KEPT("stp", "sp")
+#define KEEP_PUTS "ldr x29, [x3, #96]\n" EACH_KEPT("ldp", "x3")
+#define KEEP_CALLS "mov x9, x0\nmov x0, x1\nmov x1, x2\nblr x9\nldr x3, [sp]\n"
+#define KEEP_TAKES "str x29, [x3, #96]\n" EACH_KEPT("stp", "x3")
+#define KEEP_LOADS EACH_KEPT("ldp", "sp") "ldp x29, x30, [sp, #96]\nadd sp, sp, #176\nret\n"
 enum { SAVED_FP, KEPT_FIRST = 2, SAVED_AT = 13, KEPT_END = 22, SAVED_WORDS = 22 };
 
 static inline uint64_t floating_point_control(void)
@@ -129,16 +122,11 @@ SWITCH(coroutine_jump, "", "", "mv t1, ra\njr t1");
 SWITCH(coroutine_ret, "", "", "ret");
 SWITCH(coroutine_jump_fp, "frcsr t0\nsd t0, 0(sp)\n", "ld t0, 0(sp)\nfscsr t0\n", "mv t1, ra\njr t1");
 
-__asm__(
-    ".text\n" SWITCH_BEGINS(coroutine_keep) "addi sp, sp, -224\n" FOR_EACH_KEPT(
-        "sd", "fsd",
-        "sp") "sd a3, 0(sp)\n" FOR_EACH_KEPT("ld", "fld",
-                                             "a3") "mv t1, a0\nmv a0, a1\nmv a1, a2\njalr t1\nld a3, "
-                                                   "0(sp)\n" FOR_EACH_KEPT("sd", "fsd", "a3")
-                                                       FOR_EACH_KEPT(
-                                                           "ld", "fld",
-                                                           "sp") "addi sp, sp, 224\nret\n" SWITCH_ENDS(coroutine_keep));
-
+#define KEEP_SAVES "addi sp, sp, -224\nsd a3, 0(sp)\n" FOR_EACH_KEPT("sd", "fsd", "sp")
+#define KEEP_PUTS FOR_EACH_KEPT("ld", "fld", "a3")
+#define KEEP_CALLS "mv t1, a0\nmv a0, a1\nmv a1, a2\njalr t1\nld a3, 0(sp)\n"
+#define KEEP_TAKES FOR_EACH_KEPT("sd", "fsd", "a3")
+#define KEEP_LOADS FOR_EACH_KEPT("ld", "fld", "sp") "addi sp, sp, 224\nret\n"
 enum { SAVED_FP, KEPT_FIRST = 2, SAVED_AT = 14, KEPT_END = 27, SAVED_WORDS = 28 };
 
 static inline uint64_t floating_point_control(void)
@@ -151,6 +139,9 @@ static inline uint64_t floating_point_control(void)
 #endif
 
 #ifdef HAS_COROUTINES
+__asm__(".text\n" SWITCH_BEGINS(coroutine_keep)
+            KEEP_SAVES KEEP_PUTS KEEP_CALLS KEEP_TAKES KEEP_LOADS SWITCH_ENDS(coroutine_keep));
+
 /* The place of a new stack that ends at `end`, a multiple of 16: the first switch to it begins `entry`, which must not return. */
 static inline void *new_stack(unsigned char *end, void (*entry)(void))
 {

@@ -43,7 +43,6 @@ enum { MISSED, CALL_NS, CALLS };
 /* Some 100 us of computing, and of short calls, so that the clock is looked at seldom. */
 #define MULTIPLICATIONS 100000
 #define SHORT_CALLS 500
-#define FSYNC_FILE FOLDER_FILE
 /* Much longer than a case: a victim that its case has forgotten ends by SIGALRM. */
 #define LIMIT_SECONDS 60
 #define PATIENCE_NS UINT64_C(5000000000)
@@ -128,7 +127,7 @@ static int equip(const struct preempted *preempted, int victim, unsigned char **
     if (victim == READ)
         *file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
     else if (victim == FSYNC)
-        *file = openat(preempted->folder.file, FSYNC_FILE, O_RDWR | O_CLOEXEC);
+        *file = openat(preempted->folder.file, FOLDER_FILE, O_RDWR | O_CLOEXEC);
     else
         return 0;
     return *file < 0 ? errno : 0;
