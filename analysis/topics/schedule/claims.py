@@ -116,21 +116,6 @@ def priorities(analysis: Analysis) -> Verdict:
     )
 
 
-@claim(
-    "schedule/capability",
-    "capability: concept borrow from microkernel 在特定時間下資源限制的給予process能力",
-    "Capability, a concept from microkernels: an ability is given to a process for a time and within limits",
-    [RANGE],
-    "a process gets EPERM for SCHED_FIFO while it has given up CAP_SYS_NICE, and no error when it has taken it back",
-    failure=refuted,
-)
-@needs(RANGE)
-def capability(analysis: Analysis) -> Verdict:
-    """Counts alone: the same process asks twice."""
-    because = "One process, once without the capability and once with it."
-    return _counted(analysis, ("without", "with"), "error {} without, {} with", because)
-
-
 def _counted(analysis: Analysis, names: tuple[str, str], form: str, because: str) -> Verdict:
     """A verdict on counts, all of which came out as expected: a claim whose check failed is refuted before."""
     (row,) = analysis.decided(RANGE)

@@ -124,11 +124,6 @@ PLANTED: Planted = {
         Outcome.UNDECIDED: few,
         Outcome.REFUTED: differs("priority_most"),
     },
-    "schedule/capability": {
-        Outcome.CONFIRMED: as_stored,
-        Outcome.UNDECIDED: few,
-        Outcome.REFUTED: differs("without"),
-    },
     "schedule/virtual_clock": {
         Outcome.CONFIRMED: lambda run: run.put("rate_times_n", 1.0, "schedule/virtual_clock"),
         Outcome.UNDECIDED: lambda run: run.put("rate_times_n", in_turn(0.9, 1.1), "schedule/virtual_clock"),
