@@ -13,6 +13,7 @@ import click
 from fencepost.cli.options import json_option, kernel_files_option, load_kernel_files, seconds_of, verbose_option
 
 if TYPE_CHECKING:
+    from fencepost.analysis.runs.estimate import Analysis
     from fencepost.bench.engine import Engine
     from fencepost.bench.plan import Plan
     from fencepost.bench.runfolder import RunFolder
@@ -277,20 +278,39 @@ MOST_ROWS_SHOWN = 40
 
 
 def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
-    from rich import box
-
-    from fencepost.analysis.report.terminal import counts_summary, headlines_table, summary_table
-    from fencepost.analysis.report.trust import trust_verdict
+    """A large run ends with one screen, since the report shows its hundreds of rows. Of a small one all are shown."""
+    from fencepost.analysis.report.screen import next_step, screen
     from fencepost.analysis.runs.estimated import analysis_of
     from fencepost.cli import display
 
     out = display.console()
-    plan = folder.plan
     analysis = analysis_of(folder.path)
-    # Hundreds of rows are for the report; here the ones that everybody looks for.
-    many = len(plan.cases) > MOST_ROWS_SHOWN
-    times = (headlines_table(analysis) if many else None) or summary_table(analysis)
-    counts = None if many else counts_summary(analysis)
+    many = len(folder.plan.cases) > MOST_ROWS_SHOWN
+    lines = screen(analysis, out.width) if many else []
+    for line in lines:
+        out.print(line, soft_wrap=True)
+    if not lines:
+        _show_rows(analysis, found)
+    path = display.short_path(folder.path)
+    step = next_step(analysis) if lines else ""
+    for line in (
+        _measured(folder, found, analysis),
+        *([] if lines else [_trust_sentence(analysis), f"Samples: {path}"]),
+        *([f"Next: {step}"] if step else []),
+        f"Report: fencepost report {path}",
+    ):
+        out.print(line, soft_wrap=True)
+
+
+def _show_rows(analysis: Analysis, found: RunOutcome) -> None:
+    """Each row, each count, and each case that could not be measured, with its reason."""
+    from rich import box
+
+    from fencepost.analysis.report.terminal import counts_summary, summary_table
+    from fencepost.cli import display
+
+    out = display.console()
+    times, counts = summary_table(analysis), counts_summary(analysis)
     for table in (times if times.row_count or counts is None else None, counts):
         if table is not None:
             table.box = box.SIMPLE_HEAD
@@ -301,7 +321,19 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
             reasons.setdefault(row.reason, []).append(row.case)
     if reasons:
         out.print(display.unmeasurable_table([(_briefly(cases), reason) for reason, cases in reasons.items()]))
-    without = sum(map(len, reasons.values()))
+
+
+def _trust_sentence(analysis: Analysis) -> str:
+    from fencepost.analysis.report.trust import trust_verdict
+
+    verdict = trust_verdict(analysis)
+    return f"Trust: {verdict.word}. {verdict.sentence}"
+
+
+def _measured(folder: RunFolder, found: RunOutcome, analysis: Analysis) -> str:
+    """How many cases were measured, in a sentence."""
+    plan = folder.plan
+    without = sum(bool(row.reason) and row.case not in found.failed for row in analysis.rows)
     cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
     sentence = f"Measured {cases} in {plan.rounds} rounds"
     if without:
@@ -311,16 +343,7 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     counted = [count for row in analysis.rows for count in row.counts.values()]
     if counted:
         sentence += f"; {sum(count.equal for count in counted)} of {len(counted)} counts as expected"
-    sentence += "."
-    found_trust = trust_verdict(analysis)
-    path = display.short_path(folder.path)
-    for line in (
-        sentence,
-        f"Trust: {found_trust.word}. {found_trust.sentence}",
-        f"Samples: {path}",
-        f"Report:  fencepost report {path}",
-    ):
-        out.print(line, soft_wrap=True)
+    return sentence + "."
 
 
 def _briefly(cases: list[str]) -> str:

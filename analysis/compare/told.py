@@ -9,7 +9,7 @@ from statistics import median
 from fencepost.analysis.compare.comparison import ComparedRow, MachineRow
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
-from fencepost.analysis.topics.topic import headline_labels
+from fencepost.analysis.topics.topic import headline_rungs
 from fencepost.analysis.topics.words import page_words
 
 MOSTLY = 0.75
@@ -27,7 +27,7 @@ def labels_of(run: Analysis, cases: Mapping[str, str]) -> dict[str, str]:
     cases
         the name of a compared row, by its case in that run.
     """
-    return {cases[case]: label for case, label in headline_labels(run).items() if case in cases}
+    return {cases[rung.measured_as]: rung.label for rung in headline_rungs(run) if rung.measured_as in cases}
 
 
 def machine_sentences(machine: str, rows: Sequence[MachineRow], labels: Mapping[str, str], other: int) -> list[str]:

@@ -9,20 +9,12 @@ from typing import Any
 from fencepost.analysis.draw import ladder as figures
 from fencepost.analysis.draw.figure import Figure, Point
 from fencepost.analysis.report.sections import topic_words
-from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import count, nanoseconds, plain
 from fencepost.analysis.text.table import Table, table
 from fencepost.analysis.topics.rungs import Rung
-from fencepost.analysis.topics.topic import Topic, headlines
+from fencepost.analysis.topics.topic import Topic
 
 CAPTION = "What things cost here: median over processes [95 % interval]"
-
-
-def headline_table(analysis: Analysis) -> Table | None:
-    """The headlines of a run, cheapest first; None where none of them was measured."""
-    found = headlines(analysis)
-    header = ("what", "time", "core cycles", *_basis_header(found), "measured as")
-    return table(CAPTION, header, [_cells(rung, header) for _, rung in found]) if found else None
 
 
 def ladder_table(found: Sequence[tuple[Topic, Rung]]) -> Table | None:
@@ -37,7 +29,7 @@ def _basis_header(found: Sequence[tuple[Topic, Rung]]) -> tuple[str, ...]:
     return ("figure",) if any(rung.basis for _, rung in found) else ()
 
 
-def _cells(rung: Rung, header: Sequence[str], topic: str = "") -> tuple[str, ...]:
+def _cells(rung: Rung, header: Sequence[str], topic: str) -> tuple[str, ...]:
     cells = {
         "what": rung.label,
         "topic": topic,

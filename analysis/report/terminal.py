@@ -58,21 +58,3 @@ def counts_summary(analysis: Analysis) -> RichTable | None:
     for row in found.rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
-
-
-def headlines_table(analysis: Analysis) -> RichTable | None:
-    """What things cost here, in a few rows: the headlines. None where none of them was measured."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from fencepost.analysis.report.headline import headline_table
-
-    found = headline_table(analysis)
-    if found is None:
-        return None
-    table = Table(title=Text(found.caption), title_justify="left")
-    for position, name in enumerate(found.header):
-        table.add_column(name, justify="right" if position in (1, 2) else "left", overflow="fold")
-    for row in found.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table

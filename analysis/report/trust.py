@@ -43,6 +43,8 @@ class Trust:
 
     word: str
     sentence: str
+    meaning: str = ""
+    """The part of the sentence that says what the word means for a reader, without topics and causes."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,9 @@ def trust_verdict(analysis: Analysis) -> Trust:
     trusted = sum(topic.rows for topic in known if topic.word == YES)
     if word == YES and (largest_loss_pct(analysis) > GAPS_PCT or trusted * 2 < sum(topic.rows for topic in known)):
         word = WITH_CARE
-    said = f"{_MEANING[word].format(reach=plain(max(reach, 0.1), 2))} {_topics_in_words(topics, word)}"
-    return Trust(word, " ".join((said.strip(), *_causes(analysis))))
+    meaning = _MEANING[word].format(reach=plain(max(reach, 0.1), 2))
+    said = f"{meaning} {_topics_in_words(topics, word)}"
+    return Trust(word, " ".join((said.strip(), *_causes(analysis))), meaning)
 
 
 def _middle_reach(topics: Sequence[TopicTrust]) -> float:

@@ -76,7 +76,7 @@ def headlines(analysis: Analysis) -> list[tuple[Topic, Rung]]:
     return sorted(found, key=lambda pair: pair[1].ns.value)
 
 
-def headline_labels(analysis: Analysis) -> dict[str, str]:
-    """The label of each headline by the case it was measured as, cheapest first."""
+def headline_rungs(analysis: Analysis) -> list[Rung]:
+    """The headlines, cheapest first: one for a row, whatever regimes it has."""
     found = [rung for topic in known_topics() for rung in _rungs_of(analysis, topic) if rung.headline]
-    return {rung.measured_as: rung.label for rung in sorted(found, key=lambda rung: rung.ns.value)}
+    return sorted(found, key=lambda rung: rung.ns.value)

@@ -14,7 +14,7 @@ from topics.suite import sharing_cases
 from undrawn import without_drawing
 
 from fencepost.analysis.report.document import build_document
-from fencepost.analysis.report.headline import headline_table, ladder_figures
+from fencepost.analysis.report.headline import ladder_figures, ladder_table
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics.rungs import MOST_HEADLINES
 from fencepost.analysis.topics.topic import headlines, rungs
@@ -55,13 +55,13 @@ def hand_overs(cpus: tuple[int, int] = (0, 1), **changes: Any) -> Case:
 def test_a_rung_of_several_regimes_is_one_rung_a_regime_with_its_share(tmp_path: Path) -> None:
     cases = [hand_overs(places=NEAR_AND_FAR), hand_overs((1, 0), places=NEAR_AND_FAR)]
     analysis = analyse(write_run(tmp_path / "run", cases, rounds=8, batches=60, unmeasurable=[]))
-    found = headline_table(analysis)
+    found = ladder_table(headlines(analysis))
     assert found is not None
     near, far = found.rows
     label = r"a cache line to another CPU, one way \(same L3\): %s \(%s%%\)"
     assert re.fullmatch(label % ("near", r"(3|4)\d"), near[0]) and re.fullmatch(label % ("far", r"(5|6)\d"), far[0])
     for row, value in ((near, 52.0), (far, 182.0)):
-        time = re.fullmatch(r"([\d.]+).ns \[([\d.]+),.([\d.]+)\]", row[1])
+        time = re.fullmatch(r"([\d.]+).ns \[([\d.]+),.([\d.]+)\]", row[2])
         assert time is not None, row
         assert [float(number) for number in time.groups()] == pytest.approx([value] * 3, rel=0.03)
     (ladder,) = ladder_figures(headlines(analysis))
@@ -72,9 +72,9 @@ def test_a_relation_names_modes_that_its_directions_met_and_not_their_mean(tmp_p
     # In each process one direction ran near and the other far: the median of the two is 128.
     cases = [hand_overs(), hand_overs((1, 0), ns=408.0)]
     analysis = analyse(write_run(tmp_path / "run", cases, rounds=8, unmeasurable=[]))
-    found = headline_table(analysis)
+    found = ladder_table(headlines(analysis))
     assert found is not None
-    time = re.fullmatch(r"([\d.]+).ns \(50%\) or ([\d.]+).ns \(50%\)", found.rows[0][1])
+    time = re.fullmatch(r"([\d.]+).ns \(50%\) or ([\d.]+).ns \(50%\)", found.rows[0][2])
     assert time is not None, found.rows
     assert [float(number) for number in time.groups()] == pytest.approx([52, 204], rel=0.03)
     (rung,) = [rung for _, rung in headlines(analysis)]
@@ -86,7 +86,7 @@ def test_a_relation_names_modes_that_its_directions_met_and_not_their_mean(tmp_p
 def test_the_headlines_say_which_figure_they_show(tmp_path: Path) -> None:
     chain = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27, neighbour=0.3)
     load = Case("memory/chase", {"size": "4KiB", "pages": "small", "order": "random"}, ns=1.1, neighbour=1.0)
-    found = headline_table(analyse(write_run(tmp_path / "run", [chain, load], batches=40)))
+    found = ladder_table(headlines(analyse(write_run(tmp_path / "run", [chain, load], batches=40))))
     assert found is not None
     place = found.header.index("figure")
     assert {cells[-1]: cells[place] for cells in found.rows} == {chain.id: "alone", load.id: "as found"}
@@ -98,5 +98,5 @@ def test_the_headlines_say_which_figure_they_show(tmp_path: Path) -> None:
 
 def test_headlines_of_runs_without_witnesses_have_no_such_column(tmp_path: Path) -> None:
     chain = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27)
-    found = headline_table(analyse(write_run(tmp_path / "run", [chain])))
+    found = ladder_table(headlines(analyse(write_run(tmp_path / "run", [chain]))))
     assert found is not None and "figure" not in found.header

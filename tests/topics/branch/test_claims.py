@@ -43,6 +43,7 @@ from fencepost.analysis.topics.branch.measures import (
     taken_rates,
 )
 from fencepost.analysis.topics.claim import Outcome
+from fencepost.analysis.topics.topic import headlines
 
 # ---- penalty ----
 
@@ -118,9 +119,9 @@ def test_loaded_penalties_are_paired_by_round(tmp_path: Path) -> None:
 
 
 def test_the_penalty_is_a_rung_of_the_ladder(tmp_path: Path) -> None:
-    ladder = headline.headline_table(analysed(tmp_path, [penalty_case(18)]))
+    ladder = headline.ladder_table(headlines(analysed(tmp_path, [penalty_case(18)])))
     assert ladder is not None
-    ((label, time, cycles, case),) = ladder.rows
+    ((label, _, time, cycles, case),) = ladder.rows
     assert "mispredict" in label and time.startswith("4.8") and cycles.startswith(("17.9", "18.0"))
     assert case == "branch/penalty[slots=shuffled]@cpu1"
 
@@ -191,8 +192,9 @@ def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
     text = (
         "import sys; from pathlib import Path\n"
         "from fencepost.analysis.runs.estimate import analyse\n"
-        "from fencepost.analysis.report.terminal import headlines_table\n"
-        "headlines_table(analyse(Path(sys.argv[1])))\n"
+        "from fencepost.analysis.report.screen import next_step, screen\n"
+        "found = analyse(Path(sys.argv[1]))\n"
+        "assert screen(found) and not next_step(found)\n"
         "assert 'scipy.stats' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", text, str(tmp_path / "run")], check=True, timeout=60)
