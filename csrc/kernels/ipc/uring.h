@@ -49,7 +49,7 @@ static inline int uring_begin(struct trial *trial, struct uring *uring)
     return uring->rings && uring->submissions ? 0 : -ENOMEM;
 }
 
-static inline void uring_end(struct uring *uring)
+static inline void uring_end(const struct uring *uring)
 {
     if (uring->submissions)
         munmap(uring->submissions, URING_ENTRIES * sizeof *uring->submissions);
