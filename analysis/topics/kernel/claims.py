@@ -19,6 +19,9 @@ NEVER_PCT = 1.0
 TWICE = 2.0
 """So many times the price of a file in memory may a file of sysfs cost."""
 
+STRAIGHT = 0.99
+"""R squared from which on a way's times are a call and a price for each byte."""
+
 NOTHING_NS = 1.0
 """A KiB that costs no more was not copied: that would be 1 TB/s."""
 
@@ -53,6 +56,13 @@ def copy(analysis: Analysis) -> Verdict:
         return Verdict(
             Outcome.UNDECIDED, figure, f"Within the noise of this run a KiB may cost nothing. {said}", number
         )
+    # What is flat has no line to fit.
+    bent = [
+        name for (name, row), found in zip(ways.items(), sides, strict=True) if found is Side.ABOVE and _is_bent(row)
+    ]
+    if bent:
+        because = f"No straight line describes the times of {', '.join(bent)}. {said}"
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
     if all(found is Side.ABOVE for found in sides):
         return Verdict(Outcome.CONFIRMED, figure, f"Bytes cost where they are copied, and only there. {said}", number)
     if Side.ABOVE in sides:
@@ -149,3 +159,8 @@ def dentry(analysis: Analysis) -> Verdict:
 
 def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
     return next(row for row in analysis.decided(kernel) if row.has(**wanted))
+
+
+def _is_bent(row: Row) -> bool:
+    """Whether the line through a way's sizes has too small an R squared in the processes."""
+    return side(row.metric("fit"), STRAIGHT) is not Side.ABOVE

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, verdict_of
 from topics.kernel.cases import call_cases, copy_cases, file_cases, maps_case, name_cases
+from topics.stored import Stored
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
@@ -59,6 +61,27 @@ def test_bytes_cost_where_they_are_copied(
 ) -> None:
     found = analysed(tmp_path, copy_cases(null_kib_ns, pipe_kib_ns), rounds=6)
     assert verdict_of(found, "kernel/copy").outcome is outcome
+
+
+@pytest.mark.parametrize("by", ["pipe", "file", "vm"])
+def test_times_on_no_straight_line_are_no_price_a_byte(by: str) -> None:
+    said = Stored().put("fit", 0.985, "kernel/copy", by=by).verdict("kernel/copy")
+    assert said.outcome is Outcome.UNDECIDED
+    assert f"No straight line describes the times of {by}." in said.because
+
+
+def test_what_is_flat_needs_no_line() -> None:
+    run = Stored().put("fit", 0.0, "kernel/copy", by="file").put("kib_ns", 0.0, "kernel/copy", by="file")
+    assert run.verdict("kernel/copy").outcome is Outcome.DEPENDS
+
+
+def test_stored_times_are_on_a_straight_line_in_each_process() -> None:
+    rows = json.loads(Path(__file__).with_name("rows").joinpath("copy.json").read_text(encoding="utf-8"))
+    fits = {row["case"]["parameters"]["by"]: row["metrics"]["fit"] for row in rows}
+    assert {by: min(fits[by]) >= 0.99 for by in ("pipe", "file", "vm", "zero")} == dict.fromkeys(
+        ("pipe", "file", "vm", "zero"), True
+    )
+    assert all(len(each) == 20 for each in fits.values())
 
 
 def test_copies_need_what_copies_nothing_as_their_control(tmp_path: Path) -> None:
