@@ -58,6 +58,8 @@ void fail_from(struct session *session, int status, const char *stage)
 
     if (status == -ENOTSUP)
         team_fail(&session->team, status, "needs %s", trial->need ? trial->need : "something this machine lacks");
+    else if ((status == -EMFILE || status == -ENFILE) && !trial->explanation[0])
+        team_fail(&session->team, -ENOTSUP, "needs permission for more open files (ulimit -n, fs.file-max)");
     else
         team_fail(&session->team, status, "%s failed: %s", stage,
                   trial->explanation[0] ? trial->explanation : strerror(-status));

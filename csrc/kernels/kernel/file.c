@@ -45,8 +45,7 @@ static void open_read_close(struct worker *worker, uint64_t operations)
         const int file = open(reads->path, O_RDONLY | O_CLOEXEC);
 
         reads->bytes = read(file, reads->text, sizeof reads->text);
-        reads->right += reads->bytes > 0;
-        reads->right -= close(file) != 0;
+        reads->right += (reads->bytes > 0) & (close(file) == 0);
     }
     reads->made += operations;
 }
@@ -68,7 +67,7 @@ static int setup(struct trial *trial)
         [SYSFS] = "/sys/devices/system/cpu/online", [UPTIME] = "/proc/uptime", [STAT] = "/proc/self/stat"};
     const int64_t which = trial->value[FILE_OF];
     struct reads *reads = trial_alloc(trial, sizeof *reads);
-    int status;
+    int status, again;
 
     if (!reads)
         return -ENOMEM;
@@ -82,6 +81,11 @@ static int setup(struct trial *trial)
         snprintf(reads->path, sizeof reads->path, "%s", paths[which]);
     }
     reads->file = open(reads->path, O_RDONLY | O_CLOEXEC);
+    again = reads->file < 0 ? -1 : open(reads->path, O_RDONLY | O_CLOEXEC); /* as each operation does */
+    if (again < 0 && (errno == EMFILE || errno == ENFILE))
+        return -errno;
+    if (again >= 0)
+        close(again);
     if (reads->file < 0)
         return trial_needs(trial, which == SYSFS ? "/sys/devices/system/cpu/online (sysfs)" : "/proc (procfs)");
     trial->run = trial->value[HOW] == OPENED ? open_read_close : read_again;

@@ -101,6 +101,8 @@ static int setup(struct trial *trial)
     if (!moves)
         return -ENOMEM;
     moves->event = -1;
+    if (trial->oversubscribed)
+        return trial_needs(trial, "2 CPUs, to move from one to the other");
     if (trial->value[0] == ASKED)
         return 0;
     return trial_load(trial, trial->cpus[0], &(struct schedule){.policy = SCHED_OTHER});

@@ -198,6 +198,8 @@ static inline int small_start_with(struct trial *trial, struct small *small, voi
     if (file_at(getauxval(AT_BASE), loader, sizeof loader))
         return trial_needs(trial, "a dynamic loader (this program is linked statically)");
     program = program_of(begin);
+    if (program == -EMFILE || program == -ENFILE)
+        return program;
     if (program < 0)
         return trial_needs(trial, program == -ESTALE ? "the engine's file as it was when it was loaded"
                                                      : "permission to execute a file in memory (vm.memfd_noexec)");
