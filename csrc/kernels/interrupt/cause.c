@@ -31,7 +31,7 @@ enum {
 /* By weight: of several causes in a gap the first is named. */
 enum { SWITCH, TIMER, INTERRUPT, SOFTIRQ, CAUSES };
 
-#define WINDOW_MS 40
+#define WINDOW_MS 25
 #define GAP_SECONDS 1e-6 /* as of noise/gaps */
 /* An event is written down within its gap, and the clocks differ by less. */
 #define SLACK_SECONDS 0.5e-6

@@ -3,8 +3,8 @@
  *
  * Linux counts the moves of a thread from CPU to CPU. One operation is one such look.
  *   asked   the thread asks for 20 moves, to and fro: the control of the count
- *   pinned  it may use one CPU only, and another thread spins there, for 25 ms
- *   free    the same, but it may use two CPUs. It looks until it was moved, for 100 ms at most: the control of pinned
+ *   pinned  it may use one CPU only, and another thread spins there, for 12 ms
+ *   free    the same, but it may use two CPUs. It looks until it was moved, for 60 ms at most: the control of pinned
  * Nothing is timed: moves are counted.
  * Excluded:  making the thread that spins.
  * Expect:    20, 0, and at least 1 on a machine whose other CPU has nothing to do.
@@ -21,8 +21,8 @@ enum { ASKED, PINNED, FREE };
 enum { MIGRATIONS };
 
 #define MOVES 20
-#define PINNED_NS UINT64_C(25000000)
-#define FREE_NS UINT64_C(100000000)
+#define PINNED_NS UINT64_C(12000000)
+#define FREE_NS UINT64_C(60000000)
 /* Between two looks at the CPU's number. */
 #define LOOK_NS 100000
 
