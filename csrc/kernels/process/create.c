@@ -212,7 +212,8 @@ static SMALL_MAIN void serve(void)
 
     if (recv(SMALL_SOCKET, &wish, sizeof wish, 0) != sizeof wish)
         _exit(SMALL_NOT_BEGUN);
-    birth.error = tiny_program(wish.how == VFORK_STATIC);
+    if (wish.how == VFORK_STATIC)
+        birth.error = tiny_program();
     if (wish.touched && !birth.error) {
         pages = private_pages(wish.touched, wish.huge);
         birth.error = pages ? 0 : -errno;

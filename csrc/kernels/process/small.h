@@ -138,6 +138,16 @@ static int make_program(int copy, size_t bytes, const struct place *place)
     return status;
 }
 
+/* A file in memory that may be executed, or -errno. */
+static int executable_file(const char *name)
+{
+    int file = memfd_create(name, MFD_CLOEXEC | MFD_EXEC);
+
+    if (file < 0 && errno == EINVAL)
+        file = memfd_create(name, MFD_CLOEXEC);
+    return file < 0 ? -errno : file;
+}
+
 /* This object as a program that begins with `begin`: a file in memory, or -errno. */
 static int program_of(void (*begin)(void))
 {
@@ -153,10 +163,10 @@ static int program_of(void (*begin)(void))
     from = open(path, O_RDONLY | O_CLOEXEC);
     if (from < 0)
         return -errno;
-    copy = memfd_create("small", MFD_CLOEXEC | MFD_EXEC);
-    if (copy < 0 && errno == EINVAL)
-        copy = memfd_create("small", MFD_CLOEXEC);
-    if (copy < 0 || fstat(from, &about))
+    copy = executable_file("small");
+    if (copy < 0)
+        status = copy;
+    else if (fstat(from, &about))
         status = -errno;
     for (off_t done = 0; !status && done < about.st_size;) {
         const ssize_t got = sendfile(copy, from, &done, (size_t)(about.st_size - done));

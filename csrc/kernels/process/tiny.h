@@ -25,64 +25,63 @@
 #define TINY_CODE 0x03, 0x35, 0x01, 0x00, 0x93, 0x08, 0xe0, 0x05, 0x73, 0x00, 0x00, 0x00
 #endif
 
-/* In a small process: the program as a file in memory, which TINY_PATH names. 0 where it is not `wanted`; 0 or -errno. */
-static inline int tiny_program(int wanted)
-{
 #ifdef TINY_CODE
-    static const struct {
-        ElfW(Ehdr) header;
-        ElfW(Phdr) segment;
-        unsigned char code[16];
-    } program = {
-        .header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-                   .e_type = ET_EXEC,
-                   .e_machine = TINY_MACHINE,
-                   .e_version = EV_CURRENT,
-                   .e_entry = TINY_ADDRESS + sizeof(ElfW(Ehdr)) + sizeof(ElfW(Phdr)),
-                   .e_phoff = sizeof(ElfW(Ehdr)),
-                   .e_ehsize = sizeof(ElfW(Ehdr)),
-                   .e_phentsize = sizeof(ElfW(Phdr)),
-                   .e_phnum = 1},
-        .segment = {.p_type = PT_LOAD,
-                    .p_flags = PF_R | PF_X,
-                    .p_vaddr = TINY_ADDRESS,
-                    .p_filesz = sizeof program,
-                    .p_memsz = sizeof program,
-                    .p_align = 0x10000}, /* the largest page of aarch64 */
-        .code = {TINY_CODE},
-    };
-    int file, status = 0;
+static const struct {
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+    unsigned char code[16];
+} tiny = {
+    .header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+               .e_type = ET_EXEC,
+               .e_machine = TINY_MACHINE,
+               .e_version = EV_CURRENT,
+               .e_entry = TINY_ADDRESS + sizeof(ElfW(Ehdr)) + sizeof(ElfW(Phdr)),
+               .e_phoff = sizeof(ElfW(Ehdr)),
+               .e_ehsize = sizeof(ElfW(Ehdr)),
+               .e_phentsize = sizeof(ElfW(Phdr)),
+               .e_phnum = 1},
+    .segment = {.p_type = PT_LOAD,
+                .p_flags = PF_R | PF_X,
+                .p_vaddr = TINY_ADDRESS,
+                .p_filesz = sizeof tiny,
+                .p_memsz = sizeof tiny,
+                .p_align = 0x10000}, /* the largest page of aarch64 */
+    .code = {TINY_CODE},
+};
 
-    if (!wanted)
-        return 0;
-    file = memfd_create("tiny", MFD_CLOEXEC | MFD_EXEC);
-    if (file < 0 && errno == EINVAL)
-        file = memfd_create("tiny", MFD_CLOEXEC);
-    if (file < 0)
-        return -errno;
-    if (write(file, &program, sizeof program) != (ssize_t)sizeof program)
-        status = -ENOSPC;
-    /* For reading only: a file that somebody may write to cannot be executed. */
-    if (!status) {
-        char path[32];
-        int readable;
+/* The same file at TINY_FILE, for reading only: one that somebody may write to cannot be executed. 0 or -errno. */
+static inline int tiny_for_reading(int file)
+{
+    char path[32];
+    int readable, status;
 
-        snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-        readable = open(path, O_RDONLY | O_CLOEXEC);
-        if (readable < 0)
-            status = -errno;
-        close(file);
-        if (!status && readable != TINY_FILE) {
-            status = dup3(readable, TINY_FILE, O_CLOEXEC) < 0 ? -errno : 0;
-            close(readable);
-        }
-        return status;
-    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    readable = open(path, O_RDONLY | O_CLOEXEC);
     close(file);
+    if (readable < 0 || readable == TINY_FILE)
+        return readable < 0 ? -errno : 0;
+    status = dup3(readable, TINY_FILE, O_CLOEXEC) < 0 ? -errno : 0;
+    close(readable);
     return status;
-#else
-    return wanted ? -ENOTSUP : 0;
-#endif
 }
+
+/* In a small process: the program as a file in memory, which TINY_PATH names. 0 or -errno. */
+static inline int tiny_program(void)
+{
+    const int file = executable_file("tiny");
+
+    if (file < 0)
+        return file;
+    if (write(file, &tiny, sizeof tiny) == (ssize_t)sizeof tiny)
+        return tiny_for_reading(file);
+    close(file);
+    return -ENOSPC;
+}
+#else
+static inline int tiny_program(void)
+{
+    return -ENOTSUP;
+}
+#endif
 
 #endif
