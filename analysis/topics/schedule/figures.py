@@ -106,7 +106,7 @@ MIGRATE = lines_by(
     "schedule/migrate",
     "touched",
     title="A move to another CPU, and the loads of what was written before",
-    says="{each}. The first point is the move alone.",
+    says="{each}. The table also has the move alone, with 0 bytes.",
     unit="move",
     groups=lambda row: TARGETS.get(str(row.parameter("to")), ""),
     group_heading="to",

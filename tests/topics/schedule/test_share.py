@@ -95,28 +95,36 @@ def test_what_is_missing_is_a_need(tmp_path: Path, file: str, pair: str, whole: 
     assert need in measured.reason
 
 
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, Path]:
+    """An engine that looks for control groups in a folder, and that folder."""
+    folder = tmp_path_factory.mktemp("groups")
+    faults = {
+        GROUPS: [('"/proc/self/cgroup"', f'"{folder}/cgroup"')],
+        QUOTA: [('"/sys/fs/cgroup/cpu"', f'"{folder}/cpu"'), ('"/sys/fs/cgroup"', f'"{folder}"')],
+    }
+    return compile_broken(folder, {SHARE: [], **faults}), folder
+
+
 @pytest.mark.parametrize(
     ("lines", "name", "quota", "found"),
     [
         ("0::/a/b\n", "a/cpu.max", "50000 100000", True),
         ("0::/a/b\n", "a/cpu.max", "max 100000", False),
-        ("3:cpuacct,cpu:/a\n", "cpu/cpu.cfs_quota_us", "20000", True),
-        ("3:cpuacct,cpu:/a\n", "cpu/cpu.cfs_quota_us", "-1", False),
-        ("3:cpuset:/a\n", "cpu/cpu.cfs_quota_us", "20000", False),
+        ("3:cpuacct,cpu:/a\n", "cpu/a/cpu.cfs_quota_us", "20000", True),
+        ("3:cpuacct,cpu:/a\n", "cpu/a/cpu.cfs_quota_us", "-1", False),
+        ("3:cpuset:/a\n", "cpu/a/cpu.cfs_quota_us", "20000", False),
     ],
     ids=["of two", "none of two", "of one", "none of one", "another controller"],
 )
-def test_a_quota_is_found_where_it_is(tmp_path: Path, lines: str, name: str, quota: str, found: bool) -> None:
-    (tmp_path / "cgroup").write_text(lines)
-    root = tmp_path / "groups"
-    (root / name).parent.mkdir(parents=True)
-    (root / name).write_text(quota + "\n")
-    faults = {
-        GROUPS: [('"/proc/self/cgroup"', f'"{tmp_path}/cgroup"')],
-        QUOTA: [('"/sys/fs/cgroup/cpu"', f'"{root}/cpu"'), ('"/sys/fs/cgroup"', f'"{root}"')],
-    }
-    measured = share(compile_broken(tmp_path, faults), "equal")
-    assert (measured.status == ENOTSUP) == found, measured.reason
+def test_a_quota_is_found_where_it_is(
+    grouped: tuple[Engine, Path], lines: str, name: str, quota: str, found: bool
+) -> None:
+    engine, folder = grouped
+    (folder / "cgroup").write_text(lines)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(quota + "\n")
+    assert (share(engine, "equal").status == ENOTSUP) == found
 
 
 @pytest.mark.parametrize(
