@@ -12,7 +12,10 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fencepost.analysis.compare.comparison import RunComparison
+    from fencepost.bench.ab_plan import Pair
     from fencepost.bench.errors import RunInterruptedError
     from fencepost.bench.runfolder import RunFolder
 
@@ -222,6 +225,16 @@ def _go_on(name: str, base: Path) -> RunFolder:
     return measuring.resume_run(engines.load(), path, {}, None, None, None, [])
 
 
+def _unlike(pairs: Sequence[Pair]) -> list[str]:
+    """A sentence for each pair of different kernels: their ratio is no change of one thing."""
+    kernels = dict.fromkeys((pair.old.kernel, pair.new.kernel) for pair in pairs)
+    return [
+        f"{old.name} and {new.name} are different kernels: the ratio is of one {new.unit} to one {old.unit}"
+        for old, new in kernels
+        if old.name != new.name
+    ]
+
+
 def _begin(wanted: _Wanted, base: Path) -> tuple[RunFolder, list[str]]:
     """A new comparison's folder, and what is to be said of it."""
     import secrets
@@ -247,6 +260,7 @@ def _begin(wanted: _Wanted, base: Path) -> tuple[RunFolder, list[str]]:
     pairs, notes = pairs_of(given[0], given[1], parse_overrides(wanted.settings), wanted.only)
     if len(own) == 2 and own[0].sha256 == own[1].sha256:
         notes.append("both sides are the same machine code: whatever differs is noise")
+    notes += _unlike(pairs)
     topology, allowed = measuring.here(wanted.cpus)
     plan = make_ab_plan(
         engine,

@@ -48,7 +48,6 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
         analysis = analysis_of(folder)
         for path, write, report in ((html, claims_page, "report.html"), (markdown, claims_markdown, "report.md")):
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(write(analysis, _link(folder / report, path)), encoding="utf-8")
                 if not as_json:
                     click.echo(display.short_path(path))

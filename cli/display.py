@@ -96,13 +96,18 @@ def print_json_line(document: Any) -> None:
 
 
 def duration(nanoseconds: float) -> str:
-    """A duration as people say it: ``840 ms``, ``12.3 s``, ``4 min 10 s``."""
+    """A duration as people say it: ``840 ms``, ``12.3 s``, ``4 min 10 s``, ``3 h 05 min``, ``2 days 4 h``."""
     seconds = nanoseconds / 1e9
     if seconds < 1:
         return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
     if seconds < 100:
         return f"{seconds:.3g} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if hours < 1:
+        return f"{minutes} min {int(seconds % 60):02d} s"
+    if hours < 48:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{hours // 24} days {hours % 24} h"
 
 
 def short_path(path: Path) -> str:

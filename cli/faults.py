@@ -56,8 +56,14 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
             f"internal error: {type(error).__name__}: {error}. "
             f"Please report it together with the output of {DEBUG_VARIABLE}=1"
         )
-    click.echo(f"fencepost: {visible(sentence)}", err=True)  # it may quote a file or a name from outside
+    say(visible(sentence))  # it may quote a file or a name from outside
     return exit_code_of(error)
+
+
+def say(sentence: str) -> None:
+    """A sentence on standard error; nothing where that is closed."""
+    if sys.stderr is not None:
+        click.echo(f"fencepost: {sentence}", err=True)
 
 
 def silence_broken_pipe() -> None:

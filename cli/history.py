@@ -34,7 +34,7 @@ def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None
     from fencepost.cli import display
 
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; it is the one that holds run folders, e.g. results/runs")
+        raise UsageError(f"{folder}: no such folder. `fencepost run` makes the first run in results/runs")
     if picture is not None and picture.suffix not in (".svg", ".png"):
         raise UsageError(f"--picture {picture}: end its name in .svg or .png")
     found = history(folder, kernels)

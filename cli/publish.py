@@ -139,6 +139,8 @@ def _publish(run: str, results: Path, *, replace: bool, anyway: bool) -> Path:
     from fencepost.cli import display
     from fencepost.cli.main import package_version
 
+    if not results.parent.is_dir():
+        raise UsageError(f"{results}: cannot be made, there is no folder {results.parent}; make it first")
     folder = runfolder.find(run)
     analysis = analyse(folder)
     refused = refusals(_cleaned(analysis), private_words())

@@ -15,13 +15,15 @@ from types import NoneType, UnionType
 from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
+from kernels.measure import built_engine, names
 
 from fencepost.analysis.runs.row import COLUMNS
 from fencepost.bench import documents, engine, schema
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("bench", "analysis", "cli")
-KERNELS = sorted((ROOT / "csrc" / "kernels").glob("*/*.c"))
+KERNEL_FOLDER = ROOT / "csrc" / "kernels"
+KERNELS = sorted(KERNEL_FOLDER.glob("*/*.c"))
 C_FILES = [*sorted((ROOT / "csrc" / "engine").glob("*.c")), *sorted((ROOT / "csrc" / "lib").glob("*/*.c")), *KERNELS]
 
 
@@ -426,3 +428,13 @@ for documents. What is left are schemas, arguments that are handed on, and what 
 def test_documents_have_types() -> None:
     texts = [path.read_text(encoding="utf-8") for room in ROOMS for path in python_files(room)]
     assert sum(len(re.findall(r"\b(?:dict|Mapping)\[str, Any\]", text)) for text in texts) <= MOST_UNTYPED
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_kernel_names_only_kernels_that_exist(path: Path) -> None:
+    kernels = names(built_engine())
+    topics = {file.parent.name for file in KERNELS}
+    header = path.read_text(encoding="utf-8").partition("*/")[0]
+    named = re.findall(r"(?<![\w/.])([a-z]+/[a-z0-9_]+)(?![\w/.])", header)
+    missing = [name for name in named if name.partition("/")[0] in topics and name not in kernels]
+    assert [name for name in missing if not (KERNEL_FOLDER / name).with_suffix(".h").is_file()] == []

@@ -23,10 +23,12 @@ from fencepost.analysis.exchange.formats import (
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import one_line
 
+NOT_ABOVE_ZERO = "it has no value, or one that is not above zero: compare.py of Google Benchmark takes logarithms"
+
 
 def google(analysis: Analysis) -> Exported:
     rows, own = measured(analysis)
-    rows, left_out = kept_rows(rows, lambda item: bool(item.samples), "it has no values")
+    rows, left_out = kept_rows(rows, lambda item: bool(item.samples) and min(item.samples) > 0, NOT_ABOVE_ZERO)
     machine = analysis.machine
     benchmarks = []
     for family, item in enumerate(rows):

@@ -37,13 +37,11 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
     written = []
     if html is not None:
         path = Path(html)
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(as_html(document), encoding="utf-8")
         written.append(path)
     if markdown is not None:
         path = Path(markdown)
         pictures = path.with_name(f"{path.stem}_figures")
-        path.parent.mkdir(parents=True, exist_ok=True)
         if document.figures:
             pictures.mkdir(exist_ok=True)
         for figure in document.figures:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernels.measure import kernel
 from kernels.own import write
 from runs import measure as runtime
 from runs.write import Case, plain_cases, write_run
@@ -211,6 +212,16 @@ def test_parameters_on_both_sides(tmp_path: Path) -> None:
         "good/steady[size=8KiB,mode=plain:fancy]",
     ]
     assert len(document["twins"]) == 1
+
+
+def test_different_kernels_are_said_to_be() -> None:
+    one, other = (Side(kernel(name), ()) for name in ("pipeline/imul100", "clock/null_syscall"))
+    assert ab._unlike([Pair(one, one)]) == []
+    (sentence,) = ab._unlike([Pair(one, other)])
+    assert sentence == (
+        "pipeline/imul100 and clock/null_syscall are different kernels: "
+        f"the ratio is of one {other.kernel.unit} to one {one.kernel.unit}"
+    )
 
 
 @pytest.mark.slow

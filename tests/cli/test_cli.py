@@ -465,6 +465,7 @@ def test_claims_as_a_table_json_and_pages(measured: Path) -> None:
     document = json.loads(ok("claims", str(folder), "--json", cwd=measured))
     assert document["run"] == folder.name
     assert {item["verdict"] for item in document["claims"]} == {"not measurable here"}
+    (measured / "out").mkdir()
     ok("claims", "--html", "out/c.html", "--markdown", "out/c.md", cwd=measured)
     page, text = (measured / "out" / "c.html").read_text(), (measured / "out" / "c.md").read_text()
     assert page.startswith("<!DOCTYPE html>") and '<q lang="zh-Hant">intel turbo mode' in page
@@ -499,7 +500,16 @@ def test_text_from_outside_is_neither_markup_nor_control(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
-    [(1500, "1.5 us"), (2_500_000, "2.5 ms"), (1.5e9, "1.5 s"), (250e9, "4 min 10 s")],
+    [
+        (1500, "1.5 us"),
+        (2_500_000, "2.5 ms"),
+        (1.5e9, "1.5 s"),
+        (250e9, "4 min 10 s"),
+        (3599e9, "59 min 59 s"),
+        (11_130e9, "3 h 05 min"),
+        (47.5 * 3600e9, "47 h 30 min"),
+        (52 * 3600e9, "2 days 4 h"),
+    ],
 )
 def test_durations(nanoseconds: float, text: str) -> None:
     assert display.duration(nanoseconds) == text

@@ -10,7 +10,7 @@
  * Expect:    one hand-over is one line: a round trip of 2.0-2.3 xraw, where two indices and a slot take 3-4.5.
  * Hazards:   single items are bistable: whoever finds the ring empty (or full) waits for one line per item, whoever does not works on many
  *            lines at once. The regime says which it was; a spin hint moves the border.
- * Not shown: latency under load. It does not follow from the throughput (ring/spsc_latency).
+ * Not shown: latency under load. It does not follow from the throughput (ring/latency).
  */
 #include "lib/ring/spsc.h"
 #include "trial.h"

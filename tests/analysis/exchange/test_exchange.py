@@ -403,6 +403,15 @@ def test_pyperf_files_are_read(tmp_path: Path) -> None:
     assert row.time.value == pytest.approx(5250)
 
 
+def test_a_row_that_reads_zero_stays_out_of_googles_format(tmp_path: Path) -> None:
+    """compare.py would take its logarithm, and call the mean of all rows no number."""
+    cases = [Case("own/some", ns=5.0), Case("own/none", ns=0.0, noise=0.0, process_noise=0.0)]
+    found = export(write_run(tmp_path / "run", cases, rounds=7, unmeasurable=[]), "google-benchmark")
+    assert {item["run_name"] for item in json.loads(found.text)["benchmarks"]} == {"own/some@cpu1"}
+    (left_out,) = found.left_out
+    assert left_out.startswith("own/none@cpu1: left out") and "above zero" in left_out
+
+
 @pytest.mark.slow
 def test_googles_compare_reads_our_files(run: Path, tmp_path: Path) -> None:
     if not TOOL.exists():

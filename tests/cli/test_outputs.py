@@ -1,0 +1,59 @@
+"""Where output goes: closed descriptors, and folders that nobody made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from runs.measure import PATIENCE_S, command, environment, fencepost_inside
+from runs.write import Case, write_run
+
+
+@pytest.mark.parametrize(("closed", "code"), [((1,), 2), ((2,), 0), ((1, 2), 2), ((0,), 0)])
+def test_a_closed_descriptor_is_one_sentence_or_nothing(tmp_path: Path, closed: tuple[int, ...], code: int) -> None:
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    done = subprocess.run(
+        command("list", "good/*"),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        preexec_fn=close,
+    )
+    assert done.returncode == code, done.stderr
+    if closed == (1,):
+        assert done.stderr == "fencepost: standard output is closed; send it to a file, or to /dev/null\n"
+    else:
+        assert done.stderr == ""
+    assert ("good/steady" in done.stdout) == (1 not in closed)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("report", "--html"), ("report", "--markdown"), ("claims", "--html"), ("claims", "--markdown")],
+)
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    write_run(tmp_path / "run", [Case("own/a")], unmeasurable=[])
+    wanted, option = arguments
+    done = fencepost_inside(wanted, "run", option, "no/such.file", cwd=tmp_path)
+    assert done.returncode == 3 and "no/such" in done.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_publishing_makes_one_folder_and_not_two(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", [Case("own/a")], rounds=20, unmeasurable=[])
+    done = fencepost_inside("publish", "run", "--anyway", "--results", "no/results", cwd=tmp_path)
+    assert done.returncode == 2 and "no/results: cannot be made" in done.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_history_without_any_run_says_how_to_make_one(tmp_path: Path) -> None:
+    done = fencepost_inside("history", cwd=tmp_path)
+    assert done.returncode == 2 and "`fencepost run` makes the first" in done.stderr
