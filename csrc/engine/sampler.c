@@ -494,8 +494,9 @@ static int run_session(struct session *session)
 #endif
     trial->oversubscribed = oversubscribed(trial);
     trial->subject = subject_of(trial);
-    /* Where threads take turns on a CPU, a window is long and holds more waiting than work. */
-    session->counts_hardware = !trial->oversubscribed && hardware_counts(session->settings.counter_turn);
+    /* Where threads of a loop take turns on a CPU, a window is long and holds more waiting than work. */
+    session->counts_hardware =
+        !(trial->oversubscribed && kernel->run) && hardware_counts(session->settings.counter_turn);
     trial->batches = kernel->batches ? kernel->batches : session->settings.batches;
     if (trial->oversubscribed && kernel->run && trial->batches > OVERSUBSCRIBED_BATCHES)
         trial->batches = OVERSUBSCRIBED_BATCHES;

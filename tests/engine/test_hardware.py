@@ -69,6 +69,15 @@ def test_every_kind_of_case_is_counted(make: Make, name: str, threads: int) -> N
     assert same(counted(make(), 1, name, threads), FIRST + NOTHING)
 
 
+@pytest.mark.parametrize(("name", "wanted"), [("counted/event", FIRST), ("counted/loop", NOTHING)])
+def test_threads_that_take_turns_are_counted_by_event(make: Make, name: str, wanted: list[float]) -> None:
+    engine = make()
+    cpu = min(os.sched_getaffinity(0))
+    measured = engine.measure(name, cpus=[cpu, cpu], counter_turn=1)
+    assert measured.status == 0, measured.reason
+    assert same(list(measured.outcome.hardware), wanted + NOTHING)
+
+
 @pytest.mark.parametrize(("name", "windows"), [("counted/loop", 4), ("counted/event", 1)])
 def test_nothing_is_counted_while_a_case_is_timed(make: Make, name: str, windows: int) -> None:
     engine = make()
