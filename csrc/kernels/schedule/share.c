@@ -10,7 +10,7 @@
  *   fifo rr                  the first is real-time. A share of each second is kept for others
  * Excluded:  the first 15 ms of spinning; waking up and reading the clocks, for which both stand still.
  * Expect:    ratio 1.25, 3.06, 9.31, 68.3 by weight, 3.05 for minus5, 341 for idle, 1 for batch, 19 for fifo and rr.
- *            Guest of an AMD EPYC, Linux 6.18: 1.245, 3.052, 9.308, 61.4, 3.048, 297, 1.001, 17 within 1.2 s.
+ *            Guest of an AMD EPYC, Linux 6.18, within 1.2 s: 1.249, 3.057, 9.292, 3.051, 234, 1.001, 22.5; nice19 within 5 s 68.4.
  * Hazards:   a spinner gets whole slices of some 3 ms, so a short window shows few of them: nice19, idle, fifo and rr want seconds. Others on
  *            the CPU take from both: had_pct says what was left. Sessions have a group each (autogroup), so weights count within one.
  * Not shown: how long the second waits at a stretch; groups with weights of their own.
