@@ -28,6 +28,7 @@ enum { COMPARISONS, ROTATIONS, HEIGHT, PASSED_OVER, FOOTPRINT };
 
 QUEUE_INLINE void turns(struct runqueue *queue, int by, uint64_t count, struct tree_counts *counts)
 {
+    const uint64_t step = queue->step, spread = queue->spread;
     uint64_t random = queue->random, key = 0;
 
     for (uint64_t i = 0; i < count; i++) {
@@ -37,7 +38,7 @@ QUEUE_INLINE void turns(struct runqueue *queue, int by, uint64_t count, struct t
         queue_remove(queue, by, task, counts);
         task->turns++;
         key = task->key;
-        task->key += queue->step + ((uint32_t)draw * queue->spread >> 32);
+        task->key += step + ((uint32_t)draw * spread >> 32);
         if (by == BITMAP)
             task->key %= ARRAYS_LEVELS;
         queue_put_back(queue, by, task, counts);

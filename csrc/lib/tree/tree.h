@@ -108,22 +108,27 @@ TREE_INLINE struct tree_node *tree_next(const struct tree_node *node)
 /* Hang the node where its key belongs, as a leaf with mark 0: behind equal ones. What this does to the shape is for the caller to mend. */
 TREE_INLINE void tree_hang(struct tree *tree, struct tree_node *node, struct tree_counts *counts)
 {
-    struct tree_node **link = &tree->root, *parent = NULL;
-    bool first = true;
+    struct tree_node *parent = NULL;
+    int side = 0;
 
-    while (*link) {
-        const int side = !tree_before(node->key, (*link)->key, counts);
+    for (struct tree_node *next = tree->root; next;) {
+        /* Both are loaded while the keys are compared: the way down waits for one load a level and not for two. */
+        struct tree_node *const left = next->child[0], *const right = next->child[1];
 
-        parent = *link;
-        link = &parent->child[side];
-        first &= !side;
+        parent = next;
+        side = !tree_before(node->key, parent->key, counts);
+        next = side ? right : left;
     }
-    *link = node;
+    if (parent)
+        parent->child[side] = node;
+    else
+        tree->root = node;
+    /* The leftmost has nothing to its left: who comes to hang there is the first from now on. */
+    if (parent == tree->first && !side)
+        tree->first = node;
     node->parent = parent;
     node->child[0] = node->child[1] = NULL;
     node->mark = 0;
-    if (first)
-        tree->first = node;
 }
 
 /* What a removal leaves: below `parent`, on `side`, stands `child` (or nothing), where before stood a node with this mark, and `child` below. */

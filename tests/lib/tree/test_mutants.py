@@ -28,14 +28,14 @@ ENDED = ""
 MUTANTS: list[tuple[str, str, str, str, tuple[str, ...]]] = [
     # What red-black and AVL trees share.
     ("rb", "tree.h", "if (tree->first == node)", "if (0)", (DUE, FIRST)),
-    ("avl", "tree.h", "first &= !side;", "", (FIRST,)),
+    ("avl", "tree.h", "if (parent == tree->first && !side)", "if (parent == tree->first)", (FIRST,)),
     ("rb", "tree.h", "    if (between)\n        between->parent = node;\n",
      "", ("a child does not know its parent",)),
     ("avl", "tree.h", "out->mark = node->mark;", "", (BALANCE,)),
     ("rb", "tree.h", "out->mark = node->mark;", "", (COLOURS, REDS, ROOT)),
     ("rb", "tree.h", "if (gap.parent == node)", "if (0)", (COLOURS, "a child does not know its parent", ENDED)),
-    ("avl", "tree.h", "const int side = !tree_before(node->key, (*link)->key, counts);",
-     "const int side = tree_before((*link)->key, node->key, counts);", (DUE,)),
+    ("avl", "tree.h", "side = !tree_before(node->key, parent->key, counts);",
+     "side = tree_before(parent->key, node->key, counts);", (DUE,)),
     ("rb", "tree.h", "out = node->child[0] && node->child[1]",
      "out = node->child[0] && node->child[0]", (FEWER, ENDED)),
     # Red-black.
