@@ -38,7 +38,8 @@ QUEUE_INLINE void turns(struct runqueue *queue, int by, uint64_t count, struct t
         queue_remove(queue, by, task, counts);
         task->turns++;
         key = task->key;
-        task->key += step + ((uint32_t)draw * spread >> 32);
+        OPAQUE(key); /* or gcc counts turns and keys as one vector, which is slower */
+        task->key = key + step + ((uint32_t)draw * spread >> 32);
         if (by == BITMAP)
             task->key %= ARRAYS_LEVELS;
         queue_put_back(queue, by, task, counts);
