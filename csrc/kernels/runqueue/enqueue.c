@@ -6,7 +6,7 @@
  * an AVL tree.
  * Excluded:  taking tasks out: to empty a queue is to forget what was in it.
  * Expect:    flat for bitmap and pairing heap; with drawn keys flat for the binary heap, where most tasks stay near the end; trees with the
- *            logarithm. Guest of an AMD EPYC (Zen 3), ns a task up to 1000, random and ascending: heap 14, 3; red-black 55, 53; AVL 61, 40.
+ *            logarithm. Guest of an AMD EPYC (Zen 3), ns a task up to 1000, random and ascending: heap 15, 3; red-black 42, 36; AVL 48, 27.
  * Hazards:   the bitmap's 280 lists are emptied in the window, once in `tasks` operations: with 10 tasks that is most of its figure.
  * Not shown: sorted lists, which take steps by the square of `tasks` to fill.
  */

@@ -5,8 +5,8 @@
  * task is only touched: the control.
  * Excluded:  what the task waits for, and who wakes it.
  * Expect:    nothing but the list depends on where the task stands. A heap whose nodes know their places does it in a few steps, since most
- *            tasks stand near its end. Guest of an AMD EPYC (Zen 3), ns with 10 and 1000 tasks: touch 7, 9; bitmap 11, 11; heap 19, 24;
- *            red-black 33, 67; AVL 37, 80.
+ *            tasks stand near its end. Guest of an AMD EPYC (Zen 3), ns with 10 and 1000 tasks: touch 7, 9; bitmap 12, 12; heap 19, 24;
+ *            red-black 32, 55; AVL 38, 67.
  * Hazards:   a heap that does not know where its nodes are has to look through all of them.
  * Not shown: tasks that come back with another key, as most schedulers would have it.
  */

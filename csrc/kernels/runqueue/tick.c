@@ -14,8 +14,8 @@
  * larger than all others: each has its turn in a ring. Tasks are 128 bytes each, in shuffled order in memory.
  * Excluded:  what else a scheduler does: the clock, accounts, locks, and the switch itself.
  * Expect:    bitmap flat until tasks leave the core's own cache; trees, heap and skip list with the logarithm; list and scan with the number.
- *            Guest of an AMD EPYC (Zen 3), ns a turn with 10, 100, 1000 and 10^4 tasks: bitmap 16, 16, 13, 22; red-black 34, 58, 84, 164;
- *            AVL 37, 65, 89, 199; heap 24, 32, 40, 104; list 20, 105, 2600, 130 000; touch 7, 7, 9, 28.
+ *            Guest of an AMD EPYC (Zen 3), ns a turn with 10, 100, 1000 and 10^4 tasks: bitmap 16, 16, 12, 17; red-black 32, 49, 66, 137;
+ *            AVL 34, 55, 73, 153; heap 24, 33, 41, 80; list 19, 101, 2600, 130 000; touch 7, 7, 9, 20.
  * Hazards:   the list beats each tree with few tasks. What a comparison costs depends on whether the branch on it is predicted.
  * Not shown: several CPUs, which share a queue or steal from each other's.
  */

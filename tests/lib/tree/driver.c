@@ -51,6 +51,14 @@ void add(struct run *run, uint64_t task, uint64_t key, int again)
     run->there++;
 }
 
+/* On a search tree that nobody mends. */
+void hang(struct run *run, uint64_t task, uint64_t key)
+{
+    run->queue.tasks[task].key = key;
+    tree_hang(&run->queue.tree, &run->queue.tasks[task].tree, NULL);
+    run->there++;
+}
+
 void take(struct run *run, uint64_t task)
 {
     queue_remove(&run->queue, run->by, &run->queue.tasks[task], &run->counts);

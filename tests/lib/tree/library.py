@@ -15,6 +15,7 @@ struct run;
 struct run *make(int by, uint64_t tasks);
 void unmake(struct run *);
 void add(struct run *, uint64_t task, uint64_t key, int again);
+void hang(struct run *, uint64_t task, uint64_t key);
 void take(struct run *, uint64_t task);
 long first(struct run *);
 const char *fault(struct run *);

@@ -119,6 +119,15 @@ def test_a_fibonacci_tree_can_be_coloured(library: Library) -> None:
     assert library.words(library.lib.coloured(library.filled("avl", level_by_level(12)))) is None
 
 
+def test_a_search_tree_that_nobody_mends_cannot_be_coloured(library: Library) -> None:
+    """The control: that trees can be coloured says something of AVL trees."""
+    chain = library.queue("avl", 3)
+    for task in range(3):
+        library.lib.hang(chain, task, task)
+    assert library.lib.height(chain) == 3
+    assert library.words(library.lib.coloured(chain)) == "two ways down pass different numbers of black nodes"
+
+
 @dataclass
 class Leaf:
     """A node of the AVL tree as textbooks have it: recursive, with heights."""
