@@ -1,7 +1,8 @@
 /*
  * energy/package: how much energy does the processor's package take for a piece of work, beyond what it takes when this thread sleeps?
  *
- * Windows alternate: asleep, at work, asleep, at work. Before and after each the package's energy counter is read (powercap, in uJ).
+ * One operation is one addition, or one line that is read. Windows alternate: asleep, at work, asleep, at work. Before and after each the
+ * package's energy counter is read (powercap, in uJ). Nothing is timed but the windows.
  *   sleep   the thread sleeps in both: the control, whose difference is noise
  *   add     additions that wait for each other
  *   stream  reads of 64 MiB, over and over
