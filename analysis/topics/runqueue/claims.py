@@ -231,12 +231,8 @@ def avl_height(analysis: Analysis) -> Verdict:
         f"It stays below 1.4405 log2(n + 2) − 0.3277 = {plain(rows[0].metric('bound').value)}. So it is log2(n) to a "
         "constant, and up to 44 % more."
     )
-    number = measure(times, "1", 1.0)
-    if times.low > 1:
-        return Verdict(Outcome.REFUTED, figure, f"AVL trees may be higher than log2(n). {said}", number)
-    if times.high > 1 or not times.bounded:
-        return Verdict(Outcome.UNDECIDED, figure, f"In some processes it was higher. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"No AVL tree was higher than a full one. {said}", number)
+    more = (Outcome.REFUTED, "AVL trees may be higher than log2(n).")
+    return _against_one(times, figure, said, more, (Outcome.CONFIRMED, "No AVL tree was higher than a full one."))
 
 
 def _too_high(row: Row) -> Outcome | None:
@@ -260,12 +256,8 @@ def rb_height(analysis: Analysis) -> Verdict:
     times = worst.over(bound)
     figure = f"the highest of {_tasks_of(rows)} nodes has {times.text()} times the levels of the bound"
     said = f"That is {_levels(worst)} of {plain(bound)}. Each case looks at rules and bound."
-    number = measure(times, "1", 1.0)
-    if times.low > 1:
-        return Verdict(Outcome.REFUTED, figure, f"A tree was higher than it may be. {said}", number)
-    if times.high > 1 or not times.bounded:
-        return Verdict(Outcome.UNDECIDED, figure, f"In some processes a tree was higher. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"No tree was higher. {said}", number)
+    more = (Outcome.REFUTED, "A tree was higher than it may be.")
+    return _against_one(times, figure, said, more, (Outcome.CONFIRMED, "No tree was higher."))
 
 
 @claim(
@@ -287,12 +279,20 @@ def worst_case(analysis: Analysis) -> Verdict:
         f"The highest are {_levels(rb)} and {_levels(avl)}. With random keys they are "
         f"{count(drawn[0])} and {count(drawn[1])}."
     )
-    number = measure(times, "1", 1.0)
-    if times.high <= 1:
-        return Verdict(Outcome.REFUTED, figure, f"The red-black tree is no higher. {said}", number)
-    if not times.low > 1:
-        return Verdict(Outcome.UNDECIDED, figure, f"In some processes it was no higher. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"Its rules allow more. {said}", number)
+    more = (Outcome.CONFIRMED, "Its rules allow more.")
+    return _against_one(times, figure, said, more, (Outcome.REFUTED, "The red-black tree is no higher."))
+
+
+def _against_one(
+    times: Interval, figure: str, said: str, more: tuple[Outcome, str], not_more: tuple[Outcome, str]
+) -> Verdict:
+    """The verdict of a ratio of levels by the side of 1 on which all of it lies. Levels are counted, so there is no
+    noise.
+    """
+    outcome, because = more if times.low > 1 else not_more
+    if not (times.low > 1 or times.high <= 1):
+        outcome, because = Outcome.UNDECIDED, "Processes differ."
+    return Verdict(outcome, figure, f"{because} {said}", measure(times, "1", 1.0))
 
 
 @claim(
