@@ -227,12 +227,14 @@ def _go_on(name: str, base: Path) -> RunFolder:
 
 def _unlike(pairs: Sequence[Pair]) -> list[str]:
     """A sentence for each pair of different kernels: their ratio is no change of one thing."""
-    kernels = dict.fromkeys((pair.old.kernel, pair.new.kernel) for pair in pairs)
-    return [
-        f"{old.name} and {new.name} are different kernels: the ratio is of one {new.unit} to one {old.unit}"
-        for old, new in kernels
-        if old.name != new.name
-    ]
+    kernels = [(pair.old.kernel, pair.new.kernel) for pair in pairs]
+    return list(
+        dict.fromkeys(
+            f"{old.name} and {new.name} are different kernels: the ratio is of one {new.unit} to one {old.unit}"
+            for old, new in kernels
+            if old.name != new.name
+        )
+    )
 
 
 def _begin(wanted: _Wanted, base: Path) -> tuple[RunFolder, list[str]]:

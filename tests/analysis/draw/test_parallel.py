@@ -313,6 +313,7 @@ def test_a_report_is_the_same_with_and_without(tmp_path: Path, monkeypatch: pyte
     for cpus in ({0}, {0, 1}):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cpus=cpus: cpus)
         folder = tmp_path / f"{len(cpus)}"
+        folder.mkdir(exist_ok=True)
         write_report(run, html=folder / "r.html", markdown=folder / "r.md")
         drawn.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")})
     assert drawn[0] == drawn[1] and len(drawn[0]) > WORTHWHILE
