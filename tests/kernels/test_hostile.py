@@ -20,7 +20,7 @@ from engine.build import Engine
 from kernels.measure import ENOTSUP, SHARING, built_engine, catalog, measure
 from runs.measure import PATIENCE_S
 
-from fencepost.bench import _kernels
+from fencepost.bench import engine as engines
 from fencepost.bench.worker import load_extension
 
 TOPICS = ("kernel", "ipc", "signal", "output", "interrupt", "namespace", "cgroup", "perf")
@@ -88,8 +88,9 @@ def fresh_engine(folder: Path) -> Engine:
     """The engine from a file of its own: what the other has found out about this process, such as its permissions, was
     true before it became hostile.
     """
-    copy = folder / Path(_kernels.__file__).name
-    shutil.copy(_kernels.__file__, copy)
+    built = engines.load().path
+    copy = folder / built.name
+    shutil.copy(built, copy)
     module: Any = load_extension("_kernels", str(copy))
     return Engine(module.ffi, module.lib)
 
