@@ -29,10 +29,22 @@ static inline int64_t number_in(const char *path, const char *key)
     return number;
 }
 
+/* Whether `word` is one of those that commas separate. */
+static inline int has_word(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return 1;
+    }
+    return 0;
+}
+
 /* The group in a line of that file, and which version it is of; NULL where the line is of another controller. */
 static inline char *group_in(char *line, const char *controller, int *version)
 {
-    const size_t length = strlen(controller);
     char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
 
     line[strcspn(line, "\n")] = '\0';
@@ -41,13 +53,7 @@ static inline char *group_in(char *line, const char *controller, int *version)
     *group++ = '\0';
     controllers++;
     *version = *controllers ? 1 : 2;
-    if (*version == 2)
-        return group;
-    /* A controller is one word of several, separated by commas. */
-    for (const char *word = controllers; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL)
-        if (strncmp(word, controller, length) == 0 && (word[length] == ',' || word[length] == '\0'))
-            return group;
-    return NULL;
+    return *version == 2 || has_word(controllers, controller) ? group : NULL;
 }
 
 #endif

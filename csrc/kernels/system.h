@@ -191,4 +191,16 @@ static inline int count_faults(struct trial *trial, int64_t (*faults)(struct tri
     return 0;
 }
 
+/* The events of a kernel, one after the other: `one` says how many ticks it took, or -errno, at which it ends. */
+static inline int64_t one_by_one(struct worker *worker, int64_t *ticks, uint64_t count,
+                                 int64_t (*one)(struct trial *trial))
+{
+    for (uint64_t i = 0; i < count; i++) {
+        ticks[i] = one(worker->trial);
+        if (ticks[i] < 0)
+            return ticks[i];
+    }
+    return (int64_t)count;
+}
+
 #endif

@@ -1,4 +1,4 @@
-"""Whether a kernel leaves a process or an open file behind."""
+"""Whether a kernel leaves a process, an open file or a mount behind."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ def children() -> set[str]:
 
 @contextlib.contextmanager
 def nothing_more() -> Iterator[None]:
-    """What runs inside leaves no child and no file. Those of other tests may stay: a pool of workers is one."""
+    """What runs inside leaves no child, file or mount. Those of other tests may stay: a pool of workers is one."""
     processes, files = children(), set(Path("/proc/self/fd").iterdir())
+    mounts = Path("/proc/self/mounts").read_text()
     yield
     assert children() <= processes
     assert set(Path("/proc/self/fd").iterdir()) <= files
+    assert Path("/proc/self/mounts").read_text() == mounts

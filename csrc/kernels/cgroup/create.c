@@ -12,6 +12,7 @@
  * Not shown: moving a process into a group; what a limit costs.
  */
 #define _GNU_SOURCE
+#include "kernels/groups.h"
 #include "kernels/kernel/folder.h"
 
 enum { FOLDER, V2, PIDS, MEMORY };
@@ -27,19 +28,6 @@ struct groups {
 };
 
 static const char *const controllers[] = {[FOLDER] = NULL, [V2] = "", [PIDS] = "pids", [MEMORY] = "memory"};
-
-/* Whether `word` is one of those that commas separate. */
-static int has_word(const char *list, const char *word)
-{
-    const size_t length = strlen(word);
-
-    for (const char *at = list; at; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
-            return 1;
-    }
-    return 0;
-}
 
 /* Where the hierarchy is mounted, and which group its root shows. Whether it is. */
 static int find_mount(const char *controller, char *root, char *mount)
@@ -64,18 +52,15 @@ static int find_mount(const char *controller, char *root, char *mount)
 /* The group of this process in that hierarchy: "/a/b". */
 static int find_group(const char *controller, char *group)
 {
-    FILE *groups = fopen("/proc/self/cgroup", "re");
+    FILE *groups = fopen(GROUPS_OF_THIS_PROCESS, "re");
     char line[LINE_BYTES];
     int found = 0;
 
-    while (groups && !found && fgets(line, sizeof line, groups)) { /* "4:memory:/a/b", and of version 2 "0::/a/b" */
-        char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+    while (groups && !found && fgets(line, sizeof line, groups)) {
+        int version;
+        const char *path = group_in(line, controller, &version);
 
-        if (!path)
-            continue;
-        line[strcspn(line, "\n")] = '\0';
-        *path++ = '\0';
-        found = *controller ? has_word(names + 1, controller) : names[1] == '\0';
+        found = path && version == (*controller ? 1 : 2);
         if (found)
             snprintf(group, 256, "%s", path);
     }
@@ -151,18 +136,17 @@ static int setup(struct trial *trial)
     return ticks < 0 ? (int)ticks : 0;
 }
 
+static int64_t next_group(struct trial *trial)
+{
+    struct groups *groups = trial->state;
+    const uint64_t place = (groups->made - 1) % GROUPS_A_ROUND; /* one was made by setup */
+
+    return one_group(trial, groups, &groups->remove_ticks[place]);
+}
+
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    struct groups *groups = worker->trial->state;
-
-    for (uint64_t i = 0; i < count; i++) {
-        const uint64_t place = (groups->made - 1) % GROUPS_A_ROUND; /* one was made by setup */
-
-        ticks[i] = one_group(worker->trial, groups, &groups->remove_ticks[place]);
-        if (ticks[i] < 0)
-            return ticks[i];
-    }
-    return (int64_t)count;
+    return one_by_one(worker, ticks, count, next_group);
 }
 
 /* Each was a group, and none is left. */

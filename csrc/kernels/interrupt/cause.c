@@ -74,7 +74,7 @@ struct causes {
     uint64_t ids[TRACED];
     unsigned leader;
     struct perf_event_mmap_page *ring; /* NULL: none */
-    uint64_t seconds_ticks;            /* how long it looked */
+    uint64_t looked_ticks;
     uint64_t gaps, events, lost_records;
     struct gap gap[MOST_GAPS];
     struct event event[MOST_EVENTS];
@@ -145,7 +145,6 @@ static int setup(struct trial *trial)
 
     if (!causes)
         return -ENOMEM;
-    trial->state = causes;
     for (unsigned i = 0; i < TRACED; i++) {
         names[i] = traced[i].name;
         causes->files[i] = -1;
@@ -193,7 +192,7 @@ static void look_for_gaps(const struct trial *trial, struct causes *causes)
             causes->gap[causes->gaps++] = (struct gap){last, now};
         last = now;
     }
-    causes->seconds_ticks = last - begin;
+    causes->looked_ticks = last - begin;
 }
 
 static int cause_of(const struct causes *causes, uint64_t id)
@@ -210,7 +209,7 @@ static void read_ring(struct causes *causes, struct moment from, struct moment t
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = RING_PAGES * page;
     const char *data = (const char *)causes->ring + page;
     const double ticks_a_ns = (to.ticks - from.ticks) / (to.ns - from.ns);
-    /* Acquire, pairs with Linux, which counts the head up once a record is whole. */
+    /* Acquire, pairs with Linux, which counts the head up once a record is whole: without it, what is read may be older than that. */
     const uint64_t head = __atomic_load_n(&causes->ring->data_head, __ATOMIC_ACQUIRE);
 
     for (uint64_t at = 0; at < head;) {
@@ -293,9 +292,10 @@ static int check(struct trial *trial)
     const struct causes *causes = trial->state;
     const double slack = SLACK_SECONDS * trial->tick_hz;
     uint64_t by[CAUSES + 1] = {0}, lost = 0, named = 0, by_chance = 0;
-    double seconds = (double)causes->seconds_ticks / trial->tick_hz, share;
+    double seconds = (double)causes->looked_ticks / trial->tick_hz, share;
 
-    if (seconds < 1e-3 * WINDOW_MS)
+    /* The end of a look is a whole tick, rounded down. */
+    if ((double)causes->looked_ticks + 1 < 1e-3 * WINDOW_MS * trial->tick_hz)
         return trial_fault(trial, "a look of %g s in place of %g", seconds, 1e-3 * WINDOW_MS);
     for (uint64_t i = 0; i < causes->gaps; i++) {
         const struct gap *gap = &causes->gap[i];
@@ -310,7 +310,7 @@ static int check(struct trial *trial)
                 0);
     share = causes->gaps ? 100.0 / (double)causes->gaps : NAN;
     trial->metric[GAPS_PER_S] = (double)causes->gaps / seconds;
-    trial->metric[LOST_PCT] = 100.0 * (double)lost / (double)causes->seconds_ticks;
+    trial->metric[LOST_PCT] = 100.0 * (double)lost / (double)causes->looked_ticks;
     trial->metric[NAMED_PCT] = share * (double)(causes->gaps - by[CAUSES]);
     trial->metric[NAMED_TIME_PCT] = lost ? 100.0 * (double)named / (double)lost : NAN;
     trial->metric[SWITCH_PCT] = share * (double)by[SWITCH];

@@ -184,8 +184,9 @@ static int setup(struct trial *trial)
 }
 
 /* One batch, of which only the touching counts: ticks or -errno. */
-static int64_t touch_anew(struct trial *trial, struct cached_file *cached)
+static int64_t touch_anew(struct trial *trial)
 {
+    struct cached_file *cached = trial->state;
     const int status = prepare(trial, cached);
     const struct thread_counts before = thread_counts();
     struct thread_counts after;
@@ -205,12 +206,7 @@ static int64_t touch_anew(struct trial *trial, struct cached_file *cached)
 
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        ticks[i] = touch_anew(worker->trial, worker->trial->state);
-        if (ticks[i] < 0)
-            return ticks[i];
-    }
-    return (int64_t)count;
+    return one_by_one(worker, ticks, count, touch_anew);
 }
 
 /* Faults of further batches: minor and major ones together. */
@@ -220,7 +216,7 @@ static int64_t faults_of_batches(struct trial *trial)
     const int64_t before = cached->minor + cached->major;
 
     for (int i = 0; i < COUNTED_BATCHES; i++) {
-        const int64_t ticks = touch_anew(trial, cached);
+        const int64_t ticks = touch_anew(trial);
 
         if (ticks < 0)
             return ticks;

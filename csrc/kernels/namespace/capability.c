@@ -12,11 +12,9 @@
  * Not shown: capabilities of files, and what a process keeps over exec.
  */
 #define _GNU_SOURCE
-#include "kernels/system.h"
+#include "kernels/process/other.h"
 
 #include <linux/capability.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 enum { NICE, HOSTNAME, CHROOT };
@@ -30,7 +28,7 @@ enum { REFUSED_WITH, REFUSED_WITHOUT, REFUSED_ALONE, STAGES };
 static const unsigned capability_of[] = {[NICE] = CAP_SYS_NICE, [HOSTNAME] = CAP_SYS_ADMIN, [CHROOT] = CAP_SYS_CHROOT};
 
 struct asked {
-    int64_t refused[STAGES]; /* with EPERM */
+    int64_t refused[STAGES]; /* with EPERM or EACCES */
     int64_t failed;          /* with another error */
 };
 
@@ -80,15 +78,14 @@ static void ask_often(struct asked *asked, int stage, int64_t what)
 }
 
 /* The child. Never returns. */
-static __attribute__((noreturn)) void lose_and_ask(struct asked *asked, int64_t what, pid_t parent)
+static __attribute__((noreturn)) void lose_and_ask(struct asked *asked, int64_t what)
 {
     const unsigned capability = capability_of[what];
     const uint32_t low = capability < 32 ? 1u << capability : 0, high = capability < 32 ? 0 : 1u << (capability - 32);
     const struct rlimit none = {0, 0};
     capabilities_held held;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent || setrlimit(RLIMIT_NICE, &none) || get_held(held))
+    if (setrlimit(RLIMIT_NICE, &none) || get_held(held))
         _exit(NO_CHANGE);
     if (!(held[0].effective & low) && !(held[1].effective & high))
         _exit(NO_CAPABILITY);
@@ -112,14 +109,13 @@ static int work(struct worker *worker)
 {
     struct trial *trial = worker->trial;
     struct asked *asked = trial->state;
-    const pid_t parent = getpid();
-    const pid_t child = fork();
+    const int child = other_start(trial);
     int ended;
 
     if (child == 0)
-        lose_and_ask(asked, trial->value[0], parent);
+        lose_and_ask(asked, trial->value[0]);
     if (child < 0)
-        return errno == EAGAIN ? trial_needs(trial, "permission for one more process (ulimit -u, pids.max)") : -errno;
+        return child;
     ended = wait_for_child(child);
     if (ended == NO_CAPABILITY)
         return trial_needs(trial, "this capability, to give it up (root)");

@@ -144,18 +144,17 @@ static int setup(struct trial *trial)
     return ticks < 0 ? (int)ticks : 0;
 }
 
+static int64_t next_namespace(struct trial *trial)
+{
+    struct namespaces *namespaces = trial->state;
+    const uint64_t place = (namespaces->made - 1) % CHILDREN_A_ROUND; /* one was made by setup */
+
+    return one_namespace(trial, &namespaces->end_ticks[place]);
+}
+
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    struct namespaces *namespaces = worker->trial->state;
-
-    for (uint64_t i = 0; i < count; i++) {
-        const uint64_t place = (namespaces->made - 1) % CHILDREN_A_ROUND; /* one was made by setup */
-
-        ticks[i] = one_namespace(worker->trial, &namespaces->end_ticks[place]);
-        if (ticks[i] < 0)
-            return ticks[i];
-    }
-    return (int64_t)count;
+    return one_by_one(worker, ticks, count, next_namespace);
 }
 
 /* Each child had a namespace of its own, and without a kind that of its parent. */

@@ -53,7 +53,7 @@ static int allow(const int *cpus, unsigned count)
     return status;
 }
 
-/* Whether it is on another CPU than `last`, which it is noted in. */
+/* Whether it is on another CPU than `last`, which then becomes this one. */
 static int has_moved(struct moves *moves, const int *cpus, unsigned count, int *last)
 {
     const int now = sched_getcpu(), moved = now != *last;

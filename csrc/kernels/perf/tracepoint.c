@@ -36,7 +36,6 @@ static int setup(struct trial *trial)
 
     if (!slabs)
         return -ENOMEM;
-    trial->state = slabs;
     slabs->event = -1;
     status = tracepoints_find(trial, &slabs->tracepoints, names, 1);
     if (status)

@@ -6,11 +6,10 @@
 #define FENCEPOST_PERF_TRACEPOINTS_H
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 
 #include "kernels/perf/events.h"
+#include "kernels/process/other.h"
 
 #define TRACEFS "/sys/kernel/tracing"
 #define MOST_TRACEPOINTS 24
@@ -33,10 +32,9 @@ static inline void tracepoints_read(struct tracepoints *found, const char *const
 
 /* A child, never returns. */
 static inline __attribute__((noreturn)) void tracepoints_child(struct tracepoints *found, const char *const *names,
-                                                               unsigned count, pid_t parent)
+                                                               unsigned count)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent || access(TRACEFS, F_OK))
+    if (access(TRACEFS, F_OK))
         _exit(TRACEFS_MISSING);
     /* Private: what is mounted here shows nowhere else. */
     if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
@@ -51,19 +49,17 @@ static inline __attribute__((noreturn)) void tracepoints_child(struct tracepoint
 static inline int tracepoints_find(struct trial *trial, struct tracepoints *found, const char *const *names,
                                    unsigned count)
 {
-    const pid_t parent = getpid();
-    pid_t child;
-    int ended;
+    int child, ended;
 
     if (access(TRACEFS "/events", R_OK | X_OK) == 0) {
         tracepoints_read(found, names, count);
         return 0;
     }
-    child = fork();
+    child = other_start(trial);
     if (child == 0)
-        tracepoints_child(found, names, count, parent);
+        tracepoints_child(found, names, count);
     if (child < 0)
-        return errno == EAGAIN ? trial_needs(trial, "permission for one more process (ulimit -u, pids.max)") : -errno;
+        return child;
     ended = wait_for_child(child);
     if (ended == TRACEFS_FORBIDDEN)
         return trial_needs(trial, "permission to mount tracefs (root)");

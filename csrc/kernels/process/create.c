@@ -15,7 +15,7 @@
  * Not shown: the copying of pages that are written later; a child on another CPU.
  */
 #define _GNU_SOURCE
-#include "kernels/process/small.h"
+#include "kernels/process/children.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -32,7 +32,7 @@ enum { CALL_NS, REST_NS, RESIDENT, FORK_RATIO };
 /* Each a process or a thread of 10 us to 20 ms: what a median wants, and no more. Even: half of the forks beside a clone3 come first. */
 #define CHILDREN_A_ROUND 6
 #define MAX_TOUCHED ((int64_t)1 << 30)
-/* The status of child n is n % STATUSES + 1: never 0, and another than that of the child before. */
+/* See status_of(). A program without a loader has so many arguments. */
 #define STATUSES 9
 
 /* Of clone3(2), as far as a fork wants it. Older headers have none. */
@@ -232,18 +232,15 @@ static SMALL_MAIN void serve(void)
 static int child(struct trial *trial, int how, struct birth *birth)
 {
     struct children *children = trial->state;
-    const struct wish wish = {.how = how, .status = (int)(children->made % STATUSES) + 1};
+    const struct wish wish = {.how = how, .status = status_of(children->made, STATUSES)};
     const int error = small_ask(trial, &children->small, &wish, sizeof wish, birth, sizeof *birth);
 
     if (error)
         return error;
-    if (birth->error == -EAGAIN || birth->error == -EPERM || birth->error == -ENOSYS)
-        return trial_needs(trial,
-                           birth->error == -ENOSYS && how == CLONE3
-                               ? "the system call clone3 (Linux 5.3, and no filter of a container)"
-                               : "permission for one more process or thread (ulimit -u, pids.max of the cgroup)");
+    if (birth->error == -ENOSYS && how == CLONE3)
+        return trial_needs(trial, "the system call clone3 (Linux 5.3, and no filter of a container)");
     if (birth->error)
-        return birth->error;
+        return child_refused(trial, birth->error);
     if (how >= FORK_EXEC && how <= VFORK_STATIC && birth->ended_with == SMALL_NOT_BEGUN)
         return trial_needs(trial, "/bin/true, /bin/false, and permission to execute a file in memory");
     children->made++;
@@ -266,7 +263,7 @@ static int64_t child_ticks(struct trial *trial)
     int error = 0;
 
     for (int turn = 0; turn < 1 + paired && !error; turn++) {
-        const int fork_now = paired && turn != !first;
+        const int fork_now = paired && turn == !first;
 
         error = child(trial, fork_now ? BARE_FORK : how, &births[fork_now]);
     }
@@ -317,22 +314,17 @@ static int setup(struct trial *trial)
 
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        ticks[i] = child_ticks(worker->trial);
-        if (ticks[i] < 0)
-            return ticks[i];
-    }
-    return (int64_t)count;
+    return one_by_one(worker, ticks, count, child_ticks);
 }
 
 /* Every child ended with the status that it was given. */
 static int check(struct trial *trial)
 {
     struct children *children = trial->state;
+    const int status = check_children(trial, children->made, children->wrong);
 
-    if (children->made == 0 || children->wrong)
-        return trial_fault(trial, "%" PRIu64 " of %" PRIu64 " children did not end with their own status",
-                           children->wrong, children->made);
+    if (status)
+        return status;
     trial->metric[RESIDENT] = resident_bytes_of(children->small.pid) / (1 << 20);
     trial->metric[CALL_NS] = median_of(children->call_ticks, children->kept) / trial->tick_hz * 1e9;
     trial->metric[REST_NS] = median_of(children->rest_ticks, children->kept) / trial->tick_hz * 1e9;

@@ -16,7 +16,7 @@
  * Not shown: exec; copying pages when they are written to; a child on another CPU; memory on huge pages, whose tables are 512 times smaller.
  */
 #define _GNU_SOURCE
-#include "kernels/process/small.h"
+#include "kernels/process/children.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -30,7 +30,7 @@ enum { WAITED, RETURNED, RESIDENT };
 /* Each a process or a thread of 10 us to 1 ms: what a median wants, and no more. */
 #define CHILDREN_A_ROUND 10
 #define MAX_TOUCHED ((int64_t)1 << 30)
-/* The status of child n is n % STATUSES + 1: never 0, and another than that of the child before. */
+/* See status_of(). */
 #define STATUSES 100
 
 /* In memory that a child of fork shares with its parent. */
@@ -163,7 +163,7 @@ static SMALL_MAIN void serve(void)
 static int64_t child_ticks(struct trial *trial)
 {
     struct children *children = trial->state;
-    const struct wish wish = {.how = (int)trial->value[HOW], .status = (int)(children->made % STATUSES) + 1};
+    const struct wish wish = {.how = (int)trial->value[HOW], .status = status_of(children->made, STATUSES)};
     struct birth birth;
     int error = 0;
 
@@ -173,10 +173,8 @@ static int64_t child_ticks(struct trial *trial)
         birth = one_child(wish.how, children->desk, wish.status);
     if (error)
         return error;
-    if (birth.error == -EAGAIN || birth.error == -EPERM || birth.error == -ENOSYS)
-        return trial_needs(trial, "permission for one more process or thread (ulimit -u, pids.max of the cgroup)");
     if (birth.error)
-        return birth.error;
+        return child_refused(trial, birth.error);
     children->made++;
     children->wrong += birth.ended_with != wish.status;
     children->waited += birth.child != 0 && birth.child <= birth.returned;
@@ -233,12 +231,7 @@ static int setup(struct trial *trial)
 
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        ticks[i] = child_ticks(worker->trial);
-        if (ticks[i] < 0)
-            return ticks[i];
-    }
-    return (int64_t)count;
+    return one_by_one(worker, ticks, count, child_ticks);
 }
 
 /* Every child ended with the status that it was given. */
@@ -246,10 +239,10 @@ static int check(struct trial *trial)
 {
     struct children *children = trial->state;
     const pid_t parent = trial->value[PARENT] == SMALL ? children->small.pid : 0;
+    const int status = check_children(trial, children->made, children->wrong);
 
-    if (children->made == 0 || children->wrong)
-        return trial_fault(trial, "%" PRIu64 " of %" PRIu64 " children did not end with their own status",
-                           children->wrong, children->made);
+    if (status)
+        return status;
     trial->metric[WAITED] = 100.0 * (double)children->waited / (double)children->kept;
     trial->metric[RETURNED] = median_of(children->returned_ticks, children->kept) / trial->tick_hz * 1e9;
     trial->metric[RESIDENT] = (parent ? resident_bytes_of(parent) : resident_bytes()) / (1 << 20);

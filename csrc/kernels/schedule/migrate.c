@@ -11,7 +11,7 @@
  * Expect:    guest of an AMD EPYC, Linux 6.18: the hop itself 42 to 91 us, and 2 to 7 to the same CPU. The lines add little beside it until
  *            they are some MiB.
  * Hazards:   most of a hop is waking a thread of Linux's own on the CPU that is left, and an interrupt. In a guest that is an exit.
- * Not shown: moves that the scheduler makes by itself, whose thread waits anyway; CPUs that share no cache, where there is one only.
+ * Not shown: moves that the scheduler makes by itself, whose thread waits anyway.
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -65,7 +65,7 @@ static void write_lines(struct desk *desk)
         line->written++;
 }
 
-/* Where the walk ends: at its begin, if it saw all lines. */
+/* Where the walk of so many steps ends: at its begin, if the lines are one cycle. */
 static struct line *load_lines(const struct desk *desk)
 {
     struct line *line = desk->first;
@@ -215,14 +215,29 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* Each half was where it had to be, and came back to its first line. */
+/* The first line that was not written once in each half, which a shorter cycle leaves out; -1: there is none. */
+static int64_t line_left_out(const struct desk *desk)
+{
+    const uint64_t halves = (uint64_t)(desk->halves[0] + desk->halves[1]);
+    const struct line *lines = desk->first;
+
+    for (uint64_t i = 0; i < desk->lines; i++)
+        if (lines[i].written != halves)
+            return (int64_t)i;
+    return -1;
+}
+
+/* Each half was where it had to be, and came back to its first line after all others. */
 static int check(struct trial *trial)
 {
     struct desk *desk = trial->state;
     const size_t kept = (size_t)(desk->halves[0] < PAIRS ? desk->halves[0] : PAIRS);
+    const int64_t left_out = line_left_out(desk);
 
     if (desk->halves[0] != desk->halves[1] || desk->halves[0] == 0)
         return trial_fault(trial, "%" PRId64 " hops and %" PRId64 " without one", desk->halves[1], desk->halves[0]);
+    if (left_out >= 0)
+        return trial_fault(trial, "line %" PRId64 " was left out of a walk", left_out);
     trial_count(trial, THERE, desk->there, desk->halves[0] + desk->halves[1]);
     trial_count(trial, WHOLE, desk->whole, desk->halves[0] + desk->halves[1]);
     trial->metric[HOP_NS] = median_of(desk->call_ns[1], kept);

@@ -143,7 +143,7 @@ static __attribute__((noreturn)) void be_the_victim(const struct preempted *pree
     alarm(LIMIT_SECONDS);
     if (equip(preempted, victim, &memory, &file))
         atomic_store_explicit(&desk->failed, 1, memory_order_relaxed);
-    /* Relaxed: numbers that only this process writes, and nothing comes with them. */
+    /* Relaxed, as all of them: numbers that only this process writes, and nothing comes with them. */
     while (!atomic_load_explicit(&desk->failed, memory_order_relaxed)) {
         const uint64_t begin = now_ns(), least = atomic_load_explicit(&desk->turn_ns, memory_order_relaxed);
         uint64_t took;
@@ -219,7 +219,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     return wakeup_events(worker, ticks, count, PERIOD_US * 1000);
 }
 
-/* No wake-up was early, and the victim was at work meanwhile. */
+/* No wake-up was early, and the victim has not failed. */
 static int check(struct trial *trial)
 {
     const struct preempted *preempted = trial->state;

@@ -52,9 +52,11 @@ static void draw_set(struct task *tasks, int count, double utilisation, uint64_t
 
     for (int i = 0; i < count; i++) {
         const double left =
-            i + 1 < count ? rest * pow(((double)(next_random(state) >> 11) * 0x1p-53), 1.0 / (count - 1 - i)) : 0;
-        const double cost = (rest - left) * (double)(tasks[i].period = UNITS * divisors[next_random(state) % DIVISORS]);
+            i + 1 < count ? rest * pow((double)(next_random(state) >> 11) * 0x1p-53, 1.0 / (count - 1 - i)) : 0;
+        double cost;
 
+        tasks[i].period = UNITS * divisors[next_random(state) % DIVISORS];
+        cost = (rest - left) * (double)tasks[i].period;
         /* Rounded to the side of 1 on which the sum lies. */
         tasks[i].cost = (int64_t)(utilisation > 1 ? ceil(cost) : floor(cost));
         rest = left;
@@ -132,7 +134,7 @@ static int rms_fits(const struct task *tasks, int count)
     return 1;
 }
 
-/* Liu and Layland's: up to here any set is well under RMS. */
+/* Liu and Layland's: up to here RMS meets all deadlines of any set. */
 static double bound(int count)
 {
     return count * (pow(2, 1.0 / count) - 1);
@@ -161,8 +163,10 @@ static int work(struct worker *worker)
         int missed[RULES];
 
         draw_set(tasks, count, utilisation, &state);
-        for (int rule = 0; rule < RULES; rule++)
-            tally->missed[rule] += (uint64_t)(missed[rule] = misses(tasks, count, rule));
+        for (int rule = 0; rule < RULES; rule++) {
+            missed[rule] = misses(tasks, count, rule);
+            tally->missed[rule] += missed[rule] != 0;
+        }
         tally->differs[EDF] += missed[EDF] == edf_fits(tasks, count);
         tally->differs[RMS] += missed[RMS] == rms_fits(tasks, count);
         tally->below_bound += utilisation <= bound(count) && missed[RMS];

@@ -54,7 +54,6 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     struct trial *trial = worker->trial;
     struct balance *balance = trial->state;
-    int64_t least = INT64_MAX;
 
     (void)count; /* 1 */
     if (worker->index) {
@@ -64,9 +63,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     balance->migrations = -migrations(&balance->spinners);
     spin_window(&balance->spinners, SETTLE_MS, trial->value[WINDOW_MS], &balance->spun);
     balance->migrations += migrations(&balance->spinners);
-    for (int place = 0; place < balance->spinners.count; place++)
-        least = balance->spun.had_ns[place] < least ? balance->spun.had_ns[place] : least;
-    *ticks = llround((double)least * trial->tick_hz / 1e9);
+    *ticks = llround((double)had_of(&balance->spinners, &balance->spun).least_ns * trial->tick_hz / 1e9);
     atomic_fetch_add_explicit(&balance->over, 1, memory_order_relaxed);
     futex_wake(&balance->over);
     return 1;
@@ -112,22 +109,15 @@ static int check(struct trial *trial)
 {
     const struct balance *balance = trial->state;
     const struct spun *spun = &balance->spun;
-    int64_t had_ns = 0, least = INT64_MAX, most = 0;
+    const struct had had = had_of(&balance->spinners, spun);
+    const int status = check_spun(trial, &balance->spinners, spun, CPUS);
 
-    for (int place = 0; place < balance->spinners.count; place++) {
-        if (spun->had_ns[place] > 0 && spinner_turns(&balance->spinners, place) == 0)
-            return trial_fault(trial, "spinner %d was charged for %" PRId64 " ns and made no turn", place,
-                               spun->had_ns[place]);
-        had_ns += spun->had_ns[place];
-        least = spun->had_ns[place] < least ? spun->had_ns[place] : least;
-        most = spun->had_ns[place] > most ? spun->had_ns[place] : most;
-    }
-    if (had_ns == 0 || (double)had_ns > MOST_OF_WINDOW * CPUS * (double)spun->window_ns)
-        return trial_fault(trial, "the spinners had %" PRId64 " ns of two CPUs in %" PRId64, had_ns, spun->window_ns);
-    if (least > 0)
-        trial->metric[FAIR] = (double)most / (double)least;
+    if (status)
+        return status;
+    if (had.least_ns > 0)
+        trial->metric[FAIR] = (double)had.most_ns / (double)had.least_ns;
     trial->metric[MIGRATIONS_PER_S] = balance->migrations / ((double)spun->window_ns / 1e9);
-    trial->metric[HAD_PCT] = 100.0 * (double)had_ns / (CPUS * (double)spun->window_ns);
+    trial->metric[HAD_PCT] = 100.0 * (double)had.all_ns / (CPUS * (double)spun->window_ns);
     return 0;
 }
 

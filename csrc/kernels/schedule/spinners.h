@@ -72,7 +72,7 @@ static inline void spin(struct spinners_desk *desk, int place, const struct sche
 
     alarm(LIMIT_SECONDS);
     desk->of[place].error = where && sched_setaffinity(0, sizeof *where, where) ? errno : schedule_child(schedule);
-    /* Release, pairs with spinner_ready(): the error is there before. */
+    /* Release, pairs with spinner_ready(): without it a spinner could be seen to have failed, and its error not yet. */
     atomic_store_explicit(ready, desk->of[place].error ? 2 : 1, memory_order_release);
     futex_wake(ready);
     for (;;) {
@@ -91,6 +91,7 @@ static inline int spinner_ready(struct trial *trial, const struct spinners *spin
     const uint64_t since = now_ns();
     uint32_t is;
 
+    /* Acquire, pairs with spin(). */
     while ((is = atomic_load_explicit(ready, memory_order_acquire)) == 0) {
         futex_wait(ready, 0);
         if (now_ns() - since > PATIENCE_MS * UINT64_C(1000000))
@@ -234,6 +235,40 @@ static inline void spin_window(const struct spinners *spinners, int64_t settle_m
         spun->had_ns[place] += after[place] - before[place];
         spun->virtual_ns[place] += virtual_after[place] - virtual_before[place];
     }
+}
+
+/* CPU time in all windows: of the spinner that had least, of the one that had most, and of all together. */
+struct had {
+    int64_t least_ns, most_ns, all_ns;
+};
+
+static inline struct had had_of(const struct spinners *spinners, const struct spun *spun)
+{
+    struct had had = {INT64_MAX, 0, 0};
+
+    for (int place = 0; place < spinners->count; place++) {
+        const int64_t ns = spun->had_ns[place];
+
+        had.least_ns = ns < had.least_ns ? ns : had.least_ns;
+        had.most_ns = ns > had.most_ns ? ns : had.most_ns;
+        had.all_ns += ns;
+    }
+    return had;
+}
+
+/* A fault where one was charged for time in which it made no turn, or all had more than so many CPUs have. */
+static inline int check_spun(struct trial *trial, const struct spinners *spinners, const struct spun *spun, int cpus)
+{
+    const struct had had = had_of(spinners, spun);
+
+    for (int place = 0; place < spinners->count; place++)
+        if (spun->had_ns[place] < 0 || (spun->had_ns[place] > 0 && spinner_turns(spinners, place) == 0))
+            return trial_fault(trial, "spinner %d was charged for %" PRId64 " ns and made no turn", place,
+                               spun->had_ns[place]);
+    if (had.all_ns == 0 || (double)had.all_ns > MOST_OF_WINDOW * cpus * (double)spun->window_ns)
+        return trial_fault(trial, "the spinners had %" PRId64 " ns of %d CPUs in %" PRId64, had.all_ns, cpus,
+                           spun->window_ns);
+    return 0;
 }
 
 #endif

@@ -69,22 +69,18 @@ static int check(struct trial *trial)
     const struct clocks *clocks = trial->state;
     const struct spun *spun = &clocks->spun;
     const int count = clocks->spinners.count;
-    int64_t had_ns = 0, least = INT64_MAX, most = 0;
+    const struct had had = had_of(&clocks->spinners, spun);
+    const int status = check_spun(trial, &clocks->spinners, spun, 1);
 
-    for (int i = 0; i < count; i++) {
-        if (spun->had_ns[i] < 0 || !(spun->virtual_ns[i] >= 0))
-            return trial_fault(trial, "spinner %d had %" PRId64 " ns, and its virtual time moved by %.0f", i,
-                               spun->had_ns[i], spun->virtual_ns[i]);
-        had_ns += spun->had_ns[i];
-        least = spun->had_ns[i] < least ? spun->had_ns[i] : least;
-        most = spun->had_ns[i] > most ? spun->had_ns[i] : most;
-    }
-    if (had_ns == 0)
-        return trial_fault(trial, "no spinner had anything of the CPU");
-    trial->metric[RATE_TIMES_N] = count * spun->virtual_ns[0] / (double)had_ns * clocks->weight / WEIGHT_OF_NICE_0;
-    trial->metric[HAD_PCT] = 100.0 * (double)had_ns / (double)spun->window_ns;
-    if (least > 0)
-        trial->metric[FAIR] = (double)most / (double)least;
+    if (status)
+        return status;
+    for (int i = 0; i < count; i++)
+        if (!(spun->virtual_ns[i] >= 0)) /* nor may it be NaN */
+            return trial_fault(trial, "the virtual time of spinner %d moved by %.0f", i, spun->virtual_ns[i]);
+    trial->metric[RATE_TIMES_N] = count * spun->virtual_ns[0] / (double)had.all_ns * clocks->weight / WEIGHT_OF_NICE_0;
+    trial->metric[HAD_PCT] = 100.0 * (double)had.all_ns / (double)spun->window_ns;
+    if (had.least_ns > 0)
+        trial->metric[FAIR] = (double)had.most_ns / (double)had.least_ns;
     return 0;
 }
 

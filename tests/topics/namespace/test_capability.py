@@ -11,7 +11,7 @@ from engine.build import Engine, compile_files
 from kernels.measure import EILSEQ, ENOTSUP, measure
 from kernels.plant import KERNELS, compile_broken
 
-CAPABILITY = "namespace/capability.c"
+CAPABILITY, OTHER = "namespace/capability.c", "process/other.h"
 CALLS = ["nice", "hostname", "chroot"]
 
 
@@ -62,15 +62,16 @@ def test_a_capability_that_is_not_given_up_fails(tmp_path: Path, whole: str, bro
 
 
 @pytest.mark.parametrize(
-    ("whole", "broken", "need"),
+    ("file", "whole", "broken", "need"),
     [
-        ("if (!(held[0].effective & low)", "if (!(0 & low)", "this capability"),
-        ("const pid_t child = fork();", "const pid_t child = (errno = EAGAIN, -1);", "permission for one more"),
-        ("case NICE:", "case NICE:\n errno = EPERM; return 1;", "a system that lets root"),
+        (CAPABILITY, "if (!(held[0].effective & low)", "if (!(0 & low)", "this capability"),
+        (OTHER, "other = fork();", "other = (errno = EAGAIN, -1);", "permission for one more"),
+        (CAPABILITY, "case NICE:", "case NICE:\n errno = EPERM; return 1;", "a system that lets root"),
     ],
 )
-def test_what_is_missing_is_a_need(tmp_path: Path, whole: str, broken: str, need: str) -> None:
-    measured = measure(compile_broken(tmp_path, {CAPABILITY: [(whole, broken)]}), "namespace/capability")
+def test_what_is_missing_is_a_need(tmp_path: Path, file: str, whole: str, broken: str, need: str) -> None:
+    faulty = compile_broken(tmp_path, {CAPABILITY: [], file: [(whole, broken)]})
+    measured = measure(faulty, "namespace/capability")
     if need.startswith("a system") and measured.reason.startswith("needs this capability"):
         pytest.skip(measured.reason)
     assert measured.status == ENOTSUP, measured.reason

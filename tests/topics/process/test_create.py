@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, compile_files
+from kernels.leave import nothing_more
 from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
 from kernels.plant import KERNELS, compile_broken
 
@@ -20,17 +21,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return compile_files(tmp_path_factory.mktemp("create"), [KERNELS / CREATE, KERNELS / ZOMBIE])
 
 
-def children() -> set[str]:
-    """Processes that a thread of this process has started and not reaped."""
-    return set(" ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split())
-
-
 @pytest.fixture(autouse=True)
 def _nothing_stays() -> Iterator[None]:
-    processes, files = children(), set(Path("/proc/self/fd").iterdir())
-    yield
-    assert children() <= processes
-    assert set(Path("/proc/self/fd").iterdir()) <= files
+    with nothing_more():
+        yield
 
 
 @pytest.mark.parametrize("how", WAYS)

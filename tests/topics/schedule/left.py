@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-
-def children() -> set[str]:
-    """Processes that a thread of this process has started and not reaped."""
-    return set(" ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split())
+from kernels.leave import children
 
 
 def manners() -> tuple[int, int, set[int], set[str]]:

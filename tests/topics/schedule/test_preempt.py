@@ -96,10 +96,17 @@ def test_impossible_values_are_refused(engine: Engine, kernel: str, values: dict
             "status = move_to(desk->cpus[0]);",
             "count there: 12 calls instead of 24",
         ),
-        (MIGRATE, "migrate", "next_random(&state) % i", "next_random(&state) % (i + 1)", "count whole"),
-        (BALANCE, "rebalance", "MOST_OF_WINDOW * CPUS", "0.0 * CPUS", "the spinners had"),
+        (
+            MIGRATE,
+            "migrate",
+            "i < desk->lines; i++) {\n        line = line->next;",
+            "i + 1 < desk->lines; i++) {\n        line = line->next;",
+            "count whole",
+        ),
+        (MIGRATE, "migrate", "next_random(&state) % i", "next_random(&state) % (i + 1)", "was left out of a walk"),
+        (BALANCE, "rebalance", "spun, CPUS)", "spun, 0)", "the spinners had"),
     ],
-    ids=["victim", "no move", "several cycles", "beyond the window"],
+    ids=["victim", "no move", "a shorter walk", "several cycles", "beyond the window"],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, file: str, kernel: str, whole: str, broken: str, said: str) -> None:
     faulty = compile_broken(tmp_path, {file: [(whole, broken)]})

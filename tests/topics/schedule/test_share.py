@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine, Measured, compile_files
+from kernels.leave import children
 from kernels.measure import EILSEQ, EINVAL, ENOTSUP, first_that, measure
 from kernels.plant import KERNELS, compile_broken
 from runs.measure import wait_for
-from topics.schedule.left import children, is_gone, manners
+from topics.schedule.left import is_gone, manners
 
 SHARE, CLOCK = "schedule/share.c", "schedule/virtual_clock.c"
 SPINNERS, QUOTA, GROUPS, OTHER = "schedule/spinners.h", "schedule/quota.h", "groups.h", "process/other.h"
@@ -136,13 +137,18 @@ def test_a_quota_is_found_where_it_is(
             "fetch_add_explicit(&desk->of[place].turns, 0",
             "made no turn",
         ),
-        (SPINNERS, "(uint32_t)go", "(uint32_t)go * 0", "both had 0 ns"),
-        (SHARE, "MOST_OF_WINDOW * (double)spun->window_ns", "0", "both had"),
+        (SPINNERS, "(uint32_t)go", "(uint32_t)go * 0", "the spinners had 0 ns"),
+        (SHARE, "spun, 1)", "spun, 0)", "the spinners had"),
+        (CLOCK, "spun, 1)", "spun, 0)", "the spinners had"),
     ],
-    ids=["no turns", "never let go", "beyond the window"],
+    ids=["no turns", "never let go", "beyond the window", "beyond the window of clocks"],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, file: str, whole: str, broken: str, said: str) -> None:
-    measured = share(compile_broken(tmp_path, {file: [(whole, broken)]}), "equal")
+    faulty = compile_broken(tmp_path, {file: [(whole, broken)]})
+    if file == CLOCK:
+        measured = measure(faulty, "schedule/virtual_clock", {"window_ms": WINDOW_MS})
+    else:
+        measured = share(faulty, "equal")
     assert measured.status == EILSEQ
     assert said in measured.reason
 
