@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
@@ -18,7 +18,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.in_regime import in_regime, regimes_met
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
-from fencepost.analysis.stats.limit import reach
+from fencepost.analysis.stats.limit import Side, reach
 from fencepost.analysis.text.numbers import case_label
 from fencepost.analysis.topics import modules
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
@@ -152,6 +152,19 @@ def known(found: Found | None, because: str, figure: str = "") -> Found:
     if not found or (isinstance(found, Interval) and not found.n):
         raise NotMeasurableError(because, figure)
     return found
+
+
+def row_of(analysis: Analysis, kernel: str, **wanted: object) -> Row:
+    """The first row of a kernel with these parameters. There is one where `needs` asked for it."""
+    return next(row for row in analysis.decided(kernel) if row.has(**wanted))
+
+
+def by_side(where: Side, figure: str, number: Measure, said: str, words: Mapping[Side, tuple[Outcome, str]]) -> Verdict:
+    """The verdict of a figure that is held against one limit: `words` has the outcome and a sentence for each side of
+    it, and `said` follows the sentence.
+    """
+    outcome, because = words[where]
+    return Verdict(outcome, figure, f"{because} {said}", number)
 
 
 _CLAIMS: list[Claim] = []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.alloc.measures import stalls
-from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted, row_of
 
 MOST_PCT = 90.0
 """So many blocks lie in the heap where that is the way of the library. A few may have found room elsewhere."""
@@ -39,7 +38,7 @@ SOME_FILLED_PCT = 30.0
 @needs("alloc/steps", threshold="fixed")
 def sbrk_mmap(analysis: Analysis) -> Verdict:
     """Where blocks of 1000 bytes and of 1 MiB lie."""
-    row = _row(analysis, threshold="fixed")
+    row = row_of(analysis, "alloc/steps", threshold="fixed")
     small, large = row.metric("small_in_heap_pct"), row.metric("large_in_heap_pct")
     figure = f"in the heap: {small.text('%')} of blocks of 1000 bytes, {large.text('%')} of 1 MiB"
     said = f"The largest block in the heap has {row.metric('heap_to').text()} bytes."
@@ -98,7 +97,7 @@ def lock_free(analysis: Analysis) -> Verdict:
 @needs("alloc/slab")
 def slab(analysis: Analysis) -> Verdict:
     """How far the slabs are filled that many objects took."""
-    row = next(iter(analysis.decided("alloc/slab")))
+    row = row_of(analysis, "alloc/slab")
     filled, each = row.metric("filled_pct"), row.metric("objects_per_slab")
     figure = f"{filled.text('%')} of the room of {row.metric('slabs_grown').text()} new slabs was needed"
     said = f"A slab holds {each.text()} objects on {row.metric('pages_per_slab').text()} pages."
@@ -111,7 +110,3 @@ def slab(analysis: Analysis) -> Verdict:
     if most is Side.BELOW:
         return Verdict(Outcome.DEPENDS, figure, f"Slabs are shared, and many places stay free. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"Memory comes slab by slab, and objects one by one. {said}", number)
-
-
-def _row(analysis: Analysis, **wanted: object) -> Row:
-    return next(row for row in analysis.decided("alloc/steps") if row.has(**wanted))

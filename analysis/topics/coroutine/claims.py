@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
-from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, by_side, claim, measure, needs, noise_of, row_of
 
 CHEAPER = 20.0
 """A switch in the kernel is a system call, a look for who is next, and other registers. That is not a few times a jump,
@@ -27,8 +26,8 @@ SWITCHES = 2
 @needs("ipc/switch", by="yield", partner="thread")
 def cooperative(analysis: Analysis) -> Verdict:
     """Both switch of their own accord: the one past the kernel, the other through it."""
-    jump, context = (_row(analysis, "coroutine/switch", by=by, coroutines=1) for by in ("longjmp", "swapcontext"))
-    kernel = _row(analysis, "ipc/switch", by="yield", partner="thread")
+    jump, context = (row_of(analysis, "coroutine/switch", by=by, coroutines=1) for by in ("longjmp", "swapcontext"))
+    kernel = row_of(analysis, "ipc/switch", by="yield", partner="thread")
     round_trips = ratio(analysis, kernel.case, jump.case)
     times = round_trips._replace(**{name: getattr(round_trips, name) * SWITCHES for name in ("value", "low", "high")})
     figure = f"a switch of threads takes {times.text()} times as long as one by longjmp"
@@ -38,15 +37,9 @@ def cooperative(analysis: Analysis) -> Verdict:
         f"round trip by it takes {context.time.ns_text()}."
     )
     number = measure(times, "1", CHEAPER)
-    where = side(times, CHEAPER, noise_of(analysis, "coroutine/switch"))
-    if where is Side.TOUCHES:
-        return Verdict(
-            Outcome.UNDECIDED, figure, f"Within its interval it is {CHEAPER:.0f} times or less. {said}", number
-        )
-    if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"The kernel is not that far away. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"The program needs no kernel to switch. {said}", number)
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "The kernel is not that far away."),
+        Side.TOUCHES: (Outcome.UNDECIDED, f"Within its interval it is {CHEAPER:.0f} times or less."),
+        Side.ABOVE: (Outcome.CONFIRMED, "The program needs no kernel to switch."),
+    }
+    return by_side(side(times, CHEAPER, noise_of(analysis, "coroutine/switch")), figure, number, said, words)

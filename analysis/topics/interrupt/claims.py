@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.limit import Side, side, within
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, row_of
 
 NONE_A_CALL = 0.001
 """Interrupts that a system call may add: what others cause meanwhile is spread over a hundred thousand calls."""
@@ -26,7 +26,7 @@ TIMER = (850.0, 1150.0)
 @needs("interrupt/rate")
 def software(analysis: Analysis) -> Verdict:
     """What Linux counts as an interrupt of a CPU."""
-    row = next(iter(analysis.decided("interrupt/rate")))
+    row = row_of(analysis, "interrupt/rate")
     call, timer = row.metric("added_per_call"), row.metric("added_by_timer")
     figure = f"{call.text()} interrupts a system call; {timer.text()} a second by a timer of 1 kHz"
     said = (

@@ -7,7 +7,7 @@ from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import ns_with_bounds, plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted
+from fencepost.analysis.topics.claim import Outcome, Verdict, by_side, claim, measure, needs, noise_of, refuted, row_of
 from fencepost.analysis.topics.ipc.measures import times_as_dear
 
 
@@ -22,8 +22,8 @@ from fencepost.analysis.topics.ipc.measures import times_as_dear
 @needs("ipc/across", by="pipe", awake=("no", "yes"))
 def taskset(analysis: Analysis) -> Verdict:
     """Placement, the halt of a CPU that has nothing to do, and cache: what each has of the factor."""
-    same = _row(analysis, "ipc/switch", by="pipe", partner="process")
-    two, awake = (_row(analysis, "ipc/across", by="pipe", awake=value) for value in ("no", "yes"))
+    same = row_of(analysis, "ipc/switch", by="pipe", partner="process")
+    two, awake = (row_of(analysis, "ipc/across", by="pipe", awake=value) for value in ("no", "yes"))
     whole, placement = (times_as_dear(analysis, row, same) for row in (two, awake))
     halt = times_as_dear(analysis, two, awake)
     figure = f"two CPUs {whole.text()} times one CPU; kept awake {placement.text()} times"
@@ -56,7 +56,7 @@ def taskset(analysis: Analysis) -> Verdict:
 @needs("ipc/switch", by=("pipe", "unix_stream"), partner="process")
 def domain_socket(analysis: Analysis) -> Verdict:
     """The price of a message with its calls: the switch is the same in both."""
-    pipe, socket = (_row(analysis, "ipc/switch", by=by, partner="process") for by in ("pipe", "unix_stream"))
+    pipe, socket = (row_of(analysis, "ipc/switch", by=by, partner="process") for by in ("pipe", "unix_stream"))
     dearer = times_as_dear(analysis, socket, pipe)
     figure = f"{dearer.text()} times a pipe"
     said = (
@@ -64,12 +64,12 @@ def domain_socket(analysis: Analysis) -> Verdict:
         f"Without its calls it is {socket.time.ns_text()} and {pipe.time.ns_text()}."
     )
     number = measure(dearer, "1", 1.0)
-    where = side(dearer, 1.0, noise_of(analysis, "ipc/switch"))
-    if where is Side.TOUCHES:
-        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval neither is dearer. {said}", number)
-    if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"The socket is cheaper. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"The socket's own calls are the dearer ones. {said}", number)
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "The socket is cheaper."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval neither is dearer."),
+        Side.ABOVE: (Outcome.CONFIRMED, "The socket's own calls are the dearer ones."),
+    }
+    return by_side(side(dearer, 1.0, noise_of(analysis, "ipc/switch")), figure, number, said, words)
 
 
 @claim(
@@ -82,18 +82,17 @@ def domain_socket(analysis: Analysis) -> Verdict:
 @needs("ipc/switch", by="yield", partner=("thread", "process"))
 def borrowed_mm(analysis: Analysis) -> Verdict:
     """What the change of the memory map costs, on one CPU. A kernel thread itself is out of reach."""
-    thread, process = (_row(analysis, "ipc/switch", by="yield", partner=who) for who in ("thread", "process"))
+    thread, process = (row_of(analysis, "ipc/switch", by="yield", partner=who) for who in ("thread", "process"))
     dearer = ratio(analysis, process.case, thread.case)
     figure = f"between processes {dearer.text()} times as much as between threads"
     said = f"A switch takes {thread.time.ns_text()} between threads and {process.time.ns_text()} between processes."
     number = measure(dearer, "1", 1.0)
-    where = side(dearer, 1.0, noise_of(analysis, "ipc/switch"))
-    if where is Side.TOUCHES:
-        because = f"Within its interval the memory map costs nothing: its price is small here. {said}"
-        return Verdict(Outcome.UNDECIDED, figure, because, number)
-    if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"To keep the memory map saves nothing. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"To keep the memory map is cheaper. {said}", number)
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "To keep the memory map saves nothing."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval the memory map costs nothing: its price is small here."),
+        Side.ABOVE: (Outcome.CONFIRMED, "To keep the memory map is cheaper."),
+    }
+    return by_side(side(dearer, 1.0, noise_of(analysis, "ipc/switch")), figure, number, said, words)
 
 
 @claim(
@@ -107,7 +106,7 @@ def borrowed_mm(analysis: Analysis) -> Verdict:
 @needs("ipc/zero_copy", by="vmsplice")
 def zero_copy(analysis: Analysis) -> Verdict:
     """From which size on one copy less is worth the work with pages."""
-    row = _row(analysis, "ipc/zero_copy", by="vmsplice")
+    row = row_of(analysis, "ipc/zero_copy", by="vmsplice")
     small, large = row.metric("r4096"), row.metric("r65536")
     figure = f"copied over handed over: {small.text()} at 4 KiB, {large.text()} at 64 KiB"
     said = (
@@ -137,7 +136,3 @@ def _cache(analysis: Analysis) -> str:
     none, most = sets[min(sets)], sets[max(sets)]
     left = (most.time.value - none.time.value) / most.ns_of("operation_ticks").value * 100
     return f" Of a message with {plain(max(sets) / 1024)} KiB on each side, {plain(left, 2)} % are more than cache."
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

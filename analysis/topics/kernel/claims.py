@@ -6,7 +6,18 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known, measure, needs, noise_of, refuted
+from fencepost.analysis.topics.claim import (
+    Outcome,
+    Verdict,
+    by_side,
+    claim,
+    known,
+    measure,
+    needs,
+    noise_of,
+    refuted,
+    row_of,
+)
 
 FLAT = 1.1
 """What copies nothing costs the same for 1 byte and for 1 MiB. More between its sizes is a machine that changed."""
@@ -37,10 +48,10 @@ NOTHING_NS = 1.0
 @needs("kernel/copy", by=("pipe", "file", "vm", "null", "memcpy"))
 def copy(analysis: Analysis) -> Verdict:
     """What a further KiB costs where bytes arrive, beside where none do."""
-    ways = {name: _row(analysis, "kernel/copy", by=name) for name in ("pipe", "file", "vm")}
+    ways = {name: row_of(analysis, "kernel/copy", by=name) for name in ("pipe", "file", "vm")}
     slopes = {name: row.metric("kib_ns") for name, row in ways.items()}
-    spread = _row(analysis, "kernel/copy", by="null").metric("spread")
-    floor = _row(analysis, "kernel/copy", by="memcpy").metric("kib_ns")
+    spread = row_of(analysis, "kernel/copy", by="null").metric("spread")
+    floor = row_of(analysis, "kernel/copy", by="memcpy").metric("kib_ns")
     figure = ", ".join(f"{name} {found.text()}" for name, found in slopes.items()) + " ns a further KiB"
     said = (
         f"To /dev/null the dearest size costs {spread.text()} times the cheapest. "
@@ -82,9 +93,9 @@ def copy(analysis: Analysis) -> Verdict:
 @needs("kernel/maps")
 def pseudo(analysis: Analysis) -> Verdict:
     """What files say of their length and what they give, and what Linux takes for writing a line."""
-    real, made = (_row(analysis, "kernel/file", file=file, how="read") for file in ("tmpfs", "uptime"))
+    real, made = (row_of(analysis, "kernel/file", file=file, how="read") for file in ("tmpfs", "uptime"))
     stated, given = made.metric("stated_bytes"), made.metric("read_bytes")
-    maps = next(iter(analysis.decided("kernel/maps")))
+    maps = row_of(analysis, "kernel/maps")
     line, copied = maps.metric("mapping_ns"), maps.metric("copy_ns")
     figure = f"/proc/uptime says {stated.text()} bytes and gives {given.text()}"
     said = (
@@ -114,7 +125,7 @@ def pseudo(analysis: Analysis) -> Verdict:
 @needs("kernel/file", file=("tmpfs", "sysfs"), how="open")
 def sysfs(analysis: Analysis) -> Verdict:
     """Whether a figure moves with what it tells, and what it costs to ask."""
-    real, made = (_row(analysis, "kernel/file", file=file, how="open") for file in ("tmpfs", "sysfs"))
+    real, made = (row_of(analysis, "kernel/file", file=file, how="open") for file in ("tmpfs", "sysfs"))
     follows = known(made.metric("followed_pct"), "needs a loopback device, whose packets sysfs counts.")
     dearer = ratio(analysis, made.case, real.case)
     figure = f"in {follows.text('%')} of processes the counter went up with their packets"
@@ -141,24 +152,19 @@ def sysfs(analysis: Analysis) -> Verdict:
 @needs("kernel/path")
 def dentry(analysis: Analysis) -> Verdict:
     """What a component costs, with the control that has none."""
-    row = next(iter(analysis.decided("kernel/path")))
+    row = row_of(analysis, "kernel/path")
     component, spread = row.metric("component_ns"), row.metric("empty_spread")
     figure = f"{component.text('ns')} a component"
     said = f"By an open file the dearest of six depths costs {spread.text()} times the cheapest."
     number = measure(component, "ns", 0.0)
     if side(spread, FLAT) is not Side.BELOW:
         return Verdict(Outcome.UNDECIDED, figure, f"The control is not flat in this run. {said}", number)
-    where = side(component, 0.0)
-    if where is Side.ABOVE:
-        because = f"Linux looks each name up by itself. {said}"
-        return Verdict(Outcome.CONFIRMED, figure, because, number)
-    if where is Side.TOUCHES:
-        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a component may cost nothing. {said}", number)
-    return Verdict(Outcome.REFUTED, figure, f"A longer path costs no more. {said}", number)
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "A longer path costs no more."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval a component may cost nothing."),
+        Side.ABOVE: (Outcome.CONFIRMED, "Linux looks each name up by itself."),
+    }
+    return by_side(side(component, 0.0), figure, number, said, words)
 
 
 def _is_bent(row: Row) -> bool:

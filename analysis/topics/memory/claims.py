@@ -6,9 +6,19 @@ from collections.abc import Mapping
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
-from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known, measure, needs, noise_of, refuted, time_of
+from fencepost.analysis.topics.claim import (
+    Outcome,
+    Verdict,
+    claim,
+    known,
+    measure,
+    needs,
+    noise_of,
+    refuted,
+    row_of,
+    time_of,
+)
 from fencepost.analysis.topics.memory.measures import seen_from_ns
 
 ONE = 0.05
@@ -51,7 +61,7 @@ def lazy(analysis: Analysis) -> Verdict:
     """Faults as the kernel counted them, and their price."""
     faults, prices = {}, {}
     for access in ("write", "again"):
-        row = _row(analysis, "memory/fault", access=access)
+        row = row_of(analysis, "memory/fault", access=access)
         faults[access] = row.metric("faults_per_page")
         prices[access] = row.time.ns_text()
     figure = f"{faults['write'].text()} faults a page at the first write, {faults['again'].text()} at the next"
@@ -86,8 +96,8 @@ def on_demand(analysis: Analysis) -> Verdict:
 
     Without a copy it is cheaper, because Linux maps a cleared page at once.
     """
-    fresh, read = (_row(analysis, "memory/fault", access=access) for access in ("write", "read"))
-    copied = _row(analysis, "memory/cow", write="zero", pages="small")
+    fresh, read = (row_of(analysis, "memory/fault", access=access) for access in ("write", "read"))
+    copied = row_of(analysis, "memory/cow", write="zero", pages="small")
     faults = fresh.metric("faults_per_page")
     figure = (
         f"first write {fresh.time.ns_text()}, first read {read.time.ns_text()}, "
@@ -119,7 +129,7 @@ def on_demand(analysis: Analysis) -> Verdict:
 @needs("memory/map", call="untouched", size=(4 << 10, 1 << 30))
 def not_mapped(analysis: Analysis) -> Verdict:
     """The price of 262144 pages against that of one."""
-    small, large = (_row(analysis, "memory/map", call="untouched", size=size) for size in (4 << 10, 1 << 30))
+    small, large = (row_of(analysis, "memory/map", call="untouched", size=size) for size in (4 << 10, 1 << 30))
     resident = large.metric("resident_kib")
     dearer = ratio(analysis, large.case, small.case)
     figure = f"1 GiB {large.time.ns_text()}, 4 KiB {small.time.ns_text()}: {dearer.text()} times as much"
@@ -193,9 +203,9 @@ def data(analysis: Analysis) -> Verdict:
 @needs("memory/invalid", access="read_kernel")
 def layout(analysis: Analysis) -> Verdict:
     """The order of the segments, and who owns the addresses above the stack."""
-    row = _row(analysis, "memory/layout")
+    row = row_of(analysis, "memory/layout")
     order, places = row.metric("in_order_pct"), row.metric("places")
-    kernel = _row(analysis, "memory/invalid", access="read_kernel").metric("signals_per_access")
+    kernel = row_of(analysis, "memory/invalid", access="read_kernel").metric("signals_per_access")
     figure = f"{order.text('%')} of processes have their segments in this order"
     said = (
         f"Of 20 processes {places.text()} have stacks of their own. "
@@ -224,9 +234,9 @@ def layout(analysis: Analysis) -> Verdict:
 def overcommit(analysis: Analysis) -> Verdict:
     """What was promised, in multiples of what there is."""
     pieces, noreserve = (
-        _row(analysis, "memory/overcommit", ask=ask).metric("times_memory") for ask in ("pieces", "noreserve")
+        row_of(analysis, "memory/overcommit", ask=ask).metric("times_memory") for ask in ("pieces", "noreserve")
     )
-    policy = _row(analysis, "memory/overcommit", ask="pieces").metric("policy")
+    policy = row_of(analysis, "memory/overcommit", ask="pieces").metric("policy")
     figure = f"in pieces {pieces.text()} times the memory, with MAP_NORESERVE {noreserve.text()} times"
     said = f"vm.overcommit_memory is {policy.text()}, and none of it came into memory."
     number = measure(pieces, "times", 1.0)
@@ -251,7 +261,7 @@ def overcommit(analysis: Analysis) -> Verdict:
 @needs("memory/file", access=("major", "apart"))
 def major(analysis: Analysis) -> Verdict:
     """Major faults of pages that no swap ever held."""
-    dropped, cached = (_row(analysis, "memory/file", access=access) for access in ("major", "apart"))
+    dropped, cached = (row_of(analysis, "memory/file", access=access) for access in ("major", "apart"))
     faults, control = dropped.metric("major_per_page"), cached.metric("major_per_page")
     figure = f"{faults.text()} major faults a page of a file that was dropped, {control.text()} of one that was not"
     dearer = ratio(analysis, dropped.case, cached.case)
@@ -279,7 +289,7 @@ def major(analysis: Analysis) -> Verdict:
 @needs("memory/ksm", content=("equal", "different"))
 def ksm(analysis: Analysis) -> Verdict:
     """Pages that were merged, and what a write to them costs."""
-    equal, different = (_row(analysis, "memory/ksm", content=content) for content in ("equal", "different"))
+    equal, different = (row_of(analysis, "memory/ksm", content=content) for content in ("equal", "different"))
     merged, others = equal.metric("merged_pct"), different.metric("merged_pct")
     faults = equal.metric("faults_per_page")
     figure = f"merged: {merged.text('%')} of equal pages, {others.text('%')} of different ones"
@@ -302,8 +312,8 @@ def ksm(analysis: Analysis) -> Verdict:
 
 def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
     """Whether these accesses always bring a signal. `kinds`: how each is called, and its value of ``access``."""
-    rows = {name: _row(analysis, "memory/invalid", access=access) for name, access in kinds.items()}
-    control = _row(analysis, "memory/invalid", access="allowed").metric("signals_per_access")
+    rows = {name: row_of(analysis, "memory/invalid", access=access) for name, access in kinds.items()}
+    control = row_of(analysis, "memory/invalid", access="allowed").metric("signals_per_access")
     signals = {name: row.metric("signals_per_access") for name, row in rows.items()}
     prices = ", ".join(f"a {name} with its signal takes {row.time.ns_text()}" for name, row in rows.items())
     figure = ", ".join(f"{name} {found.text()}" for name, found in signals.items()) + " signals an access"
@@ -333,7 +343,7 @@ def _forbidden(analysis: Analysis, kinds: Mapping[str, str]) -> Verdict:
 @needs("memory/file", access="major")
 def minor(analysis: Analysis) -> Verdict:
     """Faults of 20 shells from their start to their end; the control is a page that was dropped from the cache."""
-    fresh, dropped = _row(analysis, "memory/layout"), _row(analysis, "memory/file", access="major")
+    fresh, dropped = row_of(analysis, "memory/layout"), row_of(analysis, "memory/file", access="major")
     known("minor_pct" in fresh.metrics, "This run has no faults of fresh processes.")
     share, faults, control = fresh.metric("minor_pct"), fresh.metric("minor_faults"), dropped.metric("major_per_page")
     figure = f"{share.text('%')} of the page faults of a fresh process are minor, of {faults.text()}"
@@ -363,7 +373,7 @@ def minor(analysis: Analysis) -> Verdict:
 def translation(analysis: Analysis) -> Verdict:
     """256 pages are beyond the first level of any TLB, and within the second."""
     packed, huge = (
-        _row(analysis, "memory/tlb", pages=256, control=control).metric("added_ns") for control in ("packed", "huge")
+        row_of(analysis, "memory/tlb", pages=256, control=control).metric("added_ns") for control in ("packed", "huge")
     )
     limit, half = seen_from_ns(analysis), packed.value / 2
     figure = (
@@ -381,7 +391,3 @@ def translation(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.DEPENDS, figure, because, number)
     because = "Huge pages of this guest do not save it: a second translation, on small pages, decides."
     return Verdict(Outcome.CONFIRMED, figure, because, number)
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
-from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted, row_of
 
 A_NETWORK = 20.0
 """So many times a host name is more than an entry in a table: devices, routes and tables of their own."""
@@ -26,7 +25,7 @@ NONE_PCT, ALL_PCT = 1.0, 99.0
 @needs("namespace/unshare", kind=("uts", "net"))
 def net(analysis: Analysis) -> Verdict:
     """A whole network, beside a name."""
-    name, network = (_row(analysis, kind) for kind in ("uts", "net"))
+    name, network = (row_of(analysis, "namespace/unshare", kind=kind) for kind in ("uts", "net"))
     dearer = ratio(analysis, network.case, name.case)
     figure = f"{dearer.text()} times a namespace of the host name"
     said = f"A network namespace takes {network.time.ns_text()}, one of the host name {name.time.ns_text()}."
@@ -70,7 +69,3 @@ def capability(analysis: Analysis) -> Verdict:
     if sides[0] is Side.BELOW:
         return Verdict(Outcome.REFUTED, figure, f"The calls succeed without the capability. {said}", number)
     return Verdict(Outcome.DEPENDS, figure, f"Something else decides over some calls. {said}", number)
-
-
-def _row(analysis: Analysis, kind: str) -> Row:
-    return next(row for row in analysis.decided("namespace/unshare") if row.has(kind=kind))

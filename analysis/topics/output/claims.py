@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
-from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted, row_of
 
 AS_A_WRITE = 3.0
 """So many times the price of a write that does nothing is more than a call."""
@@ -29,8 +28,8 @@ NONE_PCT = 1.0
 @needs("output/print", how="buffered", to="null")
 def printk(analysis: Analysis) -> Verdict:
     """A record that was read back, beside a call that does nothing and a line that stays in a buffer."""
-    record = next(iter(analysis.decided("output/kmsg")))
-    line = _row(analysis, "output/print", how="buffered", to="null")
+    record = row_of(analysis, "output/kmsg")
+    line = row_of(analysis, "output/print", how="buffered", to="null")
     nothing = record.metric("null_ns")
     dearer = ratio(analysis, record.case, line.case)
     figure = f"{dearer.text()} times a line of buffered printf"
@@ -65,7 +64,7 @@ def printk(analysis: Analysis) -> Verdict:
 @needs("output/loss", buffer=("full", "flushed"))
 def buffer(analysis: Analysis) -> Verdict:
     """What is lost with the buffer, and without it."""
-    full, flushed = (_row(analysis, "output/loss", buffer=kind).metric("lost_pct") for kind in ("full", "flushed"))
+    full, flushed = (row_of(analysis, "output/loss", buffer=kind).metric("lost_pct") for kind in ("full", "flushed"))
     figure = f"lost: {full.text('%')} of what was in the buffer, {flushed.text('%')} after a flush"
     number = measure(full, "%", NONE_PCT, ALL_PCT)
     kept, gone, control = side(full, NONE_PCT), side(full, ALL_PCT), side(flushed, NONE_PCT)
@@ -77,7 +76,3 @@ def buffer(analysis: Analysis) -> Verdict:
     if kept is Side.BELOW:
         return Verdict(Outcome.REFUTED, figure, "What was printed arrived without a flush.", number)
     return Verdict(Outcome.DEPENDS, figure, "Part of what was printed arrived without a flush.", number)
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

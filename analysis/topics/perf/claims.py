@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side, within
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted, row_of
 
 EXACT = 0.0005
 """So far from 1 may counts for each event be: one of 1024 too many or too few is twice that."""
@@ -27,8 +26,8 @@ ONE = 0.5
 def software(analysis: Analysis) -> Verdict:
     """Events as counted, for each that there was."""
     counted = {
-        "context switches a round trip": _row(analysis, "perf/software", event="context_switches"),
-        "page faults a page": _row(analysis, "perf/software", event="page_faults"),
+        "context switches a round trip": row_of(analysis, "perf/software", event="context_switches"),
+        "page faults a page": row_of(analysis, "perf/software", event="page_faults"),
     }
     each = {name: row.metric("counted_per_event") for name, row in counted.items()}
     figure = "; ".join(f"{number.text()} {name}" for name, number in each.items())
@@ -48,15 +47,15 @@ def software(analysis: Analysis) -> Verdict:
     "taskset 固定在一個cpu上",
     "taskset: fixed on one CPU",
     ["perf/migrations"],
-    "beside another thread on its CPU, a thread that may use this CPU alone is never moved, and one that may use two "
-    "is; 20 moves that are asked for count as 20",
+    "beside another thread on its CPU, a thread that may use this CPU alone is never moved. One that may use two is. "
+    "20 moves that are asked for count as 20",
     failure=lambda row: Outcome.REFUTED if row.has(moves="pinned") else None,
 )
 @needs("perf/migrations", moves=("asked", "pinned", "free"))
 def taskset(analysis: Analysis) -> Verdict:
     """Moves of a thread that is pinned, beside one that is not."""
     asked, pinned, free = (
-        _row(analysis, "perf/migrations", moves=moves).metric("migrations") for moves in ("asked", "pinned", "free")
+        row_of(analysis, "perf/migrations", moves=moves).metric("migrations") for moves in ("asked", "pinned", "free")
     )
     figure = f"{pinned.text()} moves of a pinned thread, {free.text()} of a free one"
     said = f"Of 20 moves that were asked for Linux counted {asked.text()}."
@@ -86,7 +85,7 @@ def taskset(analysis: Analysis) -> Verdict:
 def tracepoint(analysis: Analysis) -> Verdict:
     """Blocks of the slab allocator that a file takes."""
     made, none = (
-        _row(analysis, "perf/tracepoint", files=files).metric("blocks_per_file") for files in ("made", "none")
+        row_of(analysis, "perf/tracepoint", files=files).metric("blocks_per_file") for files in ("made", "none")
     )
     figure = f"{made.text()} blocks a file, {none.text()} a call that makes none"
     number = measure(made, "blocks", 1 - EXACT)
@@ -99,7 +98,3 @@ def tracepoint(analysis: Analysis) -> Verdict:
         because = "The control counts blocks too, so the count says nothing about files."
         return Verdict(Outcome.UNDECIDED, figure, because, number)
     return Verdict(Outcome.REFUTED, figure, "Files are made whose blocks are not counted.", number)
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

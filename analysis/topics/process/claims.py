@@ -6,10 +6,20 @@ from math import nan
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid, ratio
-from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import plain, size_bytes
-from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted
+from fencepost.analysis.topics.claim import (
+    Measure,
+    Outcome,
+    Verdict,
+    by_side,
+    claim,
+    known,
+    measure,
+    needs,
+    refuted,
+    row_of,
+)
 from fencepost.analysis.topics.process.measures import slope
 
 FAR_DEARER = 20.0
@@ -72,8 +82,8 @@ def vfork(analysis: Analysis) -> Verdict:
     "fork, exec, clone",
     "Three calls that make processes",
     ["process/create"],
-    f"clone3 takes as long as fork within {SAME_CALL:.0%} in pairs; fork pays for each MiB, a vfork and huge pages for "
-    f"less than a {1 / FLAT_PART:.0f}th of that",
+    f"clone3 takes as long as fork within {SAME_CALL:.0%} in pairs. A fork pays for each MiB. A vfork, and a fork on "
+    f"huge pages, pay less than a {1 / FLAT_PART:.0f}th of that",
 )
 @needs("process/create", how=("fork", "vfork", "clone3"), pages=("small", "huge"))
 def fork(analysis: Analysis) -> Verdict:
@@ -125,12 +135,12 @@ def zombie(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.DEPENDS, figure, because, Measure(row.number("children"), nan, nan, "children", (0.0,)))
     said = f"For each the kernel holds {kept.text('KiB')}."
     number = measure(kept, "KiB", 0.0)
-    where = side(kept, 0.0)
-    if where is Side.TOUCHES:
-        return Verdict(Outcome.UNDECIDED, figure, f"Whether that takes memory is open. {said}", number)
-    if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"Nothing is held but a number. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"It holds its number and some of the kernel's memory. {said}", number)
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "Nothing is held but a number."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Whether that takes memory is open."),
+        Side.ABOVE: (Outcome.CONFIRMED, "It holds its number and some of the kernel's memory."),
+    }
+    return by_side(side(kept, 0.0), figure, number, said, words)
 
 
 @claim(
@@ -144,7 +154,7 @@ def zombie(analysis: Analysis) -> Verdict:
 @needs("process/mode")
 def mode(analysis: Analysis) -> Verdict:
     """Signals that the instructions of the kernel bring. A count that differs is a failed check, which refutes."""
-    signals = _row(analysis, "process/mode").metric("signals_per_attempt")
+    signals = row_of(analysis, "process/mode").metric("signals_per_attempt")
     figure = f"cli, hlt, cr3 and rdmsr bring {signals.text()} signals an attempt, nop none"
     number = measure(signals, "per attempt", 1.0)
     where = side(signals, 1.0)
@@ -167,17 +177,17 @@ def mode(analysis: Analysis) -> Verdict:
 @needs("process/smp", work=("call", "user"))
 def smp(analysis: Analysis) -> Verdict:
     """A kernel that runs on one processor would give once the calls."""
-    calls, free = (_row(analysis, "process/smp", work=work).metric("times_one") for work in ("call", "user"))
+    calls, free = (row_of(analysis, "process/smp", work=work).metric("times_one") for work in ("call", "user"))
     figure = f"two CPUs make {calls.text()} times the system calls of one"
     said = f"Of a loop in user mode they make {free.text()} times as many."
     number = measure(calls, "1", BY_EACH_CPU)
-    where, control = side(calls, BY_EACH_CPU), side(free, BY_EACH_CPU)
-    if control is not Side.ABOVE or where is Side.TOUCHES:
-        because = f"The two CPUs were not free, or the figure may lie on either side. {said}"
-        return Verdict(Outcome.UNDECIDED, figure, because, number)
-    if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"One CPU answers for both. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"Each CPU enters the kernel by itself. {said}", number)
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "One CPU answers for both."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "The two CPUs were not free, or the figure may lie on either side."),
+        Side.ABOVE: (Outcome.CONFIRMED, "Each CPU enters the kernel by itself."),
+    }
+    where = side(calls, BY_EACH_CPU) if side(free, BY_EACH_CPU) is Side.ABOVE else Side.TOUCHES
+    return by_side(where, figure, number, said, words)
 
 
 @claim(
@@ -191,7 +201,7 @@ def smp(analysis: Analysis) -> Verdict:
 @needs("process/peek", by=("peekdata", "vm"))
 def ptrace(analysis: Analysis) -> Verdict:
     """What a word with each call costs, beside all of it with one."""
-    words, block = (_row(analysis, "process/peek", by=by) for by in ("peekdata", "vm"))
+    words, block = (row_of(analysis, "process/peek", by=by) for by in ("peekdata", "vm"))
     dearer = ratio(analysis, words.case, block.case)
     figure = f"4 KiB by ptrace take {dearer.text()} times process_vm_readv"
     said = (
@@ -199,13 +209,12 @@ def ptrace(analysis: Analysis) -> Verdict:
         f"4 KiB take {words.time.ns_text()} and {block.time.ns_text()}."
     )
     number = measure(dearer, "1", FAR_DEARER)
-    where = side(dearer, FAR_DEARER)
-    if where is Side.TOUCHES:
-        return Verdict(Outcome.UNDECIDED, figure, f"It reads and writes, and its price is open. {said}", number)
-    if where is Side.BELOW:
-        return Verdict(Outcome.DEPENDS, figure, f"It reads and writes, and not word by word. {said}", number)
-    because = f"It reads and writes, a word with each call. {said}"
-    return Verdict(Outcome.CONFIRMED, figure, because, number)
+    words = {
+        Side.BELOW: (Outcome.DEPENDS, "It reads and writes, and not word by word."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "It reads and writes, and its price is open."),
+        Side.ABOVE: (Outcome.CONFIRMED, "It reads and writes, a word with each call."),
+    }
+    return by_side(side(dearer, FAR_DEARER), figure, number, said, words)
 
 
 @claim(
@@ -218,9 +227,9 @@ def ptrace(analysis: Analysis) -> Verdict:
 @needs("process/trace", work=("compute", "io"))
 def uml(analysis: Analysis) -> Verdict:
     """How many times as long work takes beside a tracer."""
-    best, worst = (_row(analysis, "process/trace", work=work).metric("slowdown") for work in ("compute", "io"))
+    best, worst = (row_of(analysis, "process/trace", work=work).metric("slowdown") for work in ("compute", "io"))
     figure = f"computing {best.text()} times as long, I/O {worst.text()} times"
-    stops = _row(analysis, "process/trace", work="io").metric("stops_per_operation")
+    stops = row_of(analysis, "process/trace", work="io").metric("stops_per_operation")
     said = f"A write and a read were stopped {stops.text()} times."
     number = measure(worst, "1", UNHINDERED, FAR_DEARER)
     unhindered, none, far = side(best, UNHINDERED), side(worst, UNHINDERED), side(worst, FAR_DEARER)
@@ -232,7 +241,3 @@ def uml(analysis: Analysis) -> Verdict:
     if far is Side.BELOW:
         return Verdict(Outcome.DEPENDS, figure, f"I/O is the worse case, and not by much. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"Each system call pays for two stops. {said}", number)
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))

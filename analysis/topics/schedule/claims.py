@@ -10,7 +10,18 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval, pooled
 from fencepost.analysis.stats.limit import Side, side, within
 from fencepost.analysis.text.numbers import plain, size, size_bytes
-from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure, needs, refuted
+from fencepost.analysis.topics.claim import (
+    Measure,
+    Outcome,
+    Verdict,
+    by_side,
+    claim,
+    known,
+    measure,
+    needs,
+    refuted,
+    row_of,
+)
 
 SHARE = "schedule/share"
 RANGE = "schedule/range"
@@ -51,6 +62,8 @@ AS_SOON = 2.0
 
 FULL_PCT = 100.0
 """Utilisation up to which earliest deadline first meets all deadlines."""
+
+NEEDS_FULL = "needs schedule/realtime with utilisation_pct=100 for the fewest tasks of the run."
 
 
 @claim(
@@ -179,7 +192,7 @@ def boost(analysis: Analysis) -> Verdict:
 
 
 def _beside(analysis: Analysis, policy: str) -> Interval:
-    spinner, nobody = (_row(analysis, WAKEUP, policy=policy, beside=beside) for beside in ("spinner", "nobody"))
+    spinner, nobody = (row_of(analysis, WAKEUP, policy=policy, beside=beside) for beside in ("spinner", "nobody"))
     return ratio(analysis, spinner.case, nobody.case)
 
 
@@ -193,7 +206,7 @@ def _beside(analysis: Analysis, policy: str) -> Interval:
 @needs(WAKEUP, policy="deadline", beside=("nobody", "spinner"))
 def deadline(analysis: Analysis) -> Verdict:
     """Deadlines that had passed before they could be waited for."""
-    rows = {beside: _row(analysis, WAKEUP, policy="deadline", beside=beside) for beside in ("nobody", "spinner")}
+    rows = {beside: row_of(analysis, WAKEUP, policy="deadline", beside=beside) for beside in ("nobody", "spinner")}
     missed = {beside: row.metric("missed") for beside, row in rows.items()}
     figure = (
         ", ".join(
@@ -229,10 +242,11 @@ def deadline(analysis: Analysis) -> Verdict:
 def edf(analysis: Analysis) -> Verdict:
     """Simulated sets that each rule misses, at full utilisation and beyond. A count that differs refutes."""
     missed = _missed(analysis, "edf_missed_pct")
-    full, over = known(missed.get(FULL_PCT), ""), [found for use, found in missed.items() if use > FULL_PCT]
+    full, over = known(missed.get(FULL_PCT), NEEDS_FULL), [found for use, found in missed.items() if use > FULL_PCT]
     figure = f"at 100 % it misses {full.text('%')} of the sets"
     said = f"Above 100 % it misses {over[0].text('%')}." if over else "Above 100 % nothing was measured."
-    said += f" RMS misses {known(_missed(analysis, 'rms_missed_pct').get(FULL_PCT), '').text('%')} of them at 100 %."
+    by_rates = known(_missed(analysis, "rms_missed_pct").get(FULL_PCT), NEEDS_FULL)
+    said += f" RMS misses {by_rates.text('%')} of them at 100 %."
     number = measure(full, "%", 0.0)
     if side(full, 0.0) is Side.ABOVE or any(side(found, FULL_PCT) is Side.BELOW for found in over):
         return Verdict(Outcome.REFUTED, figure, f"It does not do what it is known for. {said}", number)
@@ -257,7 +271,7 @@ def rms(analysis: Analysis) -> Verdict:
     below = known(
         {use: found for use, found in missed.items() if use <= bound}, f"needs a utilisation up to {bound:.0f}."
     )
-    most, full = max(below), known(missed.get(FULL_PCT), "")
+    most, full = max(below), known(missed.get(FULL_PCT), NEEDS_FULL)
     figure = f"at {most:.0f} % it misses {below[most].text('%')} of the sets, at 100 % {full.text('%')}"
     said = f"The bound is {plain(bound, 3)} %."
     number = measure(full, "%", 0.0)
@@ -288,12 +302,12 @@ def taskset(analysis: Analysis) -> Verdict:
     figure = f"{size(_touched(row))}: loads take {times.text()} times as long after a move"
     said = f"With its loads a move takes {row.time.ns_text()} more than a call that moves nothing."
     number = measure(times, "1", DEARER)
-    where = side(times, DEARER)
-    if where is Side.TOUCHES:
-        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a move may cost nothing. {said}", number)
-    if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"The other CPU is as near to the memory. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"What it has written is in the caches that it left. {said}", number)
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "The other CPU is as near to the memory."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval a move may cost nothing."),
+        Side.ABOVE: (Outcome.CONFIRMED, "What it has written is in the caches that it left."),
+    }
+    return by_side(side(times, DEARER), figure, number, said, words)
 
 
 @claim(
@@ -306,18 +320,23 @@ def taskset(analysis: Analysis) -> Verdict:
 @needs(BALANCE, spinners=("three", "pinned"))
 def rebalance(analysis: Analysis) -> Verdict:
     """Spinners that may be moved, beside as many that may not."""
-    free, pinned = (_row(analysis, BALANCE, spinners=spinners) for spinners in ("three", "pinned"))
+    free, pinned = (row_of(analysis, BALANCE, spinners=spinners) for spinners in ("three", "pinned"))
     fair, moves, uneven = free.metric("fair"), free.metric("migrations_per_s"), pinned.metric("fair")
     figure = f"the most over the least of three: {fair.text()}, pinned {uneven.text()}"
     said = f"They were moved {moves.text()} times a second."
     number = measure(fair, "1", EVEN)
     where = side(fair, EVEN)
-    if where is Side.ABOVE:
-        return Verdict(Outcome.REFUTED, figure, f"One of them has a CPU to itself for long. {said}", number)
-    if where is Side.TOUCHES or side(uneven, EVEN) is not Side.ABOVE or side(moves, 0.0) is not Side.ABOVE:
-        because = f"Within their intervals the two may be alike, or others were on the CPUs. {said}"
-        return Verdict(Outcome.UNDECIDED, figure, because, number)
-    return Verdict(Outcome.CONFIRMED, figure, f"Linux moves them, so that each has its share. {said}", number)
+    if where is Side.BELOW and not (side(uneven, EVEN) is side(moves, 0.0) is Side.ABOVE):
+        where = Side.TOUCHES  # without moves, or without the control, that they are alike says nothing
+    words = {
+        Side.BELOW: (Outcome.CONFIRMED, "Linux moves them, so that each has its share."),
+        Side.TOUCHES: (
+            Outcome.UNDECIDED,
+            "Within their intervals the two may be alike, or others were on the CPUs.",
+        ),
+        Side.ABOVE: (Outcome.REFUTED, "One of them has a CPU to itself for long."),
+    }
+    return by_side(where, figure, number, said, words)
 
 
 @claim(
@@ -330,7 +349,7 @@ def rebalance(analysis: Analysis) -> Verdict:
 @needs(PREEMPT, victim=("nobody", "user", "read"))
 def preemption(analysis: Analysis) -> Verdict:
     """The delay over a long call, as a part of the call."""
-    rows = {victim: _row(analysis, PREEMPT, victim=victim) for victim in ("nobody", "user", "read")}
+    rows = {victim: row_of(analysis, PREEMPT, victim=victim) for victim in ("nobody", "user", "read")}
     part = _over(rows["read"].time, rows["read"].metric("call_ns"))
     figure = f"over a read of 64 MiB it wakes {part.text()} of a call late"
     found = grid(analysis, PREEMPT)
@@ -341,12 +360,12 @@ def preemption(analysis: Analysis) -> Verdict:
         f"The read adds {found.difference(*places)[0].ns_text()}."
     )
     number = measure(part, "1", EARLY_PART)
-    where = side(part, EARLY_PART)
-    if where is Side.TOUCHES:
-        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval it may wait for the call. {said}", number)
-    if where is Side.ABOVE:
-        return Verdict(Outcome.REFUTED, figure, f"The call ends first. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"The kernel leaves a call for it. {said}", number)
+    words = {
+        Side.BELOW: (Outcome.CONFIRMED, "The kernel leaves a call for it."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval it may wait for the call."),
+        Side.ABOVE: (Outcome.REFUTED, "The call ends first."),
+    }
+    return by_side(side(part, EARLY_PART), figure, number, said, words)
 
 
 @claim(
@@ -359,16 +378,16 @@ def preemption(analysis: Analysis) -> Verdict:
 @needs(PREEMPT, victim=("user", "getppid", "read"))
 def long_calls(analysis: Analysis) -> Verdict:
     """Delays over calls of each length, over that over a loop in user mode."""
-    user = _row(analysis, PREEMPT, victim="user")
+    user = row_of(analysis, PREEMPT, victim="user")
     rows = {str(row.parameter("victim")): row for row in analysis.decided(PREEMPT)}
     times = {victim: ratio(analysis, row.case, user.case) for victim, row in rows.items() if victim in CALLS}
     figure = (
         ", ".join(f"{victim} {found.text()}" for victim, found in times.items()) + " times the delay over user mode"
     )
-    longest = max((victim for victim in times if victim != "getppid"), key=lambda victim: times[victim].value)
+    latest = max((victim for victim in times if victim != "getppid"), key=lambda victim: times[victim].value)
     short = rows["getppid"].metric("call_ns")
     said = f"A getppid takes {short.ns_text()}: whether it is left or ends first does not show."
-    number = measure(times[longest], "1", AS_SOON)
+    number = measure(times[latest], "1", AS_SOON)
     sides = {victim: side(found, AS_SOON) for victim, found in times.items()}
     if sides.pop("getppid") is not Side.BELOW:
         return Verdict(
@@ -399,7 +418,3 @@ def _missed(analysis: Analysis, name: str) -> dict[float, Interval]:
     rows = analysis.decided(REALTIME)
     fewest = min(row.number("tasks") for row in rows)
     return {row.number("utilisation_pct"): row.metric(name) for row in rows if row.number("tasks") == fewest}
-
-
-def _row(analysis: Analysis, kernel: str, **wanted: object) -> Row:
-    return next(row for row in analysis.decided(kernel) if row.has(**wanted))
