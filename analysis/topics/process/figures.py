@@ -87,7 +87,7 @@ CREATE = bars_by(
     "process/create",
     "how",
     title="A child of a small process, by how it is made",
-    says="From {least} ({least_of}) to {most} ({most_of}). What a fork copies are the tables of its parent's pages.",
+    says="From {least} ({least_of}) to {most} ({most_of}). A fork copies the tables of its parent's pages.",
     unit="child",
     heading="made by",
     labels=HOW,

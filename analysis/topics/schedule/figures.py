@@ -132,7 +132,7 @@ REALTIME = lines_by(
     "utilisation_pct",
     value="rms_missed_pct",
     title="Sets of tasks in which a rule misses a deadline",
-    says="RMS misses from {least} ({least_of}) to {most} ({most_of}). EDF misses none up to 100 %.",
+    says="RMS misses from {least} ({least_of}) to {most} ({most_of}). The table also has what EDF misses.",
     unit="of the sets, by RMS",
     groups=lambda row: f"{row.parameter('tasks')} tasks",
     group_heading="tasks",

@@ -84,16 +84,18 @@ static inline int uring_call(struct uring *uring, unsigned count, int32_t *resul
     unsigned *tail = uring_word(uring, uring->about.sq_off.tail), *head = uring_word(uring, uring->about.cq_off.head);
     const struct io_uring_cqe *answers = (const void *)(uring->rings + uring->about.cq_off.cqes);
 
-    /* Release, pairs with Linux: what the entries say is written before it sees them. */
+    /* Release, pairs with Linux: without it, it could see the entries before what they say. */
     __atomic_store_n(tail, *tail + count, __ATOMIC_RELEASE);
     if (syscall(SYS_io_uring_enter, uring->file, count, count, IORING_ENTER_GETEVENTS, NULL, 0) != (long)count)
         return -EIO;
-    for (unsigned i = 0; i < count; i++, ++*head) {
-        /* Acquire, pairs with Linux, which counts the tail up once an answer is whole. */
+    for (unsigned i = 0; i < count; i++) {
+        /* Acquire, pairs with Linux, which counts the tail up once an answer is whole: else it could be read before. */
         if (*head == __atomic_load_n(uring_word(uring, uring->about.cq_off.tail), __ATOMIC_ACQUIRE))
             return -EIO;
         results[answers[*head & *uring_word(uring, uring->about.cq_off.ring_mask)].user_data] =
             answers[*head & *uring_word(uring, uring->about.cq_off.ring_mask)].res;
+        /* Release, pairs with Linux, which may write into the place from then on: it has been read before. */
+        __atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
     }
     return 0;
 }

@@ -11,7 +11,8 @@
  * Expect:    guest of an AMD EPYC, Linux 6.18: with vmsplice 4 KiB cost about the same, 16 KiB half, 64 KiB and more a third.
  * Hazards:   pages that are handed over still belong to the sender: what it writes before they were read, the reader finds. So each transfer
  *            carries a number of its own on each page, and the reader compares them.
- * Not shown: SPLICE_F_GIFT; buffers and files that io_uring knows beforehand; readers that splice on without looking; devices and networks, which save the second copy too.
+ * Not shown: SPLICE_F_GIFT; buffers and files that io_uring knows beforehand; readers that splice on without looking; devices and networks,
+ *            which save the second copy too.
  */
 #define _GNU_SOURCE
 #include "kernels/ipc/uring.h"
