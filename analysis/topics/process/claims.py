@@ -209,12 +209,12 @@ def ptrace(analysis: Analysis) -> Verdict:
         f"4 KiB take {words.time.ns_text()} and {block.time.ns_text()}."
     )
     number = measure(dearer, "1", FAR_DEARER)
-    words = {
+    verdicts = {
         Side.BELOW: (Outcome.DEPENDS, "It reads and writes, and not word by word."),
         Side.TOUCHES: (Outcome.UNDECIDED, "It reads and writes, and its price is open."),
         Side.ABOVE: (Outcome.CONFIRMED, "It reads and writes, a word with each call."),
     }
-    return by_side(side(dearer, FAR_DEARER), figure, number, said, words)
+    return by_side(side(dearer, FAR_DEARER), figure, number, said, verdicts)
 
 
 @claim(
