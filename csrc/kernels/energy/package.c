@@ -85,8 +85,8 @@ static void rest(int64_t ms)
         ;
 }
 
-/* One window. Adds its energy and time where they belong; 0 or -errno. */
-static int window(struct trial *trial, struct energy *energy, int op)
+/* One window. Adds its energy and time to those at work or asleep; 0 or -errno. */
+static int window(struct trial *trial, struct energy *energy, int op, int at_work)
 {
     const int64_t before = number_in(COUNTER), ms = trial->value[WINDOW_MS];
     const uint64_t begin_ns = now_ns();
@@ -105,13 +105,8 @@ static int window(struct trial *trial, struct energy *energy, int op)
         return (int)(before < 0 ? before : after);
     uj = (double)(after - before) + (after < before ? (double)energy->range_uj : 0);
     energy->moved += after != before;
-    if (op == SLEEP) {
-        energy->idle_uj += uj;
-        energy->idle_ns += ns;
-    } else {
-        energy->worked_uj += uj;
-        energy->worked_ns += ns;
-    }
+    *(at_work ? &energy->worked_uj : &energy->idle_uj) += uj;
+    *(at_work ? &energy->worked_ns : &energy->idle_ns) += ns;
     return 0;
 }
 
@@ -132,38 +127,22 @@ static int setup(struct trial *trial)
     if (trial->value[OP] != STREAM)
         return 0;
     energy->pages = trial_alloc(trial, STREAM_BYTES);
-    if (!energy->pages)
-        return -ENOMEM;
-    /* Pages that nobody has written are all one page, of zeros. */
-    memset(energy->pages, 1, STREAM_BYTES);
-    return 0;
+    return energy->pages ? 0 : -ENOMEM;
 }
 
-/* The second sleep of the control counts as its work, so that both of its figures are of equal windows. */
+/* The second sleep of the control counts as its work. */
 static int work(struct worker *worker)
 {
     struct trial *trial = worker->trial;
     struct energy *energy = trial->state;
-    const int op = (int)trial->value[OP];
+    int status = 0;
 
-    for (int i = 0; i < PAIRS; i++) {
-        const double uj = energy->idle_uj, ns = energy->idle_ns;
-        int status = window(trial, energy, SLEEP);
-
+    for (int i = 0; i < PAIRS && !status; i++) {
+        status = window(trial, energy, SLEEP, 0);
         if (!status)
-            status = window(trial, energy, op);
-        if (status)
-            return status;
-        if (op == SLEEP) {
-            const double half_uj = (energy->idle_uj - uj) / 2, half_ns = (energy->idle_ns - ns) / 2;
-
-            energy->idle_uj -= half_uj;
-            energy->idle_ns -= half_ns;
-            energy->worked_uj += half_uj;
-            energy->worked_ns += half_ns;
-        }
+            status = window(trial, energy, (int)trial->value[OP], 1);
     }
-    return 0;
+    return status;
 }
 
 static int check(struct trial *trial)
