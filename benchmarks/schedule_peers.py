@@ -11,10 +11,12 @@ sentence.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from beside import INCLUDE, Way, compiled, in_turn, lmbench_program, number, our_way, report, run, say
@@ -37,12 +39,28 @@ OURS = (
 )
 
 
-def lmbench_ways(folder: Path, cpu: int, sources: Path) -> list[Way]:
-    """Programs of lat_proc, whose exec wants its own program at a fixed place."""
+HELLO = Path("/tmp/hello")
+"""The program that `lat_proc exec` runs: it looks for it nowhere else."""
+
+
+@contextlib.contextmanager
+def hello(folder: Path, sources: Path | None) -> Iterator[bool]:
+    """Whether our own program is at that place, for as long as this lasts. One that is there already is somebody else's
+    and is not run.
+    """
+    if sources is None or os.path.lexists(HELLO):
+        yield False
+        return
+    shutil.copy(compiled(folder, "hello", [sources / "src" / "hello.c"], *INCLUDE, "-static"), HELLO)
+    try:
+        yield True
+    finally:
+        HELLO.unlink()
+
+
+def lmbench_ways(folder: Path, cpu: int, sources: Path, with_exec: bool) -> list[Way]:
+    """Programs of lat_proc."""
     program = lmbench_program(folder, sources, "lat_proc")
-    hello = Path("/tmp/hello")
-    if not hello.exists():
-        compiled(folder, "hello", [sources / "src" / "hello.c"], *INCLUDE, "-static").replace(hello)
     return [
         Way(
             f"lat_proc {what}",
@@ -54,6 +72,7 @@ def lmbench_ways(folder: Path, cpu: int, sources: Path) -> list[Way]:
             ("fork", "fork, exit and wait of a small process of its own: exit, so its handlers run in the child"),
             ("exec", "the same with an exec of a static program that prints to /dev/null"),
         )
+        if what != "exec" or with_exec
     ]
 
 
@@ -96,11 +115,13 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, choices=range(1, 1000), metavar="N")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, hello(Path(made), given.lmbench) as with_exec:
         folder = Path(made)
         ways = [our_way(folder, given.cpu, row) for row in OURS]
         if given.lmbench:
-            ways += lmbench_ways(folder, given.cpu, given.lmbench)
+            ways += lmbench_ways(folder, given.cpu, given.lmbench, with_exec)
+            if not with_exec:
+                say(f"lat_proc exec is not run: {HELLO} is there already, and not ours.")
         else:
             say("lat_proc is not run: Debian's main archive has no lmbench, see --lmbench.")
         if shutil.which("cyclictest"):

@@ -32,14 +32,18 @@ def software(analysis: Analysis) -> Verdict:
     each = {name: row.metric("counted_per_event") for name, row in counted.items()}
     figure = "; ".join(f"{number.text()} {name}" for name, number in each.items())
     moves = next((row for row in analysis.decided("perf/migrations") if row.has(moves="asked")), None)
-    said = f"Of 20 moves to another CPU it counted {moves.metric('migrations').text()}." if moves else ""
+    said = (
+        f"Of 20 moves to another CPU it counted {moves.metric('migrations').text()}."
+        if moves
+        else "Moves to another CPU were not measured."
+    )
     worst = max(each.values(), key=lambda number: abs(number.value - 1))
     number = measure(worst, "1", 1 - EXACT, 1 + EXACT)
     if all(within(found, 1 - EXACT, 1 + EXACT) for found in each.values()):
-        return Verdict(Outcome.CONFIRMED, figure, f"Linux counts each of them. {said}".rstrip(), number)
+        return Verdict(Outcome.CONFIRMED, figure, f"Linux counts each of them. {said}", number)
     if any(Side.TOUCHES in (side(found, 1 - EXACT), side(found, 1 + EXACT)) for found in each.values()):
-        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what was counted. {said}".rstrip(), number)
-    return Verdict(Outcome.REFUTED, figure, f"Linux does not count each of them. {said}".rstrip(), number)
+        return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what was counted. {said}", number)
+    return Verdict(Outcome.REFUTED, figure, f"Linux does not count each of them. {said}", number)
 
 
 @claim(
