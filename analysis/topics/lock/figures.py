@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fencepost.analysis.topics.crowds import CrowdOptions, crowds_by
-from fencepost.analysis.topics.pictures import bars_by
+from fencepost.analysis.topics.lock.measures import crossovers
+from fencepost.analysis.topics.pictures import bars_by, lines_by
 from fencepost.analysis.topics.rungs import alone, step
 from fencepost.analysis.topics.topic import Topic
 
@@ -41,9 +42,30 @@ WAIT = bars_by(
 )
 
 
+BRIEF = lines_by(
+    "lock/brief_wait",
+    "held_us",
+    labels=lambda microseconds: f"{microseconds} us",
+    title="Spinning against sleeping, by how long the lock is held",
+    says="Processor time that both threads spend on a wait, from {least} ({least_of}) to {most} ({most_of}). "
+    "Who spins spends the wait itself. Who sleeps spends about the same however long it lasts.",
+    unit="wait",
+    value="spent_ns",
+    value_heading="processor time",
+    caption="Processor time of a brief wait",
+    heading="lock held for",
+    groups="by",
+    group_labels={"semaphore": "semaphore", "mutex": "mutex", "spin": "spin lock", "yield": "spin lock that yields"},
+    group_heading="waits for",
+    x_label="us that the lock is held",
+    x_format=lambda microseconds: f"{microseconds:.3g} us",
+    marks=("sleeping spends less beyond", crossovers),
+)
+
+
 TOPIC = Topic(
     "lock",
-    figures=(HOLD, HOLD_BEYOND, WAIT),
+    figures=(HOLD, HOLD_BEYOND, WAIT, BRIEF),
     tables_only=("lock/owner",),
     rungs=(step("take a free mutex and give it back", "lock/hold", alone(lock="pthread_mutex", section_ns=0)),),
 )

@@ -287,7 +287,8 @@ static int check(struct trial *trial)
     if (desk->wrong)
         return trial_fault(trial, "%" PRIu64 " of %" PRIu64 " numbers did not come as they were sent", desk->wrong,
                            desk->messages);
-    if (2 * desk->refused > desk->events)
+    /* The thread sanitizer has locks of its own, for which a thread may sleep once more. */
+    if (!SANITIZED && 2 * desk->refused > desk->events)
         return trial_fault(trial, "in %" PRIu64 " of %" PRIu64 " events a message was not one switch", desk->refused,
                            desk->events);
     trial->metric[SWITCHES] = (double)desk->switches / (double)(kept * MESSAGES);

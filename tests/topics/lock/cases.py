@@ -38,6 +38,23 @@ def wait_cases(spin: float = 99.0, semaphore: float = 0.15) -> list[Case]:
     ]
 
 
+def brief_cases(sleep_ns: float = 12_000.0) -> list[Case]:
+    """lock/brief_wait: who spins spends the wait, and who sleeps always the same."""
+    return [
+        Case(
+            "lock/brief_wait",
+            {"by": by, "held_us": held},
+            ns=held * 1000.0 if by == "spin" else sleep_ns,
+            unit="wait",
+            kind="events",
+            cpus=(1, 0),
+            metrics={"spent_ns": held * 1000.0 if by == "spin" else sleep_ns, "waited_ns": held * 1000.0 + 300},
+        )
+        for by in ("semaphore", "mutex", "spin")
+        for held in (1, 10, 100)
+    ]
+
+
 def lock_cases() -> list[Case]:
     """All kernels of the topic lock."""
     cases = []

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from topics.analysed import analysed, told_of, verdict_of
-from topics.lock.cases import lock_cases, owner_cases, wait_cases
+from topics.lock.cases import brief_cases, lock_cases, owner_cases, wait_cases
 
 from fencepost.analysis.topics.claim import Outcome
+from fencepost.analysis.topics.lock.measures import crossovers
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,16 @@ def test_who_waits_for_a_spin_lock_uses_the_wait(
     assert verdict_of(run, "lock/wait").outcome is outcome
     picture = told_of(run)["lock-wait"]
     assert [row[0] for row in picture.table.rows] == ["semaphore", "mutex", "spin lock", "spin lock that yields"]
+
+
+@pytest.mark.parametrize(("sleep_ns", "crossing_us"), [(12_000.0, 12.0), (40_000.0, 40.0), (500.0, None), (2e6, None)])
+def test_sleeping_spends_less_from_a_length_on(tmp_path: Path, sleep_ns: float, crossing_us: float | None) -> None:
+    run = analysed(tmp_path, brief_cases(sleep_ns), rounds=8)
+    found = crossovers(run)
+    if crossing_us is None:
+        assert found == []
+    else:
+        assert [by for by, _ in found] == ["semaphore", "mutex"]
+        assert [us for _, us in found] == pytest.approx([crossing_us] * 2, rel=0.02)
+    picture = told_of(run)["lock-brief-wait"]
+    assert ("sleeping spends less beyond" in picture.description) == (crossing_us is not None)

@@ -1,4 +1,4 @@
-"""lock/wait: nobody gets in before the lock is given back, and what is measured is processor time."""
+"""lock/wait, lock/brief_wait: nobody gets in before the lock is given back. Processor time is what is measured."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ def test_a_wait_lasts_as_long_as_the_lock_is_held(engine: Engine, by: str) -> No
     assert measured.metrics["waited_ms"] >= 2
     # A thread cannot use more than all of its time, but for the steps of the two clocks.
     assert 0 < measured.metrics["used_pct"] < 105
+
+
+@pytest.mark.parametrize("by", ["semaphore", "mutex", "spin", "yield"])
+def test_a_brief_wait_is_spent_and_given_back(engine: Engine, by: str) -> None:
+    measured = measure(engine, "lock/brief_wait", {"by": by, "held_us": 50}, cpus=CPUS[:2])
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["waited_ns"] >= 50_000
+    assert measured.metrics["spent_ns"] > 0
+
+
+@pytest.mark.parametrize("held", [0, -1, 1001])
+def test_impossible_brief_holds_are_refused(engine: Engine, held: int) -> None:
+    measured = measure(engine, "lock/brief_wait", {"held_us": held}, cpus=CPUS[:2])
+    assert measured.status == EINVAL
+    assert f"held_us={held} is not 1 to 1000" in measured.reason
 
 
 @pytest.mark.parametrize("held", [0, -1, 1001])
