@@ -20,8 +20,6 @@ enum { SPINNERS, WINDOW_MS };
 enum { TWO, THREE, PINNED };
 enum { FAIR, MIGRATIONS_PER_S, HAD_PCT };
 
-#define MAX_WINDOW_MS 10000
-#define SETTLE_MS 15
 #define CPUS 2
 
 struct balance {
@@ -61,7 +59,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
         return 0;
     }
     balance->migrations = -migrations(&balance->spinners);
-    spin_window(&balance->spinners, SETTLE_MS, trial->value[WINDOW_MS], &balance->spun);
+    spin_window(&balance->spinners, trial->value[WINDOW_MS], &balance->spun);
     balance->migrations += migrations(&balance->spinners);
     *ticks = llround((double)had_of(&balance->spinners, &balance->spun).least_ns * trial->tick_hz / 1e9);
     atomic_fetch_add_explicit(&balance->over, 1, memory_order_relaxed);
@@ -114,8 +112,7 @@ static int check(struct trial *trial)
 
     if (status)
         return status;
-    if (had.least_ns > 0)
-        trial->metric[FAIR] = (double)had.most_ns / (double)had.least_ns;
+    trial->metric[FAIR] = most_over_least(&had);
     trial->metric[MIGRATIONS_PER_S] = balance->migrations / ((double)spun->window_ns / 1e9);
     trial->metric[HAD_PCT] = 100.0 * (double)had.all_ns / (CPUS * (double)spun->window_ns);
     return 0;
@@ -131,7 +128,7 @@ static void teardown(struct trial *trial)
 
 static uint64_t cost_ns(const struct trial *trial)
 {
-    return (uint64_t)(trial->value[WINDOW_MS] + SETTLE_MS + 3) * 1000000;
+    return spin_cost_ns(trial->value[WINDOW_MS], 1);
 }
 
 KERNEL(rebalance,

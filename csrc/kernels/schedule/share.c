@@ -23,9 +23,6 @@ enum { PAIR, WINDOW_MS };
 enum { EQUAL, NICE1, NICE5, NICE10, NICE19, MINUS5, BATCH, IDLE, FIFO, RR };
 enum { RATIO, EXPECTED, SECOND_PCT, HAD_PCT, VIRTUAL_RATIO };
 
-#define MAX_WINDOW_MS 10000
-/* Until both have had a slice, and what they had while asleep is used up. */
-#define SETTLE_MS 15
 /* Of a pair whose second has some 1 % of the CPU: 1.2 s show a handful of its slices, and four times as long shows enough. */
 #define MOST_WINDOWS 4
 /* Of the spinners, and of the worker, which has to wake beside them. */
@@ -95,7 +92,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     struct shares *shares = trial->state;
 
     (void)count; /* 1 */
-    spin_window(&shares->spinners, SETTLE_MS, trial->value[WINDOW_MS], &shares->spun);
+    spin_window(&shares->spinners, trial->value[WINDOW_MS], &shares->spun);
     *ticks = llround((double)shares->spun.had_ns[1] * trial->tick_hz / 1e9);
     return 1;
 }
@@ -158,7 +155,7 @@ static void teardown(struct trial *trial)
 
 static uint64_t cost_ns(const struct trial *trial)
 {
-    return windows_of(trial->value[PAIR]) * (uint64_t)(trial->value[WINDOW_MS] + SETTLE_MS + 2) * 1000000;
+    return spin_cost_ns(trial->value[WINDOW_MS], windows_of(trial->value[PAIR]));
 }
 
 KERNEL(share,

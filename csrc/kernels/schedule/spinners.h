@@ -26,6 +26,10 @@
 #define MOST_OF_WINDOW 1.05
 /* So long a spinner may take until it sleeps and waits to be let go. */
 #define PATIENCE_MS 5000
+/* Before each window: until all have had a slice, and what they had while asleep is used up. */
+#define SETTLE_MS 15
+/* The longest window that may be asked for: a spinner lives for LIMIT_SECONDS, and some cases have four. */
+#define MAX_WINDOW_MS 10000
 
 struct spinners_desk {
     _Atomic uint32_t go;
@@ -216,15 +220,15 @@ static inline void sleep_ms(int64_t ms)
         ;
 }
 
-/* Add a window of so many ms to what was spun before, after `settle_ms` that are not counted. */
-static inline void spin_window(const struct spinners *spinners, int64_t settle_ms, int64_t window_ms, struct spun *spun)
+/* Add a window of so many ms to what was spun before, once all have settled. */
+static inline void spin_window(const struct spinners *spinners, int64_t window_ms, struct spun *spun)
 {
     double virtual_before[MAX_SPINNERS], virtual_after[MAX_SPINNERS];
     int64_t before[MAX_SPINNERS], after[MAX_SPINNERS];
     uint64_t began;
 
     spinners_go(spinners, 1);
-    sleep_ms(settle_ms);
+    sleep_ms(SETTLE_MS);
     began = now_ns();
     spinners_read(spinners, before, virtual_before);
     sleep_ms(window_ms);
@@ -256,6 +260,12 @@ static inline struct had had_of(const struct spinners *spinners, const struct sp
     return had;
 }
 
+/* How fairly they shared: the most over the least. NaN where one had nothing. */
+static inline double most_over_least(const struct had *had)
+{
+    return had->least_ns > 0 ? (double)had->most_ns / (double)had->least_ns : NAN;
+}
+
 /* A fault where one was charged for time in which it made no turn, or all had more than so many CPUs have. */
 static inline int check_spun(struct trial *trial, const struct spinners *spinners, const struct spun *spun, int cpus)
 {
@@ -269,6 +279,12 @@ static inline int check_spun(struct trial *trial, const struct spinners *spinner
         return trial_fault(trial, "the spinners had %" PRId64 " ns of %d CPUs in %" PRId64, had.all_ns, cpus,
                            spun->window_ns);
     return 0;
+}
+
+/* Of so many windows, with waking up and reading. */
+static inline uint64_t spin_cost_ns(int64_t window_ms, uint64_t windows)
+{
+    return windows * (uint64_t)(window_ms + SETTLE_MS + 2) * 1000000;
 }
 
 #endif

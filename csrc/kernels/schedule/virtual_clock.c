@@ -16,9 +16,6 @@
 enum { SPINNERS, WINDOW_MS };
 enum { RATE_TIMES_N, FAIR, HAD_PCT };
 
-#define MAX_WINDOW_MS 10000
-#define SETTLE_MS 15
-
 /* Of nice 0 in /proc/PID/sched: the weight 1024 with ten binary places. At other weights virtual time is slower or faster by that. */
 #define WEIGHT_OF_NICE_0 1048576.0
 
@@ -34,7 +31,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     struct clocks *clocks = trial->state;
 
     (void)count; /* 1 */
-    spin_window(&clocks->spinners, SETTLE_MS, trial->value[WINDOW_MS], &clocks->spun);
+    spin_window(&clocks->spinners, trial->value[WINDOW_MS], &clocks->spun);
     *ticks = llround(clocks->spun.virtual_ns[0] * trial->tick_hz / 1e9);
     return 1;
 }
@@ -79,8 +76,7 @@ static int check(struct trial *trial)
             return trial_fault(trial, "the virtual time of spinner %d moved by %.0f", i, spun->virtual_ns[i]);
     trial->metric[RATE_TIMES_N] = count * spun->virtual_ns[0] / (double)had.all_ns * clocks->weight / WEIGHT_OF_NICE_0;
     trial->metric[HAD_PCT] = 100.0 * (double)had.all_ns / (double)spun->window_ns;
-    if (had.least_ns > 0)
-        trial->metric[FAIR] = (double)had.most_ns / (double)had.least_ns;
+    trial->metric[FAIR] = most_over_least(&had);
     return 0;
 }
 
@@ -94,7 +90,7 @@ static void teardown(struct trial *trial)
 
 static uint64_t cost_ns(const struct trial *trial)
 {
-    return (uint64_t)(trial->value[WINDOW_MS] + SETTLE_MS + 2) * 1000000;
+    return spin_cost_ns(trial->value[WINDOW_MS], 1);
 }
 
 KERNEL(virtual_clock,
