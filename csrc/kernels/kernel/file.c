@@ -1,5 +1,5 @@
 /*
- * kernel/file: what does a file cost of which there is no file, but only Linux, which writes it when it is read?
+ * kernel/file: what does it cost to read a file that Linux writes anew for each reader?
  *
  * One operation is one opening, reading and closing of a small file, or one reading of it while it stays open.
  *   tmpfs   a file that somebody wrote, in memory: the control

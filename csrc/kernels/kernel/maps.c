@@ -1,5 +1,5 @@
 /*
- * kernel/maps: does a file of procfs cost as much as what it tells of?
+ * kernel/maps: does a file of procfs cost more, the more there is to tell?
  *
  * /proc/self/maps has a line for each mapping of a process. One event is one reading of it, with so many mappings that were made for it:
  * `most` of them. Beside each reading, in turn, a file in memory of the same bytes is read: the control. Both are also read with a tenth and

@@ -1,6 +1,6 @@
 /*
- * kernel/path: what does each component of a path cost, and what does looking at a file cost without one?
- * kernel/name: what does a name cost that there is not?
+ * kernel/path: what does each component of a path cost, and what does a question about a file cost without a path?
+ * kernel/name: what does it cost to ask for a name that does not exist?
  *
  * One event of kernel/path is one fstatat() of a folder that lies 32 folders deep in a file system in memory. Beside each the same is done for
  * 1, 2, 4, 8 and 16 folders, in turn, so that all make a straight line; and for the same folders by their open files and an empty path, which
