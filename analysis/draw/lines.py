@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
     from matplotlib.lines import Line2D
 
+LETTER = 0.011
+"""Width of a letter of a mark, as a part of the axis: some 6 of 540 pixels."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -95,8 +98,7 @@ def lines(
         axes.margins(y=0.12)
         for span in spans:
             _draw_span(axes, span)
-        for position, word in marks:
-            _draw_mark(axes, position, word)
+        _draw_marks(axes, marks)
         if below:
             _name_below(canvas, axes)
         elif len(shown) > 1 or (shown and shown[0].label):
@@ -127,12 +129,20 @@ def _draw_series(axes: Axes, item: Series, colour: str, dash: Any, *, marked: bo
     return drawn
 
 
-def _draw_mark(axes: Axes, position: float, word: str) -> None:
-    """Draw a vertical line with a word at its top. A long word at the edge grows inwards."""
-    axes.axvline(position, color=INK, linewidth=0.8, linestyle=(0, (2, 2)), alpha=0.6)
-    across = axes.transAxes.inverted().transform(axes.transData.transform((position, 0)))[0]
-    side = "left" if across < 0.15 and len(word) > 6 else "right" if across > 0.85 and len(word) > 6 else "center"
-    axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha=side, va="bottom", fontsize=10)
+def _draw_marks(axes: Axes, marks: Sequence[tuple[float, str]]) -> None:
+    """Draw vertical lines with words at their tops. Words that would lie on each other stand over the first of them."""
+    places: list[tuple[float, float, str]] = []
+    for position, word in sorted(marks):
+        axes.axvline(position, color=INK, linewidth=0.8, linestyle=(0, (2, 2)), alpha=0.6)
+        across = float(axes.transAxes.inverted().transform(axes.transData.transform((position, 0)))[0])
+        if places and across - places[-1][1] < LETTER * (len(places[-1][2]) + len(word)) / 2:
+            places[-1] = (*places[-1][:2], f"{places[-1][2]}, {word}")
+        else:
+            places.append((position, across, word))
+    for position, across, word in places:
+        # A long word at the edge grows inwards.
+        side = "left" if across < 0.15 and len(word) > 6 else "right" if across > 0.85 and len(word) > 6 else "center"
+        axes.text(position, 1.01, word, transform=axes.get_xaxis_transform(), ha=side, va="bottom", fontsize=10)
 
 
 def _name_below(canvas: Canvas, axes: Axes) -> None:

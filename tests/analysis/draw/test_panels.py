@@ -1,4 +1,4 @@
-"""Panels over a common time, as files."""
+"""Panels over a common time as files, and the marks of a picture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fencepost.analysis.draw.figure import Series
+from fencepost.analysis.draw.figure import Series, new_canvas
+from fencepost.analysis.draw.lines import _draw_marks
 from fencepost.analysis.draw.panels import Panel, save_panels
 
 X = np.array([1.0, 2.0, 3.0])
@@ -30,3 +31,20 @@ def test_a_picture_names_lines_once_and_panels_each(tmp_path: Path) -> None:
 def test_a_picture_without_a_place_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         save_panels(tmp_path / "nowhere" / "a.png", "t", "x", PANELS)
+
+
+@pytest.mark.parametrize(
+    ("marks", "words"),
+    [
+        ([(12.0, "semaphore"), (13.0, "mutex")], ["semaphore, mutex"]),
+        ([(300.0, "mutex"), (3.0, "semaphore")], ["semaphore", "mutex"]),
+        ([(2.0, "a"), (2.1, "b"), (2.2, "c"), (900.0, "d")], ["a, b, c", "d"]),
+    ],
+)
+def test_marks_that_would_lie_on_each_other_share_their_words(marks: list[tuple[float, str]], words: list[str]) -> None:
+    with new_canvas("marks", 3.5) as (_, axes):
+        axes.set_xscale("log")
+        axes.set_xlim(1, 1000)
+        _draw_marks(axes, marks)
+        assert [text.get_text() for text in axes.texts] == words
+        assert len(axes.lines) == len(marks), "each has its line"
