@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -189,6 +190,15 @@ static inline int count_faults(struct trial *trial, int64_t (*faults)(struct tri
     }
     trial_count(trial, 0, found, expected);
     return 0;
+}
+
+/* 0 where there is no such clock, as that of a process that has ended. */
+static inline int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now = {0, 0};
+
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* The events of a kernel, one after the other: `one` says how many ticks it took, or -errno, at which it ends. */

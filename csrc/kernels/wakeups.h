@@ -21,28 +21,20 @@ struct wakeups {
     int64_t count, early, missed;
 };
 
-static inline int64_t wakeups_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* Sleep until the next deadline that has not passed; how late it came, in nanoseconds. */
 static inline int64_t next_wakeup(struct wakeups *wakeups, int64_t period_ns)
 {
-    const int64_t now_ns = wakeups_now_ns();
+    const int64_t began_ns = (int64_t)now_ns();
     struct timespec deadline;
     int64_t late_ns;
 
     wakeups->deadline_ns += period_ns;
-    for (; wakeups->deadline_ns <= now_ns; wakeups->deadline_ns += period_ns)
+    for (; wakeups->deadline_ns <= began_ns; wakeups->deadline_ns += period_ns)
         wakeups->missed++;
     deadline = (struct timespec){wakeups->deadline_ns / 1000000000, wakeups->deadline_ns % 1000000000};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == EINTR)
         ;
-    late_ns = wakeups_now_ns() - wakeups->deadline_ns;
+    late_ns = (int64_t)now_ns() - wakeups->deadline_ns;
     wakeups->early += late_ns < 0;
     wakeups->count++;
     return late_ns;
@@ -55,7 +47,7 @@ static inline int64_t wakeup_events(struct worker *worker, int64_t *ticks, uint6
     struct wakeups *wakeups = trial->state;
 
     if (wakeups->count == 0) {
-        wakeups->deadline_ns = wakeups_now_ns();
+        wakeups->deadline_ns = (int64_t)now_ns();
         next_wakeup(wakeups, period_ns);
     }
     for (uint64_t i = 0; i < count; i++)

@@ -15,16 +15,12 @@
  * Not shown: several who wait; what a spinning thread takes from a sibling of its core; spinning with backoff.
  */
 #define _GNU_SOURCE
-#include "kernel.h"
+#include "kernels/system.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <time.h>
 
 enum { BY, HELD_MS };
 enum { SEMAPHORE, MUTEX, SPIN, YIELD };
@@ -53,14 +49,6 @@ struct queue {
     int64_t held_ns, reading_ns;
     int brief;
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static int take(struct queue *queue, int by)
 {

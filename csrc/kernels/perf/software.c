@@ -18,7 +18,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <time.h>
 
 enum { CONTEXT_SWITCHES, PAGE_FAULTS, CPU_CLOCK };
 enum { PER_EVENT };
@@ -125,14 +124,6 @@ static __attribute__((noinline, no_sanitize_thread)) int64_t faults(const struct
 }
 
 /* ---- the clock ---- */
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* Whether the count of one stretch lies where it must; -EAGAIN where others had the CPU meanwhile: the clocks then end at different places of
    a switch. */

@@ -160,10 +160,7 @@ static inline uint64_t spinner_turns(const struct spinners *spinners, int place)
 /* What one has had of its CPU so far, in ns. */
 static inline int64_t spinner_ns(const struct spinners *spinners, int place)
 {
-    struct timespec had = {0, 0};
-
-    clock_gettime(spinners->clock[place], &had);
-    return (int64_t)had.tv_sec * 1000000000 + had.tv_nsec;
+    return clock_ns(spinners->clock[place]);
 }
 
 /* A number of its /proc/PID/sched, whose line begins so; NaN where Linux does not tell (CONFIG_SCHED_DEBUG). */
