@@ -438,3 +438,10 @@ def test_a_kernel_names_only_kernels_that_exist(path: Path) -> None:
     named = re.findall(r"(?<![\w/.])([a-z]+/[a-z0-9_]+)(?![\w/.])", header)
     missing = [name for name in named if name.partition("/")[0] in topics and name not in kernels]
     assert [name for name in missing if not (KERNEL_FOLDER / name).with_suffix(".h").is_file()] == []
+
+
+def test_tests_wait_for_their_own_children_only() -> None:
+    """A pool of workers that another test has started is a child of this process too."""
+    whose = re.compile(r"waitpid\(-1\b")
+    waiting = [path for path in sorted((ROOT / "tests").rglob("*.py")) if path != Path(__file__)]
+    assert [path.name for path in waiting if whose.search(path.read_text(encoding="utf-8"))] == []
