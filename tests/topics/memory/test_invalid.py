@@ -11,6 +11,7 @@ from kernels.measure import EILSEQ, measure
 from kernels.plant import KERNELS, compile_broken
 
 INVALID = "memory/invalid.c"
+ATTEMPTS = "attempts.h"
 FORBIDDEN = ["read_null", "write_null", "call_null", "write_text", "run_data", "read_kernel", "raise"]
 SEGV_BIT = 1 << 10
 """Of signal 11 in the masks of /proc/self/status."""
@@ -40,20 +41,28 @@ def test_each_access_ends_as_it_has_to(engine: Engine, access: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("access", "whole", "broken", "said"),
+    ("access", "file", "whole", "broken", "said"),
     [
         # Accesses that are let through.
-        ("read_null", "(void)*at;", "(void)at;", "0 signals instead of 64"),
-        ("write_text", "*at = *at;", "(void)*at;", "0 signals instead of 64"),
-        ("run_data", "function_at((uintptr_t)at)();", "nothing();", "0 signals instead of 64"),
-        ("allowed", "        allowed(attempts);", "        (void)*(volatile char *)attempts->address;", "instead of 0"),
+        ("read_null", INVALID, "(void)*at;", "(void)at;", "0 signals instead of 64"),
+        ("write_text", INVALID, "*at = *at;", "(void)*at;", "0 signals instead of 64"),
+        ("run_data", INVALID, "function_at((uintptr_t)at)();", "nothing();", "0 signals instead of 64"),
+        (
+            "allowed",
+            INVALID,
+            "        allowed(accesses);",
+            "        (void)*(volatile char *)accesses->attempts.address;",
+            "instead of 0",
+        ),
         # The signal of another address, and one that is counted twice.
-        ("write_null", "*at = 0;", "at[8] = 0;", "signals of another address"),
-        ("raise", "attempts->signals++;", "attempts->signals += 2;", "signals and 0 accesses without one"),
+        ("write_null", INVALID, "*at = 0;", "at[8] = 0;", "signals of another address"),
+        ("raise", ATTEMPTS, "attempts->signals++;", "attempts->signals += 2;", "signals and 0 accesses without one"),
     ],
 )
-def test_an_access_that_ends_otherwise_fails(tmp_path: Path, access: str, whole: str, broken: str, said: str) -> None:
-    faulty = compile_broken(tmp_path, {INVALID: [(whole, broken)]})
+def test_an_access_that_ends_otherwise_fails(
+    tmp_path: Path, access: str, file: str, whole: str, broken: str, said: str
+) -> None:
+    faulty = compile_broken(tmp_path, {INVALID: [], file: [(whole, broken)]})
     measured = measure(faulty, "memory/invalid", {"access": access})
     assert measured.status == EILSEQ
     assert said in measured.reason
