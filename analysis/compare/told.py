@@ -42,7 +42,7 @@ def machine_sentences(machine: str, rows: Sequence[MachineRow], labels: Mapping[
     """
     asked = [row for row in rows if row.case in labels] or list(rows)
     sides = [_side(row.ratios[other]) for row in asked]
-    of = "headlines" if labels else "rows"
+    of = ("headline" if labels else "row") + ("s" if len(asked) != 1 else "")
     sentence = f"{machine} is faster in {sides.count(-1)} of {len(asked)} {of} and slower in {sides.count(1)}"
     open_ = sides.count(0)
     sentences = [f"{sentence}. {open_} {'is' if open_ == 1 else 'are'} not decided." if open_ else f"{sentence}."]

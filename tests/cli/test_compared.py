@@ -116,7 +116,7 @@ def test_of_two_machines_it_is_said_which_is_faster_in_what(tmp_path: Path) -> N
     first = written(tmp_path / "first", {}, 1, **{schema.MACHINE_FILE: {"memory_bytes": 8_000_100_000}})
     second = written(tmp_path / "second", {"lock": 2.0, "pipeline": 0.5}, 2, **other)
     found = compare_machines(read_runs([first, second]))
-    assert found.sentences[0].startswith("other-2 is faster in ")
+    assert found.sentences[0] == "other-2 is faster in 1 of 1 headline and slower in 0."
     assert any(sentence.startswith("Faster: Instruction latency and out-of-order") for sentence in found.sentences)
     assert any(sentence.startswith("Slower: Locks (0.5") for sentence in found.sentences)
     assert "memory_bytes" not in found.differences, "some pages more are no difference"
