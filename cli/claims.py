@@ -13,6 +13,7 @@ from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.analysis.report.lecture import ClaimJson
+    from fencepost.analysis.text.table import Table as Texts
 
 _STYLES = {
     "confirmed": "green",
@@ -33,8 +34,8 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
     """Show each sentence of the lecture notes that the suite tests, and the verdict that RUN gives.
 
     RUN is a run folder, a run's id, or `latest` (the default). A verdict is confirmed, refuted, depends (on what),
-    undecided here (within the noise of the run), or not measurable here (and what is missing). If the run folder holds
-    report.html or report.md, pages link to it.
+    undecided here (within the noise of the run), or not measurable here (and what is missing). Sentences without a
+    verdict follow, each with its reason. If the run folder holds report.html or report.md, pages link to it.
     """
     from fencepost.bench import runfolder
     from fencepost.cli import display
@@ -53,12 +54,14 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
                     click.echo(display.short_path(path))
     if as_json or (html is None and markdown is None):
         from fencepost.analysis.report.answers import claims_of
+        from fencepost.analysis.topics.left_out import left_out, left_out_table
 
         run_id, said, titles, tally = claims_of(folder)
         if as_json:
-            display.print_json({"run": run_id, "claims": said})
+            display.print_json({"run": run_id, "claims": said, "left_out": left_out()})
         else:
             _show(said, titles, tally)
+            _show_left_out(left_out_table())
 
 
 def _link(report: Path, page: Path) -> str:
@@ -95,3 +98,18 @@ def _show(said: Sequence[ClaimJson], titles: Sequence[str], tally: str) -> None:
     out = display.console()
     out.print(table)
     out.print(display.printable(tally))
+
+
+def _show_left_out(texts: Texts) -> None:
+    """Sentences without a verdict, one a line."""
+    from rich import box
+    from rich.table import Table
+
+    from fencepost.cli import display
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title=texts.caption, title_justify="left")
+    for name in texts.header:
+        shown.add_column(name, overflow="fold")
+    for row in texts.rows:
+        shown.add_row(*map(display.printable, row))
+    display.console().print(shown)

@@ -26,6 +26,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.table import Table
 from fencepost.analysis.topics import claim
 from fencepost.analysis.topics.claim import Claim
+from fencepost.analysis.topics.left_out import left_out_table
 from fencepost.analysis.topics.topic import headlines, rungs
 
 FOLD_ROWS = 12
@@ -52,6 +53,7 @@ class Document:
     claims: Mapping[str, Sequence[tuple[Claim, claim.Verdict]]]
     missing: Mapping[str, Table]
     sentences: Sequence[Sentence]
+    left_out: Table
     data: Table
     twins: Table | None
     embedded: str
@@ -108,6 +110,7 @@ def build_document(analysis: Analysis) -> Document:
             claims=by_topic,
             missing={},
             sentences=said,
+            left_out=left_out_table(),
             data=data_table(analysis),
             twins=twins_table(analysis),
             embedded=embedded,

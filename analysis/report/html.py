@@ -14,6 +14,7 @@ from fencepost.analysis.report.lecture import sentences, tally
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import COMMAND, finalize
 from fencepost.analysis.text.table import Table
+from fencepost.analysis.topics.left_out import left_out_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,6 +39,7 @@ def claims_page(analysis: Analysis, page: str = "") -> str:
         .render(
             sentences=said,
             tally=tally(said),
+            left_out=left_out_table(),
             machine_name=str(analysis.machine["cpu_model"]),
             run_id=analysis.run["id"],
             page=page,

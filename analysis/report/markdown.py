@@ -13,7 +13,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import COMMAND, visible
 from fencepost.analysis.text.escape import markdown as _markdown
 from fencepost.analysis.text.table import Table
-from fencepost.analysis.topics import claim
+from fencepost.analysis.topics import claim, left_out
 from fencepost.analysis.topics.claim import Claim
 
 
@@ -69,6 +69,7 @@ def as_markdown(document: Document, pictures: str) -> str:
     if document.sentences:
         lines += [*_heading("lecture", "The lecture notes, measured"), document.tally, ""]
         lines += _lecture_markdown(document.sentences)
+        lines += [f"### {left_out.TITLE}", "", *_markdown_table(document.left_out)]
     lines += [*_heading("data", "Data and versions"), *_markdown_table(document.data)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -139,7 +140,9 @@ def claims_markdown(analysis: Analysis, page: str = "") -> str:
     """The lecture notes, measured, as a Markdown page; `page` is where a report with the sections is."""
     said = sentences(analysis)
     title = f"# The lecture notes, measured on {_markdown(str(analysis.machine['cpu_model']))}"
-    return "\n".join([title, "", tally(said), "", *_lecture_markdown(said, page, page != "")]).rstrip() + "\n"
+    lines = [title, "", tally(said), "", *_lecture_markdown(said, page, page != "")]
+    lines += [f"## {left_out.TITLE}", "", *_markdown_table(left_out.left_out_table())]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _heading(anchor: str, title: str) -> list[str]:

@@ -462,8 +462,10 @@ def test_claims_as_a_table_json_and_pages(measured: Path) -> None:
     folder = only_run(measured)
     out = ok("claims", cwd=measured)
     assert "intel turbo mode 會讓運算速度浮動" in out and "not measurable here" in out and " sentences: " in out
+    assert "busybox" in out and "tools, and no figure is stated" in out
     document = json.loads(ok("claims", str(folder), "--json", cwd=measured))
     assert document["run"] == folder.name
+    assert {"lines", "words", "reason"} == set(document["left_out"][0])
     assert {item["verdict"] for item in document["claims"]} == {"not measurable here"}
     (measured / "out").mkdir()
     ok("claims", "--html", "out/c.html", "--markdown", "out/c.md", cwd=measured)
