@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def describe_run(
-    engine: Engine, plan: Plan, objects: Sequence[KernelObject] = (), command: Sequence[str] | None = None
+    engine: Engine,
+    plan: Plan,
+    objects: Sequence[KernelObject] = (),
+    command: Sequence[str] | None = None,
+    label: str | None = None,
 ) -> RunFactsJson:
     """What run.json holds beside the run's id and time: the plan, and all that it is carried out with.
 
@@ -28,6 +32,8 @@ def describe_run(
         kernels of a user's own, loaded into `engine`.
     command
         what the user called; by default ``fencepost`` with the arguments of this process.
+    label
+        what the user calls the machine.
     """
     from fencepost.bench.doctor.examine import examine
     from fencepost.bench.doctor.finding import PROFILES
@@ -55,6 +61,8 @@ def describe_run(
     }
     if objects:
         facts["objects"] = [item.as_json() for item in objects]
+    if label is not None:
+        facts["labels"] = {"name": label}
     return facts
 
 

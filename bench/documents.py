@@ -157,6 +157,7 @@ class RunFactsJson(TypedDict):
     objects: NotRequired[list[ObjectJson]]
     doctor: NotRequired[DoctorJson]
     plan: PlanJson
+    labels: NotRequired[dict[str, str]]
     plan_sha256: NotRequired[str]
     """Of the plan as it was at the start, so that an edited one is noticed."""
     rounds_a_repeat: NotRequired[int]  # only in a run of `fencepost selfcheck`

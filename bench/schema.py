@@ -40,6 +40,8 @@ RUN_FILE = "run.json"
 MACHINE_FILE = "machine.json"
 ROUNDS_FOLDER = "rounds"
 ROWS_FILE = "rows.parquet"
+LONGEST_LABEL = 40
+"""Characters. A label is a name in a table, such as c7a.large."""
 IMPORTED: Final = "imported"
 """Key in run.json of a run that another tool measured; also the beginning of its machine's key."""
 ROUND_KEY = b"fencepost"
@@ -125,6 +127,7 @@ RUN_SCHEMA: dict[str, Any] = {
         "command": {"type": "array", "items": _STRING},
         "launcher": {"enum": ["taskset", "sched_setaffinity", "another tool"]},
         "machine_key": _STRING,
+        "labels": {"type": "object", "additionalProperties": {**_STRING, "minLength": 1, "maxLength": LONGEST_LABEL}},
         "versions": {"type": "object", "additionalProperties": _STRING},
         "engine": {
             "type": "object",
@@ -243,7 +246,8 @@ RUN_SCHEMA: dict[str, Any] = {
 """What run.json must hold (JSON Schema 2020-12). Further keys are allowed and kept. ``objects`` are the kernels of a
 user's own (`fencepost.bench.objects`); the key ``object`` of a case names the one that holds its kernel, by label.
 A ``paired`` case is measured as a difference: each event is an operation less its control, and may be negative.
-``counts`` describes the whole numbers that a case finds; a case of the kind ``counts`` takes no time."""
+``counts`` describes the whole numbers that a case finds; a case of the kind ``counts`` takes no time. ``labels`` are
+what the user calls the machine: so far a ``name``."""
 
 MACHINE_FACTS = (
     *("cpu_vendor", "cpu_family", "cpu_model_number", "stepping", "microcode", "cpu_flags", "topology_source"),

@@ -43,6 +43,7 @@ def compare_command(
     """
     from fencepost.analysis.compare.answers import compared
     from fencepost.analysis.compare.comparison import NothingMeasuredError
+    from fencepost.analysis.runs.labels import key_and_label, machine_ids
     from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import MeasureError, UsageError
     from fencepost.cli import display
@@ -50,7 +51,7 @@ def compare_command(
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
     folders = [runfolder.find(name) for name in names]
-    if fail_on and len({schema.read_run(folder)["machine_key"] for folder in folders}) > 1:
+    if fail_on and len(set(machine_ids(key_and_label(schema.read_run(folder)) for folder in folders))) > 1:
         raise UsageError("--fail-on: the runs are of several machines, which get no verdicts")
     try:
         found = compared(folders, margin, anyway=anyway)

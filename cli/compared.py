@@ -126,7 +126,7 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
     rows = {row.case: row for row in found.rows}
     headlines = [(label, rows[case]) for case, label in found.labels.items()]
     tables: list[Titled] = []
-    for other, run in enumerate(found.runs[1:]) if headlines else ():
+    for other, name in enumerate(found.names[1:]) if headlines else ():
         reach = reach_of(row.ratios[other] for _, row in headlines)
         lines: list[tuple[str, ...]] = []
         for label, row in headlines:
@@ -135,7 +135,7 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
             bounds = f"[{_factor(decision.low)}, {_factor(decision.high)}]"
             lines.append((label, *times, f"x {_factor(decision.ratio)}", bounds, bar(decision, reach)))
         header = ("what", "first", "second", "ratio", "98 % interval", bar_header(reach))
-        tables.append((f"{run} (second) against {found.runs[0]} (first)", header, lines))
+        tables.append((f"{name} (second) against {found.names[0]} (first)", header, lines))
     return tables
 
 
@@ -145,7 +145,7 @@ def _factor(value: float) -> str:
 
 def row_table(found: MachineComparison) -> Titled:
     """All rows, with the ratio of each further run."""
-    header = ("case", *(f"{run} / {found.runs[0]}" for run in found.runs[1:]))
+    header = ("case", *(f"{name} / {found.names[0]}" for name in found.names[1:]))
     lines = [
         (row.case, *(f"x {item.ratio:.3g} [{item.low:.3g}, {item.high:.3g}]" for item in row.ratios))
         for row in found.rows
@@ -156,7 +156,7 @@ def row_table(found: MachineComparison) -> Titled:
 def fact_table(found: MachineComparison) -> Titled:
     """What differs between the machines."""
     facts = [(name, *texts) for name, texts in found.differences.items()]
-    return "what differs between the machines", ("fact", *found.runs), facts
+    return "what differs between the machines", ("fact", *found.names), [("run", *found.runs), *facts]
 
 
 def show_machines(found: MachineComparison, *, every: bool) -> None:

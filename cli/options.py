@@ -47,6 +47,42 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(command)
 
 
+def label_option(command: Command) -> Command:
+    """``--label``, passed on as `label`: None, or a name that can be stored."""
+    return click.option(
+        "--label",
+        callback=_label,
+        metavar="NAME",
+        help="What this machine is called, e.g. c7a.large. Stored in the run.",
+    )(command)
+
+
+def _label(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    from fencepost.bench.errors import UsageError
+
+    fault = "" if text is None else label_fault(text)
+    if fault:
+        raise UsageError(f"--label {fault}")
+    return text
+
+
+def label_fault(text: str) -> str:
+    """Why a name cannot be a label, in words that follow its option; empty where it can."""
+    from fencepost.bench.schema import LONGEST_LABEL
+
+    if not text.strip():
+        return "is empty; write a name such as c7a.large"
+    if not text.isprintable():
+        return f"{text[:LONGEST_LABEL]!r}: holds a character that cannot be printed; write a name such as c7a.large"
+    if len(text) > LONGEST_LABEL:
+        return f"{text[:LONGEST_LABEL]}…: has {len(text)} characters; write {LONGEST_LABEL} at most"
+    if "=" in text:
+        return f"{text}: a name has no equals sign; write a name such as c7a.large"
+    if text != text.strip():
+        return f"{text!r}: begins or ends with a space; leave it out"
+    return ""
+
+
 def kernel_files_option(command: Command) -> Command:
     """``--kernel FILE`` and ``--cflags``, passed on as `kernel_files` and `cflags`."""
     command = click.option(

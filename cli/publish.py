@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import json_option, label_fault, label_option, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.analysis.runs.estimate import Analysis
@@ -44,6 +44,7 @@ COMMON_NAMES = {
     metavar="FOLDER",
     help="The gallery's folder.  [default: results]",
 )
+@label_option
 @click.option("--replace", is_flag=True, help="Replace a published run of the same machine and day.")
 @click.option("--anyway", is_flag=True, help="Publish a run that is hardly to be trusted. It stays marked.")
 @click.option("--check", is_flag=True, help="Only check all published folders; exit with 1 if one has a fault.")
@@ -55,6 +56,7 @@ COMMON_NAMES = {
 def publish_command(
     run: str,
     results: Path,
+    label: str | None,
     replace: bool,
     anyway: bool,
     check: bool,
@@ -66,7 +68,7 @@ def publish_command(
     """Check RUN, write it to results/<date>-<machine's key>/, and write the gallery's pages.
 
     RUN is a run folder, a run's id, or `latest`. A run that holds the name of a user or host, a path or a process id is
-    refused, and the message names the field.
+    refused, and the message names the field. On a terminal it asks for a label if the run has none.
     """
     from fencepost.bench.errors import EXIT_FINE, EXIT_GATE, UsageError
     from fencepost.bench.machine import machine_key
@@ -89,9 +91,10 @@ def publish_command(
         raise UsageError("--reports goes with --check")
     if not results.is_dir() and (rebuild or rewrite):
         raise UsageError(f"{results}: no such folder; the gallery is the folder results of the project")
-    written = (
-        [] if rebuild else _rewrite(results) if rewrite else [_publish(run, results, replace=replace, anyway=anyway)]
-    )
+    if rewrite:
+        written = _rewrite(results)
+    else:
+        written = [] if rebuild else [_publish(run, results, label, ask=not as_json, replace=replace, anyway=anyway)]
     written += _rebuild(results)
     if as_json:
         display.print_json({"written": [str(path) for path in written]})
@@ -123,7 +126,7 @@ def private_words() -> list[tuple[str, str]]:
     return [(word, what) for word, what in found if len(word) > 2 and word.lower() not in COMMON_NAMES]
 
 
-def _publish(run: str, results: Path, *, replace: bool, anyway: bool) -> Path:
+def _publish(run: str, results: Path, label: str | None, *, ask: bool, replace: bool, anyway: bool) -> Path:
     from fencepost.analysis.gallery.entry import (
         data_files,
         folder_name,
@@ -142,7 +145,7 @@ def _publish(run: str, results: Path, *, replace: bool, anyway: bool) -> Path:
     if not results.parent.is_dir():
         raise UsageError(f"{results}: cannot be made, there is no folder {results.parent}; make it first")
     folder = runfolder.find(run)
-    analysis = analyse(folder)
+    analysis = _labelled(analyse(folder), label, ask=ask)
     refused = refusals(_cleaned(analysis), private_words())
     if analysis.machine["key"] != machine_key(analysis.machine):
         refused.append("machine.json: field key: its facts give another; the file was edited by hand, run again")
@@ -176,6 +179,39 @@ def _publish(run: str, results: Path, *, replace: bool, anyway: bool) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _labelled(analysis: Analysis, label: str | None, *, ask: bool) -> Analysis:
+    """The run with `label`; with the answer of a person at a terminal where neither it nor the run says one."""
+    import sys
+    from dataclasses import replace
+
+    from fencepost.analysis.runs.labels import label_of
+    from fencepost.bench.documents import RunJson
+
+    if label is None and not label_of(analysis.run) and ask and sys.stdin.isatty() and sys.stderr.isatty():
+        label = _asked_label()
+    if label is None:
+        return analysis
+    run: RunJson = {**analysis.run, "labels": {**analysis.run.get("labels", {}), "name": label}}
+    return replace(analysis, reduced=replace(analysis.reduced, run=run))
+
+
+def _asked_label() -> str | None:
+    """What a person types; None for an empty line."""
+    from fencepost.cli import display
+
+    while True:
+        text = click.prompt(
+            "What is this machine called, e.g. c7a.large? Enter alone: no label",
+            default="",
+            show_default=False,
+            err=True,
+        ).strip()
+        fault = label_fault(text) if text else ""
+        if not fault:
+            return text or None
+        click.echo(f"The label {display.printable(fault)}", err=True)
 
 
 def _cleaned(analysis: Analysis) -> Analysis:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fencepost.cli.options import json_option, kernel_files_option, load_kernel_files, seconds_of, verbose_option
+from fencepost.cli.options import (
+    json_option,
+    kernel_files_option,
+    label_option,
+    load_kernel_files,
+    seconds_of,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from fencepost.analysis.runs.estimate import Analysis
@@ -66,6 +73,7 @@ class _Wanted:
 )
 @click.option("--at-most", metavar="TIME", help="End --until by then, e.g. 5m.  [default: 10m]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
+@label_option
 @click.option("--resume", metavar="RUN", help="Continue an interrupted run: its folder, its id, or `latest`.")
 @kernel_files_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and its expected duration; measure nothing.")
@@ -83,6 +91,7 @@ def run_command(
     until: str | None,
     at_most: str | None,
     out: Path | None,
+    label: str | None,
     resume: str | None,
     kernel_files: tuple[Path, ...],
     cflags: str,
@@ -111,14 +120,16 @@ def run_command(
         own = load_kernel_files(engine, kernel_files, cflags)
         if unfinished is not None:
             given = {"KERNEL": wanted.patterns, "--set": settings, "--cpus": cpus, "--out": out, "--dry-run": dry_run}
-            given |= {"--until": until, "--at-most": at_most}
+            given |= {"--until": until, "--at-most": at_most, "--label": label}
             folder = measuring.resume_run(engine, unfinished, given, profile, rounds, seed, own)
         else:
             plan, machine = _plan(engine, wanted, [item.label for item in own])
             if dry_run:
                 _show_plan(plan, as_json=as_json)
                 return
-            folder = runfolder.create(out or runfolder.DEFAULT_BASE, machine(), describe_run(engine, plan, own))
+            folder = runfolder.create(
+                out or runfolder.DEFAULT_BASE, machine(), describe_run(engine, plan, own, label=label)
+            )
         with folder:
             measuring.complete(engine, folder, "run", measuring.progress_for(quiet=quiet or as_json))
     found = measuring.outcome_of(folder)

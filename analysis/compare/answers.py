@@ -100,6 +100,7 @@ def _machines(item: Mapping[str, Any]) -> MachineComparison:
     return MachineComparison(
         tuple(item["runs"]),
         tuple(item["machines"]),
+        tuple(item["names"]),
         tuple(MachineRow(**{**row, "ratios": tuple(map(_decision, row["ratios"]))}) for row in item["rows"]),
         {name: tuple(texts) for name, texts in item["differences"].items()},
         labels=item["labels"],

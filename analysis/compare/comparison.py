@@ -127,13 +127,15 @@ class MachineRow:
 
 @dataclass(frozen=True)
 class MachineComparison:
-    """Runs of several machines side by side: for each case one ratio a run, to the first; no verdicts. `differences`:
+    """Runs of several machines side by side: for each case one ratio a run, to the first; no verdicts. `machines` are
+    their keys, and `names` are as short as tells them apart. `differences`:
     what differs between the machines, by name, one text a run. `labels`: the headlines among the rows, by case,
     cheapest first. `sentences`: which machine is faster in what.
     """
 
     runs: tuple[str, ...]
     machines: tuple[str, ...]
+    names: tuple[str, ...]
     rows: tuple[MachineRow, ...]
     differences: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
@@ -145,6 +147,7 @@ class MachineComparison:
         return {
             "runs": list(self.runs),
             "machines": list(self.machines),
+            "names": list(self.names),
             "rows": [row.as_json() for row in self.rows],
             "headlines": dict(self.labels),
             "sentences": list(self.sentences),

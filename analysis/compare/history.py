@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimated import analysis_of
+from fencepost.analysis.runs.labels import key_and_label, machine_ids
 from fencepost.analysis.runs.medians import map_runs
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.changes import (
@@ -65,6 +66,7 @@ class Run:
     machine: str
     made_with: Mapping[str, str]
     noise_floor_pct: float
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,8 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
             notes.append(f"{path}: left out, {found[2]} complete rounds are too few for a median with an interval")
         else:
             read.append(found[:2])
+    ids = machine_ids((run.machine, run.label) for run, _ in read)
+    read = [(replace(run, machine=name), rows) for name, (run, rows) in zip(ids, read, strict=True)]
     read.sort(key=lambda item: (item[0].created, item[0].id))
     machines = []
     for key in dict.fromkeys(run.machine for run, _ in read):
@@ -223,7 +227,8 @@ def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
         **{f"file {item['label']}": item["sha256"] for item in document.get("objects", ())},
     }
     created = datetime.fromisoformat(document["created_utc"])
-    run = Run(document["id"], created, document["machine_key"], made_with, analysis.noise_floor_pct)
+    key, label = key_and_label(document)
+    run = Run(document["id"], created, key, made_with, analysis.noise_floor_pct, label)
     # Without what a history does not ask for, that a worker process would have to hand over.
     rows = [
         Row(row.case, row.kernel, row.parameters, row.cpus, row.unit, time=row.time, found=row.found, alone=row.alone)

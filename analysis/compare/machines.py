@@ -12,6 +12,7 @@ from fencepost.analysis.compare.series import alike, series_of_run
 from fencepost.analysis.compare.told import labels_of, machine_sentences
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
+from fencepost.analysis.runs.named import short_names
 from fencepost.analysis.stats.verdict import ROW_ERROR
 from fencepost.analysis.text.numbers import size
 
@@ -59,16 +60,19 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
     notes += why_found_notes(why) + [f"{name}: left out, it reads zero on one of the machines" for name in zero]
     labels = labels_of(runs[0], {places[0][row.case]: row.case for row in rows})
-    keys = tuple(str(run.run["machine_key"]) for run in runs)
+    names = tuple(short_names(runs))
     return MachineComparison(
         tuple(str(run.run["id"]) for run in runs),
-        keys,
+        tuple(str(run.run["machine_key"]) for run in runs),
+        names,
         tuple(rows),
         _differences(runs),
         tuple(notes),
         labels,
         tuple(
-            sentence for other, key in enumerate(keys[1:]) for sentence in machine_sentences(key, rows, labels, other)
+            sentence
+            for other, name in enumerate(names[1:])
+            for sentence in machine_sentences(name, rows, labels, other)
         ),
     )
 

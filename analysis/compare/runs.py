@@ -26,6 +26,7 @@ from fencepost.analysis.compare.told import labels_of, run_sentences
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
+from fencepost.analysis.runs.labels import key_and_label, machine_ids
 from fencepost.analysis.runs.paired import core_hz
 from fencepost.analysis.stats.shift import fewest_values
 from fencepost.analysis.stats.verdict import (
@@ -260,8 +261,8 @@ def _compared(case: str, unit: str, pair: Pair, decision: Decision) -> ComparedR
 
 
 def same_machine(runs: Sequence[Analysis]) -> bool:
-    """Whether all runs are of one machine, by its key."""
-    return len({run.run["machine_key"] for run in runs}) == 1
+    """Whether all runs are of one machine, by its key and label."""
+    return len(set(machine_ids(key_and_label(run.run) for run in runs))) == 1
 
 
 def different_code(old: Analysis, new: Analysis) -> str:

@@ -42,6 +42,8 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.labels import called, label_of
+from fencepost.analysis.runs.named import processor
 from fencepost.analysis.runs.row import CSV_COLUMNS
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
@@ -87,8 +89,8 @@ class GalleryError(ValueError):
 
 
 def folder_name(run: RunJson, machine: MachineJson) -> str:
-    """``<date>-<machine key>`` of a run."""
-    key = re.sub(r"[^a-z0-9]+", "-", str(machine["key"]).lower()).strip("-")
+    """``<date>-<machine key>`` of a run, and its label if it has one: two machines of one make may have equal keys."""
+    key = re.sub(r"[^a-z0-9]+", "-", f"{machine['key']}-{label_of(run)}".lower()).strip("-")
     return f"{str(run['created_utc'])[:10]}-{key}"
 
 
@@ -313,11 +315,12 @@ def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
         ("engine", f"{run['engine']['compiler']}; SHA-256 {run['engine']['sha256']}"),
         ("fencepost", str(run["versions"].get("fencepost", "unknown"))),
         ("machine's key", str(machine["key"])),
+        *((("label", label_of(run)),) if label_of(run) else ()),
     )
     told = any(rung.basis for rung in chosen)
     header = ("what it charges", "time [95 % interval]", "core cycles", *(("figure",) if told else ()), "measured as")
     lines = [
-        f"# {markdown(one_line(machine['cpu_model']))}",
+        f"# {markdown(called(run, one_line(machine['cpu_model'])))}",
         "",
         f"**Can it be trusted? {markdown(verdict.word)}.** {markdown(verdict.sentence)}",
         "",
@@ -437,7 +440,7 @@ def read_entry(folder: Path) -> Entry:
     matrix, cpus = one_way_times(told.rows)
     return Entry(
         name=folder.name,
-        title=one_line(machine["cpu_model"], 80),
+        title=called(run, processor(machine)),
         date=folder.name[:10],
         cpus=cpu_count(machine),
         arch=one_line(machine["arch"], 20),

@@ -23,6 +23,7 @@ from fencepost.analysis.report.topology import topology_figure
 from fencepost.analysis.report.trust import Examination, Trust, trust_table, trust_verdict, twins_table, unmeasurable
 from fencepost.analysis.report.warnings import RunWarning, collect
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.labels import label_of
 from fencepost.analysis.text.table import Table
 from fencepost.analysis.topics import claim
 from fencepost.analysis.topics.claim import Claim
@@ -86,7 +87,8 @@ def build_document(analysis: Analysis) -> Document:
     """Everything that a report says about a run."""
     with sections_begun(analysis) as complete:
         # All but the sections, while a second process draws for them.
-        name = str(analysis.machine["cpu_model"])
+        label, model = label_of(analysis.run), str(analysis.machine["cpu_model"])
+        name = f"{label} ({model})" if label else model
         said = measured_sentences(analysis)
         by_topic: dict[str, list[tuple[Claim, claim.Verdict]]] = {}
         for item in said:

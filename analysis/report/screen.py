@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from fencepost.analysis.report.causes import causes
 from fencepost.analysis.report.marks import HARDLY, IN_PART, WITH_CARE, YES
 from fencepost.analysis.report.trust import trust_of_topics, trust_verdict
-from fencepost.analysis.runs.clock import core_clock_of_rounds
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.machine import microarchitecture
+from fencepost.analysis.runs.named import machine_name
 from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import headline_rungs
@@ -20,36 +19,10 @@ NARROWEST = 80
 """Columns that the screen is made for. On a narrower terminal its lines are folded by the terminal."""
 
 _MARKS = ((YES, "+", "yes"), (WITH_CARE, "~", "with care"), (HARDLY, "-", "hardly"), (IN_PART, "?", "not known"))
-_ACRONYM = 4
-"""Letters of a hypervisor's name, such as KVM or QEMU, up to which it is written in capitals."""
 _WORD = 12
 """Characters of a mark with its word."""
 _BAR = {80: 8, 100: 16, 120: 24}
 """Characters of a bar by the columns that it needs at least."""
-
-
-def machine_name(analysis: Analysis) -> str:
-    """A machine in a line that tells it from others: processor, microarchitecture, CPUs, measured clock, hypervisor."""
-    machine = analysis.machine
-    kind = microarchitecture(machine)
-    ghz = core_clock_of_rounds(analysis)[0].value
-    present = machine.get("cpus_present")
-    cpus = len(present) if isinstance(present, Sequence) else 0
-    parts = [
-        f"{machine.get('cpu_model') or 'unknown processor'}{f' ({kind})' if kind else ''}",
-        "" if not cpus else "1 CPU" if cpus == 1 else f"{cpus} CPUs",
-        "" if math.isnan(ghz) else f"{ghz:.2f} GHz",
-        _guest(machine.get("hypervisor")),
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _guest(hypervisor: object) -> str:
-    """``KVM guest``; nothing where no hypervisor is known."""
-    if not (isinstance(hypervisor, Mapping) and hypervisor.get("guest")):
-        return ""
-    kind = str(hypervisor.get("kind") or "")
-    return f"{kind.upper() if len(kind) <= _ACRONYM else kind.capitalize()} guest".strip()
 
 
 def screen(analysis: Analysis, columns: int = NARROWEST) -> list[str]:
@@ -66,7 +39,8 @@ def screen(analysis: Analysis, columns: int = NARROWEST) -> list[str]:
     if not rungs:
         return []
     columns = max(columns, NARROWEST)
-    return [machine_name(analysis), *_trust(analysis, columns), "", *_headlines(rungs, columns), ""]
+    named = textwrap.wrap(machine_name(analysis), columns)
+    return [*named, *_trust(analysis, columns), "", *_headlines(rungs, columns), ""]
 
 
 def next_step(analysis: Analysis) -> str:

@@ -15,9 +15,10 @@ from published.compare import RUN, UPDATE
 from runs.write import Case, pair_case, write_run
 from topics.suite import suite_cases
 
-from fencepost.analysis.report.screen import NARROWEST, brief, machine_name, next_step, screen
+from fencepost.analysis.report.screen import NARROWEST, brief, next_step, screen
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.machine import microarchitecture
+from fencepost.analysis.runs.named import machine_name
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 ZEN_3 = {"cpu_vendor": "AuthenticAMD", "cpu_family": "25", "cpu_model_number": "1"}
