@@ -201,6 +201,15 @@ static inline int64_t clock_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Asleep for so long. */
+static inline void sleep_ms(int64_t ms)
+{
+    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
+
+    while (nanosleep(&left, &left) && errno == EINTR)
+        ;
+}
+
 /* The events of a kernel, one after the other: `one` says how many ticks it took, or -errno, at which it ends. */
 static inline int64_t one_by_one(struct worker *worker, int64_t *ticks, uint64_t count,
                                  int64_t (*one)(struct trial *trial))

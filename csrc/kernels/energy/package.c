@@ -16,9 +16,8 @@
  * Not shown: the memory's own chips, other packages, the power supply.
  */
 #define _GNU_SOURCE
+#include "kernels/groups.h"
 #include "kernels/system.h"
-
-#include <time.h>
 
 enum { OP, WINDOW_MS };
 enum { SLEEP, ADD, STREAM };
@@ -42,19 +41,6 @@ struct energy {
     int64_t moved; /* windows in which the counter moved */
 };
 
-/* A number from a file of sysfs; -errno, or -ENODATA where it holds none. */
-static int64_t number_in(const char *path)
-{
-    char text[64], *end;
-    const int64_t length = procfs_text(path, text, sizeof text);
-    int64_t number;
-
-    if (length < 0)
-        return length;
-    number = strtoll(text, &end, 10);
-    return end == text || number < 0 ? -ENODATA : number;
-}
-
 /* Dependent, so that no core makes two at once; in a register, so that no memory is part of it. */
 static uint64_t add(void)
 {
@@ -77,32 +63,24 @@ static uint64_t stream(const unsigned char *pages, size_t *place)
     return piece / LINE_BYTES;
 }
 
-static void rest(int64_t ms)
-{
-    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
-
-    while (nanosleep(&left, &left) && errno == EINTR)
-        ;
-}
-
 /* One window. Adds its energy and time to those at work or asleep; 0 or -errno. */
 static int window(struct trial *trial, struct energy *energy, int op, int at_work)
 {
-    const int64_t before = number_in(COUNTER), ms = trial->value[WINDOW_MS];
+    const int64_t before = number_in(COUNTER, NULL), ms = trial->value[WINDOW_MS];
     const uint64_t begin_ns = now_ns();
     size_t place = 0;
     int64_t after;
     double uj, ns;
 
     if (op == SLEEP)
-        rest(ms);
+        sleep_ms(ms);
     else
         while (now_ns() - begin_ns < (uint64_t)ms * 1000000)
             energy->operations += op == ADD ? add() : stream(energy->pages, &place);
-    after = number_in(COUNTER);
+    after = number_in(COUNTER, NULL);
     ns = (double)(now_ns() - begin_ns);
     if (before < 0 || after < 0)
-        return (int)(before < 0 ? before : after);
+        return trial_fault(trial, COUNTER " can be read no more");
     uj = (double)(after - before) + (after < before ? (double)energy->range_uj : 0);
     energy->moved += after != before;
     *(at_work ? &energy->worked_uj : &energy->idle_uj) += uj;
@@ -121,8 +99,8 @@ static int setup(struct trial *trial)
     energy = trial_alloc(trial, sizeof *energy);
     if (!energy)
         return -ENOMEM;
-    energy->range_uj = number_in(RANGE);
-    if (number_in(COUNTER) < 0 || energy->range_uj <= 0)
+    energy->range_uj = number_in(RANGE, NULL);
+    if (number_in(COUNTER, NULL) < 0 || energy->range_uj <= 0)
         return trial_needs(trial, NEED);
     if (trial->value[OP] != STREAM)
         return 0;

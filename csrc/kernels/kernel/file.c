@@ -15,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include "folder.h"
+#include "kernels/groups.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -92,14 +93,6 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* A number in a file of Linux's, -1 where there is none. */
-static int64_t number_in(const char *path)
-{
-    char text[64];
-
-    return procfs_text(path, text, sizeof text) > 0 ? atoll(text) : -1;
-}
-
 /*
  * Whether a value in sysfs follows what Linux does: the packets of the loopback device, before and after some that this process sends to
  * itself. 100 or 0; NaN where there is no such device.
@@ -108,7 +101,7 @@ static double look_whether_it_follows(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
-    const int64_t before = number_in(PACKETS);
+    const int64_t before = number_in(PACKETS, NULL);
     const int to = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     int sent = 0;
 
@@ -120,7 +113,7 @@ static double look_whether_it_follows(void)
         close(to);
     if (before < 0 || sent < DATAGRAMS)
         return NAN;
-    return number_in(PACKETS) - before >= DATAGRAMS ? 100 : 0;
+    return number_in(PACKETS, NULL) - before >= DATAGRAMS ? 100 : 0;
 }
 
 /* Every file was read, and holds what it holds. */

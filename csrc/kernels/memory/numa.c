@@ -11,6 +11,7 @@
  * Not shown: bandwidth between nodes, caches of other nodes, memory without CPUs.
  */
 #define _GNU_SOURCE
+#include "kernels/cpus.h"
 #include "kernels/memory/cold.h"
 #include "kernels/memory/limits.h"
 #include "kernels/memory/nodes.h"
@@ -31,22 +32,6 @@ struct place {
     double ticks[EVENTS_A_BATCH * BATCHES];
 };
 
-/* Runs this thread on one CPU. 0 or -errno. */
-static int run_on(int cpu)
-{
-    cpu_set_t *mask = CPU_ALLOC((size_t)cpu + 1);
-    const size_t bytes = CPU_ALLOC_SIZE((size_t)cpu + 1);
-    int status;
-
-    if (!mask)
-        return -ENOMEM;
-    CPU_ZERO_S(bytes, mask);
-    CPU_SET_S((size_t)cpu, bytes, mask);
-    status = sched_setaffinity(0, bytes, mask) ? -errno : 0;
-    CPU_FREE(mask);
-    return status;
-}
-
 /* A CPU of a node on which this thread may run: its own where that lies there. -1 where there is none. */
 static int cpu_on(int64_t node, int own)
 {
@@ -56,9 +41,9 @@ static int cpu_on(int64_t node, int own)
     if (node_of(own) == node)
         return own;
     for (int cpu = 0; cpu < most && found < 0; cpu++)
-        if (node_of(cpu) == node && run_on(cpu) == 0)
+        if (node_of(cpu) == node && run_on(&cpu, 1) == 0)
             found = cpu;
-    run_on(own);
+    run_on(&own, 1);
     return found;
 }
 
@@ -101,7 +86,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     struct trial *trial = worker->trial;
     struct place *place = trial->state;
-    int status = run_on(place->cpu);
+    int status = run_on(&place->cpu, 1);
 
     for (uint64_t i = 0; i < count && !status; i++) {
         const uint64_t begin = tick_begin();
@@ -113,7 +98,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
             place->ticks[place->events++] = found;
         ticks[i] = llround(found);
     }
-    run_on(worker->cpu);
+    run_on(&worker->cpu, 1);
     return status ? status : (int64_t)count;
 }
 

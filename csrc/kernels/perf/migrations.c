@@ -12,6 +12,7 @@
  * Not shown: what a move costs.
  */
 #define _GNU_SOURCE
+#include "kernels/cpus.h"
 #include "kernels/perf/events.h"
 
 #include <sched.h>
@@ -31,27 +32,6 @@ struct moves {
     int64_t seen, counted; /* by the thread itself, and by Linux */
     int64_t elsewhere;     /* looks at which it was on a CPU that it may not use */
 };
-
-/* The calling thread may use these CPUs. 0 or -errno. */
-static int allow(const int *cpus, unsigned count)
-{
-    int last = cpus[0], status;
-    cpu_set_t *set;
-    size_t bytes;
-
-    for (unsigned i = 0; i < count; i++)
-        last = cpus[i] > last ? cpus[i] : last;
-    set = CPU_ALLOC(last + 1);
-    if (!set)
-        return -ENOMEM;
-    bytes = CPU_ALLOC_SIZE(last + 1);
-    CPU_ZERO_S(bytes, set);
-    for (unsigned i = 0; i < count; i++)
-        CPU_SET_S(cpus[i], bytes, set);
-    status = sched_setaffinity(0, bytes, set) ? -errno : 0;
-    CPU_FREE(set);
-    return status;
-}
 
 /* Whether it is on another CPU than `last`, which then becomes this one. */
 static int has_moved(struct moves *moves, const int *cpus, unsigned count, int *last)
@@ -74,7 +54,7 @@ static int ask_for_moves(const struct trial *trial, struct moves *moves)
     for (int i = 0; i < MOVES && !status; i++) { /* an even number: the last one leads home */
         const int *to = &trial->cpus[i % 2 ? 0 : 1];
 
-        status = allow(to, 1);
+        status = run_on(to, 1);
         has_moved(moves, to, 1, &last);
     }
     return status;
@@ -84,7 +64,7 @@ static int ask_for_moves(const struct trial *trial, struct moves *moves)
 static int stay(const struct trial *trial, struct moves *moves, int is_free)
 {
     const uint64_t end = now_ns() + (is_free ? FREE_NS : PINNED_NS);
-    const int status = is_free ? allow(trial->cpus, 2) : 0;
+    const int status = is_free ? run_on(trial->cpus, 2) : 0;
     int last = trial->cpus[0], moved = 0;
 
     while (now_ns() < end && !moved && !status) {
@@ -129,7 +109,7 @@ static int work(struct worker *worker)
     else
         status = stay(trial, moves, kind == FREE);
     moves->counted = event_stop(moves->event);
-    home = allow(trial->cpus, 1);
+    home = run_on(trial->cpus, 1);
     return status ? status : moves->counted < 0 ? (int)moves->counted : home;
 }
 

@@ -17,6 +17,7 @@
 #include <linux/futex.h>
 #include <stdatomic.h>
 
+#include "kernels/cpus.h"
 #include "kernels/memory/nodes.h"
 #include "kernels/random.h"
 
@@ -46,15 +47,6 @@ struct desk {
     int64_t there, whole, halves[2];
     double call_ns[2][PAIRS], loads_ns[2][PAIRS];
 };
-
-static int move_to(int cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    return sched_setaffinity(0, sizeof set, &set) ? -errno : 0;
-}
 
 /* All lines are this CPU's alone afterwards. */
 static void write_lines(struct desk *desk)
@@ -88,13 +80,13 @@ static int64_t half(struct worker *worker, int64_t *ticks, int hop)
 
     write_lines(desk);
     begin = tick_begin();
-    status = move_to(to);
+    status = run_on(&to, 1);
     moved = tick_end();
     desk->whole += load_lines(desk) == desk->first;
     end = tick_end();
     desk->there += sched_getcpu() == to;
     if (!status)
-        status = move_to(desk->cpus[0]);
+        status = run_on(&desk->cpus[0], 1);
     if (desk->halves[hop] < PAIRS) {
         desk->call_ns[hop][desk->halves[hop]] = net_ticks(trial, begin, moved) / trial->tick_hz * 1e9;
         desk->loads_ns[hop][desk->halves[hop]] = (double)(end - moved) / trial->tick_hz * 1e9;
@@ -177,9 +169,9 @@ static int target(struct trial *trial)
 
     if (trial->value[TO] == OTHER)
         return trial->cpus[1] == from ? -1 : trial->cpus[1];
-    for (int cpu = 0; cpu < count && cpu < CPU_SETSIZE; cpu++)
-        if (is_such(trial->value[TO], from, cpu) && move_to(cpu) == 0) {
-            move_to(from);
+    for (int cpu = 0; cpu < count; cpu++)
+        if (is_such(trial->value[TO], from, cpu) && run_on(&cpu, 1) == 0) {
+            run_on(&from, 1);
             return cpu;
         }
     return -1;

@@ -59,8 +59,10 @@ struct preempted {
     struct desk *desk;
     struct folder folder;
     int has_folder;
-    pid_t victim; /* 0: none */
+    pid_t victim;    /* 0: none */
+    clockid_t clock; /* of what the victim has had of the CPU */
     uint64_t turns_before;
+    int64_t had_before_ns;
 };
 
 /* Until it has ended. Whether it came to a child of its own. */
@@ -164,13 +166,13 @@ static uint64_t turns_of(const struct preempted *preempted)
     return atomic_load_explicit(&preempted->desk->turns, memory_order_relaxed); /* see be_the_victim() */
 }
 
-/* Asleep until the victim is at work. 0 or -errno. */
-static int await_victim(struct trial *trial, const struct preempted *preempted)
+/* Asleep until the victim has made so many turns. 0 or -errno. */
+static int await_victim(struct trial *trial, const struct preempted *preempted, uint64_t turns)
 {
     const struct timespec moment = {0, 1000000};
     const uint64_t since = now_ns();
 
-    while (turns_of(preempted) < 2) {
+    while (turns_of(preempted) < turns) {
         if (atomic_load_explicit(&preempted->desk->failed, memory_order_relaxed))
             return trial_fault(trial, "the victim could not do its work");
         if (now_ns() - since > PATIENCE_NS)
@@ -209,8 +211,11 @@ static int setup(struct trial *trial)
     if (status < 0)
         return status;
     preempted->victim = status;
-    status = await_victim(trial, preempted);
+    if (clock_getcpuclockid(preempted->victim, &preempted->clock))
+        return trial_needs(trial, "the clock of another process's CPU time");
+    status = await_victim(trial, preempted, 2);
     preempted->turns_before = turns_of(preempted);
+    preempted->had_before_ns = clock_ns(preempted->clock);
     return status;
 }
 
@@ -219,12 +224,30 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     return wakeup_events(worker, ticks, count, PERIOD_US * 1000);
 }
 
-/* No wake-up was early, and the victim has not failed. */
+/*
+ * Whether the victim was at it while the thread woke: a long call may not have ended, and who waits for a disk uses no CPU. So one that did
+ * neither has to end the turn that it is in. 0 or -errno.
+ */
+static int victim_was_at_it(struct trial *trial, const struct preempted *preempted)
+{
+    if (turns_of(preempted) > preempted->turns_before)
+        return 0;
+    if (trial->value[VICTIM] == FSYNC)
+        return await_victim(trial, preempted, preempted->turns_before + 1);
+    if (clock_ns(preempted->clock) > preempted->had_before_ns)
+        return 0;
+    return trial_fault(trial, "the victim made no turn and used no CPU time meanwhile");
+}
+
+/* No wake-up was early, and the victim was at work and has not failed. */
 static int check(struct trial *trial)
 {
     const struct preempted *preempted = trial->state;
+    const int status = preempted->victim ? victim_was_at_it(trial, preempted) : 0;
     const uint64_t turns = turns_of(preempted);
 
+    if (status)
+        return status;
     trial->metric[MISSED] = (double)preempted->wakeups.missed;
     if (preempted->victim) {
         const uint64_t turn_ns = atomic_load_explicit(&preempted->desk->turn_ns, memory_order_relaxed);

@@ -52,6 +52,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     struct trial *trial = worker->trial;
     struct balance *balance = trial->state;
+    int status;
 
     (void)count; /* 1 */
     if (worker->index) {
@@ -59,31 +60,30 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
         return 0;
     }
     balance->migrations = -migrations(&balance->spinners);
-    spin_window(&balance->spinners, trial->value[WINDOW_MS], &balance->spun);
+    status = spin_window(trial, &balance->spinners, trial->value[WINDOW_MS], &balance->spun);
     balance->migrations += migrations(&balance->spinners);
     *ticks = llround((double)had_of(&balance->spinners, &balance->spun).least_ns * trial->tick_hz / 1e9);
     atomic_fetch_add_explicit(&balance->over, 1, memory_order_relaxed);
     futex_wake(&balance->over);
-    return 1;
+    return status ? status : 1;
 }
 
 /* Where the spinner of this place may run. */
-static cpu_set_t cpus_of(const struct trial *trial, int place)
+static struct spinner_cpus cpus_of(const struct trial *trial, int place)
 {
-    cpu_set_t set;
+    struct spinner_cpus where = {.count = 0};
 
-    CPU_ZERO(&set);
     for (int i = 0; i < CPUS; i++)
         if (trial->value[SPINNERS] != PINNED || i == place % CPUS)
-            CPU_SET(trial->cpus[i], &set);
-    return set;
+            where.of[where.count++] = trial->cpus[i];
+    return where;
 }
 
 static int setup(struct trial *trial)
 {
     static const struct schedule equal[MAX_SPINNERS];
     const int count = trial->value[SPINNERS] == TWO ? 2 : 3;
-    cpu_set_t places[MAX_SPINNERS];
+    struct spinner_cpus places[MAX_SPINNERS];
     struct balance *balance;
 
     if (trial->value[WINDOW_MS] < 1 || trial->value[WINDOW_MS] > MAX_WINDOW_MS) {

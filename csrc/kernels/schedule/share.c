@@ -90,11 +90,12 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     struct trial *trial = worker->trial;
     struct shares *shares = trial->state;
+    int status;
 
     (void)count; /* 1 */
-    spin_window(&shares->spinners, trial->value[WINDOW_MS], &shares->spun);
+    status = spin_window(trial, &shares->spinners, trial->value[WINDOW_MS], &shares->spun);
     *ticks = llround((double)shares->spun.had_ns[1] * trial->tick_hz / 1e9);
-    return 1;
+    return status ? status : 1;
 }
 
 static uint64_t windows_of(int64_t pair)

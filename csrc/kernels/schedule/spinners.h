@@ -10,11 +10,11 @@
 
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "kernels/cpus.h"
 #include "kernels/process/other.h"
 
 #define MAX_SPINNERS 8
@@ -59,6 +59,12 @@ static inline void futex_wake(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* Where a spinner may run. */
+struct spinner_cpus {
+    int of[MAX_SPINNERS];
+    unsigned count;
+};
+
 /* For a child of this kernel's own: it is thrown away, so nothing is put back. 0 or errno. */
 static inline int schedule_child(const struct schedule *schedule)
 {
@@ -70,12 +76,15 @@ static inline int schedule_child(const struct schedule *schedule)
 }
 
 /* The spinner, which never returns. */
-static inline void spin(struct spinners_desk *desk, int place, const struct schedule *schedule, const cpu_set_t *where)
+static inline void spin(struct spinners_desk *desk, int place, const struct schedule *schedule,
+                        const struct spinner_cpus *where)
 {
     _Atomic uint32_t *ready = &desk->of[place].ready;
 
     alarm(LIMIT_SECONDS);
-    desk->of[place].error = where && sched_setaffinity(0, sizeof *where, where) ? errno : schedule_child(schedule);
+    desk->of[place].error = where ? -run_on(where->of, where->count) : 0;
+    if (!desk->of[place].error)
+        desk->of[place].error = schedule_child(schedule);
     /* Release, pairs with spinner_ready(): without it a spinner could be seen to have failed, and its error not yet. */
     atomic_store_explicit(ready, desk->of[place].error ? 2 : 1, memory_order_release);
     futex_wake(ready);
@@ -115,7 +124,7 @@ static inline int spinner_ready(struct trial *trial, const struct spinners *spin
  * 0 or -errno.
  */
 static inline int spinners_start(struct trial *trial, struct spinners *spinners, const struct schedule *schedules,
-                                 const cpu_set_t *places, int count)
+                                 const struct spinner_cpus *places, int count)
 {
     int status = 0;
 
@@ -185,9 +194,9 @@ static inline double spinner_virtual_ns(const struct spinners *spinners, int pla
 
 /*
  * Of all at one moment: what each has had, and its virtual time. Whoever asks is on their CPU, so that none runs meanwhile; if one has, it is
- * asked again. Spinners on several CPUs run on.
+ * asked again. Spinners on several CPUs run on. 0, or -EAGAIN where some ran in each of the looks.
  */
-static inline void spinners_read(const struct spinners *spinners, int64_t *ns, double *virtual_ns)
+static inline int spinners_read(const struct spinners *spinners, int64_t *ns, double *virtual_ns)
 {
     int again = 1;
 
@@ -200,6 +209,7 @@ static inline void spinners_read(const struct spinners *spinners, int64_t *ns, d
         for (int place = 0; place < spinners->count && spinners->on_one_cpu; place++)
             again |= spinner_ns(spinners, place) != ns[place];
     }
+    return again ? -EAGAIN : 0;
 }
 
 /* What happens in a window: all spin for a moment, and then for so long. */
@@ -208,34 +218,32 @@ struct spun {
     double virtual_ns[MAX_SPINNERS]; /* by which their virtual times moved on */
 };
 
-/* Asleep for so long. */
-static inline void sleep_ms(int64_t ms)
-{
-    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
-
-    while (nanosleep(&left, &left) && errno == EINTR)
-        ;
-}
-
-/* Add a window of so many ms to what was spun before, once all have settled. */
-static inline void spin_window(const struct spinners *spinners, int64_t window_ms, struct spun *spun)
+/* Add a window of so many ms to what was spun before, once all have settled. 0 or -errno. */
+static inline int spin_window(struct trial *trial, const struct spinners *spinners, int64_t window_ms,
+                              struct spun *spun)
 {
     double virtual_before[MAX_SPINNERS], virtual_after[MAX_SPINNERS];
     int64_t before[MAX_SPINNERS], after[MAX_SPINNERS];
     uint64_t began;
+    int status;
 
     spinners_go(spinners, 1);
     sleep_ms(SETTLE_MS);
     began = now_ns();
-    spinners_read(spinners, before, virtual_before);
+    status = spinners_read(spinners, before, virtual_before);
     sleep_ms(window_ms);
     spun->window_ns += (int64_t)(now_ns() - began);
-    spinners_read(spinners, after, virtual_after);
+    if (!status)
+        status = spinners_read(spinners, after, virtual_after);
     spinners_go(spinners, 0);
+    if (status)
+        return trial_fault(trial, "a spinner ran in each of %d looks at what they had, from the CPU that they share",
+                           MAX_LOOKS);
     for (int place = 0; place < spinners->count; place++) {
         spun->had_ns[place] += after[place] - before[place];
         spun->virtual_ns[place] += virtual_after[place] - virtual_before[place];
     }
+    return 0;
 }
 
 /* CPU time in all windows: of the spinner that had least, of the one that had most, and of all together. */

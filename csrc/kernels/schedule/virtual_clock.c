@@ -29,11 +29,12 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
     struct trial *trial = worker->trial;
     struct clocks *clocks = trial->state;
+    int status;
 
     (void)count; /* 1 */
-    spin_window(&clocks->spinners, trial->value[WINDOW_MS], &clocks->spun);
+    status = spin_window(trial, &clocks->spinners, trial->value[WINDOW_MS], &clocks->spun);
     *ticks = llround(clocks->spun.virtual_ns[0] * trial->tick_hz / 1e9);
-    return 1;
+    return status ? status : 1;
 }
 
 static int setup(struct trial *trial)

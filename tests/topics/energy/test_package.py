@@ -94,7 +94,7 @@ def test_a_machine_without_a_counter_says_so(engine: Engine, place: Path, text: 
 
 def test_work_that_is_left_out_fails(tmp_path: Path, place: Path) -> None:
     whole = "energy->operations += op == ADD ? add() : stream(energy->pages, &place);"
-    broken = engine_of(tmp_path, SOURCE, (POWERCAP, str(place)), (whole, "rest(ms);"))
+    broken = engine_of(tmp_path, SOURCE, (POWERCAP, str(place)), (whole, "sleep_ms(ms);"))
     with counter(place, steady):
         got = measure(broken, "energy/package", {"op": "add", "window_ms": 5})
     assert "no operation was made in 4 windows" in got.reason

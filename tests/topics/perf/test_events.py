@@ -59,7 +59,7 @@ def test_a_free_thread_counts_what_it_saw(engine: Engine) -> None:
         (SOFTWARE, {"event": "page_faults"}, "i < COUNTED_PAGES;", "i < COUNTED_PAGES - 1;", "1023 events"),
         (SOFTWARE, {"event": "cpu_clock"}, "PERF_COUNT_SW_CPU_CLOCK,", "PERF_COUNT_SW_PAGE_FAULTS,", "0 events"),
         (MIGRATIONS, {"moves": "asked"}, "i % 2 ? 0 : 1", "i % 2 ? 0 : 0", "0 moves instead of 20"),
-        (MIGRATIONS, {"moves": "pinned"}, "cpus, 2) : 0;", "cpus, 2) : allow(trial->cpus + 1, 1);", "must not"),
+        (MIGRATIONS, {"moves": "pinned"}, "cpus, 2) : 0;", "cpus, 2) : run_on(trial->cpus + 1, 1);", "must not"),
         (MIGRATIONS, {"moves": "asked"}, "PERF_COUNT_SW_CPU_MIGRATIONS", "PERF_COUNT_SW_DUMMY", "0 moves instead"),
     ],
 )

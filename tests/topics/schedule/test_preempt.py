@@ -90,10 +90,17 @@ def test_impossible_values_are_refused(engine: Engine, kernel: str, values: dict
     [
         (PREEMPT, "preempt", "return product & 1;", "return 0;", "the victim could not do its work"),
         (
+            PREEMPT,
+            "preempt",
+            "        if (!act(victim, memory, file))",
+            "        if (atomic_load(&desk->turns) >= 2)\n            pause();\n if (!act(victim, memory, file))",
+            "the victim made no turn and used no CPU time meanwhile",
+        ),
+        (
             MIGRATE,
             "migrate",
-            "status = move_to(to);",
-            "status = move_to(desk->cpus[0]);",
+            "status = run_on(&to, 1);",
+            "status = run_on(&desk->cpus[0], 1);",
             "count there: 12 calls instead of 24",
         ),
         (
@@ -106,7 +113,7 @@ def test_impossible_values_are_refused(engine: Engine, kernel: str, values: dict
         (MIGRATE, "migrate", "next_random(&state) % i", "next_random(&state) % (i + 1)", "was left out of a walk"),
         (BALANCE, "rebalance", "spun, CPUS)", "spun, 0)", "the spinners had"),
     ],
-    ids=["victim", "no move", "a shorter walk", "several cycles", "beyond the window"],
+    ids=["victim", "a victim that stops", "no move", "a shorter walk", "several cycles", "beyond the window"],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, file: str, kernel: str, whole: str, broken: str, said: str) -> None:
     faulty = compile_broken(tmp_path, {file: [(whole, broken)]})

@@ -83,8 +83,8 @@ def test_impossible_values_are_refused(engine: Engine, kernel: str, values: dict
 @pytest.mark.parametrize(
     ("file", "pair", "whole", "broken", "need"),
     [
-        (SPINNERS, "fifo", "errno : schedule_child(schedule)", "errno : EPERM", "SCHED_FIFO"),
-        (SPINNERS, "minus5", "errno : schedule_child(schedule)", "errno : EACCES", "nice"),
+        (SPINNERS, "fifo", "error = schedule_child(schedule);", "error = EPERM;", "SCHED_FIFO"),
+        (SPINNERS, "minus5", "error = schedule_child(schedule);", "error = EACCES;", "nice"),
         (OTHER, "equal", "pid_t other = fork()", "pid_t other = (errno = EAGAIN, -1)", "one more process"),
         (QUOTA, "equal", "number_in(path, NULL) > 0", "1", "a control group without a quota of CPU time"),
     ],
@@ -138,10 +138,11 @@ def test_a_quota_is_found_where_it_is(
             "made no turn",
         ),
         (SPINNERS, "(uint32_t)go", "(uint32_t)go * 0", "the spinners had 0 ns"),
+        (SPINNERS, "spinner_ns(spinners, place) != ns[place]", "1", "a spinner ran in each of 100 looks"),
         (SHARE, "spun, 1)", "spun, 0)", "the spinners had"),
         (CLOCK, "spun, 1)", "spun, 0)", "the spinners had"),
     ],
-    ids=["no turns", "never let go", "beyond the window", "beyond the window of clocks"],
+    ids=["no turns", "never let go", "never at rest", "beyond the window", "beyond the window of clocks"],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, file: str, whole: str, broken: str, said: str) -> None:
     faulty = compile_broken(tmp_path, {file: [(whole, broken)]})
