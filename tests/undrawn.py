@@ -29,7 +29,14 @@ def without_drawing() -> Iterator[None]:
 
 
 def _empty(
-    _svg: str, name: str, title: str, description: str, _colours: Any, said: Mapping[str, Sequence[str]] | None, *_: Any
+    _svg: str,
+    name: str,
+    title: str,
+    description: str,
+    _colours: Any,
+    said: Mapping[str, Sequence[str]] | None,
+    *_: Any,
+    **__: Any,
 ) -> str:
     ids = f"{name}-title {name}-description"
     first, second = ids.split()

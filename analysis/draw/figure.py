@@ -31,6 +31,11 @@ READABLE = ("#0072b2", "#b84a00", "#007a58", "#a84682", "#8a5b00", "#1b74a8", "#
 
 
 INK = "#010203"
+"""Stands for the colour of words while matplotlib draws: no mark has it."""
+
+
+SHOWN = {INK: "#1b1b1b", **dict(zip(PALETTE, READABLE, strict=True))}
+"""Colours of a picture by those that it is drawn with. report.css names each again, for a page that is dark."""
 
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -57,6 +62,14 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+PX_OF_POINT = 96 / 72
+"""Pixels of CSS, of which an inch has 96, in a point, of which it has 72."""
+
+
+FAMILY = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
+"""Fonts of a picture outside of a page. Programs that do not have the first ones take the next."""
+
+
 Array = npt.NDArray[np.float64]
 
 
@@ -64,7 +77,8 @@ Array = npt.NDArray[np.float64]
 class Figure:
     """A picture, what it says in words, and its table.
 
-    ``name`` is a word for ids and file names; ``svg`` is for putting into an HTML page.
+    ``name`` is a word for ids and file names; ``svg`` is for putting into an HTML page. It is empty where a picture
+    would say nothing beyond the table.
     """
 
     name: str
@@ -74,17 +88,20 @@ class Figure:
     table: Table
 
     def standalone(self) -> str:
-        """The same picture as a file of its own, dark on white."""
+        """The same picture as a file of its own, dark on white, for programs that know less than a browser does."""
         opening, rest = self.svg.split(">", 1)
-        head = opening.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        _, _, width, height = re.findall(r"[\d.]+", opening.partition('viewBox="')[2].partition('"')[0])
+        names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        size = " ".join(
+            f'{name}="{float(points) * PX_OF_POINT:.0f}"' for name, points in (("width", width), ("height", height))
+        )
+        head = opening.replace("<svg ", f'<svg {names} {size} font-family="{FAMILY}" ', 1)
         # Sections to link to are on the page, not in this file.
         rest = re.sub(r'<a href="#[^"]*">|</a>', "", rest)
-        colours = ";".join(f"--c{index}:{colour}" for index, colour in enumerate(READABLE))
-        style = (
-            f"<style>svg{{background:#fff;color:#1b1b1b;font-family:system-ui,sans-serif;{colours}}}"
-            "text{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}</style>"
-        )
-        return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>{style}{rest}\n'
+        # Word processors know copies of shapes by this name only.
+        rest = re.sub(r"(<use [^>]*?)\bhref=", r"\1xlink:href=", rest)
+        paper = f'</desc><rect width="{width}" height="{height}" fill="#fff"/>'
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>{rest.replace("</desc>", paper, 1)}\n'
 
 
 @dataclass(frozen=True)
@@ -207,15 +224,23 @@ def svg_figure(
 ) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    _name_scales(canvas)
     buffer = io.StringIO()
     with warnings.catch_warnings():
         # Letters that matplotlib's own font lacks: the page's font draws them. Some of them would drive a terminal.
         warnings.filterwarnings("ignore", message="Glyph")
         # What savefig does in the end, without its first drawing into the void, which is for formats that need it.
         FigureCanvasSVG(canvas).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    colours = {INK: "currentColor"}
-    colours |= {colour: f"var(--c{index}, {colour})" for index, colour in enumerate(PALETTE)}
-    return tidy(buffer.getvalue(), name, title, description, colours, said, links)
+    return tidy(buffer.getvalue(), name, title, description, SHOWN, said, links, ink=SHOWN[INK])
+
+
+def _name_scales(canvas: Canvas) -> None:
+    """Say beside each axis that it is logarithmic, where it is. For all kinds of pictures here: no label is wrong."""
+    for axes in canvas.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            label = axis.get_label_text()
+            if label and axis.get_scale() != "linear":
+                axis.set_label_text(f"{label} (log)")
 
 
 def interval(value: float, low: float, high: float) -> str:

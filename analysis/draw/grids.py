@@ -25,6 +25,10 @@ from fencepost.analysis.text.table import Table
 RASTER_ROWS = 128
 
 
+FEWEST_ROWS = 3
+"""Of a matrix: two CPUs are a square of two equal colours."""
+
+
 NAMED_ROWS = 32
 """Cells of a larger matrix say nothing of themselves: a thousand titles are enough of a page's size."""
 
@@ -34,8 +38,12 @@ def heat(
 ) -> Figure:
     """A square matrix in colours from dark (small) to light; numbers stand in the cells where they fit, and more than
     128 rows are one picture instead of single cells.
+
+    Two CPUs have two numbers, which their table says: they have no picture.
     """
     n = len(labels)
+    if n < FEWEST_ROWS:
+        return Figure(name, title, description, "", table)
     import matplotlib
 
     words = Lettering()

@@ -1,47 +1,44 @@
-"""What matplotlib draws, made fit for a page: small, without ids of its own, with words to hover over, and safe.
+"""What matplotlib draws, made fit for a page and for other programs: small, without ids of its own, with words to hover
+over, and safe.
 
-A label is data: whatever a name holds stays text, because it is parsed as such and written out as such.
+A label is data: whatever a name holds stays text, because it is parsed as such and written out as such. Looks are
+presentation attributes with colours in full, which every program that shows SVG understands. A page changes them with
+its style sheet, for a dark screen.
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
+from fencepost.analysis.draw.paths import compact, rounded, shortened, stroke_from
 from fencepost.analysis.text.escape import REPLACEMENT, visible
 
-_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+_GEOMETRY = {"x", "y", "x1", "x2", "y1", "y2", "width", "height", "points", "cx", "cy", "r", "transform"}
 
 
-_GEOMETRY = {"d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points", "cx", "cy", "r", "transform"}
+_LOOKS = {
+    *("fill", "fill-opacity", "fill-rule", "opacity"),
+    *("stroke", "stroke-opacity", "stroke-width", "stroke-dasharray", "stroke-dashoffset"),
+    *("stroke-linecap", "stroke-linejoin"),
+    *("font-size", "font-style", "font-weight", "text-anchor"),
+    *("stop-color", "stop-opacity", "image-rendering"),
+}
+"""Properties that are attributes too (SVG 2, section 6.6). The page's font is the one that fits: no family."""
 
 
-_FONT = re.compile(r"font: ([\d.]+)px [^;]*")
-
-
-_FAMILY = re.compile(r"(?:^|; )font-family: [^;]*")
-
-
-_WEIGHT = re.compile(r"font: (\w+ )?(\w+) ([\d.]+)px [^;]*")
+_FONT = re.compile(r"(?:(\w+) )?(?:(\w+) )?([\d.]+)px .*")
+"""What matplotlib writes as ``font: italic 700 10px 'DejaVu Sans'``; the first two may be missing."""
 
 
 _NO_XML = re.compile("[\ufffe\uffff]")
 """What XML does not allow beside what `visible` replaces (XML 1.0, section 2.2)."""
 
 
-_NOTHING = "fill:none;opacity:0"
-
-
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
-
-
-_GIVEN = re.compile("(?:^|;)(?:fill:currentColor|text-anchor:start)(?=;|$)")
-"""What holds for words anyway: the picture as a whole says it, or nobody need."""
-
-
-_SEGMENT = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 
 
 def tidy(
@@ -52,6 +49,8 @@ def tidy(
     colours: Mapping[str, str],
     said: Mapping[str, Sequence[str]] | None = None,
     links: Mapping[str, str] | None = None,
+    *,
+    ink: str = "#1b1b1b",
 ) -> str:
     """An SVG as matplotlib writes it, as an element for an HTML page.
 
@@ -64,12 +63,14 @@ def tidy(
     title, description
         what a screen reader says in place of the picture.
     colours
-        colours by what shall stand in their place, such as ``var(--c0, #0072b2)``.
+        colours by those that shall stand in their place.
     said
         by an artist's gid, what shows when the pointer rests on its marks, one text each in the order drawn; a single
         text is for the artist as a whole.
     links
         by an artist's gid, where a click on it leads.
+    ink
+        the colour of words, and of whatever names no other.
     """
     root = ElementTree.fromstring(_NO_XML.sub(REPLACEMENT, visible(text[text.index("<svg ") :])))
     said, links = said or {}, links or {}
@@ -80,10 +81,15 @@ def tidy(
         _say(element, said, links)
     short = {old: f"{name}-{place}" for place, old in enumerate(dict.fromkeys(_ids(root, wanted)))}
     for element in root.iter():
-        _shorten(element, short, colours)
+        _shorten(element, short)
+        _show(element, colours, ink)
     _splice(root)
     _style_shapes(root)
-    _head(root, name, clickable=bool(links))
+    _draw_ticks(root)
+    _join_lines(root)
+    for element in root.iter("path"):
+        element.attrib["d"] = compact(element.attrib["d"])
+    _head(root, name, ink, clickable=bool(links))
     for place, (tag, words) in enumerate((("title", title), ("desc", description))):
         child = Element(tag, {"id": f"{name}-{tag}"})
         child.text = visible(words)
@@ -109,7 +115,7 @@ def _referenced(root: Element) -> set[str]:
     }
 
 
-def _head(root: Element, name: str, *, clickable: bool) -> None:
+def _head(root: Element, name: str, ink: str, *, clickable: bool) -> None:
     """Give the picture the attributes of a figure of the page, in place of its own."""
     view = root.attrib["viewBox"]
     root.attrib.clear()
@@ -122,9 +128,16 @@ def _head(root: Element, name: str, *, clickable: bool) -> None:
             "aria-labelledby": f"{name}-title" if clickable else f"{name}-title {name}-desc",
             "stroke-linejoin": "round",
             "stroke-linecap": "butt",
-            "fill": "currentColor",
+            "fill": ink,
         }
     )
+    sizes = Counter(text.attrib.get("font-size") for text in root.iter("text"))
+    usual = sizes.most_common(1)[0][0] if sizes else None
+    if usual is not None:
+        root.attrib["font-size"] = usual
+        for text in root.iter("text"):
+            if text.attrib.get("font-size") == usual:
+                del text.attrib["font-size"]
 
 
 def _plain_names(root: Element) -> None:
@@ -170,7 +183,8 @@ def _ids(root: Element, wanted: set[str]) -> list[str]:
     return [element.attrib["id"] for element in root.iter() if element.attrib.get("id") in wanted]
 
 
-def _shorten(element: Element, short: Mapping[str, str], colours: Mapping[str, str]) -> None:
+def _shorten(element: Element, short: Mapping[str, str]) -> None:
+    """Give an element a short id, and round its coordinates."""
     attributes = element.attrib
     if "id" in attributes:
         if attributes["id"] in short:
@@ -178,53 +192,40 @@ def _shorten(element: Element, short: Mapping[str, str], colours: Mapping[str, s
         else:
             del attributes["id"]
     for key, value in list(attributes.items()):
-        if key in _GEOMETRY:
-            attributes[key] = " ".join(_NUMBER.sub(_rounded, value).split())
-            if key == "d":
-                attributes[key] = _short_path(attributes[key])
+        if key == "d":
+            attributes[key] = shortened(rounded(value))
+        elif key in _GEOMETRY:
+            attributes[key] = rounded(value)
         elif key == "href" and value.startswith("#") and value[1:] in short and element.tag == "use":
             attributes[key] = f"#{short[value[1:]]}"
         elif key == "clip-path":
             attributes[key] = _REFERENCE.sub(lambda match: f"url(#{short[match[1]]})", value)
-        elif key == "style":
-            # matplotlib names a font of its own for every text; the page's font is the one that fits.
-            style = _WEIGHT.sub(lambda match: f"font-weight: {match[2]}; font-size: {match[3]}px", value)
-            style = _FAMILY.sub("", _FONT.sub(lambda match: f"font-size: {match[1]}px", style)).removeprefix("; ")
-            for colour, instead in colours.items():
-                style = style.replace(colour, instead)
-            attributes[key] = re.sub("([:;]) ", r"\1", style)
-            if element.tag == "text":
-                attributes[key] = _GIVEN.sub("", attributes[key]).removeprefix(";")
-    if attributes.get("transform", "").startswith("rotate(-0 "):
+    if attributes.get("transform", "").startswith("rotate(0 ") or attributes.get("transform", "").startswith(
+        "rotate(-0 "
+    ):
         del attributes["transform"]
 
 
-def _rounded(match: re.Match[str]) -> str:
-    """A coordinate to a hundredth of a point, finer than any screen."""
-    text = f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
-
-
-def _short_path(path: str) -> str:
-    """The same path (of matplotlib's commands, which are absolute): level and upright lines by one number, without the
-    points on the way, and no space where a letter parts two numbers.
-    """
-    found: list[str] = []
-    x, y, begun = "", "", ""  # where the line that ends here began: its x if it is level, its y if upright
-    for command, rest in _SEGMENT.findall(path):
-        numbers = rest.split()
-        straight = "H" if command == "L" and numbers[1] == y else "V" if command == "L" and numbers[0] == x else ""
-        if straight:
-            here, there = (x, numbers[0]) if straight == "H" else (y, numbers[1])
-            if found[-1][0] == straight and (float(here) - float(begun)) * (float(there) - float(here)) >= 0:
-                found.pop()
-            else:
-                begun = here
-            found.append(straight + there)
-        else:
-            found.append(command + " ".join(numbers))
-        x, y = numbers[-2:] if numbers else ("", "")
-    return "".join(found)
+def _show(element: Element, colours: Mapping[str, str], ink: str) -> None:
+    """Turn an element's style into attributes."""
+    for declaration in element.attrib.pop("style", "").split(";"):
+        name, _, value = (part.strip() for part in declaration.partition(":"))
+        if name == "font":
+            # matplotlib names a font of its own for every text.
+            match = _FONT.fullmatch(value)
+            if match is not None:
+                element.attrib["font-size"] = match[3]
+                for word in match.groups()[:2]:
+                    if word and (word.isdigit() or word == "bold"):
+                        element.attrib["font-weight"] = word
+        elif name in _LOOKS:
+            value = colours.get(value, value).removesuffix("px")
+            element.attrib[name] = re.sub(r"(?<![\d#.])0(?=\.\d)", "", value) if not value.startswith("#") else value
+    # What holds for words anyway: the picture as a whole says it, or nobody need.
+    if element.tag == "text":
+        for name, value in (("fill", ink), ("text-anchor", "start")):
+            if element.attrib.get(name) == value:
+                del element.attrib[name]
 
 
 def _style_shapes(root: Element) -> None:
@@ -234,20 +235,20 @@ def _style_shapes(root: Element) -> None:
         copies.setdefault(element.attrib["href"][1:], []).append(element)
     for shape in root.iter("path"):
         alike = copies.get(shape.attrib.get("id", ""), [])
-        if not alike or len({copy.attrib.get("style") for copy in alike}) > 1:
+        if not alike or any(_looks(copy) != _looks(alike[0]) for copy in alike):
             continue
-        given, own = _declared(alike[0]), _declared(shape)
+        given, own = _looks(alike[0]), _looks(shape)
         # What is not inherited holds for the copy and for the shape in it: both opacities count.
         if "opacity" in given and "opacity" in own:
             continue
-        shape.attrib["style"] = ";".join(f"{name}:{value}" for name, value in (given | own).items())
+        shape.attrib |= given | own
         for copy in alike:
-            copy.attrib.pop("style", None)
+            for name in given:
+                del copy.attrib[name]
 
 
-def _declared(element: Element) -> dict[str, str]:
-    declarations = element.attrib.get("style", "").split(";")
-    return dict(declaration.split(":", 1) for declaration in declarations if declaration)
+def _looks(element: Element) -> dict[str, str]:
+    return {name: value for name, value in element.attrib.items() if name in _LOOKS}
 
 
 def _splice(element: Element) -> None:
@@ -262,7 +263,49 @@ def _splice(element: Element) -> None:
             for inner in reversed(list(child)):
                 element.insert(place, inner)
             place += len(child)
-        elif child.tag == "path" and child.attrib.get("style") == _NOTHING:
+        elif child.tag == "path" and child.attrib.get("fill") == "none" and child.attrib.get("opacity") == "0":
             element.remove(child)
         else:
             place += 1
+
+
+def _draw_ticks(root: Element) -> None:
+    """Draw ticks as strokes of paths, in place of copies of a shape: there are dozens on a logarithmic axis."""
+    shapes = {shape.attrib["id"]: shape for shape in root.iter("path") if "id" in shape.attrib}
+    for parent in list(root.iter()):
+        for place, child in enumerate(list(parent)):
+            if child.tag != "use" or len(child) or set(child.attrib) != {"x", "y", "href"}:
+                continue
+            shape = shapes[child.attrib["href"][1:]]
+            stroke = stroke_from(shape.attrib["d"], child.attrib["x"], child.attrib["y"])
+            if stroke is not None:
+                parent[place] = Element("path", {"d": stroke, **_looks(shape), "fill": "none"})
+    used = {element.attrib["href"][1:] for element in root.iter("use")}
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag == "defs":
+                for shape in list(child):
+                    if shape.tag == "path" and shape.attrib.get("id", "") not in used:
+                        child.remove(shape)
+                if not len(child):
+                    parent.remove(child)
+
+
+def _join_lines(parent: Element) -> None:
+    """Make one path of lines that look alike, such as those of a grid, where the first of them is.
+
+    Lines with words of their own stay apart, and so do filled shapes.
+    """
+    first: dict[tuple[tuple[str, str], ...], Element] = {}
+    for child in list(parent):
+        if len(child):
+            _join_lines(child)
+        looks = {name: value for name, value in child.attrib.items() if name != "d"}
+        if child.tag != "path" or len(child) or "id" in looks or looks.get("fill") != "none":
+            continue
+        key = tuple(sorted(looks.items()))
+        if key in first:
+            first[key].attrib["d"] += child.attrib["d"]
+            parent.remove(child)
+        else:
+            first[key] = child

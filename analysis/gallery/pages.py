@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fencepost.analysis.draw.grids import FEWEST_ROWS
 from fencepost.analysis.gallery.entry import MOST_MACHINES, README, Entry, published_folders, read_entry
 from fencepost.analysis.report import html
 from fencepost.analysis.report.html import TEMPLATES
@@ -127,7 +128,8 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
     walls = {}
     newest: dict[str, Entry] = {}
     for entry in entries:  # newest first: of a machine that was published twice the wall shows the last
-        if entry.matrix is not None:
+        # Two CPUs are a square of two equal colours.
+        if entry.matrix is not None and len(entry.matrix) >= FEWEST_ROWS:
             newest.setdefault(entry.key, entry)
     for entry in newest.values():
         assert entry.matrix is not None

@@ -102,7 +102,7 @@ def bars_by(
                     for place, (group, several) in enumerate(groups.items())
                 ),
             ],
-            x_label=picture.axis(of) + " (log)" * wide,
+            x_label=picture.axis(of),
             x_scale="log" if wide else "linear",
             least=min(values) / 3 if wide else 0.0,
         )
@@ -157,8 +157,8 @@ def lines_by(
                 Series(group, np.array([_x(item) for item in several]), *columns_of(item.value for item in several))
                 for group, several in drawn.items()
             ],
-            x=Axis((x_label or by) + " (log)" * log_x, log=log_x, write=x_format, ticks=_ticks(xs, log_x)),
-            y=Axis(picture.axis(of) + " (log)" * wide, log=wide, from_zero=not wide and min(values) >= 0),
+            x=Axis(x_label or by, log=log_x, write=x_format, ticks=_ticks(xs, log_x)),
+            y=Axis(picture.axis(of), log=wide, from_zero=not wide and min(values) >= 0),
             marks=[(float(x), word) for word, x in marked],
         )
 

@@ -119,7 +119,7 @@ def slab(analysis: Analysis) -> Figure | None:
         f"{filled.text('%')} of their room was needed.",
         table("What 16384 objects took", ("what", "number"), [(word, found.text()) for word, found in shown.items()]),
         [Group("", [Bar(word, *found[:3], place, found.text()) for place, (word, found) in enumerate(shown.items())])],
-        x_label="number (log)",
+        x_label="number",
         x_scale="log",
         least=max(1.0, slabs.value / 3),
     )

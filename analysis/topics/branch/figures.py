@@ -233,7 +233,7 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
         table(f"{item.unit.capitalize()} per element by period of the pattern", ("period", "cost"), cells),
         [Series("", item.period, item.cost, item.low, item.high)],
         x=Axis(
-            "period of the pattern, outcomes (log)",
+            "period of the pattern, outcomes",
             log=True,
             write=powers,
             ticks=[float(4**power) for power in range(2, 11) if item.period[0] <= 4**power <= item.period[-1]][::2],
@@ -276,7 +276,7 @@ def learning_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         [Series(f"n = {count(item.n)}", item.passes, item.cost, item.low, item.high) for item in found],
-        x=Axis("pass over the same array (log)", log=True, ticks=[float(number) for number in passes]),
+        x=Axis("pass over the same array", log=True, ticks=[float(number) for number in passes]),
         y=Axis(f"{unit} per element", from_zero=True),
     )
 

@@ -54,7 +54,7 @@ def delta_figure(analysis: Analysis) -> Figure | None:
             cells,
         ),
         series,
-        x_label="time between two readings, ns (log)",
+        x_label="time between two readings, ns",
     )
 
 

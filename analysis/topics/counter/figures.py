@@ -49,8 +49,8 @@ def front_figure(analysis: Analysis) -> Figure | None:
             ],
         ),
         [(point.name, point.ns.value, point.error.value, point.front) for point in points],
-        x_label="ns per increment (log)",
-        y_label="largest error of a reading (log)",
+        x_label="ns per increment",
+        y_label="largest error of a reading",
     )
 
 
@@ -116,12 +116,12 @@ def sloppy_figure(analysis: Analysis) -> Figure | None:
         ),
         [Series(f"{i.threads} thread{'s' * (i.threads > 1)}", i.threshold, i.ns, i.low, i.high) for i in found],
         x=Axis(
-            "threshold, increments (log)",
+            "threshold, increments",
             log=True,
             write=powers,
             ticks=[float(16**power) for power in range(5) if thresholds[0] <= 16**power <= thresholds[-1]],
         ),
-        y=Axis("ns per increment (log)", log=True),
+        y=Axis("ns per increment", log=True),
         marks=[(most.knee.value, f"knee at {count(round(most.knee.value))}")] if most.knee.n else [],
     )
 

@@ -44,7 +44,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
         _description(found, [name for name in found.fences if name not in drawn]),
         _cost_table(found, known),
         groups,
-        x_label=f"{found.unit} added" + (" (log)" if wide else ""),
+        x_label=f"{found.unit} added",
         x_scale="log" if wide else "linear",
         least=(0.5 if found.unit == "cycles" else 0.1) if wide else 0.0,
     )

@@ -98,7 +98,7 @@ def by_line(analysis: Analysis) -> Figure | None:
             [(line.name, line.kind, count(line.sum), plain(line.per_s)) for line in found],
         ),
         [Point(line.name, line.per_s) for line in found[:MOST_LINES]],
-        x_label="a second (log)",
+        x_label="a second",
         x_scale="log",
         groups=[int(line.kind != most.kind) for line in found[:MOST_LINES]],
     )

@@ -131,7 +131,7 @@ def zero_copy(analysis: Analysis) -> Figure | None:
             ],
         ),
         [Series(way, np.array(SIZES, float), *columns_of(ratios)) for way, (_, ratios) in found.items()],
-        x=Axis("bytes (log)", log=True, write=size, ticks=[float(bytes_) for bytes_ in SIZES]),
+        x=Axis("bytes", log=True, write=size, ticks=[float(bytes_) for bytes_ in SIZES]),
         y=Axis("copied / handed over", from_zero=True),
     )
 

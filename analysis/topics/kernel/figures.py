@@ -102,8 +102,8 @@ def copy(analysis: Analysis) -> Figure | None:
             ],
         ),
         [Series(way, np.array(SIZES, float), *columns_of(points)) for way, (_, points) in found.items()],
-        x=Axis("bytes (log)", log=True, write=size, ticks=[float(bytes_) for bytes_ in SIZES]),
-        y=Axis("ns per transfer (log)", log=True),
+        x=Axis("bytes", log=True, write=size, ticks=[float(bytes_) for bytes_ in SIZES]),
+        y=Axis("ns per transfer", log=True),
     )
 
 

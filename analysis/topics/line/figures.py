@@ -87,12 +87,12 @@ def stride_figure(analysis: Analysis) -> Figure | None:
         ),
         [Series(item.op.replace("_", " "), item.stride, item.ns, item.low, item.high) for item in found],
         x=Axis(
-            "bytes between the two words (log)",
+            "bytes between the two words",
             log=True,
             write=powers,
             ticks=[stride for stride in strides if math.log2(stride).is_integer()],
         ),
-        y=Axis("ns per access (log)", log=True),
+        y=Axis("ns per access", log=True),
         marks=[(main.ends.value, f"{count(main.ends.value)} bytes")] if main.ends.n else [],
         stairs=True,
     )

@@ -58,7 +58,7 @@ def rates_figure(analysis: Analysis) -> Figure | None:
             ],
         ),
         groups,
-        x_label="weak outcomes in a million trials (log)",
+        x_label="weak outcomes in a million trials",
         start=START,
     )
 

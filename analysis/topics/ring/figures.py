@@ -152,7 +152,7 @@ def latency_figure(analysis: Analysis) -> Figure | None:
             ],
         ),
         series,
-        x_label="ns from due to received (log)",
+        x_label="ns from due to received",
     )
 
 

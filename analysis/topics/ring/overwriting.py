@@ -71,7 +71,7 @@ def burst_figure(analysis: Analysis) -> Figure | None:
             Series("counted", x, lost, drawn="points"),
         ],
         x=Axis(
-            "length of the burst \N{DIVISION SIGN} capacity (log)",
+            "length of the burst \N{DIVISION SIGN} capacity",
             log=True,
             write=lambda value: f"{value:g}",
             ticks=[float(tick) for tick in (0.5, 1, 2, 4, 8, 16) if x.min() <= tick <= x.max()],

@@ -22,10 +22,13 @@ from topics.suite import sharing_cases, suite_cases
 from undrawn import without_drawing
 
 from fencepost.analysis.draw.bars import forest
-from fencepost.analysis.draw.figure import Figure, Point, Series
+from fencepost.analysis.draw.figure import INK, READABLE, SHOWN, Figure, Point, Series
+from fencepost.analysis.draw.grids import heat
 from fencepost.analysis.draw.ladder import ladder
 from fencepost.analysis.draw.lines import Axis, ecdf, lines
-from fencepost.analysis.draw.svg import _short_path, tidy
+from fencepost.analysis.draw.paths import compact, shortened, stroke_from
+from fencepost.analysis.draw.svg import tidy
+from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.machine import caches
@@ -53,7 +56,7 @@ def by_topic(measured: Analysis) -> list[tuple[Topic, list[Figure]]]:
 
 @pytest.fixture(scope="module")
 def drawn(by_topic: list[tuple[Topic, list[Figure]]]) -> list[Figure]:
-    return [figure for _, figures in by_topic for figure in figures]
+    return [figure for _, figures in by_topic for figure in figures if figure.svg]
 
 
 def test_every_figure_of_what_was_measured_is_drawn(
@@ -83,19 +86,58 @@ def test_ids_are_unique_over_all_figures_and_references_resolve(drawn: list[Figu
     assert set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
 
 
-def test_figures_take_the_colours_of_the_page(drawn: list[Figure]) -> None:
+def colours_of(svg: str) -> set[str]:
+    """All colours that a picture names."""
+    return set(re.findall(r'\b(?:fill|stroke)="([^"]+)"', svg)) - {"none"}
+
+
+def test_looks_are_attributes_with_colours_that_every_program_knows(drawn: list[Figure]) -> None:
     for figure in drawn:
-        assert "currentColor" in figure.svg
-        # A matrix has a scale of colours of its own.
-        assert "var(--c0, #0072b2)" in figure.svg or figure.name == "line-matrix"
-        assert "#000000" not in figure.svg
-        assert not re.search(r"(?<!, )#0072b2", figure.svg)
+        for text in (figure.svg, figure.standalone()):
+            assert not re.search(r"style=|<style|var\(|currentColor|#010203|#000000", text)
+            assert colours_of(text) and all(re.fullmatch("#[0-9a-f]{3}|#[0-9a-f]{6}", it) for it in colours_of(text))
+
+
+def test_the_page_has_a_rule_for_each_colour_of_its_pictures(drawn: list[Figure]) -> None:
+    """On a dark page its style sheet puts another colour in the place of each."""
+    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    for place, colour in enumerate(READABLE):
+        assert f'svg.figure [fill="{colour}"] {{ fill: var(--c{place}); }}' in css
+        assert f'svg.figure [stroke="{colour}"] {{ stroke: var(--c{place}); }}' in css
+    assert set().union(*(colours_of(figure.svg) for figure in drawn)) <= {SHOWN[INK], *READABLE}
+
+
+def test_a_picture_of_its_own_has_a_size_and_paper(drawn: list[Figure]) -> None:
+    for figure in drawn:
+        root = ElementTree.fromstring(figure.standalone())
+        width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
+        assert float(root.attrib["width"]) == pytest.approx(width * 4 / 3, abs=1)
+        assert float(root.attrib["height"]) == pytest.approx(height * 4 / 3, abs=1)
+        assert [child.tag.rpartition("}")[2] for child in root][:3] == ["title", "desc", "rect"]
+        assert not re.search(r"<use [^>]*[^:]href=", figure.standalone())
+
+
+def test_an_axis_says_that_it_is_logarithmic_where_it_is_and_only_there() -> None:
+    series = [Series("", np.array([1.0, 10.0, 1000.0]), np.array([1.0, 2.0, 3.0]))]
+    for log_x, log_y in itertools.product([False, True], repeat=2):
+        figure = lines("x", "t", "d", TABLE, series, x=Axis("size", log=log_x), y=Axis("time", log=log_y))
+        texts = [element.text for element in ElementTree.fromstring(figure.svg).iter("text")]
+        assert ("size (log)" in texts, "time (log)" in texts) == (log_x, log_y)
+        assert ("size" in texts, "time" in texts) == (not log_x, not log_y)
+
+
+def test_a_matrix_of_two_has_no_picture_and_keeps_its_table() -> None:
+    values = np.array([[np.nan, 40.0, 41.0], [42.0, np.nan, 43.0], [44.0, 45.0, np.nan]])
+    assert heat("m", "t", "d", TABLE, ["0", "1", "2"], values, unit="ns").svg
+    two = heat("m", "t", "d", TABLE, ["0", "1"], values[:2, :2], unit="ns")
+    assert two.svg == "" and two.table == TABLE and two.description == "d"
 
 
 def test_figures_ask_nothing_of_the_network(drawn: list[Figure]) -> None:
     for figure in drawn:
         assert "http" not in figure.svg
-        assert re.findall(r"https?://[^\"]+", figure.standalone()) == ["http://www.w3.org/2000/svg"]
+        names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+        assert set(re.findall(r"https?://[^\"]+", figure.standalone())) == names
         ElementTree.fromstring(figure.standalone())
 
 
@@ -134,6 +176,11 @@ def test_bounds_that_are_missing_are_not_drawn() -> None:
     assert "nan" not in figure.svg.lower().replace("nano", "")
 
 
+def letter_size(root: ElementTree.Element, text: ElementTree.Element) -> float:
+    """Size of the letters of a text: its own, or that of the picture."""
+    return float(text.attrib.get("font-size", root.attrib["font-size"]))
+
+
 @pytest.mark.parametrize("letters", [10, 56, 60, 90])
 def test_a_long_name_of_the_ladder_stays_in_its_picture(letters: int) -> None:
     name = "a cache line to another CPU, one way (same L3): middle (58%)"[:letters].ljust(letters, "n")
@@ -141,10 +188,9 @@ def test_a_long_name_of_the_ladder_stays_in_its_picture(letters: int) -> None:
     figure = ladder("ladder", "t", "d", TABLE, rungs, ["0.27 ns", "400 µs"], ["a", "b"], axis=nanoseconds)
     root = ElementTree.fromstring(figure.svg)
     (text,) = (text for text in root.iter("text") if str(text.text).startswith(name[:10]))
-    size_px = re.search(r"font-size:([\d.]+)px", text.attrib["style"])
-    assert size_px is not None and text.text is not None
+    assert text.text is not None
     # Letters of prose are half an em wide.
-    assert 0.5 * float(size_px[1]) * len(text.text) < float(root.attrib["viewBox"].split()[2]) * 0.9
+    assert 0.5 * letter_size(root, text) * len(text.text) < float(root.attrib["viewBox"].split()[2]) * 0.9
 
 
 def test_the_numbers_of_the_ladder_are_whole_in_a_wide_font() -> None:
@@ -152,13 +198,12 @@ def test_the_numbers_of_the_ladder_are_whole_in_a_wide_font() -> None:
     figure = ladder("ladder", "t", "d", TABLE, rungs, ["0.27 ns", "400 µs"], ["a", "b"], axis=nanoseconds)
     root = ElementTree.fromstring(figure.svg)
     width = float(root.attrib["viewBox"].split()[2])
-    numbers = [text for text in root.iter("text") if "text-anchor:middle" in text.attrib["style"]]
+    numbers = [text for text in root.iter("text") if text.attrib.get("text-anchor") == "middle"]
     assert {nanoseconds(0.1), nanoseconds(1e6)} <= {text.text for text in numbers}
     for text in numbers:
-        size_px = re.search(r"font-size:([\d.]+)px", text.attrib["style"])
-        assert size_px is not None and text.text is not None
+        assert text.text is not None
         # Letters of Verdana, which is wide, are some 0.64 em.
-        half = 0.64 * float(size_px[1]) * len(text.text) / 2
+        half = 0.64 * letter_size(root, text) * len(text.text) / 2
         assert half <= float(text.attrib["x"]) <= width - half, text.text
 
 
@@ -263,7 +308,7 @@ def test_a_shortened_path_goes_the_same_way(parts: list[tuple[str, float, float]
         letter = "M" if after_end else command
         written += " z" if letter == "z" else f" {letter} {x} {y}"
         after_end = letter == "z"
-    before, after = corners(written), corners(_short_path(written))
+    before, after = corners(written), corners(shortened(written))
     rest = iter(before)
     assert all(point in rest for point in after), "no corner is new, and none in another order"
     assert [point for point in before if point[0] != "L"] == [point for point in after if point[0] != "L"]
@@ -272,33 +317,84 @@ def test_a_shortened_path_goes_the_same_way(parts: list[tuple[str, float, float]
 
 
 def test_shortened_paths_are_short() -> None:
-    assert _short_path("M 1 2 L 1 9 L 1 12 L 5 12 L 7 12 L 6 12 L 8 13 z") == "M1 2V12H7H6L8 13z"
+    assert shortened("M 1 2 L 1 9 L 1 12 L 5 12 L 7 12 L 6 12 L 8 13 z") == "M1 2V12H7H6L8 13z"
     assert (
-        _short_path("M 0 2.5 C 0.66 2.5 1.3 2.24 1.77 1.77 Q 1 2 3 4 L 9 4")
+        shortened("M 0 2.5 C 0.66 2.5 1.3 2.24 1.77 1.77 Q 1 2 3 4 L 9 4")
         == "M0 2.5C0.66 2.5 1.3 2.24 1.77 1.77Q1 2 3 4H9"
     )
 
 
+def visited(path: str) -> list[tuple[float, float]]:
+    """The points of a path whose steps lead from point to point."""
+    found: list[tuple[float, float]] = []
+    x = y = 0.0
+    start = (0.0, 0.0)
+    for letter, rest in re.findall("([A-Za-z])([^A-Za-z]*)", path):
+        numbers = [float(number) for number in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", rest)]
+        if letter == "z":
+            x, y = start
+        while numbers:
+            if letter in "hv":
+                step = numbers.pop(0)
+                x, y = (x + step, y) if letter == "h" else (x, y + step)
+            else:
+                x, y = x + numbers.pop(0), y + numbers.pop(0)
+            start = (x, y) if letter in "Mm" else start
+            found.append((x, y))
+    return found
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("LLLM"), *[st.floats(-500, 500).map(lambda v: round(v, 1))] * 2), max_size=30)
+)
+def test_steps_from_point_to_point_lead_where_the_path_leads(parts: list[tuple[str, float, float]]) -> None:
+    path = shortened("M 3 4 " + " ".join(f"{letter} {x} {y}" for letter, x, y in parts))
+    there = [(x, y) for _, x, y in corners(path)]
+    assert visited(compact(path)) == [pytest.approx(point, abs=1e-6) for point in there]
+
+
+def test_steps_are_short() -> None:
+    assert compact("M100 200L100.5 199.5L101 200M7 7H9z") == "M100 200l.5-.5 .5 .5m-94-193h2z"
+
+
+def test_a_tick_is_a_stroke() -> None:
+    assert stroke_from("M0 0V3.5", "10", "20.5") == "M10 20.5V24"
+    assert stroke_from("M0 0H-3.5", "10", "20.5") == "M10 20.5H6.5"
+    assert stroke_from("M0 0C1 1 2 2 3 3", "10", "20.5") is None
+
+
 def tidied(body: str) -> str:
     start = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">'
-    return tidy(f"{start}{body}</svg>", "name", "title", "description", {"#010203": "currentColor"})
+    return tidy(f"{start}{body}</svg>", "name", "title", "description", {"#010203": "#1b1b1b"}, ink="#1b1b1b")
 
 
 def test_what_all_copies_of_a_shape_say_is_said_once() -> None:
-    shape = '<defs><path id="m12ab" d="M 0 0 L 0 3" style="stroke: #010203; stroke-width: 0.8"/></defs>'
+    shape = '<defs><path id="m12ab" d="M 0 0 L 3 3" style="stroke: #010203; stroke-width: 0.8"/></defs>'
     copy = '<use xlink:href="#m12ab" x="1.004" y="2" style="fill: #d55e00; stroke: #ff0000"/>'
     text = tidied(shape + copy + copy)
-    assert '<path id="name-0" d="M0 0V3" style="fill:#d55e00;stroke:currentColor;stroke-width:0.8"/>' in text
+    assert '<path id="name-0" d="M0 0l3 3" stroke="#1b1b1b" stroke-width=".8" fill="#d55e00"/>' in text
     assert text.count('<use x="1" y="2" href="#name-0"/>') == 2
     other = copy.replace("#d55e00", "#0072b2")
-    assert tidied(shape + copy + other).count('style="fill:') == 2
+    assert tidied(shape + copy + other).count('stroke="#ff0000"') == 2
     faint = [part.replace('style="', 'style="opacity: 0.5; ') for part in (shape, copy)]
-    assert tidied("".join(faint)).count("opacity:0.5") == 2
+    assert tidied("".join(faint)).count('opacity=".5"') == 2
+
+
+def test_ticks_and_lines_that_look_alike_are_one_path() -> None:
+    shape = '<defs><path id="m12ab" d="M 0 0 L 0 3" style="stroke: #010203; stroke-width: 0.8"/></defs>'
+    ticks = '<use xlink:href="#m12ab" x="1" y="2"/><text x="1" y="9">1</text><use xlink:href="#m12ab" x="5" y="2"/>'
+    text = tidied(shape + ticks)
+    assert "<use" not in text and "<defs" not in text
+    assert '<path d="M1 2v3m4-3v3" stroke="#1b1b1b" stroke-width=".8" fill="none"/><text x="1" y="9">1</text>' in text
+    line = '<path d="M 0 0 L 9 {}" style="fill: none; stroke: #010203"/>'
+    assert tidied(line.format(3) + line.format(6)).count("<path") == 1
+    # A filled shape is one of its own, and so is what has words.
+    assert tidied((line.format(3) + line.format(6)).replace("none", "#ff0000")).count("<path") == 2
 
 
 def test_words_say_what_does_not_hold_anyway() -> None:
-    assert '<text style="font-size:11px" x="1">a &gt; b</text>' in tidied(
-        '<text style="font: 11px sans; text-anchor: start; fill: #010203" x="1">a &gt; b</text>'
-    )
-    assert '<text style="text-anchor:end">' in tidied('<text style="fill: #010203; text-anchor: end">a</text>')
-    assert ' fill="currentColor"' in tidied("").partition(">")[0]
+    body = '<text style="font: 11px sans; text-anchor: start; fill: #010203" x="1">a &gt; b</text>'
+    assert '<text x="1">a &gt; b</text>' in tidied(body)
+    assert '<text text-anchor="end">' in tidied('<text style="fill: #010203; text-anchor: end">a</text>')
+    assert '<text font-size="9" font-weight="700">' in tidied(body * 2 + '<text style="font: 700 9px sans">b</text>')
+    assert ' fill="#1b1b1b" font-size="11"' in tidied(body).partition(">")[0]
