@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report import lecture, trust
+from fencepost.analysis.report.beside import CAPTION
 from fencepost.analysis.report.data import embedded_json, json_of, measured_sentences
 from fencepost.analysis.report.headline import ladder_figures, ladder_table, link
 from fencepost.analysis.report.lecture import Sentence
@@ -57,10 +58,10 @@ class Document:
     left_out: Table
     data: Table
     twins: Table | None
-    embedded: str
     packed: str
     download_name: str
     fold: int = FOLD_ROWS
+    beside: str = CAPTION
 
     @property
     def contents(self) -> list[tuple[str, str]]:
@@ -75,7 +76,8 @@ class Document:
     def figures(self) -> list[Figure]:
         """Every picture, in the order of the page."""
         own = [self.topology] if self.topology else []
-        return [*self.ladder_figures, *own, *(figure for section in self.sections for figure in section.figures)]
+        every = [*self.ladder_figures, *own, *(figure for section in self.sections for figure in section.figures)]
+        return [figure for figure in every if figure.svg]
 
     @property
     def tally(self) -> str:
@@ -115,7 +117,6 @@ def build_document(analysis: Analysis) -> Document:
             left_out=left_out_table(),
             data=data_table(analysis),
             twins=twins_table(analysis),
-            embedded=embedded,
             packed=base64.b64encode(gzip.compress(embedded.encode(), mtime=0)).decode(),
             download_name=re.sub(r"[^A-Za-z0-9._-]+", "-", str(analysis.run["id"])),
         )

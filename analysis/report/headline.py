@@ -21,7 +21,8 @@ def ladder_table(found: Sequence[tuple[Topic, Rung]]) -> Table | None:
     """Every rung with the title of its topic, in the order given; None where there is none."""
     header = ("what", "topic", "time", "core cycles", *_basis_header(found), "measured as")
     cells = [_cells(rung, header, topic_words(topic.name).title) for topic, rung in found]
-    return table(CAPTION, header, cells) if cells else None
+    headlines = [place for place, (_, rung) in enumerate(found) if rung.headline]
+    return table(CAPTION, header, cells, headlines) if cells else None
 
 
 def _basis_header(found: Sequence[tuple[Topic, Rung]]) -> tuple[str, ...]:

@@ -23,19 +23,25 @@ def _spans(text: str) -> str:
 
 
 def _markdown_table(item: Table, fold: int | None = None, links: Sequence[str] = ()) -> list[str]:
+    if item.folded:
+        shown = f"{item.caption}. The {len(item.open)} most telling of {len(item.rows)} rows"
+        rest = [*_folded(f"The other {len(item.folded)} rows"), *_lines(item, item.folded, links), "</details>", ""]
+        return [f"*{_markdown(shown)}*", "", *_lines(item, item.open, links), *rest]
     if fold is not None and len(item.rows) > fold:
-        # Inside of <summary> a page's renderer takes HTML; a caption may hold names from outside.
-        caption = escape(visible(" ".join(item.caption.split())))
-        opening = ["<details>", f"<summary>{caption}: {len(item.rows)} rows</summary>", ""]
-        return [*opening, *_markdown_table(item)[2:], "</details>", ""]
-    lines = [
-        f"*{_markdown(item.caption)}*",
-        "",
-        "| " + " | ".join(map(_markdown, item.header)) + " |",
-        "|" + " --- |" * len(item.header),
-    ]
-    for place, row in enumerate(item.rows):
-        cells = [_markdown(cell) or " " for cell in row]
+        return [*_folded(f"{item.caption}: {len(item.rows)} rows"), *_lines(item, item.open, links), "</details>", ""]
+    return [f"*{_markdown(item.caption)}*", "", *_lines(item, item.open, links)]
+
+
+def _folded(caption: str) -> list[str]:
+    """What opens a fold. Inside of <summary> a page's renderer takes HTML; a caption may hold names from outside."""
+    return ["<details>", f"<summary>{escape(visible(' '.join(caption.split())))}</summary>", ""]
+
+
+def _lines(item: Table, places: Sequence[int], links: Sequence[str]) -> list[str]:
+    """These rows of a table under its heading."""
+    lines = ["| " + " | ".join(map(_markdown, item.header)) + " |", "|" + " --- |" * len(item.header)]
+    for place in places:
+        cells = [_markdown(cell) or " " for cell in item.rows[place]]
         if links:
             cells[0] = f"[{cells[0]}]({links[place]})"
         lines.append("| " + " | ".join(cells) + " |")
@@ -48,8 +54,7 @@ def _markdown_picture(figure: Figure, folder: str) -> str:
 
 def _markdown_figure(figure: Figure, folder: str, fold: int) -> list[str]:
     return [
-        _markdown_picture(figure, folder),
-        "",
+        *([_markdown_picture(figure, folder), ""] if figure.svg else []),
         _markdown(figure.description),
         "",
         *_markdown_table(figure.table, fold),
@@ -133,6 +138,10 @@ def _section_markdown(document: Document, section: Section, pictures: str) -> li
         lines += ["### All rows", ""]
         for item in section.tables:
             lines += _markdown_table(item, document.fold)
+    if section.beside:
+        lines += _folded(f"{document.beside}: {len(section.beside)} kernel{'s' if len(section.beside) != 1 else ''}")
+        lines += [line for item in section.beside for line in _markdown_table(item)]
+        lines += ["</details>", ""]
     return [*lines, "Again, only this: " + _spans(f"`{topic.command}`"), ""]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.draw.parallel import begun
+from fencepost.analysis.report.beside import beside_tables
 from fencepost.analysis.report.tables import rows_figure, topic_tables
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.table import Table, table
@@ -21,7 +22,8 @@ from fencepost.analysis.topics.words import Words, page_words, place
 
 @dataclass(frozen=True)
 class Section:
-    """A topic with its words, and with the figures and tables that a run has for it. `kernels` says what those kernels
+    """A topic with its words, and with the figures and tables that a run has for it. `beside` are those of
+    figures beside time, one a kernel. `kernels` says what those kernels
     measure that no page describes.
     """
 
@@ -30,6 +32,7 @@ class Section:
     kernels: Table | None = None
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
+    beside: tuple[Table, ...] = ()
 
 
 def sections(analysis: Analysis) -> list[Section]:
@@ -63,6 +66,7 @@ def sections_begun(analysis: Analysis) -> Iterator[Callable[[], list[Section]]]:
                     kernels_table(analysis, topic.name),
                     tuple(figure for figure in drawn.get(topic.name, ()) if figure is not None),
                     tuple(topic_tables(analysis, topic.name)),
+                    tuple(beside_tables(analysis, topic.name)),
                 )
                 for topic in every
             ]

@@ -8,17 +8,17 @@ from fencepost.analysis.draw.bars import forest
 from fencepost.analysis.draw.figure import Figure, Point
 from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.report.marks import Mark, marks_of
-from fencepost.analysis.runs.distances import is_distance
+from fencepost.analysis.report.telling import telling
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.hardware import hardware_text, is_hardware
-from fencepost.analysis.runs.row import Metric, Row
+from fencepost.analysis.runs.hardware import hardware_text
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.shares import share
 from fencepost.analysis.text.numbers import bounds, count, nanoseconds, ns_bounds, plain
 from fencepost.analysis.text.table import DASH, Table, table
 
 
 def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
-    """All rows of a topic: estimates; quantiles of single events; figures beside time."""
+    """All rows of a topic: estimates; counts; quantiles of single events."""
     measured = [row for row in analysis.topic(topic) if row.measured]
     found = []
     if len(measured):
@@ -51,20 +51,7 @@ def topic_tables(analysis: Analysis, topic: str) -> list[Table]:
                     )
                     for row in events
                 ],
-            )
-        )
-    metrics = [
-        (row.case, *_metric_cells(row, name, item))
-        for row in measured
-        for name, item in row.metrics.items()
-        if not is_distance(name) and not is_hardware(name)
-    ]
-    if metrics:
-        found.append(
-            table(
-                "Figures beside time, one a process: median over processes with its 95 % interval",
-                ("case", "what", "value"),
-                metrics,
+                telling(events),
             )
         )
     return found
@@ -104,7 +91,7 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
         f"{nanoseconds(points[-1].value, 3)}, with 95 % intervals.",
         table("All rows, cheapest first", ("row", "time per operation", "remarks"), cells),
         points,
-        x_label="ns per operation" + (" (log)" if wide else ""),
+        x_label="ns per operation",
         x_scale="log" if wide else "linear",
         from_zero=not wide and points[0].value > 0,
         groups=groups,
@@ -144,26 +131,5 @@ def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]
             )
             for row, hardware in zip(rows, counted, strict=True)
         ],
+        telling(rows),
     )
-
-
-def _metric_cells(row: Row, name: str, item: Metric) -> tuple[str, str]:
-    """What a metric is, and its value; of a row at several distances, for each of them where batches tell it."""
-    what = item.summary or name
-    if not row.regimes:
-        return what, _metric(item)
-    if name == "raw_round_trip_ns":
-        return what, ", ".join(f"{one.name} {nanoseconds(one.distance_ns)}" for one in row.regimes)
-    if name == "xraw":
-        return what, row.xraw_text()
-    # A kernel gives one figure a process, over all its batches.
-    return f"{what}; all distances together", _metric(item)
-
-
-def _metric(item: Metric) -> str:
-    found, unit = item.interval, item.unit
-    if unit == "Hz":
-        scale, unit = (1e9, "GHz") if abs(found.value) >= 1e9 else (1e6, "MHz")
-        found = found.over(scale)
-    text = found.text("" if unit == "1" else unit)
-    return text if item.ns is None else f"{text} = {item.ns.ns_text()}"

@@ -11,6 +11,7 @@ from runs import measure as runtime
 from runs.write import Case
 from topics.analysed import analysed
 
+from fencepost.analysis.report.beside import beside_tables
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.tables import topic_tables
 from fencepost.analysis.runs.estimate import analyse
@@ -73,14 +74,15 @@ def test_the_document_for_programs_has_them(folder: Path) -> None:
 def test_the_report_has_a_column_for_them_where_some_row_has_any(tmp_path: Path) -> None:
     metrics = {"hw_cycles": 3.0, "hw_instructions": 8.97, "hw_ipc": 2.99, "hw_l1_misses": 0.0, "own_pct": 5.0}
     cases = [Case("mine/counted", metrics=metrics, metric_noise=0.0), Case("mine/other", metrics={"own_pct": 1.0})]
-    estimates, figures = topic_tables(analysed(tmp_path, cases, rounds=6), "mine")
+    analysis = analysed(tmp_path, cases, rounds=6)
+    (estimates,) = topic_tables(analysis, "mine")
     column = estimates.header.index(COLUMN)
     assert [row[column] for row in estimates.rows] == [
         "cycles 3.00; instructions 8.97; IPC 2.99; L1 misses 0",
         DASH,
     ]
     # Not a second time among the figures beside time.
-    assert len(figures.rows) == 2
+    assert {cells for item in beside_tables(analysis, "mine") for cells in item.header} == {"case", "own_pct"}
 
 
 def test_the_report_has_no_such_column_without(tmp_path: Path) -> None:

@@ -34,34 +34,26 @@ SHOWN = 12
 
 _PICTURE = re.compile(r"<svg .*?</svg>", re.DOTALL)
 _SAID = re.compile(r"<(title|desc)\b[^>]*>(.*?)</\1>", re.DOTALL)
-_DATA = re.compile(r'(<script type="application/json" id="rows">)(.*?)(</script>)', re.DOTALL)
 _DOWNLOAD = re.compile(r'(href="data:application/gzip;base64,)([^"]*)')
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A report: the page and the Markdown as they are, and the page's own JSON."""
+    """A report: the page and the Markdown as they are."""
 
     html: str
     markdown: str
 
     @property
-    def embedded(self) -> str:
-        """The JSON within the page."""
-        found = _DATA.search(self.html)
-        assert found is not None, "the page has no JSON"
-        return found[2]
-
-    @property
     def download(self) -> str:
-        """What the link of the page downloads."""
+        """The JSON of the page, which a link downloads."""
         found = _DOWNLOAD.search(self.html)
         assert found is not None, "the page has no download"
         return gzip.decompress(base64.b64decode(found[2])).decode()
 
     def texts(self) -> dict[str, str]:
         """What is compared, by the file that keeps it."""
-        data = json.dumps(json.loads(self.embedded), indent=1, ensure_ascii=False) + "\n"
+        data = json.dumps(json.loads(self.download), indent=1, ensure_ascii=False) + "\n"
         return {"report.json.gz": data, "report.md": self.markdown, "report.html.gz": skeleton(self.html)}
 
 
@@ -82,11 +74,10 @@ def skeleton(html: str) -> str:
     """A page without what other versions of libraries may write otherwise.
 
     Of a picture the words stay: title, description, and what its marks say. The paths are matplotlib's. The JSON is
-    compared on its own, and the bytes of its download are zlib's.
+    compared on its own: its bytes are zlib's.
     """
     page = _PICTURE.sub(lambda found: "\n".join(["[picture]", *_said(found[0]), "[end]"]), html)
-    page = _DATA.sub(r"\1[compared on its own]\3", page)
-    return _DOWNLOAD.sub(r"\1[the same, compressed]", page)
+    return _DOWNLOAD.sub(r"\1[compared on its own]", page)
 
 
 def _said(picture: str) -> Iterator[str]:

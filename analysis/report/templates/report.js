@@ -7,9 +7,17 @@
     return element;
   };
 
-  // Nanoseconds, cycles, or both: columns and the ladder follow.
+  // Nanoseconds, cycles, or both: columns and the ladder follow. Cells take the class of their column when first asked.
   const units = document.getElementById("units");
   const ladder = document.getElementById("ladder-in-cycles");
+  let marked = false;
+  const markCells = () => {
+    if (marked) return;
+    marked = true;
+    for (const head of document.querySelectorAll("thead .in-ns, thead .in-cycles")) {
+      for (const row of head.closest("table").tBodies[0].rows) row.cells[head.cellIndex].className = head.className;
+    }
+  };
   if (units) {
     const set = make("fieldset");
     set.append(make("legend", "Show"));
@@ -21,6 +29,7 @@
       input.value = value;
       input.checked = value === "both";
       input.addEventListener("change", () => {
+        markCells();
         root.dataset.unit = value;
         if (ladder) ladder.open = value === "cycles";
       });
@@ -47,23 +56,33 @@
     if (a.number !== null || b.number !== null) return a.number !== null ? -1 : 1;
     return a.text.localeCompare(b.text, undefined, { numeric: true });
   };
+  // Of a long table, the part that is shown and the part that is folded are one.
+  const partsOf = (table) => {
+    const split = table.closest(".split");
+    return split ? [...split.querySelectorAll("table")] : [table];
+  };
+  const sort = (tables, column, down) => {
+    const bodies = tables.map((table) => table.tBodies[0]);
+    const sizes = bodies.map((body) => body.rows.length);
+    const rows = bodies.flatMap((body) => [...body.rows]).map((row) => [key(row.cells[column]), row]);
+    rows.sort((a, b) => (down ? compare(b[0], a[0]) : compare(a[0], b[0])));
+    bodies.forEach((body, part) => body.append(...rows.splice(0, sizes[part]).map((pair) => pair[1])));
+    for (const table of tables) {
+      [...table.tHead.rows[0].cells].forEach((head, place) => {
+        if (place === column) head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        else head.removeAttribute("aria-sort");
+      });
+    }
+  };
   for (const table of document.querySelectorAll("table.sortable")) {
-    const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, column) => {
+    const tables = partsOf(table);
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
       if (!head.textContent.trim()) return;
       const button = make("button", head.textContent);
       button.type = "button";
       head.textContent = "";
       head.append(button);
-      button.addEventListener("click", () => {
-        const down = head.getAttribute("aria-sort") === "ascending";
-        for (const other of heads) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const body = table.tBodies[0];
-        const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
-        rows.sort((a, b) => (down ? compare(b[0], a[0]) : compare(a[0], b[0])));
-        body.append(...rows.map((pair) => pair[1]));
-      });
+      button.addEventListener("click", () => sort(tables, column, head.getAttribute("aria-sort") === "ascending"));
     });
   }
 
@@ -75,13 +94,22 @@
   addEventListener("hashchange", reveal);
   reveal();
 
-  const rows = document.getElementById("rows");
-  const place = document.getElementById("download");
-  if (rows && place) {
+  // The rows are in the page once, compressed. Most browsers can unpack them.
+  const packed = document.querySelector("#download a");
+  if (packed && window.DecompressionStream) {
     const link = make("a", "All rows as JSON");
     link.id = "download-json";
-    link.href = URL.createObjectURL(new Blob([rows.textContent], { type: "application/json" }));
-    link.download = place.querySelector("a").download.replace(/\.gz$/, "");
-    place.prepend(link, " · ");
+    link.href = "#data";
+    link.addEventListener("click", async (event) => {
+      event.preventDefault();
+      const letters = atob(packed.href.slice(packed.href.indexOf(",") + 1));
+      const bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+      const file = make("a");
+      file.href = URL.createObjectURL(new Blob([await new Response(stream).blob()], { type: "application/json" }));
+      file.download = packed.download.replace(/\.gz$/, "");
+      file.click();
+    });
+    packed.before(link, " · ");
   }
 })();

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs.write import CORE_HZ, NEIGHBOUR_FACTOR, Case, write_run
 
-from fencepost.analysis.report.tables import topic_tables
+from fencepost.analysis.report.beside import beside_tables
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.in_regime import in_regime
 from fencepost.analysis.runs.row import Row
@@ -167,7 +167,8 @@ def test_the_hand_over_is_told_for_each_distance(tmp_path: Path) -> None:
     at_near = in_regime(analysis, "near").rows[0]
     assert at_near.metric("xraw").value == pytest.approx(near.xraw.value)
     # What a kernel tells of a whole process is of all distances, and says so.
-    cells = {cells[1]: cells[2] for table in topic_tables(analysis, "line") for cells in table.rows if len(cells) == 3}
+    (table,) = beside_tables(analysis, "line")
+    cells = {line[0]: line[1] for line in table.rows}
     assert "fairness; all distances together" in cells
     assert row.xraw_text() in cells.values()
 

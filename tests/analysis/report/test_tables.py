@@ -1,0 +1,113 @@
+"""Tables of the report: which rows of a long one are shown, and what is found beside time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from runs import write as synthetic
+from runs.write import Case
+from undrawn import without_drawing
+
+from fencepost.analysis.report.beside import beside_tables
+from fencepost.analysis.report.telling import telling
+from fencepost.analysis.report.write import write_report
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import UNKNOWN
+from fencepost.analysis.text.table import DASH, LONG, MOST_TELLING, table
+
+
+def row(kernel: str, ns: float) -> Row:
+    time = UNKNOWN._replace(value=ns)
+    return Row(case=f"{kernel}[ns={ns}]", kernel=kernel, parameters={}, cpus=(0,), unit="op", time=time)
+
+
+def test_a_table_that_fits_a_screen_is_shown_as_a_whole() -> None:
+    item = table("c", ("a", "b"), [("x", "y")] * LONG, telling=(3, 4))
+    assert item.open == tuple(range(LONG)) and item.folded == ()
+
+
+def test_a_long_table_shows_the_rows_that_it_names_or_rows_from_end_to_end() -> None:
+    rows = [("x", "y")] * (LONG + 1)
+    item = table("c", ("a", "b"), rows, telling=(30, 4))
+    assert item.open == (4, 30) and len(item.folded) == LONG - 1
+    item = table("c", ("a", "b"), rows)
+    assert (item.open[0], item.open[-1], len(item.open)) == (0, LONG, MOST_TELLING)
+    assert sorted([*item.open, *item.folded]) == list(range(LONG + 1))
+
+
+def test_the_telling_rows_span_what_a_topic_costs() -> None:
+    rows = [row("a/many", 1.0 + n / 100) for n in range(40)]
+    rows += [row("a/dear", 900.0), row("a/middle", 30.0), row("a/middle", 31.0), row("a/near", 1.005)]
+    chosen = telling(rows)
+    assert len(chosen) == MOST_TELLING and list(chosen) == sorted(chosen)
+    # The cheapest, the dearest, and one of each other kernel before a second of any.
+    assert {0, 40, 43} <= set(chosen)
+    assert {41, 42} & set(chosen)
+
+
+def test_rows_without_a_time_come_last() -> None:
+    rows = [row("a/k", value) for value in (float("nan"), -1.0, 3.0)]
+    assert telling(rows) == (0, 1, 2)
+    assert telling(rows[:2]) == (0, 1)
+    assert telling([]) == ()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A run with one long table, and with figures beside time."""
+    folder = tmp_path_factory.mktemp("tables")
+    cases = [Case("mine/sweep", {"n": n}, ns=1.5**n, metrics={"own_pct": float(n), "lost_pct": 1.0}) for n in range(40)]
+    cases += [Case("mine/one", ns=5.0, metrics={"own_pct": 1.0, "lost_pct": 2.0})]
+    run = synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[])
+    with without_drawing():
+        write_report(run, html=folder / "r.html", markdown=folder / "r.md")
+    return (folder / "r.html").read_text(encoding="utf-8"), (folder / "r.md").read_text(encoding="utf-8")
+
+
+def test_a_long_table_has_ten_rows_above_its_fold(pages: tuple[str, str]) -> None:
+    html, markdown = pages
+    caption = "Estimates of the topic mine: median over processes with its 95 % interval"
+    shown = f"{caption}. The 10 most telling of 41 rows"
+    split = html[html.index('<div class="split">', html.index("<h3>All rows</h3>")) :].partition(
+        "</div>\n</details>\n</div>"
+    )[0]
+    above, fold, below = split.partition("<details><summary>The other 31 rows</summary>")
+    assert shown in above and fold
+    heading = '<tr><th scope="row">'
+    assert (above.count(heading), below.partition("</table>")[0].count(heading)) == (10, 31)
+    above, fold, below = markdown[markdown.index(f"*{caption}. The 10") :].partition(
+        "<summary>The other 31 rows</summary>"
+    )
+    assert fold and above.count("\n| mine/") == 10 and below.partition("</details>")[0].count("\n| mine/") == 31
+
+
+def test_no_row_is_in_a_table_twice_or_lost(pages: tuple[str, str]) -> None:
+    html, _ = pages
+    start = html.index("Estimates of the topic mine")
+    rows = re.findall(r'<th scope="row">(mine/\S+?)</th>', html[start : html.index("figures beside time", start)])
+    assert len(rows) == len(set(rows)) == 41
+
+
+def test_figures_beside_time_have_a_table_a_kernel(tmp_path: Path) -> None:
+    cases = [Case("mine/sweep", {"n": n}, metrics={"own_pct": float(n)}, metric_noise=0.0) for n in range(3)]
+    cases += [Case("mine/one", metrics={"own_pct": 1.0, "lost_pct": 2.0}, metric_noise=0.0), Case("mine/none")]
+    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[]))
+    wide, tall = beside_tables(analysis, "mine")
+    assert wide.caption == "mine/sweep: figures beside time"
+    assert [cells[0] for cells in wide.rows] == [case.id for case in cases[:3]]
+    assert [cells[1].partition(" ")[0] for cells in wide.rows] == ["0", "1.000", "2.000"]
+    # More figures than rows: they go down the page, not beyond its edge.
+    assert tall.header == ("what", cases[3].id) and len(tall.rows) == 2
+
+
+def test_a_figure_that_a_row_lacks_is_a_dash(tmp_path: Path) -> None:
+    cases = [
+        Case("mine/sweep", {"n": n}, metrics={"own_pct": 1.0} if n else {"own_pct": 1.0, "x_pct": 3.0})
+        for n in range(3)
+    ]
+    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[]))
+    (found,) = beside_tables(analysis, "mine")
+    assert [cells[2] == DASH for cells in found.rows] == [False, True, True]
