@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
 
 if TYPE_CHECKING:
+    from fencepost.analysis.compare.answers import Compared
     from fencepost.analysis.compare.comparison import MachineComparison
 
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="RUN RUN...", required=True)
 @margin_option
 @click.option("--all", "every", is_flag=True, help="Show all rows, not only headlines and rows that changed.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as one HTML page.")
 @click.option("--anyway", is_flag=True, help="Compare even if engines or compiler flags differ.")
 @gate_option
 @markdown_option
@@ -26,6 +29,7 @@ def compare_command(
     names: tuple[str, ...],
     margin: float,
     every: bool,
+    html: Path | None,
     anyway: bool,
     fail_on: tuple[str, ...],
     as_markdown: bool,
@@ -39,7 +43,8 @@ def compare_command(
 
     Runs of several machines get ratios with intervals and a list of differences between the machines, but no verdicts.
 
-    Headlines come first. Rows that changed follow, and all others with --all.
+    Headlines come first. Rows that changed follow, and all others with --all. --html writes a page with all rows,
+    which can be sorted and filtered.
     """
     from fencepost.analysis.compare.answers import compared
     from fencepost.analysis.compare.comparison import NothingMeasuredError
@@ -57,6 +62,8 @@ def compare_command(
         found = compared(folders, margin, anyway=anyway)
     except NothingMeasuredError as error:
         raise MeasureError(str(error)) from error
+    if html is not None:
+        _write_page(html, found)
     if found.machines is not None:
         _show_machines(found.machines, every=every, as_markdown=as_markdown, as_json=as_json)
         return 0
@@ -75,6 +82,24 @@ def compare_command(
             else:
                 view.show_runs(item, title, every=every)
     return int(any(item.fails(gate) for item in found.pairs for gate in fail_on))
+
+
+def _write_page(path: Path, found: Compared) -> None:
+    """Write the page, and say so on standard error: standard output may be JSON."""
+    from fencepost.analysis.report.compared import as_page, machines_page, runs_page
+    from fencepost.bench.errors import UsageError
+    from fencepost.cli import display, verdicts
+
+    if found.machines is not None:
+        page = machines_page(found.machines)
+    elif len(found.pairs) == 1:
+        (pair,) = found.pairs
+        words = {row.case: verdicts.words(row) for row in (*pair.controls, *pair.rows)}
+        page = runs_page(pair, found.ids, words)
+    else:
+        raise UsageError("--html shows two runs of one machine; name two, or see `fencepost history` for many")
+    path.write_text(as_page(page), encoding="utf-8")
+    click.echo(f"page: {display.printable(display.short_path(path))}", err=True)
 
 
 def _show_machines(found: MachineComparison, *, every: bool, as_markdown: bool, as_json: bool) -> None:

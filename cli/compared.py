@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fencepost.analysis.compare.comparison import FASTEST, TIED, marks_of_times, reach_of, span_of
 from fencepost.cli import display, verdicts
 
 if TYPE_CHECKING:
@@ -19,18 +20,8 @@ MOST_CHANGED = 10
 """Changed rows that are shown beside the headlines, those with the largest change."""
 BAR_CELLS = 21
 """Characters of a bar. Odd, so that 1 has a character of its own."""
-LEAST_REACH, MOST_REACH = 1.1, 4.0
-"""How far a bar goes to either side of 1. Below the first, noise would look like a difference. Beyond the second, small
-differences could not be seen, and a bar ends in an arrow."""
 WIDE = 120
 """On a terminal of so many columns names and bounds have columns of their own."""
-
-
-def reach_of(decisions: Iterable[Decision]) -> float:
-    """How far bars go to either side of 1, for all of a table: as far as the farthest bound, within limits."""
-    bounds = [value for item in decisions for value in (item.low, item.high) if math.isfinite(value) and value > 0]
-    farthest = max((max(value, 1 / value) for value in bounds), default=LEAST_REACH)
-    return min(max(farthest, LEAST_REACH), MOST_REACH)
 
 
 def bar(decision: Decision, reach: float) -> str:
@@ -82,11 +73,9 @@ def show_runs(comparison: RunComparison, title: str, *, every: bool) -> None:
 
 def _telling(comparison: RunComparison) -> list[tuple[str, ComparedRow]]:
     """The headlines by their labels, then the rows that changed most by their cases."""
-    rows = {row.case: row for row in (*comparison.controls, *comparison.rows)}
-    headlines = [(label, rows[case]) for case, label in comparison.labels.items()]
     changed = [row for row in comparison.rows if _changed(row) and row.case not in comparison.labels]
     changed.sort(key=lambda row: -abs(math.log(row.decision.ratio)))
-    return headlines + [(row.case, row) for row in changed[:MOST_CHANGED]]
+    return comparison.headlines + [(row.case, row) for row in changed[:MOST_CHANGED]]
 
 
 def _changed(row: ComparedRow) -> bool:
@@ -96,7 +85,7 @@ def _changed(row: ComparedRow) -> bool:
 
 
 def _table(title: str, shown: Sequence[tuple[str, ComparedRow]], width: int) -> PlainTable:
-    reach = reach_of(row.decision for _, row in shown)
+    reach = reach_of(span_of(row.decision) for _, row in shown)
     lines = []
     for label, row in shown:
         _, old, new, ratio, interval, basis, words = verdicts.cells(row)
@@ -115,6 +104,9 @@ def _fitting(title: str, header: Sequence[str], lines: Sequence[Sequence[str]], 
     return display.table(title, columns, narrow, right=columns[:3], whole=columns[:4], heads=names)
 
 
+MANY_MACHINES = 5
+"""From here on one table has all machines: of so many, nobody wants to read each against the first."""
+
 Titled = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 """Title, header and rows of a table."""
 
@@ -123,11 +115,10 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
     """Of each further machine, its headlines beside those of the first."""
     from fencepost.analysis.text.numbers import nanoseconds
 
-    rows = {row.case: row for row in found.rows}
-    headlines = [(label, rows[case]) for case, label in found.labels.items()]
+    headlines = found.headlines
     tables: list[Titled] = []
     for other, name in enumerate(found.names[1:]) if headlines else ():
-        reach = reach_of(row.ratios[other] for _, row in headlines)
+        reach = reach_of(span_of(row.ratios[other]) for _, row in headlines)
         lines: list[tuple[str, ...]] = []
         for label, row in headlines:
             decision = row.ratios[other]
@@ -141,6 +132,26 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
 
 def _factor(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:.3g}"
+
+
+def best_table(found: MachineComparison, *, every: bool) -> Titled:
+    """The headlines, or all rows, with the time of each machine; the fastest of each row is marked."""
+    from fencepost.analysis.text.numbers import nanoseconds
+
+    named = found.headlines if not every and found.labels else [(row.case, row) for row in found.rows]
+    lines = []
+    for label, row in named:
+        cells = zip(row.times, marks_of_times(row.times), strict=True)
+        lines.append((label, *(f"{nanoseconds(time.value, 3)} {mark or ' '}" for time, mark in cells)))
+    title = f"{FASTEST} is the fastest of a row, {TIED} cannot be told from it by their intervals"
+    return title, ("what", *found.names), lines
+
+
+def _many_sentences(found: MachineComparison) -> list[str]:
+    from fencepost.analysis.compare.told import fastest_sentences
+
+    rows = [row for _, row in found.headlines] or found.rows
+    return fastest_sentences(found.names, [row.times for row in rows], "headlines" if found.labels else "rows")
 
 
 def row_table(found: MachineComparison) -> Titled:
@@ -162,14 +173,18 @@ def fact_table(found: MachineComparison) -> Titled:
 def show_machines(found: MachineComparison, *, every: bool) -> None:
     """Print a comparison of several machines: headlines, what is faster in what, and what differs."""
     out = display.console()
-    headlines = headline_tables(found)
+    many = len(found.names) >= MANY_MACHINES
+    headlines = [] if many else headline_tables(found)
+    if many:
+        title, header, lines = best_table(found, every=every)
+        out.print(display.table(title, header, lines, right=header[1:], whole=header[1:]))
     for title, header, lines in headlines:
         out.print(_fitting(title, header, lines, out.width))
-    if every or not headlines:
+    if (every or not headlines) and not many:
         out.print(display.table(*row_table(found)))
-    for sentence in found.sentences:
+    for sentence in _many_sentences(found) if many else found.sentences:
         out.print(sentence, soft_wrap=True)
     out.print(display.table(*fact_table(found)))
-    left = [] if every or not headlines else [f"{len(found.rows)} rows in all: add --all."]
+    left = [] if every or not found.labels else [f"{len(found.rows)} rows in all: add --all."]
     for sentence in (*found.notes, *left):
         out.print(sentence, soft_wrap=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, MachineRow, RunComparison
+from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, MachineRow, RunComparison, Span
 from fencepost.analysis.runs import kept
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 
@@ -96,13 +96,20 @@ def _decision(item: Mapping[str, Any]) -> Decision:
     return Decision(**{**item, "verdict": ChangeVerdict(item["verdict"])})
 
 
+def _machine_row(item: Mapping[str, Any]) -> MachineRow:
+    times = tuple(Span(*time) for time in item["times"])
+    return MachineRow(**{**item, "ratios": tuple(map(_decision, item["ratios"])), "times": times})
+
+
 def _machines(item: Mapping[str, Any]) -> MachineComparison:
     return MachineComparison(
         tuple(item["runs"]),
         tuple(item["machines"]),
         tuple(item["names"]),
-        tuple(MachineRow(**{**row, "ratios": tuple(map(_decision, row["ratios"]))}) for row in item["rows"]),
+        tuple(item["titles"]),
+        tuple(map(_machine_row, item["rows"])),
         {name: tuple(texts) for name, texts in item["differences"].items()},
         labels=item["labels"],
+        scales=item["scales"],
         **_texts(item),
     )

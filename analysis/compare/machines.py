@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fencepost.analysis.compare.comparison import ComparisonError, MachineComparison, MachineRow, why_found_notes
+from fencepost.analysis.compare.comparison import (
+    ComparisonError,
+    MachineComparison,
+    MachineRow,
+    Span,
+    span_of,
+    why_found_notes,
+)
 from fencepost.analysis.compare.runs import decision_on, different_code, units_of_run
-from fencepost.analysis.compare.series import alike, series_of_run
-from fencepost.analysis.compare.told import labels_of, machine_sentences
+from fencepost.analysis.compare.series import ProcessTimes, alike, series_of_run
+from fencepost.analysis.compare.told import headlines_of, machine_sentences
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.machine import caches
-from fencepost.analysis.runs.named import short_names
+from fencepost.analysis.runs.named import machine_name, short_names
 from fencepost.analysis.stats.verdict import ROW_ERROR
 from fencepost.analysis.text.numbers import size
 
@@ -54,27 +62,37 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
             zero.append(name)
             continue
         ratios = tuple(decision_on(base, other, ROW_ERROR) for other in others if other)
-        rows.append(MachineRow(name, units[cases[0]], float(np.median(base.ns)), ratios))
+        times = tuple(_time(series) for series in (base, *others) if series)
+        rows.append(MachineRow(name, units[cases[0]], float(np.median(base.ns)), ratios, times))
         bases = {run.by_case[case].basis for run, case in zip(runs, cases, strict=True)}
         why.append("alone in some of the runs only" if len(bases) > 1 else "")
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
     notes += why_found_notes(why) + [f"{name}: left out, it reads zero on one of the machines" for name in zero]
-    labels = labels_of(runs[0], {places[0][row.case]: row.case for row in rows})
+    labels, scales = headlines_of(runs, {places[0][row.case]: row.case for row in rows})
     names = tuple(short_names(runs))
     return MachineComparison(
         tuple(str(run.run["id"]) for run in runs),
         tuple(str(run.run["machine_key"]) for run in runs),
         names,
+        tuple(machine_name(run) for run in runs),
         tuple(rows),
         _differences(runs),
         tuple(notes),
         labels,
-        tuple(
-            sentence
-            for other, name in enumerate(names[1:])
-            for sentence in machine_sentences(name, rows, labels, other)
-        ),
+        tuple(sentence for other, name in enumerate(names[1:]) for sentence in _sentences(name, rows, labels, other)),
+        scales,
     )
+
+
+def _time(series: ProcessTimes) -> Span:
+    """The median of a series. Each bound may be wrong with half of a row's error, as in `ratio_bounds`."""
+    low, high = (math.exp(bound) for bound in series.bounds(ROW_ERROR / 2))
+    return Span(math.exp(series.middle), low, high)
+
+
+def _sentences(name: str, rows: Sequence[MachineRow], labels: Mapping[str, str], other: int) -> list[str]:
+    ratios = {row.case: span_of(row.ratios[other]) for row in rows}
+    return machine_sentences(name, [ratio for case, ratio in ratios.items() if case in labels], ratios)
 
 
 def _place_free(run: Analysis, case: str) -> str:

@@ -22,7 +22,7 @@ from fencepost.analysis.compare.comparison import (
 from fencepost.analysis.compare.floors import kernel_floors, nearest_floors
 from fencepost.analysis.compare.series import Pair, ProcessTimes, pairs_of_runs, series_of_run, steady
 from fencepost.analysis.compare.sides import check_margin
-from fencepost.analysis.compare.told import labels_of, run_sentences
+from fencepost.analysis.compare.told import headlines_of, run_sentences
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
@@ -144,14 +144,16 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         )
         for case, decision in _decide_two(judged, margin, floors).items()
     )
+    labels, scales = headlines_of((old, new), {row.case: row.case for row in (*controls, *rows)})
     return RunComparison(
         margin,
         _noise(old, new),
         rows,
         controls=tuple(controls),
         notes=tuple(notes),
-        labels=labels_of(old, {row.case: row.case for row in (*controls, *rows)}),
+        labels=labels,
         sentences=tuple(run_sentences(rows)),
+        scales=scales,
     )
 
 
@@ -222,7 +224,7 @@ def _notes_on_cases(
     """
     notes = [f"{case}: left out, {_why_left_out(found[case])}" for case in found if case not in pairs]
     notes += why_found_notes(_why_found(old, new, case) for case, pair in pairs.items() if pair.basis == "as found")
-    only = (len(series_of_run(old)) - len(found), len(series_of_run(new)) - len(found))
+    only = tuple(len(series_of_run(run).keys() - found.keys()) for run in (old, new))
     if any(only):
         notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
     return notes

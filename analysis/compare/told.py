@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+from typing import NamedTuple
 
-from fencepost.analysis.compare.comparison import ComparedRow, MachineRow
+from fencepost.analysis.compare.comparison import FASTEST, ComparedRow, Span, marks_of_times, side_of
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
+from fencepost.analysis.stats.verdict import ChangeVerdict
 from fencepost.analysis.topics.topic import headline_rungs
 from fencepost.analysis.topics.words import page_words
 
@@ -17,50 +18,87 @@ MOSTLY = 0.75
 mixed, and one figure for it would hide that."""
 
 
-def labels_of(run: Analysis, cases: Mapping[str, str]) -> dict[str, str]:
-    """The headline that each of the compared rows is, cheapest first.
+class Headlines(NamedTuple):
+    """The headlines among compared rows, by the name of the row and cheapest first: their labels, and by what the row's
+    times are to be multiplied. One way is half of a round trip.
+    """
+
+    labels: dict[str, str]
+    scales: dict[str, float]
+
+
+SCALES = (1.0, 0.5)
+"""What a headline may be of its row: the row itself, or one way of a round trip."""
+SCALE_SLACK = 0.05
+"""A headline may be the median over several pairs of CPUs, of which its row is one."""
+
+
+def headlines_of(runs: Sequence[Analysis], cases: Mapping[str, str]) -> Headlines:
+    """The headlines that are a row's time, or half of it.
+
+    Others, such as a difference of two rows, are left out: the ratio of the row is not theirs.
 
     Parameters
     ----------
-    run
-        the first of the compared runs.
+    runs
+        those compared. Labels are those of the first.
     cases
-        the name of a compared row, by its case in that run.
+        the name of a compared row, by its case in the first run.
     """
-    return {cases[rung.measured_as]: rung.label for rung in headline_rungs(run) if rung.measured_as in cases}
+    found = Headlines({}, {})
+    for rung in headline_rungs(runs[0]):
+        row = runs[0].by_case.get(rung.measured_as)
+        if row is None or rung.measured_as not in cases:
+            continue
+        share = rung.ns.value / row.time.value if row.time.value > 0 else math.nan
+        scale = next((one for one in SCALES if abs(share / one - 1) <= SCALE_SLACK), None)
+        if scale is not None:
+            name = cases[rung.measured_as]
+            found.labels[name], found.scales[name] = rung.label, scale
+    return found
 
 
-def machine_sentences(machine: str, rows: Sequence[MachineRow], labels: Mapping[str, str], other: int) -> list[str]:
+def fastest_sentences(names: Sequence[str], rows: Iterable[Sequence[Span]], of: str) -> list[str]:
+    """How often each of many machines is the fastest, the most often first. `of`: what the rows are called."""
+    marks = [marks_of_times(times) for times in rows]
+    counts = [(sum(row[place] == FASTEST for row in marks), name) for place, name in enumerate(names)]
+    ordered = sorted(counts, key=lambda item: -item[0])
+    return [f"{name} is the fastest in {count} of {len(marks)} {of}." for count, name in ordered if count]
+
+
+def machine_sentences(machine: str, headlines: Sequence[Span], ratios: Mapping[str, Span]) -> list[str]:
     """How one machine compares with the first: how many headlines are faster, and by topic.
 
     Parameters
     ----------
     machine
         how the sentences call it.
-    other
-        its place in `MachineRow.ratios`.
+    headlines
+        ratios of its times to those of the first machine. All rows are counted where there are none.
+    ratios
+        of all rows, by case.
     """
-    asked = [row for row in rows if row.case in labels] or list(rows)
-    sides = [_side(row.ratios[other]) for row in asked]
-    of = ("headline" if labels else "row") + ("s" if len(asked) != 1 else "")
-    sentence = f"{machine} is faster in {sides.count(-1)} of {len(asked)} {of} and slower in {sides.count(1)}"
-    open_ = sides.count(0)
+    asked = list(headlines) or list(ratios.values())
+    sides = [side_of(ratio) for ratio in asked]
+    of = ("headline" if headlines else "row") + ("s" if len(asked) != 1 else "")
+    faster, slower, open_ = (sides.count(side) for side in ("faster", "slower", "open"))
+    sentence = f"{machine} is faster in {faster} of {len(asked)} {of} and slower in {slower}"
     sentences = [f"{sentence}. {open_} {'is' if open_ == 1 else 'are'} not decided." if open_ else f"{sentence}."]
-    topics: dict[str, list[Decision]] = {}
-    for row in rows:
-        topics.setdefault(_topic(row.case), []).append(row.ratios[other])
+    topics: dict[str, list[Span]] = {}
+    for case, ratio in ratios.items():
+        topics.setdefault(_topic(case), []).append(ratio)
     return sentences + _by_topic(topics)
 
 
-def _by_topic(topics: Mapping[str, Sequence[Decision]]) -> list[str]:
+def _by_topic(topics: Mapping[str, Sequence[Span]]) -> list[str]:
     """Up to three sentences: topics of which most rows are faster, slower, or neither."""
     found: dict[str, list[tuple[float, str]]] = {"Faster": [], "Slower": [], "Mixed or not decided": []}
-    for topic, decisions in topics.items():
-        sides = [_side(decision) for decision in decisions]
-        speed = 1 / median(decision.ratio for decision in decisions)
-        if sides.count(-1) >= MOSTLY * len(sides):
+    for topic, ratios in topics.items():
+        sides = [side_of(ratio) for ratio in ratios]
+        speed = 1 / median(ratio.value for ratio in ratios)
+        if sides.count("faster") >= MOSTLY * len(sides):
             found["Faster"].append((-speed, f"{_title(topic)} ({speed:.3g} times as fast)"))
-        elif sides.count(1) >= MOSTLY * len(sides):
+        elif sides.count("slower") >= MOSTLY * len(sides):
             found["Slower"].append((speed, f"{_title(topic)} ({speed:.2g} times as fast)"))
         else:
             found["Mixed or not decided"].append((0, _title(topic)))
@@ -85,13 +123,6 @@ def run_sentences(rows: Iterable[ComparedRow]) -> list[str]:
         if parts:
             sentences.append(f"{wanted}: {', '.join(parts)}.")
     return sentences
-
-
-def _side(decision: Decision) -> int:
-    """-1 where the second is faster by its interval, 1 where it is slower, 0 where that is not decided."""
-    if decision.high < 1:
-        return -1
-    return int(decision.low > 1)
 
 
 def _topic(case: str) -> str:

@@ -379,6 +379,7 @@ class Entry:
 
     name: str
     title: str
+    short: str
     date: str
     cpus: int
     arch: str
@@ -441,6 +442,7 @@ def read_entry(folder: Path) -> Entry:
     return Entry(
         name=folder.name,
         title=called(run, processor(machine)),
+        short=label_of(run) or processor(machine),
         date=folder.name[:10],
         cpus=cpu_count(machine),
         arch=one_line(machine["arch"], 20),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fencepost.analysis.compare.comparison import NO_SPAN, Span, ratio_of
 from fencepost.analysis.draw.grids import FEWEST_ROWS
 from fencepost.analysis.gallery.entry import MOST_MACHINES, README, Entry, published_folders, read_entry
 from fencepost.analysis.report import html
+from fencepost.analysis.report.compared import Line, Machine, Page, as_page, fastest_of, in_order, pair_sentences
 from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.runs.row import cost_text
 from fencepost.analysis.stats.interval import Interval
-from fencepost.analysis.text.escape import json_in_html, markdown
+from fencepost.analysis.text.escape import markdown
 from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.text.table import DASH
 from fencepost.analysis.topics.rungs import MOST_HEADLINES
@@ -136,48 +138,59 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
         walls[entry.name] = heat_map(entry.matrix)
     pages = {
         INDEX: _render("gallery.html.j2", "gallery.js", **common, walls=walls),
-        COMPARE: _render("compare.html.j2", "compare.js", **common, data=json_in_html(json.dumps(_data(entries)))),
+        COMPARE: as_page(beside(entries)),
         README: _readme(entries, shown),
     }
     return {name: text.encode() for name, text in pages.items()}, left_out
 
 
-def _data(entries: Sequence[Entry]) -> dict[str, object]:
-    """What compare.html embeds: names once, and per machine a flat list of value, low, high in ns."""
-
-    def flat(figures: Mapping[str, Interval], names: Sequence[str]) -> list[float | None]:
-        found: list[float | None] = []
-        for name in names:
-            figure = figures.get(name)
-            values = (figure.value, figure.low, figure.high) if figure else (math.nan,) * 3
-            found += [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
-        return found
-
+def beside(entries: Sequence[Entry]) -> Page:
+    """The published folders as the page of `fencepost compare` shows machines, by their summaries."""
     # Near is set beside near. A figure of a machine with one distance has a line of its own.
     heads = []
     for column in columns(entries):
         regimes = [one.name for entry in entries for one in entry.regimes.get(column.name, ())]
         heads += [column.name, *(f"{column.name}: {name}" for name in dict.fromkeys(regimes))]
     # A row that one machine alone has cannot be set beside anything.
-    count: dict[str, int] = {}
-    for entry in entries:
-        for name in entry.cases:
-            count[name] = count.get(name, 0) + 1
-    cases = sorted(name for name, number in count.items() if number > 1)
-    return {
-        "headlines": heads,
-        "cases": cases,
-        "machines": [
-            {
-                "name": entry.name,
-                "title": f"{entry.title}, {entry.cpus} CPUs, {entry.date}",
-                "facts": [entry.date, str(entry.cpus), entry.arch, entry.under, entry.trust],
-                "headlines": flat(_told_apart(entry), heads),
-                "cases": flat(entry.cases, cases),
-            }
-            for entry in entries
-        ],
-    }
+    count = Counter(name for entry in entries for name in entry.cases)
+    headlines = _lines([_told_apart(entry) for entry in entries], heads)
+    rows = in_order(_lines([entry.cases for entry in entries], [name for name in count if count[name] > 1]))
+    titles = Counter(entry.short for entry in entries)
+    names = [entry.short if titles[entry.short] == 1 else f"{entry.short} ({entry.date})" for entry in entries]
+    said = pair_sentences(names, headlines, rows)
+    return Page(
+        title="Machines beside each other",
+        machines=tuple(
+            Machine(
+                name,
+                f"{entry.title}, {entry.cpus} CPUs, {entry.date}, {entry.arch}, hypervisor {entry.under}, "
+                f"trust: {entry.trust}",
+                entry.name,
+                f"{entry.href}/report.html",
+            )
+            for name, entry in zip(names, entries, strict=True)
+        ),
+        headlines=headlines,
+        rows=rows,
+        sentences=tuple(said.get("0,1", ())),
+        notes=(
+            "The machines were measured at different hours. They differ in more than their CPUs.",
+            "Several pairs of CPUs of one relation count as their median, which has no interval.",
+        ),
+        facts=None,
+        fastest=fastest_of(names, headlines),
+        bounds="interval, which holds all that two 95 % intervals allow",
+        home=INDEX,
+        said=said,
+    )
+
+
+def _lines(figures: Sequence[Mapping[str, Interval]], names: Sequence[str]) -> tuple[Line, ...]:
+    lines = []
+    for name in names:
+        times = tuple(Span(*one[name][:3]) if name in one else NO_SPAN for one in figures)
+        lines.append(Line(name, times, ratio_of(*times[:2]) if len(times) > 1 else NO_SPAN))
+    return tuple(lines)
 
 
 def _told_apart(entry: Entry) -> dict[str, Interval]:

@@ -87,6 +87,28 @@ def size_bytes(value: object) -> float:
     return float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else math.nan
 
 
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:[KMGT]iB|[kM]|[nu]s|ms|s)?(?![A-Za-z]))")
+_SCALES = {
+    **{f"{letter}iB": 1024.0**power for power, letter in enumerate("KMGT", 1)},
+    "k": 1e3,
+    "M": 1e6,
+    "ns": 1.0,
+    "us": 1e3,
+    "ms": 1e6,
+    "s": 1e9,
+}
+
+
+def natural(name: str) -> tuple[str | float, ...]:
+    """What to sort names by so that 9 comes before 10 and 8KiB before 1MiB: texts and numbers in turn."""
+    parts: list[str | float] = list(_NUMBER.split(name))
+    for place in range(1, len(parts), 2):
+        text = str(parts[place])
+        number = text.rstrip("kKMGTiBnums")
+        parts[place] = float(number) * _SCALES.get(text.removeprefix(number), 1.0)
+    return tuple(parts)
+
+
 def case_label(parameters: Mapping[str, object], *leave_out: str) -> str:
     """Parameters as ``read=rdtsc, via=libc``; names in `leave_out` are not said."""
     return ", ".join(f"{name}={value}" for name, value in parameters.items() if name not in leave_out)

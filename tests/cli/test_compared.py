@@ -22,7 +22,7 @@ from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import compare_runs, read_runs
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 from fencepost.bench import schema
-from fencepost.cli.compared import BAR_CELLS, FEW_ROWS, bar, bar_header, reach_of
+from fencepost.cli.compared import BAR_CELLS, FEW_ROWS, bar, bar_header
 
 
 def decision(ratio: float, low: float, high: float) -> Decision:
@@ -52,8 +52,6 @@ def test_a_bar_ends_in_an_arrow_beyond_its_reach() -> None:
 def test_a_ratio_without_bounds_has_a_point_alone() -> None:
     assert bar(decision(1.0, math.nan, math.nan), 2.0).strip() == "●"
     assert bar(decision(1.0, 0.0, math.inf), 2.0).strip() == "●"
-    assert reach_of([decision(1.0, math.nan, math.inf)]) == pytest.approx(1.1)
-    assert reach_of([decision(9.0, 8.0, 10.0)]) == 4.0
     assert len(bar_header(4.0)) == BAR_CELLS
 
 

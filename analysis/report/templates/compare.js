@@ -1,92 +1,136 @@
-// Two machines of the embedded data, named by the fragment: compare.html#a=FOLDER&b=FOLDER. All text goes in as text.
-(function () {
-  "use strict";
-  var data = JSON.parse(document.getElementById("data").textContent);
-  var machines = data.machines;
-  if (!machines.length) return;
-  function find(id) { return document.getElementById(id); }
-  var first = find("first"), second = find("second"), only = find("only");
-  document.getElementById("beside").hidden = false;
-  machines.forEach(function (machine) {
-    [first, second].forEach(function (select) {
-      var option = document.createElement("option");
-      option.value = machine.name;
-      option.textContent = machine.title;
-      select.appendChild(option);
+// Tables are sorted and filtered. Of three machines or more, two are chosen, named by the fragment: #a=FOLDER&b=FOLDER.
+"use strict";
+(() => {
+  const find = (id) => document.getElementById(id);
+  const tables = [...document.querySelectorAll("table.pair")];
+  const rowsOf = (table) => [...table.tBodies[0].rows];
+
+  // A heading sorts by the numbers of its column, the first one into the order of the page. No number comes last.
+  const value = (cell) => (cell.dataset.value ? Number(cell.dataset.value) : NaN);
+  for (const table of tables) {
+    const heads = [...table.tHead.rows[0].cells].slice(0, 4);
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        for (const other of heads) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const pairs = rowsOf(table).map((row) => [value(row.cells[column]), row]);
+        pairs.sort(([a], [b]) => Number.isNaN(a) - Number.isNaN(b) || (down ? b - a : a - b));
+        table.tBodies[0].append(...pairs.map((one) => one[1]));
+      });
     });
-  });
-  function digits(value, most) {
-    return Math.abs(value) >= 1000 ? String(Math.round(value)) : value.toPrecision(most);
   }
-  function scaled(figure) {
-    var size = Math.abs(figure[0]), unit = "ns", scale = 1;
-    if (figure[0] === null) return ["–", ""];
-    if (size >= 1e6) { unit = "ms"; scale = 1e6; } else if (size >= 1e3) { unit = "µs"; scale = 1e3; }
-    function said(value) { return digits(value / scale, 4); }
-    return [said(figure[0]) + "\u00a0" + unit, figure[1] === null ? "" : "[" + said(figure[1]) + ", " + said(figure[2]) + "]"];
-  }
-  function short(value) { return digits(value, 3); }
-  function element(kind, text, parent) {
-    var made = document.createElement(kind);
-    if (text !== null) made.textContent = text;
-    parent.appendChild(made);
-    return made;
-  }
-  function cell(row, text, bounds) {
-    var made = element("td", text, row);
-    if (bounds) element("span", bounds, made).className = "bounds";
-  }
-  function table(caption, names, one, two, left, right) {
-    var wide = document.createElement("div");
-    wide.className = "wide"; wide.tabIndex = 0;
-    wide.setAttribute("role", "region"); wide.setAttribute("aria-label", caption);
-    var made = element("table", null, wide);
-    made.className = "pair";
-    element("caption", caption, made);
-    var head = element("tr", null, element("thead", null, made));
-    ["what", "first", "second", "ratio"].forEach(function (text) { element("th", text, head).scope = "col"; });
-    var body = element("tbody", null, made), shown = 0, word = only.value.toLowerCase();
-    names.forEach(function (name, index) {
-      var a = left.slice(3 * index, 3 * index + 3), b = right.slice(3 * index, 3 * index + 3);
-      if ((a[0] === null && b[0] === null) || name.toLowerCase().indexOf(word) < 0) return;
-      shown += 1;
-      var row = element("tr", null, body);
-      element("th", name, row).scope = "row";
-      [a, b].forEach(function (f) { var words = scaled(f); cell(row, words[0], words[1]); });
-      // A figure at zero, such as the empty window, has no ratio.
-      var fine = a[0] > 0 && b[0] > 0;
-      var known = fine && a[1] > 0 && b[1] > 0;
-      cell(row, fine ? short(b[0] / a[0]) : "–", known ? "[" + short(b[1] / a[2]) + ", " + short(b[2] / a[1]) + "]" : "");
-    });
-    return shown ? wide : null;
-  }
-  function show() {
-    var one = machines[first.selectedIndex], two = machines[second.selectedIndex], place = find("tables");
-    while (place.firstChild) place.removeChild(place.firstChild);
-    var made = [
-      table("Headline numbers: median and 95 % interval", data.headlines, one, two, one.headlines, two.headlines),
-      table("All rows that more than one machine has", data.cases, one, two, one.cases, two.cases)
-    ].filter(Boolean);
-    made.forEach(function (part) { place.appendChild(part); });
-    find("said").textContent = (made.length ? "" : "No row fits. ") + "First: " + one.title + " (" + one.facts.slice(2).join(", ") + "). Second: " + two.title + " (" + two.facts.slice(2).join(", ") + ").";
-    history.replaceState(null, "", "#a=" + encodeURIComponent(one.name) + "&b=" + encodeURIComponent(two.name));
-  }
-  function choose() {
-    var wanted = {};
-    location.hash.slice(1).split("&").forEach(function (part) {
-      var at = part.indexOf("=");
-      try { wanted[part.slice(0, at)] = decodeURIComponent(part.slice(at + 1)); } catch (error) { /* not one of ours */ }
-    });
-    function index(name, otherwise) {
-      for (var i = 0; i < machines.length; i += 1) if (machines[i].name === name) return i;
-      return otherwise;
+
+  const rows = find("rows"), only = find("only"), side = find("side");
+  const filter = () => {
+    const word = only.value.toLowerCase();
+    let shown = 0;
+    for (const row of rowsOf(rows)) {
+      row.hidden = "empty" in row.dataset || !row.cells[0].textContent.toLowerCase().includes(word)
+        || (side.value !== "" && row.dataset.side !== side.value);
+      shown += !row.hidden;
     }
-    first.selectedIndex = index(wanted.a, 0);
-    second.selectedIndex = index(wanted.b, Math.min(1, machines.length - 1));
-    show();
+    find("count").textContent = `${shown} ${shown === 1 ? "row" : "rows"}`;
+  };
+  if (rows) {
+    find("filter").hidden = false;
+    only.addEventListener("input", filter);
+    side.addEventListener("change", filter);
+    filter();
   }
-  [first, second].forEach(function (select) { select.addEventListener("change", show); });
-  only.addEventListener("input", show);
-  window.addEventListener("hashchange", choose);
+
+  const embedded = find("data");
+  if (!embedded) return;
+  const data = JSON.parse(embedded.textContent), machines = data.machines;
+  const first = find("first"), second = find("second");
+  const reach = Math.log(Number(document.body.dataset.reach));
+  const digits = (number, most) => (Math.abs(number) >= 1000 ? String(Math.round(number)) : number.toPrecision(most));
+  const figure = (cell, words, bounds, number) => {
+    cell.dataset.value = number === null ? "" : number;
+    cell.firstChild.data = words;
+    cell.lastChild.textContent = bounds;
+  };
+  const showTime = (cell, [number, low, high]) => {
+    const [unit, scale] = number >= 1e9 ? ["s", 1e9] : number >= 1e6 ? ["ms", 1e6] : number >= 1e3 ? ["µs", 1e3] : ["ns", 1];
+    const said = (one) => digits(one / scale, 4);
+    if (number === null) figure(cell, "–", "", null);
+    else figure(cell, `${said(number)}\u00a0${unit}`, low === null || high === null ? "" : `[${said(low)}, ${said(high)}]`, number);
+  };
+  const across = (ratio) => Math.min(Math.max(50 * (1 + Math.log(ratio) / reach), 0), 100);
+  const showRatio = (row, a, b) => {
+    const ratio = a[0] > 0 && b[0] > 0 ? b[0] / a[0] : null;
+    const known = ratio !== null && a[1] > 0 && b[1] > 0 && a[2] !== null && b[2] !== null;
+    const [low, high] = known ? [b[1] / a[2], b[2] / a[1]] : [ratio, ratio];
+    const bounds = known ? `[${digits(low, 3)}, ${digits(high, 3)}]` : "";
+    figure(row.cells[3], ratio === null ? "–" : `× ${digits(ratio, 3)}`, bounds, ratio);
+    row.dataset.side = ratio === null ? "" : known && high < 1 ? "faster" : known && low > 1 ? "slower" : "open";
+    const [line, point] = row.cells[4].firstElementChild.children;
+    point.hidden = ratio === null;
+    line.style.left = `${ratio === null ? 50 : across(low)}%`;
+    line.style.width = `${ratio === null ? 0 : across(high) - across(low)}%`;
+    point.style.left = `${ratio === null ? 50 : across(ratio)}%`;
+  };
+  const at = (flat, place) => flat.slice(3 * place, 3 * place + 3);
+  const fill = (table, one, two) => {
+    if (!table) return;
+    for (const row of rowsOf(table)) {
+      const place = Number(row.cells[0].dataset.value), a = at(one, place), b = at(two, place);
+      showTime(row.cells[1], a);
+      showTime(row.cells[2], b);
+      showRatio(row, a, b);
+      if (a[0] === null && b[0] === null) row.dataset.empty = "";
+      else delete row.dataset.empty;
+      row.hidden = "empty" in row.dataset;
+    }
+  };
+  const draw = (one, two) => {
+    const picture = find("ladders");
+    if (!picture) return;
+    const { low, decades, left, width } = picture.dataset;
+    const x = (ns) => Number(left) + (width * (Math.log10(ns) - low)) / decades;
+    picture.querySelectorAll("g").forEach((rung, place) => {
+      const a = one[3 * place], b = two[3 * place];
+      rung.setAttribute("visibility", a > 0 && b > 0 ? "visible" : "hidden");
+      if (!(a > 0 && b > 0)) return;
+      const line = rung.querySelector("line"), mark = rung.querySelector("path");
+      line.setAttribute("x1", x(a));
+      line.setAttribute("x2", x(b));
+      rung.querySelector("circle").setAttribute("cx", x(a));
+      mark.setAttribute("transform", `translate(${x(b)} ${line.getAttribute("y1")})`);
+    });
+  };
+  const show = () => {
+    const chosen = [machines[first.selectedIndex], machines[second.selectedIndex]], [one, two] = chosen;
+    fill(find("headlines"), one.headlines, two.headlines);
+    fill(rows, one.cases, two.cases);
+    draw(one.headlines, two.headlines);
+    chosen.forEach((machine, place) => {
+      document.querySelector(`[data-title="${place}"]`).textContent = machine.title;
+      for (const head of document.querySelectorAll(`th[data-side="${place}"] button, [data-name="${place}"]`)) head.textContent = machine.heading;
+    });
+    const said = data.said[`${first.selectedIndex},${second.selectedIndex}`] || [];
+    find("said").replaceChildren(...said.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence })));
+    filter();
+    history.replaceState(null, "", `#a=${encodeURIComponent(one.name)}&b=${encodeURIComponent(two.name)}`);
+  };
+  const choose = () => {
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    const index = (name, otherwise) => {
+      const found = machines.findIndex((machine) => machine.name === name);
+      return found < 0 ? otherwise : found;
+    };
+    first.selectedIndex = index(wanted.get("a"), 0);
+    second.selectedIndex = index(wanted.get("b"), 1);
+    show();
+  };
+  for (const select of [first, second]) {
+    for (const machine of machines) select.add(new Option(machine.title, machine.name));
+    select.addEventListener("change", show);
+  }
+  addEventListener("hashchange", choose);
   choose();
 })();

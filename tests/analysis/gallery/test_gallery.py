@@ -471,7 +471,7 @@ def test_a_folder_of_fewer_headlines_is_sound_once_its_page_follows(results: Pat
 def test_the_pages_have_at_most_twelve_columns() -> None:
     def folder(name: str, *labels: str) -> Entry:
         figures = {label: Interval(1.0, 1.0, 1.0, 0.95, 6) for label in labels}
-        return Entry(name, name, "2026-01-02", 1, "x86_64", "kvm", name, "Yes", 0.1, figures, {})
+        return Entry(name, name, name, "2026-01-02", 1, "x86_64", "kvm", name, "Yes", 0.1, figures, {})
 
     many = [f"rung {chr(97 + i)}" for i in range(20)]
     entries = [folder("new", *many[4:]), folder("old", *many[:18])]
@@ -572,6 +572,10 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "results"
 
 
+def entries(results: Path) -> list[Entry]:
+    return [read_entry(folder) for folder in published_folders(results)]
+
+
 def test_the_pages_name_every_machine_and_lead_to_it(three: Path) -> None:
     assert faults(three) == []
     page = Page((three / INDEX).read_text(encoding="utf-8"))
@@ -644,12 +648,13 @@ def test_a_browser_runs_no_script_but_the_page_s_own(three: Path) -> None:
 
 
 def test_without_javascript_nothing_is_missing(three: Path) -> None:
-    for name in (INDEX, COMPARE):
+    for name, kind, number in ((INDEX, "machines", 5), (COMPARE, "best", 1 + len(columns(entries(three))))):
         page = (three / name).read_text(encoding="utf-8")
-        table = page.partition('<table class="machines"')[2].partition("</table>")[0]
-        assert table.count("<tr>") == 5
-        assert "display:none" not in page.partition("</style>")[2].replace(" ", "")
-    assert "<noscript>" in (three / COMPARE).read_text(encoding="utf-8")
+        table = page.partition(f'<table class="{kind}"')[2].partition("</table>")[0]
+        assert table.count("<tr>") == number
+        assert "display:none" not in page.rpartition("</style>")[2].replace(" ", "")
+    compare = (three / COMPARE).read_text(encoding="utf-8")
+    assert "<noscript>" in compare and compare.count('role="rowheader"') >= 2, "the first two are beside each other"
 
 
 def test_a_faulty_folder_is_left_out_with_a_sentence(three: Path, tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_the_gallery_hinders_no_reader_and_fits_a_telephone(
         reach = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
         assert reach[0] <= width == reach[1]
         assert axe(browser) == []
-    rows = texts(browser, "#tables tbody tr" if name == "compare.html" else "main tbody tr")
+    rows = texts(browser, "#headlines tbody tr" if name == "compare.html" else "main tbody tr")
     assert len(rows) >= 3
 
 
