@@ -290,20 +290,22 @@ MOST_ROWS_SHOWN = 40
 
 def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     """A large run ends with one screen, since the report shows its hundreds of rows. Of a small one all are shown."""
-    from fencepost.analysis.report.screen import next_step, screen
+    from fencepost.analysis.report.screen import screen
+    from fencepost.analysis.report.summary import summary_of
     from fencepost.analysis.runs.estimated import analysis_of
     from fencepost.cli import display
 
     out = display.console()
     analysis = analysis_of(folder.path)
     many = len(folder.plan.cases) > MOST_ROWS_SHOWN
-    lines = screen(analysis, out.width) if many else []
+    short = summary_of(analysis) if many else None
+    lines = [] if short is None else screen(short, out.width)
     for line in lines:
         out.print(line, soft_wrap=True)
     if not lines:
         _show_rows(analysis, found)
     path = display.short_path(folder.path)
-    step = next_step(analysis) if lines else ""
+    step = "" if short is None else short.next_step
     for line in (
         _measured(folder, found, analysis),
         *([] if lines else [_trust_sentence(analysis), f"Samples: {path}"]),

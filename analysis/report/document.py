@@ -20,6 +20,7 @@ from fencepost.analysis.report.headline import ladder_figures, ladder_table, lin
 from fencepost.analysis.report.lecture import Sentence
 from fencepost.analysis.report.machine import data_table, machine_table
 from fencepost.analysis.report.sections import Section, sections_begun
+from fencepost.analysis.report.summary import Summary, summary_of
 from fencepost.analysis.report.topology import topology_figure
 from fencepost.analysis.report.trust import Examination, Trust, trust_table, trust_verdict, twins_table, unmeasurable
 from fencepost.analysis.report.warnings import RunWarning, collect
@@ -42,6 +43,7 @@ class Document:
     title: str
     machine_name: str
     made: str
+    summary: Summary | None
     verdict: Trust
     ladder: Table | None
     ladder_figures: Sequence[Figure]
@@ -101,6 +103,7 @@ def build_document(analysis: Analysis) -> Document:
             title=f"What {name} really charges",
             machine_name=name,
             made=str(analysis.run["created_utc"])[:10],
+            summary=summary_of(analysis),
             verdict=trust_verdict(analysis),
             ladder=ladder_table(found),
             ladder_figures=ladder_figures(headlines(analysis)),

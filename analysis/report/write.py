@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fencepost.analysis.draw.card import card_files
 from fencepost.analysis.draw.parallel import uncollected
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.markdown import as_markdown
+from fencepost.analysis.report.summary import card_of
 from fencepost.analysis.runs.estimated import analysis_of
 
 # ---- the document ----
@@ -21,7 +23,8 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
     folder
         a run folder, complete or not.
     html
-        file to write: one HTML file with everything in it.
+        file to write: one HTML file with everything in it. Beside it the summary is drawn as SVG and PNG: beside
+        ``report.html`` as ``summary.svg``, beside ``other.html`` as ``other-summary.svg``.
     markdown
         file to write; its pictures go into a folder beside it, named like the file with ``_figures`` at the end.
 
@@ -37,6 +40,11 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
     written = []
     if html is not None:
         path = Path(html)
+        if document.summary is not None:
+            for suffix, content in card_files(card_of(document.summary, document.made)).items():
+                picture = path.with_name(f"{path.stem.replace('report', '').strip('-_.')}-summary{suffix}".lstrip("-"))
+                picture.write_bytes(content)
+                written.append(picture)
         path.write_text(as_html(document), encoding="utf-8")
         written.append(path)
     if markdown is not None:

@@ -19,6 +19,7 @@ from fencepost.analysis.gallery.check import check_gallery
 from fencepost.analysis.gallery.entry import published_folders, read_entry
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.screen import NARROWEST, screen
+from fencepost.analysis.report.summary import summary_of
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.labels import label_of, machine_ids
 from fencepost.analysis.runs.named import machine_name, short_names
@@ -87,14 +88,16 @@ def test_screen_and_report_name_the_machine_by_its_label(tmp_path: Path) -> None
     folder = write_run(tmp_path / "run", suite_cases(), rounds=6)
     give(folder, "c7a.large")
     analysis = analyse(folder)
-    assert screen(analysis)[0] == machine_name(analysis)
+    short = summary_of(analysis)
+    assert short is not None and screen(short)[0] == short.machine == machine_name(analysis)
     assert machine_name(analysis).startswith("c7a.large: Synthetic CPU 9000")
     with without_drawing():
         document = build_document(analysis)
     assert "c7a.large (Synthetic CPU 9000)" in document.title
     assert ("label", "c7a.large") in document.data.rows
     give(folder, "y" * LONGEST_LABEL)
-    assert max(map(len, screen(analyse(folder)))) <= NARROWEST
+    longer = summary_of(analyse(folder))
+    assert longer is not None and max(map(len, screen(longer))) <= NARROWEST
 
 
 def test_two_labels_are_two_machines_even_of_one_key() -> None:

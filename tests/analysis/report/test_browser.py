@@ -338,7 +338,8 @@ def test_the_page_prints(browser: Any, page: Path) -> None:
         browser.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})["data"]
     )
     assert data.startswith(b"%PDF-") and data.rstrip().endswith(b"%%EOF")
-    assert data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") >= 5
+    pages = data.count(b"/Type /Page\n") + data.count(b"/Type /Page ")
+    assert 2 <= pages <= 4, "the summary, the numbers, trust and the machine"
 
 
 def test_without_a_script_all_can_be_read(browser: Any, page: Path) -> None:

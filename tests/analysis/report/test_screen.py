@@ -15,13 +15,21 @@ from published.compare import RUN, UPDATE
 from runs.write import Case, pair_case, write_run
 from topics.suite import suite_cases
 
-from fencepost.analysis.report.screen import NARROWEST, brief, next_step, screen
+from fencepost.analysis.report.screen import NARROWEST
+from fencepost.analysis.report.screen import screen as lines_of
+from fencepost.analysis.report.summary import brief, next_step, summary_of
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.machine import microarchitecture
 from fencepost.analysis.runs.named import machine_name
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 ZEN_3 = {"cpu_vendor": "AuthenticAMD", "cpu_family": "25", "cpu_model_number": "1"}
+
+
+def screen(analysis: Analysis, columns: int = NARROWEST) -> list[str]:
+    summary = summary_of(analysis)
+    assert summary is not None
+    return lines_of(summary, columns)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +88,7 @@ def test_the_next_step_is_against_the_largest_disturbance(tmp_path: Path) -> Non
 
 
 def test_a_run_without_headlines_has_no_screen(tmp_path: Path) -> None:
-    assert screen(analyse(write_run(tmp_path / "run", [Case("own/a")]))) == []
+    assert summary_of(analyse(write_run(tmp_path / "run", [Case("own/a")]))) is None
 
 
 @given(st.text(st.sampled_from("abc ,(-)"), min_size=1, max_size=60), st.integers(20, 60))
