@@ -59,7 +59,7 @@ def number(pattern: str, text: str) -> float:
 
 
 def ours(folder: Path, cpu: int, kernel: str, setting: str, metric: str = "") -> float:
-    """One process of one of our rows: nanoseconds, or a metric."""
+    """One process of one of our rows: nanoseconds, or a metric. One in ticks is given in ns."""
     out = Path(tempfile.mkdtemp(dir=folder))
     options = [f"--cpus={cpu}", "--rounds=1", "--quiet", f"--out={out}"]
     chosen = [word for part in setting.split() for word in ("-p", part)]
@@ -67,7 +67,9 @@ def ours(folder: Path, cpu: int, kernel: str, setting: str, metric: str = "") ->
     row = next(iter(analyse(next(out.iterdir())).decided(kernel)), None)
     if row is None:
         raise SystemExit(f"{sys.argv[0]}: {kernel} with {setting} cannot be measured here")
-    return row.metric(metric).value if metric else row.time.value
+    if not metric:
+        return row.time.value
+    return (row.ns_of(metric) if metric.endswith("_ticks") else row.metric(metric)).value
 
 
 def compiled(folder: Path, name: str, sources: Sequence[Path], *options: str) -> Path:
