@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fencepost.bench.documents import Frame, HistogramRecord
+from fencepost.bench.documents import HistogramRecord
 from fencepost.bench.engine import Engine
+from fencepost.bench.messages import Frame
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,16 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fencepost.bench.case import Case
-from fencepost.bench.documents import (
-    CaseFrame,
-    CaseRecord,
-    CountRecord,
-    EndFrame,
-    HelloFrame,
-    HistogramRecord,
-    WorkerRecord,
-)
+from fencepost.bench.documents import CaseRecord, CountRecord, HistogramRecord, WorkerRecord
 from fencepost.bench.interrupts import Counts
+from fencepost.bench.messages import CaseFrame, EndFrame, HelloFrame
 from fencepost.bench.witness import floor_of_rows
 
 if TYPE_CHECKING:

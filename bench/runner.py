@@ -26,24 +26,19 @@ from typing import IO
 
 from fencepost.bench import schema
 from fencepost.bench.case import Case
-from fencepost.bench.documents import (
-    CaseFrame,
-    CaseRecord,
-    EndFrame,
-    HelloFrame,
-    HistogramRecord,
-    RoundRecord,
-    Spec,
-)
+from fencepost.bench.documents import CaseRecord, HistogramRecord, RoundRecord
+from fencepost.bench.energy import find_energy
 from fencepost.bench.engine import Engine, backend_path
 from fencepost.bench.errors import MeasureError, RunInterruptedError
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.interrupts import Counts, added, read_counts
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
+from fencepost.bench.messages import CaseFrame, EndFrame, HelloFrame, Spec
 from fencepost.bench.progress import Progress
 from fencepost.bench.record import failed, record_of, worker_of
 from fencepost.bench.runfolder import CaseRows, RunFolder, read_round_record
 from fencepost.bench.so_far import SoFar
+from fencepost.bench.sysfs import Tree
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
@@ -105,6 +100,8 @@ class Runner:
         tells which CPUs may be used now; asked before and after each round.
     patience_s
         see `PATIENCE_S`.
+    root
+        where the energy of a package is looked for.
     go_on
         the command that completes an interrupted run, for its last sentence.
     """
@@ -117,6 +114,7 @@ class Runner:
         *,
         usable: Callable[[], set[int]] = usable_cpus,
         patience_s: float = PATIENCE_S,
+        root: Path = Path("/"),
         go_on: str = "fencepost run --resume",
     ) -> None:
         self.engine = engine
@@ -128,6 +126,7 @@ class Runner:
         self._patience_s = patience_s
         self._taskset = find_taskset()
         self._backend = str(backend_path())
+        self._energy = find_energy(Tree(root), self.plan.cpus[0])
         self._signal = 0
         self._wakeup: int | None = None
         # Cases that killed their worker: left out of the rounds that follow, with the reason.
@@ -311,6 +310,7 @@ class Runner:
                 "counter_turn": number,
             },
             "again_ns": self._so_far.again_ns,
+            "energy": self._energy,
             "objects": [{"label": label, "path": str(item.path)} for label, item in self.engine.objects.items()],
             "cases": [
                 {

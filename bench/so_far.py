@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from fencepost.bench.documents import CaseFrame
+from fencepost.bench.messages import CaseFrame
 from fencepost.bench.witness import KNOWN_FLOOR, WIDTH_SLACK, run_floor
 
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fencepost.bench.documents import CaseFrame, Frame, HelloFrame, Spec, SpecCase
+    from fencepost.bench.messages import CaseFrame, Frame, HelloFrame, Spec, SpecCase
 
 SPIN_NS = 5_000_000
 _JSON = json.JSONEncoder(allow_nan=False)
@@ -39,6 +39,8 @@ ENGINE_METRICS = ("operation_ticks", "control_ticks", "loaded_pct")
 """Metrics that the engine itself has of some cases: members of C's ``struct outcome``, NaN for the others."""
 HARDWARE = "hw_"
 """How the names of metrics begin that the hardware counted, each for one operation."""
+IDLE_NS = 20_000_000
+"""Asleep before the first case where the energy of a package can be read: 20 steps of its counter, good to 5 %."""
 AGAIN_BATCHES = 4
 """Of a visit that looks for quiet batches: while one after the other is free, it goes on by itself. Fewer could hold no
 quiet one."""
@@ -90,8 +92,16 @@ def hardware_of(outcome: Any, names: Sequence[str]) -> dict[str, float]:
     return found | ({HARDWARE + "ipc": instructions / cycles} if cycles > 0 and instructions > 0 else {})
 
 
+def energy_of(package_w: float, idle_w: float) -> dict[str, float]:
+    """Power of the package beside a case, while the process slept, and the difference. Nothing where one is not
+    known.
+    """
+    known = finite(package_w) is not None and finite(idle_w) is not None
+    return {"energy_w": package_w, "energy_idle_w": idle_w, "energy_extra_w": package_w - idle_w} if known else {}
+
+
 def add_results(record: CaseFrame, outcome: Any, case: SpecCase, counted: dict[str, float]) -> None:
-    """Say in the frame of a case what its ``struct outcome`` holds, and what the hardware `counted`."""
+    """Say in the frame of a case what its ``struct outcome`` holds, and what was `counted` beside it."""
     counts = range(case.get("counts", 0))
     record |= {
         "events": outcome.events,
@@ -126,6 +136,7 @@ class RoundRunner:
         self.again = ffi.new("struct settings *", {**spec["settings"], "batches": AGAIN_BATCHES, "counter_turn": 0})
         counters = range(lib.HARDWARE_COUNTERS)
         self.counters = [ffi.string(lib.hardware_counter_name(counter)).decode() for counter in counters]
+        self.idle_w = float("nan")  # power of the package, see hello()
         self.again_ns = 0  # taken by visits that looked for quiet batches
         self.cases = {case["case"]: case for case in spec["cases"]}
         self.cost_ns: dict[str, int] = {}  # of the last visit, by case
@@ -146,6 +157,7 @@ class RoundRunner:
         lib, ffi = self.lib, self.ffi
         facts = ffi.new("struct clock_facts *")
         lib.clock_measure(facts)
+        self.idle_w = self._idle_watts()
         lib.spin_ns(SPIN_NS)
         record: HelloFrame = {
             "kind": "hello",
@@ -159,6 +171,17 @@ class RoundRunner:
             "pid": os.getpid(),
         }
         write_frame(self.output, record)
+
+    def _idle_watts(self) -> float:
+        """Begin to read the energy of the package where the machine tells it; its power asleep, else NaN."""
+        source, lib = self.spec["energy"], self.lib
+        if source is None:
+            return float("nan")
+        if source["kind"] == "file":
+            failed = lib.energy_open_file(os.fsencode(source["path"]), source["range_uj"])
+        else:
+            failed = lib.energy_open_event(source["type"], source["config"], source["joules"], source["cpu"])
+        return float("nan") if failed else float(lib.energy_idle_watts(IDLE_NS))
 
     def run(self) -> None:
         """Measure every case in the order of the spec, and now and then those again that lack quiet batches."""
@@ -260,7 +283,8 @@ class RoundRunner:
             samples = memoryview(ffi.buffer(self.samples, outcome.samples * ffi.sizeof("struct sample")))
             buckets = memoryview(ffi.buffer(self.buckets, outcome.buckets * ffi.sizeof("struct bucket")))
         record |= {"samples_bytes": samples.nbytes, "buckets_bytes": buckets.nbytes}
-        add_results(record, outcome, case, hardware_of(outcome, self.counters))
+        counted = hardware_of(outcome, self.counters) | energy_of(outcome.package_w, self.idle_w)
+        add_results(record, outcome, case, counted)
         write_frame(self.output, record, samples, buckets)
         return -1 if status < 0 else int(outcome.quiet_batches)
 

@@ -24,7 +24,7 @@ extern "C" {
 /* cffi: begin */
 /* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
    about it refuse each other. tests/test_house.py notices a change without it. */
-#define ENGINE_ABI 8
+#define ENGINE_ABI 9
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_COUNTS 8
@@ -253,6 +253,7 @@ struct outcome {
     double loaded_pct; /* with loads: windows in which all of them ran; NaN without any */
     /* Events of worker 0 in user mode, for each operation; NaN for those that nothing counts, or not in this process. */
     double hardware[HARDWARE_COUNTERS];
+    double package_w; /* power of the package while the case was measured; NaN without energy_open_…() */
     double metric[MAX_METRICS];
     struct counted count[MAX_COUNTS];
     int64_t elapsed_ns;
@@ -298,6 +299,12 @@ void clock_measure(struct clock_facts *facts);
 unsigned perf_probe(struct perf_fact *facts, unsigned capacity);
 /* What the members of outcome.hardware count; NULL past the last. */
 const char *hardware_counter_name(unsigned counter);
+/* Cases from now on are measured with the energy of a package: from a file in uJ, which begins anew at `range_uj` ... */
+int energy_open_file(const char *path, double range_uj);
+/* ... or from an event of perf, whose count is in `joules`, and which this CPU reads. 0 or -errno. */
+int energy_open_event(unsigned type, uint64_t config, double joules, int cpu);
+/* Its power while this thread sleeps for so long; NaN where nothing tells. */
+double energy_idle_watts(uint64_t ns);
 /* Ask to be killed when the parent dies, so that no worker outlives its run. 0 or -errno. */
 int die_with_parent(void);
 /* Spin for a while so that the core is at its working frequency before the first case. */
@@ -364,6 +371,7 @@ struct schedule {
     uint64_t slack_ns;   /* by how much its timers may be put off to serve several at once */
     uint64_t runtime_ns; /* of SCHED_DEADLINE, in each period. NEED_DEADLINE; such a thread is not pinned */
     uint64_t period_ns;
+    uint64_t deadline_ns; /* after the begin of each period. 0: its end */
 };
 /*
  * For setup: so is worker `index` scheduled during the batches. Before and afterwards it is as it was found. A missing permission makes the

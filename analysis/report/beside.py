@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fencepost.analysis.report.telling import telling
 from fencepost.analysis.runs.distances import is_distance
+from fencepost.analysis.runs.energy import is_energy
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.hardware import is_hardware
 from fencepost.analysis.runs.row import Metric, Row
@@ -32,7 +33,7 @@ def _kernel_table(kernel: str, rows: Sequence[Row]) -> Table | None:
         row.case: {
             (name, what): text
             for name, item in row.metrics.items()
-            if not is_distance(name) and not is_hardware(name)
+            if not is_distance(name) and not is_hardware(name) and not is_energy(name)
             for what, text in [_metric_cells(row, name, item)]
         }
         for row in rows

@@ -9,6 +9,7 @@ from fencepost.analysis.draw.figure import Figure, Point
 from fencepost.analysis.report.counts import counts_table
 from fencepost.analysis.report.marks import Mark, marks_of
 from fencepost.analysis.report.telling import telling
+from fencepost.analysis.runs.energy import energy_text
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.hardware import hardware_text
 from fencepost.analysis.runs.row import Row
@@ -101,10 +102,12 @@ def rows_figure(analysis: Analysis, topic: str, slug: str) -> Figure | None:
 def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]) -> Table:
     """Rows of `estimate_cases` as a table of texts, with their marks by case.
 
-    Runs of older versions have no figures *as found* of their own. Most guests have no hardware counters.
+    Runs of older versions have no figures *as found* of their own. Most guests have neither hardware counters nor
+    a counter of energy.
     """
     witnessed = any(row.witnessed for row in rows)
     counted = [hardware_text(row) for row in rows]
+    energy = [energy_text(row) for row in rows]
     return table(
         caption,
         (
@@ -112,6 +115,7 @@ def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]
             *(("as found", "free") if witnessed else ()),
             *("floor", "rounds", "trust"),
             *(("counted by the hardware",) if any(counted) else ()),
+            *(("beyond sleep",) if any(energy) else ()),
             "remarks",
         ),
         [
@@ -127,9 +131,10 @@ def estimates_table(caption: str, rows: Sequence[Row], marks: Mapping[str, Mark]
                 str(row.rounds),
                 marks[row.case].text,
                 *((hardware or DASH,) if any(counted) else ()),
+                *((extra or DASH,) if any(energy) else ()),
                 row.remarks(),
             )
-            for row, hardware in zip(rows, counted, strict=True)
+            for row, hardware, extra in zip(rows, counted, energy, strict=True)
         ],
         telling(rows),
     )

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fencepost.analysis.runs.energy import ENERGY_METRICS
 from fencepost.analysis.runs.hardware import HARDWARE_METRICS
 from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
@@ -55,9 +56,10 @@ ENGINE_METRICS: tuple[DescribedJson, ...] = (
     {"name": "control_ticks", "unit": "ticks", "summary": "the control alone"},
     {"name": LOADED_PCT, "unit": "%", "summary": "windows in which every background load ran"},
     *HARDWARE_METRICS,
+    *ENERGY_METRICS,
 )
-"""Metrics that a case has whatever its kernel: two with several CPUs, two with a control, one with a load, and those
-that the hardware counted."""
+"""Metrics that a case has whatever its kernel: two with several CPUs, two with a control, one with a load, those that
+the hardware counted, and the power of the package."""
 
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)

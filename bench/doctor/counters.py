@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fencepost.bench import machine
 from fencepost.bench.doctor.finding import Finding, Subject, boot, unreadable
+from fencepost.bench.energy import EVENT, POWERCAP, find_energy
 from fencepost.bench.topology import CPU
 
 
@@ -58,3 +59,12 @@ def examine_hardware_counters(subject: Subject) -> Finding:
         return Finding("hardware_counters", path, value, effect, severity="hurts")
     value = f"{len(opened)} of {len(hardware)} open and count"
     return Finding("hardware_counters", path, value, "hardware counters count a known workload correctly")
+
+
+def examine_energy(subject: Subject) -> Finding:
+    source = find_energy(subject.tree, subject.cpus[0]) if subject.cpus else None
+    if source is None:
+        effect = "energy is not measurable here: no counter of a package may be read; times are unaffected"
+        return Finding("energy", f"/{POWERCAP}, /{EVENT}", "not told", effect, severity="note")
+    path = f"/{POWERCAP}" if source["kind"] == "file" else f"/{EVENT}"
+    return Finding("energy", path, "told", "the power of the package stands beside the rows of a run")

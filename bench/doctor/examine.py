@@ -37,6 +37,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     clocks.examine_vdso,
     counters.examine_perf_permission,
     counters.examine_hardware_counters,
+    counters.examine_energy,
     cpu_knobs.examine_hypervisor,
     cpu_knobs.examine_steal,
     cpu_knobs.examine_cgroup_quota,

@@ -151,6 +151,7 @@ IMPACT = (
     "hypervisor",
     "perf_permission",
     "hardware_counters",
+    "energy",
     "mitigations",
     "root",
     "topology",

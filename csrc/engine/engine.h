@@ -54,6 +54,16 @@ void hardware_end(struct hardware *hardware, int sign);
 void hardware_conclude(const struct hardware *hardware, double operations, double *per_operation);
 void hardware_close(struct hardware *hardware);
 
+/* energy.c */
+
+struct energy_mark {
+    double counter; /* NaN: there is none */
+    uint64_t ns;
+};
+struct energy_mark energy_mark(void);
+/* Power of the package since then; NaN where nothing tells, or for less than 3 ms. */
+double energy_watts(const struct energy_mark *since);
+
 /* team.c */
 
 /* NR_CPUS of the largest distribution kernels. */

@@ -360,9 +360,12 @@ static void take_part(struct worker *worker, void *context)
 {
     struct session *session = context;
     const double before = raw_round_trip(session, worker);
+    const struct energy_mark began = energy_mark();
     double after;
 
     measure(session, worker);
+    if (worker->index == 0)
+        session->outcome->package_w = energy_watts(&began);
     after = raw_round_trip(session, worker);
     if (worker->index == 0) {
         session->raw_before_ticks = before;
@@ -515,6 +518,7 @@ static int run_session(struct session *session)
 
 static void no_hardware(struct outcome *outcome)
 {
+    outcome->package_w = NAN;
     for (unsigned i = 0; i < HARDWARE_COUNTERS; i++)
         outcome->hardware[i] = NAN;
 }

@@ -94,7 +94,7 @@ static int set_policy(const struct schedule *wanted)
     const struct attributes deadline = {.size = sizeof deadline,
                                         .policy = SCHED_DEADLINE,
                                         .runtime_ns = wanted->runtime_ns,
-                                        .deadline_ns = wanted->period_ns,
+                                        .deadline_ns = wanted->deadline_ns ? wanted->deadline_ns : wanted->period_ns,
                                         .period_ns = wanted->period_ns};
 
     if (wanted->policy != SCHED_DEADLINE)

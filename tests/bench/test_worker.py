@@ -31,6 +31,7 @@ def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
         "engine": str(runtime.engine_path()),
         "backend": str(backend_path()),
         "settings": plan.settings,
+        "energy": None,
         "again_ns": plan.again_ns,
         "cases": [
             {

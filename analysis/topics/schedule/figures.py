@@ -28,6 +28,7 @@ POLICIES = {
     "fifo": "SCHED_FIFO",
     "rr": "SCHED_RR",
     "deadline": "SCHED_DEADLINE",
+    "deadline_early": "SCHED_DEADLINE, early",
 }
 
 SHARE = bars_by(

@@ -8,13 +8,15 @@
  *   minus20       SCHED_OTHER at the least nice value, with a slack of 1 ns
  *   fifo rr       real-time, which has no slack
  *   deadline      SCHED_DEADLINE, with its deadline at the end of each period
+ *   deadline_early  the same with periods of ten wake-ups, and its deadline in the middle of each
  * The spinner is of SCHED_OTHER and on the same CPU.
  * Excluded:  the first wake-up of all; reading the clock (some 20 ns).
  * Expect:    guest of an AMD EPYC, Linux 6.18, p50 in us, idle and beside the spinner: other 117 and 41, other_slack1 62, fifo 62 and 32, rr 42,
  *            minus20 37, deadline 67 and 39, idle 7015 beside the spinner.
  * Hazards:   an idle CPU of a guest has halted, and its host has to start it again. So it wakes later than one that is busy: a figure under load
  *            says nothing without the idle one. SCHED_DEADLINE may not be pinned, so its thread may wake on a CPU without the spinner. One that
- *            has used up its runtime is held back until its next period: `missed` counts deadlines that passed so.
+ *            has used up its runtime is held back until its next period, and so is one that wakes between its deadline and that period. `missed`
+ *            counts deadlines that passed so.
  * Not shown: interrupts with threads of their own; isolated CPUs.
  */
 #define _GNU_SOURCE
@@ -25,7 +27,7 @@
 #include "kernels/wakeups.h"
 
 enum { POLICY, BESIDE, PERIOD_US };
-enum { OTHER, OTHER_SLACK1, BATCH, IDLE, MINUS20, FIFO, RR, DEADLINE };
+enum { OTHER, OTHER_SLACK1, BATCH, IDLE, MINUS20, FIFO, RR, DEADLINE, DEADLINE_EARLY };
 enum { NOBODY, SPINNER };
 enum { MISSED };
 
@@ -35,6 +37,8 @@ enum { MISSED };
 #define LEAST_SLACK_NS 1
 /* Of each period: hundreds of times what a wake-up takes, and little enough for a kernel that admits 95 % of a CPU. */
 #define DEADLINE_PART 4
+/* Wake-ups in a period whose deadline comes early. */
+#define EARLY_WAKEUPS 10
 
 static const struct schedule schedules[] = {
     [OTHER] = {.slack_ns = DEFAULT_SLACK_NS},
@@ -45,6 +49,7 @@ static const struct schedule schedules[] = {
     [FIFO] = {.policy = SCHED_FIFO, .priority = WAKEUP_PRIORITY},
     [RR] = {.policy = SCHED_RR, .priority = WAKEUP_PRIORITY},
     [DEADLINE] = {.policy = SCHED_DEADLINE},
+    [DEADLINE_EARLY] = {.policy = SCHED_DEADLINE},
 };
 
 static int setup(struct trial *trial)
@@ -63,8 +68,9 @@ static int setup(struct trial *trial)
     if (!trial_alloc(trial, sizeof(struct wakeups)))
         return -ENOMEM;
     if (wanted.policy == SCHED_DEADLINE) {
-        wanted.period_ns = (uint64_t)period_us * 1000;
+        wanted.period_ns = (uint64_t)period_us * 1000 * (trial->value[POLICY] == DEADLINE ? 1 : EARLY_WAKEUPS);
         wanted.runtime_ns = wanted.period_ns / DEADLINE_PART;
+        wanted.deadline_ns = trial->value[POLICY] == DEADLINE ? 0 : wanted.period_ns / 2;
     }
     status = trial_schedule(trial, 0, &wanted);
     return status || trial->value[BESIDE] == NOBODY ? status : trial_load(trial, trial->cpus[0], &spinner);
@@ -98,7 +104,7 @@ KERNEL(schedule_wakeup,
     .threads          = { .min = 1, .max = 1 },
     .parameters       = {
         [POLICY]    = { .name = "policy", .summary = "how the thread is scheduled", .initial = OTHER,
-                        .labels = "other other_slack1 batch idle minus20 fifo rr deadline",
+                        .labels = "other other_slack1 batch idle minus20 fifo rr deadline deadline_early",
                         .quick = "fifo", .standard = "fifo", .rigorous = "*" },
         [BESIDE]    = { .name = "beside", .summary = "who else is on its CPU", .labels = "nobody spinner", .initial = NOBODY,
                         .quick = "*", .standard = "*", .rigorous = "*" },

@@ -44,10 +44,12 @@ def missed(rule: str, use: int, share: Change) -> Plant:
     return lambda run: run.put(f"{rule}_missed_pct", share, "schedule/realtime", utilisation_pct=use)
 
 
-def deadlines(alone: Change, beside: Change) -> Plant:
+def deadlines(alone: Change, beside: Change, early: Change = 0.0) -> Plant:
     """So many deadlines are missed."""
-    return lambda run: run.put("missed", alone, "schedule/wakeup", policy="deadline", beside="nobody").put(
-        "missed", beside, "schedule/wakeup", policy="deadline", beside="spinner"
+    return lambda run: (
+        run.put("missed", alone, "schedule/wakeup", policy="deadline", beside="nobody")
+        .put("missed", beside, "schedule/wakeup", policy="deadline", beside="spinner")
+        .put("missed", early, "schedule/wakeup", policy="deadline_early", beside="nobody")
     )
 
 
@@ -137,6 +139,7 @@ PLANTED: Planted = {
     },
     "schedule/deadline": {
         Outcome.CONFIRMED: deadlines(0.0, 0.0),
+        Outcome.DEPENDS: deadlines(0.0, 0.0, early=8.0),
         Outcome.UNDECIDED: deadlines(0.0, in_turn(0.0, 2.0)),
         Outcome.REFUTED: deadlines(0.0, 9.0),
     },

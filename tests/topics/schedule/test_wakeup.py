@@ -11,7 +11,7 @@ from kernels.plant import KERNELS, compile_broken
 from topics.schedule.left import manners
 
 WAKEUP, RANGE, REALTIME, WAKEUPS = "schedule/wakeup.c", "schedule/range.c", "schedule/realtime.c", "wakeups.h"
-POLICIES = ["other", "other_slack1", "batch", "idle", "minus20", "fifo", "rr", "deadline"]
+POLICIES = ["other", "other_slack1", "batch", "idle", "minus20", "fifo", "rr", "deadline", "deadline_early"]
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,15 @@ def test_a_sleeper_wakes(engine: Engine, policy: str, beside: str) -> None:
         pytest.skip(measured.reason)
     assert measured.status == 0, measured.reason
     assert measured.outcome.events == 3 and measured.metrics["missed"] >= 0
+
+
+def test_who_wakes_between_deadline_and_next_period_is_held_back(engine: Engine) -> None:
+    measured = measure(engine, "schedule/wakeup", {"policy": "deadline_early"}, batches=30)
+    if measured.status == ENOTSUP:
+        pytest.skip(measured.reason)
+    assert measured.status == 0, measured.reason
+    # Half of each period comes after its deadline: some of ten wake-ups fall there, and the next ones pass meanwhile.
+    assert measured.metrics["missed"] > 0
 
 
 @pytest.mark.parametrize("period_us", [9, 1_000_001])
