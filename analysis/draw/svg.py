@@ -263,10 +263,14 @@ def _splice(element: Element) -> None:
             for inner in reversed(list(child)):
                 element.insert(place, inner)
             place += len(child)
-        elif child.tag == "path" and child.attrib.get("fill") == "none" and child.attrib.get("opacity") == "0":
+        elif child.tag == "path" and (not child.attrib.get("d") or _unseen(child)):
             element.remove(child)
         else:
             place += 1
+
+
+def _unseen(shape: Element) -> bool:
+    return shape.attrib.get("fill") == "none" and shape.attrib.get("opacity") == "0"
 
 
 def _draw_ticks(root: Element) -> None:

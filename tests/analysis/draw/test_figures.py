@@ -217,6 +217,13 @@ def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
     assert not [figure.name for figure in figures if "nan" in figure.svg.lower().replace("nano", "")]
 
 
+def test_a_run_of_one_row_has_its_pictures(tmp_path: Path) -> None:
+    """Of a line with one point matplotlib writes a path without a shape."""
+    run = synthetic.write_run(tmp_path / "run", [Case("pipeline/chain", {"op": "add"})], unmeasurable=())
+    (section,) = sections(analyse(run))
+    assert [figure.svg[:5] for figure in section.figures] == ["<svg "]
+
+
 def test_an_unknown_topic_has_a_section(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", [Case("mine/loop", ns=3)], rounds=6)
     (section,) = [item for item in sections(analyse(folder)) if item.topic.name == "mine"]
