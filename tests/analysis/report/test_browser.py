@@ -233,6 +233,48 @@ def test_the_gallery_hinders_no_reader_and_fits_a_telephone(
     assert len(rows) >= 3
 
 
+PAIR = """
+const rows = [...document.querySelectorAll("#rows tbody tr")].filter(row => row.checkVisibility());
+return rows.map(row => [row.cells[0].textContent, ...[1, 2, 3].map(at => row.cells[at].dataset.value || null)]);
+"""
+
+CHOOSE = """
+["first", "second"].forEach((name, place) => {
+  const select = document.getElementById(name);
+  select.selectedIndex = arguments[place];
+  select.dispatchEvent(new Event("change"));
+});
+"""
+
+
+def test_two_machines_are_chosen_sorted_and_filtered(browser: Any, gallery_pages: Path) -> None:
+    show(browser, gallery_pages / "compare.html", script=False)
+    without = {name: ratio for name, _, _, ratio in browser.execute_script(PAIR) if ratio}
+    show(browser, gallery_pages / "compare.html")
+    data = json.loads(browser.execute_script("return document.getElementById('data').textContent"))
+    for first, second in ((2, 0), (1, 2), (0, 1)):
+        browser.execute_script(CHOOSE, first, second)
+        shown = browser.execute_script(PAIR)
+        one, two = (dict(zip(data["cases"], data["machines"][at]["cases"][::3], strict=True)) for at in (first, second))
+        assert [name for name, *_ in shown] == [name for name in data["cases"] if one[name] or two[name]]
+        for name, left, right, ratio in shown:
+            assert (left and float(left), right and float(right)) == (one[name], two[name])
+            assert ratio is None or float(ratio) == pytest.approx(two[name] / one[name])
+        assert texts(browser, "#said li") == data["said"].get(f"{first},{second}", [])
+        assert data["machines"][second]["name"] in browser.execute_script("return location.hash")
+    # The first two are there without the script, by the same figures.
+    assert {name: float(ratio) for name, _, _, ratio in shown if ratio} == pytest.approx(
+        {name: float(ratio) for name, ratio in without.items()}, rel=1e-3
+    )
+    browser.execute_script("document.querySelector('#rows thead th:nth-child(4) button').click()")
+    ratios = [float(ratio) for *_, ratio in browser.execute_script(PAIR) if ratio]
+    assert ratios == sorted(ratios) and len(ratios) > 3
+    browser.execute_script(
+        "const only = document.getElementById('only'); only.value = 'clock/'; only.dispatchEvent(new Event('input'))"
+    )
+    assert {name.partition("/")[0] for name, *_ in browser.execute_script(PAIR)} == {"clock"}
+
+
 # Words in figures lie beyond what axe looks at.
 CONTRAST = """
 const parse = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
