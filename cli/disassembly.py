@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 import shutil
 import subprocess
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 # Functions outside the window: of these, nothing is timed.
 _OUTSIDE = ("setup", "check", "teardown", "cost_ns")
 _TIMEOUT_S = 30
+
+SAME_FILE = "in the same file"
+"""Role of a function that the descriptor does not name. A setup may put it in the place of one that it does."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +59,53 @@ class _Symbol:
     file: str | None
 
 
-def hot_functions(engine: Engine, kernel: KernelInfo) -> Disassembly:
+class Binary:
+    """A shared object with kernels: its functions, where it is loaded, and, if `whole`, all of its machine code.
+
+    Raises
+    ------
+    OSError, ValueError, subprocess.SubprocessError
+        where it cannot be read.
+    """
+
+    def __init__(self, path: Path, *, whole: bool = False) -> None:
+        self.path = path
+        self.symbols = _symbols(path)
+        self.base = _load_address(path)
+        self._lines = _code_lines(path, []) if whole else None
+
+    def code(self, symbol: _Symbol) -> str:
+        """The machine code of a function."""
+        stop = symbol.address + (symbol.size or 512)
+        if self._lines is None:
+            limits = [f"--start-address={symbol.address:#x}", f"--stop-address={stop:#x}"]
+            return "\n".join(text for _, text in _code_lines(self.path, limits))
+        low, high = (bisect.bisect_left(self._lines, (address, "")) for address in (symbol.address, stop))
+        return "\n".join(text for _, text in self._lines[low:high])
+
+
+def missing_tool() -> str | None:
+    """What is not installed, and the package that holds it; None where nothing is missing."""
+    gone = next((tool for tool in ("objdump", "nm") if shutil.which(tool) is None), None)
+    return f"{gone} is not installed; install the package binutils" if gone else None
+
+
+def hot_functions(engine: Engine, kernel: KernelInfo, binary: Binary | None = None) -> Disassembly:
     """Machine code of the functions of `kernel` that may run inside the timed window.
 
     That is its ``run``, its ``events`` and ``control``, or its ``work``, and every other function of the same C file
     that belongs neither to setup and check nor to another kernel of that file: a setup may put a specialised loop in
-    place of ``run``.
+    place of ``run``. `binary` is the object that holds the kernel, where it was read before.
     """
-    for tool in ("objdump", "nm"):
-        if shutil.which(tool) is None:
-            return Disassembly((), f"{tool} is not installed; install the package binutils")
-    path = engine.file_of(kernel.object)
+    missing = missing_tool()
+    if missing is not None:
+        return Disassembly((), missing)
     descriptors = engine.descriptors(kernel.object)
     try:
-        symbols = _symbols(path)
-        base = _load_address(path)
+        binary = binary or Binary(engine.file_of(kernel.object))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Disassembly((), f"cannot be read ({str(error).splitlines()[0]:.200})")
+    symbols, base = binary.symbols, binary.base
     main = _pointers(engine, descriptors[kernel.index], base)
     outside_names = tuple(_OUTSIDE)
     outside = {address for name, address in main.items() if name in outside_names}
@@ -92,11 +126,11 @@ def hot_functions(engine: Engine, kernel: KernelInfo) -> Disassembly:
         belongs_elsewhere = symbol.address in outside | others | set(loops)
         # The cold part of a function, and a specialised copy, carry the function's name and a suffix.
         if not belongs_elsewhere and symbol.name.partition(".")[0] not in outside_names:
-            chosen.append((symbol, "in the same file"))
+            chosen.append((symbol, SAME_FILE))
     functions: list[Function] = []
     for symbol, role in chosen:
         try:
-            text = _disassemble(path, symbol)
+            text = binary.code(symbol)
         except (OSError, subprocess.SubprocessError) as error:
             return Disassembly(tuple(functions), f"objdump failed ({error!s:.200})")
         functions.append(Function(symbol.name, role, symbol.address, symbol.size, text))
@@ -140,12 +174,15 @@ def _unknown(role: str, address: int, symbols: list[_Symbol]) -> _Symbol:
     return _Symbol(role, address, min([512, *(f - address for f in following)]), None)
 
 
-def _disassemble(path: Path, symbol: _Symbol) -> str:
-    stop = symbol.address + (symbol.size or 512)
-    limits = [f"--start-address={symbol.address:#x}", f"--stop-address={stop:#x}"]
+def _code_lines(path: Path, limits: list[str]) -> list[tuple[int, str]]:
+    """Instructions with their addresses, which go up."""
     output = _call(["objdump", "-d", "--no-show-raw-insn", *limits, str(path)])
-    lines = [line.rstrip() for line in output.splitlines() if re.match(r"\s+[0-9a-f]+:\s", line)]
-    return "\n".join(line.expandtabs() for line in lines)
+    found = []
+    for line in output.splitlines():
+        match = re.match(r"\s+([0-9a-f]+):\s", line)
+        if match:
+            found.append((int(match[1], 16), line.rstrip().expandtabs()))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _call(command: list[str]) -> str:

@@ -34,9 +34,11 @@ def report_command(run: str, html: Path | None, markdown: Path | None, as_json: 
     from fencepost.analysis.draw.parallel import uncollected
 
     with uncollected():  # the imports too
+        from fencepost.analysis.report.code import NO_CODE
         from fencepost.analysis.report.write import write_report
+        from fencepost.cli.code import code_of
 
-        write_report(folder, html=html, markdown=markdown)
+        write_report(folder, html=html, markdown=markdown, code=code_of(folder) if html else NO_CODE)
     if as_json:
         from fencepost.analysis.report.answers import report_of
 

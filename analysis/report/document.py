@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report import lecture, trust
 from fencepost.analysis.report.beside import CAPTION
+from fencepost.analysis.report.code import NO_CODE, Code
 from fencepost.analysis.report.data import embedded_json, json_of, measured_sentences
 from fencepost.analysis.report.headline import ladder_figures, ladder_table, link
 from fencepost.analysis.report.lecture import Sentence
@@ -62,6 +63,7 @@ class Document:
     twins: Table | None
     packed: str
     download_name: str
+    code: Code = NO_CODE
     fold: int = FOLD_ROWS
     beside: str = CAPTION
 
@@ -87,8 +89,8 @@ class Document:
         return lecture.tally(self.sentences)
 
 
-def build_document(analysis: Analysis) -> Document:
-    """Everything that a report says about a run."""
+def build_document(analysis: Analysis, code: Code = NO_CODE) -> Document:
+    """Everything that a report says about a run; `code` has its kernels, where they are at hand."""
     with sections_begun(analysis) as complete:
         # All but the sections, while a second process draws for them.
         label, model = label_of(analysis.run), str(analysis.machine["cpu_model"])
@@ -126,5 +128,8 @@ def build_document(analysis: Analysis) -> Document:
         sections = complete() if analysis.rounds else []
     missing = {section.topic.name: unmeasurable(analysis, section.topic.name) for section in sections}
     return replace(
-        document, sections=sections, missing={name: item for name, item in missing.items() if item is not None}
+        document,
+        code=code,
+        sections=sections,
+        missing={name: item for name, item in missing.items() if item is not None},
     )

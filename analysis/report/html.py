@@ -70,8 +70,19 @@ def environment() -> Environment:
     )
     made.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
     made.filters["code"] = _code_spans
-    made.filters["columns"] = column_kinds
+    made.filters["columns"] = column_classes
     return made
+
+
+LONG_TEXT = 28
+"""Letters from which a cell is a text that needs a column wide enough to be read: two numbers are shorter."""
+
+
+def column_classes(item: Table) -> tuple[str, ...]:
+    """The classes of each column of a table: see `column_kinds`, and `long` for long texts."""
+    longest = [max((len(row[place]) for row in item.rows), default=0) for place in range(len(item.header))]
+    pairs = zip(column_kinds(item), longest, strict=True)
+    return tuple(" ".join(filter(None, (kind, "long" if most > LONG_TEXT else ""))) for kind, most in pairs)
 
 
 def column_kinds(item: Table) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fencepost.analysis.draw.card import card_files
 from fencepost.analysis.draw.parallel import uncollected
+from fencepost.analysis.report.code import NO_CODE, Code
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.markdown import as_markdown
@@ -15,7 +16,9 @@ from fencepost.analysis.runs.estimated import analysis_of
 # ---- the document ----
 
 
-def write_report(folder: Path | str, html: Path | str | None = None, markdown: Path | str | None = None) -> list[Path]:
+def write_report(
+    folder: Path | str, html: Path | str | None = None, markdown: Path | str | None = None, code: Code = NO_CODE
+) -> list[Path]:
     """Write the report of a run folder; returns the files written.
 
     Parameters
@@ -27,6 +30,8 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
         ``report.html`` as ``summary.svg``, beside ``other.html`` as ``other-summary.svg``.
     markdown
         file to write; its pictures go into a folder beside it, named like the file with ``_figures`` at the end.
+    code
+        source and machine code of the run's kernels, for the HTML file.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def write_report(folder: Path | str, html: Path | str | None = None, markdown: P
         where a file cannot be written.
     """
     with uncollected():
-        document = build_document(analysis_of(folder))
+        document = build_document(analysis_of(folder), code)
     written = []
     if html is not None:
         path = Path(html)

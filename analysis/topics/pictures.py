@@ -34,8 +34,8 @@ FAR_APART_ON_LINES = 8.0
 COLOURS = 8
 """Colours of the palette."""
 
-TICK_ROOM = 0.13
-"""Part of an axis that a number under it takes."""
+LETTER_ROOM = 0.022
+"""Part of an axis that a letter under it takes: some 6.5 of 300 points."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def lines_by(
                 Series(group, np.array([_x(item) for item in several]), *columns_of(item.value for item in several))
                 for group, several in drawn.items()
             ],
-            x=Axis(x_label or by, log=log_x, write=x_format, ticks=_ticks(xs, log_x)),
+            x=Axis(x_label or by, log=log_x, write=x_format, ticks=_ticks(xs, log_x, x_format)),
             y=Axis(picture.axis(of), log=wide, from_zero=not wide and min(values) >= 0),
             marks=[(float(x), word) for word, x in marked],
         )
@@ -263,11 +263,13 @@ def _far_apart(values: Sequence[float], factor: float) -> bool:
     return min(values) > 0 and max(values) > factor * min(values)
 
 
-def _ticks(xs: Sequence[float], log: bool) -> list[float]:
-    """Those of the ascending x that have room for their numbers."""
+def _ticks(xs: Sequence[float], log: bool, write: Callable[[float], str]) -> list[float]:
+    """Those of the ascending x that have room for their numbers, and for a letter between two of them."""
     places = np.log(xs) if log else np.array(xs)
+    # Half of each of two numbers lies between them.
+    widths = [LETTER_ROOM * (len(write(x)) + 1) * (places[-1] - places[0]) for x in xs]
     shown = [0]
     for i, place in enumerate(places):
-        if place - places[shown[-1]] >= TICK_ROOM * (places[-1] - places[0]):
+        if i and place - places[shown[-1]] >= (widths[i] + widths[shown[-1]]) / 2:
             shown.append(i)
     return [xs[i] for i in shown]

@@ -102,8 +102,8 @@ def test_the_page_has_a_rule_for_each_colour_of_its_pictures(drawn: list[Figure]
     """On a dark page its style sheet puts another colour in the place of each."""
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     for place, colour in enumerate(READABLE):
-        assert f'svg.figure [fill="{colour}"] {{ fill: var(--c{place}); }}' in css
-        assert f'svg.figure [stroke="{colour}"] {{ stroke: var(--c{place}); }}' in css
+        assert f'[fill="{colour}"] {{ fill: var(--c{place}); }}' in css
+        assert f'[stroke="{colour}"] {{ stroke: var(--c{place}); }}' in css
     assert set().union(*(colours_of(figure.svg) for figure in drawn)) <= {SHOWN[INK], *READABLE}
 
 

@@ -7,133 +7,23 @@ from __future__ import annotations
 
 import base64
 import gzip
-import importlib.util
 import json
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from browse import EVIL, axe, requests, show, texts
 from runs import measure as runtime
-from runs import write as synthetic
 from runs.publish import measured, published
 from runs.write import Case
 from topics.line.cases import pingpong_cases
-from topics.suite import sharing_cases, suite_cases
+from topics.suite import suite_cases
 
-from fencepost.analysis.report.html import claims_page
-from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.topics.topic import rungs
 
 pytestmark = pytest.mark.slow
-
-EVIL = "<script>alert(1)</script>"
-
-
-def _missing(reason: str) -> NoReturn:
-    """On a user's machine a skip with its reason, in CI a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def _tool(*names: str) -> str:
-    """Path of the first of these programs that is there."""
-    for path in map(shutil.which, names):
-        if path is not None:
-            return path
-    _missing(f"no {names[0]} here (Debian: apt-get install chromium chromium-driver)")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    chromium, driver_path = _tool("chromium", "chromium-browser", "google-chrome"), _tool("chromedriver")
-    if importlib.util.find_spec("selenium") is None:
-        _missing("no selenium here (pip install selenium)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    home = tmp_path_factory.mktemp("chromium")
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",  # as root, in a container, there is none; the page is our own
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-default-apps",
-        f"--user-data-dir={home}",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(driver_path))
-    driver.set_script_timeout(110)  # Selenium itself waits for 120 s
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cases = [
-        *suite_cases(),
-        *sharing_cases(),
-        Case("mine/evil", {"a": EVIL, "b": "\x1b[31m\u202e"}, ns=3),
-        *(Case(f"mine/row{n}", {"x": EVIL}, ns=1.0 + n) for n in range(4)),
-    ]
-    machine = {"cpu_model": EVIL, "governor": EVIL, "hypervisor": {"guest": True, "kind": EVIL}}
-    run = synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, machine=machine)
-    document = json.loads((run / "run.json").read_text())
-    finding = {"knob": "load", "value": EVIL, "effect": EVIL, "change": EVIL, "reboot": False, "severity": "hurts"}
-    document["doctor"] = {"profile": "quick", "fit": True, "best_change": "load", "findings": [finding]}
-    (run / "run.json").write_text(json.dumps(document))
-    return run
-
-
-@pytest.fixture(scope="module")
-def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("pages") / "report.html"
-    write_report(folder, html=target, markdown=target.with_suffix(".md"))
-    (target.parent / "claims.html").write_text(claims_page(analyse(folder), "report.html"), encoding="utf-8")
-    return target
-
-
-def show(browser: Any, page: Path, *, width: int = 1280, dark: bool = False, script: bool = True) -> None:
-    """Open `page` anew, as a reader with such a screen would."""
-    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-    )
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": [scheme]})
-    browser.get("about:blank")  # from here on the page before asks for nothing and says nothing
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(page.as_uri())
-    # The page's own script has had its chance; ours may run.
-    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-
-
-def requests(browser: Any) -> list[str]:
-    """Addresses that the page has asked for since `show`."""
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-
-
-def texts(browser: Any, selector: str) -> list[str]:
-    """What can be read in all elements that are displayed."""
-    script = (
-        "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).map(e => e.textContent)"
-    )
-    return [str(text) for text in browser.execute_script(script, selector)]
 
 
 def test_the_page_opens_without_a_fault_and_asks_for_nothing(browser: Any, page: Path) -> None:
@@ -168,27 +58,6 @@ def test_no_sideways_scrolling_on_a_telephone(browser: Any, page: Path, name: st
             "return [document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth]"
         )
         assert max(reach[:2]) <= width == reach[2]
-
-
-def axe(browser: Any, rules: str = "") -> list[dict[str, Any]]:
-    """Faults of the page that axe-core calls serious or critical; of one rule, or of all."""
-    found = importlib.util.find_spec("axe_core_python")
-    if found is None or not found.submodule_search_locations:
-        _missing("no axe-core here (pip install axe-core-python)")
-    source = (Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
-    browser.execute_script(source)
-    result = browser.execute_async_script(
-        "const done = arguments[arguments.length - 1];"
-        "axe.run(document, {resultTypes: ['violations'], ...(arguments[0] ? {runOnly: [arguments[0]]} : {})})"
-        ".then(r => done(r.violations), e => done(String(e)))",
-        rules,
-    )
-    assert isinstance(result, list), result
-    return [
-        {"id": item["id"], "where": [node["target"] for node in item["nodes"]][:5]}
-        for item in result
-        if item["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +176,7 @@ def choose(browser: Any, unit: str) -> None:
 
 def test_the_switch_between_time_and_cycles(browser: Any, page: Path) -> None:
     show(browser, page)
-    table = "section[aria-labelledby=numbers] > .wide th[scope=col]"
+    table = "section[aria-labelledby=numbers] .wide th[scope=col]"
     assert texts(browser, table) == ["what", "topic", "time", "core cycles", "measured as"]
     pictures = "section[aria-labelledby=numbers] svg > title"
     assert texts(browser, "section[aria-labelledby=numbers] figure figcaption") != []
@@ -330,14 +199,14 @@ def test_the_switch_between_time_and_cycles(browser: Any, page: Path) -> None:
 def column(browser: Any, index: int) -> list[str]:
     """A column of the ladder's table, as it stands."""
     return [str(text) for text in browser.execute_script(
-        "return [...document.querySelector('section[aria-labelledby=numbers] > .wide table').tBodies[0].rows]"
+        "return [...document.querySelector('section[aria-labelledby=numbers] .wide table').tBodies[0].rows]"
         ".map(row => row.cells[arguments[0]].textContent)", index
     )]  # fmt: skip
 
 
 def test_tables_are_sorted_by_a_click(browser: Any, page: Path, folder: Path) -> None:
     show(browser, page)
-    heads = browser.find_elements("css selector", "section[aria-labelledby=numbers] > .wide th[scope=col] button")
+    heads = browser.find_elements("css selector", "section[aria-labelledby=numbers] .wide th[scope=col] button")
     by_time = [rung.ns.ns_text() for _, rung in sorted(rungs(analyse(folder)), key=lambda pair: pair[1].ns.value)]
     heads[0].click()
     assert column(browser, 0) == sorted(column(browser, 0), key=str.lower)
@@ -346,7 +215,7 @@ def test_tables_are_sorted_by_a_click(browser: Any, page: Path, folder: Path) ->
     heads[2].click()
     assert column(browser, 2) == by_time[::-1]
     states = browser.execute_script(
-        "return [...document.querySelectorAll('section[aria-labelledby=numbers] > .wide th[scope=col]')]"
+        "return [...document.querySelectorAll('section[aria-labelledby=numbers] .wide th[scope=col]')]"
         ".map(e => e.getAttribute('aria-sort'))"
     )
     assert states == [None, None, "descending", None, None]

@@ -59,7 +59,13 @@ class Page(HTMLParser):
         self.feed(text)
         assert not self.open, self.open
 
+    def end(self, *tags: str) -> None:
+        """Close the innermost elements of these kinds: cells and rows need no end of their own."""
+        while self.open and self.open[-1] in tags:
+            self.open.pop()
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.end(*{"td": ("td",), "th": ("td",), "tr": ("td", "tr")}.get(tag, ()))
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
@@ -68,6 +74,7 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
+        self.end(*{"tr": ("td",), "tbody": ("td", "tr")}.get(tag, ()))
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
