@@ -1,4 +1,4 @@
-"""What the notes say of events that Linux counts."""
+"""What the notes say of events that Linux and the CPU count."""
 
 from __future__ import annotations
 
@@ -102,3 +102,28 @@ def tracepoint(analysis: Analysis) -> Verdict:
         because = "The control counts blocks too, so the count says nothing about files."
         return Verdict(Outcome.UNDECIDED, figure, because, number)
     return Verdict(Outcome.REFUTED, figure, "Files are made whose blocks are not counted.", number)
+
+
+@claim(
+    "perf/hardware",
+    "hardware : 由 PMU 產生的事件，比如",
+    "hardware: events that the PMU makes, such as cache misses, cycles, instructions and branch misses",
+    ["perf/hardware"],
+    "a loop of two instructions, of which one is a branch, counts as two instructions and one branch of the hardware",
+    failure=refuted,
+)
+@needs("perf/hardware", event=("instructions", "branches"))
+def hardware(analysis: Analysis) -> Verdict:
+    """Events that the CPU counts, for each that there was."""
+    each = {
+        event: row_of(analysis, "perf/hardware", event=event).metric("counted_per_event")
+        for event in ("instructions", "branches")
+    }
+    figure = "; ".join(f"{found.text()} {event} counted for each" for event, found in each.items())
+    worst = max(each.values(), key=lambda number: abs(number.value - 1))
+    number = measure(worst, "1", 1 - EXACT, 1 + EXACT)
+    if all(within(found, 1 - EXACT, 1 + EXACT) for found in each.values()):
+        return Verdict(Outcome.CONFIRMED, figure, "The CPU counts each of them by itself.", number)
+    if any(Side.TOUCHES in (side(found, 1 - EXACT), side(found, 1 + EXACT)) for found in each.values()):
+        return Verdict(Outcome.UNDECIDED, figure, "Processes differ in what was counted.", number)
+    return Verdict(Outcome.REFUTED, figure, "The CPU does not count each of them.", number)

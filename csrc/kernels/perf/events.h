@@ -1,4 +1,4 @@
-/* Events that Linux counts for one thread, by perf_event_open. */
+/* Events that Linux or the CPU counts for one thread, by perf_event_open. */
 #ifndef FENCEPOST_PERF_EVENTS_H
 #define FENCEPOST_PERF_EVENTS_H
 
@@ -8,14 +8,22 @@
 
 #include "kernels/system.h"
 
+/* Where events are counted. */
+enum { IN_LINUX_TOO, IN_USER_MODE };
+
 /*
  * A counter of the calling thread, stopped and at 0: its file, or -errno. Events of Linux are raised in Linux, so that what happens there is
- * counted, too. That takes a permission which counting in user code alone does not.
+ * counted, too. That takes a permission which counting in user mode alone does not. A counter of the CPU is counted throughout or not at all.
  */
-static inline int event_open(uint32_t type, uint64_t config)
+static inline int event_open(uint32_t type, uint64_t config, int where)
 {
-    struct perf_event_attr attributes = {
-        .type = type, .size = sizeof attributes, .config = config, .disabled = 1, .exclude_hv = 1};
+    struct perf_event_attr attributes = {.type = type,
+                                         .size = sizeof attributes,
+                                         .config = config,
+                                         .disabled = 1,
+                                         .pinned = type == PERF_TYPE_HARDWARE,
+                                         .exclude_kernel = where == IN_USER_MODE,
+                                         .exclude_hv = 1};
     const long file = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
     return file < 0 ? -errno : (int)file;

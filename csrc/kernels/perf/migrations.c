@@ -97,7 +97,7 @@ static int work(struct worker *worker)
 
     if (worker->index > 0) /* it only has the second CPU */
         return 0;
-    moves->event = event_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS);
+    moves->event = event_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, IN_LINUX_TOO);
     if (moves->event < 0)
         return event_refused(trial, moves->event);
     /* Linux notes a move when it happens and counts it when the thread next gets a CPU. A new thread has its maker's note (seen in 1 of 20

@@ -197,7 +197,7 @@ static int work(struct worker *worker)
     struct look *look = trial->state;
     const int64_t kind = trial->value[0], wanted = expected[kind];
 
-    look->event = event_open(PERF_TYPE_SOFTWARE, configs[kind]);
+    look->event = event_open(PERF_TYPE_SOFTWARE, configs[kind], IN_LINUX_TOO);
     if (look->event < 0)
         return event_refused(trial, look->event);
     look->found = wanted + 1;

@@ -50,7 +50,7 @@ static int work(struct worker *worker)
     struct trial *trial = worker->trial;
     struct slabs *slabs = trial->state;
 
-    slabs->event = event_open(PERF_TYPE_TRACEPOINT, (uint64_t)slabs->tracepoints.number[0]);
+    slabs->event = event_open(PERF_TYPE_TRACEPOINT, (uint64_t)slabs->tracepoints.number[0], IN_LINUX_TOO);
     if (slabs->event < 0)
         return event_refused(trial, slabs->event);
     event_start(slabs->event);

@@ -1,4 +1,4 @@
-"""perf/software and perf/migrations: counts of Linux, exact."""
+"""perf/software, perf/migrations and perf/hardware: counts of Linux and of the CPU, exact."""
 
 from __future__ import annotations
 
@@ -84,3 +84,47 @@ def test_a_system_that_refuses_is_a_need(tmp_path: Path, error: str, said: str) 
         measured = measure(faulty, kernel)
         assert measured.status == ENOTSUP
         assert measured.reason.startswith(said)
+
+
+# ---- a CPU that counts, which a planted line plays where there is none ----
+
+
+def counting(folder: Path, count: str) -> Engine:
+    """An engine in which the counter says `count` of the turns that were made since it was started."""
+    return compile_broken(
+        folder,
+        {
+            "perf/hardware.c": [
+                (".needs      = NEED_HARDWARE_PMU,", ""),
+                (
+                    "event_open(PERF_TYPE_HARDWARE, configs[trial->value[0]], IN_USER_MODE)",
+                    'open("/dev/null", O_RDONLY)',
+                ),
+                ("return event_stop(event);", f"return {count};"),
+            ]
+        },
+    )
+
+
+@pytest.mark.parametrize(("event", "count"), [("instructions", "2 * turns + 17"), ("branches", "turns + 17")])
+def test_a_cpu_that_counts_is_believed(tmp_path: Path, event: str, count: str) -> None:
+    measured = measure(counting(tmp_path, count), "perf/hardware", {"event": event})
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["counted_per_event"] == 1.0
+
+
+@pytest.mark.parametrize("count", ["turns", "2000017", "0"])
+def test_a_cpu_that_counts_otherwise_fails(tmp_path: Path, count: str) -> None:
+    measured = measure(counting(tmp_path, count), "perf/hardware", {"event": "instructions"})
+    assert measured.status == EILSEQ and "count counted: " in measured.reason and "instead of 2" in measured.reason
+
+
+def test_a_counter_that_others_have_is_a_need(tmp_path: Path) -> None:
+    measured = measure(counting(tmp_path, "-EIO"), "perf/hardware")
+    assert measured.status == ENOTSUP and "a hardware counter that nobody else uses" in measured.reason
+
+
+def test_a_counter_of_the_cpu_counts_or_is_a_need(tmp_path: Path) -> None:
+    measured = measure(compile_files(tmp_path, [KERNELS / "perf/hardware.c"]), "perf/hardware")
+    assert measured.status in (0, ENOTSUP), measured.reason
+    assert measured.status == 0 or "that opens and counts" in measured.reason
