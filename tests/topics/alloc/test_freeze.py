@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, first_that, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, first_that, measure
+from kernels.plant import compile_broken
 
 FREEZE, LIBRARIES = "alloc/freeze.c", "alloc/libraries.h"
 FEW = {"freezes": 4}
@@ -30,8 +30,8 @@ static void *allocate_and_hand_over""",
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("freeze"), [KERNELS / FREEZE])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("library", ["libc", "mimalloc", "jemalloc", "tcmalloc"])

@@ -6,17 +6,17 @@ import itertools
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 
 PATTERN, LIBRARIES = "alloc/pattern.c", "alloc/libraries.h"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("pattern"), [KERNELS / PATTERN])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("pattern", ["at_once", "lifo", "fifo", "random", "steady", "handed"])

@@ -6,17 +6,17 @@ import platform
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 SIZE = "alloc/size.c"
 GLIBC = platform.libc_ver()[0] == "glibc"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("size"), [KERNELS / SIZE])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.skipif(not GLIBC, reason="the threshold of glibc")

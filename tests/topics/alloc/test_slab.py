@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 
 SLAB = "alloc/slab.c"
@@ -29,8 +29,8 @@ def slabinfo(folder: Path, objects: int, slabs: int, active: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("slab"), [KERNELS / SLAB])
+def engine() -> Engine:
+    return built_engine()
 
 
 def test_objects_come_in_whole_slabs(engine: Engine) -> None:

@@ -6,17 +6,17 @@ import platform
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 STEPS = "alloc/steps.c"
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the steps of glibc")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("steps"), [KERNELS / STEPS])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize(("threshold", "least", "most"), [("fixed", 120000, 131072), ("dynamic", 2**24, 2**25)])

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
+from engine.build import Engine
 from kernels.leave import nothing_more
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from runs.measure import wait_for
 
 CREATE = "cgroup/create.c"
@@ -25,8 +25,8 @@ def left(process: int) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("create"), [KERNELS / CREATE], include=[KERNELS / "kernel"])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

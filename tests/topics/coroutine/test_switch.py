@@ -7,10 +7,10 @@ import platform
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
+from engine.build import Engine
 from kernels.disassemble import TOOLCHAINS, Toolchain, functions
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 SWITCH, CONTEXTS = "coroutine/switch.c", "coroutine/contexts.h"
 OWN = ["jump", "ret", "jump_fp"]
@@ -31,8 +31,8 @@ SAVES, LOADS = ({name for both in CONTROLS.values() for name in both[i]} for i i
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("switch"), [KERNELS / SWITCH])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("stacks", ["coloured", "aligned"])

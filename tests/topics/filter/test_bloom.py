@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, built_engine, measure
+from kernels.plant import compile_broken
 
 BLOOM = "filter/bloom.c"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("bloom"), [KERNELS / BLOOM])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("hits", [0, 50, 100])

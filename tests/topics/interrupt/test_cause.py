@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
+from engine.build import Engine
 from kernels.leave import nothing_more
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 
 CAUSE, TRACEPOINTS, OTHER = "interrupt/cause.c", "perf/tracepoints.h", "process/other.h"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("cause"), [KERNELS / CAUSE])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

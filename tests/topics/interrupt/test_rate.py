@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 from runs.write import Case
 from topics.analysed import analysed, verdict_of
@@ -20,8 +20,8 @@ RATE = "interrupt/rate.c"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("rate"), [KERNELS / RATE])
+def engine() -> Engine:
+    return built_engine()
 
 
 def test_interrupts_are_counted_and_nothing_stays_open(engine: Engine) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, measure
-from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, threads
+from engine.build import Engine
+from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, built_engine, measure
+from kernels.plant import compile_broken, expect_no_thread_more_than, threads
 from kernels.program import program
 
 THROUGHPUT, ZERO_COPY, MANY = "ipc/throughput.c", "ipc/zero_copy.c", "ipc/many.c"
@@ -16,9 +16,8 @@ URING = "ipc/uring.h"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    sources = [KERNELS / source for source in (THROUGHPUT, ZERO_COPY, MANY)]
-    return compile_files(tmp_path_factory.mktemp("bytes"), sources)
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, measure
-from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, threads
+from engine.build import Engine
+from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, built_engine, measure
+from kernels.plant import compile_broken, expect_no_thread_more_than, threads
 
 SWITCH, WAYS_H = "ipc/switch.c", "ipc/ways.h"
 MESSAGES = ["pipe", "eventfd", "futex", "semaphore", "condition", "unix_stream", "unix_seqpacket", "signal"]
@@ -17,8 +17,8 @@ WAYS = [*MESSAGES, "yield"]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("switch"), [KERNELS / SWITCH])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 CALL = "kernel/call.c"
 ENTERING = ["bad_raw", "bad_libc", "getppid_raw", "getppid_libc"]
@@ -18,8 +18,8 @@ SIGSYS_BIT = 1 << 30
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("call"), [KERNELS / CALL])
+def engine() -> Engine:
+    return built_engine()
 
 
 def handled() -> bool:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 COPY = "kernel/copy.c"
 WAYS = ["pipe", "file", "vm", "zero", "null", "memcpy"]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("copy"), [KERNELS / COPY])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("by", WAYS)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from runs.measure import wait_for
 
 FILE, MAPS, PATH, FOLDER = "kernel/file.c", "kernel/maps.c", "kernel/path.c", "kernel/folder.h"
@@ -19,9 +19,8 @@ PLACES = ("/dev/shm", "/var/tmp", "/tmp", "/run", os.environ.get("TMPDIR", "/tmp
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    sources = [KERNELS / source for source in (FILE, MAPS, PATH)]
-    return compile_files(tmp_path_factory.mktemp("file"), sources)
+def engine() -> Engine:
+    return built_engine()
 
 
 def folders_of(pid: int) -> set[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine
-from kernels.measure import CPUS, EILSEQ, EINVAL, measure
+from kernels.measure import CPUS, EILSEQ, EINVAL, built_engine, measure
 from kernels.plant import engine_of
 
 WAIT = "lock/wait.c"
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(len(CPUS) < 2, reason="needs two CPUs")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("wait"), WAIT)
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("by", ["semaphore", "mutex", "spin", "yield"])

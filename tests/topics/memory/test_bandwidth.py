@@ -6,8 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, TEAMS, measure
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, TEAMS, built_engine, measure
 from kernels.plant import KERNELS, compile_broken
 from kernels.program import program
 from topics.analysed import analysed, told_of
@@ -18,8 +18,8 @@ SMALL = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("bandwidth"), [KERNELS / BANDWIDTH])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("team", TEAMS, ids=str)

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, built_engine, measure
+from kernels.plant import compile_broken
 
 INVALID = "memory/invalid.c"
 ATTEMPTS = "attempts.h"
@@ -18,8 +18,8 @@ SEGV_BIT = 1 << 10
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("invalid"), [KERNELS / INVALID])
+def engine() -> Engine:
+    return built_engine()
 
 
 def handled() -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import CPUS, EILSEQ, ENOTSUP, SHARING, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import CPUS, EILSEQ, ENOTSUP, SHARING, built_engine, measure
+from kernels.plant import compile_broken
 from topics.analysed import analysed, told_of
 from topics.memory.cases import loaded_cases
 
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(len(CPUS) < 2, reason="needs two CPUs")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("loaded"), [KERNELS / LOADED])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("load", ["read", "stream"])

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 
 MAP, CALLS = "memory/map.c", "memory/calls.h"
@@ -16,8 +16,8 @@ FAULTED = 4
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("map"), [KERNELS / MAP])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("size", ["4KiB", "1GiB"])

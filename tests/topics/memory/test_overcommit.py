@@ -6,17 +6,17 @@ import resource
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 
 OVERCOMMIT = "memory/overcommit.c"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("overcommit"), [KERNELS / OVERCOMMIT])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("ask", ["pieces", "block", "noreserve"])

@@ -6,9 +6,9 @@ import platform
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import CPUS, EILSEQ, ENOTSUP, SHARING, measure
-from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, threads
+from engine.build import Engine
+from kernels.measure import CPUS, EILSEQ, ENOTSUP, SHARING, built_engine, measure
+from kernels.plant import compile_broken, expect_no_thread_more_than, threads
 from kernels.program import program
 
 SHOOTDOWN, CALLS = "memory/shootdown.c", "memory/calls.h"
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(len(CPUS) < 2, reason="needs two CPUs")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("shootdown"), [KERNELS / SHOOTDOWN])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("call", ["untouched", "touched", "mprotect", "dontneed"])

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 from topics.analysed import analysed, told_of, verdict_of
 from topics.memory.cases import tlb_cases
@@ -20,8 +20,8 @@ TLB = "memory/tlb.c"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("tlb"), [KERNELS / TLB])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("control", ["huge", "packed"])

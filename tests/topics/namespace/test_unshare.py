@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
+from engine.build import Engine
 from kernels.leave import nothing_more
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 UNSHARE = "namespace/unshare.c"
 KINDS = ["none", "uts", "ipc", "cgroup", "pid", "user", "mount", "net"]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("unshare"), [KERNELS / UNSHARE])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken, expect_no_thread_more_than, threads
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken, expect_no_thread_more_than, threads
 
 SOFTWARE, MIGRATIONS = "perf/software.c", "perf/migrations.c"
 CASES = [
@@ -22,8 +22,8 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("perf"), [KERNELS / SOFTWARE, KERNELS / MIGRATIONS])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

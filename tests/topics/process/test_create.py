@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
+from engine.build import Engine
 from kernels.leave import children, nothing_more
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 CREATE, ZOMBIE = "process/create.c", "process/zombie.c"
 WAYS = ["fork", "vfork", "clone3", "thread", "fork_exec", "vfork_exec", "posix_spawn", "vfork_static"]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("create"), [KERNELS / CREATE, KERNELS / ZOMBIE])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, Measured, compile_files
+from engine.build import Engine, Measured
 from kernels.leave import nothing_more
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from runs.measure import wait_for
 
 SPAWN = "process/spawn.c"
@@ -21,8 +21,8 @@ PARENTS = ("small", "interpreter")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("process"), [KERNELS / SPAWN])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("parent", PARENTS)

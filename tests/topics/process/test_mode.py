@@ -6,16 +6,16 @@ import signal
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 
 MODE, SMP = "process/mode.c", "process/smp.c"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("mode"), [KERNELS / MODE, KERNELS / SMP])
+def engine() -> Engine:
+    return built_engine()
 
 
 def test_instructions_of_the_kernel_end_in_a_signal(engine: Engine) -> None:

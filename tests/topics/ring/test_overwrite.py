@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from compile import CSRC
 from engine.build import Engine
-from kernels.measure import ALONE, CPUS, SHARING, TEAMS, first_that
+from kernels.measure import ALONE, CPUS, SHARING, TEAMS, built_engine, first_that
 from kernels.plant import engine_of
 from runs import write as synthetic
 from runs.write import Case
@@ -147,8 +147,8 @@ CAPACITY, PERIOD_NS = 16, 500
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("steady"), STEADY)
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("cpus", [team for team in TEAMS if len(team) == 2], ids=str)

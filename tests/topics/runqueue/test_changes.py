@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, built_engine, measure
+from kernels.plant import compile_broken
 
 FILES = ("pick.c", "remove.c", "enqueue.c")
 STRUCTURES = ("bitmap", "rb", "avl", "heap", "skip", "pairing")
@@ -15,8 +15,8 @@ LISTS = ("list", "scan")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("changes"), [KERNELS / "runqueue" / file for file in FILES])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 150])

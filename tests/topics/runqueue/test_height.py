@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, built_engine, measure
+from kernels.plant import compile_broken
 
 HEIGHT = "runqueue/height"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("height"), [KERNELS / "runqueue" / "height.c"])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize(

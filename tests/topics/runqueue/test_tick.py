@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, built_engine, measure
+from kernels.plant import compile_broken
 
 TICK = "runqueue/tick"
 STRUCTURES = ("bitmap", "rb", "avl", "heap", "skip", "pairing", "list", "scan")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("tick"), [KERNELS / "runqueue" / "tick.c"])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("keys", ["random", "ascending"])

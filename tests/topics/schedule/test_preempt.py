@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, Measured, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, first_that, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine, Measured
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, first_that, measure
+from kernels.plant import compile_broken
 from topics.schedule.left import manners
 
 PREEMPT, MIGRATE, BALANCE = "schedule/preempt.c", "schedule/migrate.c", "schedule/rebalance.c"
@@ -16,8 +16,8 @@ VICTIMS = ["nobody", "user", "getppid", "read", "munmap", "fork", "fsync"]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("preempt"), [KERNELS / name for name in (PREEMPT, MIGRATE, BALANCE)])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, Measured, compile_files
+from engine.build import Engine, Measured
 from kernels.leave import children
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, first_that, measure
-from kernels.plant import KERNELS, compile_broken
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, first_that, measure
+from kernels.plant import compile_broken
 from runs.measure import wait_for
 from topics.schedule.left import is_gone, manners
 
@@ -22,8 +22,8 @@ WINDOW_MS = 20
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("share"), [KERNELS / SHARE, KERNELS / CLOCK])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(autouse=True)

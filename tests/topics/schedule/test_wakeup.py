@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.build import Engine, compile_files
-from kernels.measure import EILSEQ, EINVAL, ENOTSUP, measure
-from kernels.plant import KERNELS, compile_broken
+from engine.build import Engine
+from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
+from kernels.plant import compile_broken
 from topics.schedule.left import manners
 
 WAKEUP, RANGE, REALTIME, WAKEUPS = "schedule/wakeup.c", "schedule/range.c", "schedule/realtime.c", "wakeups.h"
@@ -15,8 +15,8 @@ POLICIES = ["other", "other_slack1", "batch", "idle", "minus20", "fifo", "rr", "
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_files(tmp_path_factory.mktemp("wakeup"), [KERNELS / name for name in (WAKEUP, RANGE, REALTIME)])
+def engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("beside", ["nobody", "spinner"])
