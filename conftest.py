@@ -3,8 +3,9 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import pytest
 
@@ -26,28 +27,74 @@ with contextlib.suppress(ImportError):  # `pytest bench/` does without hypothesi
     settings.load_profile("fencepost")
 
 
-_OF_C = [Path(__file__).parent / "tests" / folder for folder in ("topics", "lib")]
-"""Tests of kernels and of the libraries that they measure."""
+_TESTS = Path(__file__).parent / "tests"
 
 _PLANTED = {"broken", "fault"}
 """Parameters of tests in which a fault is planted: each compiles a kernel anew."""
 
-_WHERE = ("file", "name", "op")
-"""Parameters that say where the fault is planted."""
+_COMPILING = {"compile_broken", "compile_engine", "compile_files", "engine_of", "program"}
+"""What compiles a kernel of a test's own, nearly always one with a fault planted in it."""
+
+_MOST_VALUES = 3
+"""A test of more sets of values than these is a matrix: it runs over sizes, ways and teams."""
+
+
+def _names(code: CodeType) -> set[str]:
+    """Names that a function, or one inside of it, looks up."""
+    inside = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*map(_names, inside))
+
+
+def _compiles(function: FunctionType, known: frozenset[FunctionType] = frozenset()) -> bool:
+    """Whether a test compiles a kernel, itself or by a helper in the same file."""
+    names = _names(function.__code__)
+    helpers = {
+        helper
+        for helper in map(function.__globals__.get, names)
+        if isinstance(helper, FunctionType) and helper.__module__ == function.__module__
+    }
+    known |= {function}
+    return bool(names & _COMPILING) or any(_compiles(helper, known) for helper in helpers - known)
+
+
+def _is_of_c(path: Path) -> bool:
+    """Whether a file has tests of kernels, of the libraries that they measure, or of the engine below them. What lies
+    in tests/topics itself speaks of all topics.
+    """
+    if not path.is_relative_to(_TESTS):
+        return False
+    first, *others = path.relative_to(_TESTS).parts
+    return first in ("lib", "kernels", "engine") or (first == "topics" and len(others) > 1)
+
+
+def _left_to_slow(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Tests of C that another test of the same file stands for, see CONTRIBUTING.md.
+
+    One that compiles a kernel of its own shows that the check is made at all: the others show what it distinguishes.
+    The first and the last set of values of a matrix show, for each kernel, that both its ends work.
+    """
+    compiling: set[Path] = set()
+    matrices: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        if not isinstance(item, pytest.Function) or not _is_of_c(item.path) or item.get_closest_marker("slow"):
+            continue
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        # The code of one compiler shows most faults of a kernel, and each of the others takes as long.
+        if "toolchain" in given and given["toolchain"].name != "gcc":
+            yield item
+        elif _PLANTED & given.keys() or _compiles(item.function):
+            if item.path in compiling:
+                yield item
+            compiling.add(item.path)
+        elif given and not item.path.is_relative_to(_TESTS / "lib"):
+            kernel = next((str(value) for value in given.values() if "/" in str(value)), "")
+            matrices.setdefault((item.nodeid.partition("[")[0], kernel), []).append(item)
+    for several in matrices.values():
+        if len(several) > _MOST_VALUES:
+            yield from several[1:-1]
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Mark as slow what looks at the code of another compiler than gcc, and all faults planted in a place but one."""
-    planted: set[tuple[str, ...]] = set()
-    for item in items:
-        given = getattr(getattr(item, "callspec", None), "params", {})
-        # The code of one compiler shows most faults of a kernel, and each of the others takes as long.
-        other_compiler = "toolchain" in given and given["toolchain"].name != "gcc"
-        again = False
-        if _PLANTED & given.keys() and any(item.path.is_relative_to(folder) for folder in _OF_C):
-            # One fault shows that the check is made at all. The others show what it distinguishes.
-            place = (item.nodeid.partition("[")[0], *(str(given[name]) for name in _WHERE if name in given))
-            again = place in planted
-            planted.add(place)
-        if other_compiler or again:
-            item.add_marker("slow")
+    """Mark as slow what other tests stand for."""
+    for item in _left_to_slow(items):
+        item.add_marker("slow")

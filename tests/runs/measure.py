@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compile import UNTIMED
 
 from fencepost.bench import plan as plans
 from fencepost.bench import schema
@@ -74,7 +75,7 @@ def engine_path() -> Path:
                     '#include "kernel.h"\n',
                     sources=[*map(str, sources), str(ROOT / "tests" / "engine" / "fault_kernels.c")],
                     include_dirs=[str(ROOT / "csrc")],
-                    extra_compile_args=build.FLAGS,
+                    extra_compile_args=[*build.FLAGS, *UNTIMED],
                     libraries=["m", "dl"],
                     extra_link_args=["-pthread"],
                     py_limited_api=True,

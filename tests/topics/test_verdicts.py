@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,17 @@ from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, claims, noi
 
 MODULES = [f"topics.{path.parent.name}.planted" for path in sorted(Path(__file__).parent.glob("*/planted.py"))]
 PLANTED = {name: plants for module in MODULES for name, plants in importlib.import_module(module).PLANTED.items()}
+SHOWN = {min(names) for _, names in itertools.groupby(sorted(PLANTED), key=lambda name: name.partition("/")[0])}
+"""One claim of each topic. That a fault refutes it shows that the topic's claims are tested at all."""
+
 EVERY = [
-    # One that a fault refutes shows that the claim is tested at all. The other outcomes are left to `make test-slow`.
-    pytest.param(name, outcome, id=f"{name}-{outcome}", marks=[] if outcome is Outcome.REFUTED else pytest.mark.slow)
+    # The other outcomes, and the other claims, are left to `make test-slow`.
+    pytest.param(
+        name,
+        outcome,
+        id=f"{name}-{outcome}",
+        marks=[] if outcome is Outcome.REFUTED and name in SHOWN else pytest.mark.slow,
+    )
     for name, plants in PLANTED.items()
     for outcome in plants
 ]
@@ -115,16 +123,9 @@ def test_a_ring_whose_items_are_not_whole_beats_no_mutex() -> None:
     assert Stored().fail("item 7 came twice", "ring/spsc").verdict("ring/lockless").outcome is Outcome.REFUTED
 
 
-def noisy() -> Iterator[object]:
-    """All claims: the first of each topic in every test run, the others with the slow tests."""
-    topics: set[str] = set()
-    for name in sorted(PLANTED):
-        topic = name.partition("/")[0]
-        yield pytest.param(name, marks=[pytest.mark.slow] if topic in topics else [])
-        topics.add(topic)
-
-
-@pytest.mark.parametrize("name", list(noisy()))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in SHOWN else pytest.mark.slow) for name in sorted(PLANTED)]
+)
 def test_noise_without_end_leaves_no_time_decided(name: str) -> None:
     """What counts alone decides may stay; no claim turns into another verdict by noise."""
     after = Stored().noise(50.0).verdict(name).outcome
