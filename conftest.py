@@ -1,4 +1,4 @@
-"""Lets pytest collect `bench/bench_*.py`, and leaves to `make test-slow` what the others stand for."""
+"""Lets pytest collect `bench/bench_*.py`, leaves to `make test-slow` what other tests stand for, and draws little."""
 
 import contextlib
 import os
@@ -98,3 +98,18 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     """Mark as slow what other tests stand for."""
     for item in _left_to_slow(items):
         item.add_marker("slow")
+
+
+@pytest.fixture
+def undrawn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Pictures without shapes, except in tests that are marked `drawn`: those look at shapes.
+
+    Half of the time of a report is drawing. All pictures are drawn by tests/analysis/draw/test_figures.py.
+    """
+    if request.node.get_closest_marker("drawn"):
+        yield
+        return
+    from undrawn import without_drawing  # asked for by few: it imports matplotlib
+
+    with without_drawing():
+        yield

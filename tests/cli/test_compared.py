@@ -24,6 +24,8 @@ from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 from fencepost.bench import schema
 from fencepost.cli.compared import BAR_CELLS, FEW_ROWS, bar, bar_header
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def decision(ratio: float, low: float, high: float) -> Decision:
     return Decision(ratio, low, high, ChangeVerdict.UNDECIDED, 20, 0.01)

@@ -10,6 +10,8 @@ import pytest
 from runs.measure import PATIENCE_S, command, environment, fencepost_inside
 from runs.write import Case, write_run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.mark.parametrize(("closed", "code"), [((1,), 2), ((2,), 0), ((1, 2), 2), ((0,), 0)])
 def test_a_closed_descriptor_is_one_sentence_or_nothing(tmp_path: Path, closed: tuple[int, ...], code: int) -> None:

@@ -15,6 +15,8 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.rows_file import encode_rows, read_reduced
 from fencepost.bench import runfolder, runner, schema
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CHEAP, DEAR = (f"pair/event[control={ticks}]@cpu{any_cpu()}" for ticks in (400, 1700))
 
 

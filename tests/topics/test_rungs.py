@@ -19,6 +19,8 @@ from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics.rungs import MOST_HEADLINES
 from fencepost.analysis.topics.topic import headlines, rungs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_the_published_run_has_its_headlines_and_no_more() -> None:
     if not RUN.parent.exists():

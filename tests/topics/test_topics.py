@@ -23,6 +23,8 @@ from fencepost.analysis.topics import words
 from fencepost.analysis.topics.claim import _CLAIMS, Claim
 from fencepost.analysis.topics.topic import known_topics
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MODULE = """
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics.rungs import first, step

@@ -18,6 +18,7 @@ from topics.branch.cases import branch_cases
 from topics.fence.cases import fence_cases
 from topics.memory.cases import cow_cases, fault_cases
 from topics.process.cases import process_cases
+from topics.stored import Stored
 from topics.suite import sharing_cases, suite_cases
 from undrawn import without_drawing
 
@@ -67,6 +68,16 @@ def test_every_figure_of_what_was_measured_is_drawn(
         wanted = [picture for picture in topic.figures if kernels & set(picture.kernels)]
         assert len(figures) == len(wanted) > 0, topic.name
         assert all(figure.name.startswith(f"{topic.slug}-") for figure in figures)
+
+
+@pytest.mark.slow
+def test_pictures_of_rows_that_claims_ask_for_are_drawn() -> None:
+    """Tests of topics look at descriptions and tables, and do without shapes."""
+    drawn = [figure for section in sections(Stored().analysis()) for figure in section.figures]
+    assert len(drawn) > 40
+    for figure in drawn:
+        assert "<path" in figure.svg
+        ElementTree.fromstring(figure.svg)
 
 
 def test_figures_have_title_description_and_table(drawn: list[Figure]) -> None:

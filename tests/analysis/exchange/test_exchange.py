@@ -36,6 +36,8 @@ from fencepost.analysis.text.escape import HIDDEN, one_line
 from fencepost.bench import runfolder, schema
 from fencepost.bench.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TOOL = Path("/usr/share/benchmark/compare.py")
 """Google's, from Debian's libbenchmark-tools."""
 HOLDING_VALUES = ("pytest-benchmark", "pyperf", "google-benchmark")

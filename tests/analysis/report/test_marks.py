@@ -15,6 +15,8 @@ from fencepost.analysis.report.terminal import summary_table
 from fencepost.analysis.report.trust import trust_of_topics
 from fencepost.analysis.runs.estimate import Analysis, analyse
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CALM = Case("calm/loop", ns=9, process_noise=0.0, gap_share=0.0)
 NOISY = replace(CALM, kernel="calm/noisy")
 

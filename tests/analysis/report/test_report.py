@@ -44,6 +44,8 @@ from fencepost.bench import schema
 from fencepost.bench.documents import MachineJson
 from fencepost.bench.schema import RunFolderError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) $c$ & <img src=x onerror=alert(1)>"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -631,6 +633,7 @@ def test_columns_of_time_and_of_cycles_are_known(header: tuple[str, ...], kinds:
     assert column_kinds(table("c", header, [])) == kinds
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("topology", "drawn"),
     [
@@ -651,6 +654,7 @@ def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, draw
         assert figure.table.rows and "Filled: the CPUs that this run may use (0)" in figure.description
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", NAMES)
 def test_topologies_of_whole_machines_are_drawn_within_their_picture(name: str) -> None:
     topology = expected(name)

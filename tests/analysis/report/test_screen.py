@@ -22,6 +22,8 @@ from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.machine import microarchitecture
 from fencepost.analysis.runs.named import machine_name
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 README = Path(__file__).resolve().parents[3] / "README.md"
 ZEN_3 = {"cpu_vendor": "AuthenticAMD", "cpu_family": "25", "cpu_model_number": "1"}
 

@@ -15,6 +15,8 @@ from fencepost.analysis.report.warnings import Kind, RunWarning
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench import schema
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 QUIET = Case("plain/loop", ns=10, process_noise=0.0)
 
 

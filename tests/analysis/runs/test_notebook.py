@@ -10,6 +10,8 @@ import pytest
 from runs import write as synthetic
 from runs.write import Case
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PAGE = Path(__file__).parents[3] / "docs" / "notebook.md"
 _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 

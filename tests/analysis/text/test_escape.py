@@ -22,6 +22,8 @@ from fencepost.analysis.report.write import write_report
 from fencepost.analysis.text.escape import HIDDEN, cell, finalize, json_in_html, json_text, markdown, visible
 from fencepost.cli import display, faults
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 HOSTILE = "<script>alert(1)</script>\x1b]0;owned\x07\x1b[2J\u202eevil\u2066 **b** | [x](javascript:alert(1)) $x$"
 ANYTHING = st.text(max_size=40)
 
@@ -122,6 +124,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(folder, cases, machine={"cpu_model": HOSTILE, "kernel": HOSTILE, "governor": HOSTILE})
 
 
+@pytest.mark.drawn
 def test_a_report_shows_hostile_names_as_text(hostile_run: Path, tmp_path: Path) -> None:
     written = write_report(hostile_run, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     page = _Reader((tmp_path / "r.html").read_text(encoding="utf-8"))

@@ -12,6 +12,8 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.alloc.measures import exact_share
 from fencepost.analysis.topics.claim import Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_pictures_show_the_price_of_one_pair(tmp_path: Path) -> None:
     (section,) = build_document(analysed(tmp_path, [*size_cases(), *steps_cases()], rounds=6)).sections

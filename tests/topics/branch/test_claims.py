@@ -45,6 +45,8 @@ from fencepost.analysis.topics.branch.measures import (
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.topic import headlines
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 # ---- penalty ----
 
 
@@ -239,6 +241,7 @@ def test_unlikely(tmp_path: Path, correct: float, wrong: float, outcome: Outcome
 # ---- figures ----
 
 
+@pytest.mark.drawn
 def test_figures_carry_what_they_claim(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, branch_cases(), rounds=6)
     drawn = figures_of(analysis)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from runs.write import Case
 from topics.analysed import analysed
 
 from fencepost.analysis.report.document import build_document
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 HIERARCHIES = ["folder", "v2", "pids", "memory"]
 

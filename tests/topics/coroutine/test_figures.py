@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from topics.analysed import analysed
 from topics.coroutine.cases import coroutine_cases
 
 from fencepost.analysis.report.document import build_document
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_ways_and_numbers_of_coroutines_have_a_picture_each(tmp_path: Path) -> None:

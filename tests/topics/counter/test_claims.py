@@ -12,6 +12,8 @@ from topics.counter.cases import sloppy_cases
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.counter.measures import counter_points, sloppy
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_the_front_holds_what_nothing_beats(tmp_path: Path) -> None:
     cases = sloppy_cases()

@@ -15,6 +15,8 @@ from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
 from fencepost.analysis.topics.fence.measures import costs
 from fencepost.analysis.topics.topic import rungs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def analysed(tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = FENCE_NS, rounds: int = 20) -> Analysis:
     cases = fence_cases(added)
@@ -71,6 +73,7 @@ def test_the_ladder_has_the_cheapest_full_barrier(tmp_path: Path) -> None:
     assert rung.measured_as == "fence/cost[fence=lock_add,context=bare]@cpu1"
 
 
+@pytest.mark.drawn
 def test_the_figure_draws_what_costs_and_says_what_hides(tmp_path: Path) -> None:
     (section,) = sections(analysed(tmp_path, rounds=6))
     (figure,) = section.figures

@@ -13,6 +13,8 @@ from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.filter.measures import hits_that_pay
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_the_picture_has_a_line_for_each_who_is_asked(tmp_path: Path) -> None:
     (section,) = build_document(analysed(tmp_path, bloom_cases(), rounds=6)).sections

@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from runs.write import Case
 from topics.analysed import analysed, figures_of
 
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.topics.interrupt.measures import lines
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 RATE = Case(
     "interrupt/rate",

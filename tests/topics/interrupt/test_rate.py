@@ -16,6 +16,8 @@ from topics.analysed import analysed, verdict_of
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 RATE = "interrupt/rate.c"
 
 

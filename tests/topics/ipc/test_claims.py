@@ -18,6 +18,8 @@ from topics.ipc.cases import (
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_placements_are_never_one_figure(tmp_path: Path) -> None:
     (section,) = build_document(analysed(tmp_path, [*switch_cases(), *across_cases()], rounds=6)).sections

@@ -15,6 +15,8 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.kernel.figures import mitigations
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_the_picture_of_calls_names_what_makes_entries_dearer(tmp_path: Path) -> None:
     (section,) = build_document(analysed(tmp_path, call_cases(), rounds=6)).sections

@@ -19,6 +19,8 @@ from fencepost.analysis.topics.crowds import crowds, slope
 from fencepost.analysis.topics.line.measures import matrix, relations, staircases
 from fencepost.analysis.topics.topic import rungs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def many_pairs(cpus: int) -> list[Case]:
     """Two packages: 40 ns within, 200 ns across."""
@@ -54,6 +56,7 @@ def test_both_directions_are_kept_and_a_single_one_serves_for_both(tmp_path: Pat
     assert found.ns[2, 0] == found.ns[0, 2] and np.isnan(found.ns[1, 2])
 
 
+@pytest.mark.drawn
 def test_more_than_128_cpus_are_one_picture(tmp_path: Path) -> None:
     pairs = {(0, b): ("same_l3", 40.0) for b in range(1, 140)}
     drawn = figures_of(analysed(tmp_path, pingpong_cases(pairs), rounds=1))["line-matrix"]
@@ -118,6 +121,7 @@ def test_an_atomic_instruction_has_no_fixed_cost(tmp_path: Path, both: float, ou
     assert said.outcome is outcome and "with 2 threads" in said.figure
 
 
+@pytest.mark.drawn
 def test_oversubscribed_is_labelled_and_fairness_stands_beneath(tmp_path: Path) -> None:
     cases = [case for case in line_cases() if case.kernel == "line/contended"]
     drawn = figures_of(analysed(tmp_path, cases, rounds=6))["line-contended"]

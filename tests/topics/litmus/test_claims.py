@@ -14,6 +14,8 @@ from fencepost.analysis.stats.interval import upper_bound
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.litmus.measures import rates
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROUNDS = 20
 
 
@@ -51,6 +53,7 @@ def test_quantiles_are_over_processes(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.drawn
 def test_every_row_is_in_the_figure_and_those_never_weak_stand_at_their_bound(tmp_path: Path) -> None:
     cases = [
         tried("sb", "none", 512),

@@ -11,6 +11,8 @@ from topics.lock.cases import brief_cases, lock_cases, owner_cases, wait_cases
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.lock.measures import crossovers
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.mark.parametrize(
     ("semaphore", "mutex", "outcome"),

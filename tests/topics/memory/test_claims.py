@@ -21,6 +21,8 @@ from topics.memory.cases import (
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.mark.parametrize(("again", "outcome"), [(0.0, Outcome.CONFIRMED), (1.0, Outcome.REFUTED)])
 def test_memory_comes_with_the_first_touch(tmp_path: Path, again: float, outcome: Outcome) -> None:

@@ -11,6 +11,8 @@ from topics.analysed import analysed, verdict_of
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 KINDS = ["none", "uts", "ipc", "cgroup", "pid", "user", "mount", "net"]
 
 

@@ -11,6 +11,8 @@ from topics.order.cases import locked, sides
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.order.measures import break_even, losses
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.mark.parametrize(
     ("without", "fenced", "outcome"),
@@ -29,6 +31,7 @@ def test_claim_barrier_needs_both(tmp_path: Path) -> None:
     assert verdict_of(analysed(tmp_path, [locked("none", 5)]), "order/barrier").outcome == Outcome.NOT_MEASURABLE
 
 
+@pytest.mark.drawn
 def test_losses_and_the_break_even_are_in_the_figure(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, [locked("none", 50), locked("mfence"), *sides(10, 60, 25_000)])
     assert break_even(analysis).value == pytest.approx(500)

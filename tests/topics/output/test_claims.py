@@ -11,6 +11,8 @@ from topics.output.cases import kmsg_cases, loss_cases, print_cases
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_lines_stand_by_where_they_go(tmp_path: Path) -> None:
     (section,) = build_document(analysed(tmp_path, [*print_cases(), *loss_cases()], rounds=6)).sections

@@ -14,6 +14,8 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.topic import headlines
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
     document = build_document(analysed(tmp_path, process_cases(), rounds=6))

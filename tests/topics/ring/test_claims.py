@@ -12,6 +12,8 @@ from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
 from fencepost.analysis.topics.ring.figures import DESIGNS, SLOWED, TOPIC
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 USUAL = {"capacity": 1024, "bytes": 8, "batch": 1}
 
 
@@ -76,6 +78,7 @@ def test_regime_in_words(tmp_path: Path, full: float, empty: float, word: str) -
     assert [row[-1] for row in figure.table.rows] == [word, "no refusals"]
 
 
+@pytest.mark.drawn
 def test_pictures(tmp_path: Path) -> None:
     trips = [
         pair_case(f"ring/{name}_round_trip", USUAL | {"pause": "no"}, 80.0 * factor, raw_ns=80.0)

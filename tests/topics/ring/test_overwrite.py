@@ -20,6 +20,8 @@ from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
 from fencepost.analysis.topics.ring.overwriting import burst_figure, burst_loss, steady_figure, steady_loss
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 EARLY, PRINTK = "ring/early_boot", "ring/printk"
 
 
@@ -120,6 +122,7 @@ def test_models_are_what_is_left_over() -> None:
     assert steady_loss(np.array([0, 0.25, 1, 2])).tolist() == [100, 75, 0, 0]
 
 
+@pytest.mark.drawn
 def test_pictures_show_counts_beside_their_model(tmp_path: Path) -> None:
     analysis = analysed(tmp_path, [burst(50), burst(200), burst(400), steady(25), steady(90, lost=14), steady(110)])
     lost, rates = burst_figure(analysis), steady_figure(analysis)

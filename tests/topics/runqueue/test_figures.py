@@ -13,6 +13,8 @@ from fencepost.analysis.runs.paired import Grid, grid
 from fencepost.analysis.topics.claim import Outcome
 from fencepost.analysis.topics.runqueue.measures import cached, crossing, slope
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Grid:

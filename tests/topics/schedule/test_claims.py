@@ -19,6 +19,8 @@ from topics.schedule.cases import (
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics.claim import Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Analysis:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from topics.analysed import analysed
 from topics.signal.cases import signal_cases
 
 from fencepost.analysis.report.document import build_document
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_signals_stand_beside_what_installs_their_handlers(tmp_path: Path) -> None:
