@@ -12,6 +12,7 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
+    from fencepost.analysis.report.html import OtherVerdict
     from fencepost.analysis.report.lecture import ClaimJson
     from fencepost.analysis.text.table import Table as Texts
 
@@ -26,11 +27,19 @@ _STYLES = {
 
 @click.command(name="claims", short_help="Show sentences of the lecture notes, each with a verdict.")
 @click.argument("run", default="latest")
-@click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write the table as an HTML page here.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write an HTML page with code here.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the table as Markdown here.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    default="results",
+    show_default=True,
+    help="The gallery whose machines the HTML page compares with.",
+)
 @json_option
 @verbose_option
-def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: bool) -> None:
+def claims_command(run: str, html: Path | None, markdown: Path | None, results: Path, as_json: bool) -> None:
     """Show each sentence of the lecture notes that the suite tests, and the verdict that RUN gives.
 
     RUN is a run folder, a run's id, or `latest` (the default). A verdict is confirmed, refuted, depends (on what),
@@ -45,13 +54,19 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
         from fencepost.analysis.report.html import claims_page
         from fencepost.analysis.report.markdown import claims_markdown
         from fencepost.analysis.runs.estimated import analysis_of
+        from fencepost.cli.code import code_of
 
         analysis = analysis_of(folder)
-        for path, write, report in ((html, claims_page, "report.html"), (markdown, claims_markdown, "report.md")):
-            if path is not None:
-                path.write_text(write(analysis, _link(folder / report, path)), encoding="utf-8")
-                if not as_json:
-                    click.echo(display.short_path(path))
+        pages = []
+        if html is not None:
+            link = _link(folder / "report.html", html)
+            pages.append((html, claims_page(analysis, link, code_of(folder), _others(results, analysis.run["id"]))))
+        if markdown is not None:
+            pages.append((markdown, claims_markdown(analysis, _link(folder / "report.md", markdown))))
+        for path, text in pages:
+            path.write_text(text, encoding="utf-8")
+            if not as_json:
+                click.echo(display.short_path(path))
     if as_json or (html is None and markdown is None):
         from fencepost.analysis.report.answers import claims_of
         from fencepost.analysis.topics.left_out import left_out, left_out_table
@@ -62,6 +77,28 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, as_json: 
         else:
             _show(said, titles, tally)
             _show_left_out(left_out_table())
+
+
+def _others(results: Path, own: str) -> dict[str, list[OtherVerdict]]:
+    """How the machines of a gallery decided each claim, by its id; a folder that cannot be read is left out."""
+    from fencepost.analysis.gallery.entry import MOST_MACHINES, published_folders, read_entry
+    from fencepost.analysis.report.html import OtherVerdict
+    from fencepost.analysis.runs.estimated import analysis_of
+    from fencepost.analysis.topics.claim import verdicts
+    from fencepost.bench.schema import RunFolderError
+
+    found: dict[str, list[OtherVerdict]] = {}
+    for folder in published_folders(results)[:MOST_MACHINES] if results.is_dir() else []:
+        try:
+            analysis, entry = analysis_of(folder), read_entry(folder)
+        except (RunFolderError, OSError):
+            continue
+        if analysis.run["id"] == own:
+            continue
+        for claim, verdict in verdicts(analysis):
+            other = OtherVerdict(f"{entry.title}, {entry.date}", str(verdict.outcome), verdict.figure)
+            found.setdefault(claim.id, []).append(other)
+    return found
 
 
 def _link(report: Path, page: Path) -> str:

@@ -58,6 +58,10 @@ class Code:
     packed: str = ""
     remark: str = ""
 
+    def has(self, name: str) -> KernelCode | None:
+        """The kernel of that name; None where it is not at hand."""
+        return next((kernel for kernel in self.of(name.partition("/")[0]) if kernel.name == name), None)
+
     def of(self, topic: str) -> Sequence[KernelCode]:
         """Those of a topic, in the order of their names."""
         return self.kernels.get(topic, ())

@@ -72,8 +72,8 @@ class Document:
         """Every section: its anchor and its heading."""
         found = [("numbers", "This machine's numbers")] if self.ladder else []
         found += [("trust", "Can I trust this?"), ("machine", "The machine")]
-        found += [(f"topic-{section.topic.slug}", section.words.title) for section in self.sections]
         found += [("lecture", "The lecture notes, measured")] if self.sentences else []
+        found += [(f"topic-{section.topic.slug}", section.words.title) for section in self.sections]
         return [*found, ("data", "Data and versions")]
 
     @property
@@ -82,6 +82,11 @@ class Document:
         own = [self.topology] if self.topology else []
         every = [*self.ladder_figures, *own, *(figure for section in self.sections for figure in section.figures)]
         return [figure for figure in every if figure.svg]
+
+    @property
+    def telling_sentences(self) -> tuple[list[Sentence], list[Sentence]]:
+        """The sentences that stand open, and those that are folded."""
+        return lecture.telling_first(self.sentences)
 
     @property
     def tally(self) -> str:

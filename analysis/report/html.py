@@ -6,15 +6,19 @@ import base64
 import functools
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fencepost.analysis.report.code import NO_CODE, Code
 from fencepost.analysis.report.document import Document
-from fencepost.analysis.report.lecture import sentences, tally
+from fencepost.analysis.report.lecture import Sentence, sentences, tally
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import COMMAND, finalize
 from fencepost.analysis.text.table import Table
 from fencepost.analysis.topics.left_out import left_out_table
+from fencepost.analysis.topics.topic import Topic
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,15 +34,60 @@ def as_html(document: Document) -> str:
     return environment().get_template("report.html.j2").render(document=document, **_script())
 
 
-def claims_page(analysis: Analysis, page: str = "") -> str:
-    """The lecture notes, measured, as a page of their own; `page` is where a report with the sections is."""
+@dataclass(frozen=True)
+class OtherVerdict:
+    """What another machine says to a sentence."""
+
+    machine: str
+    outcome: str
+    figure: str
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The sentences of a topic."""
+
+    slug: str
+    title: str
+    sentences: Sequence[Sentence]
+
+
+def _groups(said: Sequence[Sentence]) -> list[_Group]:
+    by_topic: dict[str, list[Sentence]] = {}
+    for item in said:
+        by_topic.setdefault(item.claim.topic, []).append(item)
+    return [
+        _Group(f"topic-{Topic(name).slug}", several[0].section_title, several) for name, several in by_topic.items()
+    ]
+
+
+def claims_page(
+    analysis: Analysis, page: str = "", code: Code = NO_CODE, others: Mapping[str, Sequence[OtherVerdict]] | None = None
+) -> str:
+    """The lecture notes, measured, as a page of their own.
+
+    Parameters
+    ----------
+    page
+        where a report with the sections is.
+    code
+        the kernels that test the sentences.
+    others
+        by the id of a claim, how other machines decided it.
+    """
     said = sentences(analysis)
+    wanted = {kernel for item in said for kernel in item.claim.kernels}
+    kernels = [kernel for several in code.kernels.values() for kernel in several if kernel.name in wanted]
     return (
         environment()
         .get_template("claims.html.j2")
         .render(
-            sentences=said,
+            groups=_groups(said),
             tally=tally(said),
+            code=code,
+            kernels=kernels,
+            others=others or {},
+            made=str(analysis.run["created_utc"])[:10],
             left_out=left_out_table(),
             machine_name=str(analysis.machine["cpu_model"]),
             run_id=analysis.run["id"],

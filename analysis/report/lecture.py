@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
+from fencepost.analysis.draw.number_line import Range, number_line, short_number
 from fencepost.analysis.report.sections import topic_words
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.shares import bases_of, basis_text
+from fencepost.analysis.text.numbers import with_bounds
+from fencepost.analysis.text.table import LONG, MOST_TELLING
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
+from fencepost.analysis.topics.mechanisms import Predicted, mechanisms
 from fencepost.analysis.topics.topic import Topic
 from fencepost.analysis.topics.words import place
 
@@ -69,6 +74,54 @@ class Sentence:
         """For ids."""
         return "claim-" + self.claim.id.replace("/", "-").replace("_", "-")
 
+    @property
+    def mechanism(self) -> str:
+        """Why it should hold, in three sentences; empty where no page says so."""
+        found = mechanisms().get(self.claim.id)
+        return found.text if found else ""
+
+    @property
+    def prediction(self) -> str:
+        """The range that it predicts for the figure that decides, in words; empty where no figure decides."""
+        found = _predicted(self)
+        return found[0] if found else ""
+
+    @property
+    def picture(self) -> str:
+        """That figure on a line, with the range shaded, as an SVG element; empty where no figure decides."""
+        found, figure = _predicted(self), self.verdict.measure
+        if found is None or figure is None or not math.isfinite(figure.value):
+            return ""
+        title = f"{with_bounds(*figure[:3])} {_unit(figure.unit)}; predicted: {found[0]}"
+        return number_line(self.slug, title, figure[:3], figure.limits, found[1], figure.unit)
+
+    @property
+    def command(self) -> str:
+        """The command that measures its kernels again."""
+        return " ".join(["fencepost run", *map(shlex.quote, self.claim.kernels)])
+
+
+def _unit(unit: str) -> str:
+    return "times" if unit == "1" else unit
+
+
+def _predicted(said: Sentence) -> tuple[str, Range] | None:
+    """What a sentence predicts, in words and in numbers."""
+    found, figure = mechanisms().get(said.claim.id), said.verdict.measure
+    if found is None or figure is None or not figure.limits:
+        return None
+    low, high = figure.limits[0], figure.limits[-1]
+    unit = _unit(figure.unit)
+    match found.predicted:
+        case Predicted.ABOVE:
+            return f"more than {short_number(high)} {unit}", Range(high, math.inf)
+        case Predicted.BELOW:
+            return f"at most {short_number(low)} {unit}", Range(-math.inf, low)
+        case Predicted.BETWEEN:
+            return f"from {short_number(low)} to {short_number(high)} {unit}", Range(low, high)
+        case _:
+            return f"{short_number(low)} {unit}", Range(low, low)
+
 
 def sentences(analysis: Analysis) -> list[Sentence]:
     """Every claim with its verdict, in the order of the report's sections."""
@@ -84,6 +137,23 @@ def sentences(analysis: Analysis) -> list[Sentence]:
             verdict = replace(verdict, figure=f"{verdict.figure} ({basis})")
         found.append(Sentence(item, verdict, section, topic_words(item.topic).title, basis))
     return found
+
+
+_TELLING = (Outcome.REFUTED, Outcome.DEPENDS, Outcome.UNDECIDED, Outcome.CONFIRMED, Outcome.NOT_MEASURABLE)
+"""What a reader wants to see first: a sentence that holds is no news."""
+
+
+def telling_first(said: Sequence[Sentence]) -> tuple[list[Sentence], list[Sentence]]:
+    """The sentences that are shown and those that are folded, each in their order: of many, the ten most telling ones
+    are shown.
+    """
+    if len(said) <= LONG:
+        return list(said), []
+    ranked = sorted(range(len(said)), key=lambda place: _TELLING.index(said[place].verdict.outcome))
+    shown = set(ranked[:MOST_TELLING])
+    return [item for place, item in enumerate(said) if place in shown], [
+        item for place, item in enumerate(said) if place not in shown
+    ]
 
 
 def tally(said: Sequence[Sentence]) -> str:
