@@ -166,7 +166,9 @@ def row_table(found: MachineComparison) -> Titled:
 
 def fact_table(found: MachineComparison) -> Titled:
     """What differs between the machines."""
-    facts = [(name, *texts) for name, texts in found.differences.items()]
+    from fencepost.analysis.runs.machine import fact_word
+
+    facts = [(fact_word(name), *texts) for name, texts in found.differences.items()]
     return "what differs between the machines", ("fact", *found.names), [("run", *found.runs), *facts]
 
 

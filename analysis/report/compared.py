@@ -26,6 +26,7 @@ from fencepost.analysis.compare.comparison import (
 )
 from fencepost.analysis.compare.told import fastest_sentences, machine_sentences
 from fencepost.analysis.report.html import TEMPLATES, environment
+from fencepost.analysis.runs.machine import fact_word
 from fencepost.analysis.text.escape import json_in_html
 from fencepost.analysis.text.numbers import nanoseconds, natural, ns_bounds, plain
 from fencepost.analysis.text.table import DASH, Table, table
@@ -102,7 +103,7 @@ def machines_page(found: MachineComparison) -> Page:
     """Runs of several machines."""
     lines = [Line(row.case, row.times, span_of(row.ratios[0])) for row in found.rows]
     headlines = tuple(Line(label, row.times, span_of(row.ratios[0])) for label, row in found.headlines)
-    facts = [("run", *found.runs), *((name, *texts) for name, texts in found.differences.items())]
+    facts = [("run", *found.runs), *((fact_word(name), *texts) for name, texts in found.differences.items())]
     every = zip(found.names, found.titles, found.runs, strict=True)
     rows = in_order(lines)
     said = pair_sentences(found.names, headlines, rows) if len(found.names) > 2 else None

@@ -10,37 +10,17 @@ from pathlib import Path
 from fencepost.analysis.report.trust import virtual
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.labels import label_of
-from fencepost.analysis.runs.machine import caches
+from fencepost.analysis.runs.machine import FACT_WORDS, caches
 from fencepost.analysis.text.numbers import count, size
 from fencepost.analysis.text.table import Table, table
 from fencepost.bench.documents import EngineJson, MachineJson
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, round_files
 
-_MACHINE_FACTS: tuple[tuple[str, str], ...] = (
-    ("cpu_model", "processor"),
-    ("arch", "architecture"),
-    ("cpu_vendor", "vendor"),
-    ("cpu_family", "family"),
-    ("cpu_model_number", "model"),
-    ("stepping", "stepping"),
-    ("microcode", "microcode"),
-    ("kernel", "kernel"),
-    ("kernel_version", "kernel build"),
-    ("libc", "C library"),
-    ("clocksource", "clock source"),
-    ("frequency_driver", "frequency driver"),
-    ("governor", "governor"),
-    ("turbo", "turbo"),
-    ("smt", "sibling threads (SMT)"),
-    ("thp", "transparent huge pages"),
-    ("aslr", "address-space randomisation"),
-)
-
 
 def machine_table(machine: MachineJson, engine: EngineJson | None = None) -> Table:
     """What machine.json says, in words; what it does not know is said to be not known."""
     told: Mapping[str, object] = machine
-    facts = [(word, _fact(told[name])) for name, word in _MACHINE_FACTS if name in told]
+    facts = [(word, _fact(told[name])) for name, word in FACT_WORDS.items() if name in told]
     topology = machine["topology"]
     if isinstance(topology, Mapping):
         counts = [

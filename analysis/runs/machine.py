@@ -12,6 +12,33 @@ SMALLEST_OWN_BYTES = 16 << 10
 """What any core has for itself: no first-level cache is smaller."""
 
 
+FACT_WORDS = {
+    "cpu_model": "processor",
+    "arch": "architecture",
+    "cpu_vendor": "vendor",
+    "cpu_family": "family",
+    "cpu_model_number": "model",
+    "stepping": "stepping",
+    "microcode": "microcode",
+    "kernel": "kernel",
+    "kernel_version": "kernel build",
+    "libc": "C library",
+    "clocksource": "clock source",
+    "frequency_driver": "frequency driver",
+    "governor": "governor",
+    "turbo": "turbo",
+    "smt": "sibling threads (SMT)",
+    "thp": "transparent huge pages",
+    "aslr": "address-space randomisation",
+}
+"""What reports call facts of machine.json, in their order there."""
+
+
+def fact_word(name: str) -> str:
+    """What a table calls a fact of machine.json."""
+    return FACT_WORDS.get(name) or name.removesuffix("_bytes").replace("_", " ")
+
+
 class _Cache(NamedTuple):
     level: int
     kind: str

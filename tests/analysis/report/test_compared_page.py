@@ -29,6 +29,7 @@ from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import read_runs
 from fencepost.analysis.compare.told import fastest_sentences
 from fencepost.analysis.report.compared import Line, Machine, Page, as_page, bar_of, ladder_of, machines_page
+from fencepost.analysis.runs.machine import fact_word
 from fencepost.analysis.text.numbers import natural
 from fencepost.bench.schema import RUN_FILE
 
@@ -83,11 +84,13 @@ def test_the_page_of_two_says_all_without_its_script(three: list[Path], tmp_path
         assert sentence in page.text
     assert "m7a is faster in 0 of" in page.text and "× 2.00" in page.text
     for name, texts in document["differences"].items():
-        assert name in page.text and all(fact in page.text for fact in texts)
+        assert fact_word(name) in page.text and all(fact in page.text for fact in texts)
     rows = re.findall(r'<th role="rowheader"[^>]*>(memory/chase[^<]*)</th>', text)
     sizes = [re.search(r"size=(\w+)", row) for row in rows]
     assert [size[1] for size in sizes if size] == list(SIZES), "in their natural order"
     assert '<circle class="one"' in text and "var(--" not in text.partition("<svg")[2].partition("</svg>")[0]
+    printed = text.rpartition("@media print {")[2].partition("</style>")[0]
+    assert ".lookup { display: none; }" in printed and 'class="lookup"' in text.partition('id="rows"')[0]
     assert "<select" not in text.partition('id="filter"')[0], "nothing to choose"
 
 
@@ -136,6 +139,11 @@ def test_five_machines_are_one_table_on_the_terminal(three: list[Path], tmp_path
 
 
 # ---- the parts ----
+
+
+def test_facts_are_called_by_words() -> None:
+    assert fact_word("cpu_model_number") == "model" and fact_word("boot_parameters") == "boot parameters"
+    assert fact_word("memory_bytes") == "memory"
 
 
 def test_marks_say_which_time_is_the_shortest() -> None:
