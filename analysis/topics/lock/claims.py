@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.stats.interval import pooled
 from fencepost.analysis.stats.limit import Side, side
-from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, measure, needs, noise_of, refuted
+from fencepost.analysis.text.numbers import plain
+from fencepost.analysis.topics.claim import (
+    Measure,
+    Outcome,
+    Verdict,
+    by_side,
+    claim,
+    known,
+    measure,
+    needs,
+    noise_of,
+    refuted,
+)
+from fencepost.analysis.topics.lock.measures import BRIEF, crossover, spent
 
 SLEEPS_PCT = 1.0
 """Of a wait: to fall asleep and to wake take some 20 us, whatever the length of the wait."""
@@ -78,3 +92,29 @@ def wait(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.CONFIRMED, figure, because, number)
     because = "A spin lock that sleeps." if spins is Side.BELOW else "A semaphore that spins."
     return Verdict(Outcome.REFUTED, figure, because, number)
+
+
+@claim(
+    "lock/sleep",
+    "當process看到semaphore的counter是0時，就能知道自己無法獲取資源，可以進入sleep",
+    "A process that sees 0 in the counter of a semaphore knows that it cannot have the resource, and may go to sleep",
+    [BRIEF],
+    "in the longest wait that was measured a semaphore spends less processor time than a spin lock; the length from "
+    "which it does is shown beside it",
+)
+@needs(BRIEF, by=("semaphore", "spin"))
+def sleep(analysis: Analysis) -> Verdict:
+    """Sleeping over spinning, each process by itself, and where the two cross."""
+    times = spent(analysis)
+    both = [us for by, us in times if by == "semaphore" and ("spin", us) in times]
+    longest = max(known(both, "needs one length of the wait with both locks."))
+    less = known(pooled(times["semaphore", longest] / times["spin", longest]), "Too few processes measured both.")
+    crossing = crossover(analysis, "semaphore")
+    figure = f"held for {plain(longest, 3)} us, a semaphore spends {less.text()} times what a spin lock does"
+    said = f"Sleeping spends less from {crossing.text('us')} on." if crossing.known else "The two do not cross below."
+    words = {
+        Side.BELOW: (Outcome.CONFIRMED, "Who sleeps leaves its CPU to others, which spinning does not."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval neither spends less."),
+        Side.ABOVE: (Outcome.REFUTED, "To fall asleep and to be woken costs more than the wait."),
+    }
+    return by_side(side(less, 1.0, noise_of(analysis, BRIEF)), figure, measure(less, "1", 1.0), said, words)

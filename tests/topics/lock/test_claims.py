@@ -9,7 +9,7 @@ from topics.analysed import analysed, told_of, verdict_of
 from topics.lock.cases import brief_cases, lock_cases, owner_cases, wait_cases
 
 from fencepost.analysis.topics.claim import Outcome
-from fencepost.analysis.topics.lock.measures import crossovers
+from fencepost.analysis.topics.lock.measures import crossover, crossovers
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -53,7 +53,20 @@ def test_sleeping_spends_less_from_a_length_on(tmp_path: Path, sleep_ns: float, 
     if crossing_us is None:
         assert found == []
     else:
-        assert [by for by, _ in found] == ["semaphore", "mutex"]
+        assert [by.partition(" [")[0] for by, _ in found] == ["semaphore", "mutex"]
+        interval = crossover(run, "semaphore")
+        assert interval.n == 8 and interval.low < crossing_us < interval.high
         assert [us for _, us in found] == pytest.approx([crossing_us] * 2, rel=0.02)
     picture = told_of(run)["lock-brief-wait"]
     assert ("sleeping spends less beyond" in picture.description) == (crossing_us is not None)
+
+
+def test_a_crossing_that_half_of_the_processes_lack_is_not_known(tmp_path: Path) -> None:
+    run = analysed(tmp_path, brief_cases(500.0), rounds=8)
+    assert not crossover(run, "semaphore").known
+    assert verdict_of(run, "lock/sleep").because.endswith("The two do not cross below.")
+
+
+def test_one_length_of_the_wait_has_a_verdict_and_no_crossing(tmp_path: Path) -> None:
+    run = analysed(tmp_path, [case for case in brief_cases() if case.parameters["held_us"] == 100], rounds=8)
+    assert verdict_of(run, "lock/sleep").outcome is Outcome.CONFIRMED and crossovers(run) == []
