@@ -103,6 +103,18 @@ def test_the_gallery_hinders_no_reader_and_fits_a_telephone(
     assert len(rows) >= 3
 
 
+def test_a_telephone_shows_the_numbers_of_the_gallery(browser: Any, gallery_pages: Path) -> None:
+    show(browser, gallery_pages / "index.html", width=390)
+    # Each within the screen, and with its name beside it.
+    cells = browser.execute_script(
+        "return [...document.querySelectorAll('#machines td')].map(cell => [cell.textContent.trim(),"
+        "getComputedStyle(cell, '::before').content, cell.getBoundingClientRect().right])"
+    )
+    assert len(cells) >= 3 * 6
+    assert all(text and len(name) > 4 and right <= 390 for text, name, right in cells)
+    assert any(name == '"add, waiting for the one before, ns"' for _, name, _ in cells)
+
+
 PAIR = """
 const rows = [...document.querySelectorAll("#rows tbody tr")].filter(row => row.checkVisibility());
 return rows.map(row => [row.cells[0].textContent, ...[1, 2, 3].map(at => row.cells[at].dataset.value || null)]);
