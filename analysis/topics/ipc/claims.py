@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.paired import ratio
+from fencepost.analysis.runs.paired import grid, ratio
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import ns_with_bounds, plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, by_side, claim, measure, needs, noise_of, refuted, row_of
 from fencepost.analysis.topics.ipc.measures import times_as_dear
+
+MORE_THAN_CACHE_PCT = 10.0
+"""Of a message: two processes that touch the same differ by less."""
 
 
 @claim(
@@ -129,10 +132,18 @@ def _message(row: Row) -> str:
 
 
 def _cache(analysis: Analysis) -> str:
-    """What is left of a working set, where it was measured."""
-    sets = {row.number("touched"): row for row in analysis.measured("ipc/working_set")}
-    if len(sets) < 2:
+    """What a working set adds beyond what touching it takes without a switch, where it was measured."""
+    found = grid(analysis, "ipc/working_set")
+    places = {row.number("touched"): place for place, row in enumerate(found.rows)}
+    if len(places) < 2:
         return ""
-    none, most = sets[min(sets)], sets[max(sets)]
-    left = (most.time.value - none.time.value) / most.ns_of("operation_ticks").value * 100
-    return f" Of a message with {plain(max(sets) / 1024)} KiB on each side, {plain(left, 2)} % are more than cache."
+    least, most = min(places), max(places)
+    message = found.rows[places[most]].ns_of("operation_ticks").value
+    left = found.difference(places[most], places[least])[0].over(message / 100)
+    words = {
+        Side.BELOW: "So cache is all that a working set adds",
+        Side.TOUCHES: "Whether a working set adds more than cache is open",
+        Side.ABOVE: "So a working set adds more than cache",
+    }
+    said = f"Of a message with {plain(most / 1024)} KiB on each side, {left.text('%')} are more than cache."
+    return f" {said} {words[side(left, MORE_THAN_CACHE_PCT)]}."

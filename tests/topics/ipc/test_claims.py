@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from runs.write import TICK_HZ
 from topics.analysed import analysed, verdict_of
 from topics.ipc.cases import (
     across_cases,
@@ -52,6 +54,24 @@ def test_two_cpus_against_one(tmp_path: Path, found: float, awake: float, outcom
     assert said.outcome is outcome
     assert "kept awake" in said.because
     assert "KiB on each side" in said.because
+
+
+@pytest.mark.parametrize(
+    ("share", "noise", "said"),
+    [
+        (0.0, 0.0, "So cache is all that a working set adds."),
+        (0.5, 0.0, "So a working set adds more than cache."),
+        (0.1, 0.5, "Whether a working set adds more than cache is open."),
+    ],
+)
+def test_what_cache_has_of_a_message_is_decided(tmp_path: Path, share: float, noise: float, said: str) -> None:
+    sets = working_set_cases()
+    none, most = sets[0], sets[-1]
+    message_ns = most.metrics["operation_ticks"] / TICK_HZ * 1e9
+    sets[0] = replace(none, process_noise=0.0)
+    sets[-1] = replace(most, ns=none.ns + share * message_ns, process_noise=noise)
+    cases = [*switch_cases(), *across_cases(5.0, 3.0), *sets]
+    assert said in verdict_of(analysed(tmp_path, cases, rounds=12), "ipc/taskset").because
 
 
 def test_two_cpus_need_the_row_without_sleep(tmp_path: Path) -> None:
