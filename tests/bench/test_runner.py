@@ -446,7 +446,8 @@ def test_after_kill_9_of_the_parent_resume_completes_the_same_plan(
     assert sorted(path.name for path in command.folder.iterdir()) == ["machine.json", "rounds", "run.json"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow  # the same without a command of its own: test_a_signal_ends_the_run_and_keeps_complete_rounds
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupting_the_command(tmp_path: Path, start: Callable[..., Command], number: signal.Signals) -> None:
     command = start()
     assert command.end(number) == 3
@@ -460,6 +461,7 @@ def test_interrupting_the_command(tmp_path: Path, start: Callable[..., Command],
     assert command.resumed() == there + 2
 
 
+@pytest.mark.slow  # the same without a command of its own: test_a_worker_killed_from_outside_is_started_again
 def test_a_worker_killed_under_the_command(tmp_path: Path, start: Callable[..., Command]) -> None:
     command = start()
     killed: set[int] = set()

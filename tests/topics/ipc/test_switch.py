@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine
-from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, built_engine, measure
+from kernels.measure import CPUS, EILSEQ, EINVAL, ENOTSUP, SHARING, built_engine, first_that, measure
 from kernels.plant import compile_broken, expect_no_thread_more_than, threads
 
 SWITCH, WAYS_H = "ipc/switch.c", "ipc/ways.h"
@@ -32,7 +32,11 @@ def nothing_stays() -> Iterator[None]:
 @pytest.mark.parametrize("partner", ["thread", "process"])
 @pytest.mark.parametrize("by", WAYS)
 def test_a_message_is_one_switch(engine: Engine, by: str, partner: str) -> None:
-    measured = measure(engine, "ipc/switch", {"by": by, "partner": partner}, cpus=SHARING)
+    # Whoever is off the CPU during the control may find a message cheaper than its parts.
+    measured = first_that(
+        lambda found: found.outcome.operation_ticks > found.outcome.control_ticks,
+        lambda: measure(engine, "ipc/switch", {"by": by, "partner": partner}, cpus=SHARING),
+    )
     assert measured.status == 0, measured.reason
     # An event with more than one switch too many or too few of 16 is left out.
     assert 15 / 16 <= measured.metrics["switches_per_message"] <= 17 / 16
