@@ -194,9 +194,11 @@ def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
     text = (
         "import sys; from pathlib import Path\n"
         "from fencepost.analysis.runs.estimate import analyse\n"
-        "from fencepost.analysis.report.screen import next_step, screen\n"
+        "from fencepost.analysis.report.screen import screen\n"
+        "from fencepost.analysis.report.summary import next_step, summary_of\n"
         "found = analyse(Path(sys.argv[1]))\n"
-        "assert screen(found) and not next_step(found)\n"
+        "summary = summary_of(found)\n"
+        "assert summary and screen(summary) and not next_step(found)\n"
         "assert 'scipy.stats' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", text, str(tmp_path / "run")], check=True, timeout=60)
