@@ -14,13 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs.measure import fencepost_inside
 from runs.write import Case, write_run
+from topics.branch.cases import branch_cases
+from topics.line.cases import pingpong_cases
 from topics.lock.cases import lock_cases
 from topics.pipeline.cases import pipeline_cases
 
 from fencepost.analysis.compare.comparison import RunComparison
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import compare_runs, read_runs
+from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
+from fencepost.analysis.topics.topic import headline_rungs
 from fencepost.bench import schema
 from fencepost.cli.compared import BAR_CELLS, FEW_ROWS, bar, bar_header
 
@@ -134,3 +138,18 @@ def test_a_row_that_reads_zero_is_left_out_of_machines(tmp_path: Path) -> None:
         found = compare_machines(read_runs(folders))
     assert [row.case for row in found.rows] == ["own/some"]
     assert "own/none: left out, it reads zero on one of the machines" in found.notes
+
+
+def test_a_headline_has_the_time_that_its_label_speaks_of(tmp_path: Path) -> None:
+    trips = pingpong_cases({(0, 1): ("same_l3", 40.0), (1, 0): ("same_l3", 40.0)})
+    cases = [*trips, *branch_cases(), Case("clock/null_syscall", ns=160.0, unit="call")]
+    runs = [write_run(tmp_path / name, cases, rounds=20, seed=n, unmeasurable=[]) for n, name in enumerate("ab")]
+    rungs = {rung.label: rung.ns.value for rung in headline_rungs(analyse(runs[0]))}
+    assert any("mispredict" in label for label in rungs)
+    old, new = read_runs(runs)
+    shown = {label: row.old_ns for label, row in compare_runs(old, new, 0.01).headlines}
+    shown_apart = {label: row.ns for label, row in compare_machines([old, new]).headlines}
+    for times in (shown, shown_apart):
+        assert any("one way" in label for label in times) and not any("mispredict" in label for label in times)
+        for label, ns in times.items():
+            assert ns == pytest.approx(rungs[label], rel=0.05)
