@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from dataclasses import replace
@@ -177,11 +178,6 @@ def test_a_label_with_the_name_of_a_user_is_not_published(tmp_path: Path, monkey
     assert done.returncode == 2 and "field labels.name: holds 'alice'" in done.stderr
 
 
-def test_nobody_is_asked_in_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "_asked_label", lambda: pytest.fail("asked"))
-    assert label_of(schema.read_run(published(tmp_path / "results", measured(tmp_path / "run")))) == ""
-
-
 class Terminal:
     """A person who types these lines."""
 
@@ -199,6 +195,15 @@ class Terminal:
 
     def flush(self) -> None:
         return None
+
+
+@pytest.mark.parametrize("terminal", ["stdin", "stderr", ""])
+def test_nobody_is_asked_in_a_pipe(terminal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_asked_label", lambda: pytest.fail("asked"))
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(sys, name, Terminal() if name == terminal else io.StringIO())
+    run = analyse(measured(tmp_path / "run"))
+    assert publish._labelled(run, None, ask=True) is run
 
 
 @pytest.mark.parametrize(
