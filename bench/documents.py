@@ -351,6 +351,7 @@ class CaseRecord(TypedDict):
     events: NotRequired[int]
     visits: NotRequired[list[int]]
     visits_hz: NotRequired[list[float | None]]
+    turn_batches: NotRequired[int]
     histogram: NotRequired[HistogramRecord | None]
 
 

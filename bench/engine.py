@@ -16,7 +16,7 @@ from typing import Any
 from fencepost.bench.documents import PerfEventJson, TickJson
 from fencepost.bench.errors import EngineError, UsageError
 
-ABI = 9
+ABI = 10
 """ENGINE_ABI of csrc/kernel.h that this Python code speaks."""
 
 MODULE = "fencepost.bench._kernels"

@@ -9,7 +9,10 @@ from typing import Literal, NotRequired, TypedDict
 
 
 class SpecCase(TypedDict):
-    """A case as its worker gets it, with numbers of metrics, of counts, and of rounds so far in which it was quiet."""
+    """A case as its worker gets it, with numbers of metrics, of counts, and of rounds so far in which it was quiet.
+
+    `in_turns`: its batches are to take turns with the next one's.
+    """
 
     case: str
     kernel: str
@@ -19,6 +22,7 @@ class SpecCase(TypedDict):
     metrics: int
     counts: int
     quiet_rounds: int
+    in_turns: bool
 
 
 class SpecObject(TypedDict):
@@ -79,10 +83,11 @@ class HelloFrame(TypedDict):
 
 
 class BeginFrame(TypedDict):
-    """A case begins."""
+    """A case begins, or two whose batches take turns."""
 
     kind: Literal["begin"]
     case: str
+    beside: NotRequired[str]
 
 
 class CaseFrame(TypedDict):
@@ -110,6 +115,7 @@ class CaseFrame(TypedDict):
     """Found and expected, in the order of the kernel's counts; None for one that it did not come to."""
     elapsed_ns: NotRequired[int]
     quiet_batches: NotRequired[int]
+    turn_batches: NotRequired[int]
 
 
 class EndFrame(TypedDict):

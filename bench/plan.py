@@ -8,7 +8,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
@@ -23,7 +23,8 @@ from fencepost.bench.topology import Topology
 
 ORDERS = (("old", "new", "new", "old"), ("new", "old", "old", "new"))
 """In which order the sides of a row are visited in a round; which of the two is drawn by the seed. Either way a drift
-that is linear in time adds as much to one side as to the other."""
+that is linear in time adds as much to one side as to the other. Of the first two and of the last two, the batches take
+turns (`taking_turns`)."""
 STARTUP_NS = 60_000_000
 """What a round costs beside its cases: process, imports, its clock, the spin before the first case, and storing it;
 seen 50-70 ms with few cases.
@@ -175,9 +176,11 @@ class Plan:
 
     def round_ns(self, round_number: int) -> int:
         """Expected duration of a round, in ns."""
-        times = {True: 1, False: 2}
         cases = [case for case in self.cases if round_number == 1 or not case.once]
-        return STARTUP_NS + sum((VISIT_NS + case.expected_ns) * times[case.row is None] for case in cases)
+        sides = [case for case in cases if case.row is not None]
+        # Sides are visited twice, and each of their turns begins with a window more.
+        more_ns = sum(VISIT_NS + case.expected_ns + self.batches * self.batch_ns for case in sides)
+        return STARTUP_NS + sum(VISIT_NS + case.expected_ns for case in cases) + more_ns
 
     def going_on(self, at_most_s: float | None = None) -> Plan:
         """The same plan with time for cases that lack quiet batches.
@@ -219,6 +222,21 @@ class Plan:
     def sha256(self) -> str:
         """A digest of `as_json`, by which a resumed run knows that its plan was not edited."""
         return digest(self.as_json())
+
+
+def taking_turns(visits: Sequence[Case], apart: Collection[str]) -> list[bool]:
+    """Of each visit of a round, whether its batches are to take turns with those of the next one.
+
+    The two are the sides of a row, and neither is among those to be measured `apart`. The engine decides whether their
+    kernels can.
+    """
+    found: list[bool] = []
+    for number, case in enumerate(visits):
+        with_last = bool(found) and found[-1]
+        two = visits[number : number + 2]
+        sides = len(two) == 2 and case.row is not None and two[1].row == case.row and two[1].side != case.side
+        found.append(sides and not with_last and not any(one.case in apart for one in two))
+    return found
 
 
 def digest(document: Mapping[str, object]) -> str:

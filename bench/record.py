@@ -45,6 +45,9 @@ def record_of(case: Case, visits: Sequence[CaseFrame], histogram: HistogramRecor
     entry = _entry(visits[0]["status"], visits[0]["failure"], visits[0]["reason"], visits)
     entry["metrics"] = metrics_of(case, visits)
     entry["histogram"] = histogram
+    turns = {visit.get("turn_batches", 0) for visit in visits}
+    if len(turns) == 1 and (turn := turns.pop()):
+        entry["turn_batches"] = turn
     if case.counts:
         entry["counts"] = counts_of(case, visits)
     return entry

@@ -25,6 +25,7 @@ from types import FrameType
 from typing import IO
 
 from fencepost.bench import schema
+from fencepost.bench.caches import most_turn_bytes
 from fencepost.bench.case import Case
 from fencepost.bench.documents import CaseRecord, HistogramRecord, RoundRecord
 from fencepost.bench.energy import find_energy
@@ -34,6 +35,7 @@ from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.interrupts import Counts, added, read_counts
 from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.messages import CaseFrame, EndFrame, HelloFrame, Spec
+from fencepost.bench.plan import taking_turns
 from fencepost.bench.progress import Progress
 from fencepost.bench.record import failed, record_of, worker_of
 from fencepost.bench.runfolder import CaseRows, RunFolder, read_round_record
@@ -77,6 +79,8 @@ class _Attempt:
     cases: dict[str, list[tuple[CaseFrame, bytes, bytes]]] = field(default_factory=dict)
     """What each visit of a case left, in their order."""
     under_way: str | None = None
+    beside: str | None = None
+    """The case whose batches take turns with those of the one under way."""
     end: EndFrame | None = None
     fault: str | None = None
     """Why the round is incomplete, as the end of a sentence on the worker."""
@@ -132,6 +136,8 @@ class Runner:
         # Cases that killed their worker: left out of the rounds that follow, with the reason.
         self._left_out: dict[str, str] = {}
         self._strikes: Counter[tuple[str, str]] = Counter()
+        self._apart: set[str] = set()  # cases that take turns with no other, since their worker died while two did
+        self._most_turn_bytes = most_turn_bytes(schema.read_machine(folder.path), self.plan.cpus)
         self._so_far = SoFar(engine.arch, self.plan.quiet_batches, self.plan.again_ns)
 
     def run(self) -> None:
@@ -167,7 +173,8 @@ class Runner:
         started = datetime.now(UTC)
         outside = 0
         self._so_far.begin_round()
-        # Ends: each time round, there is one case less to blame, or one death less to put down to somebody outside.
+        # Ends: each time round, there is one case less to blame, two more that are measured apart, or one death less to
+        # put down to somebody outside.
         while True:
             attempt = self._attempt(number, [case for case in order if case.case not in self._left_out])
             if self._signal:
@@ -182,6 +189,10 @@ class Runner:
                 continue
             if attempt.under_way is None:
                 raise MeasureError(self._kept(f"the worker of round {number} {attempt.fault}"))
+            if attempt.beside is not None:
+                # Which of the two it was will show when each is measured by itself.
+                self._apart |= {attempt.under_way, attempt.beside}
+                continue
             self._leave_out(number, attempt.under_way, str(attempt.fault))
         assert attempt.end is not None  # or there would be a fault
         self._so_far.end_round(attempt.end["again_ns"])
@@ -265,7 +276,7 @@ class Runner:
                 if record["kind"] == "hello":
                     attempt.hello = record
                 elif record["kind"] == "begin":
-                    attempt.under_way = record["case"]
+                    attempt.under_way, attempt.beside = record["case"], record.get("beside")
                 elif record["kind"] == "case":
                     attempt.under_way = None
                     attempt.cases.setdefault(record["case"], []).append((record, samples, buckets))
@@ -308,6 +319,7 @@ class Runner:
                 **self.plan.settings,
                 "width_limit": self._so_far.width_limit,
                 "counter_turn": number,
+                "most_turn_bytes": self._most_turn_bytes,
             },
             "again_ns": self._so_far.again_ns,
             "energy": self._energy,
@@ -322,8 +334,9 @@ class Runner:
                     "metrics": len(case.metrics),
                     "counts": len(case.counts),
                     "quiet_rounds": self._so_far.quiet_rounds[case.case],
+                    "in_turns": in_turns,
                 }
-                for case in cases
+                for case, in_turns in zip(cases, taking_turns(cases, self._apart), strict=True)
             ],
         }
         try:

@@ -338,6 +338,7 @@ ROUND_SCHEMA: dict[str, Any] = {
                     "events": _INTEGER,
                     "visits": {"type": "array", "items": _INTEGER},
                     "visits_hz": {"type": "array", "items": _NUMBER_OR_NULL},
+                    "turn_batches": {"type": "integer", "minimum": 1},
                     "histogram": {
                         "type": ["object", "null"],
                         "required": ["ticks", "count"],
@@ -358,9 +359,9 @@ the kernel's ``check``, a call that returned another ``error``, or the ``worker`
 ``histogram`` is there for event kernels: all events of the process, net of overhead, as ascending tick counts and how
 often each was seen. ``visits`` is there for cases that a round visits several times: how many rows each visit left, in
 the order of the visits, whose rows follow each other. ``visits_hz`` is the core clock beside each. The first visits are
-those of ``order``, and the figures of the engine are means over them. Later ones looked for quiet batches. The metrics
-of a paired case include both sides alone, ``operation_ticks`` and ``control_ticks``. ``counts`` is there for a case
-that counts, also where it failed: each number as it was found and as it must be."""
+those of ``order``, and the figures of the engine are means over them. Later ones looked for quiet batches. Where the
+first took turns with another case's, a turn was ``turn_batches`` long. The metrics of a paired case include both sides
+alone, ``operation_ticks`` and ``control_ticks``. ``counts`` is there for a case that counts, also where it failed."""
 
 ROWS_SCHEMA: dict[str, Any] = {
     "type": "object",

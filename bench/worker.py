@@ -6,7 +6,8 @@ by as many raw bytes as its keys ``samples_bytes`` and ``buckets_bytes`` say (bo
 ``{"kind": "hello", ...}``
     what this process is: its clock, its CPUs, how long it took to start;
 ``{"kind": "begin", "case": id}``
-    before each case, so that whoever finds this process dead knows what it was doing;
+    before each case, so that whoever finds this process dead knows what it was doing; ``"beside": id`` names a second
+    case whose batches take turns with it;
 ``{"kind": "case", "case": id, ...}``
     how the case went, then its array of ``struct sample`` and its array of ``struct bucket``;
 ``{"kind": "end", ...}``
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fencepost.bench.messages import CaseFrame, Frame, HelloFrame, Spec, SpecCase
+    from fencepost.bench.messages import BeginFrame, CaseFrame, Frame, HelloFrame, Spec, SpecCase
 
 SPIN_NS = 5_000_000
 _JSON = json.JSONEncoder(allow_nan=False)
@@ -123,6 +124,7 @@ def add_results(record: CaseFrame, outcome: Any, case: SpecCase, counted: dict[s
         ],
         "elapsed_ns": outcome.elapsed_ns,
         "quiet_batches": outcome.quiet_batches,
+        "turn_batches": outcome.turn_batches,
     }
 
 
@@ -147,9 +149,10 @@ class RoundRunner:
             self.kernels["", ffi.string(kernel.name).decode()] = kernel
         for item in spec.get("objects", ()):
             self._load(item["label"], item["path"])
-        # One buffer for all cases, as large as the largest needs and touched before the first.
+        # One buffer for all cases, as large as the largest needs and touched before the first; two for sides in turns.
         self.capacity = max((self._samples_of(case) for case in spec["cases"]), default=1)
-        self.samples = ffi.new("struct sample[]", self.capacity)
+        sides = 2 if any(case["in_turns"] for case in spec["cases"]) else 1
+        self.samples = [ffi.new("struct sample[]", self.capacity) for _ in range(sides)]
         self.buckets = ffi.new("struct bucket[]", lib.MAX_BUCKETS)
 
     def hello(self, started_ns: int) -> None:
@@ -189,7 +192,10 @@ class RoundRunner:
         last = {case["case"]: place for place, case in enumerate(cases)}
         open_until, looks = 0, 0
         for place, case in enumerate(cases):
-            self._visit(case, self.settings)
+            if case["in_turns"]:
+                self._visit(cases[place : place + 2], self.settings)
+            elif not (place and cases[place - 1]["in_turns"]):
+                self._visit([case], self.settings)
             open_until = max(open_until, last[case["case"]])
             # At places that are fixed beforehand, so that they fall on no kind of moment; never between two sides.
             if open_until == place and (place + 1) * LOOKS >= (looks + 1) * len(cases):
@@ -198,14 +204,16 @@ class RoundRunner:
         elapsed_ms = round((self.lib.now_ns() - self.spec["spawn_ns"]) / 1e6, 3)
         write_frame(self.output, {"kind": "end", "elapsed_ms": elapsed_ms, "again_ns": self.again_ns})
 
-    def _visit(self, case: SpecCase, settings: Any) -> bool:
-        """Measure a case, and count its quiet batches; whether there were any."""
+    def _visit(self, cases: Sequence[SpecCase], settings: Any) -> bool:
+        """Measure a case, or two in turns, and count their quiet batches; whether there were any."""
         began_ns = self.lib.now_ns()
-        quiet, before = self._measure(case, settings), self.quiet.get(case["case"], 0)
-        # Negative where it has none by design, in any of its visits.
-        self.quiet[case["case"]] = min(quiet, before) if min(quiet, before) < 0 else before + quiet
-        self.cost_ns[case["case"]] = self.lib.now_ns() - began_ns
-        return quiet > 0
+        found = self._measure(cases, settings)
+        for case, quiet in zip(cases, found, strict=True):
+            before = self.quiet.get(case["case"], 0)
+            # Negative where it has none by design, in any of its visits.
+            self.quiet[case["case"]] = min(quiet, before) if min(quiet, before) < 0 else before + quiet
+            self.cost_ns[case["case"]] = (self.lib.now_ns() - began_ns) // len(cases)
+        return max(found) > 0
 
     def _again(self, granted_ns: int) -> None:
         """Visit cases again until each has its quiet batches, the time is up, or it is hopeless.
@@ -223,7 +231,7 @@ class RoundRunner:
                 self.again_ns = self.lib.now_ns() - began_ns
                 if self.again_ns > granted_ns or in_vain == HOPELESS:
                     return
-                in_vain = 0 if self._visit(case, self.again) else in_vain + 1
+                in_vain = 0 if self._visit([case], self.again) else in_vain + 1
             lacking = [case for case in lacking if self._lacks(case)]
         self.again_ns = self.lib.now_ns() - began_ns
 
@@ -252,25 +260,27 @@ class RoundRunner:
     def _kernel_of(self, case: SpecCase) -> Any:
         return self.kernels.get((case.get("object", ""), case["kernel"]))
 
-    def _measure(self, case: SpecCase, settings: Any) -> int:
-        """Visit a case. Returns how many of its batches were quiet, -1 where there are none by design."""
-        ffi = self.ffi
-        write_frame(self.output, {"kind": "begin", "case": case["case"]})
-        record: CaseFrame = {
-            "kind": "case",
-            "case": case["case"],
-            "status": "failed",
-            "failure": "error",
-            "reason": None,
-        }
-        kernel = self._kernel_of(case)
-        if kernel is None:
-            record["reason"] = f"kernel {case['kernel']} is not in this engine"
-            write_frame(self.output, record)
-            return -1
-        outcome = self._trial(kernel, case, settings)
+    def _measure(self, cases: Sequence[SpecCase], settings: Any) -> list[int]:
+        """Visit a case, or two in turns. Returns how many batches of each were quiet, -1 if it has none by design."""
+        kernels = [self._kernel_of(case) for case in cases]
+        if len(cases) > 1 and not all(kernel is not None and self.lib.trial_takes_turns(kernel) for kernel in kernels):
+            return [quiet for case in cases for quiet in self._measure([case], settings)]
+        begin: BeginFrame = {"kind": "begin", "case": cases[0]["case"]}
+        if len(cases) > 1:
+            begin["beside"] = cases[1]["case"]
+        write_frame(self.output, begin)
+        if kernels[0] is None:
+            reason = f"kernel {cases[0]['kernel']} is not in this engine"
+            write_frame(self.output, {**_failed(cases[0]), "reason": reason})
+            return [-1]
+        outcomes = self._trials(kernels, cases, settings)
+        return [self._report(*side) for side in zip(cases, outcomes, self.samples, strict=False)]
+
+    def _report(self, case: SpecCase, outcome: Any, samples: Any) -> int:
+        """Write how a case went; how many of its batches were quiet."""
+        ffi, record = self.ffi, _failed(case)
         status = int(outcome.status)
-        samples = buckets = memoryview(b"")
+        batches = buckets = memoryview(b"")
         if status < 0:
             # The module errno would be one import more.
             if status == -95:  # ENOTSUP
@@ -280,33 +290,32 @@ class RoundRunner:
             record["reason"] = ffi.string(outcome.reason).decode("utf-8", "replace") or os.strerror(-status)
         else:
             record |= {"status": "ok", "failure": None}
-            samples = memoryview(ffi.buffer(self.samples, outcome.samples * ffi.sizeof("struct sample")))
+            batches = memoryview(ffi.buffer(samples, outcome.samples * ffi.sizeof("struct sample")))
             buckets = memoryview(ffi.buffer(self.buckets, outcome.buckets * ffi.sizeof("struct bucket")))
-        record |= {"samples_bytes": samples.nbytes, "buckets_bytes": buckets.nbytes}
+        record |= {"samples_bytes": batches.nbytes, "buckets_bytes": buckets.nbytes}
         counted = hardware_of(outcome, self.counters) | energy_of(outcome.package_w, self.idle_w)
         add_results(record, outcome, case, counted)
-        write_frame(self.output, record, samples, buckets)
+        write_frame(self.output, record, batches, buckets)
         return -1 if status < 0 else int(outcome.quiet_batches)
 
-    def _trial(self, kernel: Any, case: SpecCase, settings: Any) -> Any:
-        """Measure a case into this round's buffers; C's ``struct outcome``."""
+    def _trials(self, kernels: Sequence[Any], cases: Sequence[SpecCase], settings: Any) -> list[Any]:
+        """Measure a case, or two in turns, into this round's buffers; C's ``struct outcome`` of each."""
         ffi, lib = self.ffi, self.lib
-        values = ffi.new(f"int64_t[{lib.MAX_PARAMETERS}]", case["values"])
-        cpus = ffi.new("int[]", case["cpus"])
-        outcome = ffi.new("struct outcome *")
-        lib.trial_measure(
-            kernel,
-            values,
-            cpus,
-            len(case["cpus"]),
-            settings,
-            self.samples,
-            self.capacity,
-            self.buckets,
-            lib.MAX_BUCKETS,
-            outcome,
-        )
-        return outcome
+        values = [ffi.new(f"int64_t[{lib.MAX_PARAMETERS}]", case["values"]) for case in cases]
+        outcomes = [ffi.new("struct outcome *") for _ in cases]
+        size = len(cases[0]["cpus"])
+        cpus = ffi.new("int[]", cases[0]["cpus"])
+        if len(cases) > 1:
+            lib.trial_measure_in_turns(kernels, values, cpus, size, settings, self.samples, self.capacity, outcomes)
+        else:
+            where = (self.samples[0], self.capacity, self.buckets, lib.MAX_BUCKETS, outcomes[0])
+            lib.trial_measure(kernels[0], values[0], cpus, size, settings, *where)
+        return outcomes
+
+
+def _failed(case: SpecCase) -> CaseFrame:
+    """The frame of a case before anything is known of it."""
+    return {"kind": "case", "case": case["case"], "status": "failed", "failure": "error", "reason": None}
 
 
 def main() -> int:

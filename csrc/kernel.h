@@ -24,7 +24,7 @@ extern "C" {
 /* cffi: begin */
 /* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
    about it refuse each other. tests/test_house.py notices a change without it. */
-#define ENGINE_ABI 9
+#define ENGINE_ABI 10
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
 #define MAX_COUNTS 8
@@ -60,6 +60,8 @@ extern "C" {
 #define KERNEL_OPT_IN 4 /* planned only when its full name is given: disturbs others, or needs a build of its own */
 #define KERNEL_MISSES 8 /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
 #define KERNEL_OVERSUBSCRIBE 16 /* with PLACE_SWEEP: also 2 and 4 times as many threads as CPUs, labelled so */
+/* It keeps what a process has once, such as static data or a handler of signals: no two trials of it side by side. */
+#define KERNEL_SOLE 32
 
 /* What the engine saw during a batch. Flagged batches are kept and counted. The first three may be a kernel's subject. */
 #define FLAG_MIGRATED 1         /* began and ended on different CPUs, or on one that was not asked for */
@@ -228,6 +230,8 @@ struct settings {
     double width_limit;
     /* Which process of a run this is, from 1: groups of hardware counters take turns. 0: nothing is counted. */
     uint64_t counter_turn;
+    /* Two cases take turns if so many bytes hold the memory of both: what fits into the core's own cache is there when its turn comes again. */
+    uint64_t most_turn_bytes;
 };
 
 struct outcome {
@@ -237,6 +241,7 @@ struct outcome {
     int64_t buckets;
     int64_t events;
     int64_t quiet_batches; /* -1 where a case has none by design, or where the limit is not known yet */
+    int64_t turn_batches;  /* of each turn, where its batches took turns with another's; 0 where they did not */
     double overhead_ticks; /* to be subtracted from each sample; 0 for event kernels, which do it themselves */
     double tick_hz;
     /* 3 x the rate of the imul chain; NaN where there is none. */
@@ -323,6 +328,16 @@ uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const st
 int trial_measure(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
                   const struct settings *settings, struct sample *samples, uint64_t sample_capacity,
                   struct bucket *buckets, uint64_t bucket_capacity, struct outcome *outcome);
+/* Whether batches of this kernel can take turns with another's: a loop with the usual number of batches, and not KERNEL_SOLE. */
+int trial_takes_turns(const struct kernel *kernel);
+/*
+ * Measure two cases side by side: both set up, and their batches in turns, so that whatever disturbs the machine disturbs both. Each has an
+ * outcome like trial_measure()'s, and its samples apart. Both kernels take turns. Each case is measured by itself if one of them cannot:
+ * with background loads, processes, schedules, more threads than CPUs or too much memory, or where its setup fails.
+ */
+void trial_measure_in_turns(const struct kernel *const *kernels, const int64_t *const *values, const int *cpus,
+                            unsigned team_size, const struct settings *settings, struct sample *const *samples,
+                            uint64_t sample_capacity, struct outcome *const *outcomes);
 /* cffi: end */
 
 /*

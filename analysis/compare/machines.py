@@ -19,10 +19,10 @@ from fencepost.analysis.compare.runs import decision_on, different_code, units_o
 from fencepost.analysis.compare.series import ProcessTimes, alike, series_of_run
 from fencepost.analysis.compare.told import headlines_of, machine_sentences
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.named import machine_name, short_names
 from fencepost.analysis.stats.verdict import ROW_ERROR
 from fencepost.analysis.text.numbers import size
+from fencepost.bench.caches import caches
 
 _NOT_COMPARED = ("schema", "key", "topology", "tick", "perf_events", "capabilities", "cpu_flags", "cgroup", "clusters")
 

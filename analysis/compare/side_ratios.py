@@ -37,7 +37,8 @@ _COLUMNS = ("case", "batch", "ticks", "operations", "overhead_ticks", "involunta
 
 
 FEWEST_ALONE = 12
-"""Rounds with quiet batches of both sides. If they agree, so many decide a report of two hundred rows."""
+"""Rounds with quiet batches of both sides, where these took no turns. If they agree, so many decide a report of two
+hundred rows."""
 
 
 _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS["faulted"] | schema.FLAGS["low_overlap"]
@@ -71,6 +72,8 @@ class RowRounds:
     """Share of the batches with a witness that were quiet; NaN of none."""
     alone_repeats: list[bool] = field(default_factory=list)
     """Of a run that is cut into repeats: whether each of them stands on quiet batches."""
+    rounds_in_turns: int = 0
+    """In so many the two sides took turns."""
     reasons: list[str] = field(default_factory=list)
     """Why rounds lack this row."""
 
@@ -95,8 +98,10 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
     `repeats`: places of rounds that are judged as a run of their own. Each has quiet batches enough or not by itself.
 
     Where enough rounds have quiet batches of both sides, a side's value in a round is the lower quartile of its quiet
-    batches. Elsewhere a visit is the lower quartile of all its batches, and a side's value the smaller of its two
-    visits. Raises `RunFolderError` where the folder is damaged, or where its plan has no sides.
+    batches. Elsewhere the sides are compared turn by turn, each turn by its shortest batch, and the round's ratio is
+    the median over its turns. If they took no turns, a visit is the lower quartile of all its batches, and a side's
+    value the smaller of its two visits. Raises `RunFolderError` where the folder is damaged, or where its plan has no
+    sides.
     """
     run = schema.read_run(Path(folder))
     rows = planned_rows(run)
@@ -118,8 +123,10 @@ def read_rows(folder: Path | str, repeats: Sequence[Sequence[int]] | None = None
         for place, row in enumerate(rows):
             sides = [values.get(name) for name in (row.old, row.new)]
             kept = ((row.old_ns, row.old_step_ns), (row.new_ns, row.new_step_ns))
-            for name, value, (series, steps) in zip((row.old, row.new), sides, kept, strict=True):
-                series.append(math.nan if value is None else value.ns)
+            costs = _costs(*sides)
+            row.rounds_in_turns += all(side is not None and len(side.turns) > 0 for side in sides)
+            for name, value, cost, (series, steps) in zip((row.old, row.new), sides, costs, kept, strict=True):
+                series.append(cost)
                 steps.append(math.nan if value is None else value.step_ns)
                 case = item.record["cases"].get(name)
                 if case is not None:
@@ -164,6 +171,8 @@ _NONE_QUIET = _Quiet(*np.full(4, math.nan))
 def _prefer_alone(row: RowRounds, old: Sequence[_Quiet], new: Sequence[_Quiet], rounds: Sequence[int]) -> bool:
     """Let a row stand on its quiet batches in these rounds, where enough of them have some of both sides.
 
+    Sides that took turns are compared well as found. Then most rounds must have some.
+
     Where too few have them, those with slowed branches count as well, if neither side minds them.
     """
     sides = [_Quiet(*np.array([side[i] for i in rounds], float).reshape(-1, 4).T) for side in (old, new)]
@@ -172,7 +181,7 @@ def _prefer_alone(row: RowRounds, old: Sequence[_Quiet], new: Sequence[_Quiet], 
         figures.append([side.units_ns for side in sides])
     for old_ns, new_ns in figures:
         both = int(np.sum(np.isfinite(old_ns) & np.isfinite(new_ns)))
-        if both >= FEWEST_ALONE or both * 2 > len(rounds):
+        if both * 2 > len(rounds) or (both >= FEWEST_ALONE and not row.rounds_in_turns):
             for i, old_value, new_value in zip(rounds, old_ns, new_ns, strict=True):
                 row.old_ns[i], row.new_ns[i] = float(old_value), float(new_value)
             return True
@@ -200,9 +209,26 @@ def planned_rows(run: RunJson) -> list[RowRounds]:
     ]
 
 
+def _costs(old: _Value | None, new: _Value | None) -> tuple[float, float]:
+    """What each side costs in a round; NaN where it was not measured.
+
+    Sides that took turns met the same neighbours. So their ratio is the median over their turns, and the cost of the
+    new side is by that ratio.
+    """
+    if old is None or new is None or not len(old.turns) or len(old.turns) != len(new.turns):
+        return math.nan if old is None else old.ns, math.nan if new is None else new.ns
+    positive = (old.turns > 0) & (new.turns > 0)
+    if not positive.any():
+        return math.nan, math.nan
+    cost = float(np.quantile(old.turns[positive], QUANTILE))
+    return cost, cost * float(np.exp(np.median(np.log(new.turns[positive] / old.turns[positive]))))
+
+
 @dataclass(frozen=True)
 class _Value:
     ns: float
+    turns: Floats
+    """The shortest batch of each turn; none where the sides took no turns."""
     alone: _Quiet
     step_ns: float
     floor_ns: float
@@ -246,6 +272,7 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
                     float(np.quantile(ns[where[visits.number[where] == visit]], QUANTILE))
                     for visit in np.unique(visits.number[where])
                 ),
+                _turns(ns[where], visits.number[where], item.record["cases"][name].get("turn_batches", 0)),
                 _Quiet(
                     _quartile(ns[every[quiet[every]]], FEWEST_QUIET),
                     _quartile(ns[every[units[every]]], FEWEST_QUIET),
@@ -260,6 +287,14 @@ def _values(item: Round, events: Container[str], floor: float) -> Iterator[tuple
                 int(np.sum(quiet[where])),
             ),
         )
+
+
+def _turns(ns: Floats, visits: npt.NDArray[np.int32], length: int) -> Floats:
+    """The shortest batch of each turn of so many batches, in their order; a turn that is not whole counts as well."""
+    if not length:
+        return np.empty(0)
+    costs = (ns[visits == visit] for visit in np.unique(visits))
+    return np.concatenate([np.minimum.reduceat(cost, np.arange(0, len(cost), length)) for cost in costs])
 
 
 def _quartile(cost: Floats, fewest: int) -> Floats:

@@ -10,9 +10,10 @@ from pathlib import Path
 from fencepost.analysis.report.trust import virtual
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.labels import label_of
-from fencepost.analysis.runs.machine import FACT_WORDS, caches
+from fencepost.analysis.runs.machine import FACT_WORDS
 from fencepost.analysis.text.numbers import count, size
 from fencepost.analysis.text.table import Table, table
+from fencepost.bench.caches import caches
 from fencepost.bench.documents import EngineJson, MachineJson
 from fencepost.bench.schema import MACHINE_FILE, ROWS_FILE, RUN_FILE, round_files
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from fencepost.analysis.draw import grids
 from fencepost.analysis.draw.figure import Box, Figure
-from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.text.numbers import count, cpu_list, size
 from fencepost.analysis.text.table import DASH, Table, table
+from fencepost.bench.caches import caches
 from fencepost.bench.documents import MachineJson
 
 MOST_CPUS_DRAWN = 512

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fencepost.analysis.runs.machine import own_cache_bytes
 from fencepost.analysis.text.numbers import size_bytes
+from fencepost.bench.caches import own_cache_bytes
 
 PARAMETER, METRIC = "size", "footprint_bytes"
 """How a kernel states how much memory a case goes through: by a parameter in bytes, or by a metric."""

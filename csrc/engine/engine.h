@@ -153,6 +153,8 @@ double loaded_pct(const struct team *team);
 void *shared_memory(size_t bytes);
 /* With `keep`, a large mapping stays for the next trial that asks for as much: see memory_give_back(). */
 void allocations_free(struct trial *trial, int keep);
+/* All that the trial has allocated. */
+uint64_t allocations_bytes(const struct trial *trial);
 /* NULL, or what was overwritten. */
 const char *allocations_fault(const struct trial *trial);
 

@@ -171,6 +171,15 @@ void *trial_alloc_shared(struct trial *trial, size_t bytes)
     return allocate(trial, bytes, 0, 1);
 }
 
+uint64_t allocations_bytes(const struct trial *trial)
+{
+    uint64_t bytes = 0;
+
+    for (const struct allocation *a = trial->allocations; a; a = a->next)
+        bytes += a->bytes;
+    return bytes;
+}
+
 const char *allocations_fault(const struct trial *trial)
 {
     for (const struct allocation *a = trial->allocations; a; a = a->next) {

@@ -1,4 +1,4 @@
-/* One case under way: what the files of the engine that measure it share. sampler.c goes from its beginning to its end. */
+/* One case under way: what the files of the engine that measure it share. trial.c goes from its beginning to its end. */
 #ifndef FENCEPOST_SESSION_H
 #define FENCEPOST_SESSION_H
 
@@ -83,6 +83,15 @@ struct sample make_sample(const struct worker *worker, uint64_t batch, const str
 int was_quiet(const struct session *session, const struct sample *sample);
 /* Share of the window under way in which the whole team ran. */
 float team_overlap(const struct session *session);
+
+/* sampler.c */
+
+/* Ticks of an empty window, to be subtracted from each batch. */
+double measure_empty(struct worker *worker);
+/* All batches of a loop, for each worker of the team. */
+void loop_batches(struct session *session, struct worker *worker);
+/* Those of two loops, which take turns: each thread is a worker of either team. */
+void loops_in_turns(struct session *const sessions[2], struct worker *const workers[2]);
 
 /* events.c */
 

@@ -252,3 +252,25 @@ def test_every_case_has_an_expected_duration() -> None:
     plan = tiny_plan(["good"])
     assert all(case.expected_ns > 0 for case in plan.cases)
     assert runtime.fault_engine() is runtime.fault_engine()
+
+
+@given(sides=st.lists(st.sampled_from([("a", "old"), ("a", "new"), ("b", "old"), ("b", "new"), (None, None)])))
+def test_only_the_two_sides_of_a_row_take_turns_and_each_visit_once(sides: list[tuple[str | None, str | None]]) -> None:
+    some = tiny_plan(["good/once"]).cases[0]
+    visits = [dataclasses.replace(some, case=f"{row}{side}", row=row, side=side) for row, side in sides]
+    found = plans.taking_turns(visits, ())
+    assert len(found) == len(visits)
+    for place, with_next in enumerate(found):
+        if with_next:
+            first, second = visits[place : place + 2]
+            assert first.row is not None and first.row == second.row
+            assert {first.side, second.side} == {"old", "new"}
+            assert not found[place + 1]
+    assert not any(plans.taking_turns(visits, {visit.case for visit in visits}))
+
+
+def test_every_visit_of_a_comparison_has_a_partner() -> None:
+    some = tiny_plan(["good/once"]).cases[0]
+    old, new = (dataclasses.replace(some, case=side, row="a", side=side) for side in ("old", "new"))
+    assert plans.taking_turns([old, new, new, old], ()) == [True, False, True, False]
+    assert plans.taking_turns([old, new, new, old], {"new"}) == [False] * 4

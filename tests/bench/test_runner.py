@@ -20,6 +20,8 @@ from runs.measure import MACHINE, any_cpu, children, run_record, tiny_plan, wait
 
 from fencepost.bench import plan as plans
 from fencepost.bench import runfolder, runner, schema
+from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
+from fencepost.bench.catalog import read_catalog
 from fencepost.bench.documents import RoundRecord
 from fencepost.bench.engine import load_from
 from fencepost.bench.errors import MeasureError, RunInterruptedError
@@ -157,6 +159,34 @@ def test_a_crash_names_its_case_and_costs_only_that(tmp_path: Path) -> None:
     # Once is enough: the second round leaves it out from the start.
     assert len(progress.notes) == 1
     assert crash in progress.notes[0]
+
+
+def test_a_crash_in_turns_is_blamed_on_the_side_that_crashes(tmp_path: Path) -> None:
+    engine = runtime.fault_engine()
+    kernels = read_catalog(engine)
+    old, new = Side(kernels.get("good/steady"), (4096, 0)), Side(kernels.get("bad/crash"), ())
+    plan = make_ab_plan(engine, [Pair(old, new)], runtime.TINY, runtime.one_cpu, rounds=2, seed=1, twins=())
+    progress = Recorder()
+    with runfolder.create(tmp_path, MACHINE, run_record(plan)) as folder:
+        run(folder, progress)
+        rounds = [record(folder, number)["cases"] for number in (1, 2)]
+    good, bad = (case.case for case in plan.cases)
+    for cases in rounds:
+        assert cases[good]["status"] == "ok"
+        assert cases[bad]["status"] == "failed"
+        assert "SIGABRT" in str(cases[bad]["reason"])
+    assert len(progress.notes) == 1
+
+
+def test_the_record_says_how_long_a_turn_was(tmp_path: Path) -> None:
+    engine = runtime.fault_engine()
+    side = Side(read_catalog(engine).get("good/steady"), (4096, 0))
+    plan = make_ab_plan(engine, [Pair(side, side)], runtime.TINY, runtime.one_cpu, rounds=1, seed=1, twins=())
+    with runfolder.create(tmp_path, MACHINE, run_record(plan)) as folder:
+        run(folder)
+        cases = record(folder, 1)["cases"]
+    assert [case["turn_batches"] for case in cases.values()] == [2, 2]
+    assert [case["visits"] for case in cases.values()] == [[2, 2], [2, 2]]
 
 
 def test_how_a_worker_ended_is_known_where_sigchld_was_ignored(tmp_path: Path) -> None:

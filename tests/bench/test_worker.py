@@ -41,6 +41,7 @@ def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
                 "cpus": c.cpus,
                 "metrics": len(c.metrics),
                 "quiet_rounds": 0,
+                "in_turns": False,
             }
             for c in plan.cases
         ],
@@ -101,6 +102,30 @@ def test_frames_of_a_round(tmp_path: Path) -> None:
     assert buckets == b""
 
 
+def test_sides_of_a_row_take_turns(tmp_path: Path) -> None:
+    cases = spec_of(tiny_plan(["good/steady"]))["cases"][:2]
+    cases[0]["in_turns"] = True
+    settings = {**tiny_plan(["good/steady"]).settings, "most_turn_bytes": 1 << 20}
+    got = run(["good/steady"], tmp_path, cases=cases, settings=settings)
+    begin, *both = [record for record, _, _ in got[1:-1]]
+    names = [case["case"] for case in cases]
+    assert (begin["kind"], begin["case"], begin["beside"]) == ("begin", *names)
+    assert [(record["kind"], record["case"], record["status"]) for record in both] == [
+        ("case", name, "ok") for name in names
+    ]
+    assert [record["turn_batches"] for record in both] == [2, 2]
+    arrays = [decode_samples(runtime.fault_engine(), samples) for _, samples, _ in got[2:-1]]
+    assert [list(array["batch"]) for array in arrays] == [[0, 1], [0, 1]]
+
+
+def test_cases_that_take_no_turns_are_measured_one_by_one(tmp_path: Path) -> None:
+    cases = spec_of(tiny_plan(["good/events", "good/steady"]))["cases"][:2]
+    cases[0]["in_turns"] = True
+    got = run(["good/steady"], tmp_path, cases=cases)
+    assert [record["kind"] for record, _, _ in got] == ["hello", *["begin", "case"] * 2, "end"]
+    assert not any("beside" in record for record, _, _ in got)
+
+
 def visits_of(got: list[tuple[Any, bytes, bytes]]) -> list[str]:
     return [record["case"] for record, _, _ in got if record["kind"] == "case"]
 
@@ -120,6 +145,7 @@ def test_cases_that_lack_quiet_batches_are_visited_again(tmp_path: Path) -> None
             "metrics": len(case.metrics),
             # Those of 2 MiB had quiet rounds enough.
             "quiet_rounds": worker.ENOUGH_ROUNDS * ("2MiB" in case.case),
+            "in_turns": False,
         }
         for case in plan.cases
     ]
@@ -178,7 +204,7 @@ def test_failing_cases_have_reasons_and_the_others_go_on(tmp_path: Path) -> None
 
 
 def test_an_unknown_kernel_is_a_failed_case(tmp_path: Path) -> None:
-    case = {"case": "gone", "kernel": "no/such", "values": [], "cpus": [CPU], "metrics": 0}
+    case = {"case": "gone", "kernel": "no/such", "values": [], "cpus": [CPU], "metrics": 0, "in_turns": False}
     got = run(["good/once"], tmp_path, cases=[case])
     assert got[2][0]["status"] == "failed"
     assert "not in this engine" in got[2][0]["reason"]

@@ -160,15 +160,17 @@ def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) 
     frame = item.rows.to_pandas()
     for name, own in frame.groupby("case", observed=True):
         assert sorted(own["batch"]) == list(range(sum(record["cases"][str(name)]["visits"])))
-    # A side's value: the lower quartile of each visit, and the smaller of the two.
+    # A side's value: the lower quartile of its turns, each by its shortest batch.
     rounds = {item.number: item for item in iter_rounds(folder, schema_columns)}
     for row_read in read_rows(folder):
         for item, value in zip((rounds[number] for number in sorted(rounds)), row_read.old_ns, strict=True):
             own = item.rows.to_pandas().query("case == @row_read.old").reset_index(drop=True)
             ns = (own["ticks"] - own["overhead_ticks"]) / own["operations"] / item.record["worker"]["tick_hz"] * 1e9
-            first, second = item.record["cases"][row_read.old]["visits"][:2]
-            visits = [np.quantile(ns[part], 0.25) for part in (slice(first), slice(first, first + second))]
-            assert row_read.alone or value == pytest.approx(min(visits), rel=1e-12)
+            entry = item.record["cases"][row_read.old]
+            first, second = entry["visits"][:2]
+            starts = [*range(0, first, entry["turn_batches"]), *range(first, first + second, entry["turn_batches"])]
+            turns = np.minimum.reduceat(ns[: first + second].to_numpy(), starts)
+            assert row_read.alone or value == pytest.approx(np.quantile(turns, 0.25), rel=1e-12)
     # The report of such a run, and its rows, are those of any other.
     assert fencepost("report", folder, "--json", cwd=folder.parent).returncode == 0
 
@@ -510,6 +512,14 @@ def test_each_repeat_has_quiet_batches_enough_by_itself() -> None:
     assert _prefer_alone(found, quiet, quiet, range(15))
     assert not _prefer_alone(found, quiet, quiet, range(15, 30))
     assert found.old_ns == pytest.approx([1.0] * 12 + [math.nan] * 3 + [2.0] * 15, nan_ok=True)
+
+
+def test_sides_that_took_turns_are_alone_if_most_rounds_are() -> None:
+    found = RowRounds("r", "u", "k", False, "old", "new", [2.0] * 30, [2.0] * 30, rounds_in_turns=30)
+    fast = _Quiet(*np.array([1.0, 1.0, math.nan, math.nan]))
+    none = _Quiet(*np.full(4, math.nan))
+    assert not _prefer_alone(found, [fast] * 15 + [none] * 15, [fast] * 30, range(30))
+    assert _prefer_alone(found, [fast] * 16 + [none] * 14, [fast] * 30, range(30))
 
 
 def quiet_side(ns: float = math.nan, slowed_cycles: float = math.nan) -> _Quiet:

@@ -62,22 +62,61 @@ class Engine:
         `others`: more members of ``struct settings``.
         """
         kernel = self.kernel(name)
-        cpus = cpus if cpus is not None else sorted(os.sched_getaffinity(0))[: kernel.threads.min]
-        settings = self.ffi.new(
-            "struct settings *",
-            {"batches": batches, "warmup_batches": 1, "batch_ns": batch_ns, **others},
-        )
+        cpus = self._cpus(kernel, cpus)
+        settings = self._settings(batches, batch_ns, others)
         capacity = self.lib.trial_samples(kernel, len(cpus), settings)
         samples = self.ffi.new("struct sample[]", max(1, capacity))
         buckets = self.ffi.new("struct bucket[]", self.lib.MAX_BUCKETS)
         outcome = self.ffi.new("struct outcome *")
-        padded = [*values, *([0] * (self.lib.MAX_PARAMETERS - len(values)))]
         status = self.lib.trial_measure(
-            kernel, padded, cpus, len(cpus), settings, samples, capacity, buckets, self.lib.MAX_BUCKETS, outcome
+            kernel,
+            self._values(values),
+            cpus,
+            len(cpus),
+            settings,
+            samples,
+            capacity,
+            buckets,
+            self.lib.MAX_BUCKETS,
+            outcome,
         )
         assert status == outcome.status
+        return self._measured(kernel, outcome, samples, buckets)
+
+    def measure_in_turns(
+        self,
+        names: tuple[str, str],
+        values: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
+        cpus: list[int] | None = None,
+        batches: int = 4,
+        batch_ns: int = 20_000,
+        **others: float,
+    ) -> list[Measured]:
+        """Measure two cases side by side, as a worker process does with the sides of a row; see `measure`."""
+        kernels = [self.kernel(name) for name in names]
+        cpus = self._cpus(kernels[0], cpus)
+        settings = self._settings(batches, batch_ns, {"most_turn_bytes": 1 << 16, **others})
+        capacity = max(self.lib.trial_samples(kernel, len(cpus), settings) for kernel in kernels)
+        samples = [self.ffi.new("struct sample[]", max(1, capacity)) for _ in names]
+        outcomes = [self.ffi.new("struct outcome *") for _ in names]
+        both = [self.ffi.new("int64_t[]", self._values(each)) for each in values]
+        self.lib.trial_measure_in_turns(kernels, both, cpus, len(cpus), settings, samples, capacity, outcomes)
+        sides = zip(kernels, outcomes, samples, strict=True)
+        return [self._measured(kernel, outcome, mine, None) for kernel, outcome, mine in sides]
+
+    def _cpus(self, kernel: Any, cpus: list[int] | None) -> list[int]:
+        return cpus if cpus is not None else sorted(os.sched_getaffinity(0))[: kernel.threads.min]
+
+    def _settings(self, batches: int, batch_ns: int, others: Mapping[str, float]) -> Any:
+        amount = {"batches": batches, "warmup_batches": 1, "batch_ns": batch_ns}
+        return self.ffi.new("struct settings *", {**amount, **others})
+
+    def _values(self, values: Sequence[int]) -> list[int]:
+        return [*values, *([0] * (self.lib.MAX_PARAMETERS - len(values)))]
+
+    def _measured(self, kernel: Any, outcome: Any, samples: Any, buckets: Any) -> Measured:
         return Measured(
-            status,
+            outcome.status,
             self.ffi.string(outcome.reason).decode(),
             [samples[i] for i in range(outcome.samples)],
             [(buckets[i].ticks, buckets[i].count) for i in range(outcome.buckets)],

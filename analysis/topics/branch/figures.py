@@ -10,7 +10,6 @@ from fencepost.analysis.draw import bars as figures
 from fencepost.analysis.draw.figure import Bar, Figure, Fit, Group, Series, Span
 from fencepost.analysis.draw.lines import Axis, lines, regression
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.paired import grid
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.text.numbers import count, plain, powers, size, with_bounds
@@ -28,6 +27,7 @@ from fencepost.analysis.topics.branch.measures import (
 from fencepost.analysis.topics.pictures import Picture, lines_by, shows
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import Topic
+from fencepost.bench.caches import caches
 
 NOTES_CYCLES = (10.0, 20.0)
 """What the notes say that a misprediction costs."""

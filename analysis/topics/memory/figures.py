@@ -9,7 +9,6 @@ from dataclasses import replace
 from fencepost.analysis.draw.bars import bars, forest
 from fencepost.analysis.draw.figure import Bar, Figure, Group, Point
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.numbers import size, size_bytes
 from fencepost.analysis.text.table import table
@@ -17,6 +16,7 @@ from fencepost.analysis.topics.memory.measures import knees, walks
 from fencepost.analysis.topics.pictures import bars_by, lines_by, shows
 from fencepost.analysis.topics.rungs import Pick, step, with_values
 from fencepost.analysis.topics.topic import Topic
+from fencepost.bench.caches import caches
 
 
 def _pages(row: Row) -> str:

@@ -390,7 +390,7 @@ KERNEL(cost,
     .summary    = "a loop runs one fence, locked operation or C11 order, after work that it may have to wait for",
     .unit       = "turn",
     .threads    = { 1, 1 },
-    .flags      = KERNEL_TWIN,
+    .flags      = KERNEL_TWIN | KERNEL_SOLE,
     .parameters = {
         { "fence", "", "what stands in the loop; none is the control", FENCES, 0, SWEEP_FEW, SWEEP_NATIVE, SWEEP_NATIVE },
         { "context", "", "what is under way when it comes", "bare store_hit load_miss store_miss chain", 0, "bare store_hit chain", "*", "*" },

@@ -32,10 +32,10 @@ from fencepost.analysis.draw.svg import tidy
 from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.runs.machine import caches
 from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, size, size_bytes
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.topic import Topic
+from fencepost.bench.caches import caches
 
 EVIL = '<script>alert(1)</script> $\\frac{1}{2}$ & "x"'
 TABLE = table("caption", ("x", "y"), [("1", "2")])

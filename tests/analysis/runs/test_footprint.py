@@ -8,9 +8,9 @@ import pytest
 from runs.write import Case, machine_document, write_run
 
 from fencepost.analysis.runs.estimate import analyse
-from fencepost.analysis.runs.machine import SMALLEST_OWN_BYTES, own_cache_bytes
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.shares import shares_of
+from fencepost.bench.caches import SMALLEST_OWN_BYTES, own_cache_bytes
 
 KIB, MIB = 1 << 10, 1 << 20
 

@@ -1,0 +1,27 @@
+"""Each loop of the suite beside itself: two trials side by side keep out of each other's way, or the kernel says so."""
+
+from __future__ import annotations
+
+import pytest
+from kernels.measure import CPUS, EILSEQ, ENOTSUP, built_engine, catalog
+
+NAMES = sorted(info.name for info in catalog(built_engine()).kernels.values() if info.kind == "loop")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_trials_of_a_loop_pass_their_checks(name: str) -> None:
+    engine = built_engine()
+    info = catalog(engine).get(name)
+    if not engine.lib.trial_takes_turns(engine.kernel(name)):
+        pytest.skip("takes no turns")
+    if info.threads_min > len(CPUS):
+        pytest.skip(f"needs {info.threads_min} CPUs")
+    values = tuple(parameter.initial for parameter in info.parameters)
+    sides = engine.measure_in_turns((name, name), (values, values), most_turn_bytes=1 << 40)
+    for side in sides:
+        if side.status == ENOTSUP:
+            pytest.skip(side.reason)
+        assert side.status == 0, side.reason
+        assert len(side.samples) >= 4
+    assert EILSEQ not in {side.status for side in sides}
+    assert sides[0].outcome.turn_batches == sides[1].outcome.turn_batches
