@@ -14,8 +14,11 @@ from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.topics.claim import Verdict, verdicts
 
 
-def analysed(folder: Path, cases: Sequence[Case], rounds: int = 20) -> Analysis:
-    """The analysis of a run of these cases, which is written below `folder`."""
+def analysed(folder: Path, cases: Sequence[Case], rounds: int = 10) -> Analysis:
+    """The analysis of a run of these cases, which is written below `folder`.
+
+    The interval of a median of ten processes leaves out the extremes. More take longer and show no more here.
+    """
     return analyse(write_run(folder / "run", cases, rounds=rounds, unmeasurable=[]))
 
 

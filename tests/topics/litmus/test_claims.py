@@ -28,7 +28,7 @@ def test_the_bound_of_a_zero_is_exact(trials: int) -> None:
 
 def test_rates_by_test_order_and_runner(tmp_path: Path) -> None:
     cases = [tried("sb", "none", 512), tried("sb", "none", 51.2, "array"), tried("sb", "mfence", forbidden=1)]
-    plain, array, fenced = rates(analysed(tmp_path, cases))
+    plain, array, fenced = rates(analysed(tmp_path, cases, rounds=ROUNDS))
     assert (plain.test, plain.order, plain.runner, plain.forbidden) == ("sb", "none", "rendezvous", False)
     assert plain.per_million.value == pytest.approx(100_000) and plain.per_second.value == pytest.approx(512_000)
     assert (plain.least, plain.most) == pytest.approx((100_000, 100_000)) and plain.bound != plain.bound

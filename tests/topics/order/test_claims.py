@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 )
 def test_claim_barrier(without: float, fenced: float, outcome: Outcome, tmp_path: Path) -> None:
     cases = [locked("none", without), locked("mfence", fenced), locked("c11_acq_rel", without)]
-    said = verdict_of(analysed(tmp_path, cases), "order/barrier")
+    said = verdict_of(analysed(tmp_path, cases, rounds=20), "order/barrier")
     assert said.outcome == outcome
     if outcome == Outcome.CONFIRMED:
         assert "1 000 of" in said.figure.replace("\u2009", " ").replace("\u202f", " ")
@@ -33,7 +33,7 @@ def test_claim_barrier_needs_both(tmp_path: Path) -> None:
 
 @pytest.mark.drawn
 def test_losses_and_the_break_even_are_in_the_figure(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, [locked("none", 50), locked("mfence"), *sides(10, 60, 25_000)])
+    analysis = analysed(tmp_path, [locked("none", 50), locked("mfence"), *sides(10, 60, 25_000)], rounds=20)
     assert break_even(analysis).value == pytest.approx(500)
     none, fenced = losses(analysis)
     assert none.per_million.value == pytest.approx(1000) and none.may_lose and not fenced.may_lose
