@@ -17,6 +17,13 @@ from fencepost.analysis.topics.noise.measures import lost_pct
 DISTURBED_PCT = 10.0
 """From here on a disturbance is named: a median moves little while nine batches in ten are as they should be."""
 
+_USE_ALONE = "Use the figures alone, or repeat at another hour: `fencepost neighbours` shows when the core is free."
+_FEW_ALONE = (
+    "Few rows could be had alone. Repeat at another hour: `fencepost neighbours` shows when the core is free. "
+    "`fencepost ab` compares code even so, since both sides meet the same neighbour."
+)
+"""What helps against a neighbour, by whether he left enough of the run."""
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -48,7 +55,7 @@ def causes(analysis: Analysis) -> list[Cause]:
             Cause(
                 found.neighbour_pct,
                 f"A neighbour shared the core in {share(found.neighbour_pct)} of the batches.",
-                "Use the figures alone, or repeat at another hour: `fencepost neighbours` shows when the core is free.",
+                _FEW_ALONE if found.alone * 2 < found.rows - found.shared else _USE_ALONE,
             ),
             Cause(
                 found.clock_pct,

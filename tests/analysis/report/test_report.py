@@ -392,6 +392,14 @@ def test_the_cause_is_named_with_what_helps(tmp_path: Path) -> None:
     assert re.search(r"A neighbour shared the core in (5\d|6\d) % of the batches. Use the figures alone", said)
 
 
+def test_where_a_neighbour_left_nothing_nobody_is_sent_to_figures_alone(tmp_path: Path) -> None:
+    row = Case("a/b", ns=9, process_noise=0.0, neighbour=1.0)
+    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=20, batches=40))
+    said = trust_verdict(analysis).sentence
+    assert "Use the figures alone" not in said
+    assert "`fencepost ab` compares code even so" in said
+
+
 def test_a_difference_is_never_a_power_of_ten(tmp_path: Path) -> None:
     row = Case("a/b", ns=9, process_noise=0.0)
     cases = [row, replace(row.twin(), ns=19)]
@@ -527,7 +535,7 @@ def test_the_analysis_starts_no_kernel() -> None:
         text = path.read_text(encoding="utf-8")
         assert "_kernels" not in text and "bench.engine" not in text
         for module in re.findall(r"from fencepost\.bench\.?(\w*) import|import fencepost\.bench\.?(\w*)", text):
-            assert set(module) <= {"schema", "documents", "witness", ""}
+            assert set(module) <= {"caches", "schema", "documents", "witness", ""}
 
 
 def test_no_global_state_of_pyplot_is_used(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
