@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.cli.options import json_option, verbose_option
 
 
@@ -13,9 +14,10 @@ from fencepost.cli.options import json_option, verbose_option
 @click.argument("run", default="latest")
 @click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write the HTML report here.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the Markdown report here.")
+@click.option("--open", "opened", is_flag=True, help="Show the HTML report in the browser.")
 @json_option
 @verbose_option
-def report_command(run: str, html: Path | None, markdown: Path | None, as_json: bool) -> None:
+def report_command(run: str, html: Path | None, markdown: Path | None, opened: bool, as_json: bool) -> None:
     """Write the report of RUN: a run folder, a run's id, or `latest` (the default).
 
     By default the files are report.html and report.md in the run folder.
@@ -23,6 +25,8 @@ def report_command(run: str, html: Path | None, markdown: Path | None, as_json: 
     from fencepost.bench import runfolder
     from fencepost.cli import display
 
+    if opened and (as_json or (markdown is not None and html is None)):
+        raise UsageError("--open shows the HTML report: leave out --json, or name its file with --html")
     folder = runfolder.find(run)
     if as_json and html is None and markdown is None:
         from fencepost.analysis.report.answers import report_of
@@ -47,3 +51,7 @@ def report_command(run: str, html: Path | None, markdown: Path | None, as_json: 
     for path in (html, markdown):
         if path is not None:
             click.echo(display.short_path(path))
+    import webbrowser
+
+    if opened and html is not None and not webbrowser.open(html.resolve().as_uri()):
+        raise MeasureError(f"{html}: no browser was found to show it; open this file in one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,28 @@ def test_publishing_makes_one_folder_and_not_two(tmp_path: Path) -> None:
 def test_history_without_any_run_says_how_to_make_one(tmp_path: Path) -> None:
     done = fencepost_inside("history", cwd=tmp_path)
     assert done.returncode == 2 and "`fencepost run` makes the first" in done.stderr
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_browser_shows_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: bool) -> None:
+    write_run(tmp_path / "run", [Case("own/a")], unmeasurable=[])
+    asked: list[str] = []
+
+    def show(address: str) -> bool:
+        asked.append(address)
+        return found
+
+    monkeypatch.setattr(webbrowser, "open", show)
+    done = fencepost_inside("report", "run", "--open", cwd=tmp_path)
+    page = tmp_path / "run" / "report.html"
+    assert asked == [page.resolve().as_uri()]
+    assert page.is_file()
+    assert done.returncode == (0 if found else 3), done.stderr
+    assert ("no browser was found" in done.stderr) != found
+
+
+@pytest.mark.parametrize("others", [("--json",), ("--markdown", "r.md")])
+def test_only_a_page_is_shown(tmp_path: Path, others: tuple[str, ...]) -> None:
+    write_run(tmp_path / "run", [Case("own/a")], unmeasurable=[])
+    done = fencepost_inside("report", "run", "--open", *others, cwd=tmp_path)
+    assert done.returncode == 2 and "--open shows the HTML report" in done.stderr
