@@ -68,7 +68,7 @@ def _is_of_c(path: Path) -> bool:
 
 
 def _left_to_slow(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
-    """Tests of C that another test of the same file stands for, see CONTRIBUTING.md.
+    """Tests of C that another test of the same topic or file stands for, see CONTRIBUTING.md.
 
     One that compiles a kernel of its own shows that the check is made at all: the others show what it distinguishes.
     The first and the last set of values of a matrix show, for each kernel, that both its ends work.
@@ -83,9 +83,10 @@ def _left_to_slow(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
         if "toolchain" in given and given["toolchain"].name != "gcc":
             yield item
         elif _PLANTED & given.keys() or _compiles(item.function):
-            if item.path in compiling:
+            place = item.path.parent if item.path.is_relative_to(_TESTS / "topics") else item.path
+            if place in compiling:
                 yield item
-            compiling.add(item.path)
+            compiling.add(place)
         elif given and not item.path.is_relative_to(_TESTS / "lib"):
             kernel = next((str(value) for value in given.values() if "/" in str(value)), "")
             matrices.setdefault((item.nodeid.partition("[")[0], kernel), []).append(item)
