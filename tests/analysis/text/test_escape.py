@@ -131,6 +131,8 @@ def test_a_report_shows_hostile_names_as_text(hostile_run: Path, tmp_path: Path)
     assert visible("<script>alert(1)</script>\x1b]0;owned") in page.text
     assert "alert(1)" not in "".join(value or "" for name, value in page.attributes if name.startswith("on"))
     for path in written:
+        if path.suffix == ".png":
+            continue  # letters are dots there
         content = path.read_text(encoding="utf-8")
         assert not HIDDEN.search(content), path
         if path.suffix == ".svg":
