@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from kernels.measure import CPUS, EILSEQ, ENOTSUP, built_engine, catalog
+from kernels.measure import CPUS, ENOTSUP, built_engine, catalog
 
 NAMES = sorted(info.name for info in catalog(built_engine()).kernels.values() if info.kind == "loop")
+
+APART = {"ipc/throughput"}
+"""Their workers are processes, so the engine measures one after the other."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,5 +26,5 @@ def test_two_trials_of_a_loop_pass_their_checks(name: str) -> None:
             pytest.skip(side.reason)
         assert side.status == 0, side.reason
         assert len(side.samples) >= 4
-    assert EILSEQ not in {side.status for side in sides}
-    assert sides[0].outcome.turn_batches == sides[1].outcome.turn_batches
+    turns = [side.outcome.turn_batches for side in sides]
+    assert turns == ([0, 0] if name in APART else [2, 2])
