@@ -3,8 +3,8 @@
  * length, and its product tells how many factors it holds (an odd factor has an order of 2^62 or so: no product repeats
  * in practice).
  */
-#ifndef FENCEPOST_CLOCK_CHAIN_H
-#define FENCEPOST_CLOCK_CHAIN_H
+#ifndef FENCEPOST_CHAIN_H
+#define FENCEPOST_CHAIN_H
 
 #include "kernel.h"
 

@@ -4,8 +4,8 @@
  * A process of its own, the keeper, removes it when the gate between both closes: by hand, or because the engine has died, however that
  * came about. It is started before the folder is made, and knows what may be in it.
  */
-#ifndef FENCEPOST_KERNEL_FOLDER_H
-#define FENCEPOST_KERNEL_FOLDER_H
+#ifndef FENCEPOST_FOLDER_H
+#define FENCEPOST_FOLDER_H
 
 #include <fcntl.h>
 #include <sys/stat.h>

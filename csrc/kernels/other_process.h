@@ -1,8 +1,8 @@
 /*
  * Another process to look into: a fork of this one that sleeps, or does what it is told in memory that both share. It dies with this one.
  */
-#ifndef FENCEPOST_PROCESS_OTHER_H
-#define FENCEPOST_PROCESS_OTHER_H
+#ifndef FENCEPOST_OTHER_PROCESS_H
+#define FENCEPOST_OTHER_PROCESS_H
 
 #include <signal.h>
 #include <sys/prctl.h>

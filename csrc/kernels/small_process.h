@@ -7,8 +7,8 @@
  *
  * The engine and the process talk over a socket. It closes when either dies, however that comes about, and then the other knows.
  */
-#ifndef FENCEPOST_PROCESS_SMALL_H
-#define FENCEPOST_PROCESS_SMALL_H
+#ifndef FENCEPOST_SMALL_PROCESS_H
+#define FENCEPOST_SMALL_PROCESS_H
 
 #ifndef _GNU_SOURCE
 #error "_GNU_SOURCE first: for dl_iterate_phdr and memfd_create"

@@ -2,14 +2,14 @@
  * Numbers of tracepoints, by which perf_event_open knows them. They stand in tracefs, which is seldom mounted. So a child mounts it in a
  * namespace of its own, reads them and ends, and the mount ends with it: nothing of this machine is changed, and no tracer is set up.
  */
-#ifndef FENCEPOST_PERF_TRACEPOINTS_H
-#define FENCEPOST_PERF_TRACEPOINTS_H
+#ifndef FENCEPOST_TRACEPOINTS_H
+#define FENCEPOST_TRACEPOINTS_H
 
 #include <sched.h>
 #include <sys/mount.h>
 
-#include "kernels/perf/events.h"
-#include "kernels/process/other.h"
+#include "kernels/other_process.h"
+#include "kernels/perf_events.h"
 
 #define TRACEFS "/sys/kernel/tracing"
 #define MOST_TRACEPOINTS 24

@@ -23,7 +23,7 @@
 #include <semaphore.h>
 
 #include "kernels/alloc/libraries.h"
-#include "kernels/memory/limits.h"
+#include "kernels/memory_limits.h"
 
 enum { PATTERN, SIZE, LIVE, LIBRARY };
 enum { AT_ONCE, LIFO, FIFO, SHUFFLED, STEADY, HANDED };

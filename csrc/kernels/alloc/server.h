@@ -1,11 +1,11 @@
 /*
  * A small process whose allocator is as a program finds it: nobody has set it up, filled it, or fragmented it. The engine's own is none of
- * that. It is the interpreter's, and its thresholds are fixed. Orders and answers go over the socket of kernels/process/small.h.
+ * that. It is the interpreter's, and its thresholds are fixed. Orders and answers go over the socket of kernels/small_process.h.
  */
 #ifndef FENCEPOST_ALLOC_SERVER_H
 #define FENCEPOST_ALLOC_SERVER_H
 
-#include "kernels/process/small.h"
+#include "kernels/small_process.h"
 
 #include <malloc.h>
 #include <stdint.h>

@@ -14,7 +14,7 @@
  */
 #define _GNU_SOURCE
 #include "kernels/alloc/server.h"
-#include "kernels/memory/limits.h"
+#include "kernels/memory_limits.h"
 
 enum { SIZE, TOUCH, THRESHOLD };
 enum { UNTOUCHED, TOUCHED };

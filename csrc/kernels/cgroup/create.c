@@ -12,8 +12,8 @@
  * Not shown: moving a process into a group; what a limit costs.
  */
 #define _GNU_SOURCE
+#include "kernels/folder.h"
 #include "kernels/groups.h"
-#include "kernels/kernel/folder.h"
 
 enum { FOLDER, V2, PIDS, MEMORY };
 enum { REMOVE_NS };

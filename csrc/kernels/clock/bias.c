@@ -20,8 +20,8 @@
  *            only.
  * Not shown: what loads or stores in the window do; they float further than register arithmetic.
  */
-#include "chain.h"
 #include "engine/window_mean.h"
+#include "kernels/chain.h"
 #include "reads.h"
 
 #include <errno.h>

@@ -16,7 +16,7 @@
  * Not shown: what limits the clock (power, heat, a hypervisor's cap). The governor is in the run's machine facts.
  */
 #define _GNU_SOURCE
-#include "chain.h"
+#include "kernels/chain.h"
 
 #include <errno.h>
 #include <math.h>

@@ -11,7 +11,7 @@
  * Not shown: what a hypervisor did.
  */
 #define _GNU_SOURCE
-#include "kernels/perf/tracepoints.h"
+#include "kernels/tracepoints.h"
 
 #include <time.h>
 

@@ -14,7 +14,7 @@
  * Not shown: writing to such files; large ones (kernel/maps); directories.
  */
 #define _GNU_SOURCE
-#include "folder.h"
+#include "kernels/folder.h"
 #include "kernels/groups.h"
 
 #include <arpa/inet.h>

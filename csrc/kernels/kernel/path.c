@@ -12,7 +12,7 @@
  * Not shown: names that nobody has looked up before, which a disk has to be read for; links.
  */
 #define _GNU_SOURCE
-#include "folder.h"
+#include "kernels/folder.h"
 #include "kernels/straight.h"
 
 #include <sys/stat.h>

@@ -20,8 +20,8 @@
  */
 #define _GNU_SOURCE
 #include "kernels/memory/blocks.h"
-#include "kernels/memory/limits.h"
-#include "kernels/memory/nodes.h"
+#include "kernels/memory_limits.h"
+#include "kernels/memory_nodes.h"
 
 enum { OP, SIZE };
 enum { READ, COPY, TRIAD, STREAM };

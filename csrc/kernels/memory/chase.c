@@ -18,7 +18,7 @@
  *            bytes long (some Arm, POWER) each is visited twice in a cycle, out of order.
  */
 #include "kernel.h"
-#include "kernels/memory/limits.h"
+#include "kernels/memory_limits.h"
 
 #include <errno.h>
 #include <math.h>

@@ -19,7 +19,7 @@
  * Not shown: several threads that fault in one process, and wait for each other; copying on write; pages of files.
  */
 #define _GNU_SOURCE
-#include "kernels/memory/limits.h"
+#include "kernels/memory_limits.h"
 #include "kernels/system.h"
 
 #include <stdbool.h>

@@ -17,7 +17,7 @@
 
 #include "kernels/memory/blocks.h"
 #include "kernels/memory/cold.h"
-#include "kernels/memory/limits.h"
+#include "kernels/memory_limits.h"
 
 enum { LOADED_NS, IDLE_NS, ADDED_PCT, LOAD_GB_PER_S };
 enum { READ, STREAM };

@@ -13,8 +13,8 @@
 #define _GNU_SOURCE
 #include "kernels/cpus.h"
 #include "kernels/memory/cold.h"
-#include "kernels/memory/limits.h"
-#include "kernels/memory/nodes.h"
+#include "kernels/memory_limits.h"
+#include "kernels/memory_nodes.h"
 
 enum { THREAD, MEMORY };
 enum { LOAD_NS };

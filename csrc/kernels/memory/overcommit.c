@@ -14,7 +14,7 @@
  * Not shown: what happens when the promise is called in. That would be the end of some process.
  */
 #define _GNU_SOURCE
-#include "kernels/memory/limits.h"
+#include "kernels/memory_limits.h"
 #include "kernels/system.h"
 
 enum { PIECES, BLOCK, NORESERVE };

@@ -19,7 +19,7 @@
  * Not shown: the TLB of instructions, and how the levels are built.
  */
 #define _GNU_SOURCE
-#include "kernels/memory/limits.h"
+#include "kernels/memory_limits.h"
 #include "kernels/random.h"
 #include "kernels/system.h"
 

@@ -12,7 +12,7 @@
  * Not shown: capabilities of files, and what a process keeps over exec.
  */
 #define _GNU_SOURCE
-#include "kernels/process/other.h"
+#include "kernels/other_process.h"
 
 #include <linux/capability.h>
 #include <sys/syscall.h>

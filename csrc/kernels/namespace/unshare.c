@@ -12,7 +12,7 @@
  * Not shown: what a container needs besides: mounts, devices, cgroups.
  */
 #define _GNU_SOURCE
-#include "kernels/process/small.h"
+#include "kernels/small_process.h"
 
 #include <sched.h>
 #include <sys/wait.h>

@@ -12,7 +12,7 @@
  * Not shown: cycles and misses, of which no number is known beforehand. They stand beside the rows that they belong to.
  */
 #define _GNU_SOURCE
-#include "kernels/perf/events.h"
+#include "kernels/perf_events.h"
 
 enum { INSTRUCTIONS, BRANCHES };
 enum { PER_EVENT };

@@ -13,7 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "kernels/cpus.h"
-#include "kernels/perf/events.h"
+#include "kernels/perf_events.h"
 
 #include <sched.h>
 #include <time.h>

@@ -14,7 +14,7 @@
  *            to.
  */
 #define _GNU_SOURCE
-#include "kernels/perf/events.h"
+#include "kernels/perf_events.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -11,7 +11,7 @@
  * Not shown: who else allocates.
  */
 #define _GNU_SOURCE
-#include "kernels/perf/tracepoints.h"
+#include "kernels/tracepoints.h"
 
 #include <sys/eventfd.h>
 

@@ -5,7 +5,7 @@
 #ifndef FENCEPOST_PROCESS_CHILDREN_H
 #define FENCEPOST_PROCESS_CHILDREN_H
 
-#include "kernels/process/small.h"
+#include "kernels/small_process.h"
 
 /* Of child number `made`, of so many: never 0, and another than that of the child before. */
 static inline int status_of(uint64_t made, int statuses)

@@ -13,7 +13,7 @@
  * Not shown: registers; a process that runs meanwhile; memory that the other has not touched.
  */
 #define _GNU_SOURCE
-#include "other.h"
+#include "kernels/other_process.h"
 
 #include <sys/uio.h>
 

@@ -5,7 +5,7 @@
 #ifndef FENCEPOST_PROCESS_TINY_H
 #define FENCEPOST_PROCESS_TINY_H
 
-#include "kernels/process/small.h"
+#include "kernels/small_process.h"
 
 /* Of the small process, beside its socket and its program. */
 #define TINY_FILE 4

@@ -14,7 +14,7 @@
  * Not shown: tracers on another CPU, whose waking dominates; seccomp and its notifications; PTRACE_SYSEMU.
  */
 #define _GNU_SOURCE
-#include "other.h"
+#include "kernels/other_process.h"
 
 #include <linux/futex.h>
 #include <stdatomic.h>

@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 
 #include "kernels/cpus.h"
-#include "kernels/memory/nodes.h"
+#include "kernels/memory_nodes.h"
 #include "kernels/random.h"
 
 enum { TO, TOUCHED };

@@ -23,8 +23,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "kernels/kernel/folder.h"
-#include "kernels/process/other.h"
+#include "kernels/folder.h"
+#include "kernels/other_process.h"
 #include "kernels/schedule/quota.h"
 #include "kernels/wakeups.h"
 

@@ -11,7 +11,7 @@
 #define _GNU_SOURCE
 #include <sched.h>
 
-#include "kernels/process/other.h"
+#include "kernels/other_process.h"
 
 enum { NICE_LEAST, NICE_MOST, PRIORITY_LEAST, PRIORITY_MOST, ANSWERS };
 

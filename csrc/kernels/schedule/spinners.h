@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "kernels/cpus.h"
-#include "kernels/process/other.h"
+#include "kernels/other_process.h"
 
 #define MAX_SPINNERS 8
 /* Much longer than a case. A spinner that its case has forgotten ends by SIGALRM. */

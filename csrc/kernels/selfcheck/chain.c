@@ -8,7 +8,7 @@
  * Hazards:   a core clock that moves within a round moves both sides; see the order of a comparison, docs/statistics.md.
  * Not shown: anything but that; pipeline/chain is about multiplications.
  */
-#include "kernels/clock/chain.h"
+#include "kernels/chain.h"
 #include "kernel.h"
 
 #include <errno.h>

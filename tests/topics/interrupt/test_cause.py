@@ -12,7 +12,7 @@ from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
 from kernels.plant import compile_broken
 from kernels.program import program
 
-CAUSE, TRACEPOINTS, OTHER = "interrupt/cause.c", "perf/tracepoints.h", "process/other.h"
+CAUSE, TRACEPOINTS, OTHER = "interrupt/cause.c", "tracepoints.h", "other_process.h"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure
 from kernels.plant import compile_broken
 from runs.measure import wait_for
 
-FILE, MAPS, PATH, FOLDER = "kernel/file.c", "kernel/maps.c", "kernel/path.c", "kernel/folder.h"
+FILE, MAPS, PATH, FOLDER = "kernel/file.c", "kernel/maps.c", "kernel/path.c", "folder.h"
 PLACES = ("/dev/shm", "/var/tmp", "/tmp", "/run", os.environ.get("TMPDIR", "/tmp"))
 
 

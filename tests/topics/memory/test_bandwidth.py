@@ -102,7 +102,7 @@ def test_the_peak_is_that_of_all_devices_in_their_slots(tmp_path: Path) -> None:
 def test_lists_of_nodes_are_read(tmp_path: Path, text: str, inside: list[int], outside: list[int]) -> None:
     words = text.replace("\n", "\\n")
     body = "".join(f'printf("%d\\n", in_list("{words}", {number}, NULL));' for number in (*inside, *outside))
-    found = program(tmp_path, "memory/nodes.h", body, "#define _GNU_SOURCE")
+    found = program(tmp_path, "memory_nodes.h", body, "#define _GNU_SOURCE")
     assert found == ["1"] * len(inside) + ["0"] * len(outside)
 
 

@@ -1,4 +1,4 @@
-"""kernels/memory/limits.h: the least of what the machine has and of what each control group allows."""
+"""kernels/memory_limits.h: the least of what the machine has and of what each control group allows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ static FILE *fake_fopen(const char *path, const char *mode)
 """
     return program(
         folder,
-        "memory/limits.h",
+        "memory_limits.h",
         'printf("%" PRId64 "\\n%" PRId64 "\\n", available_bytes(), memory_there_is());',
         '#include "kernel.h"' + fake,
     )

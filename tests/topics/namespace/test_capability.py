@@ -12,7 +12,7 @@ from kernels.leave import nothing_more
 from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
 from kernels.plant import compile_broken
 
-CAPABILITY, OTHER = "namespace/capability.c", "process/other.h"
+CAPABILITY, OTHER = "namespace/capability.c", "other_process.h"
 CALLS = ["nice", "hostname", "chroot"]
 
 

@@ -79,7 +79,7 @@ def test_a_count_that_is_not_what_happened_fails(
 )
 def test_a_system_that_refuses_is_a_need(tmp_path: Path, error: str, said: str) -> None:
     refused = [("return file < 0 ? -errno : (int)file;", f"if (file >= 0) close((int)file);\n return -{error};")]
-    faulty = compile_broken(tmp_path, {"perf/events.h": refused})
+    faulty = compile_broken(tmp_path, {"perf_events.h": refused})
     for kernel in ("perf/software", "perf/migrations"):
         measured = measure(faulty, kernel)
         assert measured.status == ENOTSUP

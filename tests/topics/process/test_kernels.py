@@ -15,7 +15,7 @@ from kernels.plant import compile_broken
 from runs.measure import wait_for
 
 SPAWN = "process/spawn.c"
-SMALL = "process/small.h"
+SMALL = "small_process.h"
 SWITCHED, FAULTED = 2, 4
 PARENTS = ("small", "interpreter")
 

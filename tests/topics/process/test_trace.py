@@ -14,7 +14,7 @@ from kernels.measure import EILSEQ, ENOTSUP, built_engine, measure
 from kernels.plant import compile_broken
 from runs.measure import wait_for
 
-PEEK, TRACE, OTHER = "process/peek.c", "process/trace.c", "process/other.h"
+PEEK, TRACE, OTHER = "process/peek.c", "process/trace.c", "other_process.h"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from runs.measure import wait_for
 from topics.schedule.left import is_gone, manners
 
 SHARE, CLOCK = "schedule/share.c", "schedule/virtual_clock.c"
-SPINNERS, QUOTA, GROUPS, OTHER = "schedule/spinners.h", "schedule/quota.h", "groups.h", "process/other.h"
+SPINNERS, QUOTA, GROUPS, OTHER = "schedule/spinners.h", "schedule/quota.h", "groups.h", "other_process.h"
 PAIRS = ["equal", "nice1", "nice5", "nice10", "nice19", "minus5", "batch", "idle", "fifo", "rr"]
 WINDOW_MS = 20
 
