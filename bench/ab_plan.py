@@ -18,7 +18,7 @@ NEW_SUFFIX = "~new"
 
 
 @dataclass(frozen=True)
-class Side:
+class AbSide:
     """A kernel with the values of its parameters."""
 
     kernel: KernelInfo
@@ -35,8 +35,8 @@ class Side:
 class Pair:
     """What is compared: one row for each placement of the kernel."""
 
-    old: Side
-    new: Side
+    old: AbSide
+    new: AbSide
 
     def name(self, cpus: Sequence[int]) -> str:
         """``memory/chase[size=4KiB,pages=small:huge]@cpu1``: what differs is written old:new."""

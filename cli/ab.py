@@ -25,7 +25,7 @@ DEFAULT_BASE = Path("results") / "ab"
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _WantedAb:
     """What the command line wants of a new comparison."""
 
     old: str
@@ -122,7 +122,7 @@ def ab_command(
     elif old is None or new is None:
         raise UsageError("two sides are needed: fencepost ab OLD NEW; see `fencepost ab --help`")
     else:
-        wanted = _Wanted(old, new, only, settings, options, profile, rounds, seed, cpus)
+        wanted = _WantedAb(old, new, only, settings, options, profile, rounds, seed, cpus)
         folder, notes = _begin(wanted, out or DEFAULT_BASE)
     stopped = _measure(folder, quiet=quiet or as_json)
     found = _judge(folder, margin, notes, stopped)
@@ -237,7 +237,7 @@ def _unlike(pairs: Sequence[Pair]) -> list[str]:
     )
 
 
-def _begin(wanted: _Wanted, base: Path) -> tuple[RunFolder, list[str]]:
+def _begin(wanted: _WantedAb, base: Path) -> tuple[RunFolder, list[str]]:
     """A new comparison's folder, and what is to be said of it."""
     import secrets
 

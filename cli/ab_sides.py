@@ -15,7 +15,7 @@ import click
 from fencepost.bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from fencepost.bench.ab_plan import Pair, Side
+    from fencepost.bench.ab_plan import AbSide, Pair
     from fencepost.bench.catalog import KernelInfo
     from fencepost.bench.engine import Engine
     from fencepost.bench.objects import KernelObject
@@ -122,8 +122,8 @@ def pairs_of(
 
 def _combinations(
     old: Given, new: Given, first: KernelInfo, second: KernelInfo, swept: Mapping[str, str]
-) -> list[tuple[Side, Side]]:
-    from fencepost.bench.ab_plan import Side
+) -> list[tuple[AbSide, AbSide]]:
+    from fencepost.bench.ab_plan import AbSide
 
     lists = {name: re.split(r"[,\s]+", values.strip()) for name, values in swept.items()}
     for name in lists:
@@ -137,7 +137,7 @@ def _combinations(
         for given, kernel in ((old, first), (new, second)):
             texts = {**values, **given.fixed}
             sides.append(
-                Side(
+                AbSide(
                     kernel,
                     tuple(
                         item.parse(texts[item.name]) if item.name in texts else item.initial

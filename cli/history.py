@@ -12,7 +12,7 @@ from fencepost.cli.options import json_option, verbose_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fencepost.analysis.compare.history import History, Machine
+    from fencepost.analysis.compare.history import History, MachineHistory
 
 
 @click.command(name="history", short_help="Show which rows changed over many runs, and when.")
@@ -64,7 +64,7 @@ def _show(found: History) -> None:
         _show_machine(out, machine)
 
 
-def _show_machine(out: Console, machine: Machine) -> None:
+def _show_machine(out: Console, machine: MachineHistory) -> None:
     from fencepost.analysis.stats.changes import FALSE_RATE
     from fencepost.analysis.text.numbers import bounds, nanoseconds, plain
     from fencepost.cli import display

@@ -32,7 +32,7 @@ AT_MOST = "10m"
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _WantedRun:
     """What the command line wants of a plan; None and nothing leave it to the profile."""
 
     patterns: tuple[str, ...]
@@ -113,7 +113,7 @@ def run_command(
     from fencepost.bench.describe import describe_run
     from fencepost.cli import measuring
 
-    wanted = _Wanted(patterns + kernels, profile, settings, rounds, seed, cpus, until, at_most)
+    wanted = _WantedRun(patterns + kernels, profile, settings, rounds, seed, cpus, until, at_most)
     unfinished = None if resume is None else runfolder.find(resume)
     planned = profile if unfinished is None else _profile_of(unfinished)
     with _engine("standard" if dry_run else planned, quiet=quiet or as_json) as engine:
@@ -170,7 +170,7 @@ def _profile_of(path: Path) -> str | None:
         return None
 
 
-def _plan(engine: Engine, wanted: _Wanted, objects: list[str]) -> tuple[Plan, Any]:
+def _plan(engine: Engine, wanted: _WantedRun, objects: list[str]) -> tuple[Plan, Any]:
     """The plan of a new run with the kernels of `objects`, and a function that tells what machine.json will hold."""
     import secrets
 
@@ -210,7 +210,7 @@ def _plan(engine: Engine, wanted: _Wanted, objects: list[str]) -> tuple[Plan, An
     return plan, lambda: measuring.machine_facts(engine, topology, allowed)
 
 
-def _at_most_s(wanted: _Wanted) -> float | None:
+def _at_most_s(wanted: _WantedRun) -> float | None:
     """The time that ``--until quiet`` has; None where it was not asked for."""
     if wanted.until is None:
         if wanted.at_most is not None:

@@ -158,15 +158,15 @@ def _begin(
 
 def _pair(kernel: KernelInfo) -> Pair:
     """A kernel of ours against 2 % more of its work, any other against itself."""
-    from fencepost.bench.ab_plan import Pair, Side
+    from fencepost.bench.ab_plan import AbSide, Pair
 
     values = [item.initial for item in kernel.parameters]
-    old = Side(kernel, tuple(values))
+    old = AbSide(kernel, tuple(values))
     if kernel.topic == TOPIC:
         work = kernel.parameters[0]
         amount = int(work.word(work.initial))
         values[0] = work.parse(str(amount + amount // 50))
-    return Pair(old, Side(kernel, tuple(values)))
+    return Pair(old, AbSide(kernel, tuple(values)))
 
 
 @contextlib.contextmanager

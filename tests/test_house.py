@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
@@ -33,11 +33,17 @@ def in_csrc(path: Path) -> str:
 
 
 @functools.cache
+def syntax(path: Path) -> ast.Module:
+    """A file of Python, parsed. Nobody may change what is returned."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def imports(path: Path) -> list[tuple[int, str]]:
     """All modules that a file names in import statements, wherever they stand, with their lines."""
     package = "fencepost." + ".".join(path.relative_to(ROOT).parent.parts)
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(syntax(path)):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -129,7 +135,7 @@ def test_columns_of_a_row_are_listed_in_one_place() -> None:
     """Five names or more, all of columns, are a list of columns."""
     found = []
     for path in (path for room in ("analysis", "cli") for path in python_files(room)):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(syntax(path)):
             names = [word.value for word in getattr(node, "elts", ()) if isinstance(word, ast.Constant)]
             if len(names) >= 5 and set(names) <= set(COLUMNS):
                 found.append(path.relative_to(ROOT).as_posix())
@@ -204,6 +210,17 @@ def test_the_path_of_a_kernel_file_is_the_kernels_name(path: Path) -> None:
     names = re.findall(r'\.name\s*=\s*"([a-z0-9_]+)/([a-z0-9_]+)"', path.read_text(encoding="utf-8"))
     assert {topic for topic, _ in names} == {path.parent.name}
     assert len(names) > 1 or names[0][1] == path.stem
+
+
+def test_what_several_topics_include_lies_beside_the_topics() -> None:
+    """csrc/kernels/*.h is for all of them; a header in a topic's folder is for its kernels."""
+    wrong = [
+        f"{in_csrc(path)} includes {name}"
+        for path in sorted(KERNEL_FOLDER.glob("*/*.[ch]"))
+        for name in re.findall(r'^#include "kernels/(\w+/.*)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+        if not name.startswith(f"{path.parent.name}/")
+    ]
+    assert wrong == []
 
 
 def test_every_topic_of_the_catalogue_has_its_page() -> None:
@@ -327,6 +344,28 @@ def test_dependencies_have_a_lower_bound() -> None:
         assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+(,<[0-9]+)?", requirement), requirement
 
 
+def doubled_classes(files: Iterable[Path]) -> dict[str, list[str]]:
+    """Names of classes that several files or scopes define, with the files."""
+    found: dict[str, list[str]] = {}
+    for path in files:
+        for node in ast.walk(syntax(path)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(path.as_posix())
+    return {name: places for name, places in found.items() if len(places) > 1}
+
+
+def test_each_name_of_a_class_means_one_thing() -> None:
+    """Whoever looks for a class finds it by its name alone."""
+    assert doubled_classes(path for room in ROOMS for path in python_files(room)) == {}
+
+
+def test_a_doubled_class_is_seen(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text("class Bar: ...\nclass Dot: ...\n", encoding="utf-8")
+    other.write_text("def draw():\n    class Bar: ...\n", encoding="utf-8")
+    assert doubled_classes([one, other]) == {"Bar": [one.as_posix(), other.as_posix()]}
+
+
 LONGEST_FILE = 500
 """Lines of a Python file. Each that was longer held a second subject."""
 
@@ -340,7 +379,7 @@ def test_files_and_functions_are_short_enough_to_read() -> None:
         text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
         if len(text.splitlines()) > LONGEST_FILE:
             files.append(name)
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(syntax(path)):
             if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION:
                 functions.add(f"{name} {node.name}")
     assert files == []

@@ -107,7 +107,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Shift:
+class MachineShift:
     """A change of the machine: its controls moved, or most of its rows did, alike."""
 
     at: int
@@ -117,7 +117,7 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Mark:
+class RunMark:
     """Something that a run was made with differently than the one before it."""
 
     at: int
@@ -127,7 +127,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineHistory:
     """All runs of one machine, in the order of time."""
 
     key: str
@@ -135,10 +135,10 @@ class Machine:
     series: list[RowSeries]
     floor_pct: float
     changes: list[Change]
-    shifts: list[Shift]
-    marks: list[Mark]
+    shifts: list[MachineShift]
+    marks: list[RunMark]
 
-    def marks_at(self, change: Change) -> list[Mark]:
+    def marks_at(self, change: Change) -> list[RunMark]:
         """Marks that the interval of `change` holds."""
         return [mark for mark in self.marks if change.earliest <= mark.at <= change.latest]
 
@@ -148,7 +148,7 @@ class History:
     """What a folder of runs says; `notes` are sentences on runs that were left out."""
 
     folder: Path
-    machines: list[Machine]
+    machines: list[MachineHistory]
     notes: list[str] = field(default_factory=list)
 
 
@@ -238,7 +238,7 @@ def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
     return run, rows, analysis.rounds
 
 
-def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence[str]) -> Machine:
+def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence[str]) -> MachineHistory:
     runs = [run for run, _ in read]
     points: dict[str, list[tuple[int, Row]]] = {}
     for index, (_, rows) in enumerate(read):
@@ -263,7 +263,7 @@ def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence
     floor = float(np.median(floors)) if floors else DEFAULT_FLOOR_PCT
     changes = [change for one in series for change in changes_of(one, floor)]
     shifts = machine_shifts(series, changes)
-    return Machine(key, runs, series, floor, _attribute(changes, shifts, floor), shifts, _marks(runs))
+    return MachineHistory(key, runs, series, floor, _attribute(changes, shifts, floor), shifts, _marks(runs))
 
 
 def _wanted(series: RowSeries, patterns: Sequence[str]) -> bool:
@@ -271,9 +271,9 @@ def _wanted(series: RowSeries, patterns: Sequence[str]) -> bool:
     return any(pattern in (series.case, topic) or fnmatch.fnmatchcase(series.kernel, pattern) for pattern in patterns)
 
 
-def _marks(runs: Sequence[Run]) -> list[Mark]:
+def _marks(runs: Sequence[Run]) -> list[RunMark]:
     return [
-        Mark(index, what, before.made_with[what], after.made_with[what])
+        RunMark(index, what, before.made_with[what], after.made_with[what])
         for index, (before, after) in enumerate(itertools.pairwise(runs), 1)
         for what in after.made_with
         # A file that was not there before is not another one.
@@ -330,13 +330,13 @@ def _change(series: RowSeries, values: Floats, edges: tuple[int, int, int], p: f
 # ---- the machine, or the row? ----
 
 
-def machine_shifts(series: Sequence[RowSeries], changes: Sequence[Change]) -> list[Shift]:
+def machine_shifts(series: Sequence[RowSeries], changes: Sequence[Change]) -> list[MachineShift]:
     """Changes of the machine: a control moved, or at least half of all rows (and four) did, in one direction.
 
     Changes that are one run apart are the same.
     """
     controls = {one.case for one in series if one.control}
-    shifts: list[Shift] = []
+    shifts: list[MachineShift] = []
     for at in sorted({change.at for change in changes}):
         if shifts and at - shifts[-1].at <= 1:
             continue
@@ -352,12 +352,12 @@ def machine_shifts(series: Sequence[RowSeries], changes: Sequence[Change]) -> li
                 continue
             ratio = float(np.exp(np.median([math.log(change.ratio) for change in own])))
             place = int(np.median([change.at for change in own]))
-            shifts.append(Shift(place, ratio, tuple(change.case for change in own), because))
+            shifts.append(MachineShift(place, ratio, tuple(change.case for change in own), because))
             break
     return shifts
 
 
-def _attribute(changes: Iterable[Change], shifts: Sequence[Shift], floor_pct: float) -> list[Change]:
+def _attribute(changes: Iterable[Change], shifts: Sequence[MachineShift], floor_pct: float) -> list[Change]:
     found = []
     for change in changes:
         shift = next((shift for shift in shifts if abs(shift.at - change.at) <= 1), None)
@@ -387,7 +387,7 @@ def as_json(found: History, pictures: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def _machine_as_json(machine: Machine, picture: str | None) -> dict[str, object]:
+def _machine_as_json(machine: MachineHistory, picture: str | None) -> dict[str, object]:
     def run(index: int) -> str:
         return machine.runs[index].id
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fencepost.analysis.compare.history import Machine, RowSeries
+from fencepost.analysis.compare.history import MachineHistory, RowSeries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_PANELS = 8
 
 
-def draw(machine: Machine, path: Path) -> list[str]:
+def draw(machine: MachineHistory, path: Path) -> list[str]:
     """Draw the rows that changed most, then controls, eight in all; returns their cases. `path` ends in .svg or .png.
 
     Raises
@@ -47,7 +47,7 @@ def draw(machine: Machine, path: Path) -> list[str]:
     return [one.case for one in shown]
 
 
-def _draw_panels(canvas: Canvas, machine: Machine, shown: Sequence[RowSeries]) -> None:
+def _draw_panels(canvas: Canvas, machine: MachineHistory, shown: Sequence[RowSeries]) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     from fencepost.analysis.draw.figure import PALETTE

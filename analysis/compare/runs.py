@@ -20,7 +20,7 @@ from fencepost.analysis.compare.comparison import (
     why_found_notes,
 )
 from fencepost.analysis.compare.floors import kernel_floors, nearest_floors
-from fencepost.analysis.compare.series import Pair, ProcessTimes, pairs_of_runs, series_of_run, steady
+from fencepost.analysis.compare.series import PairedTimes, ProcessTimes, pairs_of_runs, series_of_run, steady
 from fencepost.analysis.compare.sides import check_margin
 from fencepost.analysis.compare.told import headlines_of, run_sentences
 from fencepost.analysis.runs.controls import is_control
@@ -157,7 +157,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     )
 
 
-def _check_arithmetic(pairs: Mapping[str, Pair]) -> None:
+def _check_arithmetic(pairs: Mapping[str, PairedTimes]) -> None:
     """Refuse runs of which no row can be decided, whatever they show: one sentence instead of a table without end."""
     least = fewest_values(min(ROW_ERROR, REPORT_ERROR / max(1, len(pairs))))
     most = max((min(len(pair.old), len(pair.new)) for pair in pairs.values()), default=least)
@@ -176,7 +176,7 @@ def _why_found(old: Analysis, new: Analysis, case: str) -> str:
     return next((row.why_found for row in rows if row.single), "")
 
 
-def _why_left_out(pair: Pair | None) -> str:
+def _why_left_out(pair: PairedTimes | None) -> str:
     if pair is None:
         return (
             "the runs have no figures of one kind: their CPUs were at other or unknown distances, or nothing was "
@@ -217,7 +217,7 @@ def _floors(old: Analysis, new: Analysis, drifts: Mapping[str, float]) -> _Floor
 
 
 def _notes_on_cases(
-    old: Analysis, new: Analysis, found: Mapping[str, Pair | None], pairs: Mapping[str, Pair]
+    old: Analysis, new: Analysis, found: Mapping[str, PairedTimes | None], pairs: Mapping[str, PairedTimes]
 ) -> list[str]:
     """Which of the common cases `found` are not among the compared `pairs`, or by other figures, and which are not
     common.
@@ -256,7 +256,7 @@ def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
     return [f"the runs were measured with {different}: a difference may be the code's"]
 
 
-def _compared(case: str, unit: str, pair: Pair, decision: Decision) -> ComparedRow:
+def _compared(case: str, unit: str, pair: PairedTimes, decision: Decision) -> ComparedRow:
     old = float(np.median(pair.old.ns))
     # By the ratio that is shown: the quotient of two medians is another figure than the median of all quotients.
     return ComparedRow(case, unit, old, old * decision.ratio, decision, basis=pair.basis)
@@ -295,17 +295,17 @@ def _is_control_case(run: Analysis, case: str) -> bool:
 
 
 def _drift(
-    old: Analysis, new: Analysis, usable: Mapping[str, Pair], margin: float
+    old: Analysis, new: Analysis, usable: Mapping[str, PairedTimes], margin: float
 ) -> tuple[list[ComparedRow], list[ComparedRow]]:
     """The control cases with their verdicts, and those of them that moved."""
-    pairs: dict[str, Pair] = {}
+    pairs: dict[str, PairedTimes] = {}
     clocks = [_core_period(run) for run in (old, new)]
     if all(len(clock) for clock in clocks):
-        pairs["core clock (period)"] = Pair(steady(clocks[0]), steady(clocks[1]), "as found")
+        pairs["core clock (period)"] = PairedTimes(steady(clocks[0]), steady(clocks[1]), "as found")
     empty = [run.reduced.workers["overhead_ticks"].to_numpy(float) for run in (old, new)]
     if all((ticks > 0).all() for ticks in empty):
         hz = [run.reduced.workers["tick_hz"].to_numpy(float) for run in (old, new)]
-        pairs["empty window"] = Pair(steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9), "as found")
+        pairs["empty window"] = PairedTimes(steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9), "as found")
     pairs |= {case: pair for case, pair in usable.items() if _is_control_case(old, case)}
     nothing = dict.fromkeys(pairs, 0.0)
     decided = _decide_two(pairs, margin, _Floors(nothing, nothing))
@@ -342,7 +342,7 @@ def _unless_moved(decision: Decision, moved: Sequence[ComparedRow]) -> Decision:
     return replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
 
 
-def _unless_found(decision: Decision, old: Analysis, new: Analysis, pair: Pair, case: str) -> Decision:
+def _unless_found(decision: Decision, old: Analysis, new: Analysis, pair: PairedTimes, case: str) -> Decision:
     """The decision on a row, which is withheld where a row of one thread that is as found is said to have changed.
 
     What was found is what the hour charged. Two hours of one machine differ without any change of it.
@@ -370,7 +370,7 @@ def _noise(old: Analysis, new: Analysis) -> float:
     return max(floors, default=math.nan)
 
 
-def _decide_two(pairs: Mapping[str, Pair], margin: float, floors: _Floors) -> dict[str, Decision]:
+def _decide_two(pairs: Mapping[str, PairedTimes], margin: float, floors: _Floors) -> dict[str, Decision]:
     """Verdicts on ratios of two runs, with p-values from the bounds' own rule.
 
     *changed* is Holm's over the rows, as for rounds: a report of hundreds of rows makes no false alarm. *same* is said
@@ -386,7 +386,7 @@ def _decide_two(pairs: Mapping[str, Pair], margin: float, floors: _Floors) -> di
     }
 
 
-def _decide(pair: Pair, inner: float, outer: float, changed_error: float, *, may_be_same: bool) -> Decision:
+def _decide(pair: PairedTimes, inner: float, outer: float, changed_error: float, *, may_be_same: bool) -> Decision:
     """The verdict on one row. `inner`, `outer`: logarithms of the margin, and of the larger of it and the floor."""
     shift, step = pair.shift, _step(pair.old, pair.new)
 

@@ -89,7 +89,7 @@ def alike(sides: Sequence[tuple[Analysis, str]]) -> list[ProcessTimes | None]:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairedTimes:
     """One case of two runs, by figures of one kind: ``alone``, ``as found``, or at one distance, such as ``near``.
 
     Those alone are at one clock, that of the old run: they count cycles.
@@ -110,7 +110,7 @@ class Pair:
         return bool((self.old.ns > 0).all() and (self.new.ns > 0).all())
 
 
-def pairs_of_runs(old: Analysis, new: Analysis) -> dict[str, Pair | None]:
+def pairs_of_runs(old: Analysis, new: Analysis) -> dict[str, PairedTimes | None]:
     """The common cases by like figures: alone with alone, near with near; None where the runs have none alike.
 
     What is alone in both takes a number of cycles, and is compared by it: a core whose clock differs by a per cent from
@@ -135,7 +135,7 @@ def _compared_rows(run: Analysis) -> list[Row]:
     ]
 
 
-def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> Pair | None:
+def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> PairedTimes | None:
     if first.alone and second.alone:
         clock_hz = np.nanmedian(_column(old, first, "core_hz"))
         return _paired(
@@ -172,9 +172,9 @@ def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> Pair | None:
     )
 
 
-def _paired(basis: str, *sides: tuple[Analysis, Row, Floats]) -> Pair | None:
+def _paired(basis: str, *sides: tuple[Analysis, Row, Floats]) -> PairedTimes | None:
     times = [_times(*side) for side in sides]
-    return None if times[0] is None or times[1] is None else Pair(times[0], times[1], basis)
+    return None if times[0] is None or times[1] is None else PairedTimes(times[0], times[1], basis)
 
 
 def _column(run: Analysis, row: Row, name: str) -> Floats:

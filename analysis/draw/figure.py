@@ -129,7 +129,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Span:
+class Shade:
     """A shaded range of x (or of y) behind the lines, with a word in it."""
 
     low: float

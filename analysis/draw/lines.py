@@ -16,7 +16,7 @@ from fencepost.analysis.draw.figure import (
     Fit,
     Lettering,
     Series,
-    Span,
+    Shade,
     decade,
     end_labels,
     lay_out,
@@ -76,10 +76,10 @@ def lines(
     x: Axis,
     y: Axis,
     marks: Sequence[tuple[float, str]] = (),
-    spans: Sequence[Span] = (),
+    shades: Sequence[Shade] = (),
     stairs: bool = False,
 ) -> Figure:
-    """Lines with their names at the right end, bounds as a band, vertical marks with a word at the top, and `spans`
+    """Lines with their names at the right end, bounds as a band, vertical marks with a word at the top, and `shades`
     behind them all. With `stairs` each value holds up to the next x.
     """
     shown = [item for item in series if np.isfinite(item.y).any()]
@@ -96,8 +96,8 @@ def lines(
         if y.from_zero:
             axes.set_ylim(bottom=0)
         axes.margins(y=0.12)
-        for span in spans:
-            _draw_span(axes, span)
+        for shade in shades:
+            _draw_shade(axes, shade)
         _draw_marks(axes, marks)
         if below:
             _name_below(canvas, axes)
@@ -206,7 +206,7 @@ def stacked(
     beneath_label: str,
     x_ticks: Sequence[float],
     y_scale: str = "linear",
-    spans: Sequence[Span] = (),
+    shades: Sequence[Shade] = (),
 ) -> Figure:
     """Lines named at their right ends, and beneath, over the same x, a share of 0 to 1 for each of them."""
     words = Lettering()
@@ -221,8 +221,8 @@ def stacked(
                 words.series(drawn, item, plain)
                 if item.low is not None and item.high is not None:
                     axis.fill_between(item.x, item.low, item.high, color=colour, alpha=0.2, linewidth=0)
-            for span in spans:
-                _draw_span(axis, span if axis is upper else Span(span.low, span.high))
+            for shade in shades:
+                _draw_shade(axis, shade if axis is upper else Shade(shade.low, shade.high))
             axis.patch.set_alpha(0)
         upper.set_xscale("log", base=2)
         upper.set_yscale(y_scale)
@@ -282,17 +282,16 @@ def front(
         return Figure(name, title, description, svg_figure(canvas, name, title, description, words.by_id), table)
 
 
-def _draw_span(axes: Axes, span: Span) -> None:
-    shade: dict[str, Any] = {"color": INK, "alpha": 0.08, "linewidth": 0}
-    if span.of_y:
-        axes.axhspan(span.low, span.high, **shade)
-        axes.text(
-            0.01, (span.low + span.high) / 2, span.word, transform=axes.get_yaxis_transform(), va="center", fontsize=10
-        )
+def _draw_shade(axes: Axes, shade: Shade) -> None:
+    look: dict[str, Any] = {"color": INK, "alpha": 0.08, "linewidth": 0}
+    if shade.of_y:
+        axes.axhspan(shade.low, shade.high, **look)
+        middle = (shade.low + shade.high) / 2
+        axes.text(0.01, middle, shade.word, transform=axes.get_yaxis_transform(), va="center", fontsize=10)
     else:
-        axes.axvspan(span.low, span.high, **shade)
-        # From its end inwards: the span may be narrower than its word, and end where the picture does.
-        axes.text(span.high, 0.02, span.word, transform=axes.get_xaxis_transform(), ha="right", fontsize=10)
+        axes.axvspan(shade.low, shade.high, **look)
+        # From its end inwards: the shade may be narrower than its word, and end where the picture does.
+        axes.text(shade.high, 0.02, shade.word, transform=axes.get_xaxis_transform(), ha="right", fontsize=10)
 
 
 def ecdf(name: str, title: str, description: str, table: Table, series: Sequence[Series], *, x_label: str) -> Figure:

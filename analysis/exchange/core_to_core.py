@@ -11,22 +11,22 @@ from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchma
 from fencepost.analysis.exchange.table import digits
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import one_line
-from fencepost.analysis.topics.line.measures import matrix
+from fencepost.analysis.topics.line.measures import PINGPONG, matrix
 
 
 def core_to_core(analysis: Analysis) -> Exported:
     # That tool's own default is a compare-and-swap by both sides.
     found = next((m for m in (matrix(analysis, "cas"), matrix(analysis, "load_store")) if m is not None), None)
     if found is None:
-        raise ExchangeError("no core-to-core figure in this run: measure some with `fencepost run line/pingpong`")
+        raise ExchangeError(f"no core-to-core figure in this run: measure some with `fencepost run {PINGPONG}`")
     variant = "cas" if matrix(analysis, "cas") is not None else "load_store"
-    left_out = [] if variant == "cas" else ["variant load_store was written: this run has no line/pingpong with cas"]
+    left_out = [] if variant == "cas" else [f"variant load_store was written: this run has no {PINGPONG} with cas"]
     if found.cpus != list(range(len(found.cpus))):
         names = ", ".join(map(str, found.cpus))
         left_out.append(f"the numbers of the CPUs: the format counts from 0, and these are {names}")
     if found.several:
         left_out.append("the other distances of a pair: the format has one figure, of the distance that held longest")
-    left_out += basis_lost(analysis.measured("line/pingpong"))
+    left_out += basis_lost(analysis.measured(PINGPONG))
     lines = [
         ",".join(digits(found.ns[i, j]) if j < i else "" for j in range(len(found.cpus)))
         for i in range(len(found.cpus))
@@ -67,13 +67,13 @@ def read_matrix(name: str, text: str) -> Parsed:
             if i == j or math.isnan(numbers[i][j]):
                 continue
             about: AboutJson = {
-                "kernel": "line/pingpong",
+                "kernel": PINGPONG,
                 "unit": "round trip",
                 "summary": "imported: twice the one-way figure of core-to-core-latency",
                 "parameters": {"variant": "cas", "pause": "no"},
                 "cpus": [i, j],
             }
-            case = f"line/pingpong[variant=cas,pause=no]@cpu{i},cpu{j}"
+            case = f"{PINGPONG}[variant=cas,pause=no]@cpu{i},cpu{j}"
             found.append(Benchmark(case, [[2 * numbers[i][j]]], about))
     if not found:
         raise ExchangeError(f"{name}: every cell is empty, so there is nothing to import")

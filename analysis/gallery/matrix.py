@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from fencepost.analysis.topics.line.measures import ONE_WAY, PINGPONG
 from fencepost.bench.schema import RunFolderError
 
 
@@ -16,7 +17,7 @@ def one_way_times(rows: Iterable[Mapping[str, str]]) -> tuple[npt.NDArray[np.flo
     """One-way times in ns, shape (CPUs, CPUs), NaN where a pair was not measured, and the CPUs; None without a pair."""
     pairs: dict[tuple[int, int], float] = {}
     for line in rows:
-        if line["kernel"] != "line/pingpong" or not line["ns"]:
+        if line["kernel"] != PINGPONG or not line["ns"]:
             continue
         try:
             parameters = json.loads(line["parameters"])
@@ -28,7 +29,7 @@ def one_way_times(rows: Iterable[Mapping[str, str]]) -> tuple[npt.NDArray[np.flo
             ) from None
         fits = isinstance(parameters, dict) and parameters.get("variant") == "load_store"
         if fits and parameters.get("pause", "no") == "no" and len(set(numbers)) == 2 and math.isfinite(round_trip):
-            pairs[numbers[0], numbers[1]] = round_trip / 2
+            pairs[numbers[0], numbers[1]] = round_trip * ONE_WAY
     cpus = sorted({cpu for pair in pairs for cpu in pair})
     if not cpus:
         return None, []

@@ -20,7 +20,15 @@ from fencepost.analysis.compare.comparison import NO_SPAN, Span, ratio_of
 from fencepost.analysis.draw.grids import FEWEST_ROWS
 from fencepost.analysis.gallery.entry import MOST_MACHINES, README, Entry, published_folders, read_entry
 from fencepost.analysis.report import html
-from fencepost.analysis.report.compared import Line, Machine, Page, as_page, fastest_of, in_order, pair_sentences
+from fencepost.analysis.report.compared import (
+    ComparedLine,
+    Machine,
+    Page,
+    as_page,
+    fastest_of,
+    in_order,
+    pair_sentences,
+)
 from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.runs.row import cost_text
 from fencepost.analysis.stats.interval import Interval
@@ -185,11 +193,11 @@ def beside(entries: Sequence[Entry]) -> Page:
     )
 
 
-def _lines(figures: Sequence[Mapping[str, Interval]], names: Sequence[str]) -> tuple[Line, ...]:
+def _lines(figures: Sequence[Mapping[str, Interval]], names: Sequence[str]) -> tuple[ComparedLine, ...]:
     lines = []
     for name in names:
         times = tuple(Span(*one[name][:3]) if name in one else NO_SPAN for one in figures)
-        lines.append(Line(name, times, ratio_of(*times[:2]) if len(times) > 1 else NO_SPAN))
+        lines.append(ComparedLine(name, times, ratio_of(*times[:2]) if len(times) > 1 else NO_SPAN))
     return tuple(lines)
 
 

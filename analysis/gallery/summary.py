@@ -22,7 +22,7 @@ HEADLINE = "headline"
 SUMMARY_COLUMNS = (HEADLINE, *CSV_COLUMNS)
 
 
-class Summary(NamedTuple):
+class PublishedSummary(NamedTuple):
     """What a summary.csv tells: headlines by their stem, the regimes of those that have some, the labels of those that
     have modes, and its other rows as they are.
     """
@@ -33,9 +33,9 @@ class Summary(NamedTuple):
     rows: list[dict[str, str]]
 
 
-def read_summary(path: Path) -> Summary:
+def read_summary(path: Path) -> PublishedSummary:
     """A summary.csv; raises `RunFolderError` where it is damaged."""
-    found = Summary({}, {}, {}, [])
+    found = PublishedSummary({}, {}, {}, [])
     for number, line in enumerate(summary_lines(path), 2):
         if line[HEADLINE]:
             label, figure = stem(line[HEADLINE]), _figure(path, number, line)
@@ -51,7 +51,7 @@ def read_summary(path: Path) -> Summary:
     return found
 
 
-def modes_of(readme: str, told: Summary) -> dict[str, tuple[Mode, ...]]:
+def modes_of(readme: str, told: PublishedSummary) -> dict[str, tuple[Mode, ...]]:
     """The modes of each headline that has some, by its stem, as the README of the folder tells them.
 
     The summary has one figure for all of them, which no process may have shown.

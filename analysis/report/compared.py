@@ -49,7 +49,7 @@ class Machine(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedLine:
     """A row: a time for each machine, and the ratio of the second to the first. `verdict`: of two runs of a machine."""
 
     name: str
@@ -74,8 +74,8 @@ class Page:
 
     title: str
     machines: tuple[Machine, ...]
-    headlines: tuple[Line, ...]
-    rows: tuple[Line, ...]
+    headlines: tuple[ComparedLine, ...]
+    rows: tuple[ComparedLine, ...]
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
     facts: Table | None
@@ -101,8 +101,8 @@ class Page:
 
 def machines_page(found: MachineComparison) -> Page:
     """Runs of several machines."""
-    lines = [Line(row.case, row.times, span_of(row.ratios[0])) for row in found.rows]
-    headlines = tuple(Line(label, row.times, span_of(row.ratios[0])) for label, row in found.headlines)
+    lines = [ComparedLine(row.case, row.times, span_of(row.ratios[0])) for row in found.rows]
+    headlines = tuple(ComparedLine(label, row.times, span_of(row.ratios[0])) for label, row in found.headlines)
     facts = [("run", *found.runs), *((fact_word(name), *texts) for name, texts in found.differences.items())]
     every = zip(found.names, found.titles, found.runs, strict=True)
     rows = in_order(lines)
@@ -125,9 +125,9 @@ def machines_page(found: MachineComparison) -> Page:
 def runs_page(found: RunComparison, ids: Sequence[str], verdict: Mapping[str, str]) -> Page:
     """Two runs of one machine; `verdict` in words, by case."""
 
-    def line(name: str, row: ComparedRow) -> Line:
+    def line(name: str, row: ComparedRow) -> ComparedLine:
         times = (NO_SPAN._replace(value=row.old_ns), NO_SPAN._replace(value=row.new_ns))
-        return Line(name, times, span_of(row.decision), verdict[row.case])
+        return ComparedLine(name, times, span_of(row.decision), verdict[row.case])
 
     lines = [line(row.case, row) for row in (*found.controls, *found.rows)]
     headlines = tuple(line(label, row) for label, row in found.headlines)
@@ -144,12 +144,14 @@ def runs_page(found: RunComparison, ids: Sequence[str], verdict: Mapping[str, st
     )
 
 
-def in_order(lines: Iterable[Line]) -> tuple[Line, ...]:
+def in_order(lines: Iterable[ComparedLine]) -> tuple[ComparedLine, ...]:
     """Rows by topic, in the order of the report, and by name with sizes in their natural order."""
     return tuple(sorted(lines, key=lambda line: (place(line.name.partition("/")[0]), natural(line.name))))
 
 
-def pair_sentences(names: Sequence[str], headlines: Sequence[Line], rows: Sequence[Line]) -> dict[str, list[str]]:
+def pair_sentences(
+    names: Sequence[str], headlines: Sequence[ComparedLine], rows: Sequence[ComparedLine]
+) -> dict[str, list[str]]:
     """What `machine_sentences` says of each pair of machines, by their places; nothing of too many machines."""
     found: dict[str, list[str]] = {}
     if len(names) > MOST_TOLD:
@@ -161,13 +163,13 @@ def pair_sentences(names: Sequence[str], headlines: Sequence[Line], rows: Sequen
     return found
 
 
-def _ratios(lines: Sequence[Line], first: int, second: int) -> dict[str, Span]:
+def _ratios(lines: Sequence[ComparedLine], first: int, second: int) -> dict[str, Span]:
     """Those of two machines, by the name of the row."""
     every = ((line.name, ratio_of(line.times[first], line.times[second])) for line in lines)
     return {name: ratio for name, ratio in every if ratio.known}
 
 
-def fastest_of(names: Sequence[str], headlines: Sequence[Line]) -> tuple[str, ...]:
+def fastest_of(names: Sequence[str], headlines: Sequence[ComparedLine]) -> tuple[str, ...]:
     """How many headlines each of three machines or more is the fastest in; nothing of two."""
     return tuple(fastest_sentences(names, [line.times for line in headlines], "headlines")) if len(names) > 2 else ()
 
@@ -175,7 +177,7 @@ def fastest_of(names: Sequence[str], headlines: Sequence[Line]) -> tuple[str, ..
 # ---- pictures ----
 
 
-class Bar(NamedTuple):
+class RatioBar(NamedTuple):
     """A ratio on a logarithmic axis around 1, in per cent of its width; `side` as `side_of` says."""
 
     left: float
@@ -184,7 +186,7 @@ class Bar(NamedTuple):
     side: str
 
 
-def bar_of(ratio: Span, reach: float) -> Bar | None:
+def bar_of(ratio: Span, reach: float) -> RatioBar | None:
     """Where a bar begins, how wide its interval is, and where its point is; None without a ratio."""
     if not (math.isfinite(ratio.value) and ratio.value > 0):
         return None
@@ -197,7 +199,7 @@ def bar_of(ratio: Span, reach: float) -> Bar | None:
     point = across(ratio.value)
     known = math.isfinite(ratio.low) and math.isfinite(ratio.high)
     left, right = (across(ratio.low), across(ratio.high)) if known else (point, point)
-    return Bar(round(left, 1), round(right - left, 1), round(point, 1), side_of(ratio))
+    return RatioBar(round(left, 1), round(right - left, 1), round(point, 1), side_of(ratio))
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ def _bounds(span: Span, *, of_time: bool) -> str:
 def _data(page: Page) -> dict[str, object]:
     """What the script chooses from: names once, and for each machine a flat list of value, low and high in ns."""
 
-    def flat(lines: Sequence[Line], machine: int) -> list[float | None]:
+    def flat(lines: Sequence[ComparedLine], machine: int) -> list[float | None]:
         values = [value for line in lines for value in line.times[machine]]
         return [float(f"{value:.{EMBEDDED_DIGITS}g}") if math.isfinite(value) else None for value in values]
 

@@ -13,7 +13,7 @@ from fencepost.analysis.runs.row import Row
 
 
 @dataclass(frozen=True)
-class Shares:
+class BatchShares:
     """Shares of the batches of one thread, in per cent, and how many of its `rows` are `alone`.
 
     `broken_pct`: those that interrupts or other threads broke into, free or not. `shared`: rows that can never be
@@ -49,14 +49,14 @@ def share(pct: float) -> str:
     return "" if math.isnan(pct) else f"{pct:.0f} %"
 
 
-def shares_of(rows: Iterable[Row]) -> Shares | None:
+def shares_of(rows: Iterable[Row]) -> BatchShares | None:
     """The shares over all rows of one thread, each batch counted once; None where the run had no witness."""
     single = [row for row in _of_one_thread(rows) if row.witnessed]
     if not single:
         return None
     free, neighbour, clock = (_mean(single, name) for name in ("free_pct", "neighbour_pct", "clock_pct"))
     alone, shared = sum(row.alone for row in single), sum(row.never_alone is not None for row in single)
-    return Shares(free, neighbour, clock, _mean(single, "disturbed_pct"), alone, shared, len(single))
+    return BatchShares(free, neighbour, clock, _mean(single, "disturbed_pct"), alone, shared, len(single))
 
 
 def broken_pct(rows: Iterable[Row]) -> float:

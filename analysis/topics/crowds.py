@@ -9,7 +9,7 @@ from typing import Required, TypedDict, Unpack
 
 import numpy as np
 
-from fencepost.analysis.draw.figure import Figure, Series, Span
+from fencepost.analysis.draw.figure import Figure, Series, Shade
 from fencepost.analysis.draw.lines import stacked
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import Grid, grid
@@ -141,7 +141,7 @@ def crowds_by(kernel: str, by: str, **options: Unpack[CrowdOptions]) -> Picture:
             beneath_label="fairness",
             x_ticks=threads if len(threads) <= 8 else threads[:: math.ceil(len(threads) / 8)],
             y_scale="log" if wide else "linear",
-            spans=_shade(found, threads),
+            shades=_shade(found, threads),
         )
 
     return Picture((kernel,), draw)
@@ -184,9 +184,9 @@ def _table(found: Sequence[Crowd], caption: str, metrics: Mapping[str, str]) -> 
     return table(caption, ("", "threads", "time", "fairness", "÷ raw round trip", *metrics.values()), cells)
 
 
-def _shade(found: Sequence[Crowd], threads: Sequence[float]) -> list[Span]:
+def _shade(found: Sequence[Crowd], threads: Sequence[float]) -> list[Shade]:
     own = max((float(item.threads[i]) for item in found for i in on_own_cpus(item)), default=math.nan)
     if not threads[-1] > own:
         return []
     first = math.sqrt(own * min(number for number in threads if number > own))
-    return [Span(first, threads[-1] * 1.1, "more threads than CPUs")]
+    return [Shade(first, threads[-1] * 1.1, "more threads than CPUs")]

@@ -18,7 +18,7 @@ from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.runs.rows_file import LAYOUT, encode_rows
 from fencepost.bench import runfolder, runner, schema
-from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
+from fencepost.bench.ab_plan import AbSide, Pair, make_ab_plan
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.errors import UsageError
 from fencepost.bench.overrides import parse_overrides
@@ -160,6 +160,6 @@ def test_run_list_and_show_tell_of_counts(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_takes_no_time_is_not_compared() -> None:
     engine = runtime.fault_engine()
     kernel = read_catalog(engine).get("count/pages")
-    side = Side(kernel, (1024, 1))
+    side = AbSide(kernel, (1024, 1))
     with pytest.raises(UsageError, match="count/pages: counts and takes no time"):
         make_ab_plan(engine, [Pair(side, side)], runtime.TINY, runtime.one_cpu, rounds=6, seed=1)

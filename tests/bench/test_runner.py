@@ -20,7 +20,7 @@ from runs.measure import MACHINE, any_cpu, children, run_record, tiny_plan, wait
 
 from fencepost.bench import plan as plans
 from fencepost.bench import runfolder, runner, schema
-from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
+from fencepost.bench.ab_plan import AbSide, Pair, make_ab_plan
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.documents import RoundRecord
 from fencepost.bench.engine import load_from
@@ -164,7 +164,7 @@ def test_a_crash_names_its_case_and_costs_only_that(tmp_path: Path) -> None:
 def test_a_crash_in_turns_is_blamed_on_the_side_that_crashes(tmp_path: Path) -> None:
     engine = runtime.fault_engine()
     kernels = read_catalog(engine)
-    old, new = Side(kernels.get("good/steady"), (4096, 0)), Side(kernels.get("bad/crash"), ())
+    old, new = AbSide(kernels.get("good/steady"), (4096, 0)), AbSide(kernels.get("bad/crash"), ())
     plan = make_ab_plan(engine, [Pair(old, new)], runtime.TINY, runtime.one_cpu, rounds=2, seed=1, twins=())
     progress = Recorder()
     with runfolder.create(tmp_path, MACHINE, run_record(plan)) as folder:
@@ -180,7 +180,7 @@ def test_a_crash_in_turns_is_blamed_on_the_side_that_crashes(tmp_path: Path) -> 
 
 def test_the_record_says_how_long_a_turn_was(tmp_path: Path) -> None:
     engine = runtime.fault_engine()
-    side = Side(read_catalog(engine).get("good/steady"), (4096, 0))
+    side = AbSide(read_catalog(engine).get("good/steady"), (4096, 0))
     plan = make_ab_plan(engine, [Pair(side, side)], runtime.TINY, runtime.one_cpu, rounds=1, seed=1, twins=())
     with runfolder.create(tmp_path, MACHINE, run_record(plan)) as folder:
         run(folder)

@@ -31,7 +31,7 @@ from fencepost.analysis.stats.verdict import ChangeVerdict
 from fencepost.bench import engine as engines
 from fencepost.bench import plan as plans
 from fencepost.bench import revisions, schema
-from fencepost.bench.ab_plan import Pair, Side, make_ab_plan
+from fencepost.bench.ab_plan import AbSide, Pair, make_ab_plan
 from fencepost.bench.case import SIDES, TWIN_SUFFIX
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.engine import Engine
@@ -87,7 +87,7 @@ def refused(code: int, *arguments: str | Path, cwd: Path) -> str:
 def small_plan(rows: int = 3, rounds: int = 4) -> plans.Plan:
     engine = runtime.fault_engine()
     kernel = read_catalog(engine).get("good/steady")
-    pairs = [Pair(Side(kernel, (4096, 0)), Side(kernel, (4096 * (row + 1), 1))) for row in range(rows)]
+    pairs = [Pair(AbSide(kernel, (4096, 0)), AbSide(kernel, (4096 * (row + 1), 1))) for row in range(rows)]
     return make_ab_plan(engine, pairs, runtime.TINY, runtime.one_cpu, rounds=rounds, seed=5)
 
 
@@ -217,7 +217,7 @@ def test_parameters_on_both_sides(tmp_path: Path) -> None:
 
 
 def test_different_kernels_are_said_to_be() -> None:
-    one, other = (Side(kernel(name), ()) for name in ("pipeline/imul100", "clock/null_syscall"))
+    one, other = (AbSide(kernel(name), ()) for name in ("pipeline/imul100", "clock/null_syscall"))
     assert ab._unlike([Pair(one, one)]) == []
     (sentence,) = ab._unlike([Pair(one, other), Pair(one, one), Pair(one, other)])
     assert sentence == (

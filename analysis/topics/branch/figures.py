@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fencepost.analysis.draw import bars as figures
-from fencepost.analysis.draw.figure import Bar, Figure, Fit, Group, Series, Span
+from fencepost.analysis.draw.figure import Bar, Figure, Fit, Group, Series, Shade
 from fencepost.analysis.draw.lines import Axis, lines, regression
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
@@ -203,7 +203,7 @@ def loaded_figure(analysis: Analysis) -> Figure | None:
         x=Axis("size of the buffer", log=True, write=size, ticks=[float(tick) for tick in ticks]),
         y=Axis(f"{unit} per misprediction", from_zero=True),
         marks=[(value, word) for word, value in caches(analysis.machine) if sizes[0] <= value <= sizes[-1]],
-        spans=[Span(*NOTES_CYCLES, "the notes", of_y=True)] if in_cycles else [],
+        shades=[Shade(*NOTES_CYCLES, "the notes", of_y=True)] if in_cycles else [],
     )
 
 
@@ -240,7 +240,7 @@ def capacity_figure(analysis: Analysis) -> Figure | None:
         ),
         y=Axis(f"{item.unit} per element", from_zero=True),
         marks=[(knee.value, f"knee at {powers(knee.value)}")] if knee.n else [],
-        spans=[Span(knee.low, knee.high)] if math.isfinite(knee.low) else [],
+        shades=[Shade(knee.low, knee.high)] if math.isfinite(knee.low) else [],
     )
 
 

@@ -11,7 +11,7 @@ WORDS = {"interrupts": "interrupt", "softirqs": "softirq"}
 """What a line of each file of /proc counts."""
 
 
-class Line(NamedTuple):
+class ProcLine(NamedTuple):
     """A line of one of both files: how many came on the run's CPUs in all rounds, and how many a second."""
 
     kind: str
@@ -20,7 +20,7 @@ class Line(NamedTuple):
     per_s: float
 
 
-def lines(analysis: Analysis) -> list[Line]:
+def lines(analysis: Analysis) -> list[ProcLine]:
     """Every line with any, of the rounds that say so, most first; none for runs of older versions."""
     workers = analysis.reduced.workers
     if "interrupts" not in workers:
@@ -31,4 +31,4 @@ def lines(analysis: Analysis) -> list[Line]:
     for row in told:
         for file, of in row["interrupts"].items():
             counts.update({(WORDS.get(file, file), line): count for line, count in of.items()})
-    return [Line(kind, name, count, count / seconds) for (kind, name), count in counts.most_common() if seconds > 0]
+    return [ProcLine(kind, name, count, count / seconds) for (kind, name), count in counts.most_common() if seconds > 0]

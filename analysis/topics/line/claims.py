@@ -9,7 +9,7 @@ from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, needs, noise_of
 from fencepost.analysis.topics.crowds import crowds, slope, step
-from fencepost.analysis.topics.line.measures import SHARED, relations, staircases
+from fencepost.analysis.topics.line.measures import PINGPONG, SHARED, relations, staircases
 from fencepost.analysis.topics.pairs import words
 
 FEWEST_CPUS = 8
@@ -39,7 +39,7 @@ def cpus(analysis: Analysis) -> Verdict:
     figure = f"each further thread adds {rise.text('ns')} to an operation (2 to {count(most)} threads)"
     far = [item for item in relations(analysis, "load_store") if item.ns.n]
     by_distance = ", ".join(f"{words(item.name)} {item.text()}" for item in far)
-    because = f"One way by distance: {by_distance}." if far else "Distances (line/pingpong) are not in this run."
+    because = f"One way by distance: {by_distance}." if far else f"Distances ({PINGPONG}) are not in this run."
     number = measure(rise, "ns", 0.0)
     # A slope is noisy by a share of the operation that it is a slope of, for each of the threads between its ends.
     base = max(row.time.value for row in table.rows if row.has(op="fetch_add", between=0)) / most

@@ -12,7 +12,7 @@ from fencepost.analysis.text.numbers import count, plain, powers, thousands
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.chosen import largest_team, number
 from fencepost.analysis.topics.crowds import crowds, crowds_by, on_own_cpus
-from fencepost.analysis.topics.line.measures import ONE_WAY, relations, staircases
+from fencepost.analysis.topics.line.measures import ONE_WAY, PINGPONG, relations, staircases
 from fencepost.analysis.topics.pairs import words
 from fencepost.analysis.topics.pictures import bars_by, heat_by, lines_by, shows
 from fencepost.analysis.topics.rungs import Rung, row_rung
@@ -25,7 +25,7 @@ VARIANTS = ("load_store", "cas", "two_lines")
 
 
 MATRIX = heat_by(
-    "line/pingpong",
+    PINGPONG,
     "variant",
     VARIANTS,
     share=ONE_WAY,
@@ -152,7 +152,7 @@ def hand_over(analysis: Analysis) -> Rung | None:
     if not found:
         return None
     item = found[0]
-    row = next(row for row in grid(analysis, "line/pingpong").rows if str(row.relation) == item.name)
+    row = next(row for row in grid(analysis, PINGPONG).rows if str(row.relation) == item.name)
     label = f"a cache line to another CPU, one way ({words(item.name)})"
     return Rung(label, row.case, item.ns, modes=item.modes, headline=True, regimes=item.regimes)
 

@@ -21,18 +21,21 @@ SHARED = 1.5
 # ---- who is how far ----
 
 
+PINGPONG = "line/pingpong"
+"""The kernel whose round trips say who is how far."""
+
 ONE_WAY = 0.5
 """Of a round trip, by definition here."""
 
 
 def matrix(analysis: Analysis, variant: str = "load_store") -> Matrix | None:
-    """One-way costs between CPUs: ``line/pingpong`` of one variant without pause."""
-    return pairs.matrix(analysis, "line/pingpong", ONE_WAY, variant=variant, pause="no")
+    """One-way costs between CPUs: `PINGPONG` of one variant without pause."""
+    return pairs.matrix(analysis, PINGPONG, ONE_WAY, variant=variant, pause="no")
 
 
 def relations(analysis: Analysis, variant: str) -> list[Relation]:
     """One-way costs by relation of the two CPUs, nearest first."""
-    return pairs.relations(analysis, "line/pingpong", ONE_WAY, variant=variant, pause="no")
+    return pairs.relations(analysis, PINGPONG, ONE_WAY, variant=variant, pause="no")
 
 
 # ---- where sharing ends ----

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure
-from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, rates
+from fencepost.analysis.topics.litmus.measures import RENDEZVOUS, rates
+from fencepost.analysis.topics.orders import PLAIN
 
 RARE = 100.0
 """In a million trials. Machines whose store buffers reorder show hundreds of thousands. What is rarer is refuted."""
@@ -21,9 +22,9 @@ RARE = 100.0
 )
 def reordering(analysis: Analysis) -> Verdict:
     """Weak outcomes without a fence, test by test; an exact bound where none was seen."""
-    plain_tests = [item for item in rates(analysis) if item.order == CONTROL]
+    plain_tests = [item for item in rates(analysis) if item.order == PLAIN]
     plain_tests = [item for item in plain_tests if item.runner == RENDEZVOUS] or plain_tests
-    known(plain_tests, f"needs order={CONTROL} in the run.")
+    known(plain_tests, f"needs order={PLAIN} in the run.")
     seen = [item for item in plain_tests if item.weak]
     none = [item for item in plain_tests if not item.weak]
     words = [f"{item.test} {item.per_million.text()} in a million" for item in seen]

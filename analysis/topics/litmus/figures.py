@@ -11,7 +11,8 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.litmus import measures
-from fencepost.analysis.topics.litmus.measures import CONTROL, RENDEZVOUS, Rate
+from fencepost.analysis.topics.litmus.measures import RENDEZVOUS, Rate
+from fencepost.analysis.topics.orders import PLAIN
 from fencepost.analysis.topics.pictures import shows
 from fencepost.analysis.topics.topic import Topic
 
@@ -30,9 +31,9 @@ def rates_figure(analysis: Analysis) -> Figure | None:
         mine = [item for item in found if item.test == test]
         main = [item for item in mine if item.runner == RENDEZVOUS] or mine
         # Other runners beside it for the control alone: how much the runner decides.
-        others = [item for item in mine if item not in main and item.order == CONTROL]
+        others = [item for item in mine if item not in main and item.order == PLAIN]
         groups.append(Dots(_heading(main), [_dot(item) for item in _grouped(main)] + [_dot(item) for item in others]))
-    seen = sorted({item.test for item in found if item.weak and item.order == CONTROL})
+    seen = sorted({item.test for item in found if item.weak and item.order == PLAIN})
     return dots(
         "litmus-rates",
         "Outcomes that no interleaving explains, in a million trials",

@@ -15,9 +15,6 @@ from fencepost.analysis.stats.interval import Interval, pooled, upper_bound
 RENDEZVOUS = "rendezvous"
 
 
-CONTROL = "none"
-
-
 @dataclass(frozen=True)
 class Rate:
     """One test in one order under one runner: `per_million` and `per_second` are medians over processes with their

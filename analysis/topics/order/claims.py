@@ -7,8 +7,8 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import upper_bound
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure
-from fencepost.analysis.topics.litmus.measures import CONTROL
-from fencepost.analysis.topics.order.measures import NOT_ENOUGH, losses
+from fencepost.analysis.topics.order.measures import losses
+from fencepost.analysis.topics.orders import NOT_ENOUGH, PLAIN
 
 
 def _under_a_fence(row: Row) -> Outcome | None:
@@ -27,8 +27,8 @@ def _under_a_fence(row: Row) -> Outcome | None:
 def barrier(analysis: Analysis) -> Verdict:
     """Losses without, with a bound for the loss with; and both prices."""
     found = [item for item in losses(analysis) if item.algorithm == "peterson"]
-    both = f"needs order={CONTROL} and a full fence in one run."
-    without = known(next((item for item in found if item.order == CONTROL), None), both)
+    both = f"needs order={PLAIN} and a full fence in one run."
+    without = known(next((item for item in found if item.order == PLAIN), None), both)
     fenced = known([item for item in found if not item.may_lose], both)
     sections = sum(item.sections for item in fenced)
     figure = (

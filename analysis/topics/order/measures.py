@@ -9,10 +9,7 @@ import numpy as np
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid, per_process
 from fencepost.analysis.stats.interval import Interval, pooled
-from fencepost.analysis.topics.litmus.measures import CONTROL
-
-NOT_ENOUGH = (CONTROL, "c11_acq_rel")
-"""Orders under which losses are no failure."""
+from fencepost.analysis.topics.orders import NOT_ENOUGH
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from fencepost.analysis.compare.comparison import (
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import read_runs
 from fencepost.analysis.compare.told import fastest_sentences
-from fencepost.analysis.report.compared import Line, Machine, Page, as_page, bar_of, ladder_of, machines_page
+from fencepost.analysis.report.compared import ComparedLine, Machine, Page, as_page, bar_of, ladder_of, machines_page
 from fencepost.analysis.runs.machine import fact_word
 from fencepost.analysis.text.numbers import natural
 from fencepost.bench.schema import RUN_FILE
@@ -193,7 +193,7 @@ def test_any_names_can_be_sorted(names: list[str]) -> None:
 
 
 def page_of(*times: Span) -> Page:
-    line = Line("a/b", times, NO_SPAN)
+    line = ComparedLine("a/b", times, NO_SPAN)
     machines = tuple(Machine(f"m{place}", "t", "w") for place in range(len(times)))
     return Page("t", machines, (line,), (line,), (), (), None, "interval")
 
