@@ -40,7 +40,7 @@ class _WantedAb:
     cpus: str | None
 
 
-@click.command(name="ab", short_help="Compare two versions of a kernel in the same processes.")
+@click.command(name="ab")
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option(

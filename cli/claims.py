@@ -25,7 +25,7 @@ _STYLES = {
 }
 
 
-@click.command(name="claims", short_help="Show sentences of the lecture notes, each with a verdict.")
+@click.command(name="claims")
 @click.argument("run", default="latest")
 @click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write an HTML page with code here.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the table as Markdown here.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fencepost.analysis.compare.comparison import MachineComparison
 
 
-@click.command(name="compare", short_help="Compare stored runs of one machine or of several.")
+@click.command(name="compare")
 @click.argument("names", nargs=-1, metavar="RUN RUN...", required=True)
 @margin_option
 @click.option("--all", "every", is_flag=True, help="Show all rows, not only headlines and rows that changed.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
 
 
-@click.command(name="doctor", short_help="Check this machine for settings that spoil figures.")
+@click.command(name="doctor")
 @click.option(
     "--root",
     type=click.Path(path_type=Path),

@@ -11,7 +11,7 @@ from fencepost.cli.options import json_option, verbose_option
 FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core")
 
 
-@click.command(name="export", short_help="Write a run in the format of another tool.")
+@click.command(name="export")
 @click.argument("run", default="latest")
 @click.option("--format", "wanted", type=click.Choice(FORMATS), required=True, help="bmf is the Bencher Metric Format.")
 @click.option(
@@ -38,7 +38,7 @@ def export_command(run: str, wanted: str, out: Path | None) -> None:
     click.echo(display.printable(display.short_path(out)))
 
 
-@click.command(name="import", short_help="Turn a file of another tool into a run.")
+@click.command(name="import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",

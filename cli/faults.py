@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 
 import click
 
-from fencepost.analysis.text.escape import visible
 from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE, FencepostError, MeasureError, UsageError
 
 DEBUG_VARIABLE = "FENCEPOST_DEBUG"
@@ -42,7 +40,11 @@ def expected(error: BaseException) -> bool:
 
 def report(error: BaseException, *, verbose: bool = False) -> int:
     """Tell the user about `error`; returns the exit code."""
+    from fencepost.analysis.text.escape import visible
+
     if debugging(verbose):
+        import traceback
+
         traceback.print_exception(error)
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         sentence = "interrupted"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fencepost.analysis.compare.history import History, MachineHistory
 
 
-@click.command(name="history", short_help="Show which rows changed over many runs, and when.")
+@click.command(name="history")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results") / "runs")
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Only these rows (names, globs, topics or cases).")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")

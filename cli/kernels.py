@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fencepost.bench.engine import Engine
 
 
-@click.command(name="list", short_help="List the kernels.")
+@click.command(name="list")
 @click.argument("patterns", nargs=-1, metavar="[KERNEL]...")
 @kernel_files_option
 @json_option
@@ -48,7 +48,7 @@ def list_command(patterns: tuple[str, ...], kernel_files: tuple[Path, ...], cfla
     out.print(display.table(None, columns, rows, right=("threads",), whole=("kernel",)))
 
 
-@click.command(name="show", short_help="Show one kernel: question, parameters, source, machine code.")
+@click.command(name="show")
 @click.argument("kernel", metavar="KERNEL")
 @kernel_files_option
 @click.option("--source/--no-source", default=True, help="Print the C source, or leave it out.")

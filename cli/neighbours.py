@@ -31,7 +31,7 @@ COLUMNS = ("CPU", "quiet", "width taken", "worst 5 %", "core clock", "gaps", "lo
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(name="neighbours", short_help="Show live who else uses the cores of this machine.")
+@click.command(name="neighbours")
 @click.option("--for", "length", default="30s", metavar="TIME", show_default=True, help="How long: 30s, 2m or 1h.")
 @click.option("--cpus", metavar="LIST", help="Only these CPUs, such as 1,3-5.  [default: all that may be used]")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")

@@ -10,7 +10,7 @@ import click
 from fencepost.cli.options import json_option, verbose_option
 
 
-@click.command(name="new", short_help="Write a kernel file to start from.")
+@click.command(name="new")
 @click.argument("name", metavar="NAME")
 @click.option("--cxx", "language", flag_value="cc", help="C++ instead of C.")
 @click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder.  [default: this one]")
@@ -43,7 +43,7 @@ def new_command(name: str, language: str | None, folder: Path) -> None:
     click.echo(f"Wrote {path}. Measure it with: fencepost run --kernel {path}")
 
 
-@click.command(name="config", short_help="Print compiler options and folders for your own build.")
+@click.command(name="config")
 @click.option("--cflags", "what", flag_value="cflags", help="Compiler options of kernel files in C.")
 @click.option("--cxxflags", "what", flag_value="cxxflags", help="The same for C++.")
 @click.option("--include-dir", "what", flag_value="include_dir", help="Folder of kernel.h.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fencepost.analysis.compare.peers import PeerComparison
 
 
-@click.command(name="peers", short_help="Compare our rings with those of other libraries.")
+@click.command(name="peers")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("examples") / "peers")
 @click.option("--rounds", type=click.IntRange(1, 100_000), help="Number of rounds (processes).  [default: 20]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")

@@ -35,7 +35,7 @@ COMMON_NAMES = {
 """Names of users and hosts that name nobody, and that stand in a run for other reasons."""
 
 
-@click.command(name="publish", short_help="Add a run to the gallery, or check the gallery.")
+@click.command(name="publish")
 @click.argument("run", default="latest")
 @click.option(
     "--results",

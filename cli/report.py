@@ -10,7 +10,7 @@ from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.cli.options import json_option, verbose_option
 
 
-@click.command(name="report", short_help="Write the report of a run: HTML, Markdown or JSON.")
+@click.command(name="report")
 @click.argument("run", default="latest")
 @click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write the HTML report here.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the Markdown report here.")

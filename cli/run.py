@@ -45,7 +45,7 @@ class _WantedRun:
     at_most: str | None
 
 
-@click.command(name="run", short_help="Measure kernels and store the samples in a run folder.")
+@click.command(name="run")
 @click.argument("patterns", nargs=-1, metavar="[KERNEL]...")
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Same as the argument; may be given several times.")
 @click.option(

@@ -27,7 +27,7 @@ PAIRS = 10
 DEFAULT_BASE = Path("results") / "selfcheck"
 
 
-@click.command(name="selfcheck", short_help="Measure how often the verdicts are wrong on this machine.")
+@click.command(name="selfcheck")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
 @click.option("--pairs", type=click.IntRange(1, 100_000), default=PAIRS, show_default=True, help="Repeats of each row.")
 @click.option(
