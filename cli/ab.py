@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.cli.gates import Gates, Judged, gate_options
 from fencepost.cli.options import json_option, verbose_option
-from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
+from fencepost.cli.verdicts import margin_option, markdown_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ class _WantedAb:
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/ab]")
 @click.option("--resume", metavar="RUN", help="Continue an interrupted comparison, or judge a complete one again.")
-@gate_option
+@gate_options
 @markdown_option
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @json_option
@@ -91,7 +92,7 @@ def ab_command(
     cpus: str | None,
     out: Path | None,
     resume: str | None,
-    fail_on: tuple[str, ...],
+    gates: Gates,
     as_markdown: bool,
     quiet: bool,
     as_json: bool,
@@ -105,7 +106,10 @@ def ab_command(
     way round. The number of rounds is fixed in advance.
 
     A row is *changed* if the interval of the ratio lies beyond the margin, *same* if it lies inside the margin, and
-    otherwise *undecided*. An undecided row says how many rounds a new measurement needs.
+    otherwise *undecided*. An undecided row says how many rounds a new measurement needs, and how long they take.
+
+    With --fail-on slower the exit code is 1 if a row is slower, and 0 if all are the same, faster or undecided. Add
+    --fail-on undecided to stop at those as well.
 
     Ctrl-C keeps the complete rounds and prints ratios without verdicts; --resume continues. A side that fails its
     check, crashes or hangs loses only its own row, and the exit code is 1.
@@ -126,12 +130,15 @@ def ab_command(
         folder, notes = _begin(wanted, out or DEFAULT_BASE)
     stopped = _measure(folder, quiet=quiet or as_json)
     found = _judge(folder, margin, notes, stopped)
-    _show(found, folder, _title(old, new, folder), as_json=as_json, as_markdown=as_markdown)
+    title, outcome = _title(old, new, folder), measuring.outcome_of(folder)
+    _show(found, folder, title, as_json=as_json, as_markdown=as_markdown)
+    file = Path(new) if new is not None and Path(new).is_file() else None
+    failed = gates.close([Judged(title, found, file, {case: reason for case, (_, reason) in outcome.failed.items()})])
     if stopped is not None:
         raise stopped
     # A side that fails its check, or kills its worker, is a fault without any gate.
-    measuring.end_with(measuring.outcome_of(folder))
-    return int(any(found.fails(gate) for gate in fail_on))
+    measuring.end_with(outcome)
+    return int(failed)
 
 
 def _options_in(cflags: str) -> list[str]:
@@ -175,7 +182,19 @@ def _judge(folder: RunFolder, margin: float, notes: list[str], stopped: RunInter
         if stopped is None:
             measuring.end_with(measuring.outcome_of(folder))
         raise stopped or MeasureError(str(error)) from error
+    found = replace(found, round_s=_round_s(folder))
     return replace(found, notes=(*notes, *found.notes, *_advice(found)))
+
+
+def _round_s(folder: RunFolder) -> float:
+    """How long a round took on average, with the start of its process, in seconds."""
+    from statistics import fmean
+
+    from fencepost.bench import schema
+    from fencepost.bench.runfolder import read_round_record
+
+    records = [read_round_record(path) for path in schema.round_files(folder.path).values()]
+    return fmean(record["worker"]["elapsed_ms"] for record in records) / 1e3
 
 
 def _show(found: RunComparison, folder: RunFolder, title: str, *, as_json: bool, as_markdown: bool) -> None:
@@ -197,6 +216,7 @@ def _title(old: str | None, new: str | None, folder: RunFolder) -> str:
 def _advice(found: RunComparison) -> list[str]:
     """What to do about undecided rows: measure anew, with as many rounds as they want in all."""
     from fencepost.analysis.stats.verdict import ChangeVerdict
+    from fencepost.cli import verdicts
 
     wanted = [
         row.decision.rounds + row.decision.more
@@ -205,7 +225,9 @@ def _advice(found: RunComparison) -> list[str]:
     ]
     if not wanted:
         return []
-    return [f"for a decision measure anew with --rounds {max(wanted)}: more rounds on top of these would be a peek"]
+    time = verdicts.time_of(max(wanted), found.round_s)
+    needed = f"{max(wanted)} ({time})" if time else str(max(wanted))
+    return [f"for a decision measure anew with --rounds {needed}: more rounds on top of these would be a peek"]
 
 
 def _go_on(name: str, base: Path) -> RunFolder:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.cli.gates import Gates, Judged, gate_options
 from fencepost.cli.options import json_option, verbose_option
-from fencepost.cli.verdicts import gate_option, margin_option, markdown_option
+from fencepost.cli.verdicts import margin_option, markdown_option
 
 if TYPE_CHECKING:
     from fencepost.analysis.compare.answers import Compared
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--all", "every", is_flag=True, help="Show all rows, not only headlines and rows that changed.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as one HTML page.")
 @click.option("--anyway", is_flag=True, help="Compare even if engines or compiler flags differ.")
-@gate_option
+@gate_options
 @markdown_option
 @json_option
 @verbose_option
@@ -31,7 +32,7 @@ def compare_command(
     every: bool,
     html: Path | None,
     anyway: bool,
-    fail_on: tuple[str, ...],
+    gates: Gates,
     as_markdown: bool,
     as_json: bool,
 ) -> int:
@@ -56,8 +57,10 @@ def compare_command(
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
     folders = [runfolder.find(name) for name in names]
-    if fail_on and len(set(machine_ids(key_and_label(schema.read_run(folder)) for folder in folders))) > 1:
-        raise UsageError("--fail-on: the runs are of several machines, which get no verdicts")
+    gated = {"--fail-on": gates.fail_on, "--junit": gates.junit, "--annotations": gates.annotations}
+    named = next((option for option, value in gated.items() if value), None)
+    if named and len(set(machine_ids(key_and_label(schema.read_run(folder)) for folder in folders))) > 1:
+        raise UsageError(f"{named}: the runs are of several machines, which get no verdicts")
     try:
         found = compared(folders, margin, anyway=anyway)
     except NothingMeasuredError as error:
@@ -81,7 +84,8 @@ def compare_command(
                 click.echo(verdicts.as_markdown(item, title), nl=False)
             else:
                 view.show_runs(item, title, every=every)
-    return int(any(item.fails(gate) for item in found.pairs for gate in fail_on))
+    judged = [Judged(f"{old} against {new}", item) for new, item in zip(further, found.pairs, strict=True)]
+    return int(gates.close(judged))
 
 
 def _write_page(path: Path, found: Compared) -> None:

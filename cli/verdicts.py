@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fencepost.analysis.compare.comparison import ComparedRow, RunComparison
     from fencepost.analysis.stats.verdict import Decision
 
-GATES = ("slower", "changed", "undecided")
 HEADER = ("case", "old", "new", "ratio", "interval", "figure", "verdict")
 LARGEST_MARGIN_PCT = 50.0
 SMALLEST_MARGIN_PCT = 0.01
@@ -31,16 +30,6 @@ def margin_option(command: Command) -> Command:
         show_default=True,
         metavar="PERCENT",
         help="Ratios up to so much above or below 1 count as the same.",
-    )(command)
-
-
-def gate_option(command: Command) -> Command:
-    """``--fail-on``, passed on as `fail_on`."""
-    return click.option(
-        "--fail-on",
-        multiple=True,
-        type=click.Choice(GATES),
-        help="Exit with 1 where a row is slower, has changed, or is undecided; may be given several times.",
     )(command)
 
 
@@ -95,8 +84,8 @@ def _ratio(value: float) -> str:
     return f"x {value:.3f}" if value < 10 else f"x {value:.4g}"
 
 
-def words(row: ComparedRow) -> str:
-    """The verdict with what belongs to it."""
+def words(row: ComparedRow, round_s: float = math.nan) -> str:
+    """The verdict with what belongs to it. `round_s`: how long a round of this comparison takes, in seconds."""
     from fencepost.analysis.stats.verdict import ChangeVerdict
 
     decision = row.decision
@@ -106,10 +95,20 @@ def words(row: ComparedRow) -> str:
         return "same"
     if decision.reason:
         return f"{decision.verdict}: {decision.reason}"
-    return f"undecided: {decision.more} more rounds" if decision.more else "undecided"
+    if not decision.more:
+        return "undecided"
+    rounds = decision.rounds + decision.more
+    return ", ".join(filter(None, (f"undecided: needs {rounds} rounds", time_of(rounds, round_s))))
 
 
-def cells(row: ComparedRow) -> tuple[str, ...]:
+def time_of(rounds: int, round_s: float) -> str:
+    """How long a number of rounds takes, such as ``9 s``; empty where it is not known."""
+    from fencepost.cli.display import duration
+
+    return duration(float(f"{rounds * round_s * 1e9:.2g}")) if math.isfinite(round_s) else ""
+
+
+def cells(row: ComparedRow, round_s: float = math.nan) -> tuple[str, ...]:
     """A row of the table."""
     from fencepost.analysis.text.numbers import nanoseconds
 
@@ -120,7 +119,7 @@ def cells(row: ComparedRow) -> tuple[str, ...]:
         ratio(row.decision),
         interval(row.decision),
         row.basis,
-        words(row),
+        words(row, round_s),
     )
 
 
@@ -141,7 +140,7 @@ def show(comparison: RunComparison, title: str | None = None) -> None:
     from fencepost.cli import display
 
     out = display.console()
-    shown = [cells(row) for row in comparison.rows]
+    shown = [cells(row, comparison.round_s) for row in comparison.rows]
     out.print(display.table(title, HEADER, shown, right=HEADER[1:5], whole=HEADER[1:5]))
     extra = [(row, "identical code") for row in comparison.twins] + [(row, "control") for row in comparison.controls]
     if extra:
@@ -165,7 +164,7 @@ def as_markdown(comparison: RunComparison, title: str) -> str:
 
     said = [*comparison.sentences, verdict_sentence(comparison)]
     lines = [f"### {markdown(title)}", "", *(line for sentence in said for line in (markdown(sentence), ""))]
-    lines += markdown_table(HEADER, map(cells, comparison.rows))
+    lines += markdown_table(HEADER, [cells(row, comparison.round_s) for row in comparison.rows])
     extra = [(row, "identical code") for row in comparison.twins] + [(row, "control") for row in comparison.controls]
     if extra:
         beside = markdown_table(("", *HEADER), [(kind, *cells(row)) for row, kind in extra])

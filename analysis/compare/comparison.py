@@ -141,6 +141,8 @@ class RunComparison:
     labels: Mapping[str, str] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
     scales: Mapping[str, float] = field(default_factory=dict)
+    round_s: float = math.nan
+    """How long a round took, in seconds, where one comparison is one measurement."""
 
     @property
     def headlines(self) -> list[tuple[str, ComparedRow]]:
@@ -168,6 +170,7 @@ class RunComparison:
         return {
             "noise_floor_pct": self.noise_floor * 100,
             "margin_pct": self.margin * 100,
+            "round_s": self.round_s,
             "rows": [row.as_json() for row in self.rows],
             "headlines": dict(self.labels),
             "sentences": list(self.sentences),
