@@ -129,6 +129,10 @@ class ImportedJson(TypedDict):
     format: str
     files: list[ImportedFileJson]
     tool: str
+    facts: NotRequired[dict[str, str]]
+    """What all files agree in and another run may not: processor, interpreter, versions."""
+    notes: NotRequired[list[str]]
+    """What was left out of the files, and why."""
 
 
 class PublishedJson(TypedDict):

@@ -12,7 +12,8 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,44 +139,70 @@ class RunFolder:
             yield from (_outcomes(read_round_record(path)) if written is None else written).items()
 
 
-def create(base: Path, machine: MachineJson, run: RunFactsJson, now: datetime | None = None) -> RunFolder:
+def create(
+    base: Path,
+    machine: MachineJson,
+    run: RunFactsJson,
+    now: datetime | None = None,
+    *,
+    rows: Callable[[RunJson], bytes] | None = None,
+) -> RunFolder:
     """Create a run folder in `base`, with run.json and machine.json, and lock it.
 
     Parameters
     ----------
     run
         what run.json is to hold beside the run's id and time.
+    rows
+        from run.json to the contents of rows.parquet, for a run without rounds.
 
     Raises
     ------
     MeasureError
-        when it cannot be written there.
+        when it cannot be written there; nothing is left behind then.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     key = re.sub(r"[^A-Za-z0-9._-]+", "-", machine["key"]).strip("-.") or "machine"
-    stem = f"{moment:%Y%m%dT%H%M%SZ}-{key}"
+    new = [place for place in (base, *base.parents) if not place.exists()]
+    path = None
     try:
         base.mkdir(parents=True, exist_ok=True)
-        path = _new_folder(base, stem)
-        (path / schema.ROUNDS_FOLDER).mkdir()
-    except OSError as error:
-        raise storage_fault(base, error) from error
-    document: RunJson = {
-        "schema": schema.SCHEMA_VERSION,
-        "id": path.name,
-        "created_utc": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
-        "machine_key": machine["key"],
-        **run,
-    }
-    folder = RunFolder(path, document, _lock(path))
-    try:
-        # run.json comes last: a folder that has it is complete enough to be resumed.
-        atomic_write(path / schema.MACHINE_FILE, _json_bytes({**machine, "schema": schema.SCHEMA_VERSION}))
-        atomic_write(path / schema.RUN_FILE, _json_bytes(document))
-    except BaseException:
-        folder.close()
+        path = _new_folder(base, f"{moment:%Y%m%dT%H%M%SZ}-{key}")
+        document: RunJson = {
+            "schema": schema.SCHEMA_VERSION,
+            "id": path.name,
+            "created_utc": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+            "machine_key": machine["key"],
+            **run,
+        }
+        folder = RunFolder(path, document, _lock(path))
+        try:
+            # run.json comes last: a folder that has it is complete enough to be resumed.
+            atomic_write(path / schema.MACHINE_FILE, _json_bytes({**machine, "schema": schema.SCHEMA_VERSION}))
+            if rows is None:
+                (path / schema.ROUNDS_FOLDER).mkdir()
+            else:
+                atomic_write(path / schema.ROWS_FILE, rows(document))
+            atomic_write(path / schema.RUN_FILE, _json_bytes(document))
+            _fsync_folder(base)
+        except BaseException:
+            folder.close()
+            raise
+    except BaseException as error:
+        _remove(path, new)
+        if isinstance(error, OSError) and not isinstance(error, MeasureError):
+            raise storage_fault(base, error) from error
         raise
     return folder
+
+
+def _remove(path: Path | None, new: Sequence[Path]) -> None:
+    """Remove what a failed creation has made: the run folder, and the folders above it where they are `new`."""
+    if path is not None:
+        shutil.rmtree(path, ignore_errors=True)
+    for place in new:
+        with contextlib.suppress(OSError):  # somebody else has put something there
+            place.rmdir()
 
 
 def resume(path: Path) -> RunFolder:
@@ -298,17 +325,30 @@ def atomic_write(path: Path, data: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            _fsync(file.fileno())
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _fsync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise storage_fault(path, error) from error
+
+
+def _fsync(descriptor: int) -> None:
+    """Wait until a file or folder is on the disk, where its file system can say so: some network ones cannot."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def _fsync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def storage_fault(path: Path, error: OSError) -> MeasureError:

@@ -90,6 +90,7 @@ _INTEGER = {"type": "integer"}
 _NUMBER_OR_NULL = {"type": ["number", "null"]}
 _STRING_OR_NULL = {"type": ["string", "null"]}
 
+_HASHED = {"type": "object", "required": ["name", "sha256"], "properties": {"name": _STRING, "sha256": _STRING}}
 _LINES = {"type": "object", "additionalProperties": _INTEGER}
 _INTERRUPTS = {"interrupts": {"type": "object", "additionalProperties": _LINES}}
 _CASE = {
@@ -216,16 +217,10 @@ RUN_SCHEMA: dict[str, Any] = {
             "required": ["format", "files", "tool"],
             "properties": {
                 "format": _STRING,
-                "files": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "required": ["name", "sha256"],
-                        "properties": {"name": _STRING, "sha256": _STRING},
-                    },
-                },
+                "files": {"type": "array", "minItems": 1, "items": _HASHED},
                 "tool": _STRING,
+                "facts": {"type": "object", "additionalProperties": _STRING},
+                "notes": {"type": "array", "items": _STRING},
             },
         },
     },

@@ -49,8 +49,7 @@ def compare_command(
     """
     from fencepost.analysis.compare.answers import compared
     from fencepost.analysis.compare.comparison import NothingMeasuredError
-    from fencepost.analysis.runs.labels import key_and_label, machine_ids
-    from fencepost.bench import runfolder, schema
+    from fencepost.bench import runfolder
     from fencepost.bench.errors import MeasureError, UsageError
     from fencepost.cli import display
 
@@ -59,8 +58,8 @@ def compare_command(
     folders = [runfolder.find(name) for name in names]
     gated = {"--fail-on": gates.fail_on, "--junit": gates.junit, "--annotations": gates.annotations}
     named = next((option for option, value in gated.items() if value), None)
-    if named and len(set(machine_ids(key_and_label(schema.read_run(folder)) for folder in folders))) > 1:
-        raise UsageError(f"{named}: the runs are of several machines, which get no verdicts")
+    if named:
+        _require_one_machine(named, folders)
     try:
         found = compared(folders, margin, anyway=anyway)
     except NothingMeasuredError as error:
@@ -86,6 +85,21 @@ def compare_command(
                 view.show_runs(item, title, every=every)
     judged = [Judged(f"{old} against {new}", item) for new, item in zip(further, found.pairs, strict=True)]
     return int(gates.close(judged))
+
+
+def _require_one_machine(option: str, folders: list[Path]) -> None:
+    """Refuse (`UsageError`) an option that needs verdicts where the runs are of several machines."""
+    from fencepost.analysis.runs.labels import key_and_label, machine_ids
+    from fencepost.bench import schema
+    from fencepost.bench.errors import UsageError
+
+    runs = [schema.read_run(folder) for folder in folders]
+    if len(set(machine_ids(map(key_and_label, runs)))) == 1:
+        return
+    told = "the runs are of several machines, which get no verdicts"
+    if all(schema.IMPORTED in run for run in runs):
+        told += ". If these imported ones are of one machine, import them again with the same --label"
+    raise UsageError(f"{option}: {told}")
 
 
 def _write_page(path: Path, found: Compared) -> None:

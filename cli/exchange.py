@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import json_option, label_option, verbose_option
 
 FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core")
+
+MOST_NOTES = 10
+"""Sentences on rows that were left out. More of them would hide what was imported."""
 
 
 @click.command(name="export")
@@ -47,23 +50,25 @@ def export_command(run: str, wanted: str, out: Path | None) -> None:
     metavar="FOLDER",
     help="Folder for run folders.  [default: results/runs]",
 )
+@label_option
+@click.option("--anyway", is_flag=True, help="Pool files even if their processors or versions differ.")
 @json_option
 @verbose_option
-def import_command(files: tuple[Path, ...], base: Path | None, as_json: bool) -> None:
+def import_command(files: tuple[Path, ...], base: Path | None, label: str | None, anyway: bool, as_json: bool) -> None:
     """Turn FILES of another tool into a run folder that is marked as imported.
 
-    Reads files of pytest-benchmark, pyperf, Google Benchmark and core-to-core-latency (CSV). Several files of one tool
-    become one run, and each file counts as a process. An interval needs six processes. `fencepost report`, `compare`
-    and `export` read the run like any other.
+    Reads files of pytest-benchmark, pyperf, Google Benchmark, hyperfine, core-to-core-latency (CSV), and Bencher's
+    format. Several files of one tool become one run, and each file counts as a process. An interval needs six
+    processes. `fencepost report`, `compare` and `export` read the run like any other.
     """
     from fencepost.analysis.exchange.importing import import_files
     from fencepost.bench import runfolder, schema
     from fencepost.cli import display
 
-    run, machine, rows = import_files(files)
-    with runfolder.create(base or runfolder.DEFAULT_BASE, machine, run) as folder:
-        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.run))
-        (folder.path / schema.ROUNDS_FOLDER).rmdir()
+    run, machine, rows = import_files(files, label=label or "", anyway=anyway)
+    with runfolder.create(base or runfolder.DEFAULT_BASE, machine, run, rows=rows) as folder:
+        pass
+    notes = run[schema.IMPORTED].get("notes", [])
     told: dict[str, object] = {
         "folder": str(folder.path),
         "id": folder.id,
@@ -71,7 +76,12 @@ def import_command(files: tuple[Path, ...], base: Path | None, as_json: bool) ->
         "tool": run[schema.IMPORTED]["tool"],
         "cases": len(run["plan"]["cases"]),
         "processes": run["plan"]["rounds"],
+        "notes": notes,
     }
+    for sentence in notes[:MOST_NOTES]:
+        click.echo(f"fencepost: {display.printable(sentence)}", err=True)
+    if len(notes) > MOST_NOTES:
+        click.echo(f"fencepost: {len(notes) - MOST_NOTES} more sentences of this kind are in run.json", err=True)
     if as_json:
         display.print_json(told)
         return

@@ -15,6 +15,7 @@ from fencepost.analysis.compare.comparison import (
     span_of,
     why_found_notes,
 )
+from fencepost.analysis.compare.imported import facts_of, unnamed
 from fencepost.analysis.compare.runs import decision_on, different_code, units_of_run
 from fencepost.analysis.compare.series import ProcessTimes, alike, series_of_run
 from fencepost.analysis.compare.told import headlines_of, machine_sentences
@@ -67,7 +68,11 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         bases = {run.by_case[case].basis for run, case in zip(runs, cases, strict=True)}
         why.append("alone in some of the runs only" if len(bases) > 1 else "")
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
-    notes += why_found_notes(why) + [f"{name}: left out, it reads zero on one of the machines" for name in zero]
+    notes += (
+        unnamed(runs)
+        + why_found_notes(why)
+        + [f"{name}: left out, it reads zero on one of the machines" for name in zero]
+    )
     labels, scales = headlines_of(runs, {places[0][row.case]: row.case for row in rows})
     names = tuple(short_names(runs))
     return MachineComparison(
@@ -114,6 +119,11 @@ def _differences(runs: Sequence[Analysis]) -> dict[str, tuple[str, ...]]:
         if name in _NOT_COMPARED:
             continue
         texts = tuple(_text_of(name, run.machine) for run in runs)
+        if len(set(texts)) > 1:
+            found[name] = texts
+    told = [facts_of(run) for run in runs]
+    for name in dict.fromkeys(name for facts in told for name in facts if name != "CPU"):
+        texts = tuple(facts.get(name, "not known") for facts in told)
         if len(set(texts)) > 1:
             found[name] = texts
     return found

@@ -20,6 +20,7 @@ from fencepost.analysis.compare.comparison import (
     why_found_notes,
 )
 from fencepost.analysis.compare.floors import kernel_floors, nearest_floors
+from fencepost.analysis.compare.imported import notes_on_imports
 from fencepost.analysis.compare.series import PairedTimes, ProcessTimes, pairs_of_runs, series_of_run, steady
 from fencepost.analysis.compare.sides import check_margin
 from fencepost.analysis.compare.told import headlines_of, run_sentences
@@ -38,6 +39,7 @@ from fencepost.analysis.stats.verdict import (
     holm_errors,
     why_never,
 )
+from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,10 +65,11 @@ def read_runs(folders: Sequence[Path]) -> list[Analysis]:
     for run in runs:
         if run.rounds < least:
             rounds = "1 complete round" if run.rounds == 1 else f"{run.rounds} complete rounds"
-            raise ComparisonError(
-                f"{run.folder}: {rounds}, a comparison needs {least} or more; measure with --profile standard, or "
-                "complete it with --resume"
-            )
+            more = "measure with --profile standard, or complete it with --resume"
+            if schema.IMPORTED in run.run:
+                rounds = rounds.replace("complete round", "process").replace("processs", "processes")
+                more = f"run the suite {least} times with its own tool, and import the files together"
+            raise ComparisonError(f"{run.folder}: {rounds}, a comparison needs {least} or more; {more}")
     return runs
 
 
@@ -114,7 +117,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         when no common row is usable in both.
     """
     check_margin(margin)
-    notes = _notes_on_code(old, new, anyway=anyway)
+    notes = _notes_on_code(old, new, anyway=anyway) + notes_on_imports(old, new)
     found = pairs_of_runs(old, new)
     if not found:
         raise ComparisonError(

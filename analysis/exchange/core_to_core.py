@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from fencepost.analysis.exchange.exported import ExchangeError, Exported
-from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchmark, Parsed, basis_lost
+from fencepost.analysis.exchange.formats import NONE_OF_THEM, AboutJson, Benchmark, Parsed, Place, Reading, basis_lost
 from fencepost.analysis.exchange.table import digits
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import one_line
@@ -34,32 +34,69 @@ def core_to_core(analysis: Analysis) -> Exported:
     return Exported("\n".join(lines) + "\n", left_out)
 
 
+_MOST_HEADER = 50
+"""Lines of words before a matrix, such as the CPU's name and what the tool printed beside it."""
+
+
 def read_matrix(name: str, text: str) -> Parsed:
-    """One way between CPUs in ns: row i, column j; the upper half may be empty, and so may the diagonal."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    """One way between CPUs in ns: row i, column j; the upper half may be empty, and so may the diagonal.
+
+    Lines of words may stand before the matrix.
+    """
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     try:
-        cells = list(csv.reader(lines))
+        cells = list(csv.reader(line for _, line in lines))
     except csv.Error as error:
         raise ExchangeError(f"{name}: {NONE_OF_THEM} ({error})") from error
-    size = len(cells)
-    numbers: list[list[float]] = []
-    for i, row in enumerate(cells):
-        numbers.append([])
-        for j, word in enumerate(row):
-            try:
-                value = float(word) if word.strip() else math.nan
-            except ValueError:
-                raise ExchangeError(
-                    f"{name}: {NONE_OF_THEM} (line {i + 1}, cell {j + 1}: {one_line(word, 40)!r} is not a number)"
-                ) from None
-            if word.strip() and not (math.isfinite(value) and value > 0):
-                raise ExchangeError(f"{name}: line {i + 1}, cell {j + 1}: {one_line(word, 40)} is not a time in ns")
-            numbers[-1].append(value)
+    first = next((place for place, row in enumerate(cells[:_MOST_HEADER]) if _is_row(row)), 0)
+    reading = Reading(Place(name))
+    numbers = [_row_of(reading, number, row) for (number, _), row in zip(lines[first:], cells[first:], strict=True)]
+    size = len(numbers)
     if size < 2 or any(len(row) != size for row in numbers):
         raise ExchangeError(
             f"{name}: {NONE_OF_THEM} (a matrix of core-to-core-latency has as many cells in each line as lines, at "
             f"least 2; this one has {size} lines, the first of {len(numbers[0])} cells)"
         )
+    named = next((line[4:].strip() for _, line in lines[:first] if line[:4].lower() == "cpu:"), "").strip(",")
+    reading.fact(CPU=named)
+    reading.found += _pairs(numbers)
+    if not reading.found and reading.first_fault is None:
+        raise ExchangeError(f"{name}: every cell is empty, so there is nothing to import")
+    return reading.parsed("core-to-core", None, named or Path(name).stem)
+
+
+def _is_row(row: list[str]) -> bool:
+    """Whether all of several cells are numbers or empty."""
+    return len(row) > 1 and all(not word.strip() or _number(word) is not None for word in row)
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _row_of(reading: Reading, line: int, row: list[str]) -> list[float]:
+    """The numbers of one line, NaN where a cell is empty or holds no time."""
+    numbers = []
+    for j, word in enumerate(row):
+        numbers.append(math.nan)
+        with reading.row("cell"):
+            value = _number(word) if word.strip() else math.nan
+            where = f"line {line}, cell {j + 1}"
+            if value is None:
+                raise ExchangeError(
+                    f"{reading.at.file}: {NONE_OF_THEM} ({where}: {one_line(word, 40)!r} is not a number)"
+                )
+            if word.strip() and not (math.isfinite(value) and value > 0):
+                raise ExchangeError(f"{reading.at.file}: {where}: {one_line(word, 40)} is not a time in ns")
+            numbers[-1] = value
+    return numbers
+
+
+def _pairs(numbers: list[list[float]]) -> list[Benchmark]:
+    size = len(numbers)
     found = []
     for i in range(size):
         for j in range(size):
@@ -75,7 +112,4 @@ def read_matrix(name: str, text: str) -> Parsed:
             }
             case = f"{PINGPONG}[variant=cas,pause=no]@cpu{i},cpu{j}"
             found.append(Benchmark(case, [[2 * numbers[i][j]]], about))
-    if not found:
-        raise ExchangeError(f"{name}: every cell is empty, so there is nothing to import")
-    cpu = one_line(Path(name).stem)
-    return Parsed("core-to-core", "core-to-core-latency", cpu or None, found)
+    return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, cast
 
 import numpy as np
@@ -57,7 +59,8 @@ class AboutJson(TypedDict, total=False):
 class Benchmark:
     """One benchmark of a file: its name, what is known of it, and its values in ns, one list a process.
 
-    `floor_ns` is the smallest value where the file tells it but holds no values, otherwise NaN.
+    `floor_ns` is the smallest value where the file tells it but holds no values, otherwise NaN. `failed` has the reason
+    of each repetition that gave no value.
     """
 
     name: str
@@ -65,17 +68,33 @@ class Benchmark:
     about: AboutJson = field(default_factory=AboutJson)
     floor_ns: float = math.nan
     batches: int | None = None
-    failed: str | None = None
+    failed: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> str:
+        """How many repetitions gave no value, and why the first one did not; empty where all did."""
+        if not self.failed:
+            return ""
+        tried = len(self.failed) + sum(map(len, self.processes))
+        why = self.failed[0]
+        return why if tried == 1 else f"{len(self.failed)} of {tried} repetitions gave no value ({why})"
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A file of another tool: its format, the tool with its version, the CPU if it is named, and its benchmarks."""
+    """A file of another tool.
+
+    `tool` has the version, `cpu` is None where the file does not name one. `facts` holds, for each part of the file
+    that was measured on its own, what must be equal in all parts that are pooled. `left_out` has a sentence for each
+    row that is no measurement.
+    """
 
     format: str
     tool: str
     cpu: str | None
     benchmarks: list[Benchmark]
+    facts: tuple[dict[str, str], ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +188,9 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-NONE_OF_THEM = "not a file of pytest-benchmark, pyperf, Google Benchmark or core-to-core-latency"
+NONE_OF_THEM = (
+    "not a file of pytest-benchmark, pyperf, Google Benchmark, hyperfine, core-to-core-latency or in Bencher's format"
+)
 
 
 @dataclass(frozen=True)
@@ -219,13 +240,72 @@ class Place:
         return float(value)
 
 
-def parsed(at: Place, kind: str, version: object, cpu: object, found: list[Benchmark]) -> Parsed:
-    names = [item.name for item in found]
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) != len(names) else None
-    if twice is not None:
-        raise at["benchmarks"].wrong(f"{one_line(twice, 80)!r} stands there twice")
-    tool = f"{kind} {one_line(str(version), 40)}" if isinstance(version, str | int) else kind
-    return Parsed(kind, tool, cpu if isinstance(cpu, str) and cpu.strip() else None, found)
+_TOOLS = {"core-to-core": "core-to-core-latency", "bmf": "Bencher Metric Format"}
+"""Tools that are called otherwise than their formats."""
+
+
+@dataclass
+class Reading:
+    """The rows of one file as they are read: a row that cannot be read is left out, and the others are kept."""
+
+    at: Place
+    found: list[Benchmark] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    facts: list[dict[str, str]] = field(default_factory=list)
+    first_fault: ExchangeError | None = None
+
+    @contextmanager
+    def row(self, what: str = "row") -> Iterator[None]:
+        """Around the reading of one row: a fault becomes a sentence in `left_out`."""
+        try:
+            yield
+        except ExchangeError as error:
+            self.first_fault = self.first_fault or error
+            self.left_out.append(f"{error}; this {what} is left out")
+
+    def fact(self, **facts: object) -> None:
+        """Note what must be equal in all that is pooled; what is empty or no text says nothing."""
+        known = {name.replace("_", " "): one_line(str(value), 80) for name, value in facts.items() if value}
+        if known and known not in self.facts:
+            self.facts.append(known)
+
+    def parsed(self, kind: str, version: object, cpu: object) -> Parsed:
+        """The file as a whole.
+
+        Raises
+        ------
+        ExchangeError
+            where no row is left: the fault of the first one.
+        """
+        if not self.found:
+            raise self.first_fault or self.at.wrong("none of them is a measurement")
+        tool = _TOOLS.get(kind, kind)
+        tool = f"{tool} {one_line(str(version), 40)}" if isinstance(version, str | int) else tool
+        named = one_line(cpu) if isinstance(cpu, str) else ""
+        return Parsed(kind, tool, named or None, self._apart(), tuple(self.facts), tuple(self.left_out))
+
+    def _apart(self) -> list[Benchmark]:
+        """The benchmarks, those of one name numbered from the second on: they are not pooled."""
+        names = distinct(item.name for item in self.found)
+        twice = [name for name, count in Counter(item.name for item in self.found).items() if count > 1]
+        self.left_out += [
+            f"{self.at.file}: {one_line(name, 80)!r} stands there more than once; the others are numbered from (2) on"
+            for name in twice
+        ]
+        return [replace(item, name=name) for item, name in zip(self.found, names, strict=True)]
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """The names, numbered from the second on where they are the same."""
+    found: dict[str, None] = {}
+    for name in names:
+        number = 1
+        other = name
+        while other in found:
+            number += 1
+            other = f"{name} ({number})"
+        found[other] = None
+    return list(found)
 
 
 def read_about(at: Place, value: object) -> AboutJson:

@@ -11,11 +11,11 @@ from fencepost.analysis.exchange.formats import (
     Benchmark,
     Parsed,
     Place,
+    Reading,
     about_row,
     interval,
     json_text,
     measured,
-    parsed,
     read_about,
 )
 from fencepost.analysis.runs.estimate import Analysis
@@ -79,30 +79,47 @@ def pytest_benchmark(analysis: Analysis) -> Exported:
 
 
 def read_pytest(at: Place, document: Mapping[str, object]) -> Parsed:
-    found = []
+    reading = Reading(at["benchmarks"])
     for i, item in enumerate(at["benchmarks"].sequence(document["benchmarks"])):
-        here = at["benchmarks"][i]
-        entry = here.mapping(item)
-        stats = here["stats"].mapping(entry.get("stats"))
-        name = here["fullname"].name(entry.get("fullname", entry.get("name")))
-        extra = entry.get("extra_info")
-        about = read_about(here["extra_info"], extra.get(KEY) if isinstance(extra, dict) else None)
-        if not about and isinstance(extra, dict) and extra.keys() >= {"case", "kernel", "engine_sha256"}:
-            # Stored by our own plugin: a row of the suite, whose samples are the medians of its processes.
-            own_row = {name: extra[name] for name in ("kernel", "unit") if name in extra}
-            about = read_about(here["extra_info"], own_row | {"value_per": "process"})
-            name = here["extra_info"]["case"].name(extra["case"])
-        if stats.get("data"):
-            place = here["stats"]["data"]
-            values = [place[k].number(value) * 1e9 for k, value in enumerate(place.sequence(stats["data"]))]
-            own = about.get("value_per") == "process"
-            found.append(Benchmark(name, [[value] for value in values] if own else [values], about))
-        else:  # saved without --benchmark-save-data
-            median = here["stats"]["median"].number(stats.get("median")) * 1e9
-            floor = here["stats"]["min"].number(stats.get("min")) * 1e9
-            rounds = here["stats"]["rounds"].of(stats.get("rounds"), int, "a whole number")
-            found.append(Benchmark(name, [[median]], about, floor, rounds))
-    machine = document.get("machine_info")
-    cpu = machine.get("cpu") if isinstance(machine, dict) else None
-    brand = cpu.get("brand_raw") if isinstance(cpu, dict) else None
-    return parsed(at, "pytest-benchmark", document.get("version"), brand, found)
+        with reading.row():
+            here = at["benchmarks"][i]
+            reading.found.append(_benchmark(here, here.mapping(item)))
+    machine = _inside(document, "machine_info")
+    commit = _inside(document, "commit_info").get("id")
+    brand = _inside(machine, "cpu").get("brand_raw")
+    reading.fact(
+        CPU=brand,
+        Python=machine.get("python_version"),
+        interpreter=machine.get("python_implementation"),
+        pytest_benchmark=document.get("version"),
+        commit=None if commit == "unknown" else commit,
+    )
+    return reading.parsed("pytest-benchmark", document.get("version"), brand)
+
+
+def _inside(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """An object of the document; empty where there is none."""
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _benchmark(here: Place, entry: Mapping[str, object]) -> Benchmark:
+    stats = here["stats"].mapping(entry.get("stats"))
+    name = here["fullname"].name(entry.get("fullname", entry.get("name")))
+    extra = entry.get("extra_info")
+    about = read_about(here["extra_info"], extra.get(KEY) if isinstance(extra, dict) else None)
+    if not about and isinstance(extra, dict) and extra.keys() >= {"case", "kernel", "engine_sha256"}:
+        # Stored by our own plugin: a row of the suite, whose samples are the medians of its processes.
+        own_row = {name: extra[name] for name in ("kernel", "unit") if name in extra}
+        about = read_about(here["extra_info"], own_row | {"value_per": "process"})
+        name = here["extra_info"]["case"].name(extra["case"])
+    if stats.get("data"):
+        place = here["stats"]["data"]
+        values = [place[k].number(value) * 1e9 for k, value in enumerate(place.sequence(stats["data"]))]
+        own = about.get("value_per") == "process"
+        return Benchmark(name, [[value] for value in values] if own else [values], about)
+    # Saved without --benchmark-save-data.
+    median = here["stats"]["median"].number(stats.get("median")) * 1e9
+    floor = here["stats"]["min"].number(stats.get("min")) * 1e9
+    rounds = here["stats"]["rounds"].of(stats.get("rounds"), int, "a whole number")
+    return Benchmark(name, [[median]], about, floor, rounds)
