@@ -6,11 +6,12 @@ can be asked for: noise, gaps, modes, failed and unsupported cases, twins, migra
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +80,7 @@ class Case:
     """(round trip in ns, share of batches, factor) of each distance at which its CPUs are."""
     relation: str | None = None
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         inside = ",".join(f"{name}={value}" for name, value in self.parameters.items())
         place = ",".join(f"cpu{cpu}" for cpu in self.cpus)
@@ -217,16 +218,40 @@ def write_run(
             "unmeasurable": [dict(item) for item in unmeasurable],
         },
     }
-    (folder / schema.RUN_FILE).write_text(json.dumps(run, indent=1), encoding="utf-8")
-    (folder / schema.MACHINE_FILE).write_text(
-        json.dumps(machine_document(**(machine or {})), indent=1), encoding="utf-8"
-    )
+    (folder / schema.RUN_FILE).write_text(json.dumps(run), encoding="utf-8")
+    (folder / schema.MACHINE_FILE).write_text(json.dumps(machine_document(**(machine or {}))), encoding="utf-8")
     for number in range(1, rounds + 1):
         factor = 1.0 if process_factor is None else float(process_factor[number - 1])
         table = round_table(cases, number, folder.name, batches, generator, tick_hz, quantum, factor)
         # Not compressed, as rounds are: of so few rows that is half of the writing.
         pq.write_table(table, schema.round_file(folder, number), compression="none", write_page_checksum=True)
     return folder
+
+
+class Fixed(NamedTuple):
+    """Columns that all rounds of a case of so many batches have alike. Nobody may change one."""
+
+    zeros: npt.NDArray[np.int32]
+    batch: npt.NDArray[np.int32]
+    thread: npt.NDArray[np.int32]
+    cpus: npt.NDArray[np.int32]
+    overlap: npt.NDArray[np.float32]
+    no_distance: npt.NDArray[np.float64]
+
+
+@functools.cache
+def fixed_columns(count: int, cpus: tuple[int, ...]) -> Fixed:
+    """Those of `count` batches on these CPUs."""
+    team = len(cpus)
+    rows = count * team
+    return Fixed(
+        np.zeros(rows, np.int32),
+        np.repeat(np.arange(count, dtype=np.int32), team),
+        np.tile(np.arange(team, dtype=np.int32), count),
+        np.tile(np.asarray(cpus, np.int32), count),
+        np.ones(rows, np.float32),
+        np.full(rows, np.nan),
+    )
 
 
 def round_table(
@@ -280,8 +305,10 @@ def round_table(
             share, cost = case.slowed
             slowed = np.repeat(np.repeat(generator.random(len(stretches)) < share, STRETCH)[:count], team) & ~beside
             value[slowed] *= cost
-        distance = np.full(rows, np.nan)
+        fixed = fixed_columns(count, case.cpus)
+        distance = fixed.no_distance
         if case.places:
+            distance = distance.copy()
             of_places = np.array(case.places)
             place = generator.choice(len(of_places), count, p=of_places[:, 1])
             distance[::team] = of_places[place, 0] * (1 + generator.normal(0, 0.02, count))
@@ -303,29 +330,24 @@ def round_table(
         ticks = np.rint((value * operations * tick_hz / 1e9 + case_overhead) / quantum).astype(np.int64) * quantum
         codes.append(np.full(rows, position, np.int32))
         columns["round"].append(np.full(rows, number, np.int32))
-        columns["batch"].append(np.repeat(np.arange(count, dtype=np.int32), team))
-        columns["thread"].append(np.tile(np.arange(team, dtype=np.int32), count))
+        columns["batch"].append(fixed.batch)
+        columns["thread"].append(fixed.thread)
         columns["ticks"].append(ticks)
         columns["operations"].append(np.full(rows, operations, np.int64))
         columns["overhead_ticks"].append(np.full(rows, case_overhead))
         columns["begin_ticks"].append(np.cumsum(ticks))
-        cpus = np.tile(np.asarray(case.cpus, np.int32), count)
-        columns["cpu_begin"].append(cpus)
-        columns["cpu_end"].append(cpus)
-        columns["voluntary"].append(np.zeros(rows, np.int32))
+        columns["cpu_begin"].append(fixed.cpus)
+        columns["cpu_end"].append(fixed.cpus)
+        columns["voluntary"].append(fixed.zeros)
         columns["involuntary"].append(gap.astype(np.int32))
-        columns["minor_faults"].append(np.zeros(rows, np.int32))
-        columns["major_faults"].append(np.zeros(rows, np.int32))
-        columns["flags"].append(np.where(gap, schema.FLAGS["switched"], 0).astype(np.int32) | np.int32(case.flags))
-        columns["overlap"].append(np.ones(rows, np.float32))
-        known = case.neighbour is not None and bool(record["core_hz"])
-        multiplications = (
-            3000 * tick_hz / record["core_hz"] * (1 + np.abs(generator.normal(0, 0.002, rows))) if known else np.nan
-        )
-        additions = multiplications * WIDTH_FLOOR * np.where(beside, 1.8, 1.0)
-        columns["width_ticks"].append(np.full(rows, additions * np.where(slowed, 1.13, 1.0), np.float32))
-        columns["additions_ticks"].append(np.full(rows, additions, np.float32))
-        columns["clock_ticks"].append(np.full(rows, multiplications, np.float32))
+        columns["minor_faults"].append(fixed.zeros)
+        columns["major_faults"].append(fixed.zeros)
+        columns["flags"].append(gap * np.int32(schema.FLAGS["switched"]) | np.int32(case.flags))
+        columns["overlap"].append(fixed.overlap)
+        width, additions, clock = _witnesses(case, record["core_hz"], rows, beside, slowed, generator, tick_hz)
+        columns["width_ticks"].append(width)
+        columns["additions_ticks"].append(additions)
+        columns["clock_ticks"].append(clock)
         columns["distance_ticks"].append((distance * tick_hz / 1e9).astype(np.float32))
     document = {
         "schema": schema.SCHEMA_VERSION,
@@ -353,3 +375,22 @@ def round_table(
     return pa.Table.from_arrays(
         arrays, schema=ARROW_SCHEMA.with_metadata({schema.ROUND_KEY: json.dumps(document).encode()})
     )
+
+
+def _witnesses(
+    case: Case,
+    core_hz: float | None,
+    rows: int,
+    beside: npt.NDArray[np.bool_],
+    slowed: npt.NDArray[np.bool_],
+    generator: np.random.Generator,
+    tick_hz: float,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """What the three witnesses took beside each batch, in ticks; NaN where there was none."""
+    if case.neighbour is None or not core_hz:
+        unknown = np.full(rows, np.nan, np.float32)
+        return unknown, unknown, unknown
+    multiplications = 3000 * tick_hz / core_hz * (1 + np.abs(generator.normal(0, 0.002, rows)))
+    additions = multiplications * WIDTH_FLOOR * np.where(beside, 1.8, 1.0)
+    width = additions * np.where(slowed, 1.13, 1.0)
+    return width.astype(np.float32), additions.astype(np.float32), multiplications.astype(np.float32)

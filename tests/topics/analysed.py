@@ -11,7 +11,7 @@ from undrawn import without_drawing
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.topics.claim import Verdict, verdicts
+from fencepost.analysis.topics.claim import Verdict, _verdict, claims
 
 
 def analysed(folder: Path, cases: Sequence[Case], rounds: int = 10) -> Analysis:
@@ -24,7 +24,7 @@ def analysed(folder: Path, cases: Sequence[Case], rounds: int = 10) -> Analysis:
 
 def verdict_of(analysis: Analysis, claim: str) -> Verdict:
     """What a run says to the claim of this id."""
-    return next(said for of, said in verdicts(analysis) if of.id == claim)
+    return _verdict(analysis, next(of for of in claims() if of.id == claim))
 
 
 def figures_of(analysis: Analysis) -> dict[str, Figure]:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from runs import write as synthetic
 from runs.write import CORE_HZ, TICK_HZ, Case
+from topics.analysed import verdict_of
 from topics.clock.cases import core_case
 from topics.lock.cases import owner_cases
 
 from fencepost.analysis.report.lecture import as_rows, sentences
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.topics import claim as claims
-from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
+from fencepost.analysis.topics.claim import Claim, Outcome, Verdict
 from fencepost.analysis.topics.clock.measures import bias, core_series
 from fencepost.analysis.topics.pipeline.measures import windows
 
@@ -25,7 +26,7 @@ CYCLE = 1e9 / CORE_HZ
 
 def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> Verdict:
     folder = synthetic.write_run(tmp_path / "run", cases, rounds=rounds)
-    return next(said for claim, said in verdicts(analyse(folder)) if claim.id == name)
+    return verdict_of(analyse(folder), name)
 
 
 def core(state: str, ghz: float) -> Case:

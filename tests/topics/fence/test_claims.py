@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from runs import write as synthetic
+from topics.analysed import verdict_of
 from topics.fence.cases import FENCE_NS, fence_cases
 
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.claim import Outcome, Verdict
 from fencepost.analysis.topics.fence.measures import costs
 from fencepost.analysis.topics.topic import rungs
 
@@ -24,7 +25,7 @@ def analysed(tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = F
 
 
 def verdict(analysis: Analysis) -> Verdict:
-    return next(said for claim, said in verdicts(analysis) if claim.id == "fence/cost")
+    return verdict_of(analysis, "fence/cost")
 
 
 def test_what_was_added_is_found(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from runs import write as synthetic
 from runs.write import Case, pair_case
+from topics.analysed import verdict_of
 
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.claim import Outcome, Verdict
 from fencepost.analysis.topics.ring.figures import DESIGNS, SLOWED, TOPIC
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -33,7 +34,7 @@ def analysis_of(folder: Path, cases: list[Case]) -> Analysis:
 
 
 def verdict(folder: Path, cases: list[Case]) -> Verdict:
-    return next(said for claim, said in verdicts(analysis_of(folder, cases)) if claim.id == "ring/lockless")
+    return verdict_of(analysis_of(folder, cases), "ring/lockless")
 
 
 def rings(spsc: float = 5, naive: float = 50, seq_cst: float = 90, mutex: float = 100) -> list[Case]:

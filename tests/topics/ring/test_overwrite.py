@@ -15,9 +15,10 @@ from kernels.measure import ALONE, CPUS, SHARING, TEAMS, built_engine, first_tha
 from kernels.plant import engine_of
 from runs import write as synthetic
 from runs.write import Case
+from topics.analysed import verdict_of
 
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.topics.claim import Outcome, Verdict, verdicts
+from fencepost.analysis.topics.claim import Outcome, Verdict
 from fencepost.analysis.topics.ring.overwriting import burst_figure, burst_loss, steady_figure, steady_loss
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -30,7 +31,7 @@ def analysed(folder: Path, cases: list[Case]) -> Analysis:
 
 
 def verdict(folder: Path, name: str, cases: list[Case]) -> Verdict:
-    return next(said for claim, said in verdicts(analysed(folder, cases)) if claim.id == name)
+    return verdict_of(analysed(folder, cases), name)
 
 
 def burst(percent: int, lost: float | None = None, capacity: int = 100) -> Case:
