@@ -48,7 +48,7 @@ COMMON_NAMES = {
 @click.option("--replace", is_flag=True, help="Replace a published run of the same machine and day.")
 @click.option("--anyway", is_flag=True, help="Publish a run that is hardly to be trusted. It stays marked.")
 @click.option("--check", is_flag=True, help="Only check all published folders; exit with 1 if one has a fault.")
-@click.option("--reports", is_flag=True, help="With --check: also write each report again and compare its words.")
+@click.option("--reports", is_flag=True, help="With --check: also draw the pictures of each report again.")
 @click.option("--rebuild", is_flag=True, help="Only write the pages of the gallery again.")
 @click.option("--rewrite", is_flag=True, help="Write everything derived from the rows again, then the pages.")
 @json_option

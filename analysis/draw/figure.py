@@ -214,6 +214,20 @@ def new_canvas(name: str, height: float = 3.5, width: float = 5.2) -> Iterator[t
         yield canvas, axes
 
 
+_drawing = True
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Within it pictures are empty: what stands around them is asked for, and drawing is most of the time."""
+    global _drawing  # every picture of a page, whoever draws it
+    _drawing, before = False, _drawing
+    try:
+        yield
+    finally:
+        _drawing = before
+
+
 def svg_figure(
     canvas: Canvas,
     name: str,
@@ -222,6 +236,8 @@ def svg_figure(
     said: Mapping[str, Sequence[str]] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> str:
+    if not _drawing:
+        return "<svg ></svg>"
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     _name_scales(canvas)
@@ -320,6 +336,8 @@ def lay_out(canvas: Canvas) -> None:
     """Give the axes the places that they will about have, so that words can be put beside what was drawn. A drawing
     without rendering would do the same and draw everything besides.
     """
+    if not _drawing:
+        return
     engine = canvas.get_layout_engine()
     assert engine is not None
     engine.execute(canvas)

@@ -41,6 +41,21 @@ _NO_XML = re.compile("[\ufffe\uffff]")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
+_WORDS = "|".join(sorted(_GEOMETRY | _LOOKS | {"id", "class", "role", "d", "viewBox", "aria-labelledby", "offset"}))
+
+INERT = re.compile(
+    rf"""(?: [^<>&]++ | &\#?\w+; | </\w+>
+      | <(?:svg|g|defs|clipPath|path|use|rect|circle|text|tspan|title|desc|a|image|linearGradient|stop)
+          (?:\ (?:{_WORDS})="[^"<>&]*"
+            |\ clip-path="url\(\#[\w.:-]+\)"
+            |\ (?:xlink:)?href="(?:\#[\w.:-]*|data:image/png;base64,[\w+/=\s]*)"
+          )*+ \ ?/?> )++""",
+    re.VERBOSE,
+)
+"""All that `tidy` can write: shapes, words and places of the same page. No script, style, event or other address.
+It never goes back, so that no text takes it long."""
+
+
 def tidy(
     text: str,
     name: str,
