@@ -192,6 +192,30 @@ def test_ordinary_facts_are_not_refused(tmp_path: Path) -> None:
     assert refusals(analyse(folder), [("bob", "the name of a user")]) == []
 
 
+@pytest.mark.parametrize("user", ["turbo", "nobody", "mark", "clock", "ondemand", "epyc"])
+def test_a_user_may_be_called_by_a_word_of_ours(user: str, tmp_path: Path) -> None:
+    folder = measured(tmp_path / "run", suite_cases()[:2], governor="ondemand", turbo="on", cpu_model="AMD EPYC")
+
+    def our_words(run: Any) -> None:
+        run["plan"]["cases"][0] |= {"summary": f"nobody can mark it, and {user} neither", "unit": user}
+        finding = {
+            "knob": user,
+            "value": "",
+            "effect": f"{user} is on",
+            "change": "",
+            "severity": "hurts",
+            "reboot": False,
+        }
+        run["doctor"] = {"profile": "quick", "findings": [finding], "fit": True}
+
+    edit(folder / RUN_FILE, our_words)
+    assert [item for item in refusals(analyse(folder), [(user, "a user")]) if "holds" in item] == []
+    edit(folder / MACHINE_FILE, lambda m: m.update(kernel=f"6.1 ({user}@x)"))
+    edit(folder / RUN_FILE, lambda r: r["plan"]["cases"][0].update(object="own.c"))
+    found = [item for item in refusals(analyse(folder), [(user, "a user")]) if "holds" in item]
+    assert any("field kernel" in item for item in found) and any("plan.cases[0].summary" in item for item in found)
+
+
 def test_incomplete_failed_and_imported_runs_are_refused(tmp_path: Path) -> None:
     cases = [Case("plain/loop"), Case("plain/bad", status="failed", reason="check found 3, expected 4")]
     for name, words, options in (
