@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,36 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results") / "runs")
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Only these rows (names, globs, topics or cases).")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    metavar="DATE",
+    help="Show changes from this day on (UTC, 2026-11-30). All runs are still read.",
+)
+@click.option("--fail-on", type=click.Choice(["changed"]), help="Exit with 1 if a row that is shown has changed.")
 @json_option
 @verbose_option
-def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None, as_json: bool) -> None:
+def history_command(
+    folder: Path,
+    kernels: tuple[str, ...],
+    picture: Path | None,
+    since: datetime | None,
+    fail_on: str | None,
+    as_json: bool,
+) -> int:
     """Find changes in the runs in FOLDER (default: results/runs).
 
     A row changed if its medians lie on two levels that differ by more than the noise floor. Chance alone shows a change
     in at most 1 % of unchanged rows. Needs at least ten runs of one machine.
+
+    --fail-on changed is for a nightly job. It exits with 1 if a row changed and the machine alone is not the cause.
+    With fewer than ten runs it exits with 0, and with 2 otherwise. After you have looked at a change, move --since to
+    the next day.
     """
+    from dataclasses import replace
+
+    from fencepost.analysis.compare.history import TooFewRunsError, history
     from fencepost.analysis.compare.history import as_json as history_as_json
-    from fencepost.analysis.compare.history import history
     from fencepost.analysis.compare.history_picture import draw
     from fencepost.bench.errors import UsageError
     from fencepost.cli import display
@@ -37,7 +58,15 @@ def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None
         raise UsageError(f"{folder}: no such folder. `fencepost run` makes the first run in results/runs")
     if picture is not None and picture.suffix not in (".svg", ".png"):
         raise UsageError(f"--picture {picture}: end its name in .svg or .png")
-    found = history(folder, kernels)
+    try:
+        found = history(folder, kernels)
+    except TooFewRunsError as error:
+        if fail_on is None or as_json:
+            raise
+        click.echo(display.printable(f"nothing is judged yet: {error}"))
+        return 0
+    if since is not None:
+        found = replace(found, machines=[machine.since(since.replace(tzinfo=UTC)) for machine in found.machines])
     pictures = {}
     for number, machine in enumerate(found.machines, 1):
         if picture is not None:
@@ -46,10 +75,11 @@ def history_command(folder: Path, kernels: tuple[str, ...], picture: Path | None
             pictures[machine.key] = display.short_path(path)
     if as_json:
         display.print_json(history_as_json(found, pictures))
-        return
-    _show(found)
-    for name in pictures.values():
-        click.echo(f"picture: {name}")
+    else:
+        _show(found)
+        for name in pictures.values():
+            click.echo(f"picture: {name}")
+    return int(fail_on is not None and any(machine.rows_changed for machine in found.machines))
 
 
 def _show(found: History) -> None:

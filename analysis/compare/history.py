@@ -57,6 +57,10 @@ class HistoryError(ValueError):
     """The folder does not hold what a history needs."""
 
 
+class TooFewRunsError(HistoryError):
+    """No machine has as many runs as a history takes."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One run: where it is in time, and what it was made with."""
@@ -142,6 +146,17 @@ class MachineHistory:
         """Marks that the interval of `change` holds."""
         return [mark for mark in self.marks if change.earliest <= mark.at <= change.latest]
 
+    def since(self, time: datetime) -> MachineHistory:
+        """The same runs, with those changes only that may lie at `time` or after it."""
+        changes = [change for change in self.changes if self.runs[change.latest].created >= time]
+        shifts = [shift for shift in self.shifts if self.runs[shift.at].created >= time]
+        return replace(self, changes=changes, shifts=shifts)
+
+    @property
+    def rows_changed(self) -> bool:
+        """Whether a row changed by more than the machine did."""
+        return any(change.kind != "machine" for change in self.changes)
+
 
 @dataclass(frozen=True)
 class History:
@@ -166,8 +181,10 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
 
     Raises
     ------
+    TooFewRunsError
+        when it holds no machine with `FEWEST_RUNS` readable runs.
     HistoryError
-        when it holds no machine with `FEWEST_RUNS` readable runs, or none of the rows asked for.
+        when it holds no runs at all, or none of the rows asked for.
     """
     base = Path(folder)
     paths = sorted(path.parent for path in base.glob(f"*/{schema.RUN_FILE}"))
@@ -195,7 +212,7 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     if not machines:
         most = max((sum(run.machine == key for run, _ in read) for key in {run.machine for run, _ in read}), default=0)
         reason = f"; {notes[0]}" if not read and notes else ""
-        raise HistoryError(
+        raise TooFewRunsError(
             f"{base}: {_runs(most)} of one machine that can be used, and a history takes {FEWEST_RUNS}: "
             f"of fewer, no change can be told from chance at {FALSE_RATE:.0%}{reason}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from scipy import stats
 from fencepost.analysis.compare.history import (
     Change,
     HistoryError,
+    MachineHistory,
     RowSeries,
     _attribute,
     changes_of,
@@ -325,6 +327,8 @@ def test_too_few_runs_are_one_sentence(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
     assert "3 runs of one machine" in done.stderr
     assert "a history takes 10" in done.stderr
+    nightly = fencepost_inside("history", str(tmp_path), "--fail-on", "changed", cwd=tmp_path)
+    assert nightly.returncode == 0 and "nothing is judged yet" in nightly.stdout
 
 
 @pytest.mark.parametrize(
@@ -356,6 +360,26 @@ def test_the_command_prints_a_table_and_json(stepped: Path, tmp_path: Path) -> N
     assert machine["changes"][0]["first_after"] in {run["run"] for run in machine["runs"]}
     assert machine["changes"][0]["made_differently"] == ["engine"]
     assert machine["picture"] is None
+
+
+def test_a_nightly_job_stops_at_a_row_that_changed(stepped: Path) -> None:
+    """The step is before the eighth of fourteen runs; what is older than --since was looked at already."""
+    (machine,) = history(stepped, processes=1).machines
+    (change,) = machine.changes
+    last = machine.runs[change.latest].created
+    for since, code in ((last, 1), (last + timedelta(minutes=1), 0)):
+        gate = ("--fail-on", "changed", "--since", f"{since:%Y-%m-%dT%H:%M}")
+        done = fencepost_inside("history", str(stepped), *gate, cwd=stepped)
+        assert done.returncode == code, done.stderr
+        assert ("nothing changed" in done.stdout) is (code == 0)
+    assert fencepost_inside("history", str(stepped), "--fail-on", "changed", "--json", cwd=stepped).returncode == 1
+
+
+def test_a_machine_that_changed_stops_no_nightly_job() -> None:
+    change = Change(CALL.id, 6, 5, 7, 1.0, 1.1, 1.1, 1.09, 1.11, 0.001, kind="machine")
+    machine = MachineHistory("m", [], [], 1.0, [change], [], [])
+    assert not machine.rows_changed
+    assert replace(machine, changes=[replace(change, kind="row and machine")]).rows_changed
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
