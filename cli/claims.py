@@ -130,6 +130,10 @@ def _show(said: Sequence[ClaimJson], titles: Sequence[str], tally: str) -> None:
         if item["figure"]:
             right.append(display.printable(f": {item['figure']}"), style="default not dim")
         right.append(display.printable(f"\n{item['because']}"), style="default not dim")
+        control = item["control"]
+        if control:
+            word = {True: "holds", False: "fails", None: "open"}[control["holds"]]
+            right.append(display.printable(f"\ncontrol {word}: {control['says']} ({control['figure']})"), style="dim")
         right.append(display.printable(f"\nreport: {title}"), style="dim")
         table.add_row(left, right)
     out = display.console()

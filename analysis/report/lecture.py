@@ -24,11 +24,20 @@ _OF_TIMES = ("ns", "cycles", "1", "%")
 """Units of figures that are made of the times of rows. Others count something: faults, records, answers."""
 
 
+class ControlJson(TypedDict):
+    """The control of a sentence, its figure in this run, and whether it holds. None means that this is open."""
+
+    says: str
+    figure: str
+    holds: bool | None
+
+
 class ClaimJson(TypedDict):
     """A sentence with its verdict, as the report's JSON holds it; `section` is its place in the page, ``#topic-…``.
 
     `value`, `low` and `high` are the figure that decides, in `unit`, and `limit` the one or two numbers that it is held
-    against. All are None, and `limit` is empty, where no number decided. `basis` says whether the rows of these kernels
+    against. All are None, and `limit` is empty, where no number decided. `control` is None where it was not measured.
+    `basis` says whether the rows of these kernels
     are ``alone`` or ``as found``, where the figure is made of their times.
     """
 
@@ -48,6 +57,7 @@ class ClaimJson(TypedDict):
     unit: str | None
     limit: list[float]
     because: str
+    control: ControlJson | None
     section: str | None
 
 
@@ -79,6 +89,12 @@ class Sentence:
         """Why it should hold, in three sentences; empty where no page says so."""
         found = mechanisms().get(self.claim.id)
         return found.text if found else ""
+
+    @property
+    def control(self) -> str:
+        """What the control shows in this run, as one sentence; empty where it was not measured."""
+        shown = self.verdict.control
+        return shown.text if shown is not None and shown.measured else ""
 
     @property
     def prediction(self) -> str:
@@ -184,10 +200,19 @@ def as_rows(said: Sequence[Sentence]) -> list[ClaimJson]:
             "unit": item.verdict.measure.unit if item.verdict.measure else None,
             "limit": list(item.verdict.measure.limits) if item.verdict.measure else [],
             "because": item.verdict.because,
+            "control": _control(item.verdict),
             "section": f"#{item.section}" if item.section else None,
         }
         for item in said
     ]
+
+
+def _control(verdict: Verdict) -> ControlJson | None:
+    """The control of a verdict; None where there was nothing to look at."""
+    shown = verdict.control
+    if shown is None or not shown.measured:
+        return None
+    return {"says": shown.says, "figure": shown.figure, "holds": shown.holds}
 
 
 def _number(said: Sentence, place: int) -> float | None:

@@ -171,13 +171,19 @@ def _lecture_markdown(said: Sequence[Sentence], page: str = "", linked: bool = T
             "<br>".join(word for word in words if word),
             f"**{item.verdict.outcome}**",
             _markdown(item.verdict.figure) or " ",
-            _spans(item.verdict.because) or " ",
+            _with_control(item) or " ",
             f"[{_markdown(item.section_title)}]({page}#{item.section})"
             if item.section and linked
             else _markdown(item.section_title),
         )
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
+
+
+def _with_control(said: Sentence) -> str:
+    """Why, and the control where that sentence does not name it."""
+    shown = "" if said.control in said.verdict.because else said.control
+    return "<br>".join(part for part in (_spans(said.verdict.because), _markdown(shown)) if part)
 
 
 def _claims_markdown(said: Iterable[tuple[Claim, claim.Verdict]]) -> list[str]:

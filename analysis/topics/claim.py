@@ -21,6 +21,7 @@ from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
 from fencepost.analysis.stats.limit import Side, reach
 from fencepost.analysis.text.numbers import case_label
 from fencepost.analysis.topics import modules
+from fencepost.analysis.topics.control import Control, Shown
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
 
 SAME = 0.01
@@ -58,13 +59,14 @@ def measure(interval: Interval, unit: str, *limits: float) -> Measure:
 @dataclass(frozen=True)
 class Verdict:
     """What this run says to a claim. `figure` is the number with its interval as text, `because` one or two
-    sentences. `measure` is the number that decides.
+    sentences. `measure` is the number that decides. `control` is the claim's control in this run.
     """
 
     outcome: Outcome
     figure: str
     because: str
     measure: Measure | None = None
+    control: Shown | None = None
 
 
 Test = Callable[[Analysis], Verdict]
@@ -84,7 +86,7 @@ def refuted(_: Row) -> Outcome:
 @dataclass(frozen=True)
 class Claim:
     """The sentence as it stands in the notes, in English, and the kernels that test it. `tested_as` says what exactly
-    is put to the test. `failure` says what a failed check means for it.
+    is put to the test. `control` shows that the run can tell. `failure` says what a failed check means for it.
     """
 
     id: str
@@ -94,6 +96,7 @@ class Claim:
     kernels: tuple[str, ...]
     test: Test
     tested_as: str
+    control: Control
     failure: Failure | None = None
 
     @property
@@ -159,12 +162,23 @@ def row_of(analysis: Analysis, kernel: str, **wanted: object) -> Row:
     return next(row for row in analysis.decided(kernel) if row.has(**wanted))
 
 
+def first_true(figure: str, number: Measure | None, said: str, *ways: tuple[bool, Outcome, str]) -> Verdict:
+    """The verdict of the first of several ways that is true: an outcome, and a sentence that `said` follows.
+
+    Raises `ValueError` where none is true, so the last way is usually ``True``.
+    """
+    for true, outcome, because in ways:
+        if true:
+            return Verdict(outcome, figure, f"{because} {said}".strip(), number)
+    raise ValueError(f"no way is true of: {figure}")
+
+
 def by_side(where: Side, figure: str, number: Measure, said: str, words: Mapping[Side, tuple[Outcome, str]]) -> Verdict:
     """The verdict of a figure that is held against one limit: `words` has the outcome and a sentence for each side of
     it, and `said` follows the sentence.
     """
     outcome, because = words[where]
-    return Verdict(outcome, figure, f"{because} {said}", number)
+    return Verdict(outcome, figure, f"{because} {said}".strip(), number)
 
 
 _CLAIMS: list[Claim] = []
@@ -190,16 +204,24 @@ def time_of(row: Row) -> Interval:
 
 
 def claim(
-    name: str, quote: str, english: str, kernels: Sequence[str], tested_as: str, failure: Failure | None = None
+    name: str,
+    quote: str,
+    english: str,
+    kernels: Sequence[str],
+    tested_as: str,
+    failure: Failure | None = None,
+    *,
+    control: Control,
 ) -> Callable[[Test], Test]:
     """Register the function under it as the test of one sentence. Its topic is the first part of `name`, before the
     slash.
     """
+    topic = name.partition("/")[0]
 
     def register(test: Test) -> Test:
         if any(other.id == name for other in _CLAIMS):
             raise ValueError(f"claim {name} is there twice")
-        _CLAIMS.append(Claim(name, name.partition("/")[0], quote, english, tuple(kernels), test, tested_as, failure))
+        _CLAIMS.append(Claim(name, topic, quote, english, tuple(kernels), test, tested_as, control, failure))
         return test
 
     return register
@@ -230,7 +252,8 @@ def _failed(analysis: Analysis, item: Claim) -> Verdict | None:
         return None
     outcome = Outcome.REFUTED if Outcome.REFUTED in said else next(iter(said))
     row = said[outcome]
-    return Verdict(outcome, f"{row.case}: {row.reason}", "The kernel's own check failed. It compares what was done.")
+    because = "The kernel's own check failed. It compares what was done."
+    return Verdict(outcome, f"{row.case}: {row.reason}", because, control=item.control.shown(analysis))
 
 
 def _verdict(analysis: Analysis, item: Claim) -> Verdict:
@@ -259,10 +282,23 @@ def _tested(analysis: Analysis, item: Claim) -> Verdict:
     # A regime that leaves it open contradicts none that decides.
     outcome = Outcome.DEPENDS if len(outcomes - {Outcome.UNDECIDED}) > 1 else Outcome.UNDECIDED
     by_name = ", ".join(f"{verdict.outcome} {name}" for name, verdict in able.items())
-    return Verdict(outcome, figure, f"It depends on how far apart the CPUs were: {by_name}.", longest.measure)
+    because = f"It depends on how far apart the CPUs were: {by_name}."
+    return Verdict(outcome, figure, because, longest.measure, longest.control)
 
 
 def _tested_once(analysis: Analysis, item: Claim) -> Verdict:
+    """What the test says. It counts only where the control holds."""
+    shown = item.control.shown(analysis)
+    found = replace(_said(analysis, item), control=shown)
+    open_anyway = found.outcome is Outcome.UNDECIDED and shown.holds is None
+    if found.outcome is Outcome.NOT_MEASURABLE or shown.holds or open_anyway:
+        return found
+    if not shown.measured:
+        return replace(found, outcome=Outcome.NOT_MEASURABLE, because=shown.text)
+    return replace(found, outcome=Outcome.UNDECIDED, because=f"{shown.text} So the run cannot tell.")
+
+
+def _said(analysis: Analysis, item: Claim) -> Verdict:
     try:
         for kernel in item.kernels:
             rows = known(

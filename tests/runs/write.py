@@ -55,6 +55,8 @@ class Case:
     once: bool = False
     twin_of: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Counts that come out as expected."""
     noise: float = 0.003
     process_noise: float = 0.004
     metric_noise: float = 0.002
@@ -103,6 +105,7 @@ class Case:
             "once": self.once,
             "twin_of": self.twin_of,
             "metrics": [{"name": name, "unit": name.rpartition("_")[2], "summary": name} for name in self.metrics],
+            "counts": [{"name": name, "unit": name, "summary": name} for name in self.counts],
         }
 
 
@@ -284,6 +287,7 @@ def round_table(
             "raw_before_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 0.9,
             "raw_after_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 1.1,
             "metrics": metrics if case.status == "ok" else {},
+            "counts": {name: {"found": value, "expected": value} for name, value in case.counts.items()},
             "elapsed_ns": 2_000_000,
         }
         records[case.id] = record

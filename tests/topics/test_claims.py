@@ -58,7 +58,9 @@ def test_quotes_are_the_words_of_the_notes(claim: Claim) -> None:
 
 def test_a_claim_is_registered_once() -> None:
     with pytest.raises(ValueError, match="clock/turbo is there twice"):
-        claims.claim("clock/turbo", "q", "e", [], "t")(lambda analysis: Verdict(Outcome.REFUTED, "", ""))
+        claims.claim("clock/turbo", "q", "e", [], "t", control=claims.claims()[0].control)(
+            lambda analysis: Verdict(Outcome.REFUTED, "", "")
+        )
 
 
 def test_turbo_is_confirmed_by_a_clock_that_moves(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.topics import claim as claims
 from fencepost.analysis.topics.claim import NotMeasurableError, Outcome, Verdict, known, needs, verdicts
+from fencepost.analysis.topics.control import Control
 from fencepost.analysis.topics.crowds import OVERSUBSCRIBED
 
 KNOWN = Interval(3.0, 2.0, 4.0, 0.97, 6)
 FINE = Verdict(Outcome.CONFIRMED, "1", "b")
+SEEN = Control("it is seen", lambda analysis: UNKNOWN)
 
 
 def analysis(*rows: Row) -> Analysis:
@@ -80,17 +82,17 @@ def test_what_is_known_comes_back(found: object) -> None:
 def test_the_verdict_tells_what_is_missing_and_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "_CLAIMS", [])
 
-    @claims.claim("mine/said", "q", "e", ["mine/loop"], "t")
+    @claims.claim("mine/said", "q", "e", ["mine/loop"], "t", control=SEEN)
     def said(_: Analysis) -> Verdict:
         known(None, "needs eight CPUs.", "seen with two")
         return FINE
 
-    @claims.claim("mine/needed", "q", "e", ["mine/loop"], "t")
+    @claims.claim("mine/needed", "q", "e", ["mine/loop"], "t", control=SEEN)
     @needs("mine/loop", n=2)
     def needed(_: Analysis) -> Verdict:
         return FINE
 
-    @claims.claim("mine/other", "q", "e", ["mine/walk"], "t")
+    @claims.claim("mine/other", "q", "e", ["mine/walk"], "t", control=SEEN)
     def other(_: Analysis) -> Verdict:
         return FINE
 

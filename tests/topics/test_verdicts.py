@@ -173,20 +173,6 @@ def test_the_same_takes_the_whole_interval_within_the_limits(low: float, high: f
     assert within(interval(low, high), 0.95, 1.05, 0.01) is same
 
 
-def test_that_the_branch_free_form_does_not_care_takes_its_whole_interval() -> None:
-    def spread(most: float) -> str:
-        run = Stored().scale(
-            lambda number: 0.92 if number % 3 == 0 else most if number % 3 == 1 else 1.0,
-            "branch/pattern",
-            pattern="random",
-            form="cmov",
-        )
-        return run.verdict("branch/sorted").because
-
-    assert "does not care" in Stored().verdict("branch/sorted").because
-    assert "is open within the noise" in spread(1.15)
-
-
 def test_within_so_many_per_cent_holds_for_every_clock_that_is_named() -> None:
     """Slowest in one state, fastest within a process: the sentence spans both."""
     run = Stored().scale_metric(0.99, "core_hz", "", "clock/core", state="cold")

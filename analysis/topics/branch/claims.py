@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.limit import Side, side, within
 from fencepost.analysis.text.numbers import count, plain, powers, size
 from fencepost.analysis.topics.branch.figures import NOTES_CYCLES, ground
 from fencepost.analysis.topics.branch.measures import capacity, learning, loaded_penalties, penalties, quotient
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, noise_of
+from fencepost.analysis.topics.control import Control, quotient_of, times_of
 
 LOW, HIGH = NOTES_CYCLES
 
 
 LEARNT = 1.5
 """The first meeting costs at least this many times the last where something was learnt."""
+
+
+def _first_passes(analysis: Analysis) -> Interval:
+    """The first pass of the longest array over that of the shortest, an outcome."""
+    rows = sorted(analysis.decided("branch/learning"), key=lambda row: row.number("n"))
+    return quotient_of(*(row.metric("pass1_ticks") for row in (rows[-1], rows[0]))) if rows else UNKNOWN
 
 
 @claim(
@@ -25,6 +32,11 @@ LEARNT = 1.5
     "",
     ["branch/penalty"],
     "a misprediction costs 10 to 20 cycles",
+    control=Control(
+        "the cost grows on a straight line with the number of random branches (R²)",
+        lambda analysis: next((item.r_squared for item in penalties(analysis)), UNKNOWN),
+        above=0.99,
+    ),
 )
 def penalty(analysis: Analysis) -> Verdict:
     """The slope of cost on mispredictions, and the same where the condition has to be loaded first."""
@@ -67,6 +79,13 @@ def penalty(analysis: Analysis) -> Verdict:
     "Tells the compiler that this block is rarely run, so that it can be moved to the end, for speed",
     ["branch/likely"],
     "a correct unlikely is faster than no hint; what a wrong one costs is shown beside it",
+    control=Control(
+        "a hint that says nothing (one half) costs as much as no hint",
+        times_of("branch/likely", {"hint": "even", "data": "false"}, {"hint": "plain", "data": "false"}),
+        "times",
+        1 - 5 * SAME,
+        1 + 5 * SAME,
+    ),
 )
 def unlikely(analysis: Analysis) -> Verdict:
     """Correct, wrong and no hint on data that is never mispredicted, so that only layout is left."""
@@ -115,6 +134,13 @@ def unlikely(analysis: Analysis) -> Verdict:
     "instruction and reads the most probable next instruction",
     ["branch/learning"],
     "the predictor learns from history: an array of random outcomes grows cheaper when met again, up to a capacity",
+    control=Control(
+        "the first pass costs the same for each outcome of a long array as of a short one",
+        _first_passes,
+        "times",
+        0.8,
+        1.25,
+    ),
 )
 def history(analysis: Analysis) -> Verdict:
     """First against last pass over the same random array, and the period at which a pattern is lost."""
@@ -157,6 +183,17 @@ def history(analysis: Analysis) -> Verdict:
     "Branch prediction has a rather large effect on the performance of software",
     ["branch/pattern"],
     "sorted data is faster than the same data in random order, where code branches on it",
+    control=Control(
+        "without a jump, the order of the same data makes no difference",
+        times_of(
+            "branch/pattern",
+            {"pattern": "random", "taken_pct": 50, "form": "cmov"},
+            {"pattern": "sorted", "taken_pct": 50, "form": "cmov"},
+        ),
+        "times",
+        1 - 5 * SAME,
+        1 + 5 * SAME,
+    ),
 )
 def sorted_data(analysis: Analysis) -> Verdict:
     """Random against sorted at 50 %, with a jump and without."""
@@ -171,22 +208,11 @@ def sorted_data(analysis: Analysis) -> Verdict:
     figure = f"random ÷ sorted: ×{branch.text()} with a jump"
     figure += f", ×{twin.text()} without" if twin.n else ""
     noise = noise_of(analysis, "branch/pattern")
-    control = _without_a_jump(twin, noise) if twin.n else ""
     number = measure(branch, "1", 1 + 5 * SAME)
     where = side(branch, 1 + 5 * SAME, noise)
     if where is Side.ABOVE:
-        because = "Half of the random outcomes are guessed wrong."
-        return Verdict(Outcome.CONFIRMED, figure, because + control, number)
+        return Verdict(Outcome.CONFIRMED, figure, "Half of the random outcomes are guessed wrong.", number)
     if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"Random outcomes cost no more than sorted ones.{control}", number)
-    because = f"Within the noise of this run it is open whether there is a difference.{control}"
+        return Verdict(Outcome.REFUTED, figure, "Random outcomes cost no more than sorted ones.", number)
+    because = "Within the noise of this run it is open whether there is a difference."
     return Verdict(Outcome.UNDECIDED, figure, because, number)
-
-
-def _without_a_jump(twin: Interval, noise: float) -> str:
-    """What the branch-free form says: that it does not care takes its whole interval within 5 %."""
-    if within(twin, 1 - 5 * SAME, 1 + 5 * SAME, noise):
-        return " The branch-free twin on the same bytes does not care, so it is the branch, not the data."
-    if side(twin, 1 + 5 * SAME, noise) is Side.ABOVE or side(twin, 1 - 5 * SAME, noise) is Side.BELOW:
-        return " The branch-free twin differs too, so the order of the data itself matters as well."
-    return " Whether the branch-free twin cares is open within the noise of this run."

@@ -9,7 +9,7 @@ import numpy as np
 from fencepost.analysis.runs.clock import tick_hz
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
-from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.limit import Side, side, within
 from fencepost.analysis.text.numbers import nanoseconds, plain, with_bounds
 from fencepost.analysis.topics.claim import (
@@ -24,8 +24,25 @@ from fencepost.analysis.topics.claim import (
     time_of,
 )
 from fencepost.analysis.topics.clock.measures import core_clocks, core_series
+from fencepost.analysis.topics.control import Control, time_of_row
 
 AGREE_PPM = 100.0
+
+
+def _ticks_apart(analysis: Analysis) -> Interval:
+    """How far the ends of the interval of the tick rate lie apart, in ppm."""
+    rate = tick_hz(analysis)
+    apart = (rate.high / rate.low - 1) * 1e6
+    return rate._replace(value=apart, low=apart, high=apart)
+
+
+def _awake_apart(analysis: Analysis) -> Interval:
+    """The tick rate beside a busy loop against that of the whole run, in ppm."""
+    row = next((row for row in analysis.kernel("clock/rate") if row.has(during="spin")), None)
+    rate = row.metric("tick_hz") if row else UNKNOWN
+    of_run = tick_hz(analysis).value
+    value, low, high = ((number / of_run - 1) * 1e6 for number in rate[:3])
+    return rate._replace(value=value, low=low, high=high)
 
 
 @claim(
@@ -34,6 +51,9 @@ AGREE_PPM = 100.0
     "Intel's turbo mode makes the speed of computation fluctuate",
     ["clock/core"],
     "the core clock of this run moves by more than 2 %, over states and within a process",
+    control=Control(
+        "the tick counter keeps one rate in all processes, within 1000 ppm", _ticks_apart, "ppm", below=1000.0
+    ),
 )
 def turbo(analysis: Analysis) -> Verdict:
     """The core clock against the tick counter's constant rate, and its spread over states and time."""
@@ -88,6 +108,13 @@ def turbo(analysis: Analysis) -> Verdict:
     "rdtsc: an Intel instruction, the time-stamp counter",
     ["clock/read", "clock/rate"],
     "rdtsc can be read, and its rate asleep is its rate awake within 100 ppm",
+    control=Control(
+        "while the CPU is busy, the counter keeps the rate that the run measured",
+        _awake_apart,
+        "ppm",
+        -AGREE_PPM,
+        AGREE_PPM,
+    ),
 )
 def rdtsc(analysis: Analysis) -> Verdict:
     """Does it count time, asleep or not, and what does reading it cost."""
@@ -135,6 +162,12 @@ def rdtsc(analysis: Analysis) -> Verdict:
     "hrt, the high-resolution timer, is extra hardware and can be much more precise",
     ["clock/wakeup"],
     "a thread wakes within a quarter of the timer's tick after its deadline, whatever the policy",
+    control=Control(
+        "the coarse clock of Linux moves by a tick, which is at least 0.5 ms",
+        time_of_row("clock/resolution", clock="monotonic_coarse"),
+        "ns",
+        above=5e5,
+    ),
 )
 def hrtimer(analysis: Analysis) -> Verdict:
     """How late a thread wakes, against the scheduler's tick that timers had before."""

@@ -6,6 +6,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.claim import Outcome, Verdict, by_side, claim, measure, needs, noise_of, row_of
+from fencepost.analysis.topics.control import Control, times_of
 
 CHEAPER = 20.0
 """A switch in the kernel is a system call, a look for who is next, and other registers. That is not a few times a jump,
@@ -21,6 +22,16 @@ SWITCHES = 2
     "This mechanism is cooperative: the program switches of its own accord, at places of its choice, by longjmp",
     ["coroutine/switch", "ipc/switch"],
     f"one switch by longjmp between stacks costs at most 1/{CHEAPER:.0f} of one by sched_yield between two threads",
+    control=Control(
+        "a call that switches nothing takes less than a round trip by longjmp",
+        times_of(
+            "coroutine/switch",
+            {"by": "call", "coroutines": 1, "stacks": "coloured"},
+            {"by": "longjmp", "coroutines": 1, "stacks": "coloured"},
+        ),
+        "times",
+        below=1.0,
+    ),
 )
 @needs("coroutine/switch", by=("longjmp", "swapcontext"), coroutines=1, stacks="coloured")
 @needs("ipc/switch", by="yield", partner="thread")

@@ -6,6 +6,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, needs, noise_of, refuted
+from fencepost.analysis.topics.control import Control, metric_of
 from fencepost.analysis.topics.counter import measures
 from fencepost.analysis.topics.counter.measures import counter_points
 
@@ -17,6 +18,12 @@ from fencepost.analysis.topics.counter.measures import counter_points
     ["counter/sloppy", "counter/error"],
     "sloppy counters trade accuracy for scaling: within a bound, readings are off by more as increments cost less",
     refuted,
+    control=Control(
+        "with a threshold of 1 no reading is off",
+        metric_of("counter/error", "max_error", threshold=1),
+        "increments",
+        below=0.5,
+    ),
 )
 @needs("counter/sloppy", cpus=2, because="needs two threads, each with a CPU of its own.")
 def sloppy(analysis: Analysis) -> Verdict:

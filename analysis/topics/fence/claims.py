@@ -7,6 +7,7 @@ from fencepost.analysis.stats.interval import above
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known, measure, noise_of
+from fencepost.analysis.topics.control import Control, times_of
 from fencepost.analysis.topics.fence.measures import CONTEXTS, FULL, LEAST_NS, Cost, Costs, costs
 
 DIFFERENT = 2.0
@@ -23,6 +24,12 @@ BARRIERS = (("mfence", "lock_add"), ("dsb_ish", "dmb_ish"), ("fence_rw_rw", "c11
     "For data to be consistent, a memory barrier is needed",
     ["fence/cost"],
     "out-of-order execution needs a fence, and a fence costs something, whatever is under way",
+    control=Control(
+        "without a fence, a turn with a chain under way takes more than twice a bare one",
+        times_of("fence/cost", {"fence": "none", "context": "chain"}, {"fence": "none", "context": "bare"}),
+        "times",
+        above=2.0,
+    ),
 )
 def cost(analysis: Analysis) -> Verdict:
     """What a full barrier adds, by context, and the fence instruction against a locked operation."""

@@ -9,6 +9,7 @@ from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of
+from fencepost.analysis.topics.control import Control, count_of
 from fencepost.analysis.topics.filter.measures import KERNEL, hits_that_pay
 
 AS_PREDICTED = 0.1
@@ -22,6 +23,13 @@ key, which costs some per cent in a small filter."""
     "A Bloom filter: sort coarsely first, then finely",
     [KERNEL],
     "a filter before the set costs less than the set alone if no key is there, and is wrong as often as predicted",
+    control=Control(
+        "of 1000 keys that are there, the filter finds all",
+        count_of(KERNEL, "members", by="two_stages"),
+        "keys",
+        999.5,
+        1000.5,
+    ),
 )
 @needs(KERNEL, by=("set", "two_stages"), hits_pct=0)
 def two_stages(analysis: Analysis) -> Verdict:

@@ -8,6 +8,7 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import ns_with_bounds, plain
 from fencepost.analysis.topics.claim import Outcome, Verdict, by_side, claim, measure, needs, noise_of, refuted, row_of
+from fencepost.analysis.topics.control import Control, metric_of, over
 from fencepost.analysis.topics.ipc.measures import times_as_dear
 
 MORE_THAN_CACHE_PCT = 10.0
@@ -20,6 +21,12 @@ MORE_THAN_CACHE_PCT = 10.0
     "perf bench sched pipe, kept on one CPU by taskset (beside the same without it)",
     ["ipc/switch", "ipc/across"],
     "a message by pipe costs more between two CPUs than on one, also where both CPUs are kept awake",
+    control=Control(
+        "a spinner keeps both CPUs awake in the batches that say so",
+        metric_of("ipc/across", "loaded_pct", by="pipe", awake="yes"),
+        "%",
+        above=90.0,
+    ),
 )
 @needs("ipc/switch", by="pipe", partner="process")
 @needs("ipc/across", by="pipe", awake=("no", "yes"))
@@ -55,6 +62,13 @@ def taskset(analysis: Analysis) -> Verdict:
     "Domain sockets",
     ["ipc/switch"],
     "a message over a unix socket costs more than over a pipe, between two processes on one CPU",
+    control=Control(
+        "each message over the pipe is one switch",
+        metric_of("ipc/switch", "switches_per_message", by="pipe", partner="process"),
+        "switches",
+        0.9,
+        1.1,
+    ),
 )
 @needs("ipc/switch", by=("pipe", "unix_stream"), partner="process")
 def domain_socket(analysis: Analysis) -> Verdict:
@@ -81,6 +95,13 @@ def domain_socket(analysis: Analysis) -> Verdict:
     "",
     ["ipc/switch"],
     "a switch that keeps the memory map, between threads, costs less than one between processes, by sched_yield",
+    control=Control(
+        "each yield between processes is one switch",
+        metric_of("ipc/switch", "switches_per_message", by="yield", partner="process"),
+        "switches",
+        0.9,
+        1.1,
+    ),
 )
 @needs("ipc/switch", by="yield", partner=("thread", "process"))
 def borrowed_mm(analysis: Analysis) -> Verdict:
@@ -105,6 +126,15 @@ def borrowed_mm(analysis: Analysis) -> Verdict:
     ["ipc/zero_copy"],
     "4 KiB and 64 KiB that go through a pipe as pages (vmsplice) cost less than as bytes, with a reader that copies",
     failure=refuted,
+    control=Control(
+        "to copy 64 KiB takes more than 4 times as long as 4 KiB",
+        over(
+            metric_of("ipc/zero_copy", "c65536_ns", by="vmsplice"),
+            metric_of("ipc/zero_copy", "c4096_ns", by="vmsplice"),
+        ),
+        "times",
+        above=4.0,
+    ),
 )
 @needs("ipc/zero_copy", by="vmsplice")
 def zero_copy(analysis: Analysis) -> Verdict:

@@ -8,6 +8,7 @@ from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, needs, noise_of
+from fencepost.analysis.topics.control import Control, spread_of, times_of
 from fencepost.analysis.topics.crowds import crowds, slope, step
 from fencepost.analysis.topics.line.measures import PINGPONG, SHARED, relations, staircases
 from fencepost.analysis.topics.pairs import words
@@ -22,6 +23,14 @@ FEWEST_CPUS = 8
     "The more cores a CPU has, the more a cache miss costs",
     ["line/contended"],
     "an atomic addition to one line costs more with each further thread, and more with distance",
+    control=Control(
+        "a thread alone, from which nobody takes the line, pays less than one of two",
+        times_of(
+            "line/contended", {"op": "fetch_add", "between": 0, "cpus": 1}, {"op": "fetch_add", "between": 0, "cpus": 2}
+        ),
+        "times",
+        below=1.0,
+    ),
 )
 @needs("line/contended", op="fetch_add", between=0)
 def cpus(analysis: Analysis) -> Verdict:
@@ -58,6 +67,13 @@ def cpus(analysis: Analysis) -> Verdict:
     "The cache reads a whole cache line at a time",
     ["line/false_sharing"],
     "two CPUs that share no word cost each other half as much again up to a distance, and not beyond",
+    control=Control(
+        "beyond a line the distance makes no difference (512 over 128 bytes)",
+        times_of("line/false_sharing", {"op": "atomic_add", "stride": 512}, {"op": "atomic_add", "stride": 128}),
+        "times",
+        0.67,
+        1.5,
+    ),
 )
 def whole_lines(analysis: Analysis) -> Verdict:
     """The distance at which false sharing ends, and how much it costs below."""
@@ -92,6 +108,12 @@ def whole_lines(analysis: Analysis) -> Verdict:
     "An atomic instruction guarantees no number of clock cycles",
     ["line/contended"],
     "the same atomic instruction costs different amounts alone and contended",
+    control=Control(
+        "alone, the instruction takes the same time in all processes, within half of it",
+        spread_of("line/contended", op="fetch_add", between=0, cpus=1),
+        "%",
+        below=50.0,
+    ),
 )
 def atomic(analysis: Analysis) -> Verdict:
     """The same instruction, alone and with as many threads as there are CPUs."""

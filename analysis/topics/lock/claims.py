@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.stats.interval import pooled
+from fencepost.analysis.stats.interval import UNKNOWN, Interval, pooled
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import plain
 from fencepost.analysis.topics.claim import (
@@ -18,6 +18,7 @@ from fencepost.analysis.topics.claim import (
     noise_of,
     refuted,
 )
+from fencepost.analysis.topics.control import Control, metric_of, over, quotient_of
 from fencepost.analysis.topics.lock.measures import BRIEF, crossover, spent
 
 SLEEPS_PCT = 1.0
@@ -27,6 +28,13 @@ SPINS_PCT = 50.0
 """Of a wait: who looks all the time uses all of it, but for what the host and others take."""
 
 
+def _spun(analysis: Analysis) -> Interval:
+    """The share of the longest wait in which a waiter for a spin lock used its CPU."""
+    rows = [row for row in analysis.decided(BRIEF) if row.has(by="spin")]
+    row = max(rows, key=lambda row: row.number("held_us"), default=None)
+    return quotient_of(row.metric("spent_ns"), row.metric("waited_ns")) if row else UNKNOWN
+
+
 @claim(
     "lock/owner",
     "但semaphore沒有持有者的概念！也就是說今天可以有另一個thread直接呼叫post來增加一個名額",
@@ -34,6 +42,12 @@ SPINS_PCT = 50.0
     ["lock/owner"],
     "a semaphore may be posted by a thread that did not wait; an error-checking mutex refuses that with EPERM",
     refuted,
+    control=Control(
+        "the owner of a mutex may unlock it",
+        metric_of("lock/owner", "allowed", unlock="mutex_own"),
+        "of all calls",
+        above=0.99,
+    ),
 )
 @needs("lock/owner", unlock=("semaphore_other", "mutex_other"))
 def owner(analysis: Analysis) -> Verdict:
@@ -69,6 +83,13 @@ def owner(analysis: Analysis) -> Verdict:
     ["lock/wait"],
     f"who waits for a spin lock uses more than {SPINS_PCT:.0f} % of the wait, and for a semaphore less than "
     f"{SLEEPS_PCT:.0f} %",
+    control=Control(
+        "both wait for the same holder (semaphore over spin lock)",
+        over(metric_of("lock/wait", "waited_ms", by="semaphore"), metric_of("lock/wait", "waited_ms", by="spin")),
+        "times",
+        0.8,
+        1.25,
+    ),
 )
 @needs("lock/wait", by=("semaphore", "spin"))
 def wait(analysis: Analysis) -> Verdict:
@@ -101,6 +122,7 @@ def wait(analysis: Analysis) -> Verdict:
     [BRIEF],
     "in the longest wait that was measured a semaphore spends less processor time than a spin lock; the length from "
     "which it does is shown beside it",
+    control=Control("a spin lock uses its CPU for most of the longest wait", _spun, "of the wait", above=0.5),
 )
 @needs(BRIEF, by=("semaphore", "spin"))
 def sleep(analysis: Analysis) -> Verdict:

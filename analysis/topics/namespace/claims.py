@@ -6,6 +6,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted, row_of
+from fencepost.analysis.topics.control import Control, largest, metric_of, times_of
 
 A_NETWORK = 20.0
 """So many times a host name is more than an entry in a table: devices, routes and tables of their own."""
@@ -21,6 +22,12 @@ NONE_PCT, ALL_PCT = 1.0, 99.0
     ["namespace/unshare"],
     "each child gets a network namespace of its own, which costs at least 20 times one of the host name",
     failure=refuted,
+    control=Control(
+        "the call that makes no namespace takes less than one of the host name",
+        times_of("namespace/unshare", {"kind": "none"}, {"kind": "uts"}),
+        "times",
+        below=1.0,
+    ),
 )
 @needs("namespace/unshare", kind=("uts", "net"))
 def net(analysis: Analysis) -> Verdict:
@@ -48,6 +55,17 @@ def net(analysis: Analysis) -> Verdict:
     "of calls that take a capability all are refused while a process has given up this one, and none while it has this "
     "one alone",
     failure=refuted,
+    control=Control(
+        "with all capabilities no call is refused",
+        largest(
+            *(
+                metric_of("namespace/capability", "refused_with_pct", call=call)
+                for call in ("nice", "hostname", "chroot")
+            )
+        ),
+        "%",
+        below=NONE_PCT,
+    ),
 )
 @needs("namespace/capability")
 def capability(analysis: Analysis) -> Verdict:

@@ -6,6 +6,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import ratio
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of, refuted, row_of
+from fencepost.analysis.topics.control import Control, count_of, metric_of
 
 AS_A_WRITE = 3.0
 """So many times the price of a write that does nothing is more than a call."""
@@ -23,6 +24,9 @@ NONE_PCT = 1.0
     "In user space one uses printf, in kernel space printk; printk is expensive",
     ["output/kmsg", "output/print"],
     "a record that the kernel keeps costs at least 3 times a write to /dev/null and 20 times a line of buffered printf",
+    control=Control(
+        "the record was found in the log, so it was kept", count_of("output/kmsg", "kept"), "records", above=0.5
+    ),
 )
 @needs("output/kmsg")
 @needs("output/print", how="buffered", to="null")
@@ -60,6 +64,9 @@ def printk(analysis: Analysis) -> Verdict:
     ["output/loss"],
     "of lines that are still in the buffer nothing arrives when the process ends by _exit, and all of it after a flush",
     failure=refuted,
+    control=Control(
+        "after a flush nothing is lost", metric_of("output/loss", "lost_pct", buffer="flushed"), "%", below=NONE_PCT
+    ),
 )
 @needs("output/loss", buffer=("full", "flushed"))
 def buffer(analysis: Analysis) -> Verdict:
@@ -67,8 +74,8 @@ def buffer(analysis: Analysis) -> Verdict:
     full, flushed = (row_of(analysis, "output/loss", buffer=kind).metric("lost_pct") for kind in ("full", "flushed"))
     figure = f"lost: {full.text('%')} of what was in the buffer, {flushed.text('%')} after a flush"
     number = measure(full, "%", NONE_PCT, ALL_PCT)
-    kept, gone, control = side(full, NONE_PCT), side(full, ALL_PCT), side(flushed, NONE_PCT)
-    if control is not Side.BELOW or Side.TOUCHES in (kept, gone):
+    kept, gone = side(full, NONE_PCT), side(full, ALL_PCT)
+    if Side.TOUCHES in (kept, gone):
         return Verdict(Outcome.UNDECIDED, figure, "Processes differ in what arrived.", number)
     if gone is Side.ABOVE:
         because = "printf puts lines into a buffer, and only what leaves it is shown."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.limit import Side, side, within
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, refuted, row_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, by_side, claim, measure, needs, refuted, row_of
+from fencepost.analysis.topics.control import Control, metric_of
 
 EXACT = 0.0005
 """So far from 1 may counts for each event be: one of 1024 too many or too few is twice that."""
@@ -21,6 +22,12 @@ ONE = 0.5
     "1000 round trips count as 1000 context switches, 1024 fresh pages as 1024 page faults, and 20 moves as 20 "
     "migrations",
     failure=refuted,
+    control=Control(
+        "a thread that is not moved counts no move",
+        metric_of("perf/migrations", "migrations", moves="pinned"),
+        "moves",
+        below=ONE,
+    ),
 )
 @needs("perf/software", event=("context_switches", "page_faults"))
 def software(analysis: Analysis) -> Verdict:
@@ -54,6 +61,13 @@ def software(analysis: Analysis) -> Verdict:
     "beside another thread on its CPU, a thread that may use this CPU alone is never moved. One that may use two is. "
     "20 moves that are asked for count as 20",
     failure=lambda row: Outcome.REFUTED if row.has(moves="pinned") else None,
+    control=Control(
+        "20 moves that are asked for count as 20",
+        metric_of("perf/migrations", "migrations", moves="asked"),
+        "moves",
+        20 - ONE,
+        20 + ONE,
+    ),
 )
 @needs("perf/migrations", moves=("asked", "pinned", "free"))
 def taskset(analysis: Analysis) -> Verdict:
@@ -69,7 +83,7 @@ def taskset(analysis: Analysis) -> Verdict:
         return Verdict(Outcome.REFUTED, figure, f"It was moved all the same. {said}", number)
     if stays is Side.TOUCHES:
         return Verdict(Outcome.UNDECIDED, figure, f"In some processes it was moved. {said}", number)
-    if moves is not Side.ABOVE or not within(asked, 20 - ONE, 20 + ONE):
+    if moves is not Side.ABOVE:
         because = f"A thread that might have been moved stayed too, so nothing is decided. {said}"
         return Verdict(Outcome.UNDECIDED, figure, because, number)
     return Verdict(Outcome.CONFIRMED, figure, f"It stays although its CPU is shared. {said}", number)
@@ -84,6 +98,12 @@ def taskset(analysis: Analysis) -> Verdict:
     ["perf/tracepoint"],
     "kmem:kmem_cache_alloc counts at least one block for each file that is made, and none for calls that make nothing",
     failure=refuted,
+    control=Control(
+        "calls that make no file count no block",
+        metric_of("perf/tracepoint", "blocks_per_file", files="none"),
+        "blocks",
+        below=ONE,
+    ),
 )
 @needs("perf/tracepoint", files=("made", "none"))
 def tracepoint(analysis: Analysis) -> Verdict:
@@ -93,15 +113,12 @@ def tracepoint(analysis: Analysis) -> Verdict:
     )
     figure = f"{made.text()} blocks a file, {none.text()} a call that makes none"
     number = measure(made, "blocks", 1 - EXACT)
-    sides = side(made, 1 - EXACT), side(none, ONE)
-    if Side.TOUCHES in sides:
-        return Verdict(Outcome.UNDECIDED, figure, "Processes differ in what was counted.", number)
-    if sides == (Side.ABOVE, Side.BELOW):
-        return Verdict(Outcome.CONFIRMED, figure, "Each allocation passes the tracepoint and is counted.", number)
-    if sides[1] is Side.ABOVE:
-        because = "The control counts blocks too, so the count says nothing about files."
-        return Verdict(Outcome.UNDECIDED, figure, because, number)
-    return Verdict(Outcome.REFUTED, figure, "Files are made whose blocks are not counted.", number)
+    words = {
+        Side.BELOW: (Outcome.REFUTED, "Files are made whose blocks are not counted."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Processes differ in what was counted."),
+        Side.ABOVE: (Outcome.CONFIRMED, "Each allocation passes the tracepoint and is counted."),
+    }
+    return by_side(side(made, 1 - EXACT), figure, number, "", words)
 
 
 @claim(
@@ -111,6 +128,13 @@ def tracepoint(analysis: Analysis) -> Verdict:
     ["perf/hardware"],
     "a loop of two instructions, of which one is a branch, counts as two instructions and one branch of the hardware",
     failure=refuted,
+    control=Control(
+        "the same call counts each page fault",
+        metric_of("perf/software", "counted_per_event", event="page_faults"),
+        "counted for each",
+        1 - EXACT,
+        1 + EXACT,
+    ),
 )
 @needs("perf/hardware", event=("instructions", "branches"))
 def hardware(analysis: Analysis) -> Verdict:

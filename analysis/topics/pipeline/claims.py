@@ -8,6 +8,7 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known, measure, noise_of
+from fencepost.analysis.topics.control import Control, times_of
 
 
 @claim(
@@ -17,6 +18,12 @@ from fencepost.analysis.topics.claim import SAME, Outcome, Verdict, claim, known
     "second must wait for the first to finish",
     ["pipeline/chain"],
     "each of one chain of dependent instructions takes longer than each of several independent chains",
+    control=Control(
+        "an instruction takes no longer in eight chains than in four, so the chains are apart",
+        times_of("pipeline/chain", {"op": "imul", "chains": 8}, {"op": "imul", "chains": 4}),
+        "times",
+        below=1.1,
+    ),
 )
 def dependence(analysis: Analysis) -> Verdict:
     """One chain against several independent ones: the same instructions, with and without waiting."""

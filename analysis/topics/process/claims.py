@@ -6,6 +6,7 @@ from math import nan
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid, ratio
+from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import plain, size_bytes
 from fencepost.analysis.topics.claim import (
@@ -14,12 +15,14 @@ from fencepost.analysis.topics.claim import (
     Verdict,
     by_side,
     claim,
+    first_true,
     known,
     measure,
     needs,
     refuted,
     row_of,
 )
+from fencepost.analysis.topics.control import Control, count_of, metric_of, over
 from fencepost.analysis.topics.process.measures import slope
 
 FAR_DEARER = 20.0
@@ -39,12 +42,25 @@ BY_EACH_CPU = 1.5
 """Calls of two CPUs over those of one: halfway between a kernel on one CPU and a kernel on each."""
 
 
+def _clone_over_fork(analysis: Analysis) -> Interval:
+    """Of the most memory: there the call is most of a pair, and less of it is chance."""
+    clones = [row for row in analysis.decided("process/create") if row.has(how="clone3", pages="small")]
+    row = max(clones, key=lambda row: size_bytes(str(row.parameters["touched"])), default=None)
+    return row.metric("fork_ratio") if row else UNKNOWN
+
+
 @claim(
     "process/vfork",
     "vfork - create a child process and block parent 鳩佔鵲巢",
     "vfork creates a child process and blocks the parent: the cuckoo in the magpie's nest",
     ["process/spawn"],
     "every child of vfork has ended when the call returns in the parent, and not every child of fork has",
+    control=Control(
+        "not each child of fork has ended when the call returns",
+        metric_of("process/spawn", "waited_pct", how="fork", touched=0),
+        "%",
+        below=100.0,
+    ),
 )
 @needs("process/spawn", how=("vfork", "fork"), touched=0)
 def vfork(analysis: Analysis) -> Verdict:
@@ -60,21 +76,15 @@ def vfork(analysis: Analysis) -> Verdict:
     )
     prices = f"With the wait for the child a vfork takes {times['vfork']}, a fork {times['fork']}. {parent}"
     number = measure(shares["vfork"], "%", 100.0)
-    if shares["vfork"].high < 100:
-        because = f"Here the parent of a vfork went on before its child ended. {prices}"
-        return Verdict(Outcome.REFUTED, figure, because, number)
-    if not all(share.bounded for share in shares.values()) or shares["vfork"].low < 100:
-        because = f"Too few processes, or processes that differ: who goes on first is open. {prices}"
-        return Verdict(Outcome.UNDECIDED, figure, because, number)
-    if shares["fork"][2] >= 100:
-        return Verdict(
-            Outcome.DEPENDS,
-            figure,
-            f"The parent of a vfork waits; but here the child of a fork ran first as well, on the one CPU. {prices}",
-            number,
-        )
-    because = f"The parent waits in the call, and lends its memory. {prices}"
-    return Verdict(Outcome.CONFIRMED, figure, because, number)
+    always = shares["vfork"].low >= 100
+    return first_true(
+        figure,
+        number,
+        prices,
+        (shares["vfork"].high < 100, Outcome.REFUTED, "The parent of a vfork went on before its child ended."),
+        (always, Outcome.CONFIRMED, "The parent waits in the call, and lends its memory."),
+        (True, Outcome.UNDECIDED, "Too few processes were measured, or they differ."),
+    )
 
 
 @claim(
@@ -82,37 +92,37 @@ def vfork(analysis: Analysis) -> Verdict:
     "fork, exec, clone",
     "Three calls that make processes",
     ["process/create"],
-    f"clone3 takes as long as fork within {SAME_CALL:.0%} in pairs. A fork pays for each MiB. A vfork, and a fork on "
-    f"huge pages, pay less than a {1 / FLAT_PART:.0f}th of that",
+    f"A fork pays for each MiB. A vfork, and a fork on huge pages, pay less than a {1 / FLAT_PART:.0f}th of that",
+    control=Control(
+        f"clone3 that asks for nothing else takes as long as fork, within {SAME_CALL:.0%}",
+        _clone_over_fork,
+        "times",
+        1 - SAME_CALL,
+        1 + SAME_CALL,
+    ),
 )
 @needs("process/create", how=("fork", "vfork", "clone3"), pages=("small", "huge"))
 def fork(analysis: Analysis) -> Verdict:
-    """A clone beside a fork, and the price of memory that each way has."""
+    """The price of memory that each way has."""
     found = grid(analysis, "process/create")
     missing = "needs process/create with two sizes of `touched`."
     small, huge, lent = (
         known(slope(found, how=how, pages=pages), missing)
         for how, pages in (("fork", "small"), ("fork", "huge"), ("vfork", "small"))
     )
-    # The most memory: there the call is most of a pair, and less of it is chance.
-    clones = [row for row in found.rows if row.has(how="clone3", pages="small")]
-    alike = max(clones, key=lambda row: size_bytes(str(row.parameters["touched"]))).metric("fork_ratio")
-    figure = f"clone3 takes {alike.text()} times the fork beside it; fork adds {small.text('µs')} for each MiB"
+    figure = f"fork adds {small.text('µs')} for each MiB"
     said = f"On huge pages a MiB adds {huge.text('µs')}, and to a vfork {lent.text('µs')}."
-    number = measure(alike, "1", 1 - SAME_CALL, 1 + SAME_CALL)
-    low, high = side(alike, 1 - SAME_CALL), side(alike, 1 + SAME_CALL)
     limit = FLAT_PART * small.value
     grows, flat = side(small, 0.0), {side(huge, limit), side(lent, limit)}
-    if Side.BELOW in (low, grows) or high is Side.ABOVE:
-        because = f"A clone3 is no fork here, or memory costs a fork nothing. {said}"
-        return Verdict(Outcome.REFUTED, figure, because, number)
-    if Side.TOUCHES in {low, high, grows, *flat}:
-        because = f"Within their intervals the two calls may differ, or a slope may lie on either side. {said}"
-        return Verdict(Outcome.UNDECIDED, figure, because, number)
-    if Side.ABOVE in flat:
-        because = f"The calls are one, and huge pages or a vfork do not save what they promise. {said}"
-        return Verdict(Outcome.DEPENDS, figure, because, number)
-    return Verdict(Outcome.CONFIRMED, figure, f"They are one call, which copies the tables of pages. {said}", number)
+    return first_true(
+        figure,
+        measure(small, "µs", 0.0),
+        said,
+        (grows is Side.BELOW, Outcome.REFUTED, "Memory costs a fork nothing."),
+        (Side.TOUCHES in {grows, *flat}, Outcome.UNDECIDED, "Within its interval a slope may lie on either side."),
+        (Side.ABOVE in flat, Outcome.DEPENDS, "Huge pages or a vfork do not save what they promise."),
+        (True, Outcome.CONFIRMED, "The calls are one, which copies the tables of pages."),
+    )
 
 
 @claim(
@@ -122,6 +132,7 @@ def fork(analysis: Analysis) -> Verdict:
     ["process/zombie"],
     "each child that nobody waited for is there and has no memory but the kernel's, and a wait takes it away",
     failure=refuted,
+    control=Control("after the wait no child is left", count_of("process/zombie", "left"), "children", below=0.5),
 )
 @needs("process/zombie")
 def zombie(analysis: Analysis) -> Verdict:
@@ -150,21 +161,23 @@ def zombie(analysis: Analysis) -> Verdict:
     ["process/mode"],
     "cli, hlt, a load of cr3 and rdmsr end in SIGSEGV each time, and nop never does",
     failure=refuted,
+    control=Control(
+        "nop, which everybody may run, brings no signal", count_of("process/mode", "nop"), "signals", below=0.5
+    ),
 )
 @needs("process/mode")
 def mode(analysis: Analysis) -> Verdict:
     """Signals that the instructions of the kernel bring. A count that differs is a failed check, which refutes."""
     signals = row_of(analysis, "process/mode").metric("signals_per_attempt")
-    figure = f"cli, hlt, cr3 and rdmsr bring {signals.text()} signals an attempt, nop none"
-    number = measure(signals, "per attempt", 1.0)
-    where = side(signals, 1.0)
-    if where is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, "Some of them were let through.", number)
-    if signals.low < 1:
-        return Verdict(Outcome.UNDECIDED, figure, "Processes differ in what they were let do.", number)
-    if not signals.bounded:
-        return Verdict(Outcome.UNDECIDED, figure, "Too few processes tried.", number)
-    return Verdict(Outcome.CONFIRMED, figure, "What stops a CPU or switches tables is the kernel's alone.", number)
+    return first_true(
+        f"cli, hlt, cr3 and rdmsr bring {signals.text()} signals an attempt, nop none",
+        measure(signals, "per attempt", 1.0),
+        "",
+        (side(signals, 1.0) is Side.BELOW, Outcome.REFUTED, "Some of them were let through."),
+        (signals.low < 1, Outcome.UNDECIDED, "Processes differ in what they were let do."),
+        (not signals.bounded, Outcome.UNDECIDED, "Too few processes tried."),
+        (True, Outcome.CONFIRMED, "Only the kernel may stop a CPU or switch tables."),
+    )
 
 
 @claim(
@@ -173,6 +186,12 @@ def mode(analysis: Analysis) -> Verdict:
     "SMP: symmetric multiprocessor. Each processor has the kernel",
     ["process/smp"],
     f"two CPUs make more than {BY_EACH_CPU} times the system calls of one, as they do with a loop in user mode",
+    control=Control(
+        "two CPUs do more than 1.5 times a loop in user mode",
+        metric_of("process/smp", "times_one", work="user"),
+        "times",
+        above=BY_EACH_CPU,
+    ),
 )
 @needs("process/smp", work=("call", "user"))
 def smp(analysis: Analysis) -> Verdict:
@@ -183,11 +202,10 @@ def smp(analysis: Analysis) -> Verdict:
     number = measure(calls, "1", BY_EACH_CPU)
     words = {
         Side.BELOW: (Outcome.REFUTED, "One CPU answers for both."),
-        Side.TOUCHES: (Outcome.UNDECIDED, "The two CPUs were not free, or the figure may lie on either side."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval the figure may lie on either side."),
         Side.ABOVE: (Outcome.CONFIRMED, "Each CPU enters the kernel by itself."),
     }
-    where = side(calls, BY_EACH_CPU) if side(free, BY_EACH_CPU) is Side.ABOVE else Side.TOUCHES
-    return by_side(where, figure, number, said, words)
+    return by_side(side(calls, BY_EACH_CPU), figure, number, said, words)
 
 
 @claim(
@@ -197,6 +215,12 @@ def smp(analysis: Analysis) -> Verdict:
     ["process/peek"],
     "words that a reads are those of b, and those that it writes are there; 4 KiB cost 20 times process_vm_readv",
     failure=refuted,
+    control=Control(
+        "a single word costs about the same by both calls",
+        over(metric_of("process/peek", "b8_ns", by="peekdata"), metric_of("process/peek", "b8_ns", by="vm")),
+        "times",
+        below=5.0,
+    ),
 )
 @needs("process/peek", by=("peekdata", "vm"))
 def ptrace(analysis: Analysis) -> Verdict:
@@ -223,6 +247,12 @@ def ptrace(analysis: Analysis) -> Verdict:
     "User Mode Linux, best case: compute intensive, few system calls and context switches; worst case: I/O",
     ["process/trace"],
     "stopped at each system call, as User Mode Linux stops programs, computing takes as long and I/O 20 times as long",
+    control=Control(
+        "computing, which makes no system call, takes no longer beside the tracer",
+        metric_of("process/trace", "slowdown", work="compute"),
+        "times",
+        below=UNHINDERED,
+    ),
 )
 @needs("process/trace", work=("compute", "io"))
 def uml(analysis: Analysis) -> Verdict:
@@ -232,12 +262,13 @@ def uml(analysis: Analysis) -> Verdict:
     stops = row_of(analysis, "process/trace", work="io").metric("stops_per_operation")
     said = f"A write and a read were stopped {stops.text()} times."
     number = measure(worst, "1", UNHINDERED, FAR_DEARER)
-    unhindered, none, far = side(best, UNHINDERED), side(worst, UNHINDERED), side(worst, FAR_DEARER)
-    if unhindered is not Side.BELOW or Side.TOUCHES in (none, far):
-        because = f"The control, or the part of the stops, is open in this run. {said}"
-        return Verdict(Outcome.UNDECIDED, figure, because, number)
-    if none is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"I/O is not hindered either. {said}", number)
-    if far is Side.BELOW:
-        return Verdict(Outcome.DEPENDS, figure, f"I/O is the worse case, and not by much. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"Each system call pays for two stops. {said}", number)
+    none, far = side(worst, UNHINDERED), side(worst, FAR_DEARER)
+    return first_true(
+        figure,
+        number,
+        said,
+        (Side.TOUCHES in (none, far), Outcome.UNDECIDED, "Within its interval the part of the stops is open."),
+        (none is Side.BELOW, Outcome.REFUTED, "I/O is not hindered either."),
+        (far is Side.BELOW, Outcome.DEPENDS, "I/O is the worse case, and not by much."),
+        (True, Outcome.CONFIRMED, "Each system call pays for two stops."),
+    )

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import Grid, grid, ratio
 from fencepost.analysis.runs.row import Row
-from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known, measure, needs, noise_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, by_side, claim, known, measure, needs, noise_of
+from fencepost.analysis.topics.control import Control, count_of, metric_of, over, times_of
 from fencepost.analysis.topics.runqueue.measures import HEIGHT, PICK, REMOVE, TICK, cached, crossing, sizes, slope
 
 FLAT = 0.05
@@ -29,12 +30,24 @@ ORDERED = ("rb", "avl", "heap", "list")
 """The structures in order of the key that each standard run has."""
 
 
+def _tree_power(analysis: Analysis, kernel: str) -> Interval:
+    """The power of the number of tasks with which a red-black tree grows, while the core's cache holds them."""
+    found = grid(analysis, kernel)
+    tasks = cached(found)
+    return slope(found, "rb", tasks[0], tasks[-1]) if len(tasks) > 1 else UNKNOWN
+
+
 @claim(
     "runqueue/constant",
     "O(1) since fixed number of queue to scan.",
     "O(1), since the number of queues to look through is fixed",
     [TICK],
     f"a turn of the bitmap grows by no more than the power {FLAT} of the number of tasks, while the cache holds them",
+    control=Control(
+        "a red-black tree grows with the number of tasks (power)",
+        lambda analysis: _tree_power(analysis, TICK),
+        above=FLAT,
+    ),
 )
 @needs(TICK, by=("touch", "bitmap", "rb"), keys="random")
 def constant(analysis: Analysis) -> Verdict:
@@ -49,6 +62,11 @@ def constant(analysis: Analysis) -> Verdict:
     [REMOVE],
     "taking any task out of the two arrays, and putting it back, grows by no more than the power "
     f"{FLAT} of the number of tasks",
+    control=Control(
+        "a red-black tree grows with the number of tasks (power)",
+        lambda analysis: _tree_power(analysis, REMOVE),
+        above=FLAT,
+    ),
 )
 @needs(REMOVE, by=("touch", "bitmap", "rb"))
 def blocked(analysis: Analysis) -> Verdict:
@@ -64,19 +82,19 @@ def _flat(analysis: Analysis, kernel: str) -> Verdict:
     fewest, most = tasks[0], tasks[-1]
     lacks = f"Too few processes had the core to themselves with {fewest} and with {most} tasks."
     bitmap, tree = (known(slope(found, by, fewest, most), lacks) for by in ("bitmap", "rb"))
-    where, control = (_side(analysis, of, fewest, most) for of in (bitmap, tree))
+    where = _side(analysis, bitmap, fewest, most)
     figure = f"the time grows with the power {bitmap.text()} of the number of tasks"
     number = measure(bitmap, "1", FLAT)
     said = (
         f"That is from {count(fewest)} to {count(most)} tasks. A red-black tree grows with the power "
         f"{tree.text()}.{_beyond(found, most)}"
     )
-    if where is Side.TOUCHES or (where is Side.BELOW and control is not Side.ABOVE):
-        because = "Within its interval it may be either." if where is Side.TOUCHES else "A tree may be as flat."
-        return Verdict(Outcome.UNDECIDED, figure, f"{because} {said}", number)
-    if where is Side.ABOVE:
-        return Verdict(Outcome.REFUTED, figure, f"It gets dearer with more tasks. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"The number of tasks does not matter. {said}", number)
+    words = {
+        Side.BELOW: (Outcome.CONFIRMED, "The number of tasks does not matter."),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval it may be either."),
+        Side.ABOVE: (Outcome.REFUTED, "It gets dearer with more tasks."),
+    }
+    return by_side(where, figure, number, said, words)
 
 
 def _side(analysis: Analysis, power: Interval, fewest: int, most: int) -> Side:
@@ -101,6 +119,11 @@ def _beyond(found: Grid, last: int) -> str:
     [PICK, REMOVE],
     f"seeing who is next grows by no more than the power {FLAT} of the number of tasks, and costs less than taking a "
     "task out and putting it back",
+    control=Control(
+        "a scan of all tasks grows with their number (power)",
+        lambda analysis: slope(grid(analysis, PICK), "scan", FEW, MANY),
+        above=0.5,
+    ),
 )
 @needs(PICK, by=("bitmap", "rb", "scan"), tasks=(FEW, MANY))
 @needs(REMOVE, by=("bitmap", "rb"), tasks=MANY)
@@ -117,7 +140,6 @@ def query(analysis: Analysis) -> Verdict:
     )
     grown = [_side(analysis, powers[by], FEW, MANY) for by in ARRAYS_TREE]
     dearer = [side(times, 1.0, noise_of(analysis, TICK)) for times in extra.values()]
-    control = _side(analysis, powers["scan"], FEW, MANY)
     worst = max((powers[by] for by in ARRAYS_TREE), key=lambda power: power.value)
     figure = f"a look grows with the power {worst.text()} of the number of tasks"
     said = (
@@ -129,7 +151,7 @@ def query(analysis: Analysis) -> Verdict:
     if Side.ABOVE in grown or Side.BELOW in dearer:
         because = "A look gets dearer with more tasks." if Side.ABOVE in grown else "A look costs more than a change."
         return Verdict(Outcome.REFUTED, figure, f"{because} {said}", number)
-    if Side.TOUCHES in (*grown, *dearer) or control is not Side.ABOVE:
+    if Side.TOUCHES in (*grown, *dearer):
         return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a figure may be either. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"A look is constant, and a change is not free. {said}", number)
 
@@ -144,6 +166,12 @@ def _many(analysis: Analysis, kernel: str, by: str) -> Row:
     "From the list to the red-black tree, or the AVL tree",
     [TICK],
     f"with {MANY} tasks a turn of a sorted list costs at least {FAR_BETTER:.0f} times one of either tree",
+    control=Control(
+        "to touch a random task, without a structure, takes less than a turn of the tree",
+        times_of(TICK, {"by": "touch", "tasks": MANY, "keys": "random"}, {"by": "rb", "tasks": MANY, "keys": "random"}),
+        "times",
+        below=1.0,
+    ),
 )
 @needs(TICK, by=("list", "rb", "avl"), tasks=MANY, keys="random")
 def list_to_tree(analysis: Analysis) -> Verdict:
@@ -187,6 +215,12 @@ def _tasks(interval: Interval) -> str:
     "Always pick the neediest task to run",
     [TICK],
     "a queue in order of the key never gives a turn to a task while one with a lesser key waits",
+    control=Control(
+        "the O(1) scheduler, which is not in order of the key, passes tasks over",
+        metric_of(TICK, "passed_over_pct", by="bitmap"),
+        "% of turns",
+        above=1.0,
+    ),
 )
 @needs(TICK, by=ORDERED)
 def neediest(analysis: Analysis) -> Verdict:
@@ -217,6 +251,16 @@ def neediest(analysis: Analysis) -> Verdict:
     "The height of an AVL tree is log(n)",
     [HEIGHT],
     "the highest AVL tree of so many nodes has as many levels as a full tree, log2(n + 1) rounded up",
+    control=Control(
+        "ascending keys make a full tree",
+        over(
+            metric_of(HEIGHT, "height", tree="avl", order="ascending"),
+            metric_of(HEIGHT, "least", tree="avl", order="ascending"),
+        ),
+        "times",
+        0.99,
+        1.01,
+    ),
 )
 @needs(HEIGHT, tree="avl", order=("ascending", "fibonacci"))
 def avl_height(analysis: Analysis) -> Verdict:
@@ -247,6 +291,15 @@ def _too_high(row: Row) -> Outcome | None:
     [HEIGHT],
     "no red-black tree that was looked at is higher than 2 log2(n + 1) levels",
     _too_high,
+    control=Control(
+        "ascending keys make it higher than a full tree",
+        over(
+            metric_of(HEIGHT, "height", tree="rb", order="ascending"),
+            metric_of(HEIGHT, "least", tree="rb", order="ascending"),
+        ),
+        "times",
+        above=1.1,
+    ),
 )
 @needs(HEIGHT, tree="rb", order=("random", "ascending"))
 def rb_height(analysis: Analysis) -> Verdict:
@@ -266,6 +319,16 @@ def rb_height(analysis: Analysis) -> Verdict:
     "In the worst case a red-black tree is higher than an AVL tree",
     [HEIGHT],
     "in the worst order for each a red-black tree has more levels than an AVL tree of as many nodes",
+    control=Control(
+        "with random keys the two are about as high",
+        over(
+            metric_of(HEIGHT, "height", tree="rb", order="random"),
+            metric_of(HEIGHT, "height", tree="avl", order="random"),
+        ),
+        "times",
+        0.8,
+        1.25,
+    ),
 )
 @needs(HEIGHT, tree=("rb", "avl"), order=("random", "ascending", "fibonacci"))
 def worst_case(analysis: Analysis) -> Verdict:
@@ -301,6 +364,9 @@ def _against_one(
     "An AVL tree is also a red-black tree",
     [HEIGHT],
     "every AVL tree that was looked at can be coloured red and black by the rules",
+    control=Control(
+        "the trees kept the rules of AVL in each look", count_of(HEIGHT, "sound", tree="avl"), "looks", above=0.5
+    ),
 )
 @needs(HEIGHT, tree="avl", order=("random", "fibonacci"))
 def avl_is_rb(analysis: Analysis) -> Verdict:

@@ -7,8 +7,8 @@ from math import nan
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.paired import grid, per_process, ratio
 from fencepost.analysis.runs.row import Row
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval, pooled
-from fencepost.analysis.stats.limit import Side, side, within
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, UNKNOWN, Interval, pooled
+from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import plain, size, size_bytes
 from fencepost.analysis.topics.claim import (
     Measure,
@@ -16,11 +16,22 @@ from fencepost.analysis.topics.claim import (
     Verdict,
     by_side,
     claim,
+    first_true,
     known,
     measure,
     needs,
     refuted,
     row_of,
+)
+from fencepost.analysis.topics.control import (
+    Control,
+    count_of,
+    first_row,
+    metric_of,
+    over,
+    quotient_of,
+    time_of_row,
+    times_of,
 )
 
 SHARE = "schedule/share"
@@ -66,12 +77,33 @@ FULL_PCT = 100.0
 NEEDS_FULL = "needs schedule/realtime with utilisation_pct=100 for the fewest tasks of the run."
 
 
+def _missed(analysis: Analysis, name: str) -> dict[float, Interval]:
+    """By utilisation in per cent, of the fewest tasks that were measured."""
+    rows = analysis.decided(REALTIME)
+    fewest = min((row.number("tasks") for row in rows), default=0)
+    return {row.number("utilisation_pct"): row.metric(name) for row in rows if row.number("tasks") == fewest}
+
+
+def _most_used(analysis: Analysis, name: str) -> Interval:
+    """What is missed at the highest utilisation above 100 %."""
+    missed = _missed(analysis, name)
+    most = max(missed, default=0.0)
+    return missed[most] if most > FULL_PCT else UNKNOWN
+
+
 @claim(
     "schedule/nice",
     "19最nice，最容易被欺負，霸佔資源",
     "19 is the nicest, the one that is bullied most easily when it comes to resources",
     [SHARE],
     f"of two spinners the nicer has less, as the weights say within {OFF:.0%}, and equal ones have the same",
+    control=Control(
+        f"two spinners of one nice value have the same, within {OFF:.0%}",
+        over(metric_of(SHARE, "ratio", pair="equal"), metric_of(SHARE, "expected_ratio", pair="equal")),
+        "times",
+        1 - OFF,
+        1 + OFF,
+    ),
 )
 @needs(SHARE, pair="equal")
 def nice(analysis: Analysis) -> Verdict:
@@ -85,16 +117,18 @@ def nice(analysis: Analysis) -> Verdict:
     due = ", ".join(plain(rows[pair].metric("expected_ratio").value, 3) for pair in pairs)
     said = f"By weight it would be {due}. Of two equal ones the first had {shares['equal'].text()} times as much."
     number = measure(by_weight[furthest], "1", 1 - OFF, 1 + OFF)
-    if any(side(shares[pair], 1.0) is Side.BELOW for pair in pairs):
-        return Verdict(Outcome.REFUTED, figure, f"The nicer one had more. {said}", number)
-    if not within(by_weight["equal"], 1 - OFF, 1 + OFF):
-        return Verdict(Outcome.UNDECIDED, figure, f"Equal ones may not have been treated alike here. {said}", number)
     sides = {(side(found, 1 - OFF), side(found, 1 + OFF)) for found in by_weight.values()}
-    if any(low is Side.BELOW or high is Side.ABOVE for low, high in sides):
-        return Verdict(Outcome.DEPENDS, figure, f"The nicer one has less, and not by its weight. {said}", number)
-    if sides != {(Side.ABOVE, Side.BELOW)}:
-        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a share may not be by weight. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"The nicer one has less, by its weight. {said}", number)
+    off = any(low is Side.BELOW or high is Side.ABOVE for low, high in sides)
+    more = any(side(shares[pair], 1.0) is Side.BELOW for pair in pairs)
+    return first_true(
+        figure,
+        number,
+        said,
+        (more, Outcome.REFUTED, "The nicer one had more."),
+        (off, Outcome.DEPENDS, "The nicer one has less, and not by its weight."),
+        (sides == {(Side.ABOVE, Side.BELOW)}, Outcome.CONFIRMED, "The nicer one has less, by its weight."),
+        (True, Outcome.UNDECIDED, "Within its interval a share may not be by weight."),
+    )
 
 
 @claim(
@@ -104,6 +138,9 @@ def nice(analysis: Analysis) -> Verdict:
     [RANGE],
     "a process that asks for nice -100 gets -20, and one that asks for 100 gets 19",
     failure=refuted,
+    control=Control(
+        "the same process reads 1 as the least priority of SCHED_FIFO", count_of(RANGE, "priority_least"), "", 0.5, 1.5
+    ),
 )
 @needs(RANGE)
 def nice_range(analysis: Analysis) -> Verdict:
@@ -118,6 +155,7 @@ def nice_range(analysis: Analysis) -> Verdict:
     [RANGE],
     "the least priority of SCHED_FIFO is 1 and the highest is 99",
     failure=refuted,
+    control=Control("the same process gets nice 19 when it asks for 100", count_of(RANGE, "nice_most"), "", 18.5, 19.5),
 )
 @needs(RANGE)
 def priorities(analysis: Analysis) -> Verdict:
@@ -146,6 +184,13 @@ def _counted(analysis: Analysis, names: tuple[str, str], form: str, because: str
     "",
     ["schedule/virtual_clock"],
     f"the virtual time of one of N equal spinners is a 1/N of the time that all had, within {OFF:.0%}",
+    control=Control(
+        f"the virtual time of a single spinner moves with its time, within {OFF:.0%}",
+        metric_of("schedule/virtual_clock", "rate_times_n", spinners=1),
+        "times",
+        1 - OFF,
+        1 + OFF,
+    ),
 )
 @needs("schedule/virtual_clock")
 def virtual_clock(analysis: Analysis) -> Verdict:
@@ -157,11 +202,14 @@ def virtual_clock(analysis: Analysis) -> Verdict:
     said = f"The one that had most had {fair.text()} times the least."
     number = measure(rate, "1", 1 - OFF, 1 + OFF)
     low, high = side(rate, 1 - OFF), side(rate, 1 + OFF)
-    if low is Side.BELOW or high is Side.ABOVE:
-        return Verdict(Outcome.REFUTED, figure, f"It goes by another clock. {said}", number)
-    if Side.TOUCHES in (low, high):
-        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval it may go by another clock. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"Each task's clock stands while the others run. {said}", number)
+    return first_true(
+        figure,
+        number,
+        said,
+        (low is Side.BELOW or high is Side.ABOVE, Outcome.REFUTED, "It goes by another clock."),
+        (Side.TOUCHES in (low, high), Outcome.UNDECIDED, "Within its interval it may go by another clock."),
+        (True, Outcome.CONFIRMED, "The clock of a task stops while the others run."),
+    )
 
 
 @claim(
@@ -170,6 +218,12 @@ def virtual_clock(analysis: Analysis) -> Verdict:
     "An idea: infer from the time that programs sleep, and give those that do a priority boost",
     [WAKEUP],
     f"who sleeps wakes beside a spinner within {SOON:.0f} times its time on an idle CPU, and SCHED_IDLE does not",
+    control=Control(
+        "the spinner had the CPU in most rounds",
+        metric_of(WAKEUP, "loaded_pct", policy="other", beside="spinner"),
+        "%",
+        above=50.0,
+    ),
 )
 @needs(WAKEUP, policy=("other", "idle"), beside=("nobody", "spinner"))
 def boost(analysis: Analysis) -> Verdict:
@@ -179,16 +233,16 @@ def boost(analysis: Analysis) -> Verdict:
     said = f"One of SCHED_IDLE wakes {later['idle'].text()} times as late."
     number = measure(later["other"], "1", SOON)
     sides = {policy: side(found, SOON) for policy, found in later.items()}
-    if sides["other"] is Side.ABOVE:
-        return Verdict(Outcome.REFUTED, figure, f"It waits for the spinner's slice. {said}", number)
-    if Side.TOUCHES in sides.values():
-        return Verdict(
-            Outcome.UNDECIDED, figure, f"Within its interval one of the two may be on either side. {said}", number
-        )
-    if sides["idle"] is Side.BELOW:
-        return Verdict(Outcome.DEPENDS, figure, f"Nobody waits for the spinner here. {said}", number)
-    because = f"Who slept has had less than its share, and comes first. Linux infers no more than that. {said}"
-    return Verdict(Outcome.CONFIRMED, figure, because, number)
+    first = "A thread that slept has had less than its share, and comes first. Linux infers no more than that."
+    return first_true(
+        figure,
+        number,
+        said,
+        (sides["other"] is Side.ABOVE, Outcome.REFUTED, "It waits for the spinner's slice."),
+        (Side.TOUCHES in sides.values(), Outcome.UNDECIDED, "Within its interval one of the two may be either."),
+        (sides["idle"] is Side.BELOW, Outcome.DEPENDS, "No sleeper waits for the spinner here."),
+        (True, Outcome.CONFIRMED, first),
+    )
 
 
 def _beside(analysis: Analysis, policy: str) -> Interval:
@@ -203,36 +257,37 @@ def _beside(analysis: Analysis, policy: str) -> Interval:
     [WAKEUP],
     "a thread of SCHED_DEADLINE that wakes once a period misses no deadline, also beside a spinner. It depends where "
     "one does that wakes between its deadline and the next period",
+    control=Control(
+        "the spinner was seen on the CPU",
+        metric_of(WAKEUP, "loaded_pct", policy="deadline", beside="spinner"),
+        "%",
+        above=10.0,
+    ),
 )
 @needs(WAKEUP, policy="deadline", beside=("nobody", "spinner"))
 def deadline(analysis: Analysis) -> Verdict:
     """Deadlines that had passed before they could be waited for."""
     rows = {beside: row_of(analysis, WAKEUP, policy="deadline", beside=beside) for beside in ("nobody", "spinner")}
     missed = {beside: row.metric("missed") for beside, row in rows.items()}
-    figure = (
-        ", ".join(
-            f"{words} {missed[beside].text()}"
-            for beside, words in (("nobody", "alone"), ("spinner", "beside a spinner"))
-        )
-        + " deadlines missed"
-    )
-    said = " ".join(
-        f"It woke {rows[beside].time.ns_text()} late {words}."
-        for beside, words in (("nobody", "alone"), ("spinner", "beside it"))
-    )
+    alone, loaded = missed["nobody"].text(), missed["spinner"].text()
+    figure = f"alone {alone}, beside a spinner {loaded} deadlines missed"
+    late = [rows[beside].time.ns_text() for beside in ("nobody", "spinner")]
+    said = f"It woke {late[0]} late alone. It woke {late[1]} late beside it."
     number = measure(missed["spinner"], "deadlines", 0.0)
-    sides = {side(found, 0.0) for found in missed.values()}
-    if Side.ABOVE in sides:
-        return Verdict(Outcome.REFUTED, figure, f"Deadlines were missed in most processes. {said}", number)
-    if any(not found.bounded or found.high > 0 for found in missed.values()):
-        return Verdict(Outcome.UNDECIDED, figure, f"Some processes missed one, or there were too few. {said}", number)
-    because = f"With its deadline at the end of the period it is never held back. {said}"
-    early = [row for row in analysis.decided(WAKEUP) if row.has(policy="deadline_early", beside="nobody")]
-    if early and side(early[0].metric("missed"), 0.0) is Side.ABOVE:
-        missed_early = early[0].metric("missed").text()
-        because += f" With its deadline in the middle of ten wake-ups it is held back, and misses {missed_early}."
-        return Verdict(Outcome.DEPENDS, figure, because, number)
-    return Verdict(Outcome.CONFIRMED, figure, because, number)
+    some = any(not found.bounded or found.high > 0 for found in missed.values())
+    row = first_row(analysis, WAKEUP, policy="deadline_early", beside="nobody")
+    early = row.metric("missed") if row else UNKNOWN
+    held_back = f"With its deadline in the middle of ten wake-ups it is held back, and misses {early.text()}."
+    never = "With its deadline at the end of the period it is never held back."
+    return first_true(
+        figure,
+        number,
+        said,
+        (Side.ABOVE in {side(found, 0.0) for found in missed.values()}, Outcome.REFUTED, "Most processes missed some."),
+        (some, Outcome.UNDECIDED, "Some processes missed one, or there were too few."),
+        (side(early, 0.0) is Side.ABOVE, Outcome.DEPENDS, f"{never} {held_back}"),
+        (True, Outcome.CONFIRMED, never),
+    )
 
 
 @claim(
@@ -242,22 +297,27 @@ def deadline(analysis: Analysis) -> Verdict:
     [REALTIME],
     "it meets all deadlines of tasks that ask for 100 % of a CPU, and none of the sets that ask for more is met",
     failure=refuted,
+    control=Control(
+        "sets that ask for more than 100 % are all missed",
+        lambda analysis: _most_used(analysis, "edf_missed_pct"),
+        "%",
+        above=FULL_PCT - 1,
+    ),
 )
 @needs(REALTIME, utilisation_pct=100)
 def edf(analysis: Analysis) -> Verdict:
     """Simulated sets that each rule misses, at full utilisation and beyond. A count that differs refutes."""
     missed = _missed(analysis, "edf_missed_pct")
-    full, over = known(missed.get(FULL_PCT), NEEDS_FULL), [found for use, found in missed.items() if use > FULL_PCT]
-    figure = f"at 100 % it misses {full.text('%')} of the sets"
-    said = f"Above 100 % it misses {over[0].text('%')}." if over else "Above 100 % nothing was measured."
+    full = known(missed.get(FULL_PCT), NEEDS_FULL)
     by_rates = known(_missed(analysis, "rms_missed_pct").get(FULL_PCT), NEEDS_FULL)
-    said += f" RMS misses {by_rates.text('%')} of them at 100 %."
-    number = measure(full, "%", 0.0)
-    if side(full, 0.0) is Side.ABOVE or any(side(found, FULL_PCT) is Side.BELOW for found in over):
-        return Verdict(Outcome.REFUTED, figure, f"It does not do what it is known for. {said}", number)
-    if not full.bounded or full.high > 0 or not over:
-        return Verdict(Outcome.UNDECIDED, figure, f"The control, or some sets, leave it open. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"It uses a CPU to the full. The notes call it EDA. {said}", number)
+    return first_true(
+        f"at 100 % it misses {full.text('%')} of the sets",
+        measure(full, "%", 0.0),
+        f"RMS misses {by_rates.text('%')} of them at 100 %.",
+        (side(full, 0.0) is Side.ABOVE, Outcome.REFUTED, "It misses sets that can be met."),
+        (not full.bounded or full.high > 0, Outcome.UNDECIDED, "Processes differ in what they missed."),
+        (True, Outcome.CONFIRMED, "It uses a CPU to the full. The notes call it EDA."),
+    )
 
 
 @claim(
@@ -267,26 +327,37 @@ def edf(analysis: Analysis) -> Verdict:
     [REALTIME],
     "it meets all deadlines up to n(2^(1/n) - 1) of a CPU, and misses some of those that ask for 100 %",
     failure=refuted,
+    control=Control(
+        "earliest deadline first misses none of the same sets at 100 %",
+        lambda analysis: _missed(analysis, "edf_missed_pct").get(FULL_PCT, UNKNOWN),
+        "%",
+        below=0.5,
+    ),
 )
 @needs(REALTIME, utilisation_pct=100)
 def rms(analysis: Analysis) -> Verdict:
     """Simulated sets that are missed, below the bound of the notes' rule and above it."""
     missed = _missed(analysis, "rms_missed_pct")
     bound = min(row.metric("bound_pct").value for row in analysis.decided(REALTIME))
-    below = known(
-        {use: found for use, found in missed.items() if use <= bound}, f"needs a utilisation up to {bound:.0f}."
-    )
+    lacks = f"needs a utilisation up to {bound:.0f}."
+    below = known({use: found for use, found in missed.items() if use <= bound}, lacks)
     most, full = max(below), known(missed.get(FULL_PCT), NEEDS_FULL)
     figure = f"at {most:.0f} % it misses {below[most].text('%')} of the sets, at 100 % {full.text('%')}"
     said = f"The bound is {plain(bound, 3)} %."
-    number = measure(full, "%", 0.0)
-    if side(full, 0.0) is Side.ABOVE and all(found.bounded and found.high <= 0 for found in below.values()):
-        return Verdict(Outcome.CONFIRMED, figure, f"Up to the bound it is safe, and beyond it is not. {said}", number)
-    if any(side(found, 0.0) is Side.ABOVE for found in below.values()) or (full.bounded and full.high <= 0):
-        return Verdict(
-            Outcome.REFUTED, figure, f"The bound does not part what is met from what is missed. {said}", number
-        )
-    return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in what they missed. {said}", number)
+    safe = all(found.bounded and found.high <= 0 for found in below.values())
+    unsafe = any(side(found, 0.0) is Side.ABOVE for found in below.values())
+    return first_true(
+        figure,
+        measure(full, "%", 0.0),
+        said,
+        (
+            safe and side(full, 0.0) is Side.ABOVE,
+            Outcome.CONFIRMED,
+            "Up to the bound it is safe, and beyond it is not.",
+        ),
+        (unsafe or full.high <= 0, Outcome.REFUTED, "The bound does not part what is met from what is missed."),
+        (True, Outcome.UNDECIDED, "Processes differ in what they missed."),
+    )
 
 
 @claim(
@@ -295,6 +366,12 @@ def rms(analysis: Analysis) -> Verdict:
     "CPU cores are at different distances. taskset can keep a process on one core, which may perform better",
     [MOVES],
     f"after a move to another CPU, loads of what the thread has written take more than {DEARER} times as long",
+    control=Control(
+        "a call that moves the thread takes more than twice one that moves nothing",
+        over(metric_of(MOVES, "hop_ns", to="other", touched=0), metric_of(MOVES, "stay_ns", to="other", touched=0)),
+        "times",
+        above=2.0,
+    ),
 )
 @needs(MOVES, to="other")
 def taskset(analysis: Analysis) -> Verdict:
@@ -306,13 +383,12 @@ def taskset(analysis: Analysis) -> Verdict:
     times = pooled(after / without)
     figure = f"{size(_touched(row))}: loads take {times.text()} times as long after a move"
     said = f"With its loads a move takes {row.time.ns_text()} more than a call that moves nothing."
-    number = measure(times, "1", DEARER)
     words = {
         Side.BELOW: (Outcome.REFUTED, "The other CPU is as near to the memory."),
         Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval a move may cost nothing."),
-        Side.ABOVE: (Outcome.CONFIRMED, "What it has written is in the caches that it left."),
+        Side.ABOVE: (Outcome.CONFIRMED, "The data that it has written is in the caches that it left."),
     }
-    return by_side(side(times, DEARER), figure, number, said, words)
+    return by_side(side(times, DEARER), figure, measure(times, "1", DEARER), said, words)
 
 
 @claim(
@@ -321,6 +397,12 @@ def taskset(analysis: Analysis) -> Verdict:
     "",
     [BALANCE],
     f"of three spinners on two CPUs none has {EVEN} times as much as another, since they are moved; pinned ones have",
+    control=Control(
+        f"of three pinned spinners one has more than {EVEN} times the least",
+        metric_of(BALANCE, "fair", spinners="pinned"),
+        "times",
+        above=EVEN,
+    ),
 )
 @needs(BALANCE, spinners=("three", "pinned"))
 def rebalance(analysis: Analysis) -> Verdict:
@@ -331,14 +413,11 @@ def rebalance(analysis: Analysis) -> Verdict:
     said = f"They were moved {moves.text()} times a second."
     number = measure(fair, "1", EVEN)
     where = side(fair, EVEN)
-    if where is Side.BELOW and not (side(uneven, EVEN) is side(moves, 0.0) is Side.ABOVE):
-        where = Side.TOUCHES  # without moves, or without the control, that they are alike says nothing
+    if where is Side.BELOW and side(moves, 0.0) is not Side.ABOVE:
+        where = Side.TOUCHES  # without moves, that they are alike says nothing
     words = {
         Side.BELOW: (Outcome.CONFIRMED, "Linux moves them, so that each has its share."),
-        Side.TOUCHES: (
-            Outcome.UNDECIDED,
-            "Within their intervals the two may be alike, or others were on the CPUs.",
-        ),
+        Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval the figure is open, or they were not moved."),
         Side.ABOVE: (Outcome.REFUTED, "One of them has a CPU to itself for long."),
     }
     return by_side(where, figure, number, said, words)
@@ -350,12 +429,18 @@ def rebalance(analysis: Analysis) -> Verdict:
     "What lowers the chance that an important task misses its deadline: kernel preemption",
     [PREEMPT],
     f"a real-time thread wakes over a call that reads 64 MiB within {EARLY_PART} of the time that the call takes",
+    control=Control(
+        f"with no victim it wakes within {EARLY_PART} of the time of such a call",
+        over(time_of_row(PREEMPT, victim="nobody"), metric_of(PREEMPT, "call_ns", victim="read")),
+        "of a call",
+        below=EARLY_PART,
+    ),
 )
 @needs(PREEMPT, victim=("nobody", "user", "read"))
 def preemption(analysis: Analysis) -> Verdict:
     """The delay over a long call, as a part of the call."""
     rows = {victim: row_of(analysis, PREEMPT, victim=victim) for victim in ("nobody", "user", "read")}
-    part = _over(rows["read"].time, rows["read"].metric("call_ns"))
+    part = quotient_of(rows["read"].time, rows["read"].metric("call_ns"))
     figure = f"over a read of 64 MiB it wakes {part.text()} of a call late"
     found = grid(analysis, PREEMPT)
     places = [found.find(victim=victim) or 0 for victim in ("read", "user")]
@@ -379,6 +464,12 @@ def preemption(analysis: Analysis) -> Verdict:
     "Not every system call can be preempted, only those that take longer, such as fsync",
     [PREEMPT],
     f"over long calls a real-time thread wakes within {AS_SOON:.0f} times its delay over a loop in user mode",
+    control=Control(
+        f"over a short call (getppid) it wakes within {AS_SOON:.0f} times its delay over user mode",
+        times_of(PREEMPT, {"victim": "getppid"}, {"victim": "user"}),
+        "times",
+        below=AS_SOON,
+    ),
 )
 @needs(PREEMPT, victim=("user", "getppid", "read"))
 def long_calls(analysis: Analysis) -> Verdict:
@@ -386,40 +477,24 @@ def long_calls(analysis: Analysis) -> Verdict:
     user = row_of(analysis, PREEMPT, victim="user")
     rows = {str(row.parameter("victim")): row for row in analysis.decided(PREEMPT)}
     times = {victim: ratio(analysis, row.case, user.case) for victim, row in rows.items() if victim in CALLS}
-    figure = (
-        ", ".join(f"{victim} {found.text()}" for victim, found in times.items()) + " times the delay over user mode"
-    )
+    each = ", ".join(f"{victim} {found.text()}" for victim, found in times.items())
+    figure = f"{each} times the delay over user mode"
     latest = max((victim for victim in times if victim != "getppid"), key=lambda victim: times[victim].value)
     short = rows["getppid"].metric("call_ns")
     said = f"A getppid takes {short.ns_text()}: whether it is left or ends first does not show."
     number = measure(times[latest], "1", AS_SOON)
     sides = {victim: side(found, AS_SOON) for victim, found in times.items()}
-    if sides.pop("getppid") is not Side.BELOW:
-        return Verdict(
-            Outcome.UNDECIDED, figure, f"Over short calls it is late, too: the machine was busy. {said}", number
-        )
-    if sides["read"] is Side.ABOVE:
-        return Verdict(Outcome.REFUTED, figure, f"A long call is not left either. {said}", number)
-    if Side.TOUCHES in sides.values():
-        return Verdict(Outcome.UNDECIDED, figure, f"Within its interval a long call may not be left. {said}", number)
-    if Side.ABOVE in sides.values():
-        return Verdict(Outcome.DEPENDS, figure, f"Some long calls are left, and some are not. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"Each of the long calls is left before it ends. {said}", number)
-
-
-def _over(above: Interval, below: Interval) -> Interval:
-    """A quotient of two figures of one row that were not taken in pairs: the bounds furthest apart."""
-    return Interval(
-        above.value / below.value, above.low / below.high, above.high / below.low, above.coverage, min(above.n, below.n)
+    del sides["getppid"]  # the control
+    return first_true(
+        figure,
+        number,
+        said,
+        (sides["read"] is Side.ABOVE, Outcome.REFUTED, "A long call is not left either."),
+        (Side.TOUCHES in sides.values(), Outcome.UNDECIDED, "Within its interval a long call may not be left."),
+        (Side.ABOVE in sides.values(), Outcome.DEPENDS, "Some long calls are left, and some are not."),
+        (True, Outcome.CONFIRMED, "Each of the long calls is left before it ends."),
     )
 
 
 def _touched(row: Row) -> float:
     return size_bytes(str(row.parameters["touched"]))
-
-
-def _missed(analysis: Analysis, name: str) -> dict[float, Interval]:
-    """By utilisation in per cent, of the fewest tasks that were measured."""
-    rows = analysis.decided(REALTIME)
-    fewest = min(row.number("tasks") for row in rows)
-    return {row.number("utilisation_pct"): row.metric(name) for row in rows if row.number("tasks") == fewest}

@@ -36,6 +36,7 @@ def steps_cases() -> list[Case]:
             unit="block",
             kind="counts",
             metrics={"cached_to": 1032.0, "heap_to": to, "small_in_heap_pct": 100.0, "large_in_heap_pct": large},
+            counts={"below": 64, "above": 0},
             metric_noise=0.0,
         )
         for threshold, to, large in (("fixed", 131048.0, 0.0), ("dynamic", 33550312.0, 100.0))

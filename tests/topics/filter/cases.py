@@ -26,6 +26,7 @@ def bloom_cases(in_cache: float = 1.05, wrong_pct: float = WRONG_PCT) -> list[Ca
             ns=none + (every - none) * hits / 100,
             unit="question",
             process_noise=0.002,
+            counts={"members": 1000},
             metrics={"wrong_pct": wrong_pct, "predicted_pct": 0.8194, "footprint_bytes": 16.0 * keys},
         )
         for (by, keys), (none, every) in truth.items()

@@ -30,13 +30,14 @@ def _metrics(switch_ns: float, calls_ns: float) -> dict[str, float]:
 
 
 def _case(kernel: str, parameters: dict[str, str | int], switch_ns: float, calls_ns: float) -> Case:
+    loaded = {"loaded_pct": 100.0} if parameters["awake"] == "yes" else {}
     return pair_case(
         kernel,
         parameters,
         switch_ns,
         unit="message",
         kind="events",
-        metrics=_metrics(switch_ns, calls_ns),
+        metrics=_metrics(switch_ns, calls_ns) | loaded,
         metric_noise=0.0,
     )
 

@@ -15,6 +15,8 @@ def tried(test: str, order: str, weak: float = 0, runner: str = "rendezvous", fo
         "weak": weak,
         "trials": TRIALS,
         "forbidden": forbidden,
+        "seen_01": 1400.0,
+        "seen_10": 900.0,
     }
     parameters = {"runner": runner, "order": order}
     return Case(f"litmus/{test}", parameters, 200, cpus=(0, 1), metrics=metrics, metric_noise=0)

@@ -49,7 +49,7 @@ PLANTED: Planted = {
         Outcome.CONFIRMED: as_stored,
         Outcome.DEPENDS: lambda run: run.put("faults_per_page", 1 / 512, "memory/fault", access="write"),
         Outcome.UNDECIDED: lambda run: run.put("faults_per_page", in_turn(0, 0.1), "memory/fault", access="again"),
-        Outcome.REFUTED: lambda run: run.put("faults_per_page", 1.0, "memory/fault", access="again"),
+        Outcome.REFUTED: lambda run: run.put("faults_per_page", 0.0, "memory/fault", access="write"),
     },
     "memory/on_demand": {
         Outcome.CONFIRMED: lambda run: run.scale(2.0, "memory/fault", access="write"),
@@ -91,7 +91,7 @@ PLANTED: Planted = {
     "memory/data": {
         Outcome.CONFIRMED: as_stored,
         Outcome.UNDECIDED: invalid(in_turn(0.0, 0.5), "allowed"),
-        Outcome.REFUTED: invalid(1.0, "allowed"),
+        Outcome.REFUTED: invalid(0.0, "run_data"),
     },
     "memory/layout": {
         Outcome.CONFIRMED: as_stored,
@@ -115,6 +115,6 @@ PLANTED: Planted = {
         Outcome.CONFIRMED: as_stored,
         Outcome.DEPENDS: merged(50.0, 0.0),
         Outcome.UNDECIDED: merged(in_turn(100.0, 90.0), 0.0),
-        Outcome.REFUTED: merged(100.0, 100.0),
+        Outcome.REFUTED: merged(0.0, 0.0),
     },
 }

@@ -32,6 +32,9 @@ def kmsg_cases(kept_ns: float = 2600.0) -> list[Case]:
     """output/kmsg and output/kmsg_dropped."""
     metrics = {"null_ns": 290.0, "console_level": 4.0}
     return [
-        Case(name, ns=ns, unit="record", kind="events", metrics=metrics, metric_noise=0.0, once=once)
-        for name, ns, once in (("output/kmsg", kept_ns, False), ("output/kmsg_dropped", 370.0, True))
+        Case(name, ns=ns, unit="record", kind="events", metrics=metrics, metric_noise=0.0, once=once, counts=counts)
+        for name, ns, once, counts in (
+            ("output/kmsg", kept_ns, False, {"kept": 1}),
+            ("output/kmsg_dropped", 370.0, True, {}),
+        )
     ]

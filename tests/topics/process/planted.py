@@ -33,7 +33,7 @@ PLANTED: Planted = {
         Outcome.CONFIRMED: clone(1.0),
         Outcome.DEPENDS: lambda run: memory_adds(9e6, "vfork", "small")(clone(1.0)(run)),
         Outcome.UNDECIDED: clone(in_turn(0.9, 1.1)),
-        Outcome.REFUTED: clone(1.2),
+        Outcome.REFUTED: lambda run: memory_adds(-9e4, "fork", "small")(clone(1.0)(run)),
     },
     "process/mode": {
         Outcome.CONFIRMED: as_stored,
@@ -65,7 +65,6 @@ PLANTED: Planted = {
     },
     "process/vfork": {
         Outcome.CONFIRMED: as_stored,
-        Outcome.DEPENDS: lambda run: run.put("waited_pct", 100.0, "process/spawn", how="fork"),
         Outcome.UNDECIDED: lambda run: run.put("waited_pct", in_turn(100, 80), "process/spawn", how="vfork"),
         Outcome.REFUTED: lambda run: run.put("waited_pct", 60.0, "process/spawn", how="vfork"),
     },

@@ -129,7 +129,7 @@ PLANTED: Planted = {
     "schedule/virtual_clock": {
         Outcome.CONFIRMED: lambda run: run.put("rate_times_n", 1.0, "schedule/virtual_clock"),
         Outcome.UNDECIDED: lambda run: run.put("rate_times_n", in_turn(0.9, 1.1), "schedule/virtual_clock"),
-        Outcome.REFUTED: lambda run: run.put("rate_times_n", 2.0, "schedule/virtual_clock"),
+        Outcome.REFUTED: lambda run: run.put("rate_times_n", 2.0, "schedule/virtual_clock", spinners=4),
     },
     "schedule/boost": {
         Outcome.CONFIRMED: later(),
