@@ -213,11 +213,12 @@ class HypervisorJson(TypedDict):
 
 
 class CgroupJson(TypedDict):
-    """What the control group allows: `quota_cpus` in CPUs (1.5: one and a half), None without a limit."""
+    """What the control group allows: `quota_cpus` in CPUs (1.5: one and a half). None without a limit."""
 
     version: str | None
     quota_cpus: float | None
     cpuset: list[int] | None
+    memory_bytes: NotRequired[int | None]
 
 
 class PerfEventJson(TypedDict):
@@ -266,7 +267,7 @@ class CpusJson(TypedDict):
     """Those that the run might use."""
     clusters: NotRequired[list[list[int]]]
     core_kinds: NotRequired[dict[str, list[int]] | None]
-    """CPUs by kind of core, ``P`` and ``E``; None where all are alike."""
+    """CPUs by kind of core, ``P``, ``E`` and ``L`` (low-power efficiency); None where all are alike."""
     numa_distances: NotRequired[dict[str, dict[str, int]]]
     """By node and node, as the firmware states them: 10 is local."""
     caches: NotRequired[list[CacheJson]]

@@ -79,7 +79,7 @@ def describe_machine(
     Raises
     ------
     TopologyError
-        when `root` is not a directory, or a CPU list or mask below it is damaged.
+        when `root` is not a directory.
     """
     tree = Tree(root)
     topology = topology or read_topology(root, os.sched_getaffinity(0) if tree.live else None)
@@ -119,13 +119,18 @@ def _cpus(topology: Topology, usable: Iterable[int] | None) -> CpusJson:
         "cpus_nohz_full": list(topology.nohz_full),
         "cpus_usable": sorted(usable) if usable is not None else None,
         "clusters": [list(group) for group in topology.clusters],
-        "core_kinds": {kind: [c for c, k in topology.kinds.items() if k == kind] for kind in ("P", "E")}
-        if topology.kinds
-        else None,
+        "core_kinds": _core_kinds(topology),
         "numa_distances": {str(a): {str(b): d for b, d in row.items()} for a, row in topology.distances.items()},
         "caches": _caches(topology),
         "line_bytes": topology.line_bytes,
     }
+
+
+def _core_kinds(topology: Topology) -> dict[str, list[int]] | None:
+    kinds: dict[str, list[int]] = {"P": [], "E": []} if topology.kinds else {}
+    for cpu, kind in topology.kinds.items():
+        kinds.setdefault(kind, []).append(cpu)
+    return kinds or None
 
 
 def _system(tree: Tree, topology: Topology) -> SystemJson:
@@ -164,6 +169,7 @@ def _memory_and_limits(tree: Tree, topology: Topology) -> LimitsJson:
             "version": cgroup.version,
             "quota_cpus": cgroup.quota_cpus,
             "cpuset": list(cgroup.cpuset) if cgroup.cpuset is not None else None,
+            "memory_bytes": cgroup.memory_bytes,
         },
         "memory_bytes": memory.get("MemTotal"),
         "swap_bytes": memory.get("SwapTotal"),

@@ -9,7 +9,6 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from fencepost.bench.cgroup import read_cgroup
 from fencepost.bench.sysfs import Tree, parse_cpulist
@@ -149,24 +148,20 @@ class Relations:
         return RELATIONS[max(ranks)] if ranks else None
 
 
-def allowed_cpus(topology: Topology, root: Path = Path("/"), mask: Iterable[int] | None = None) -> tuple[int, ...]:
+def allowed_cpus(topology: Topology, tree: Tree | None = None, mask: Iterable[int] | None = None) -> tuple[int, ...]:
     """CPUs that this process may use: inherited affinity mask ∩ cpuset of its control group ∩ online.
 
     Parameters
     ----------
     topology : Topology
         says which CPUs are online.
-    root : Path
-        where /proc and /sys are; the mask of a snapshot is the one in its ``proc/self/status``, if it has one.
+    tree : Tree, optional
+        where /proc and /sys are; the mask of a snapshot is the one in its ``proc/self/status``, if it has one. A list
+        of CPUs that is damaged limits nothing, and the tree notes the damage.
     mask : iterable of int, optional
         the affinity mask, instead of the one that this process inherited.
-
-    Raises
-    ------
-    TopologyError
-        when a CPU list below `root` is damaged.
     """
-    tree = Tree(root)
+    tree = tree or Tree()
     cpus = set(topology.cpus)
     if mask is not None:
         cpus &= set(mask)
@@ -176,7 +171,8 @@ def allowed_cpus(topology: Topology, root: Path = Path("/"), mask: Iterable[int]
     else:
         for line in (tree.text("proc/self/status") or "").splitlines():
             if line.startswith("Cpus_allowed_list:"):
-                cpus &= set(parse_cpulist(line.partition(":")[2], "/proc/self/status"))
+                listed = tree.parsed(parse_cpulist, line.partition(":")[2], "/proc/self/status")
+                cpus &= cpus if listed is None else set(listed)
     cpuset = read_cgroup(tree).cpuset
     return tuple(sorted(cpus & set(cpuset) if cpuset is not None else cpus))
 
@@ -269,8 +265,9 @@ def _team(
     """
     isolated = set(topology.isolated)
 
-    def merit(cpu: int) -> tuple[bool, bool]:
-        return cpu in isolated, topology.kinds.get(cpu) != "E"
+    def merit(cpu: int) -> tuple[bool, int]:
+        # On a hybrid machine, a CPU whose kind nothing tells may be the weakest of all.
+        return cpu in isolated, ("L", "E", "P").index(topology.kinds[cpu]) if cpu in topology.kinds else -1
 
     team = [max(usable, key=lambda cpu: (*merit(cpu), cpu)) if first is None else first]
     cores = {relations.core(team[0])}

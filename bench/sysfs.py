@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 LARGEST_CPU = 1 << 20
 """No kernel numbers CPUs beyond this; a larger number is damage, and would otherwise become a set of that size."""
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+)/(\d+))?)?")
+
+_MASK = re.compile(r"[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{1,8})*|[0-9a-fA-F]+")
 
 
 class TopologyError(ValueError):
@@ -32,7 +36,7 @@ def parse_cpulist(text: str, where: str = "CPU list") -> tuple[int, ...]:
     TopologyError
         when `text` is not a CPU list.
     """
-    text = text.strip().strip("\0").strip()
+    text = _bare(text)
     if text in ("", "(null)"):
         return ()
     cpus: set[int] = set()
@@ -64,15 +68,27 @@ def parse_cpumask(text: str, where: str = "CPU mask") -> tuple[int, ...]:
     TopologyError
         when `text` is not a CPU mask.
     """
-    words = text.strip().removeprefix("0x").split(",")
-    if not all(re.fullmatch(r"[0-9a-fA-F]{1,8}", word) for word in words) and not (
-        len(words) == 1 and re.fullmatch(r"[0-9a-fA-F]+", words[0])
-    ):
-        raise TopologyError(f"{where}: {text.strip()!r:.80} is not a mask of CPUs such as 00000000,00000101")
+    digits = _bare(text).removeprefix("0x")
+    if _MASK.fullmatch(digits) is None:
+        raise TopologyError(f"{where}: {digits!r:.80} is not a mask of CPUs such as 00000000,00000101")
+    cpus = _bits(digits)
+    if cpus and cpus[-1] >= LARGEST_CPU:
+        raise TopologyError(f"{where}: a mask of {cpus[-1] + 1} CPUs is more than any machine has")
+    return cpus
+
+
+@functools.lru_cache(4096)
+def _bits(digits: str) -> tuple[int, ...]:
+    """Numbers of the bits of a mask. Remembered, since thousands of CPUs have the same mask of their package."""
+    words = digits.split(",")
     bits = int("".join([words[0], *(word.rjust(8, "0") for word in words[1:])]), 16)
-    if bits.bit_length() > LARGEST_CPU:
-        raise TopologyError(f"{where}: a mask of {bits.bit_length()} CPUs is more than any machine has")
-    return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
+    # Backwards through the digits as text: a shift for each CPU would take the square of their number.
+    return tuple(cpu for cpu, bit in enumerate(reversed(f"{bits:b}")) if bit == "1")
+
+
+def _bare(text: str) -> str:
+    """Without the white space and the NUL bytes that some old kernels put at the end, in whatever order."""
+    return text.strip("\0 \t\n\r\v\f")
 
 
 def format_cpulist(cpus: Iterable[int]) -> str:
@@ -89,33 +105,56 @@ def format_cpulist(cpus: Iterable[int]) -> str:
 class Tree:
     """Files below a root directory: the live machine (``/``) or a snapshot of another one.
 
-    Whatever is absent, unreadable or outside the root reads as None: machines differ in what they tell.
+    Whatever is absent, unreadable or outside the root reads as None: machines differ in what they tell. So does a
+    list or mask of CPUs that is damaged, and `damage` then holds a sentence: the file and its content.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
         self.root = root
+        self.damage: list[str] = []
         real_root = os.path.realpath(root)
         self.live = real_root == os.sep
+        self._root = os.sep if self.live else f"{root}{os.sep}"
         self._inside = real_root + os.sep
+        self._real_folders: dict[str, str] = {}
 
     def _find(self, path: str) -> Path | None:
-        full = self.root / path.lstrip("/")
+        name = self._name(path)
+        return None if name is None else Path(name)
+
+    def _name(self, path: str) -> str | None:
+        """The file's own name. As text: a `Path` takes twice as long, and a machine of many CPUs is 10^5 files."""
+        full = f"{self._root}{path.lstrip('/')}"
         if self.live:
             return full
         # A link in a snapshot must not lead to the machine that reads it.
-        # As text: pathlib takes twice as long, and a snapshot of many CPUs is thousands of files.
-        real = os.path.realpath(full)
-        return Path(real) if f"{real}{os.sep}".startswith(self._inside) else None
+        folder, _, name = full.rpartition(os.sep)
+        real = self._real(self._real_folder(folder), name)
+        return real if f"{real}{os.sep}".startswith(self._inside) else None
+
+    def _real_folder(self, folder: str) -> str:
+        """A folder without links. Remembered, because the folders of each CPU are asked for again and again."""
+        if folder not in self._real_folders:
+            above, _, name = folder.rpartition(os.sep)
+            real = self._real(self._real_folder(above), name) if above else os.path.realpath(folder)
+            self._real_folders[folder] = real
+        return self._real_folders[folder]
+
+    @staticmethod
+    def _real(folder: str, name: str) -> str:
+        path = f"{folder}{os.sep}{name}"
+        return os.path.realpath(path) if name in ("", ".", "..") or os.path.islink(path) else path  # noqa: PTH114 (see _name)
 
     def text(self, path: str) -> str | None:
         """Contents of a file without surrounding white space; None where there is none to read."""
-        full = self._find(path)
+        name = self._name(path)
         try:
             # Anything but a regular file could block the reader for ever.
-            if full is None or not full.is_file():
+            if name is None or not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116 (see _name)
                 return None
-            return full.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
+            with open(name, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 (see _name)
+                return file.read().strip()
+        except (OSError, ValueError):  # ValueError: a NUL in the path
             return None
 
     def word(self, path: str, offset: int = 0, size: int = 8) -> int | None:
@@ -144,14 +183,23 @@ class Tree:
             return None
 
     def cpulist(self, path: str) -> tuple[int, ...] | None:
-        """A file that holds a CPU list; None where absent."""
-        text = self.text(path)
-        return None if text is None else parse_cpulist(text, "/" + path)
+        """A file that holds a CPU list; None where absent or damaged."""
+        return self.parsed(parse_cpulist, self.text(path), "/" + path)
 
     def cpumask(self, path: str) -> tuple[int, ...] | None:
-        """A file that holds a CPU mask; None where absent or empty."""
-        text = self.text(path)
-        return None if not text else parse_cpumask(text, "/" + path)
+        """A file that holds a CPU mask; None where absent, empty or damaged."""
+        return self.parsed(parse_cpumask, self.text(path) or None, "/" + path)
+
+    def parsed(
+        self, parse: Callable[[str, str], tuple[int, ...]], text: str | None, where: str
+    ) -> tuple[int, ...] | None:
+        """CPUs that `parse` reads from the text of a file. None without one. Damage is noted once."""
+        try:
+            return None if text is None else parse(text, where)
+        except TopologyError as error:
+            if str(error) not in self.damage:
+                self.damage.append(str(error))
+            return None
 
     def cpus(self, *names: str) -> tuple[int, ...] | None:
         """CPUs from the first of `names` that is there: a list where the name ends so, otherwise a mask."""

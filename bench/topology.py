@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fencepost.bench.documents import TopologyJson
-from fencepost.bench.sysfs import TopologyError, Tree, parse_cpulist
+from fencepost.bench.sysfs import TopologyError, Tree, format_cpulist
 
 __all__ = ["Cache", "Identity", "Topology", "TopologyError", "read_topology"]
 
@@ -76,8 +77,10 @@ class Identity:
 class Topology:
     """The CPUs of a machine, the groups in which they share something, and where this was read.
 
-    All groups hold online CPUs only, ascending, sorted by their first CPU. `source` is "sysfs", "cpuinfo" (no /sys: the
-    CPUs are known, what they share is not) or "none".
+    All groups hold online CPUs only, ascending, sorted by their first CPU. No two groups of a kind overlap. `kinds` are
+    "P" (performance), "E" (efficiency) and "L" (low-power efficiency) of a hybrid machine. `source` is "sysfs",
+    "cpuinfo" (no /sys: the CPUs are known, what they share is not) or "none". `damage` has a sentence for each file
+    that does not say what it should, and what it says is left out.
     """
 
     cpus: tuple[int, ...] = ()
@@ -97,6 +100,7 @@ class Topology:
     smt_active: bool | None = None
     identity: Identity = field(default_factory=Identity)
     source: str = "none"
+    damage: tuple[str, ...] = ()
 
     def as_dict(self) -> TopologyJson:
         """The groups as plain data, in the form that `fencepost doctor --json` prints under ``topology``."""
@@ -138,7 +142,7 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
     Raises
     ------
     TopologyError
-        when `root` is not a directory, or a CPU list or mask below it is damaged.
+        when `root` is not a directory.
     """
     if not root.is_dir():
         raise TopologyError(f"{root}: no such directory; --root wants a folder with a snapshot of sys and proc")
@@ -147,10 +151,9 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
     present, online = _listed_cpus(tree)
     if not online:
         return _without_sysfs(tree, blocks, cpus)
-    siblings = functools.partial(_siblings, tree, online)
-    cores = siblings("core_cpus_list", "thread_siblings_list", "core_cpus", "thread_siblings")
-    packages = siblings("package_cpus_list", "core_siblings_list", "package_cpus", "core_siblings")
-    caches = _caches(tree, online)
+    threads = _siblings(tree, online, "core_cpus", "thread_siblings")
+    caches, sharing = _caches(tree, online, threads)
+    cores = _cores(tree, threads, caches)
     numa = _numa(tree, online)
     if not numa and cores:
         numa = {0: online}
@@ -160,19 +163,20 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
         offline=tuple(cpu for cpu in present if cpu not in set(online)),
         present=present,
         cores=cores,
-        clusters=siblings("cluster_cpus_list", "cluster_cpus"),
-        packages=packages,
-        l2=_cache_groups(caches, 2),
-        l3=_cache_groups(caches, 3),
+        clusters=_siblings(tree, online, "cluster_cpus"),
+        packages=_siblings(tree, online, "package_cpus", "core_siblings"),
+        l2=_disjoint(tree, sharing[2]),
+        l3=_disjoint(tree, sharing[3]),
         numa=numa,
         distances=_distances(tree),
         caches=caches,
         kinds=_kinds(tree, online, caches, cores),
         isolated=_within(tree.cpulist(f"{CPU}/isolated"), online),
-        nohz_full=_within(_nohz_full(tree), online),
+        nohz_full=_within(tree.cpulist(f"{CPU}/nohz_full"), online),
         smt_active=bool(smt) if smt is not None else (any(len(core) > 1 for core in cores) if cores else None),
         identity=_identity(tree, blocks),
         source="sysfs",
+        damage=tuple(tree.damage),
     )
 
 
@@ -185,21 +189,71 @@ def _without_sysfs(tree: Tree, blocks: list[dict[str, str]], cpus: Iterable[int]
         present=tuple(sorted(listed | set(online))),
         identity=_identity(tree, blocks),
         source="cpuinfo" if online else "none",
+        damage=tuple(tree.damage),
     )
 
 
 def _siblings(tree: Tree, online: tuple[int, ...], *names: str) -> Groups:
-    """Groups of CPUs by the first file of these `names` that each CPU has."""
-    return _groups(online, lambda cpu: tree.cpus(*(f"{CPU}/cpu{cpu}/topology/{name}" for name in names)))
+    """Groups of CPUs by the first file of these `names` that each CPU has, as a mask or as a list."""
+    groups = []
+    for cpu in online:
+        at = f"{CPU}/cpu{cpu}/topology"
+        shared = tree.cpus(*(f"{at}/{name}{form}" for name in names for form in ("", "_list")))
+        if shared is not None:
+            # Masks of old kernels still name CPUs that went offline.
+            groups.append((f"{at}/{names[0]}", _within(_with(cpu, shared), online)))
+    return _disjoint(tree, groups)
 
 
-def _within(cpus: Iterable[int] | None, online: tuple[int, ...]) -> tuple[int, ...]:
+def _disjoint(tree: Tree, groups: Iterable[tuple[str, tuple[int, ...]]]) -> Groups:
+    """The groups, each with the file that names it, so that no two overlap. The others are damage.
+
+    Of two groups that overlap, the one stays that more of its own members name.
+    """
+    named = [*groups]
+    votes = Counter(group for _, group in named)
+    owner: dict[int, tuple[int, ...]] = {}
+    first = {group: where for where, group in reversed(named)}
+    for group in sorted(first, key=lambda group: (-votes[group] / max(1, len(group)), group)):
+        other = next((owner[cpu] for cpu in group if cpu in owner), None)
+        if other is None:
+            owner.update(dict.fromkeys(group, group))
+        else:
+            overlap = f"CPUs {format_cpulist(group)} overlap CPUs {format_cpulist(other)} of another group"
+            tree.damage.append(f"/{first[group]}: {overlap}")
+    return tuple(sorted(set(owner.values())))
+
+
+def _cores(tree: Tree, threads: Groups, caches: tuple[Cache, ...]) -> Groups:
+    """Threads of one core: siblings by Linux's word that share a core's number and its first-level data cache.
+
+    The two cores of an AMD module are siblings as well, and on some boards all CPUs, whose cores have the number -1.
+    """
+    first_level = {
+        cpu: cache.cpus for cache in caches if cache.level == 1 and cache.kind != "instruction" for cpu in cache.cpus
+    }
+    numbers = {cpu: tree.integer(f"{CPU}/cpu{cpu}/topology/core_id") for group in threads for cpu in group}
+
+    def same(one: int, other: int) -> bool:
+        if one == other:
+            return True
+        if numbers[one] != numbers[other]:
+            return False
+        if one in first_level and other in first_level:
+            return first_level[one] == first_level[other]
+        return numbers[one] != -1
+
+    return tuple(sorted({tuple(cpu for cpu in group if same(first, cpu)) for group in threads for first in group}))
+
+
+@functools.lru_cache(4096)
+def _within(cpus: tuple[int, ...] | None, online: tuple[int, ...]) -> tuple[int, ...]:
+    """Those that are online. Remembered, since thousands of CPUs tell the same group."""
     return tuple(sorted(set(cpus or ()) & set(online)))
 
 
-def _nohz_full(tree: Tree) -> tuple[int, ...] | None:
-    text = tree.text(f"{CPU}/nohz_full")
-    return None if text is None else parse_cpulist(text, f"/{CPU}/nohz_full")
+def _with(cpu: int, cpus: tuple[int, ...] | None) -> tuple[int, ...]:
+    return cpus if cpus and cpu in cpus else (cpu, *(cpus or ()))
 
 
 def _listed_cpus(tree: Tree) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -213,23 +267,18 @@ def _listed_cpus(tree: Tree) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(sorted({*present, *online})), online
 
 
-def _groups(online: tuple[int, ...], siblings: Callable[[int], tuple[int, ...] | None]) -> Groups:
-    groups = set()
-    for cpu in online:
-        shared = siblings(cpu)
-        if shared is not None:
-            # Masks of old kernels still name CPUs that went offline.
-            groups.add(_within({cpu, *shared}, online))
-    return tuple(sorted(groups))
-
-
 def _bytes(text: str | None) -> int | None:
     match = re.fullmatch(r"(\d+)([KMG]?)B?", text or "")
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]] if match else None
 
 
-def _caches(tree: Tree, online: tuple[int, ...]) -> tuple[Cache, ...]:
+def _caches(
+    tree: Tree, online: tuple[int, ...], threads: Groups
+) -> tuple[tuple[Cache, ...], Mapping[int, list[tuple[str, tuple[int, ...]]]]]:
+    """The caches, and by level which CPUs each CPU shares its data cache with, with the file that says so."""
+    core = {cpu: group for group in threads for cpu in group}
     caches: dict[tuple[int, str, tuple[int, ...]], Cache] = {}
+    sharing = defaultdict(list)
     for cpu in online:
         for name in tree.entries(f"{CPU}/cpu{cpu}/cache", r"index\d+"):
             at = f"{CPU}/cpu{cpu}/cache/{name}"
@@ -237,25 +286,31 @@ def _caches(tree: Tree, online: tuple[int, ...]) -> tuple[Cache, ...]:
             if level is None:
                 continue
             kind = (tree.text(f"{at}/type") or "Unified").lower()
-            shared = _within({cpu, *(tree.cpus(f"{at}/shared_cpu_list", f"{at}/shared_cpu_map") or ())}, online)
+            listed = tree.cpus(f"{at}/shared_cpu_map", f"{at}/shared_cpu_list")
+            # A mask without any CPU tells nothing, and no cache is narrower than the siblings of a CPU.
+            shared = _within(_with(cpu, core.get(cpu) if listed == () else listed), online)
             if (level, kind, shared) not in caches:
                 size, line = _bytes(tree.text(f"{at}/size")), tree.integer(f"{at}/coherency_line_size")
                 caches[level, kind, shared] = Cache(level, kind, size or None, line or None, shared)
-    return tuple(caches[key] for key in sorted(caches))
-
-
-def _cache_groups(caches: tuple[Cache, ...], level: int) -> Groups:
-    return tuple(sorted({cache.cpus for cache in caches if cache.level == level and cache.kind != "instruction"}))
+            if kind != "instruction":
+                sharing[level].append((f"{at}/shared_cpu_map", shared))
+    return tuple(caches[key] for key in sorted(caches)), sharing
 
 
 def _numa(tree: Tree, online: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
+    """CPUs of each node. A node whose CPUs an earlier one has, in whole or in part, is damage and left out."""
     nodes = {}
     for name in tree.entries(NODE, r"node\d+"):
-        cpus = tree.cpus(f"{NODE}/{name}/cpulist", f"{NODE}/{name}/cpumap")
+        cpus = tree.cpus(f"{NODE}/{name}/cpumap", f"{NODE}/{name}/cpulist")
         if cpus is None:
             cpus = tuple(int(entry[3:]) for entry in tree.entries(f"{NODE}/{name}", r"cpu\d+"))
         nodes[int(name[4:])] = _within(cpus, online)
-    return nodes
+    groups = set(_disjoint(tree, ((f"{NODE}/node{node}/cpumap", cpus) for node, cpus in nodes.items())))
+    kept: dict[int, tuple[int, ...]] = {}
+    for node, cpus in nodes.items():
+        if not cpus or (cpus in groups and cpus not in kept.values()):
+            kept[node] = cpus
+    return kept
 
 
 def _distances(tree: Tree) -> dict[int, dict[int, int]]:
@@ -271,10 +326,17 @@ def _distances(tree: Tree) -> dict[int, dict[int, int]]:
 
 
 def _kinds(tree: Tree, online: tuple[int, ...], caches: tuple[Cache, ...], cores: Groups) -> dict[int, str]:
-    """Performance ("P") and efficiency ("E") cores of a hybrid machine; empty where all are alike or nothing tells."""
+    """The kind of each core of a hybrid machine, see `Topology`; empty where all are alike or nothing tells."""
     strong, weak = tree.cpulist("sys/devices/cpu_core/cpus"), tree.cpulist("sys/devices/cpu_atom/cpus")
     if strong and weak:
-        return {cpu: "P" if cpu in set(strong) else "E" for cpu in online if cpu in {*strong, *weak}}
+        # The weakest cores have a PMU of their own, or the PMU of the efficiency cores but no part of the L3 cache.
+        weakest = set(tree.cpulist("sys/devices/cpu_lowpower/cpus") or ())
+        with_l3 = {cpu for cache in caches if cache.level == 3 for cpu in cache.cpus}
+        if with_l3 >= set(_within(strong, online)):
+            weakest |= set(weak) - with_l3
+        lists = (("L", weakest), ("P", set(strong)), ("E", set(weak)))
+        kinds = {cpu: next((kind for kind, cpus in lists if cpu in cpus), None) for cpu in online}
+        return {cpu: kind for cpu, kind in kinds.items() if kind is not None}
     # Equal cores may differ by some percent of capacity, where one of them is allowed a higher clock.
     capacity = _known({cpu: tree.integer(f"{CPU}/cpu{cpu}/cpu_capacity") for cpu in online})
     if capacity and min(capacity.values()) < 0.9 * max(capacity.values()):

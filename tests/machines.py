@@ -141,7 +141,7 @@ def build(
         files[f"{at}/cache/index0/type"] = "Data"
         files[f"{at}/cache/index0/size"] = "48K"
         files[f"{at}/cache/index0/coherency_line_size"] = 64
-        files[f"{at}/cache/index0/shared_cpu_list"] = cpu
+        files[f"{at}/cache/index0/shared_cpu_list"] = ",".join(str(c) for core in cores if cpu in core for c in core)
         for path, kind in groups.items():
             for group in map(list, kind):
                 if cpu in group:

@@ -103,7 +103,9 @@ def _sharing_of(machine: MachineJson, cpus: Sequence[int]) -> _Sharing | None:
         nodes=_groups(topology, "numa"),
         packages=_groups(topology, "packages"),
         sizes=dict(caches(machine)),
-        efficient=frozenset(kinds.get("E") or ()) if isinstance(kinds, Mapping) else frozenset(),
+        efficient=frozenset(
+            cpu for kind in ("E", "L") for cpu in (kinds.get(kind) or () if isinstance(kinds, Mapping) else ())
+        ),
         chosen=frozenset(cpus),
     )
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from fencepost.bench import machine
-from fencepost.bench.doctor.finding import Finding, Subject, boot, tee, unreadable
+from fencepost.bench.doctor.finding import Finding, Subject, tee, unreadable
 from fencepost.bench.sysfs import format_cpulist
 from fencepost.bench.topology import CPU
 
@@ -169,24 +169,35 @@ def examine_dma_latency(subject: Subject) -> Finding:
     return Finding("dma_latency", path, value, effect, _HOLD_AWAKE, severity="note")
 
 
+_USER_SPACE_COUNTERS = {
+    "x86_64": "tsc", "i686": "tsc", "aarch64": "arch_sys_counter", "arm": "arch_sys_counter",
+    "riscv64": "riscv_clocksource", "riscv32": "riscv_clocksource",
+}  # fmt: skip
+"""What Linux calls the counter of each architecture that clock_gettime can read in user space."""
+
+
 def examine_clocksource(subject: Subject) -> Finding:
     path = f"{machine.CLOCKSOURCE}/current_clocksource"
     value = subject.tree.text(path)
     if value is None:
         return unreadable("clocksource", f"/{path}", "it is unknown whether reading the clock takes a system call")
-    available = (subject.tree.text(f"{machine.CLOCKSOURCE}/available_clocksource") or "").split()
-    if value in ("tsc", "arch_sys_counter", "riscv_clocksource", "timebase"):
+    if value in (*_USER_SPACE_COUNTERS.values(), "timebase"):
         return Finding("clocksource", f"/{path}", value, "clock_gettime reads the counter in user space (vDSO)")
-    change, reboot = tee("tsc", f"/{path}"), False
-    if "tsc" not in available:
-        change, reboot = boot("clocksource=tsc tsc=reliable"), True
+    available = (subject.tree.text(f"{machine.CLOCKSOURCE}/available_clocksource") or "").split()
+    counter = _USER_SPACE_COUNTERS.get(subject.topology.identity.arch or "")
+    change = tee(counter, f"/{path}") if counter in available and counter else None
     if value == "kvm-clock" or value.startswith("hyperv"):
         effect = (
             "clock_gettime stays in user space (vDSO), but converts the host's clock, which costs a few ns per read"
         )
-        return Finding("clocksource", f"/{path}", value, effect, change, reboot, "note")
+        return Finding("clocksource", f"/{path}", value, effect, change, severity="note")
     effect = "clock_gettime is a system call and reads a slow device: 0.1 to a few microseconds instead of 20 ns"
-    return Finding("clocksource", f"/{path}", value, effect, change, reboot, "hurts")
+    if counter and available and change is None:
+        # To force it (tsc=reliable) would only silence the watchdog that found it wrong.
+        effect += (
+            f". Linux does not offer {counter}, so it may have found it unsteady: ticks are in doubt (dmesg tells)"
+        )
+    return Finding("clocksource", f"/{path}", value, effect, change, severity="hurts")
 
 
 def examine_vdso(subject: Subject) -> Finding:

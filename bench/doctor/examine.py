@@ -10,7 +10,7 @@ from fencepost.bench import machine
 from fencepost.bench.cgroup import read_cgroup
 from fencepost.bench.doctor import clocks, counters, memory
 from fencepost.bench.doctor import cpus as cpu_knobs
-from fencepost.bench.doctor.finding import PROFILES, Diagnosis, Examination, Finding, Subject, name, unreadable
+from fencepost.bench.doctor.finding import PROFILES, Diagnosis, Examination, Finding, Subject
 from fencepost.bench.documents import PerfEventJson
 from fencepost.bench.placement import allowed_cpus
 from fencepost.bench.sysfs import TopologyError, Tree
@@ -91,28 +91,19 @@ def examine(
     if not tree.exists("sys") and not tree.exists("proc"):
         nothing = _unfit("root", str(root), "neither sys nor proc was found, so nothing can be examined")
         return Diagnosis(Topology(), None, (nothing,), profile, chosen or ())
-    try:
-        topology = read_topology(root, os.sched_getaffinity(0) if tree.live else None)
-        description = machine.describe_machine(root, topology=topology)
-        usable = chosen if chosen is not None else allowed_cpus(topology, root)
-        cgroup = read_cgroup(tree)
-    except TopologyError as error:
-        damage = _unfit("topology", *_place_and_fault(error))
-        return Diagnosis(Topology(), None, (damage,), profile, chosen or ())
+    topology = read_topology(root, os.sched_getaffinity(0) if tree.live else None)
+    description = machine.describe_machine(root, topology=topology)
+    usable = chosen if chosen is not None else allowed_cpus(topology, tree)
+    cgroup = read_cgroup(tree)
     subject = Subject(tree, topology, usable, cgroup, bool(description["hypervisor"]["guest"]), profile, perf_events)
-    findings = tuple(_found_by(examination, subject) for examination in EXAMINATIONS)
+    findings = tuple(examination(subject) for examination in EXAMINATIONS)
+    damage = tuple(dict.fromkeys((*topology.damage, *tree.damage)))
+    if damage:
+        findings = (_damaged(damage), *findings)
     if neighbours is not None:
         findings = (neighbours, *findings)
     description["cpus_usable"] = list(usable)
     return Diagnosis(topology, description, findings, profile, usable)
-
-
-def _found_by(examination: Examination, subject: Subject) -> Finding:
-    """What an examination finds. A damaged file is a finding too."""
-    try:
-        return examination(subject)
-    except TopologyError as error:
-        return unreadable(name(examination), *_place_and_fault(error))
 
 
 def _unfit(knob: str, path: str, effect: str) -> Finding:
@@ -120,7 +111,8 @@ def _unfit(knob: str, path: str, effect: str) -> Finding:
     return Finding(knob, path, None, effect, severity="unfit", state="unreadable")
 
 
-def _place_and_fault(error: TopologyError) -> tuple[str, str]:
-    """The damaged file that an error names, and what is wrong with it."""
-    path, _, fault = str(error).partition(": ")
-    return path, f"damaged: {fault}"
+def _damaged(damage: Sequence[str]) -> Finding:
+    """Files that do not say what they should. What they say is left out, and the rest is read."""
+    path, _, fault = damage[0].partition(": ")
+    more = f". So are {len(damage) - 1} more files" if len(damage) > 1 else ""
+    return Finding("damage", path, None, f"damaged and left out: {fault}{more}", severity="hurts", state="unreadable")

@@ -176,10 +176,6 @@ class Subject:
 Examination = Callable[[Subject], Finding]
 
 
-def name(examination: Examination) -> str:
-    return getattr(examination, "__name__", "topology").removeprefix("examine_")
-
-
 def unreadable(knob: str, path: str, effect: str) -> Finding:
     return Finding(knob, path, None, effect, severity="note", state="unreadable")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from fencepost.bench import machine
 from fencepost.bench.doctor.finding import Finding, Subject, competition, tee, unreadable
+from fencepost.bench.sysfs import Tree
 
 
 def examine_thp(subject: Subject) -> Finding:
@@ -59,14 +62,32 @@ def examine_ksm(subject: Subject) -> Finding:
     )
 
 
+LITTLE_SWAP = 0.01
+"""Share of the memory. Less was put aside long ago and is not missed. What a run uses comes back at its first use."""
+
+
 def examine_swap(subject: Subject) -> Finding:
     path = "/proc/meminfo"
     memory = machine.meminfo(subject.tree)
     total, free = memory.get("SwapTotal"), memory.get("SwapFree")
     if total is None or free is None:
         return unreadable("swap", path, "it is unknown whether memory is swapped out")
-    if total == free:
-        return Finding("swap", path, "none in use" if total else "no swap", "no page is on disk")
+    used = total - free
+    if used <= 0:
+        return Finding("swap", path, "none in use" if total else "no swap", "no page is swapped out")
+    value = f"{used >> 20} MiB in use" if used >= 1 << 20 else f"{used >> 10} KiB in use"
+    if used < LITTLE_SWAP * memory.get("MemTotal", 0):
+        effect = "few pages are swapped out; those that a run uses come back at their first use"
+        return Finding("swap", path, value, effect, severity="note")
+    if _only_in_memory(subject.tree):
+        effect = "some pages are compressed in memory (zram), because memory is or was short"
+        return Finding("swap", path, f"{value}, in zram", effect, severity="note")
     effect = "some pages are on disk because memory is or was short; figures may include major faults"
-    value = f"{(total - free) >> 20} MiB in use"
     return Finding("swap", path, value, effect, "sudo swapoff -a", severity=competition(subject))
+
+
+def _only_in_memory(tree: Tree) -> bool:
+    """Whether all that is swapped out lies in zram: a device that compresses pages into memory."""
+    rows = [line.split() for line in (tree.text("proc/swaps") or "").splitlines()[1:]]
+    used = [row[0] for row in rows if len(row) >= 4 and row[3] != "0"]
+    return bool(used) and all(re.fullmatch(r"/dev/zram\d+", name) for name in used)

@@ -65,7 +65,7 @@ CASES: list[tuple[str, dict[str, object], str, str | None]] = [
     ("numa_balancing", {"proc/sys/kernel/numa_balancing": 1}, "ok", None),  # one node
     (
         "numa_balancing",
-        {"proc/sys/kernel/numa_balancing": 1, f"{SYSTEM}/node/node1/cpulist": "1"},
+        {"proc/sys/kernel/numa_balancing": 1, f"{SYSTEM}/node/node1/cpulist": ""},
         "hurts",
         "sysctl kernel.numa_balancing=0",
     ),
@@ -81,8 +81,14 @@ CASES: list[tuple[str, dict[str, object], str, str | None]] = [
         "hurts",
         "echo tsc | sudo tee",
     ),
-    ("clocksource", {f"{CLOCK}/current_clocksource": "hpet"}, "hurts", "clocksource=tsc"),
-    ("clocksource", {f"{CLOCK}/current_clocksource": "kvm-clock"}, "note", "clocksource=tsc"),
+    ("clocksource", {f"{CLOCK}/current_clocksource": "hpet"}, "hurts", None),
+    ("clocksource", {f"{CLOCK}/current_clocksource": "kvm-clock"}, "note", None),
+    (
+        "clocksource",
+        {f"{CLOCK}/current_clocksource": "kvm-clock", f"{CLOCK}/available_clocksource": "kvm-clock tsc"},
+        "note",
+        "echo tsc",
+    ),
     ("perf_permission", {"proc/sys/kernel/perf_event_paranoid": 4}, "note", "perf_event_paranoid=1"),
     ("perf_permission", {"proc/sys/kernel/perf_event_paranoid": -1}, "ok", None),
     ("hypervisor", {"proc/cpuinfo": cpuinfo([0, 1], flags=" hypervisor")}, "note", None),
@@ -106,6 +112,25 @@ CASES: list[tuple[str, dict[str, object], str, str | None]] = [
     ("throttled", {**V2, "sys/fs/cgroup/job/cpu.stat": "nr_throttled 0\nthrottled_usec 0"}, "ok", None),
     ("swap", {"proc/meminfo": "SwapTotal: 2048 kB\nSwapFree: 1024 kB"}, "hurts", "swapoff"),
     ("swap", {"proc/meminfo": "SwapTotal: 2048 kB\nSwapFree: 2048 kB"}, "ok", None),
+    ("swap", {"proc/meminfo": "MemTotal: 102401 kB\nSwapTotal: 2048 kB\nSwapFree: 1024 kB"}, "note", None),
+    (
+        "swap",
+        {
+            "proc/meminfo": "MemTotal: 4096 kB\nSwapTotal: 2048 kB\nSwapFree: 1024 kB",
+            "proc/swaps": "Name Type Size Used Priority\n/dev/sda2 partition 9 0 1\n/dev/zram0 partition 9 1024 100",
+        },
+        "note",
+        None,
+    ),
+    (
+        "swap",
+        {
+            "proc/meminfo": "MemTotal: 4096 kB\nSwapTotal: 2048 kB\nSwapFree: 1024 kB",
+            "proc/swaps": "Name Type Size Used Priority\n/dev/sda2 partition 9 8 1\n/dev/zram0 partition 9 1016 100",
+        },
+        "hurts",
+        "swapoff",
+    ),
     ("load", {"proc/loadavg": "0.50 0.2 0.3 1/90 7"}, "ok", None),
     ("load", {"proc/loadavg": "1.00 0.2 0.3 1/90 7"}, "hurts", "stop other work"),
     ("load", {"proc/loadavg": "3.10 0.2 0.3 1/90 7"}, "unfit", "stop other work"),
@@ -301,18 +326,39 @@ def test_chosen_cpus_must_be_online(tmp_path: Path) -> None:
     assert (found.severity, found.value) == ("unfit", "7 not online")
 
 
-def test_damaged_topology_is_a_finding(tmp_path: Path) -> None:
-    diagnosis = examine(build(tmp_path, [[0]], more={f"{CPU}/online": "zero"}))
-    (only,) = diagnosis.findings
-    assert (only.knob, only.path, only.severity) == ("topology", "/sys/devices/system/cpu/online", "unfit")
-    assert "'zero' is not a list of CPUs" in only.effect
-
-
-def test_damage_elsewhere_leaves_the_other_findings(tmp_path: Path) -> None:
-    diagnosis = examine(build(tmp_path, [[0]], more={"proc/irq/5/smp_affinity_list": "x"}))
-    found = finding(diagnosis, "interrupts")
-    assert (found.path, found.state) == ("/proc/irq/5/smp_affinity_list", "unreadable")
+@pytest.mark.parametrize("path", [f"{CPU}/isolated", "proc/irq/5/smp_affinity_list"])
+def test_damage_is_a_finding_and_leaves_the_others(path: str, tmp_path: Path) -> None:
+    diagnosis = examine(build(tmp_path, [[0]], more={path: "x"}))
+    found = finding(diagnosis, "damage")
+    assert (found.path, found.severity, found.state) == (f"/{path}", "hurts", "unreadable")
+    assert "'x' is not a list of CPUs" in found.effect
     assert finding(diagnosis, "cpus").severity == "note"  # one CPU only
+
+
+def test_more_than_one_damaged_file(tmp_path: Path) -> None:
+    more = {f"{CPU}/isolated": "x", f"{CPU}/nohz_full": "y", "proc/self/status": "Cpus_allowed_list: z"}
+    assert finding(examine(build(tmp_path, [[0]], more=more)), "damage").effect.endswith("So are 2 more files")
+
+
+def arm(cpu: int) -> str:
+    return f"processor : {cpu}\nCPU implementer : 0x41\nCPU part : 0xd0c\nFeatures : fp asimd"
+
+
+def test_the_advice_on_the_clock_fits_the_architecture(tmp_path: Path) -> None:
+    clocks = {f"{CLOCK}/current_clocksource": "timer", f"{CLOCK}/available_clocksource": "arch_sys_counter timer"}
+    root = build(tmp_path, [[0], [1]], more={**clocks, "proc/cpuinfo": "\n\n".join(map(arm, (0, 1)))})
+    assert "echo arch_sys_counter" in (finding(examine(root), "clocksource").change or "")
+
+
+def test_a_tsc_that_linux_has_withdrawn_is_not_forced(tmp_path: Path) -> None:
+    clocks = {f"{CLOCK}/current_clocksource": "hpet", f"{CLOCK}/available_clocksource": "hpet acpi_pm"}
+    found = finding(examine(build(tmp_path, [[0], [1]], more=clocks)), "clocksource")
+    assert (found.severity, found.change) == ("hurts", None)
+    assert "ticks are in doubt" in found.effect
+
+
+def test_no_damage_is_no_finding(tmp_path: Path) -> None:
+    assert "damage" not in {found.knob for found in examine(build(tmp_path, [[0]])).findings}
 
 
 def test_rigorous_does_not_accept_competition(tmp_path: Path) -> None:

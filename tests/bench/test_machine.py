@@ -242,6 +242,72 @@ def test_cgroup_of_a_container_that_sees_only_its_own_part(tmp_path: Path) -> No
     assert read_cgroup(Tree(tmp_path)).quota_cpus == 2
 
 
+def mountinfo(*mounts: str) -> str:
+    """Lines of /proc/self/mountinfo, each from "root point type options"."""
+    return "\n".join(
+        f"{30 + n} 25 0:{n} {root} {point} rw - {kind} none {options}"
+        for n, (root, point, kind, options) in enumerate(map(str.split, mounts))
+    )
+
+
+@pytest.mark.parametrize(
+    ("mounts", "own", "holder"),
+    [
+        # A container without a namespace of its own: the mount shows the part below the container's group.
+        (["/docker/1 /sys/fs/cgroup cgroup2 rw"], "0::/docker/1/job", "sys/fs/cgroup/job"),
+        (["/docker/1 /sys/fs/cgroup/cpu cgroup rw,cpu"], "3:cpu:/docker/1", "sys/fs/cgroup/cpu"),
+        # Two mounts of one hierarchy: the second shows the group, the first another container's.
+        (["/docker/2 /a cgroup2 rw", "/docker/1 /b cgroup2 rw"], "0::/docker/1", "b"),
+        # The mount begins above the root of the namespace.
+        (["/.. /sys/fs/cgroup cgroup2 rw"], "0::/", "sys/fs/cgroup"),
+        (["/.. /sys/fs/cgroup cgroup2 rw"], "0::/../job", "sys/fs/cgroup/job"),
+        # Hybrid: version 2 is mounted without controllers.
+        (["/ /u cgroup2 rw", "/ /c cgroup rw,cpu,cpuacct"], "3:cpu,cpuacct:/job\n0::/other", "c/job"),
+        (["/ /with\\040space cgroup2 rw"], "0::/", "with space"),
+    ],
+)
+def test_cgroup_where_it_is_mounted(mounts: list[str], own: str, holder: str, tmp_path: Path) -> None:
+    quota = {f"{holder}/cpu.max": "200000 100000", f"{holder}/cpu.cfs_quota_us": 200000}
+    files = {"proc/self/mountinfo": mountinfo(*mounts), "proc/self/cgroup": own, **quota}
+    write(tmp_path, {**files, f"{holder}/cpu.cfs_period_us": 100000, "a/cpu.max": "50000 100000"})
+    cgroup = read_cgroup(Tree(tmp_path))
+    assert (cgroup.readable, cgroup.quota_cpus) == (True, 2)
+
+
+def test_cgroup_outside_of_the_namespace_is_not_readable(tmp_path: Path) -> None:
+    files = {"proc/self/mountinfo": mountinfo("/ /sys/fs/cgroup cgroup2 rw"), "proc/self/cgroup": "0::/../x"}
+    write(tmp_path, {**files, "sys/fs/cgroup/cpu.max": "200000 100000"})
+    assert (read_cgroup(Tree(tmp_path)).readable, read_cgroup(Tree(tmp_path)).quota_cpus) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("mount", "own"),
+    [
+        ("none /dev/cpuset cpuset rw 0 0", {"proc/self/cpuset": "/shield"}),
+        ("none /dev/cpuset cgroup rw,cpuset,noprefix 0 0", {"proc/self/cgroup": "4:cpuset:/shield"}),
+    ],
+)
+def test_cpusets_whose_files_have_no_prefix(mount: str, own: dict[str, object], tmp_path: Path) -> None:
+    write(tmp_path, {"proc/mounts": mount, **own, "dev/cpuset/shield/cpus": "1-2", "dev/cpuset/cpus": "0-3"})
+    cgroup = read_cgroup(Tree(tmp_path))
+    assert (cgroup.cpuset, cgroup.cpuset_path) == ((1, 2), "/dev/cpuset/shield/cpus")
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({**V2, "sys/fs/cgroup/a/memory.max": "4096", "sys/fs/cgroup/a/b/memory.max": "max"}, 4096),
+        (
+            {"proc/mounts": "c /m cgroup rw,memory", "proc/self/cgroup": "1:memory:/", "m/memory.limit_in_bytes": 8192},
+            8192,
+        ),
+        ({**V2, "sys/fs/cgroup/a/memory.max": (1 << 63) - 4096}, None),
+    ],
+)
+def test_cgroup_limit_of_memory(files: dict[str, object], limit: int | None, tmp_path: Path) -> None:
+    assert read_cgroup(Tree(write(tmp_path, files))).memory_bytes == limit
+
+
 def test_cgroup_absent(tmp_path: Path) -> None:
     cgroup = read_cgroup(Tree(tmp_path))
     assert (cgroup.version, cgroup.readable, cgroup.quota_cpus) == (None, False, None)

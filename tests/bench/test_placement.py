@@ -22,6 +22,7 @@ from fencepost.bench.placement import (
     allowed_cpus,
     place,
 )
+from fencepost.bench.sysfs import Tree
 from fencepost.bench.topology import Topology, read_topology
 
 CPU = "sys/devices/system/cpu"
@@ -322,8 +323,8 @@ def test_allowed_cpus_below_a_root(tmp_path: Path) -> None:
         "sys/fs/cgroup/a/cpuset.cpus.effective": "1-3",
     }
     topology = read_topology(build(tmp_path, [[0], [1], [2], [3]], more=more))
-    assert allowed_cpus(topology, tmp_path) == (1, 2)
-    assert allowed_cpus(topology, tmp_path, mask=[2, 3, 9]) == (2, 3)
+    assert allowed_cpus(topology, Tree(tmp_path)) == (1, 2)
+    assert allowed_cpus(topology, Tree(tmp_path), mask=[2, 3, 9]) == (2, 3)
 
 
 def test_allowed_cpus_of_a_version_1_cpuset(tmp_path: Path) -> None:
@@ -333,14 +334,32 @@ def test_allowed_cpus_of_a_version_1_cpuset(tmp_path: Path) -> None:
         "sys/fs/cgroup/cpuset/job/cpuset.cpus": "1",
     }
     topology = read_topology(build(tmp_path, [[0], [1]], more=more))
-    assert allowed_cpus(topology, tmp_path) == (1,)
+    assert allowed_cpus(topology, Tree(tmp_path)) == (1,)
+
+
+def test_allowed_cpus_where_the_mask_is_damaged(tmp_path: Path) -> None:
+    tree = Tree(build(tmp_path, [[0], [1]], more={"proc/self/status": "Cpus_allowed_list:\t0-"}))
+    assert allowed_cpus(read_topology(tmp_path), tree) == (0, 1)
+    assert tree.damage == ["/proc/self/status: '0-' is not a list of CPUs such as 0-3,8"]
+
+
+@pytest.mark.parametrize("listed", ["P0E1L2", "P0E1", "P0L1E2"])
+def test_the_weakest_cores_are_chosen_last(listed: str, tmp_path: Path) -> None:
+    """Also those whose kind nothing tells: CPUs 3 and 4."""
+    pmus = {"P": "cpu_core", "E": "cpu_atom", "L": "cpu_lowpower"}
+    more = {f"sys/devices/{pmus[kind]}/cpus": cpu for kind, cpu in zip(listed[::2], listed[1::2], strict=True)}
+    topology = read_topology(build(tmp_path, [[cpu] for cpu in range(5)], more=more))
+    order = "".join(sorted(listed[1::2], key=lambda cpu: "PEL".index(topology.kinds[int(cpu)])))
+    team = next(iter(placed(topology, topology.cpus, PlaceKind.ALL, 1))).cpus
+    assert "".join(map(str, team)).startswith(order)
+    assert next(iter(placed(topology, topology.cpus, PlaceKind.ANY, 1))).cpus == (0,)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kind_can_be_placed_on_whole_machines(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     root = snapshot(name, tmp_path_factory)
     topology = read_topology(root)
-    allowed = allowed_cpus(topology, root)
+    allowed = allowed_cpus(topology, Tree(root))
     assert allowed == topology.cpus
     for kind in PlaceKind:
         assert len(placed(topology, allowed, kind, 2)) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -164,16 +165,91 @@ def test_hybrid_kinds_from_the_two_pmus_and_from_arm_capacity(tmp_path: Path) ->
     assert read_topology(build(tmp_path / "arm", [[0], [1], [2]], more=more)).kinds == {0: "E", 1: "P", 2: "P"}
 
 
+@pytest.mark.parametrize(
+    "weakest",
+    [
+        {"sys/devices/cpu_atom/cpus": "2-3", "sys/devices/cpu_lowpower/cpus": "4-5"},
+        {"sys/devices/cpu_atom/cpus": "2-5"},
+    ],
+)
+def test_low_power_cores_are_a_kind_of_their_own(weakest: dict[str, object], tmp_path: Path) -> None:
+    """They have a PMU of their own, or they are efficiency cores that have no part of the L3 cache."""
+    more = {"sys/devices/cpu_core/cpus": "0-1", **weakest}
+    topology = read_topology(build(tmp_path, [[c] for c in range(6)], l3=[[0, 1, 2, 3]], more=more))
+    assert "".join(topology.kinds[cpu] for cpu in topology.cpus) == "PPEELL"
+
+
 def test_favoured_cores_are_not_hybrid(tmp_path: Path) -> None:
     more: dict[str, object] = {f"{CPU}/cpu{cpu}/cpu_capacity": value for cpu, value in enumerate([1024, 990])}
     more |= {f"{CPU}/cpu{cpu}/cpufreq/base_frequency": value for cpu, value in enumerate([2700000, 2100000])}
     assert read_topology(build(tmp_path, [[0], [1]], more=more)).kinds == {}
 
 
-def test_damaged_cpu_list_names_file_and_content(tmp_path: Path) -> None:
-    root = build(tmp_path, [[0], [1]], more={f"{CPU}/online": "0-"})
-    with pytest.raises(TopologyError, match=r"/sys/devices/system/cpu/online: '0-' is not a list of CPUs"):
-        read_topology(root)
+@pytest.mark.parametrize(
+    ("path", "content", "fault"),
+    [
+        (f"{CPU}/online", "0-", "'0-' is not a list of CPUs"),
+        (f"{CPU}/cpu1/topology/core_cpus", "x", "'x' is not a mask of CPUs"),
+        (f"{CPU}/cpu0/topology/package_cpus_list", "1-0", "'1-0' is not a range of CPUs"),
+        (f"{CPU}/cpu0/cache/index3/shared_cpu_map", "fffffffff,", "'fffffffff,' is not a mask of CPUs"),
+        ("sys/devices/system/node/node0/cpulist", "?", "'?' is not a list of CPUs"),
+        (f"{CPU}/isolated", "1;2", "'1;2' is not a list of CPUs"),
+    ],
+)
+def test_damage_is_named_and_the_rest_is_read(path: str, content: str, fault: str, tmp_path: Path) -> None:
+    whole = read_topology(build(tmp_path / "whole", [[0], [1]]))
+    topology = read_topology(build(tmp_path / "damaged", [[0], [1]], more={path: content}))
+    assert (topology.cpus, topology.cores, topology.l2) == (whole.cpus, whole.cores, whole.l2)
+    (damage,) = topology.damage
+    assert damage.startswith(f"/{path}: {fault}")
+    assert whole.damage == ()
+
+
+def test_masks_that_end_in_nul_are_read_like_lists(tmp_path: Path) -> None:
+    more: dict[str, object] = {f"{CPU}/cpu{cpu}/topology/core_cpus": "00000003\n\0" for cpu in (0, 1)}
+    more[f"{CPU}/online"] = "0-1\n\0"
+    topology = read_topology(build(tmp_path, [[0, 1]], more=more))
+    assert (topology.cpus, topology.cores, topology.damage) == ((0, 1), ((0, 1),), ())
+
+
+def test_the_cores_of_a_module_are_no_siblings(tmp_path: Path) -> None:
+    """An AMD module: two cores with first-level data caches of their own, which Linux calls siblings."""
+    more: dict[str, object] = {f"{CPU}/cpu{cpu}/topology/core_id": 0 for cpu in (0, 1)}
+    more |= {f"{CPU}/cpu{cpu}/cache/index0/shared_cpu_list": cpu for cpu in (0, 1)}
+    topology = read_topology(build(tmp_path, [[0, 1]], more=more))
+    assert (topology.cores, topology.l2) == (((0,), (1,)), ((0, 1),))
+    assert topology.siblings(0) == ()
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (-1, -1)])
+def test_siblings_without_a_core_in_common(numbers: tuple[int, int], tmp_path: Path) -> None:
+    """Boards that tell no caches: Linux may list all CPUs as siblings, with a core each or with none (-1)."""
+    root = build(tmp_path, [[0, 1]], more={f"{CPU}/cpu{c}/topology/core_id": numbers[c] for c in (0, 1)})
+    for cpu in (0, 1):
+        shutil.rmtree(root / f"{CPU}/cpu{cpu}/cache")
+    assert read_topology(root).cores == ((0,), (1,))
+
+
+def test_groups_that_overlap_are_damage(tmp_path: Path) -> None:
+    """CPU 3 claims a cache with CPUs 0 to 3, while 0 to 2 know nothing of it."""
+    more = {f"{CPU}/cpu3/cache/index3/shared_cpu_list": "0-3"}
+    topology = read_topology(build(tmp_path, [[c] for c in range(6)], l3=[[0, 2, 4], [1, 3, 5]], more=more))
+    assert topology.l3 == ((0, 2, 4), (1, 3, 5))
+    assert topology.damage == (
+        f"/{CPU}/cpu3/cache/index3/shared_cpu_map: CPUs 0-3 overlap CPUs 0,2,4 of another group",
+    )
+
+
+def test_nodes_with_the_same_cpus_are_one(tmp_path: Path) -> None:
+    topology = read_topology(build(tmp_path, [[0], [1]], numa=[[0, 1], [0, 1], [1]]))
+    assert topology.numa == {0: (0, 1)}
+    assert "node2" in topology.damage[0]
+
+
+def test_a_cache_mask_without_cpus_tells_nothing(tmp_path: Path) -> None:
+    more = {f"{CPU}/cpu{cpu}/cache/index3/shared_cpu_list": "" for cpu in range(4)}
+    topology = read_topology(build(tmp_path, [[0, 1], [2, 3]], more=more))
+    assert topology.l3 == ((0, 1), (2, 3))
 
 
 def test_missing_root_is_one_sentence(tmp_path: Path) -> None:
