@@ -93,7 +93,6 @@ static void *thread_main(void *argument)
 
 static int begin_thread(struct desk *desk)
 {
-    pthread_attr_t attributes;
     cpu_set_t *mask = CPU_ALLOC((size_t)desk->cpu + 1);
     const size_t bytes = CPU_ALLOC_SIZE((size_t)desk->cpu + 1);
     int error;
@@ -102,13 +101,12 @@ static int begin_thread(struct desk *desk)
         return -ENOMEM;
     CPU_ZERO_S(bytes, mask);
     CPU_SET_S((size_t)desk->cpu, bytes, mask);
-    pthread_attr_init(&attributes);
-    error = pthread_attr_setaffinity_np(&attributes, bytes, mask);
-    if (!error)
-        error = pthread_create(&desk->thread, &attributes, thread_main, desk);
-    pthread_attr_destroy(&attributes);
-    CPU_FREE(mask);
+    error = pthread_create(&desk->thread, NULL, thread_main, desk);
     desk->begun = !error;
+    /* Pinned from outside, since musl has no attribute for it. Nothing is the thread's turn before this returns. */
+    if (!error)
+        error = pthread_setaffinity_np(desk->thread, bytes, mask);
+    CPU_FREE(mask);
     return -error;
 }
 

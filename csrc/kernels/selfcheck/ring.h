@@ -18,7 +18,7 @@
 #define MAX_STEPS 1000000
 
 enum { STEPS, PAGES };
-enum { HUGE, SMALL };
+enum { HUGE_PAGES, SMALL_PAGES };
 
 struct line {
     struct line *next;
@@ -43,7 +43,7 @@ static int setup(struct trial *trial)
         return -EINVAL;
     }
     walk = trial_alloc(trial, sizeof *walk);
-    lines = trial_alloc_pages(trial, (size_t)LINES * LINE_BYTES, trial->value[PAGES] == HUGE);
+    lines = trial_alloc_pages(trial, (size_t)LINES * LINE_BYTES, trial->value[PAGES] == HUGE_PAGES);
     if (!walk || !lines)
         return -ENOMEM;
     for (uint32_t i = 0; i < LINES; i++)
@@ -98,8 +98,10 @@ static int check(struct trial *trial)
                    .unit = "loads",                                                                                    \
                    .summary = "of a walk, a multiple of 8",                                                            \
                    .initial = (default_steps)},                                                                        \
-        [PAGES] = {                                                                                                    \
-            .name = "pages", .summary = "asked of the kernel for the ring", .labels = "huge small", .initial = HUGE},  \
+        [PAGES] = {.name = "pages",                                                                                    \
+                   .summary = "asked of the kernel for the ring",                                                      \
+                   .labels = "huge small",                                                                             \
+                   .initial = HUGE_PAGES},                                                                             \
     }
 
 #define WALK_METRICS                                                                                                   \

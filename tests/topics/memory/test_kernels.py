@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
 from kernels.measure import ENOTSUP, built_engine, kernel, measure
+from kernels.plant import compile_broken
 from kernels.program import program
 
 LINE_BYTES = 64
@@ -27,11 +28,20 @@ def test_loop_is_sixteen_loads_each_from_the_last(toolchain: Toolchain) -> None:
         assert after.registers[0 if x86 else -1] == target, f"{after} does not wait for {before}"
 
 
+def test_huge_pages_that_are_refused_are_a_need(tmp_path: Path) -> None:
+    """As where the process has them switched off (PR_SET_THP_DISABLE): never a row of small ones under that name."""
+    small = [("(size_t)size, trial->value[PAGES] == HUGE_PAGES)", "(size_t)size, 0)")]
+    measured = measure(compile_broken(tmp_path, {"memory/chase.c": small}), "memory/chase", {"pages": "huge"})
+    assert (measured.status, measured.reason) == (ENOTSUP, "needs transparent huge pages, and enough of them free")
+
+
 @pytest.mark.parametrize("order", ["random", "forward"])
 @pytest.mark.parametrize("pages", ["small", "huge"])
 @pytest.mark.parametrize("size", ["4KiB", "48KiB", "256KiB"])
 def test_small_ring_is_warm(size: str, pages: str, order: str) -> None:
     measured = measure(built_engine(), "memory/chase", {"size": size, "pages": pages, "order": order})
+    if measured.status == ENOTSUP and pages == "huge":
+        pytest.skip(measured.reason)
     assert measured.status == 0, measured.reason
     assert measured.metrics["warm"] == 1
     lines = kernel("memory/chase").parameter("size").parse(size) // LINE_BYTES
@@ -42,7 +52,7 @@ def test_small_ring_is_warm(size: str, pages: str, order: str) -> None:
 
 
 def test_large_ring_starts_cold_and_is_never_met_twice() -> None:
-    measured = measure(built_engine(), "memory/chase", {"size": "40MiB"})
+    measured = measure(built_engine(), "memory/chase", {"size": "40MiB", "pages": "small"})
     if measured.status == ENOTSUP:
         pytest.skip(measured.reason)
     assert measured.status == 0, measured.reason
@@ -76,7 +86,7 @@ def test_address_space_that_is_limited_is_a_need(tmp_path: Path) -> None:
         "memory/chase.c",
         """
     struct rlimit limit = {64 << 20, 64 << 20};
-    int64_t values[] = {128 << 20, HUGE, RANDOM};
+    int64_t values[] = {128 << 20, HUGE_PAGES, RANDOM};
     setrlimit(RLIMIT_AS, &limit);
     printf("%d\\n", trial_begin(&trial, &kernel_chase, values, sizeof values));
     puts(trial.need ? trial.need : "nothing");
@@ -105,7 +115,7 @@ def test_ring_is_one_cycle_for_every_number_of_lines(tmp_path: Path) -> None:
         """
     for (uint64_t n = 16; n <= 4096; n += n < 1024 ? 16 : 112)
         for (int forward = 0; forward < 2; forward++) {
-            int64_t values[] = {(int64_t)n * LINE_BYTES, SMALL, forward};
+            int64_t values[] = {(int64_t)n * LINE_BYTES, SMALL_PAGES, forward};
             if (trial_begin(&trial, &kernel_chase, values, sizeof values)) { puts("setup failed"); return 0; }
             struct chase *chase = trial.state;
             uint64_t line = 0, steps = 0;
@@ -152,7 +162,7 @@ def test_check_notices(size: str, fault: str, tmp_path: Path) -> None:
         tmp_path,
         "memory/chase.c",
         f"""
-    int64_t values[] = {{{size}, SMALL, RANDOM}};
+    int64_t values[] = {{{size}, SMALL_PAGES, RANDOM}};
     if (trial_begin(&trial, &kernel_chase, values, sizeof values)) {{ puts("setup failed"); return 0; }}
     struct chase *chase = trial.state;
     run(&worker, 16 * 77);
@@ -170,7 +180,7 @@ def test_random_order_has_no_stride_and_no_favourite_page(tmp_path: Path) -> Non
         tmp_path,
         "memory/chase.c",
         """
-    int64_t values[] = {16 << 20, SMALL, RANDOM};
+    int64_t values[] = {16 << 20, SMALL_PAGES, RANDOM};
     if (trial_begin(&trial, &kernel_chase, values, sizeof values)) { puts("setup failed"); return 0; }
     struct chase *chase = trial.state;
     for (uint64_t i = 0, line = 0; i < 20000; i++, line = successor(chase, line))
