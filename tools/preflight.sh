@@ -89,6 +89,7 @@ packages_of() {
     clang-format) echo "clang-format clang-tools-extra" ;;
     shellcheck) echo "shellcheck ShellCheck" ;;
     qemu-aarch64 | qemu-riscv64) echo "qemu-user qemu-user" ;;
+    musl-gcc) echo "musl-tools musl-gcc" ;;
     aarch64-linux-gnu-gcc) echo "gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu" ;;
     riscv64-linux-gnu-gcc) echo "gcc-riscv64-linux-gnu gcc-riscv64-linux-gnu" ;;
     *) echo "$1 $1" ;;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The C sources without Python: every kernel is built into the self-test, a plain program that runs and checks it.
 #
-#   selftest.sh warnings        compile everything with gcc and with clang, each warning an error
+#   selftest.sh warnings        compile everything with gcc and with clang, and check it with musl, each warning an error
 #   selftest.sh sanitize        run it under the address and undefined behaviour sanitizers, then under the thread sanitizer
 #   selftest.sh architectures   cross-compile it for aarch64 and riscv64, run it under qemu's user emulation
 #
@@ -65,6 +65,14 @@ warnings)
         # -O2 and not only a syntax check: some warnings come out of the optimizer.
         compile_all "$out/$compiler.objects" "$compiler" || failed=1
     done
+    # Another C library has other names and other macros. It comes without the headers of the system calls.
+    if have musl-gcc; then
+        headers=$out/linux-headers
+        mkdir -p "$headers" && ln -sfn /usr/include/linux /usr/include/asm-generic "/usr/include/$(gcc -dumpmachine)/asm" "$headers" || exit 2
+        # shellcheck disable=SC2086
+        printf '%s\n' csrc/engine/*.c csrc/lib/*/*.c csrc/kernels/*/*.c |
+            xargs -P "$(nproc)" -n 16 musl-gcc $flags -fsyntax-only -idirafter "$headers" || failed=1
+    fi
     ;;
 compile) # SOURCE FOLDER COMPILER OPTION…: one source, for compile_all
     # Named after the whole path: files of one name lie in several folders.
