@@ -7,54 +7,45 @@
 
 #include "kernels/groups.h"
 
-/* By version: where control groups are mounted, and what their files are called. */
-struct group_files {
-    const char *root, *limit, *used, *cache; /* cache: memory that is given back on demand */
+/* By version, what the files of a group are called. */
+struct limit_files {
+    const char *limit, *used, *cache; /* cache: memory that is given back on demand */
 };
 
-static const struct group_files group_files[] = {
-    [1] = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "},
-    [2] = {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "},
+static const struct limit_files limit_files[] = {
+    [1] = {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "},
+    [2] = {"memory.max", "memory.current", "inactive_file "},
 };
 
-/* The smallest limit, or the least that is left, of this group and all above it, and of `least`. "/" itself is the root of a container. */
-static inline int64_t least_of_groups(char *group, const struct group_files *files, int left, int64_t least)
+/* The limit of a group, or what is left below it. INT64_MAX without one. */
+static inline int64_t limit_of_group(const struct group_folder *folder, const struct limit_files *files, int left)
 {
-    for (char *end = group + strlen(group); end; end = strrchr(group, '/')) {
-        char path[640];
-        int64_t limit, used = 0, cache = 0;
+    const int64_t limit = number_in_group(folder, files->limit, NULL);
+    int64_t used, cache;
 
-        *end = '\0';
-        snprintf(path, sizeof path, "%s%s/%s", files->root, group, files->limit);
-        limit = number_in(path, NULL);
-        if (left) {
-            snprintf(path, sizeof path, "%s%s/%s", files->root, group, files->used);
-            used = number_in(path, NULL);
-            snprintf(path, sizeof path, "%s%s/memory.stat", files->root, group);
-            cache = number_in(path, files->cache);
-        }
-        if (limit >= 0 && used >= 0 && limit - used + (cache > 0 ? cache : 0) < least)
-            least = limit - used + (cache > 0 ? cache : 0);
-    }
-    return least;
+    if (limit < 0 || !left)
+        return limit < 0 ? INT64_MAX : limit;
+    used = number_in_group(folder, files->used, NULL);
+    cache = number_in_group(folder, "memory.stat", files->cache);
+    return used < 0 ? INT64_MAX : limit - used + (cache > 0 ? cache : 0);
 }
 
 static inline int64_t least_memory(const char *field, int left)
 {
     const int64_t kib = number_in("/proc/meminfo", field);
     int64_t least = kib < 0 ? INT64_MAX : kib * 1024;
-    FILE *file = fopen(GROUPS_OF_THIS_PROCESS, "r");
-    char line[512];
 
-    while (file && fgets(line, sizeof line, file)) {
-        int version;
-        char *group = group_in(line, "memory", &version);
+    for (int version = 1; version <= 2; version++) {
+        struct group_folder folder;
+        int more = find_group_folder("memory", version, &folder);
 
-        if (group)
-            least = least_of_groups(group, &group_files[version], left, least);
+        for (; more; more = next_group_up(&folder)) {
+            const int64_t limit = limit_of_group(&folder, &limit_files[version], left);
+
+            if (limit < least)
+                least = limit;
+        }
     }
-    if (file)
-        fclose(file);
     return least;
 }
 

@@ -19,7 +19,6 @@ enum { FOLDER, V2, PIDS, MEMORY };
 enum { REMOVE_NS };
 
 #define GROUPS_A_ROUND 20
-#define LINE_BYTES 1024
 
 struct groups {
     struct folder folder; /* its path is that of the group, and its keeper removes what is left */
@@ -29,62 +28,17 @@ struct groups {
 
 static const char *const controllers[] = {[FOLDER] = NULL, [V2] = "", [PIDS] = "pids", [MEMORY] = "memory"};
 
-/* Where the hierarchy is mounted, and which group its root shows. Whether it is. */
-static int find_mount(const char *controller, char *root, char *mount)
-{
-    FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    char line[LINE_BYTES], kind[32], options[256];
-    int found = 0;
-
-    while (mounts && !found && fgets(line, sizeof line, mounts)) {
-        const char *rest = strstr(line, " - ");
-
-        found =
-            rest && sscanf(line, "%*s %*s %*s %255s %255s", root, mount) == 2 &&
-            sscanf(rest, " - %31s %*s %255s", kind, options) == 2 &&
-            (*controller ? strcmp(kind, "cgroup") == 0 && has_word(options, controller) : strcmp(kind, "cgroup2") == 0);
-    }
-    if (mounts)
-        fclose(mounts);
-    return found;
-}
-
-/* The group of this process in that hierarchy: "/a/b". */
-static int find_group(const char *controller, char *group)
-{
-    FILE *groups = fopen(GROUPS_OF_THIS_PROCESS, "re");
-    char line[LINE_BYTES];
-    int found = 0;
-
-    while (groups && !found && fgets(line, sizeof line, groups)) {
-        int version;
-        const char *path = group_in(line, controller, &version);
-
-        found = path && version == (*controller ? 1 : 2);
-        if (found)
-            snprintf(group, 256, "%s", path);
-    }
-    if (groups)
-        fclose(groups);
-    return found;
-}
-
 /* The folder in which groups of this process can be made. 0, or -errno: trial_needs() where there is none. */
 static int find_place(struct trial *trial, const char *controller, char *place, size_t room)
 {
-    char root[256], mount[256], group[256];
-    const char *inside = group;
+    struct group_folder group;
 
-    if (!find_mount(controller, root, mount) || !find_group(controller, group))
+    if (!find_group_folder(controller, *controller ? 1 : 2, &group))
         return trial_needs(trial, *controller ? "a hierarchy of this controller (cgroup version 1)"
                                               : "a hierarchy of version 2 (cgroup2)");
-    /* A mount may show a part only, down from `root`. */
-    if (strcmp(root, "/") != 0 && strncmp(group, root, strlen(root)) == 0)
-        inside += strlen(root);
-    snprintf(place, room, "%s%s", mount, inside);
-    if (access(place, F_OK))
-        snprintf(place, room, "%s", mount);
-    return 0;
+    if (access(group.path, F_OK)) /* a group that this mount does not show */
+        group.path[group.mounted] = '\0';
+    return snprintf(place, room, "%s", group.path) < (int)room ? 0 : -ENAMETOOLONG;
 }
 
 static int64_t one_group(struct trial *trial, struct groups *groups, double *remove_ticks)

@@ -8,44 +8,21 @@
 
 #define NO_QUOTA "a control group without a quota of CPU time (cpu.max, cpu.cfs_quota_us)"
 
-/* By version: where control groups are mounted, and the file with the quota. No number in it ("max"), or -1: none. */
-struct quota_file {
-    const char *root, *name;
-};
-static const struct quota_file quota_files[] = {
-    [1] = {"/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"},
-    [2] = {"/sys/fs/cgroup", "cpu.max"},
-};
+/* By version, the file with the quota. No number in it ("max"), or -1: none. */
+static const char *const quota_files[] = {[1] = "cpu.cfs_quota_us", [2] = "cpu.max"};
 
-/* Of this group or of one above it. */
-static inline int has_quota_above(char *group, const struct quota_file *file)
-{
-    for (char *end = group + strlen(group); end; end = strrchr(group, '/')) {
-        char path[640];
-
-        *end = '\0';
-        snprintf(path, sizeof path, "%s%s/%s", file->root, group, file->name);
-        if (number_in(path, NULL) > 0)
-            return 1;
-    }
-    return 0;
-}
-
+/* Of a group of this process, or of one above it. */
 static inline int has_cpu_quota(void)
 {
-    FILE *file = fopen(GROUPS_OF_THIS_PROCESS, "r");
-    char line[512];
-    int found = 0;
+    for (int version = 1; version <= 2; version++) {
+        struct group_folder folder;
+        int more = find_group_folder("cpu", version, &folder);
 
-    while (file && !found && fgets(line, sizeof line, file)) {
-        int version;
-        char *group = group_in(line, "cpu", &version);
-
-        found = group && has_quota_above(group, &quota_files[version]);
+        for (; more; more = next_group_up(&folder))
+            if (number_in_group(&folder, quota_files[version], NULL) > 0)
+                return 1;
     }
-    if (file)
-        fclose(file);
-    return found;
+    return 0;
 }
 
 #endif

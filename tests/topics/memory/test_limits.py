@@ -13,10 +13,15 @@ UNLIMITED = "9223372036854771712\n"
 """How version 1 says that there is no limit."""
 
 
+MOUNTS = """25 1 0:22 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+26 1 0:23 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
+"""
+
+
 def told(folder: Path, files: dict[str, str]) -> list[str]:
     """What is left and what there is, on a system with these files."""
     root = folder / "root"
-    for name, text in files.items():
+    for name, text in {"proc/self/mountinfo": MOUNTS, **files}.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -65,6 +70,39 @@ def test_a_group_of_version_1_counts(tmp_path: Path, controllers: str) -> None:
         "sys/fs/cgroup/memory/memory.usage_in_bytes": "5\n",
     }
     assert told(tmp_path, files) == [str(110 * MIB), str(300 * MIB)]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "group", "holder"),
+    [
+        # A container without a namespace of its own, whose mount shows the part below its group.
+        ("/docker/1 /g", "/docker/1/job", "g/job"),
+        ("/docker/1 /g", "/docker/1", "g"),
+        # Another container's mount, and then the one that shows the group.
+        ("/docker/12 /other|/docker/1 /g", "/docker/1/job", "g/job"),
+        # Two mounts that show it: the second from nearer above.
+        ("/ /all|/docker /g", "/docker/1", "g/1"),
+        # No mount shows it: the top of one is all there is to read.
+        ("/docker/2 /g", "/docker/1", "g"),
+        ("/.. /g", "/", "g"),
+        # Outside of the namespace: the limit of its root is not that of the group.
+        ("/ /g", "/../job", None),
+    ],
+)
+def test_a_group_is_read_where_it_is_mounted(mounts: str, group: str, holder: str | None, tmp_path: Path) -> None:
+    lines = [f"2{n} 1 0:2{n} {mount} rw - cgroup2 none rw" for n, mount in enumerate(mounts.split("|"))]
+    files = {
+        "proc/meminfo": MEMINFO,
+        "proc/self/cgroup": f"0::{group}\n",
+        "proc/self/mountinfo": "\n".join(lines),
+        f"{holder or 'g'}/memory.max": f"{500 * MIB}\n",
+        f"{holder or 'g'}/memory.current": f"{100 * MIB}\n",
+        "other/memory.max": "1\n",
+        "all/memory.max": "1\n",
+        "other/memory.current": "0\n",
+    }
+    there = 500 * MIB if holder else 9000000 * 1024
+    assert told(tmp_path, files)[1] == str(there)
 
 
 def test_other_controllers_are_not_asked(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_impossible_values_are_refused(engine: Engine, kernel: str, values: dict
         (SPINNERS, "fifo", "error = schedule_child(schedule);", "error = EPERM;", "SCHED_FIFO"),
         (SPINNERS, "minus5", "error = schedule_child(schedule);", "error = EACCES;", "nice"),
         (OTHER, "equal", "pid_t other = fork()", "pid_t other = (errno = EAGAIN, -1)", "one more process"),
-        (QUOTA, "equal", "number_in(path, NULL) > 0", "1", "a control group without a quota of CPU time"),
+        (QUOTA, "equal", "return 0;", "return 1;", "a control group without a quota of CPU time"),
     ],
     ids=["fifo", "nice", "pids", "quota"],
 )
@@ -101,9 +101,10 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, Path]:
     """An engine that looks for control groups in a folder, and that folder."""
     folder = tmp_path_factory.mktemp("groups")
     faults = {
-        GROUPS: [('"/proc/self/cgroup"', f'"{folder}/cgroup"')],
-        QUOTA: [('"/sys/fs/cgroup/cpu"', f'"{folder}/cpu"'), ('"/sys/fs/cgroup"', f'"{folder}"')],
+        GROUPS: [('"/proc/self/cgroup"', f'"{folder}/cgroup"'), ('"/proc/self/mountinfo"', f'"{folder}/mounts"')],
     }
+    mounts = f"1 0 0:1 / {folder}/cpu rw - cgroup cgroup rw,cpuacct,cpu\n2 0 0:2 / {folder} rw - cgroup2 cgroup2 rw\n"
+    (folder / "mounts").write_text(mounts)
     return compile_broken(folder, {SHARE: [], **faults}), folder
 
 
