@@ -95,7 +95,7 @@ def _mounts(tree: Tree) -> list[_Mount]:
                 found.append((fields[4], fields[3], kind[0], kind[2]))
     else:
         lines = (tree.text("proc/self/mounts") or tree.text("proc/mounts") or "").splitlines()
-        found = [(fields[1], "/", *fields[2:4]) for fields in map(str.split, lines) if len(fields) >= 4]
+        found = [(fields[1], "/", fields[2], fields[3]) for fields in map(str.split, lines) if len(fields) >= 4]
     mounts = [mount for point, root, kind, options in found if (mount := _mount(point, root, kind, options))]
     if not mounts and tree.exists("sys/fs/cgroup/cgroup.controllers"):
         mounts = [_Mount("sys/fs/cgroup", "/", "2", frozenset())]
