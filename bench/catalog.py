@@ -176,7 +176,7 @@ class KernelInfo:
             if value < least:
                 raise UsageError(f"parameter {parameter.name}: {value} is negative")
             if memory and value == 0 and parameter.initial > 0:
-                raise UsageError(f"parameter {parameter.name}: 0 bytes are no memory to measure")
+                raise UsageError(f"parameter {parameter.name}: 0 bytes cannot be measured")
             if parameter.name == parameter.unit and value == 0 and parameter.initial > 0:
                 raise UsageError(f"parameter {parameter.name}: 0 {parameter.unit} are nothing to measure")
             if memory and value > memory_bytes():

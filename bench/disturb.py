@@ -15,7 +15,7 @@ from fencepost.bench.topology import Topology
 
 KINDS = {
     "spin": "runs without a pause",
-    "memory": "streams through more memory than the last-level cache holds",
+    "memory": "streams through more memory than fits into the last-level cache",
     "sibling-load": "runs in short bursts",
 }
 """What each kind of disturber does."""

@@ -220,7 +220,7 @@ def resume(path: Path) -> RunFolder:
     run = schema.read_run(path)
     schema.read_machine(path)
     if (path / schema.ROWS_FILE).exists() or schema.IMPORTED in run:
-        raise UsageError(f"{path}: an imported or published run, which cannot be gone on with; start one of your own")
+        raise UsageError(f"{path}: an imported or published run, which cannot be continued; start a new one")
     recorded = run.get("plan_sha256")
     if recorded is not None and recorded != plan_from_json(run["plan"]).sha256():
         raise schema.RunFolderError(
@@ -260,7 +260,7 @@ def find(name: str | Path, base: Path = DEFAULT_BASE) -> Path:
         if path.is_dir():
             return path
     if Path(name).exists():
-        raise UsageError(f"{name}: not a folder; a run is the folder that holds {schema.RUN_FILE}")
+        raise UsageError(f"{name}: not a folder; a run is the folder with {schema.RUN_FILE}")
     raise UsageError(f"{name}: no such run folder, here or in {base}; `latest` names the newest")
 
 

@@ -427,7 +427,7 @@ def parse_rows_record(path: Path, text: bytes | None) -> RowsRecord:
     """Check the JSON record found under `ROUND_KEY` in the metadata of the rows file `path`."""
     if text is None:
         raise RunFolderError(
-            f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; these are no rows written by fencepost"
+            f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; fencepost did not write these rows"
         )
     return cast(RowsRecord, _parse(path, text, "rows"))
 

@@ -87,7 +87,7 @@ def package_version() -> str:
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 success, 1 a gate failed, 2 wrong use or unreadable input, 3 nothing was measured or the run "
-    "was interrupted (complete rounds are kept). Start with `fencepost doctor`, then `fencepost run`.",
+    "was interrupted. Start with `fencepost doctor`, then `fencepost run`.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error (also: FENCEPOST_DEBUG=1).")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")

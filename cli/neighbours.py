@@ -251,8 +251,8 @@ def sentences(found: Sequence[Shares], load: float, floor_known: bool) -> list[s
         )
     if not floor_known:
         said.append(
-            "The width of a free core is not known for this architecture. The free moments of this series stand for "
-            "it, so a neighbour who never pauses is not seen."
+            "The width of a free core is not known for this architecture. The free moments of this series are "
+            "taken for it, so a neighbour who never pauses is not seen."
         )
     switches = sum(one.switches for one in found)
     if switches:

@@ -53,7 +53,7 @@ def label_option(command: Command) -> Command:
         "--label",
         callback=_label,
         metavar="NAME",
-        help="What this machine is called, e.g. c7a.large. Stored in the run.",
+        help="Name of this machine, e.g. c7a.large. Stored in the run.",
     )(command)
 
 
@@ -73,7 +73,7 @@ def label_fault(text: str) -> str:
     if not text.strip():
         return "is empty; write a name such as c7a.large"
     if not text.isprintable():
-        return f"{text[:LONGEST_LABEL]!r}: holds a character that cannot be printed; write a name such as c7a.large"
+        return f"{text[:LONGEST_LABEL]!r}: has a character that cannot be printed; write a name such as c7a.large"
     if len(text) > LONGEST_LABEL:
         return f"{text[:LONGEST_LABEL]}…: has {len(text)} characters; write {LONGEST_LABEL} at most"
     if "=" in text:

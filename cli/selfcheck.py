@@ -41,7 +41,7 @@ DEFAULT_BASE = Path("results") / "selfcheck"
 @click.option(
     "--disturb",
     type=click.Choice(("spin", "memory", "sibling-load")),
-    help="Run a disturber of our own on another CPU: it never pauses, streams through memory, or runs in short bursts.",
+    help="Run a disturber on another CPU. It never pauses, streams through memory, or runs in short bursts.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")

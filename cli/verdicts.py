@@ -29,7 +29,7 @@ def margin_option(command: Command) -> Command:
         default="1%",
         show_default=True,
         metavar="PERCENT",
-        help="Ratios up to so much above or below 1 count as the same.",
+        help="Ratios that differ from 1 by at most this margin count as the same.",
     )(command)
 
 

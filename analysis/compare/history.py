@@ -189,7 +189,7 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     base = Path(folder)
     paths = sorted(path.parent for path in base.glob(f"*/{schema.RUN_FILE}"))
     if not paths:
-        raise HistoryError(f"{base}: holds no run folders; name the folder that holds them, e.g. results/runs")
+        raise HistoryError(f"{base}: has no run folders; name the folder that has them, e.g. results/runs")
     notes: list[str] = []
     read: list[tuple[Run, list[Row]]] = []
     for path, found in zip(paths, map_runs(_read, paths, processes=processes), strict=True):

@@ -142,7 +142,7 @@ def _why(rows: Sequence[RowRounds]) -> str:
         return "; ".join(reasons[:3])
     if any(row.disturbed >= 1 for row in rows):
         return "all its batches were disturbed (switched out, moved to another CPU, page faults)"
-    return "no complete round holds both sides"
+    return "no complete round has both sides"
 
 
 def check_margin(margin: float) -> None:

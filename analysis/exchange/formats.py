@@ -289,7 +289,7 @@ class Reading:
         names = distinct(item.name for item in self.found)
         twice = [name for name, count in Counter(item.name for item in self.found).items() if count > 1]
         self.left_out += [
-            f"{self.at.file}: {one_line(name, 80)!r} stands there more than once; the others are numbered from (2) on"
+            f"{self.at.file}: {one_line(name, 80)!r} is there more than once; the others are numbered from (2) on"
             for name in twice
         ]
         return [replace(item, name=name) for item, name in zip(self.found, names, strict=True)]

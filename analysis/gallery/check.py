@@ -90,7 +90,7 @@ def check_gallery(
             else:
                 faults.append(f"{_shown(path)}: not the name of a published folder (<date>-<machine's key>); {AGAIN}")
         elif path.name not in PAGES:
-            faults.append(f"{_shown(path)}: a file that is no page of the gallery; remove it")
+            faults.append(f"{_shown(path)}: a file that is not a page of the gallery; remove it")
     work = _Work(key_of, tuple(private), reports)
     for found in map_runs(work, folders):
         faults += found
@@ -163,7 +163,7 @@ def _check_files(folder: Path) -> list[str]:
             # Its answers would be shown in place of the figures that `rows.parquet` gives.
             faults.append(f"{_shown(path)}: answers kept by commands, which are not published; remove it")
         elif path.is_symlink() or not path.is_file():
-            faults.append(f"{_shown(path)}: a link or a folder; a published folder holds files only, remove it")
+            faults.append(f"{_shown(path)}: a link or a folder; a published folder has files only, remove it")
         elif name not in LARGEST:
             faults.append(f"{_shown(path)}: a file that does not belong there; remove it")
         elif path.stat().st_size > LARGEST[name]:

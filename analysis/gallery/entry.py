@@ -113,7 +113,7 @@ def refusals(analysis: Analysis, private: Sequence[tuple[str, str]] = ()) -> lis
     try:
         datetime.strptime(str(run["created_utc"]), "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
-        found.append(f"{RUN_FILE}: field created_utc: {one_line(run['created_utc'], 40)!r} is no time in UTC")
+        found.append(f"{RUN_FILE}: field created_utc: {one_line(run['created_utc'], 40)!r} is not a time in UTC")
     if not NAME.fullmatch(folder_name(run, analysis.machine)):
         found.append(f"{MACHINE_FILE}: field key: {one_line(analysis.machine['key'], 60)!r} gives no name of a folder")
     if run["machine_key"] != analysis.machine["key"]:
@@ -204,10 +204,10 @@ def _private(analysis: Analysis, private: Sequence[tuple[str, str]]) -> list[str
             path = _PATH.search(text)
             if path is not None:
                 found.append(
-                    f"{file}: field {place}: holds the path {one_line(path[0], 60)}; a run is published without"
+                    f"{file}: field {place}: has the path {one_line(path[0], 60)}; a run is published without"
                 )
             found += [
-                f"{file}: field {place}: holds {one_line(word, 40)!r}, {what}; a run is published without it"
+                f"{file}: field {place}: has {one_line(word, 40)!r}, {what}; a run is published without it"
                 for pattern, word, what in words
                 # What a key is called is said above: a word is looked for in values.
                 if not name and _theirs(file, place, own_cases) and pattern.search(text)

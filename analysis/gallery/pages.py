@@ -187,7 +187,7 @@ def beside(entries: Sequence[Entry]) -> Page:
         ),
         facts=None,
         fastest=fastest_of(names, headlines),
-        bounds="interval, which holds all that two 95 % intervals allow",
+        bounds="interval, which contains all that two 95 % intervals allow",
         home=INDEX,
         said=said,
     )

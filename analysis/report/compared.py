@@ -116,7 +116,7 @@ def machines_page(found: MachineComparison) -> Page:
         fastest=fastest_of(found.names, headlines),
         said=said,
         notes=found.notes,
-        facts=table("What differs between the machines", ("fact", *found.names), facts),
+        facts=table("Differences between the machines", ("fact", *found.names), facts),
         bounds="98 % interval",
         reach=reach_of(line.ratio for line in headlines or lines),
     )

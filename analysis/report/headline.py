@@ -14,7 +14,7 @@ from fencepost.analysis.text.table import Table, table
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import Topic
 
-CAPTION = "What things cost here: median over processes [95 % interval]"
+CAPTION = "Costs on this machine: median over processes [95 % interval]"
 
 
 def ladder_table(found: Sequence[tuple[Topic, Rung]]) -> Table | None:
@@ -55,7 +55,7 @@ def ladder_figures(found: Sequence[tuple[Topic, Rung]]) -> list[Figure]:
         drawn.append(
             _ladder_figure(
                 "ladder",
-                "What things cost here, by time",
+                "Costs on this machine, by time",
                 timed,
                 [Point(rung.label, *rung.ns[:3]) for _, rung in timed],
                 [
@@ -74,7 +74,7 @@ def ladder_figures(found: Sequence[tuple[Topic, Rung]]) -> list[Figure]:
         drawn.append(
             _ladder_figure(
                 "ladder-cycles",
-                "What things cost here, in cycles of the core",
+                "Costs on this machine, in cycles of the core",
                 counted,
                 [Point(rung.label, *rung.cycles[:3]) for _, rung in counted],
                 [f"{plain(rung.cycles.value, 3)} cycles · {rung.short()}{_unless_alone(rung)}" for _, rung in counted],

@@ -56,7 +56,7 @@ def machine_table(machine: MachineJson, engine: EngineJson | None = None) -> Tab
         facts.append(("mitigations", "; ".join(active) or "not affected by any that the kernel knows"))
     if engine:
         facts += [("compiler", engine["compiler"]), ("flags", engine["flags"])]
-    return table("What the machine says about itself", ("what", "value"), facts)
+    return table("The machine", ("what", "value"), facts)
 
 
 def _fact(value: object) -> str:
@@ -108,4 +108,4 @@ def data_table(analysis: Analysis) -> Table:
         ("versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items())),
         ("batches", count(float(sum(row.batches for row in analysis.rows)))),
     ]
-    return table("What was run, and with what", ("what", "value"), facts)
+    return table("The run and its tools", ("what", "value"), facts)

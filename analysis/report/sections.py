@@ -112,4 +112,4 @@ def kernels_table(analysis: Analysis, topic: str) -> Table | None:
         if case["kernel"].partition("/")[0] == topic and case["kernel"] not in described
     }
     header = ("kernel", "what it measures", "one operation is one")
-    return table("What these kernels measure, in their own words", header, list(found.values())) if found else None
+    return table("Kernels and their questions", header, list(found.values())) if found else None

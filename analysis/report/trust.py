@@ -23,7 +23,7 @@ _ORDER = (YES, WITH_CARE, IN_PART, HARDLY)
 _MEANING = {
     YES: "Differences of more than {reach} % between rows mean something.",
     WITH_CARE: "Believe only differences of more than {reach} %.",
-    HARDLY: "Orders of magnitude hold, small differences do not. The same code run twice may differ by {reach} %.",
+    HARDLY: "Orders of magnitude can be trusted, small differences cannot. The same code run twice may differ by {reach} %.",
 }
 
 _ELSEWHERE = {YES: "yes in", WITH_CARE: "with care in", IN_PART: "not known for", HARDLY: "hardly in"}
@@ -296,7 +296,7 @@ def examination(run: Mapping[str, object]) -> Examination:
     """The doctor's record in run.json, in words; runs made before there was one say so."""
     record = run.get("doctor")
     if not isinstance(record, Mapping):
-        return Examination("This run holds no findings of the doctor. Run `fencepost doctor`.", "", None)
+        return Examination("This run has no findings of the doctor. Run `fencepost doctor`.", "", None)
     findings = [item for item in record.get("findings") or () if isinstance(item, Mapping)]
     grave = [item for item in findings if item.get("severity") in ("unfit", "hurts")]
     fit = "fit" if record.get("fit") else "not fit"

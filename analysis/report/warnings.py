@@ -118,7 +118,7 @@ _ROW_WORDS: dict[Kind, _Words] = {
         "Read the modes as separate figures. More rounds (`--profile rigorous`) show their shares better.",
     ),
     Kind.REGIMES: _Words(
-        "{rows} whose CPUs were at several distances during the run: each distance has a figure of its own.",
+        "{rows} whose CPUs were at several distances during the run: each distance has a separate figure.",
         "The host ran the virtual CPUs now on cores that share a cache, now on cores that do not.",
         "Read the figures by their distance. The time of the row is the one at the distance that held longest.",
     ),
@@ -130,8 +130,8 @@ _ROW_WORDS: dict[Kind, _Words] = {
     Kind.NOISY: _Words(
         "{rows} with more than {share:.0%} of batches disturbed (up to {most:.0f} %).",
         "Other work, interrupts or a hypervisor used these CPUs.",
-        "Run `fencepost doctor`, stop other work, and repeat these cases. A median holds while less than half of "
-        "the batches are disturbed.",
+        "Run `fencepost doctor`, stop other work, and repeat these cases. A median is right while less than half "
+        "of the batches are disturbed.",
     ),
     Kind.MIGRATED: _Words(
         "{rows} with batches that moved to another CPU, or ran on a CPU that was not requested.",

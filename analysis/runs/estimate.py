@@ -329,7 +329,7 @@ def _without_figures(status: npt.NDArray[Any], reasons: npt.NDArray[Any]) -> tup
         return None
     if len(status):
         return "not_measurable", str(reasons[0])
-    return "not_measured", "no complete round holds this case"
+    return "not_measured", "no complete round has this case"
 
 
 def _those_found(flags: Mapping[str, bool]) -> tuple[str, ...]:

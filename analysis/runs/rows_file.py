@@ -253,7 +253,7 @@ def _table(path: Path, data: bytes) -> tuple[pa.Table, RowsRecord]:
 def _difference(found: pa.Schema) -> str:
     for field in LAYOUT:
         if field.name not in found.names:
-            return f"column {field.name} is missing; these are no rows written by fencepost"
+            return f"column {field.name} is missing; fencepost did not write these rows"
         if found.field(field.name).type != field.type:
             return f"column {field.name} is of type {found.field(field.name).type}, expected {field.type}"
     extra = next((name for name in found.names if name not in LAYOUTS[-1].names), None)
@@ -274,7 +274,7 @@ def _check_rows(path: Path, table: pa.Table, record: RowsRecord, planned: Mappin
     if not set(numbers) <= set(rounds):
         raise RunFolderError(f"{path}: column round: {min(set(numbers) - set(rounds))} has no worker in the record")
     if len(set(zip(cases, numbers, strict=True))) != len(cases):
-        raise RunFolderError(f"{path}: column case: a case stands twice in one round")
+        raise RunFolderError(f"{path}: column case: a case is twice in one round")
     statuses = set(table.column("status").to_pylist())
     if not statuses <= set(_STATUS):
         raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r} is not one of {_STATUS}")

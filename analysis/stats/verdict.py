@@ -195,7 +195,7 @@ def _decide_row(
 ) -> Decision:
     n = len(logs)
     if n == 0:
-        nothing = "no round holds both sides"
+        nothing = "no round has both sides"
         return Decision(math.nan, math.nan, math.nan, ChangeVerdict.UNDECIDED, 0, changed_error, None, nothing)
     middle, step = float(np.median(logs)), float(np.median(steps))
 

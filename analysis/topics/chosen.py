@@ -117,7 +117,7 @@ class Chosen:
                 has = ", ".join(dict.fromkeys(other for row in rows for other in row.parameters)) or "none"
                 kernels = ", ".join(dict.fromkeys(row.kernel for row in rows))
                 raise PictureError(
-                    f"a picture of {kernels} goes by {name}, which is no parameter here; these are: {has}"
+                    f"a picture of {kernels} goes by {name}, which is not a parameter here; these are: {has}"
                 )
 
 

@@ -124,7 +124,7 @@ def needs(kernel: str, *, cpus: int = 0, because: str = "", **values: object) ->
     kernel
         the kernel whose rows are looked at: those with a time, or with counts.
     cpus
-        a row must have at least so many threads, each with a CPU of its own.
+        a row must have at least so many threads, each on a separate CPU.
     because
         what a run without them is told; without it, the parameters that are missing.
     values
@@ -140,7 +140,7 @@ def needs(kernel: str, *, cpus: int = 0, because: str = "", **values: object) ->
             own = [row for row in rows if not cpus or (row.relation != OVERSUBSCRIBED and len(row.cpus) >= cpus)]
             for parameters in wanted:
                 if not any(row.has(**parameters) for row in own):
-                    on = f" with {cpus} threads, each with a CPU of its own" if cpus else ""
+                    on = f" with {cpus} threads, each on a separate CPU" if cpus else ""
                     label = case_label(parameters)
                     raise NotMeasurableError(because or f"needs {f'{label} of ' if label else ''}{kernel}{on}.")
             return test(analysis)
@@ -303,7 +303,7 @@ def _said(analysis: Analysis, item: Claim) -> Verdict:
         for kernel in item.kernels:
             rows = known(
                 analysis.kernel(kernel),
-                f"This run holds no {kernel}; measure it with `fencepost run '{kernel}'`.",
+                f"This run has no {kernel}; measure it with `fencepost run '{kernel}'`.",
             )
             known(analysis.decided(kernel), f"{kernel}: {rows[0].reason}.")
         return item.test(analysis)

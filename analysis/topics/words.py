@@ -59,7 +59,7 @@ def parse(page: str, name: str) -> Words:
     head, *parts = re.split(r"^## +(.+?) *$", page, flags=re.MULTILINE)
     title = re.match(r"# +(.+)", head)
     if title is None:
-        raise ValueError(f"{name}: the first line is no title")
+        raise ValueError(f"{name}: the first line is not a title")
     sections = dict(zip(parts[::2], parts[1::2], strict=True))
     found = {}
     for heading in (QUESTION, HOW_TO_READ, NOT_SHOWN):

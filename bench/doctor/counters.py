@@ -67,4 +67,4 @@ def examine_energy(subject: Subject) -> Finding:
         effect = "energy is not measurable here: no counter of a package may be read; times are unaffected"
         return Finding("energy", f"/{POWERCAP}, /{EVENT}", "not told", effect, severity="note")
     path = f"/{POWERCAP}" if source["kind"] == "file" else f"/{EVENT}"
-    return Finding("energy", path, "told", "the power of the package stands beside the rows of a run")
+    return Finding("energy", path, "told", "the rows of a run also show the power of the package")

@@ -93,9 +93,9 @@ def _kernel(catalog: Catalog, shown: str, name: str | None) -> KernelInfo:
         for kernel in own:
             if kernel.name == name:
                 return kernel
-        raise UsageError(f"{shown}: no kernel {name!r}; it holds {names}")
+        raise UsageError(f"{shown}: no kernel {name!r}; it has {names}")
     if len(own) > 1:
-        raise UsageError(f"{shown}: holds {names}, and a test is one row; name the kernel after the file")
+        raise UsageError(f"{shown}: has {names}, and a test is one row; name the kernel after the file")
     return own[0]
 
 

@@ -62,7 +62,7 @@ def require_usable_options(config: pytest.Config) -> None:
             refused += "add --benchmark-compare (with the session saved last) or --benchmark-compare=0001 (with that)"
         else:
             asked = "" if session.compare is True else f" that is {session.compare}"
-            refused += f"{session.storage} holds no saved session{asked}; save one first with --benchmark-autosave"
+            refused += f"{session.storage} has no saved session{asked}; save one first with --benchmark-autosave"
     if refused is not None:
         pytest.exit(f"fencepost: {refused}", returncode=2)
 

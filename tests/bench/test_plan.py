@@ -87,7 +87,7 @@ def test_overrides_by_kernel_and_by_name() -> None:
         ("good/steady.mode=fency", "did you mean fancy"),
         ("size=many", "is not a number"),
         ("size=-1", "parameter size: -1 is negative"),
-        ("size=0", "0 bytes are no memory to measure"),
+        ("size=0", "0 bytes cannot be measured"),
         ("size=1024,4096TiB", "4194304GiB is more than the [0-9]+ MiB of this machine"),
         ("bad/crash.size=3", "not among those selected"),
     ],

@@ -173,7 +173,7 @@ def test_a_histogram_that_cannot_be_drawn_is_refused_first(tmp_path: Path) -> No
 
 REFUSED = {
     "absent": ([], "fail: nothing to compare with: add --benchmark-compare"),
-    "none": (["--benchmark-compare"], "nothing to compare with: .*[.]benchmarks holds no saved session; save one"),
+    "none": (["--benchmark-compare"], "nothing to compare with: .*[.]benchmarks has no saved session; save one"),
     "number": (["--benchmark-compare=0007"], "holds no saved session that is 0007; save one first with --benchmark-au"),
     "path": (["--benchmark-compare=.benchmarks/Linux/0007_x.json"], "0007_x.json: no such file; give one that is th"),
 }

@@ -61,7 +61,7 @@ def test_counts_without_a_time_meet_a_need_once_a_process_has_counted() -> None:
 
 def test_threads_count_that_have_a_cpu_each() -> None:
     crowded = row({}, (0, 1), relation=OVERSUBSCRIBED)
-    sentence = "needs mine/loop with 2 threads, each with a CPU of its own."
+    sentence = "needs mine/loop with 2 threads, each on a separate CPU."
     assert told(analysis(row({}), crowded), cpus=2) == sentence
     assert told(analysis(row({}, (0, 1))), cpus=2) == ""
     assert told(analysis(row({})), cpus=2, because="needs two.") == "needs two."

@@ -40,7 +40,7 @@ SOME_FILLED_PCT = 30.0
     ["alloc/steps"],
     "small blocks lie in the heap that brk makes, and blocks above the threshold of 128 KiB do not",
     control=Control(
-        "blocks just below the size that the heap holds to lie in it in another process",
+        "blocks of the largest size in the heap lie in it in another process, too",
         count_of("alloc/steps", "below", threshold="fixed"),
         "blocks",
         above=0.5,
@@ -74,7 +74,7 @@ def sbrk_mmap(analysis: Analysis) -> Verdict:
     ["alloc/freeze"],
     "another thread goes on wherever in mimalloc a thread is stopped, and with libc it often does not",
     control=Control(
-        f"a stop in libc, which has locks, holds the other thread up in more than {SEEN_PCT:.0f} % of freezes",
+        f"a stop in libc, which has locks, stops the other thread in more than {SEEN_PCT:.0f} % of freezes",
         lambda analysis: max(
             (item.pct for item in stalls(analysis, "libc")), key=lambda pct: pct.value, default=UNKNOWN
         ),
@@ -94,9 +94,9 @@ def lock_free(analysis: Analysis) -> Verdict:
     worst = max(own, key=lambda item: item.pct.high)
     number = Measure(worst.pct.value, worst.pct.low, worst.pct.high, "%", (RARE_PCT,))
     sides = [side(item.pct, RARE_PCT) for item in own]
-    said = f"A stop in libc with {seen.size} bytes holds the other thread up in {seen.pct.text('%')} of freezes."
+    said = f"A stop in libc with {seen.size} bytes stops the other thread in {seen.pct.text('%')} of freezes."
     if all(where is Side.ABOVE for where in sides):
-        return Verdict(Outcome.REFUTED, figure, f"A thread that stops holds the other one up. {said}", number)
+        return Verdict(Outcome.REFUTED, figure, f"A thread that stops also stops the other one. {said}", number)
     if Side.ABOVE in sides:
         return Verdict(Outcome.DEPENDS, figure, f"It depends on the size of the blocks. {said}", number)
     if Side.TOUCHES in sides:
@@ -124,7 +124,7 @@ def slab(analysis: Analysis) -> Verdict:
     row = row_of(analysis, "alloc/slab")
     filled, each = row.metric("filled_pct"), row.metric("objects_per_slab")
     figure = f"{filled.text('%')} of the room of {row.metric('slabs_grown').text()} new slabs was needed"
-    said = f"A slab holds {each.text()} objects on {row.metric('pages_per_slab').text()} pages."
+    said = f"A slab has {each.text()} objects on {row.metric('pages_per_slab').text()} pages."
     number = measure(filled, "%", SOME_FILLED_PCT, FILLED_PCT)
     some, most, several = side(filled, SOME_FILLED_PCT), side(filled, FILLED_PCT), side(each, 1.5)
     if several is Side.BELOW or some is Side.BELOW:

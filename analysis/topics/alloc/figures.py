@@ -117,7 +117,7 @@ def slab(analysis: Analysis) -> Figure | None:
         "Objects of the kernel come in slabs",
         f"{slabs.text()} slabs came, each with {each.text()} objects on {pages.text()} pages. "
         f"{filled.text('%')} of their room was needed.",
-        table("What 16384 objects took", ("what", "number"), [(word, found.text()) for word, found in shown.items()]),
+        table("Slabs for 16384 objects", ("what", "number"), [(word, found.text()) for word, found in shown.items()]),
         [Group("", [Bar(word, *found[:3], place, found.text()) for place, (word, found) in enumerate(shown.items())])],
         x_label="number",
         x_scale="log",

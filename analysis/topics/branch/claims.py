@@ -40,7 +40,7 @@ def _first_passes(analysis: Analysis) -> Interval:
 )
 def penalty(analysis: Analysis) -> Verdict:
     """The slope of cost on mispredictions, and the same where the condition has to be loaded first."""
-    ready = known(penalties(analysis), "branch/penalty holds fewer than three numbers of coins.")[0]
+    ready = known(penalties(analysis), "branch/penalty has fewer than three numbers of coins.")[0]
     known(
         ready.cycles,
         "How many cycles that is cannot be said: the core clock beside it is not believable.",
@@ -64,7 +64,7 @@ def penalty(analysis: Analysis) -> Verdict:
         return Verdict(
             Outcome.DEPENDS,
             figure,
-            f"It holds while the condition is in a register, not once it is loaded: from {size(dearer[0].size)} on "
+            f"It is so while the condition is in a register, and not once it is loaded. From {size(dearer[0].size)} on "
             f"the penalty includes waiting for the data. {where}",
             number,
         )
@@ -145,7 +145,7 @@ def unlikely(analysis: Analysis) -> Verdict:
 def history(analysis: Analysis) -> Verdict:
     """First against last pass over the same random array, and the period at which a pattern is lost."""
     lessons = known(
-        [item for item in learning(analysis) if item.gain.n], "branch/learning holds fewer than two passes."
+        [item for item in learning(analysis) if item.gain.n], "branch/learning has fewer than two passes."
     )
     gains = ", ".join(f"n = {count(item.n)} ×{item.gain.text()}" for item in lessons)
     figure = f"first pass ÷ last pass: {gains}"
@@ -166,8 +166,8 @@ def history(analysis: Analysis) -> Verdict:
         because += " How long a pattern may be (branch/capacity) is not in this run."
     elif kept.knee.n:
         because += (
-            f" Patterns of up to {powers(kept.last_learnt)} outcomes are learnt, from {powers(kept.first_lost)} on "
-            "they are not: half of the way between the two costs is passed in between."
+            f" Patterns of up to {powers(kept.last_learnt)} outcomes are learnt. From {powers(kept.first_lost)} on "
+            "they are not. Half of the way between the two costs is passed in between."
         )
     else:
         because += f" Even a pattern of {powers(kept.period[-1])} outcomes was still learnt."

@@ -85,7 +85,7 @@ def rate_figure(analysis: Analysis) -> Figure | None:
     ]
     return lines(
         "branch-rate",
-        "What a jump costs, by how often it is taken",
+        "Cost of a jump, by how often it is taken",
         f"Random outcomes cost {plain(random.cost[0], 3)} {unit} an element where the jump is never taken, "
         f"{plain(random.cost[top], 3)} at {count(random.pct[top])} % and {plain(random.cost[-1], 3)} where it always "
         f"is. {said}",
@@ -128,7 +128,7 @@ def penalty_figure(analysis: Analysis) -> Figure | None:
     worst = max(found, key=lambda item: float(np.nanmax(np.abs(item.residual))))
     return regression(
         "branch-penalty",
-        "What one misprediction costs, as the slope of a line",
+        "Cost of one misprediction, as the slope of a line",
         "Blocks of 64 branches of which 0 to 64 are coins, the others always the same. One misprediction costs "
         + "; ".join(f"{_price(item)} (slots {item.slots})" for item in found)
         + f". {ground(counted)} Beneath, what the line leaves over: at most "
@@ -185,7 +185,7 @@ def loaded_figure(analysis: Analysis) -> Figure | None:
     ticks = sizes if len(sizes) <= 5 else sizes[:: math.ceil(len(sizes) / 5)]
     return lines(
         "branch-loaded",
-        "What a misprediction costs when its condition has to be loaded first",
+        "Cost of a misprediction whose condition has to be loaded first",
         "One misprediction costs "
         + ", ".join(
             f"{plain(value, 3)} {unit} from {size(item.size)}" for item, value in zip(found, values[:, 0], strict=True)
@@ -336,10 +336,10 @@ def _compiled_by(kernel: str, parameter: str, control: str, title: str) -> Pictu
     return Picture((kernel,), draw)
 
 
-LIKELY = _compiled_by("branch/likely", "hint", "plain", "What a hint to the compiler does")
+LIKELY = _compiled_by("branch/likely", "hint", "plain", "Effect of a hint to the compiler")
 
 
-PGO = _compiled_by("branch/pgo", "training", "none", "What a measured profile does")
+PGO = _compiled_by("branch/pgo", "training", "none", "Effect of a measured profile")
 
 
 def mispredicted(analysis: Analysis) -> Rung | None:

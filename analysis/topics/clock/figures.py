@@ -135,7 +135,7 @@ COST = bars_by(
     ASKING,
     _clock,
     name="clock-cost",
-    title="What it costs to ask for the time",
+    title="Cost of asking for the time",
     says="From {least} ({least_of}) to {most} ({most_of}). Clocks through libc are answered without entering the "
     "kernel where they cost less than the same clock through syscall.",
     unit="call",
@@ -180,8 +180,8 @@ def bias_figure(analysis: Analysis) -> Figure | None:
         "How a window grows with the work in it, by the way its ends are read",
         f"Mean window around 0 to {int(found[0].k[-1])} dependent multiplications for {len(found)} pairs of "
         f"readings. {said}"
-        "Parallel lines differ by a bias only; a line that starts flat lets that much work float out of the window: "
-        "such a pair cannot time anything shorter.",
+        "Parallel lines differ by a bias only. A line that starts flat lets that much work float out of the window. "
+        "Such a pair cannot time anything shorter.",
         table(
             "Slope and intercept of each pair of readings",
             (

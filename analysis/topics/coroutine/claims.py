@@ -19,7 +19,7 @@ SWITCHES = 2
 @claim(
     "coroutine/cooperative",
     "這種機制，是協同cooperative的，context switch會是程式在特定場合自發的呼叫longjmp",
-    "This mechanism is cooperative: the program switches of its own accord, at places of its choice, by longjmp",
+    "This mechanism is cooperative: the program switches of its own accord, at places that it chooses, by longjmp",
     ["coroutine/switch", "ipc/switch"],
     f"one switch by longjmp between stacks costs at most 1/{CHEAPER:.0f} of one by sched_yield between two threads",
     control=Control(

@@ -25,7 +25,7 @@ from fencepost.analysis.topics.counter.measures import counter_points
         below=0.5,
     ),
 )
-@needs("counter/sloppy", cpus=2, because="needs two threads, each with a CPU of its own.")
+@needs("counter/sloppy", cpus=2, because="needs two threads, each on a separate CPU.")
 def sloppy(analysis: Analysis) -> Verdict:
     """Cost by threshold with several threads, and the error of readings against its bound."""
     teams = [item for item in measures.sloppy(analysis) if item.threads > 1]

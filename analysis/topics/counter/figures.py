@@ -28,7 +28,7 @@ def front_figure(analysis: Analysis) -> Figure | None:
     best = [point for point in points if point.front]
     return front(
         "counter-front",
-        "What exactness costs: an increment against the error of a quick reading",
+        "The price of exactness: an increment against the error of a quick reading",
         f"Counters that one load reads, all threads counting. Nothing is cheaper and as exact as those joined: from "
         f"{best[0].name} ({plain(best[0].ns.value, 3)} ns, off by up to {count(best[0].error.value)}) to "
         f"{best[-1].name} ({plain(best[-1].ns.value, 3)} ns, off by {count(best[-1].error.value)}). Counters that are "
@@ -69,7 +69,7 @@ def _wrong(row: Row) -> str:
 INCREMENT = bars_by(
     "counter/increment",
     "kind",
-    title="What an increment costs, by how threads share the counter",
+    title="Cost of an increment, by the way in which threads share the counter",
     says="From {least} ({least_of}) to {most} ({most_of}). `racy` is the control that is wrong.",
     unit="increment",
     caption="An increment by the way of sharing",
@@ -129,7 +129,7 @@ def sloppy_figure(analysis: Analysis) -> Figure | None:
 READ = lines_by(
     "counter/read",
     "slots",
-    title="What it costs to read a counter that is spread over slots, exactly",
+    title="Cost of the exact reading of a counter that is spread over slots",
     says="{each}. Slots that have been written since the last reading come from the other CPU.",
     unit="reading",
     caption="An exact reading by the number of slots",

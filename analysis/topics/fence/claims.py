@@ -81,7 +81,7 @@ def _no_price_of_its_own(worst: Cost, least: Cost, free: list[Cost]) -> str:
     hidden = sorted({CONTEXTS.get(item.context, item.context) for item in free})
     names = sorted({item.fence for item in free})
     because = (
-        f"It costs, but has no price of its own: from {least.ns.ns_text()} ({least.fence} "
+        f"It costs, but has no fixed price: from {least.ns.ns_text()} ({least.fence} "
         f"{CONTEXTS.get(least.context, least.context)}) to {worst.ns.ns_text()} ({worst.fence} "
         f"{CONTEXTS.get(worst.context, worst.context)}), "
         f"{plain(worst.ns.value / least.ns.value, 2)} times as much."

@@ -40,7 +40,7 @@ def cost_figure(analysis: Analysis) -> Figure | None:
         groups.append(Group(_named(context), [_bar(found.interval(item), item) for item in items]))
     return figures.bars(
         "fence-cost",
-        "What a fence adds, by what is under way when it comes",
+        "Cost of a fence, by the work that is under way",
         _description(found, [name for name in found.fences if name not in drawn]),
         _cost_table(found, known),
         groups,

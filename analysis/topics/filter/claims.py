@@ -52,7 +52,7 @@ def two_stages(analysis: Analysis) -> Verdict:
     if sides[most] is Side.ABOVE:
         return Verdict(Outcome.REFUTED, figure, f"The filter costs more than it saves. {said}", number)
     if sides[least] is not Side.BELOW:
-        because = f"It pays with {count(most)} keys, and not with {count(least)}, which the cache holds. {said}"
+        because = f"It pays with {count(most)} keys, and not with {count(least)}, which fit into the cache. {said}"
         return Verdict(Outcome.DEPENDS, figure, because, number)
     return Verdict(Outcome.CONFIRMED, figure, f"The filter pays at each number of keys. {said}", number)
 

@@ -37,7 +37,7 @@ def software(analysis: Analysis) -> Verdict:
     call, timer = row.metric("added_per_call"), row.metric("added_by_timer")
     figure = f"{call.text()} interrupts a system call; {timer.text()} a second by a timer of 1 kHz"
     said = (
-        f"A thread that spins has {row.metric('all_per_s').text()} interrupts a second, and it stands still "
+        f"A thread that spins has {row.metric('all_per_s').text()} interrupts a second. It does not run "
         f"{row.metric('gaps_per_s').text()} times a second for more than 1 µs."
     )
     number = measure(call, "interrupts", NONE_A_CALL, ONE_A_CALL)

@@ -36,7 +36,7 @@ def rates(analysis: Analysis) -> Figure | None:
         f"System calls add {row.metric('added_by_calls').text()} a second to them, and a timer of 1 kHz adds "
         f"{row.metric('added_by_timer').text()}.{said}",
         table(
-            "Interrupts a second while a thread spins, and more of them for a reason of its own",
+            "Interrupts a second while a thread spins, and those that are added",
             ("counted", "a second"),
             [(word, rate.text()) for word, rate in found.items()],
         ),

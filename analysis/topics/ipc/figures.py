@@ -46,8 +46,8 @@ def _placement(row: Row) -> str:
 SWITCH = bars_by(
     ("ipc/switch", "ipc/across"),
     "by",
-    title="From one thread to another, without the calls that bring it about",
-    says="From {least} ({least_of}) to {most} ({most_of}). On two CPUs it is no switch but the waking of another CPU.",
+    title="Messages between threads, without their calls",
+    says="From {least} ({least_of}) to {most} ({most_of}). On two CPUs it is the waking of another CPU, and not a switch.",
     unit="switch",
     caption="A switch by what brings it about: half of a round trip, less the same calls alone",
     heading="by",

@@ -157,12 +157,12 @@ def sysfs(analysis: Analysis) -> Verdict:
     number = measure(follows, "%", NEVER_PCT, ALWAYS_PCT)
     never, always = side(follows, NEVER_PCT), side(follows, ALWAYS_PCT)
     if never is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, f"The counter stands still. {said}", number)
+        return Verdict(Outcome.REFUTED, figure, f"The counter does not move. {said}", number)
     if always is Side.TOUCHES or never is Side.TOUCHES:
         return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in whether it moved. {said}", number)
     if always is Side.BELOW or side(dearer, TWICE, noise_of(analysis, "kernel/file")) is Side.ABOVE:
         return Verdict(Outcome.DEPENDS, figure, f"It tells, at a price or not always. {said}", number)
-    return Verdict(Outcome.CONFIRMED, figure, f"What sysfs tells is what Linux does. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"sysfs tells what Linux does. {said}", number)
 
 
 @claim(

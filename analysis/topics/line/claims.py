@@ -123,7 +123,7 @@ def atomic(analysis: Analysis) -> Verdict:
         most, ratio = step(table, crowd)
         if ratio.n:
             steps[crowd.name] = most, ratio
-    known(steps, "needs one thread and several, each with a CPU of its own.")
+    known(steps, "needs one thread and several, each on a separate CPU.")
     figure = "; ".join(f"{op} ×{ratio.text()} with {count(most)} threads" for op, (most, ratio) in steps.items())
     noise = noise_of(analysis, "line/contended")
     sides = {op: side(ratio, 1 + 5 * SAME, noise) for op, (_, ratio) in steps.items()}

@@ -132,8 +132,8 @@ def _written(reads: str) -> str:
 READ_MOSTLY = lines_by(
     "line/read_mostly",
     "reads_per_write",
-    title="What readers pay for one writer",
-    says="{threads} threads, of which the last writes once after so many reads of its own. {each}.",
+    title="Price of one writer for its readers",
+    says="{threads} threads, of which the last writes once after this number of reads. {each}.",
     unit="read",
     caption="A read by how seldom is written",
     heading="writes",

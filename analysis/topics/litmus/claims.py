@@ -53,7 +53,7 @@ def reordering(analysis: Analysis) -> Verdict:
     return Verdict(
         Outcome.CONFIRMED,
         figure,
-        "A load was executed before an earlier store could be seen by the other CPU. What this architecture forbids "
-        "was not seen: it fails the case.",
+        "A load was executed before an earlier store could be seen by the other CPU. Outcomes that this "
+        "architecture forbids fail the case, and none was seen.",
         measure(most, "in a million", RARE),
     )

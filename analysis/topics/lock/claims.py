@@ -101,7 +101,7 @@ def wait(analysis: Analysis) -> Verdict:
         if row.number("held_ms") == held
     }
     if not {"spin", "semaphore"} <= set(used):
-        return Verdict(Outcome.NOT_MEASURABLE, "", "One of the two was not measured at the longest hold.", None)
+        return Verdict(Outcome.NOT_MEASURABLE, "", "One of the two was not measured at the longest wait.", None)
     noise = noise_of(analysis, "lock/wait")
     spins, sleeps = side(used["spin"], SPINS_PCT, noise), side(used["semaphore"], SLEEPS_PCT, noise)
     figure = f"spin lock {used['spin'].text('%')}, semaphore {used['semaphore'].text('%')} of the wait"
@@ -135,7 +135,7 @@ def sleep(analysis: Analysis) -> Verdict:
     figure = f"held for {plain(longest, 3)} us, a semaphore spends {less.text()} times what a spin lock does"
     said = f"Sleeping spends less from {crossing.text('us')} on." if crossing.known else "The two do not cross below."
     words = {
-        Side.BELOW: (Outcome.CONFIRMED, "Who sleeps leaves its CPU to others, which spinning does not."),
+        Side.BELOW: (Outcome.CONFIRMED, "A thread that sleeps leaves its CPU to others. One that spins does not."),
         Side.TOUCHES: (Outcome.UNDECIDED, "Within its interval neither spends less."),
         Side.ABOVE: (Outcome.REFUTED, "To fall asleep and to be woken costs more than the wait."),
     }

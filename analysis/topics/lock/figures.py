@@ -48,7 +48,7 @@ BRIEF = lines_by(
     labels=lambda microseconds: f"{microseconds} us",
     title="Spinning against sleeping, by how long the lock is held",
     says="Processor time that both threads spend on a wait, from {least} ({least_of}) to {most} ({most_of}). "
-    "Who spins spends the wait itself. Who sleeps spends about the same however long it lasts.",
+    "A thread that spins uses the whole wait. One that sleeps uses about the same time in every wait.",
     unit="wait",
     value="spent_ns",
     value_heading="processor time",

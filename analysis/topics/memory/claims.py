@@ -247,7 +247,7 @@ def layout(analysis: Analysis) -> Verdict:
     kernel = row_of(analysis, "memory/invalid", access="read_kernel").metric("signals_per_access")
     figure = f"{order.text('%')} of processes have their segments in this order"
     said = (
-        f"Of 20 processes {places.text()} have stacks of their own. "
+        f"Of 20 processes {places.text()} have different stacks. "
         f"A read of an address of the kernel's brings {kernel.text()} signals."
     )
     number = measure(order, "%", ALL_PCT)
@@ -259,7 +259,7 @@ def layout(analysis: Analysis) -> Verdict:
     if side(places, 1.5) is Side.BELOW:
         because = f"All processes had the same addresses, so one layout was seen. {said}"
         return Verdict(Outcome.DEPENDS, figure, because, number)
-    return Verdict(Outcome.CONFIRMED, figure, f"The picture holds for each of them. {said}", number)
+    return Verdict(Outcome.CONFIRMED, figure, f"Each of them is as in the picture. {said}", number)
 
 
 @claim(
@@ -417,7 +417,7 @@ def minor(analysis: Analysis) -> Verdict:
     if Side.TOUCHES in (more, most):
         return Verdict(Outcome.UNDECIDED, figure, f"Processes differ in their faults. {said}", number)
     if most is Side.BELOW:
-        return Verdict(Outcome.DEPENDS, figure, f"More are minor, and major ones are no exception. {said}", number)
+        return Verdict(Outcome.DEPENDS, figure, f"More are minor, but major ones are common too. {said}", number)
     return Verdict(Outcome.CONFIRMED, figure, f"Nearly all are minor. {said}", number)
 
 
@@ -428,7 +428,7 @@ def minor(analysis: Analysis) -> Verdict:
     ["memory/tlb"],
     "256 small pages cost more than as many lines on few pages, and a guest's huge pages do not save that: below the "
     "guest's translation there is a second one",
-    control=Control("16 pages, which each TLB holds, add less than can be seen", _few_pages, "of that", below=1.0),
+    control=Control("16 pages, which fit into each TLB, add less than can be seen", _few_pages, "of that", below=1.0),
 )
 @needs("memory/tlb", pages=16, control="packed")
 @needs("memory/tlb", pages=256, control=("packed", "huge"))

@@ -106,7 +106,7 @@ MAP = bars_by(
 SHOOTDOWN = bars_by(
     "memory/shootdown",
     "call",
-    title="What another CPU adds to a change of a mapping",
+    title="Cost of another CPU when a mapping changes",
     says="{each}. Where no page was in memory, no other CPU has to forget one.",
     unit="turn",
     caption="A turn of calls while the process runs on another CPU, less the same turn while another process does",
@@ -164,7 +164,7 @@ def layout(analysis: Analysis) -> Figure | None:
         "memory-layout",
         "The address space of a process",
         f"{order.text('%')} of fresh processes have text, data, bss, heap, mappings and stack in this order. "
-        f"The kernel has the addresses above. Of 20 processes {row.metric('places').text()} had stacks of their own.",
+        f"The kernel has the addresses above. Of 20 processes {row.metric('places').text()} had different stacks.",
         table(
             "Where the segments of fresh processes begin, median over rounds",
             ("segment", "TiB", "as an address"),
@@ -181,9 +181,9 @@ OVERCOMMIT = bars_by(
     "ask",
     value="times_memory",
     title="Memory that is promised and never touched",
-    says="{each}. A promise takes no memory. What is touched does.",
+    says="{each}. A promise takes no memory. Touched pages do.",
     unit="memory of the machine",
-    caption="What was promised, over what this process may have",
+    caption="Promised memory, over the memory that this process may have",
     heading="asked for",
     labels={
         "pieces": "16 pieces of half of the memory",
@@ -239,7 +239,7 @@ WALKS = lines_by(
     title="A load, by the number of pages in use",
     says="{each}. Beyond the reach of the TLB each load waits for a translation.",
     unit="load",
-    caption="What a load costs more where each is on a page of its own",
+    caption="Added cost of a load where each is on a separate page",
     groups=lambda row: {"huge": "less the same on huge pages", "packed": "less as many on few pages"}.get(
         str(row.parameter("control")), ""
     ),

@@ -20,7 +20,7 @@ NONE_PCT, ALL_PCT = 1.0, 99.0
     "netns 虛擬網路 namespace",
     "netns: a namespace with a virtual network",
     ["namespace/unshare"],
-    "each child gets a network namespace of its own, which costs at least 20 times one of the host name",
+    "each child gets a separate network namespace, which costs at least 20 times one of the host name",
     failure=refuted,
     control=Control(
         "the call that makes no namespace takes less than one of the host name",

@@ -9,7 +9,7 @@ from fencepost.analysis.topics.topic import Topic
 UNSHARE = bars_by(
     "namespace/unshare",
     "kind",
-    title="A namespace of its own for a process",
+    title="A new namespace for a process",
     says="From {least} ({least_of}) to {most} ({most_of}).",
     unit="namespace",
     heading="of",

@@ -48,7 +48,7 @@ def barrier(analysis: Analysis) -> Verdict:
     number = measure(without.per_million, "in a million", 0.0)
     if not without.lost:
         number = Measure(0.0, 0.0, upper_bound(without.sections) * 1e6, "in a million", (0.0,))
-        because = "Nothing was lost without it in these trials, which is no proof."
+        because = "Nothing was lost without it in these trials. That proves nothing."
         return Verdict(Outcome.UNDECIDED, figure, because, number)
     weak = next((item for item in found if item.order == "c11_acq_rel"), None)
     also = f" Acquire and release are not enough: {count(weak.lost)} lost." if weak and weak.lost else ""

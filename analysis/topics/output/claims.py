@@ -81,5 +81,5 @@ def buffer(analysis: Analysis) -> Verdict:
         because = "printf puts lines into a buffer, and only what leaves it is shown."
         return Verdict(Outcome.CONFIRMED, figure, because, number)
     if kept is Side.BELOW:
-        return Verdict(Outcome.REFUTED, figure, "What was printed arrived without a flush.", number)
+        return Verdict(Outcome.REFUTED, figure, "All printed lines arrived without a flush.", number)
     return Verdict(Outcome.DEPENDS, figure, "Part of what was printed arrived without a flush.", number)

@@ -23,10 +23,10 @@ def _line(row: Row) -> str:
 PRINT = bars_by(
     ("output/print", "output/format"),
     _line,
-    title="A line of 16 bytes, by what stands between the program and its file",
+    title="A line of 16 bytes, by the stream between the program and its file",
     says="From {least} ({least_of}) to {most} ({most_of}).",
     unit="line",
-    caption="A line by what stands between",
+    caption="A line by its stream",
     heading="line",
     groups=lambda row: row.parameter("to") or "memory",
     group_heading="to",
@@ -38,8 +38,8 @@ LOSS = bars_by(
     "output/loss",
     "buffer",
     value="lost_pct",
-    title="What is lost of 100 lines when a program ends without its libc",
-    says="{each}. What is still in the buffer of the stream is gone.",
+    title="Lost lines of 100 when a program ends without its libc",
+    says="{each}. The content of the stream's buffer is lost.",
     unit="lost",
     heading="stream",
     labels={

@@ -43,9 +43,8 @@ def dependence(analysis: Analysis) -> Verdict:
     number = measure(min(factors.values(), key=lambda value: value.value), "1", limit)
     if slower == set(factors):
         because = (
-            "Each instruction that waits for the one before it takes its full latency; independent ones overlap. "
-            "Only the dependent chain "
-            "stands still: other chains run on beside it, out of order."
+            "Each instruction that waits for the one before it takes its full latency. Independent ones overlap. "
+            "Only the dependent chain waits. Other chains run on beside it, out of order."
         )
         return Verdict(Outcome.CONFIRMED, figure, because, number)
     if Side.TOUCHES in sides.values():

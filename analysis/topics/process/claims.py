@@ -128,7 +128,7 @@ def fork(analysis: Analysis) -> Verdict:
 @claim(
     "process/zombie",
     "zombie process 佔著資源",
-    "A zombie process holds resources",
+    "A zombie process occupies resources",
     ["process/zombie"],
     "each child that nobody waited for is there and has no memory but the kernel's, and a wait takes it away",
     failure=refuted,
@@ -139,17 +139,17 @@ def zombie(analysis: Analysis) -> Verdict:
     """Counts of children, and the kernel's memory for as many of them as were measured."""
     row = max(analysis.decided("process/zombie"), key=lambda row: row.number("children"))
     kept = row.metric("slab_kib")
-    counted = "each of them is there until its parent waits, and has no page of its own"
+    counted = "each of them is there until its parent waits, and has no page of memory"
     figure = f"{row.number('children'):.0f} zombies: {counted}"
     if not kept.known:
-        because = "Its number alone is held for certain. What the kernel holds for it is told to root only."
+        because = "Its number alone is certain. Linux tells only root how much memory it keeps for it."
         return Verdict(Outcome.DEPENDS, figure, because, Measure(row.number("children"), nan, nan, "children", (0.0,)))
-    said = f"For each the kernel holds {kept.text('KiB')}."
+    said = f"For each the kernel keeps {kept.text('KiB')}."
     number = measure(kept, "KiB", 0.0)
     words = {
-        Side.BELOW: (Outcome.REFUTED, "Nothing is held but a number."),
+        Side.BELOW: (Outcome.REFUTED, "It keeps only a number."),
         Side.TOUCHES: (Outcome.UNDECIDED, "Whether that takes memory is open."),
-        Side.ABOVE: (Outcome.CONFIRMED, "It holds its number and some of the kernel's memory."),
+        Side.ABOVE: (Outcome.CONFIRMED, "It keeps its number and some memory of the kernel."),
     }
     return by_side(side(kept, 0.0), figure, number, said, words)
 
@@ -211,7 +211,7 @@ def smp(analysis: Analysis) -> Verdict:
 @claim(
     "process/ptrace",
     "ptrace: 用process a去read/write process b的內容",
-    "ptrace: with process a one reads and writes what process b holds",
+    "ptrace: with process a one reads and writes the content of process b",
     ["process/peek"],
     "words that a reads are those of b, and those that it writes are there; 4 KiB cost 20 times process_vm_readv",
     failure=refuted,

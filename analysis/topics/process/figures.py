@@ -47,8 +47,8 @@ SPAWN = bars_by(
     title="A child that does nothing, waited for",
     says="From {least} ({least_of}) to {most} ({most_of}). A fork copies the tables of all pages that are there.",
     unit="child",
-    caption="A child by the call that makes it: until it was waited for, until the call returned, and how often the "
-    "child had ended by then",
+    caption="A child by the call that makes it, until the call returned and until it was waited for, and how often "
+    "it had ended by then",
     heading="made by",
     labels={"fork": "fork, wait", "vfork": "vfork, wait", "thread": "thread, join"},
     groups=_parent,
@@ -111,7 +111,7 @@ def slopes(analysis: Analysis) -> Figure | None:
     if len(prices) < 2:
         return None
     least, most = (choose(prices, key=lambda label: prices[label].value) for choose in (min, max))
-    title = "What a MiB of the parent's memory adds to a child"
+    title = "Added cost of a child for each MiB of its parent"
     return forest(
         "process-create-memory",
         title,
@@ -128,7 +128,7 @@ SMP = bars_by(
     "process/smp",
     "work",
     value="times_one",
-    title="What two CPUs do at once, over what one does",
+    title="Work of two CPUs at once, over the work of one",
     says="{each}. A kernel that ran on one CPU only would answer one call at a time.",
     unit="times as many",
     heading="work",
@@ -147,7 +147,7 @@ PEEK = bars_by(
         "peekdata": "ptrace, word by word",
         "mem": "/proc/PID/mem",
         "vm": "process_vm_readv",
-        "own": "memory of its own",
+        "own": "has memory",
     },
     metrics={"b8_ns": "8 bytes, ns", "b65536_ns": "64 KiB, ns"},
 )

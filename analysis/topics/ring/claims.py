@@ -171,7 +171,7 @@ def printk(analysis: Analysis) -> Verdict:
     by = {str(row.parameter("design")): row for row in found if len(row.cpus) == most}
     known(
         most >= 2 and set(by) == {"lock", "lockless"},
-        "needs two writers on CPUs of their own, with each design.",
+        "needs two writers on separate CPUs, with each design.",
     )
     figure = "; ".join(
         f"{name}: {row.time.ns_text()} a record, "

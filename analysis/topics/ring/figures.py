@@ -29,7 +29,7 @@ CAPACITY = lines_by(
     group_labels=lambda batch: f"batch {batch}",
     where={"bytes": 8, "pause": "yes"},
     metrics={"xraw": "÷ raw round trip"},
-    x_label="items that the ring holds",
+    x_label="items that fit into the ring",
     x_word="places",
 )
 
@@ -95,8 +95,8 @@ ROUND_TRIP = bars_by(
     name="ring-round-trip",
     title="There and back: how many round trips of a line it takes",
     says="An 8-byte item to the other thread and back over two rings, in raw round trips of a line: from {least} "
-    "({least_of}) to {most} ({most_of}). One is a single line that both sides write. Two is a line for each way that "
-    "its writer has to take back each time; less is possible where taking it back overlaps the wait for the answer.",
+    "({least_of}) to {most} ({most_of}). One is a single line that both sides write. Two is a line for each way, "
+    "which its writer takes back each time. Less is possible where this overlaps the wait for the answer.",
     unit="raw round trips of a line",
     caption="An 8-byte item there and back over two rings, no spin hint",
     heading="ring",
@@ -164,7 +164,7 @@ def _offset_remark(analysis: Analysis) -> str:
                 "The counters of the two CPUs are apart by something between "
                 f"{plain(-high.value, 3)} and {plain(-low.value, 3)} ns, which is in every event alike."
             )
-    return "What the counters of the two CPUs are apart is in every event alike: clock/offset bounds it."
+    return "The distance of the two CPUs' counters is in every event alike. clock/offset bounds it."
 
 
 SLOWED = {
@@ -177,10 +177,10 @@ SLOWED = {
 REGIME = bars_by(
     "ring/regime",
     "design",
-    title="What an item costs beside work, when it is known which side waits",
+    title="Cost of an item beside work, when it is known which side waits",
     says="Time of an item less the work beside it, from {least} ({least_of}) to {most} ({most_of}). Near zero, the "
-    "hand-over hides behind the work. Where the ring is empty each item is waited for. Where there are items to take "
-    "and room to put them, only a ring whose sides look at each other's lines for every item still shows it.",
+    "hand-over hides behind the work. Where the ring is empty each item is waited for. Where there are items and "
+    "room, only a ring whose sides look at each other's lines for every item still shows it.",
     unit="item, less the work",
     caption="An item less the work beside it",
     heading="ring",

@@ -42,7 +42,7 @@ def _tree_power(analysis: Analysis, kernel: str) -> Interval:
     "O(1) since fixed number of queue to scan.",
     "O(1), since the number of queues to look through is fixed",
     [TICK],
-    f"a turn of the bitmap grows by no more than the power {FLAT} of the number of tasks, while the cache holds them",
+    f"a turn of the bitmap grows by no more than the power {FLAT} of the number of tasks, while they fit into the cache",
     control=Control(
         "a red-black tree grows with the number of tasks (power)",
         lambda analysis: _tree_power(analysis, TICK),
@@ -78,7 +78,7 @@ def _flat(analysis: Analysis, kernel: str) -> Verdict:
     """Whether the bitmap does not care how many tasks there are, while the cache holds them, and a tree does."""
     found = grid(analysis, kernel)
     tasks = cached(found)
-    known(len(tasks) > 1, "No two numbers of tasks were measured that the core's own cache holds.")
+    known(len(tasks) > 1, "No two numbers of tasks were measured that fit into the core's own cache.")
     fewest, most = tasks[0], tasks[-1]
     lacks = f"Too few processes had the core to themselves with {fewest} and with {most} tasks."
     bitmap, tree = (known(slope(found, by, fewest, most), lacks) for by in ("bitmap", "rb"))
@@ -250,7 +250,7 @@ def neediest(analysis: Analysis) -> Verdict:
     "AVL Tree height: log(n)",
     "The height of an AVL tree is log(n)",
     [HEIGHT],
-    "the highest AVL tree of so many nodes has as many levels as a full tree, log2(n + 1) rounded up",
+    "the highest AVL tree of n nodes has as many levels as a full tree, log2(n + 1) rounded up",
     control=Control(
         "ascending keys make a full tree",
         over(
@@ -343,7 +343,7 @@ def worst_case(analysis: Analysis) -> Verdict:
         f"{count(drawn[0])} and {count(drawn[1])}."
     )
     more = (Outcome.CONFIRMED, "Its rules allow more.")
-    return _against_one(times, figure, said, more, (Outcome.REFUTED, "The red-black tree is no higher."))
+    return _against_one(times, figure, said, more, (Outcome.REFUTED, "The red-black tree is not higher."))
 
 
 def _against_one(

@@ -145,7 +145,7 @@ def nice(analysis: Analysis) -> Verdict:
 @needs(RANGE)
 def nice_range(analysis: Analysis) -> Verdict:
     """Counts alone: one that differs is a failed check, which refutes."""
-    return _counted(analysis, ("nice_least", "nice_most"), "from {} to {}", "Whoever asks for more gets the last.")
+    return _counted(analysis, ("nice_least", "nice_most"), "from {} to {}", "A process that asks for more gets the end of the range.")
 
 
 @claim(
@@ -378,7 +378,7 @@ def taskset(analysis: Analysis) -> Verdict:
     """Of the most memory that a core's own caches hold."""
     rows = [row for row in analysis.decided(MOVES) if row.has(to="other")]
     fitting = [row for row in rows if 0 < size_bytes(str(row.parameters["touched"])) <= IN_PRIVATE_CACHE]
-    row = max(known(fitting, f"needs {MOVES} with memory that a core's caches hold."), key=_touched)
+    row = max(known(fitting, f"needs {MOVES} with memory that fits into a core's caches."), key=_touched)
     after, without = (per_process(analysis, row.case, name) for name in ("loads_hop_ns", "loads_stay_ns"))
     times = pooled(after / without)
     figure = f"{size(_touched(row))}: loads take {times.text()} times as long after a move"
@@ -426,7 +426,7 @@ def rebalance(analysis: Analysis) -> Verdict:
 @claim(
     "schedule/preemption",
     "降低重要任務超過deadline的機會: kernel preemption",
-    "What lowers the chance that an important task misses its deadline: kernel preemption",
+    "Kernel preemption lowers the chance that an important task misses its deadline",
     [PREEMPT],
     f"a real-time thread wakes over a call that reads 64 MiB within {EARLY_PART} of the time that the call takes",
     control=Control(

@@ -202,7 +202,7 @@ def test_the_switch_between_time_and_cycles(browser: Any, page: Path) -> None:
         ".filter(s => s.checkVisibility({contentVisibilityAuto: true}) && s.getBoundingClientRect().height > 9)"
         ".map(s => s.querySelector('title').textContent)"
     )
-    assert shown == ["What things cost here, in cycles of the core"], pictures
+    assert shown == ["Costs on this machine, in cycles of the core"], pictures
     choose(browser, "ns")
     assert texts(browser, table) == ["what", "topic", "time", "measured as"]
     # Tables of topics follow, those with one of the two alone do not.

@@ -58,7 +58,7 @@ def test_a_page_gives_its_title_and_three_sections() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ("# A title\n", "\n", "p: the first line is no title"),
+        ("# A title\n", "\n", "p: the first line is not a title"),
         ("## Question", "## Questions", "p: no section '## Question'"),
         ("Much.\n", "\n", "p: the section '## What it does not show' must be paragraphs only"),
         ("Much.\n", "- Much.\n", "p: the section '## What it does not show' must be paragraphs only"),

@@ -219,7 +219,7 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
 
 def test_a_run_without_rounds(tmp_path: Path) -> None:
     analysis = one(tmp_path, Case("plain/loop"), rounds=0, unmeasurable=[])
-    assert analysis.rows[0].reason == "no complete round holds this case"
+    assert analysis.rows[0].reason == "no complete round has this case"
     assert analysis.rounds == 0
     assert math.isnan(analysis.noise_floor_pct)
 
