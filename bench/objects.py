@@ -245,7 +245,7 @@ def require_same(found: KernelObject, record: ObjectJson) -> None:
     if found.sha256 != record["sha256"]:
         raise UsageError(
             f"{', '.join(record['files'])}: not the kernels that this run began with (sha256 {record['sha256'][:12]}…, "
-            f"now {found.sha256[:12]}…), so its rounds cannot be mixed with new ones; start a new run"
+            f"now {found.sha256[:12]}…). Rounds of both cannot be mixed; start a new run"
         )
 
 

@@ -99,10 +99,10 @@ def ab_command(
 ) -> int:
     """Compare OLD with NEW.
 
-    Each is a kernel file (.c .cc .cpp .cxx), a shared object (.so), a file of a git revision (HEAD~1:bench/mine.c), or
-    a kernel of the suite with parameter values ('memory/chase[pages=huge]').
+    Each is a kernel file (.c .cc .cpp .cxx), a shared object (.so), or a file of a git revision (HEAD~1:bench/mine.c).
+    It may also be a kernel of the suite with parameter values ('memory/chase[pages=huge]').
 
-    Each round is a fresh process that holds both sides. It measures them in the order old, new, new, old, or the other
+    Each round is a fresh process that has both sides. It measures them in the order old, new, new, old, or the other
     way round. The number of rounds is fixed in advance.
 
     A row is *changed* if the interval of the ratio lies beyond the margin, *same* if it lies inside the margin, and

@@ -44,7 +44,7 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, results: 
 
     RUN is a run folder, a run's id, or `latest` (the default). A verdict is confirmed, refuted, depends (on what),
     undecided here (within the noise of the run), or not measurable here (and what is missing). Sentences without a
-    verdict follow, each with its reason. If the run folder holds report.html or report.md, pages link to it.
+    verdict follow, each with its reason. If the run folder has report.html or report.md, pages link to it.
     """
     from fencepost.bench import runfolder
     from fencepost.cli import display

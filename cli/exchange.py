@@ -24,8 +24,8 @@ MOST_NOTES = 10
 def export_command(run: str, wanted: str, out: Path | None) -> None:
     """Write RUN (a run folder, a run's id, or `latest`) in the format of another tool.
 
-    There is one value for each process: its median, in the unit of that tool. Standard error names what the format
-    cannot hold.
+    There is one value for each process: its median, in the unit of that tool. Standard error names each row
+    that the format cannot store.
     """
     from fencepost.analysis.exchange.export import export
     from fencepost.bench import runfolder

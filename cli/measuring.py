@@ -110,7 +110,7 @@ def resume_run(
         if recorded_hash != engine.sha256:
             raise UsageError(
                 f"{path}: was measured with another engine (sha256 {recorded_hash[:12]}…, the one here is "
-                f"{engine.sha256[:12]}…), so its rounds cannot be mixed with new ones; start a new run"
+                f"{engine.sha256[:12]}…). Rounds of two engines cannot be mixed; start a new run"
             )
         _resume_objects(engine, path, run.get("objects", []), own)
         here = describe_machine()["key"]

@@ -40,7 +40,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def neighbours_command(length: str, cpus: str | None, picture: Path | None, as_json: bool) -> None:
     """Show for each CPU how often its core was free, and how much of the core's width a neighbour took.
 
-    A guest sees such a neighbour nowhere else. Ctrl-C ends it early, with the table of the time so far. --json prints
+    A guest sees such a neighbour nowhere else. Ctrl-C ends it early, with the table up to that moment. --json prints
     one line for each CPU and second.
     """
     from fencepost.bench.engine import load

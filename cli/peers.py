@@ -27,7 +27,7 @@ def peers_command(
 ) -> None:
     """Compare our rings (csrc/lib/ring) with those of other libraries, and print the ratios.
 
-    FOLDER holds one file for each library; a library is measured if its headers are installed. All are rows of one run:
+    FOLDER has one file for each library; a library is measured if its headers are installed. All are rows of one run:
     each round measures every ring once, in shuffled order, on the same two CPUs.
     """
     from fencepost.bench import runfolder

@@ -67,7 +67,7 @@ def publish_command(
 ) -> int:
     """Check RUN, write it to results/<date>-<machine's key>/, and write the gallery's pages.
 
-    RUN is a run folder, a run's id, or `latest`. A run that holds the name of a user or host, a path or a process id is
+    RUN is a run folder, a run's id, or `latest`. A run that has the name of a user or host, a path or a process id is
     refused, and the message names the field. On a terminal it asks for a label if the run has none.
     """
     from fencepost.bench.errors import EXIT_FINE, EXIT_GATE, UsageError

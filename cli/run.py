@@ -104,7 +104,7 @@ def run_command(
     Each round is a fresh, pinned process that runs every case once, in shuffled order. Ctrl-C keeps the complete rounds
     and prints the command that continues the run.
 
-    With --kernel and no KERNEL argument, measures the kernels in those files plus three control kernels, so that later
+    With --kernel and no KERNEL argument, measures the kernels in those files plus three control kernels. So later
     comparisons can tell a change in your code from a change in the machine.
 
     A case that fails its check, crashes or hangs loses only its own row. The run continues and exits with 1.

@@ -65,9 +65,10 @@ def selfcheck_command(
 ) -> int:
     """Count how often verdicts are right, on code whose difference is known.
 
-    Compares code with itself and with 2 % more of the same work, many times: multiplications, locked additions, walks
-    through three caches, system calls, a mutex, random branches, copies, allocations, page faults, and hand-overs
-    between two CPUs. KERNELs (names, globs or topics) choose among them. Any other KERNEL gets a row of identical code.
+    Compares code with itself and with 2 % more of the same work, many times. The work is multiplications, locked
+    additions, walks through three caches, system calls and a mutex. It is also random branches, copies, allocations,
+    page faults, and hand-overs between two CPUs. KERNELs (names, globs or topics) choose among them. Any other KERNEL
+    gets a row of identical code.
 
     Takes about two minutes on a quiet machine, and eight where hardly a batch is quiet. The time grows with --pairs.
     Ctrl-C keeps the complete repeats and prints them; --resume continues.

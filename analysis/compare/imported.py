@@ -9,7 +9,7 @@ from fencepost.bench import schema
 
 CAVEAT = (
     "imported figures: nothing tells how quiet the machine was, and two machines may have processors of one name. "
-    "A verdict holds for these files"
+    "A verdict is about these files"
 )
 UNNAMED = (
     "the imported files do not name their processor, so these count as several machines. If they are of one, import "

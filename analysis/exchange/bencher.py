@@ -56,7 +56,7 @@ def read_bmf(at: Place, document: Mapping[str, object]) -> Parsed:
             here = at[one_line(name, 80)]
             measures = here.mapping(item)
             if "latency" not in measures:
-                raise here.wrong(f"{one_line(', '.join(measures), 60)} is no time, and latency is missing")
+                raise here.wrong(f"{one_line(', '.join(measures), 60)} is not a time, and latency is missing")
             value = here["latency"]["value"].number(here["latency"].mapping(measures["latency"])["value"])
             reading.found.append(Benchmark(here.name(name), [[value]]))
     return reading.parsed("bmf", None, None)

@@ -157,7 +157,7 @@ def _take(
         )
     value = here["real_time"].number(entry.get("real_time")) * NANOSECONDS[unit]
     if not value > 0:
-        raise here["real_time"].wrong(f"{value:g} {unit} is no duration")
+        raise here["real_time"].wrong(f"{value:g} {unit} is not a duration")
     known = read_about(here[KEY], entry.get(KEY))
     group = groups.setdefault(key, _Repeated(known))
     if aggregate:

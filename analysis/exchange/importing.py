@@ -206,7 +206,7 @@ def _read(paths: Sequence[Path | str], said: list[str]) -> dict[str, tuple[bytes
         found = parse(name, data)
         twice = next((other for other, (_, there) in read.items() if there.benchmarks == found.benchmarks), None)
         if twice is not None:
-            said.append(f"{name}: it holds the same values as {twice}, and is left out")
+            said.append(f"{name}: it has the same values as {twice}, and is left out")
             continue
         read[name] = (data, found)
         said += found.left_out

@@ -27,7 +27,7 @@ from fencepost.analysis.text.escape import one_line
 def pyperf(analysis: Analysis) -> Exported:
     rows, own = measured(analysis)
     rows, left_out = kept_rows(
-        rows, lambda item: min(item.samples) > 0, "pyperf holds only times above zero, and a process read less"
+        rows, lambda item: min(item.samples) > 0, "pyperf stores only times above zero, and a process read less"
     )
     benchmarks = []
     names = distinct(one_line(item.row.case, MOST_NAME) for item in rows)
@@ -71,7 +71,7 @@ def _benchmark(reading: Reading, here: Place, entry: Mapping[str, object], metad
             processes.append(numbers)
             facts.append({**metadata, **place["metadata"].mapping(one.get("metadata", {}))})
     if not processes:
-        raise here["runs"].wrong("none of them holds values; pyperf stopped before it measured")
+        raise here["runs"].wrong("none of them has values; pyperf stopped before it measured")
     about = metadata.get(KEY)
     known: object = None
     if isinstance(about, str):

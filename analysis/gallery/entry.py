@@ -203,9 +203,7 @@ def _private(analysis: Analysis, private: Sequence[tuple[str, str]]) -> list[str
                 )
             path = _PATH.search(text)
             if path is not None:
-                found.append(
-                    f"{file}: field {place}: has the path {one_line(path[0], 60)}; a run is published without"
-                )
+                found.append(f"{file}: field {place}: has the path {one_line(path[0], 60)}; a run is published without")
             found += [
                 f"{file}: field {place}: has {one_line(word, 40)!r}, {what}; a run is published without it"
                 for pattern, word, what in words

@@ -241,10 +241,11 @@ def _readme(entries: Sequence[Entry], shown: Sequence[Column]) -> str:
         "",
         (
             f"{len(entries)} {'run' if len(entries) == 1 else 'runs'} of {machines} "
-            f"{'machine' if machines == 1 else 'machines'}, newest first. Each figure is a median over processes; its "
-            "interval and all other figures are in the machine's own page. [index.html](index.html) has all headlines "
-            "in a table to be sorted, and the core-to-core maps side by side. [compare.html](compare.html) has any two "
-            "machines beside each other. Open them from a clone. They need no network."
+            f"{'machine' if machines == 1 else 'machines'}, newest first. Each figure is a median over processes. Its "
+            "interval and all other figures are in the machine's own page. The page [index.html](index.html) has all "
+            "headlines in a table to be sorted, and the core-to-core maps side by side. The page "
+            "[compare.html](compare.html) has any two machines beside each other. Open them from a clone. They "
+            "need no network."
         ),
         "",
         "| machine | CPUs | measured | trust | "

@@ -90,7 +90,7 @@ def _numbers_markdown(document: Document, pictures: str) -> list[str]:
 
 def _trust_markdown(document: Document) -> list[str]:
     best_change = document.examination.best_change
-    helps = f" **What would help most:** {_markdown(best_change)}." if best_change else ""
+    helps = f" **Best next step:** {_markdown(best_change)}." if best_change else ""
     lines = [
         *_heading("trust", "Can I trust this?"),
         f"**{_markdown(document.verdict.word)}.** {_spans(document.verdict.sentence)}",
@@ -100,10 +100,10 @@ def _trust_markdown(document: Document) -> list[str]:
         *_markdown_table(document.trust),
     ]
     if document.warnings:
-        lines += ["### What to know before reading on", ""]
+        lines += ["### Warnings", ""]
         lines += [*(f"- {_spans(item.sentence)}" for item in document.warnings), ""]
     if document.examination.findings:
-        lines += ["### What the doctor found", "", *_markdown_table(document.examination.findings, 6)]
+        lines += ["### Findings of the doctor", "", *_markdown_table(document.examination.findings, 6)]
     if document.twins:
         lines += ["### The same code twice", "", *_markdown_table(document.twins, document.fold)]
     return lines
@@ -113,7 +113,7 @@ def _machine_markdown(document: Document, pictures: str) -> list[str]:
     lines = _heading("machine", "The machine")
     if document.topology:
         lines += [f"### {document.topology.title}", ""]
-        lines += [*_markdown_figure(document.topology, pictures, document.fold), "### What it says about itself", ""]
+        lines += [*_markdown_figure(document.topology, pictures, document.fold), "### Its own description", ""]
     return lines + _markdown_table(document.machine)
 
 
@@ -196,4 +196,4 @@ def _claims_markdown(said: Iterable[tuple[Claim, claim.Verdict]]) -> list[str]:
             f"- {said_as} ({_markdown('; '.join(words))}): **{verdict.outcome}**".replace("-  (", "- ("),
             f"  {_markdown(verdict.figure)} {_spans(verdict.because)}".rstrip(),
         ]
-    return ["### What the lecture said", "", *lines, ""] if lines else []
+    return ["### Sentences of the lecture", "", *lines, ""] if lines else []

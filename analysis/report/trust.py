@@ -23,7 +23,7 @@ _ORDER = (YES, WITH_CARE, IN_PART, HARDLY)
 _MEANING = {
     YES: "Differences of more than {reach} % between rows mean something.",
     WITH_CARE: "Believe only differences of more than {reach} %.",
-    HARDLY: "Orders of magnitude can be trusted, small differences cannot. The same code run twice may differ by {reach} %.",
+    HARDLY: "Believe orders of magnitude, and no small differences. The same code run twice may differ by {reach} %.",
 }
 
 _ELSEWHERE = {YES: "yes in", WITH_CARE: "with care in", IN_PART: "not known for", HARDLY: "hardly in"}

@@ -144,9 +144,7 @@ def unlikely(analysis: Analysis) -> Verdict:
 )
 def history(analysis: Analysis) -> Verdict:
     """First against last pass over the same random array, and the period at which a pattern is lost."""
-    lessons = known(
-        [item for item in learning(analysis) if item.gain.n], "branch/learning has fewer than two passes."
-    )
+    lessons = known([item for item in learning(analysis) if item.gain.n], "branch/learning has fewer than two passes.")
     gains = ", ".join(f"n = {count(item.n)} ×{item.gain.text()}" for item in lessons)
     figure = f"first pass ÷ last pass: {gains}"
     kept = capacity(analysis)

@@ -19,7 +19,7 @@ SWITCHES = 2
 @claim(
     "coroutine/cooperative",
     "這種機制，是協同cooperative的，context switch會是程式在特定場合自發的呼叫longjmp",
-    "This mechanism is cooperative: the program switches of its own accord, at places that it chooses, by longjmp",
+    "This mechanism is cooperative: the program itself decides when to switch, and does so by longjmp",
     ["coroutine/switch", "ipc/switch"],
     f"one switch by longjmp between stacks costs at most 1/{CHEAPER:.0f} of one by sched_yield between two threads",
     control=Control(
@@ -44,7 +44,7 @@ def cooperative(analysis: Analysis) -> Verdict:
     figure = f"a switch of threads takes {times.text()} times as long as one by longjmp"
     said = (
         f"A round trip, which is two switches, takes {jump.time.ns_text()} by longjmp. One switch by sched_yield takes "
-        f"{kernel.time.ns_text()}, less the call. swapcontext asks Linux for the blocked signals at each switch, and a "
+        f"{kernel.time.ns_text()}, less the call. swapcontext asks Linux for the blocked signals at each switch. A "
         f"round trip by it takes {context.time.ns_text()}."
     )
     number = measure(times, "1", CHEAPER)

@@ -47,7 +47,7 @@ SWITCH = bars_by(
     ("ipc/switch", "ipc/across"),
     "by",
     title="Messages between threads, without their calls",
-    says="From {least} ({least_of}) to {most} ({most_of}). On two CPUs it is the waking of another CPU, and not a switch.",
+    says="From {least} ({least_of}) to {most} ({most_of}). On two CPUs it is the wake-up of the other CPU.",
     unit="switch",
     caption="A switch by what brings it about: half of a round trip, less the same calls alone",
     heading="by",

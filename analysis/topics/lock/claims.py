@@ -120,8 +120,7 @@ def wait(analysis: Analysis) -> Verdict:
     "當process看到semaphore的counter是0時，就能知道自己無法獲取資源，可以進入sleep",
     "A process that sees 0 in the counter of a semaphore knows that it cannot have the resource, and may go to sleep",
     [BRIEF],
-    "in the longest wait that was measured a semaphore spends less processor time than a spin lock; the length from "
-    "which it does is shown beside it",
+    "in the longest wait that was measured a semaphore spends less processor time than a spin lock",
     control=Control("a spin lock uses its CPU for most of the longest wait", _spun, "of the wait", above=0.5),
 )
 @needs(BRIEF, by=("semaphore", "spin"))

@@ -426,8 +426,8 @@ def minor(analysis: Analysis) -> Verdict:
     "virtual address -> ipa -> physical address",
     "An address of a process is translated to an intermediate address, and that to a physical one",
     ["memory/tlb"],
-    "256 small pages cost more than as many lines on few pages, and a guest's huge pages do not save that: below the "
-    "guest's translation there is a second one",
+    "256 small pages cost more than as many lines on few pages, and a guest's huge pages do not save that. So there is "
+    "a second translation below that of the guest",
     control=Control("16 pages, which fit into each TLB, add less than can be seen", _few_pages, "of that", below=1.0),
 )
 @needs("memory/tlb", pages=16, control="packed")

@@ -93,7 +93,7 @@ def taskset(analysis: Analysis) -> Verdict:
     "perf/tracepoint",
     "tracepoint : 是核心中的靜態 tracepoint 所觸發的事件，這些 tracepoint 用來判斷在程式執行時期，核心的行為細節，"
     "比如 slab 記憶體配置器的配置次數等。",
-    "tracepoint: events of static tracepoints in the kernel, which tell details of what it does at run time, such as "
+    "tracepoint: events of static tracepoints in the kernel. They tell details of what it does at run time, such as "
     "how often the slab allocator allocates",
     ["perf/tracepoint"],
     "kmem:kmem_cache_alloc counts at least one block for each file that is made, and none for calls that make nothing",

@@ -14,8 +14,8 @@ from fencepost.analysis.topics.control import Control, times_of
 @claim(
     "pipeline/dependence",
     "假如某條指令需要依賴前面一條指令的執行結果數據，那麼 pipeline 便失去作用，因為第二條指令必須等待第一條指令完成。",
-    "If an instruction depends on the result of the one before it, the pipeline loses its effect, because the "
-    "second must wait for the first to finish",
+    "If an instruction depends on the result of the one before it, the pipeline loses its effect. The second must "
+    "wait for the first to finish",
     ["pipeline/chain"],
     "each of one chain of dependent instructions takes longer than each of several independent chains",
     control=Control(

@@ -47,8 +47,7 @@ SPAWN = bars_by(
     title="A child that does nothing, waited for",
     says="From {least} ({least_of}) to {most} ({most_of}). A fork copies the tables of all pages that are there.",
     unit="child",
-    caption="A child by the call that makes it, until the call returned and until it was waited for, and how often "
-    "it had ended by then",
+    caption="A child by the call that makes it, with the time until the call returned and until the end of the wait",
     heading="made by",
     labels={"fork": "fork, wait", "vfork": "vfork, wait", "thread": "thread, join"},
     groups=_parent,

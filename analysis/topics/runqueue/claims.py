@@ -42,7 +42,7 @@ def _tree_power(analysis: Analysis, kernel: str) -> Interval:
     "O(1) since fixed number of queue to scan.",
     "O(1), since the number of queues to look through is fixed",
     [TICK],
-    f"a turn of the bitmap grows by no more than the power {FLAT} of the number of tasks, while they fit into the cache",
+    f"a turn of the bitmap grows by no more than the power {FLAT} of the number of tasks that fit into the cache",
     control=Control(
         "a red-black tree grows with the number of tasks (power)",
         lambda analysis: _tree_power(analysis, TICK),
@@ -117,8 +117,8 @@ def _beyond(found: Grid, last: int) -> str:
     "constant QUERY time, 但修改刪除有額外開銷",
     "Constant query time, but changes and deletions cost extra",
     [PICK, REMOVE],
-    f"seeing who is next grows by no more than the power {FLAT} of the number of tasks, and costs less than taking a "
-    "task out and putting it back",
+    f"a look at the next task grows by no more than the power {FLAT} of the number of tasks. It costs less than "
+    "taking a task out and putting it back",
     control=Control(
         "a scan of all tasks grows with their number (power)",
         lambda analysis: slope(grid(analysis, PICK), "scan", FEW, MANY),
@@ -144,8 +144,8 @@ def query(analysis: Analysis) -> Verdict:
     figure = f"a look grows with the power {worst.text()} of the number of tasks"
     said = (
         f"That is from {count(FEW)} to {count(MANY)} tasks. A scan grows with the power {powers['scan'].text()}. "
-        f"Taking a task out and putting it back takes {extra['bitmap'].text()} times as long as a look in the two "
-        f"arrays, and {extra['rb'].text()} times in a red-black tree."
+        f"Taking a task out and putting it back takes {extra['bitmap'].text()} times as long as a look. That is in the "
+        f"two arrays. In a red-black tree it is {extra['rb'].text()} times."
     )
     number = measure(worst, "1", FLAT)
     if Side.ABOVE in grown or Side.BELOW in dearer:

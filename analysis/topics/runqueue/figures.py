@@ -90,6 +90,21 @@ ENQUEUE = bars_by(
 )
 
 
+FILL = bars_by(
+    "runqueue/fill",
+    "by",
+    labels=BY,
+    groups=_order,
+    value="task_ns",
+    title="Add a task to a run queue of very many",
+    says="From {least} ({least_of}) to {most} ({most_of}).",
+    unit="task",
+    caption="A task that is added, of a thousand timed together",
+    heading="run queue",
+    group_heading="filled with",
+)
+
+
 def _nodes(row: Row) -> str:
     return f"{BY.get(str(row.parameter('tree')))}, {count(row.number('tasks'))} nodes"
 
@@ -113,6 +128,6 @@ HEIGHT = bars_by(
 
 TOPIC = Topic(
     "runqueue",
-    figures=(TICK, PICK, REMOVE, ENQUEUE, HEIGHT),
+    figures=(TICK, PICK, REMOVE, ENQUEUE, FILL, HEIGHT),
     rungs=(step("pick the next of 1000 tasks and put it back", "runqueue/tick", with_values(by="rb", tasks=1000)),),
 )

@@ -145,7 +145,12 @@ def nice(analysis: Analysis) -> Verdict:
 @needs(RANGE)
 def nice_range(analysis: Analysis) -> Verdict:
     """Counts alone: one that differs is a failed check, which refutes."""
-    return _counted(analysis, ("nice_least", "nice_most"), "from {} to {}", "A process that asks for more gets the end of the range.")
+    return _counted(
+        analysis,
+        ("nice_least", "nice_most"),
+        "from {} to {}",
+        "A process that asks for more gets the end of the range.",
+    )
 
 
 @claim(

@@ -8,7 +8,8 @@
  * Expect:    flat for bitmap and pairing heap; with drawn keys flat for the binary heap, where most tasks stay near the end; trees with the
  *            logarithm. Guest of an AMD EPYC (Zen 3), ns a task up to 1000, random and ascending: heap 15, 3; red-black 42, 36; AVL 48, 27.
  * Hazards:   the bitmap's 280 lists are emptied in the window, once in `tasks` operations: with 10 tasks that is most of its figure.
- * Not shown: sorted lists, which take steps by the square of `tasks` to fill.
+ * Not shown: sorted lists, which take steps by the square of `tasks` to fill. A batch is never shorter than a queue, so 100 000 tasks are in
+ *            runqueue/fill.
  */
 #include "kernel.h"
 
@@ -26,11 +27,7 @@ QUEUE_INLINE void fills(struct runqueue *queue, int by, uint64_t operations, str
         for (uint64_t i = 0; i < queue->count; i++) {
             struct task *task = queue->shuffled[i];
 
-            task->turns++;
-            task->key = queue->spread ? (uint32_t)next_random(&random) * queue->spread >> 32 : i;
-            if (by == BITMAP)
-                task->key %= ARRAYS_LEVELS;
-            queue_add(queue, by, task, counts);
+            queue_add_new(queue, by, task, i, &random, counts);
         }
     }
     queue->random = random;

@@ -116,6 +116,17 @@ QUEUE_INLINE void queue_add(struct runqueue *queue, int by, struct task *task, s
     }
 }
 
+/* A task that is the `place`-th to come, with a new key: a drawn one, or one behind all others. */
+QUEUE_INLINE void queue_add_new(struct runqueue *queue, int by, struct task *task, uint64_t place, uint64_t *random,
+                                struct tree_counts *counts)
+{
+    task->turns++;
+    task->key = queue->spread ? (uint32_t)next_random(random) * queue->spread >> 32 : place;
+    if (by == BITMAP)
+        task->key %= ARRAYS_LEVELS;
+    queue_add(queue, by, task, counts);
+}
+
 /* Of the O(1) scheduler a task that had its turn waits for the next lap; any other queue knows its place by its key. */
 QUEUE_INLINE void queue_put_back(struct runqueue *queue, int by, struct task *task, struct tree_counts *counts)
 {

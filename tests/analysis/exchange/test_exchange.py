@@ -500,7 +500,7 @@ BAD: dict[str, tuple[str | bytes | dict[str, Any], str]] = {
         {"benchmarks": [{"metadata": {"name": "a", "unit": "byte"}, "runs": [{"values": [1.0]}]}]},
         "'byte' is not a unit of time",
     ),
-    "only calibrated": ({"benchmarks": [{"metadata": {"name": "a"}, "runs": [{"warmups": []}]}]}, "holds values"),
+    "only calibrated": ({"benchmarks": [{"metadata": {"name": "a"}, "runs": [{"warmups": []}]}]}, "has values"),
     "only means": ({"context": {}, "benchmarks": [GOOGLE["benchmarks"][2]]}, "none of them is a measurement"),
     "forged": (
         {

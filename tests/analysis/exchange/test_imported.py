@@ -139,7 +139,7 @@ def test_benchmarks_that_are_called_like_statistics_stay() -> None:
 def test_one_name_in_two_families_is_two_rows() -> None:
     found = read(google(marked("BM_a", 5, family_index=0), marked("BM_a", 50, family_index=1)))
     assert figures(found) == {"BM_a": [[5.0]], "BM_a (2)": [[50.0]]}
-    assert "stands there more than once" in found.left_out[0]
+    assert "is there more than once" in found.left_out[0]
     old = read(google(row("BM_a", 5), row("BM_b", 1), row("BM_a", 50)))
     assert figures(old) == {"BM_a": [[5.0]], "BM_b": [[1.0]], "BM_a (2)": [[50.0]]}
 
@@ -166,7 +166,7 @@ def test_the_same_file_twice_is_one(tmp_path: Path) -> None:
     other.write_text(other.read_text() + "\n")
     run, _, _ = import_files([one, other])
     assert run["plan"]["rounds"] == 1
-    assert notes_of(run) == [f"{other}: it holds the same values as {one}, and is left out"]
+    assert notes_of(run) == [f"{other}: it has the same values as {one}, and is left out"]
 
 
 def test_a_process_that_two_files_hold_is_one(tmp_path: Path) -> None:

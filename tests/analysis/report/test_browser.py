@@ -330,5 +330,5 @@ def test_the_report_of_a_real_run(browser: Any, tmp_path: Path) -> None:
     assert runtime.fencepost("report", "--html", "r.html", cwd=tmp_path).returncode == 0
     show(browser, tmp_path / "r.html", width=360)
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-    assert "What the doctor found" in texts(browser, "h3")
+    assert "Findings of the doctor" in texts(browser, "h3")
     assert axe(browser) == []

@@ -149,7 +149,7 @@ def test_sections_stand_in_their_order(html: str) -> None:
         *map(title, ("clock", "pipeline", "memory", "noise")),
         "Data and versions",
     ]
-    assert [text for tag, text in page.text if tag == "h1"] == ["What Synthetic CPU 9000 really charges"]
+    assert [text for tag, text in page.text if tag == "h1"] == ["Costs of basic operations on Synthetic CPU 9000"]
 
 
 def test_headings_skip_no_level(html: str) -> None:
@@ -588,7 +588,7 @@ def test_a_section_goes_from_the_picture_to_the_command(long_run: tuple[str, str
                 "by share of taken jumps",
                 "How to read this",
                 "What it does not show",
-                "What the lecture said",
+                "Sentences of the lecture",
                 "Modern microprocessors tend to have quite long pipelines",
                 "Estimates of the topic branch",
                 "Again, only this: ",
@@ -711,9 +711,9 @@ def test_what_the_doctor_found_is_told_with_the_best_change(suite: Path, tmp_pat
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     said = " ".join(text for _, text in Page(text).text)
     assert "fit for the profile standard. 1 setting spoils figures: governor." in said
-    assert "What would help most: governor, echo performance" in said
+    assert "Best next step: governor, echo performance" in said
     assert text.count("<script") == 1 and EVIL in said
-    assert "**What would help most:** governor, echo performance" in (tmp_path / "r.md").read_text()
+    assert "**Best next step:** governor, echo performance" in (tmp_path / "r.md").read_text()
 
 
 def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(suite: Path, tmp_path: Path) -> None:

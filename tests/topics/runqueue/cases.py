@@ -55,7 +55,16 @@ def change_cases() -> list[Case]:
         for by in ("rb", "avl")
         for keys in ("random", "ascending")
     ]
-    return [*looks, *removals, *additions]
+    filling = Case(
+        "runqueue/fill",
+        {"by": "rb", "tasks": 100000, "keys": "random"},
+        ns=3e5,
+        unit="1000 tasks",
+        kind="events",
+        metrics={"task_ns": 300.0, "footprint_bytes": 1.28e7},
+        metric_noise=0.0,
+    )
+    return [*looks, *removals, *additions, filling]
 
 
 HEIGHTS = {

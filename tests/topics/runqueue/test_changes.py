@@ -41,6 +41,21 @@ def test_a_queue_that_fills_up_is_whole(engine: Engine, by: str, tasks: int, key
     assert measured.status == 0, measured.reason
 
 
+@pytest.mark.parametrize(
+    ("by", "keys"), [("touch", "random"), ("bitmap", "ascending"), ("rb", "random"), ("heap", "random")]
+)
+def test_a_queue_that_is_filled_by_thousands_is_whole(engine: Engine, by: str, keys: str) -> None:
+    measured = measure(engine, "runqueue/fill", {"by": by, "tasks": 3000, "keys": keys})
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["task_ns"] > 0 and measured.metrics["footprint_bytes"] == 3000 * 128
+
+
+@pytest.mark.parametrize(("tasks", "said"), [(1500, "is not a multiple of 1000"), (0, "is not 1 to")])
+def test_a_queue_that_no_thousands_fill_is_refused(engine: Engine, tasks: int, said: str) -> None:
+    measured = measure(engine, "runqueue/fill", {"tasks": tasks})
+    assert measured.status == EINVAL and said in measured.reason
+
+
 @pytest.mark.parametrize(("by", "height"), [("rb", 11), ("avl", 7), ("heap", 7)])
 def test_ascending_keys_have_known_heights(engine: Engine, by: str, height: int) -> None:
     metrics = measure(engine, "runqueue/enqueue", {"by": by, "tasks": 100, "keys": "ascending"}).metrics
@@ -71,6 +86,9 @@ FAULTS = {
         ("queue->turns += count;", "queue->turns += count;\n if (by == AVL) queue->tree.first = queue->tree.root;"),
         ("task->turns++;", "task->turns += by != RB;"),
     ],
+    "runqueue/fill.c": [
+        ("struct task *task = queue->shuffled[i];", "struct task *task = queue->shuffled[i / 2];"),
+    ],
     "runqueue/enqueue.c": [
         ("struct task *task = queue->shuffled[i];", "struct task *task = queue->shuffled[i / 2 * (by == TOUCH)];"),
     ],
@@ -89,9 +107,11 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Engine:
         ("remove", "avl", "is not the leftmost"),
         ("remove", "rb", "were had"),
         ("enqueue", "touch", "turns, and another"),
+        ("fill", "touch", "turns, and another"),
     ],
 )
 def test_what_is_wrong_fails(faulty: Engine, kernel: str, by: str, said: str) -> None:
-    measured = measure(faulty, f"runqueue/{kernel}", {"by": by, "tasks": 40}, batches=4)
+    tasks = 1000 if kernel == "fill" else 40
+    measured = measure(faulty, f"runqueue/{kernel}", {"by": by, "tasks": tasks}, batches=4)
     assert measured.status == EILSEQ, measured.reason
     assert said in measured.reason

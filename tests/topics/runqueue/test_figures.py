@@ -67,10 +67,12 @@ def test_without_a_second_size_in_the_cache_the_slope_is_not_known(tmp_path: Pat
 
 def test_each_kernel_has_its_picture(tmp_path: Path) -> None:
     (section,) = build_document(analysed(tmp_path, [*change_cases(), *height_cases()], rounds=6)).sections
-    pick, remove, enqueue, height = section.figures
+    pick, remove, enqueue, fill, height = section.figures
     assert pick.table.header[1:] == ("bitmap of lists, O(1)", "red-black tree", "scan of a list")
     assert [row[0] for row in remove.table.rows] == ["10", "1\u202f000"]
     assert enqueue.table.rows[0][:2] == ("red-black tree", "random keys, up to 1\u202f000 tasks")
+    assert fill.table.rows[0][:2] == ("red-black tree", "random keys, up to 100\u202f000 tasks")
+    assert "300.0" in fill.table.rows[0][2]
     heights = [row[2].partition(" ")[0] for row in height.table.rows]
     assert heights == ["13.00", "17.00", "14.00", "12.00", "10.00", "14.00"]
 
