@@ -28,7 +28,7 @@ _KERNEL_FILE = re.compile(rb"^\s*KERNEL\(|^\s*PEER_(?:SPSC|MPMC)\(", re.MULTILIN
 @click.option(
     "--install",
     metavar="SOURCE",
-    help="What pip installs in that job, such as git+https://HOST/fencepost@main.  [default: where this one is from]",
+    help="Source for pip in that job, such as git+https://HOST/fencepost@main.  [default: where this one is from]",
 )
 @click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder.  [default: this one]")
 @verbose_option
@@ -110,7 +110,7 @@ def _job(forge: str, files: Sequence[str], source: str) -> str:
     from fencepost.bench.errors import UsageError
 
     if not _PLAIN_SOURCE.fullmatch(source):
-        raise UsageError(f"--install {source}: holds a space, a quote or a dollar sign; write it without")
+        raise UsageError(f"--install {source}: has a space, a quote or a dollar sign; write it without")
     template = (TEMPLATES / f"{forge}.yml.in").read_text(encoding="utf-8")
     return _filled(template, INSTALL=source, FILES=" ".join(files))
 

@@ -298,7 +298,7 @@ def _check_report(folder: Path, analysis: Analysis, *, pictures: bool) -> list[s
         acting = next((part for part in _PICTURE.finditer(told) if not INERT.fullmatch(part[0])), None)
         if acting is not None:
             line = told.count("\n", 0, acting.start()) + 1
-            return [f"{_shown(path)}: line {line}: a picture that holds more than shapes and words; {REWRITE}"]
+            return [f"{_shown(path)}: line {line}: a picture that has more than shapes and words; {REWRITE}"]
         told, wanted = (_PICTURE.sub("<svg></svg>", text) for text in (told, wanted))
     if told == wanted:
         return []

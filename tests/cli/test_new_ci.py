@@ -98,7 +98,7 @@ def test_a_file_that_exists_is_not_changed(repository: Path) -> None:
         (("none.c",), "none.c: no kernel file (.c, .cc, .cpp, .cxx) in this repository"),
         (("../outside.c",), "../outside.c: give its path from the root of the repository"),
         (("src/a b.c",), "src/a b.c: the job takes names of letters, digits"),
-        (("--install", "a b"), "--install a b: holds a space, a quote or a dollar sign"),
+        (("--install", "a b"), "--install a b: has a space, a quote or a dollar sign"),
         (("--cxx",), "--cxx is for kernel files"),
     ],
 )

@@ -438,7 +438,7 @@ def test_an_imported_run_is_reported_marked_and_never_the_latest(run: Path, tmp_
     assert runfolder.find("latest", tmp_path / "runs") == own
     page = as_html(build_document(analyse(folder)))
     assert "another tool" in page
-    with pytest.raises(UsageError, match="cannot be gone on with"):
+    with pytest.raises(UsageError, match="cannot be continued"):
         runfolder.resume(folder)
     (folder / schema.ROWS_FILE).unlink()
     with pytest.raises(schema.RunFolderError, match=r"rows\.parquet: not found in an imported run"):

@@ -80,7 +80,7 @@ def test_a_row_that_measured_nothing_has_its_message_and_no_figure(kind: str) ->
 def test_a_row_without_iterations_or_of_zero_nanoseconds_is_no_figure() -> None:
     found = read(google(marked("BM_a", 5), marked("BM_b", 7) | {"iterations": 0}, marked("BM_c", 0.0)))
     assert figures(found) == {"BM_a": [[5.0]], "BM_b": []}
-    assert any("0 ns is no duration" in sentence for sentence in found.left_out)
+    assert any("0 ns is not a duration" in sentence for sentence in found.left_out)
 
 
 def test_a_row_says_how_many_of_its_repetitions_failed(tmp_path: Path) -> None:

@@ -584,7 +584,7 @@ def test_a_section_goes_from_the_picture_to_the_command(long_run: tuple[str, str
             section.index(words)
             for words in (
                 "What does a mispredicted branch cost",
-                "What a jump costs, by how often",
+                "Cost of a jump, by how often",
                 "by share of taken jumps",
                 "How to read this",
                 "What it does not show",

@@ -55,16 +55,19 @@ def change_cases() -> list[Case]:
         for by in ("rb", "avl")
         for keys in ("random", "ascending")
     ]
-    filling = Case(
-        "runqueue/fill",
-        {"by": "rb", "tasks": 100000, "keys": "random"},
-        ns=3e5,
-        unit="1000 tasks",
-        kind="events",
-        metrics={"task_ns": 300.0, "footprint_bytes": 1.28e7},
-        metric_noise=0.0,
-    )
-    return [*looks, *removals, *additions, filling]
+    fillings = [
+        Case(
+            "runqueue/fill",
+            {"by": by, "tasks": 100000, "keys": "random"},
+            ns=1000 * task_ns,
+            unit="1000 tasks",
+            kind="events",
+            metrics={"task_ns": task_ns, "footprint_bytes": 1.28e7},
+            metric_noise=0.0,
+        )
+        for by, task_ns in (("touch", 20.0), ("rb", 300.0))
+    ]
+    return [*looks, *removals, *additions, *fillings]
 
 
 HEIGHTS = {
@@ -92,6 +95,7 @@ def height_cases() -> list[Case]:
                 **({"coloured_pct": 100.0} if tree == "avl" else {}),
             },
             metric_noise=0.0,
+            counts={"sound": 100},
         )
         for (tree, order), height in HEIGHTS.items()
     ]
