@@ -145,12 +145,8 @@ def nice(analysis: Analysis) -> Verdict:
 @needs(RANGE)
 def nice_range(analysis: Analysis) -> Verdict:
     """Counts alone: one that differs is a failed check, which refutes."""
-    return _counted(
-        analysis,
-        ("nice_least", "nice_most"),
-        "from {} to {}",
-        "A process that asks for more gets the end of the range.",
-    )
+    because = "A process that asks for more gets the end of the range."
+    return _counted(analysis, ("nice_least", "nice_most"), because)
 
 
 @claim(
@@ -167,16 +163,15 @@ def priorities(analysis: Analysis) -> Verdict:
     """Counts alone, and what real-time leaves to others, where that was measured."""
     left = [row.metric("second_pct") for row in analysis.decided(SHARE) if row.parameter("pair") == "fifo"]
     said = f"Beside a spinner of SCHED_FIFO another one had {left[0].text('%')} of the CPU." if left else ""
-    return _counted(
-        analysis, ("priority_least", "priority_most"), "from {} to {}", f"Each is above all of SCHED_OTHER. {said}"
-    )
+    because = f"Each is above all of SCHED_OTHER. {said}"
+    return _counted(analysis, ("priority_least", "priority_most"), because)
 
 
-def _counted(analysis: Analysis, names: tuple[str, str], form: str, because: str) -> Verdict:
+def _counted(analysis: Analysis, names: tuple[str, str], because: str) -> Verdict:
     """A verdict on counts, all of which came out as expected: a claim whose check failed is refuted before."""
     (row,) = analysis.decided(RANGE)
     counts = [row.counts[name] for name in names]
-    figure = form.format(*(count.found for count in counts))
+    figure = f"from {counts[0].found} to {counts[1].found}"
     number = Measure(float(counts[1].found), nan, nan, counts[1].unit, (float(counts[1].expected),))
     if counts[0].processes < FEWEST_PROCESSES:
         return Verdict(Outcome.UNDECIDED, figure, f"Only {counts[0].processes} processes asked.", number)
