@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from topics.stored import Stored
 
-from fencepost.analysis.report.lecture import Sentence, as_rows
+from fencepost.analysis.report.html import claims_page
+from fencepost.analysis.report.lecture import Sentence, as_rows, sentences
+from fencepost.analysis.report.markdown import claims_markdown
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, _verdict, claim, claims, first_true
 from fencepost.analysis.topics.control import Control, Shown, count_of, largest, metric_of, over, spread_of, times_of
+from fencepost.cli.claims import _show
 
 OPEN_IN_THE_STORED_ROWS = {"process/fork"}
 """The stored rows of process/create are few and noisy, so they leave a difference of 3 % open."""
@@ -95,6 +98,16 @@ def test_json_has_the_control() -> None:
     }
     (bare,) = as_rows([Sentence(MODE, Verdict(Outcome.NOT_MEASURABLE, "", ""), "", "")])
     assert bare["control"] is None
+
+
+def test_pages_and_the_terminal_show_the_control(capsys: pytest.CaptureFixture[str]) -> None:
+    run = stored("process")
+    words = "nop, which everybody may run, brings no signal (0"
+    assert f"<dt>Control</dt><dd>The control holds: {words}" in claims_page(run).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"The control holds: {words}" in claims_markdown(run)
+    rows = [row for row in as_rows(sentences(run)) if row["id"] == "process/mode"]
+    _show(rows, ["Processes"], "1 sentence: 1 confirmed.")
+    assert "control holds: nop, which" in capsys.readouterr().out
 
 
 def test_readings_of_rows_that_are_not_there_are_unknown() -> None:
