@@ -146,16 +146,16 @@ def test_a_path_that_all_machines_have_is_no_secret(tmp_path: Path) -> None:
     for path in ("/etc/default/grub.d/alice", "/etc/alice/x"):
         edit(run / MACHINE_FILE, lambda m: m.update(kernel=f"6.1, see {path}, then"))  # noqa: B023 - called at once
         done = fencepost_inside("publish", str(run), "--results", str(tmp_path / "results"), cwd=tmp_path)
-        assert done.returncode == 2 and f"holds the path {path};" in done.stderr
+        assert done.returncode == 2 and f"has the path {path};" in done.stderr
 
 
 REFUSED: dict[str, tuple[Callable[[Any], object], str, str]] = {
-    "a path": (lambda m: m.update(kernel="6.1 /home/alice/linux"), MACHINE_FILE, "field kernel: holds the path"),
+    "a path": (lambda m: m.update(kernel="6.1 /home/alice/linux"), MACHINE_FILE, "field kernel: has the path"),
     "an include path": (lambda r: r["engine"].update(flags="-O2 -I/home/alice/x"), RUN_FILE, "field engine.flags"),
     "a home": (
         lambda r: r["versions"].update(fencepost="0.1 from ~/src"),
         RUN_FILE,
-        "field versions.fencepost: holds the path ~/src",
+        "field versions.fencepost: has the path ~/src",
     ),
     "a host": (lambda m: m.update(hostname="kitchen"), MACHINE_FILE, "field hostname: tells of the person"),
     "a pid": (lambda m: m.update(capabilities={"pid": 12}), MACHINE_FILE, "field capabilities.pid"),
@@ -164,7 +164,7 @@ REFUSED: dict[str, tuple[Callable[[Any], object], str, str]] = {
     "a user": (
         lambda m: m.update(kernel="6.1.0-alicepc"),
         MACHINE_FILE,
-        "field kernel: holds 'alicepc', the name of a host",
+        "field kernel: has 'alicepc', the name of a host",
     ),
     "a key of another": (lambda m: m.update(key="other-1cpu-00000000"), MACHINE_FILE, "field key"),
 }
@@ -209,10 +209,10 @@ def test_a_user_may_be_called_by_a_word_of_ours(user: str, tmp_path: Path) -> No
         run["doctor"] = {"profile": "quick", "findings": [finding], "fit": True}
 
     edit(folder / RUN_FILE, our_words)
-    assert [item for item in refusals(analyse(folder), [(user, "a user")]) if "holds" in item] == []
+    assert [item for item in refusals(analyse(folder), [(user, "a user")]) if ": has " in item] == []
     edit(folder / MACHINE_FILE, lambda m: m.update(kernel=f"6.1 ({user}@x)"))
     edit(folder / RUN_FILE, lambda r: r["plan"]["cases"][0].update(object="own.c"))
-    found = [item for item in refusals(analyse(folder), [(user, "a user")]) if "holds" in item]
+    found = [item for item in refusals(analyse(folder), [(user, "a user")]) if ": has " in item]
     assert any("field kernel" in item for item in found) and any("plan.cases[0].summary" in item for item in found)
 
 
@@ -348,14 +348,17 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         edited(RUN_FILE, lambda r: r.update(created_utc="2020-01-01T00:00:00Z")),
         "the name of the folder",
     ),
-    "no date": (edited(RUN_FILE, lambda r: r.update(created_utc="../../x")), "field created_utc: '../../x' is no time"),
+    "no date": (
+        edited(RUN_FILE, lambda r: r.update(created_utc="../../x")),
+        "field created_utc: '../../x' is not a time",
+    ),
     "path in the key": (
         edited(MACHINE_FILE, lambda m: m.update(key="../../../etc/x")),
         r"field key: '../../../etc/x', its facts give",
     ),
     "a user's path": (
         edited(MACHINE_FILE, lambda m: m.update(kernel="/home/bob/linux")),
-        "holds the path /home/bob/linux",
+        "has the path /home/bob/linux",
     ),
     "report of other rows": (
         replace_text(REPORT, 'name="fencepost-rows" content="', 'name="fencepost-rows" content="0'),
@@ -417,7 +420,7 @@ def test_a_page_is_what_its_rows_give(what: str, where: str, results: Path, page
     replace_text(REPORT, where, ACTING[what] + where)(folder)
     analysis = Analysis.__new__(Analysis)  # the page is there already
     (fault,) = check._check_report(folder, analysis, pictures=False)
-    assert re.search(r"report\.html: line \d+: (a picture that holds|.* where its rows give)", fault)
+    assert re.search(r"report\.html: line \d+: (a picture that has|.* where its rows give)", fault)
 
 
 def test_a_page_needs_its_policy(results: Path, page: None) -> None:
@@ -450,7 +453,7 @@ def test_what_lies_beside_the_folders_is_looked_at(results: Path) -> None:
         (results / own).mkdir()
     found = faults(results)
     assert len(found) == 3
-    assert any("evil.html: a file that is no page" in fault for fault in found)
+    assert any("evil.html: a file that is not a page" in fault for fault in found)
     assert any("2026-01-02-..-x: not the name of a published folder" in fault for fault in found)
     assert any("2026-01-03-link: a symbolic link" in fault for fault in found)
 
