@@ -1,9 +1,10 @@
 """Lets pytest collect `bench/bench_*.py`, leaves to `make test-slow` what other tests stand for, and draws little."""
 
 import contextlib
+import gc
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -93,6 +94,19 @@ def _left_to_slow(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
     for several in matrices.values():
         if len(several) > _MOST_VALUES:
             yield from several[1:-1]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are collected and stay to the end. To look through them for garbage, again and again, took a
+    fifth of the time of the tests.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:

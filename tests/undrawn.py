@@ -12,6 +12,7 @@ import pytest
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from fencepost.analysis.draw import figure, lines, parallel
+from fencepost.analysis.report import write
 
 
 @contextlib.contextmanager
@@ -21,6 +22,7 @@ def without_drawing() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FigureCanvasSVG, "print_svg", lambda *_, **__: None)
+        patch.setattr(write, "card_files", lambda _: {".svg": b"<svg/>", ".png": b"\x89PNG"})
         patch.setattr(figure, "tidy", _empty)
         # Half of a drawing is to find places for it.
         patch.setattr(lines, "lay_out", lambda _: None)

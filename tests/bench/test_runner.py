@@ -461,6 +461,7 @@ def workers_of(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow  # the same after a signal: test_a_signal_ends_the_run_and_keeps_complete_rounds
 def test_after_kill_9_of_the_parent_resume_completes_the_same_plan(
     tmp_path: Path, start: Callable[..., Command]
 ) -> None:

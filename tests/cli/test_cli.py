@@ -50,8 +50,7 @@ def refused(code: int, *arguments: str, cwd: Path, **options: Any) -> str:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `fencepost run` has measured once."""
     cwd = tmp_path_factory.mktemp("measured")
-    env = runtime.environment()
-    ok("run", "good/steady", "good/events", "bad/crowd", *QUICK, "--seed", "7", "--quiet", cwd=cwd, env=env)
+    ok("run", "good/steady", "good/events", "bad/crowd", *QUICK, "--seed", "7", "--quiet", cwd=cwd)
     return cwd
 
 
@@ -293,6 +292,7 @@ def test_run_as_json(tmp_path: Path) -> None:
     assert [item["reason"].startswith("needs 1024 CPUs") for item in document["unmeasurable"]] == [True]
 
 
+@pytest.mark.slow  # the plan of one CPU: tests/bench/test_placement.py
 def test_run_on_one_cpu_only(tmp_path: Path) -> None:
     prefix = ("taskset", "-c", str(CPU))
     document = json.loads(ok("run", "good", "--dry-run", "--json", *QUICK, cwd=tmp_path, prefix=prefix))
@@ -301,8 +301,9 @@ def test_run_on_one_cpu_only(tmp_path: Path) -> None:
     ok("run", "good", *QUICK, "--quiet", cwd=tmp_path, prefix=prefix)
 
 
-def test_run_without_taskset_says_so_in_run_json(tmp_path: Path) -> None:
-    ok("run", "good/once", *QUICK, "--quiet", cwd=tmp_path, env=runtime.environment(PATH=str(tmp_path)))
+def test_run_without_taskset_says_so_in_run_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ok("run", "good/once", *QUICK, "--quiet", cwd=tmp_path)
     assert schema.read_run(only_run(tmp_path))["launcher"] == "sched_setaffinity"
 
 

@@ -32,6 +32,7 @@ def compare_with_kept(name: str, text: str) -> None:
         pytest.fail(difference, pytrace=False)
 
 
+@pytest.mark.slow  # all of a whole report: tests/analysis/report looks at its parts
 @pytest.mark.parametrize("name", ["report.json.gz", "report.md"])
 def test_the_report_is_as_kept(name: str, rendered: Rendered) -> None:
     compare_with_kept(name, rendered.texts()[name])

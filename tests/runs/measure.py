@@ -168,6 +168,7 @@ def fencepost_inside(*arguments: str, cwd: Path, load: Callable[[], Engine] = fa
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["fencepost", *arguments])
         patch.setattr(engine, "load", load)
         code = run(list(arguments))
     return Answer(code, out.getvalue(), err.getvalue())

@@ -22,6 +22,7 @@ from fencepost.analysis.topics.topic import headlines, rungs
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
+@pytest.mark.slow  # reads a whole run
 def test_the_published_run_has_its_headlines_and_no_more() -> None:
     if not RUN.parent.exists():
         pytest.skip("the source distribution comes without results")

@@ -40,7 +40,7 @@ CONTROLS = [
 ROWS = [Case("own/a", ns=100.0), Case("own/b", ns=7.0)]
 
 
-def write(folder: Path, name: str, cases: list[Case], *, rounds: int = 20, seed: int = 1, **edit: Any) -> Path:
+def write(folder: Path, name: str, cases: list[Case], *, rounds: int = 12, seed: int = 1, **edit: Any) -> Path:
     quiet = [replace(case, process_noise=0.0005, noise=0.0005) for case in cases]
     path = synthetic.write_run(folder / name, quiet, rounds=rounds, seed=seed, unmeasurable=[])
     document = json.loads((path / schema.RUN_FILE).read_text())

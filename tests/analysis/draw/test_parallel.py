@@ -289,6 +289,7 @@ def test_alone_on_one_cpu_for_few_figures_and_beside_threads(
         stop.set()
 
 
+@pytest.mark.slow  # draws a whole report twice
 def test_a_report_is_the_same_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = [Case(f"mine{topic}/loop{n}", ns=3.0**n) for topic in range(WORTHWHILE + 1) for n in (1, 2)]
     run = synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[])

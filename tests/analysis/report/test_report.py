@@ -36,7 +36,7 @@ from fencepost.analysis.report.terminal import summary_table
 from fencepost.analysis.report.topology import topology_figure
 from fencepost.analysis.report.trust import trust_of_topics, trust_table, trust_verdict
 from fencepost.analysis.report.write import write_report
-from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.text.table import MOST_TELLING, table
 from fencepost.analysis.topics.topic import headlines, rungs
 from fencepost.analysis.topics.words import page_words
@@ -97,6 +97,17 @@ def html(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("html") / "report.html"
     assert target in write_report(suite, html=target)
     return target.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def analysis(suite: Path) -> Analysis:
+    return analyse(suite)
+
+
+@pytest.fixture(scope="module")
+def told(suite: Path) -> dict[str, Any]:
+    """What `report --json` prints of the suite."""
+    return cast(dict[str, Any], as_json(suite))
 
 
 def evil_run(folder: Path) -> Path:
@@ -211,11 +222,11 @@ def embedded(html: str) -> str:
     return gzip.decompress(base64.b64decode(packed)).decode()
 
 
-def test_rows_are_in_the_page_once_and_can_be_downloaded(suite: Path, html: str) -> None:
+def test_rows_are_in_the_page_once_and_can_be_downloaded(told: dict[str, Any], html: str) -> None:
     (link,) = (attributes for attributes in Page(html).named("a") if "download" in attributes)
     assert link["download"] == "suite.json.gz"
     assert html.count('"cycles_low"') == 0
-    inside, whole = json.loads(embedded(html)), as_json(suite)
+    inside, whole = json.loads(embedded(html)), told
     assert inside.keys() == whole.keys() | {"metric_summaries", "metric_units"}
     assert [row["case"] for row in inside["rows"]] == [row["case"] for row in whole["rows"]]
     for short, full in zip(inside["rows"], whole["rows"], strict=True):
@@ -329,8 +340,8 @@ def test_json_has_every_key_and_never_nan(tmp_path: Path, rounds: int) -> None:
         assert [row["case"] for row in twins] == [row["twin_of"] + "~twin" for row in twins]
 
 
-def test_json_of_what_cannot_be_measured_has_a_reason_and_nulls(suite: Path) -> None:
-    row = as_json(suite)["rows"][-1]
+def test_json_of_what_cannot_be_measured_has_a_reason_and_nulls(told: dict[str, Any]) -> None:
+    row = told["rows"][-1]
     assert row["reason"] == synthetic.UNMEASURABLE[0]["reason"]
     assert [row[name] for name in ("ns", "ns_low", "ns_high", "cycles", "floor_ns")] == [None] * 5
 
@@ -446,17 +457,16 @@ def test_the_panel_names_what_it_rests_on(html: str) -> None:
         assert word in panel
 
 
-def test_headlines_are_sorted_with_intervals(suite: Path) -> None:
-    found = headlines(analyse(suite))
+def test_headlines_are_sorted_with_intervals(analysis: Analysis) -> None:
+    found = headlines(analysis)
     order = [rung.ns.value for _, rung in found]
     assert order == sorted(order) and len(order) >= 5
-    shown = ladder_table(headlines(analyse(suite)))
+    shown = ladder_table(headlines(analysis))
     assert shown is not None and [row[0] for row in shown.rows] == [rung.label for _, rung in found]
     assert all("[" in row[2] for row in shown.rows)
 
 
-def test_the_ladder_has_all_rungs_by_topic(suite: Path) -> None:
-    analysis = analyse(suite)
+def test_the_ladder_has_all_rungs_by_topic(analysis: Analysis) -> None:
     found = rungs(analysis)
     shown = ladder_table(found)
     assert shown is not None and len(shown.rows) == len(found) > len(headlines(analysis))
@@ -502,7 +512,7 @@ def test_every_case_failed(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_tells_little(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=6)
+    folder = synthetic.write_run(tmp_path / "run", [Case("own/a")], rounds=6)
     few = {name: synthetic.machine_document()[name] for name in ("schema", "key", "cpu_model", "arch", "kernel")}
     (folder / schema.MACHINE_FILE).write_text(json.dumps(few | {"topology": {}, "governor": None, "smt": True}))
     with without_drawing():
@@ -519,8 +529,7 @@ def test_damage_is_passed_on(suite: Path, tmp_path: Path) -> None:
             work(folder)
 
 
-def test_the_summary_lists_what_was_measured(suite: Path) -> None:
-    analysis = analyse(suite)
+def test_the_summary_lists_what_was_measured(analysis: Analysis) -> None:
     assert summary_table(analysis).row_count == len(suite_cases())
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(summary_table(analysis))
@@ -538,12 +547,12 @@ def test_the_analysis_starts_no_kernel() -> None:
             assert set(module) <= {"caches", "schema", "documents", "witness", ""}
 
 
-def test_no_global_state_of_pyplot_is_used(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_global_state_of_pyplot_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in Path(fencepost.analysis.__file__).parent.rglob("*.py"):
         assert "pyplot" not in path.read_text(encoding="utf-8")
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # nor by another library: to import it is an error
-    with without_drawing():
-        write_report(suite, html=tmp_path / "r.html")
+    few = [Case("clock/read", {"read": "rdtsc"}, ns=5), Case("pipeline/imul100", ns=80)]
+    write_report(synthetic.write_run(tmp_path / "run", few), html=tmp_path / "r.html")
 
 
 # ---- long tables, claims ----
@@ -606,8 +615,8 @@ def test_quotes_are_marked_with_their_language(long_run: tuple[str, str]) -> Non
 # ---- the ladder, the topology, the doctor, the lecture notes ----
 
 
-def test_every_rung_leads_to_its_section(html: str, suite: Path) -> None:
-    found = rungs(analyse(suite))
+def test_every_rung_leads_to_its_section(html: str, analysis: Analysis) -> None:
+    found = rungs(analysis)
     page = Page(html)
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     targets = [link(topic) for topic, _ in found]
@@ -702,8 +711,8 @@ DOCTOR = {
 }
 
 
-def test_what_the_doctor_found_is_told_with_the_best_change(suite: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(suite, tmp_path / "run")
+def test_what_the_doctor_found_is_told_with_the_best_change(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", [Case("own/a")])
     run = json.loads((folder / schema.RUN_FILE).read_text())
     (folder / schema.RUN_FILE).write_text(json.dumps(run | {"doctor": DOCTOR}))
     with without_drawing():
@@ -716,8 +725,8 @@ def test_what_the_doctor_found_is_told_with_the_best_change(suite: Path, tmp_pat
     assert "**Best next step:** governor, echo performance" in (tmp_path / "r.md").read_text()
 
 
-def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(suite: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(suite, tmp_path / "run")
+def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(tmp_path: Path) -> None:
+    folder = synthetic.write_run(tmp_path / "run", [Case("own/a")])
     run = json.loads((folder / schema.RUN_FILE).read_text())
     (folder / schema.RUN_FILE).write_text(
         json.dumps(run | {"doctor": {"profile": "quick", "fit": "yes", "findings": []}})
@@ -726,8 +735,8 @@ def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(suite: Path, tmp_pa
         as_json(folder)
 
 
-def test_the_lecture_is_one_table_with_links(html: str, suite: Path) -> None:
-    rows = as_json(suite)["claims"]
+def test_the_lecture_is_one_table_with_links(html: str, told: dict[str, Any]) -> None:
+    rows = told["claims"]
     assert {"id", "quote", "english", "verdict", "figure", "because", "section", "language"} <= set(rows[0])
     page = Page(html)
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}

@@ -124,6 +124,7 @@ def test_a_machine_is_named_by_what_tells_it_apart(suite: Analysis) -> None:
     assert re.fullmatch(r"AMD EPYC \(Zen 3\), 1 CPU, [\d.]+ GHz, KVM guest", name)
 
 
+@pytest.mark.slow  # reads a whole run
 def test_the_sample_of_the_readme_is_what_the_published_run_shows() -> None:
     if not RUN.parent.exists():
         pytest.skip("the source distribution comes without results")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from fencepost.analysis.report.document import Document, build_document
 from fencepost.analysis.report.html import TEMPLATES, as_html
 from fencepost.analysis.report.summary import Summary, card_of, summary_of
 from fencepost.analysis.report.write import write_report
-from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimate import Analysis, analyse
 
 EVIL = "<script>alert(1)</script> $x$ & co"
 
@@ -32,9 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def document(folder: Path) -> Document:
+def analysis(folder: Path) -> Analysis:
+    return analyse(folder)
+
+
+@pytest.fixture(scope="module")
+def document(analysis: Analysis) -> Document:
     with without_drawing():
-        return build_document(analyse(folder))
+        return build_document(analysis)
 
 
 def short_of(document: Document) -> Summary:
@@ -74,22 +80,24 @@ def test_a_run_without_headlines_has_no_block(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "picture"), [("report.html", "summary"), ("my-report.html", "my-summary"), ("x.html", "x-summary")]
 )
-def test_pictures_are_written_beside_the_report(name: str, picture: str, folder: Path, tmp_path: Path) -> None:
+def test_pictures_are_written_beside_the_report(name: str, picture: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [Case("clock/null_syscall", ns=90)])
     with without_drawing():
-        written = write_report(folder, html=tmp_path / name)
+        written = write_report(run, html=tmp_path / name)
+    shutil.rmtree(run)
     assert {path.name for path in written} == {name, f"{picture}.svg", f"{picture}.png"}
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written}
 
 
 @pytest.fixture(scope="module")
-def files(folder: Path) -> dict[str, bytes]:
-    short = summary_of(analyse(folder))
+def files(analysis: Analysis) -> dict[str, bytes]:
+    short = summary_of(analysis)
     assert short is not None
     return card_files(card_of(short, "2026-01-02"))
 
 
-def test_the_picture_says_what_the_screen_says(folder: Path, files: dict[str, bytes]) -> None:
-    short: Any = summary_of(analyse(folder))
+def test_the_picture_says_what_the_screen_says(analysis: Analysis, files: dict[str, bytes]) -> None:
+    short: Any = summary_of(analysis)
     svg = files[".svg"].decode()
     root = ElementTree.fromstring(svg)
     texts = ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text")]
@@ -129,8 +137,8 @@ def test_a_long_name_stays_within_the_picture() -> None:
     assert (pixels[:, -20:, :3] == 1).all()
 
 
-def test_pale_bars_are_said_at_the_foot(folder: Path) -> None:
-    short: Any = summary_of(analyse(folder))
+def test_pale_bars_are_said_at_the_foot(analysis: Analysis) -> None:
+    short: Any = summary_of(analysis)
     found = replace(short, headlines=tuple(one._replace(basis="found") for one in short.headlines))
     alone = replace(short, headlines=tuple(one._replace(basis="alone") for one in short.headlines))
     assert "Pale bars are as found" in card_of(found, "d").foot and "Pale" not in card_of(alone, "d").foot

@@ -124,6 +124,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(folder, cases, machine={"cpu_model": HOSTILE, "kernel": HOSTILE, "governor": HOSTILE})
 
 
+@pytest.mark.slow  # a whole report: test_what_comes_from_outside_is_text of the report
 @pytest.mark.drawn
 def test_a_report_shows_hostile_names_as_text(hostile_run: Path, tmp_path: Path) -> None:
     written = write_report(hostile_run, html=tmp_path / "r.html", markdown=tmp_path / "r.md")

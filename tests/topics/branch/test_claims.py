@@ -188,6 +188,7 @@ def test_the_line_is_that_of_least_squares(spread: float) -> None:
     assert _line(x, np.ones(9)) == pytest.approx((0, 1, 0), abs=1e-12)
 
 
+@pytest.mark.slow  # the same of one interval: tests/analysis/stats/test_binomial.py
 def test_the_summary_of_a_run_leaves_scipy_stats_alone(tmp_path: Path) -> None:
     """It would take as long to import as everything else that comes after the last round."""
     synthetic.write_run(tmp_path / "run", [penalty_case(18)], rounds=6, unmeasurable=[])

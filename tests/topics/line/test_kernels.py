@@ -89,6 +89,7 @@ def test_any_number_of_threads(op: str, count: int) -> None:
         assert team.metrics["failed_per_operation"] >= 0
 
 
+@pytest.mark.slow  # smaller teams: the tests above
 def test_hundreds_of_threads_lose_no_increment() -> None:
     before = threads()
     team = run_team("line/contended", {"op": "fetch_add"}, [CPUS[i % len(CPUS)] for i in range(100)], batches=1)
