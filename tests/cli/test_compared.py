@@ -132,7 +132,7 @@ def test_of_two_machines_it_is_said_which_is_faster_in_what(tmp_path: Path) -> N
 
 def test_a_row_that_reads_zero_is_left_out_of_machines(tmp_path: Path) -> None:
     cases = [Case("own/some", ns=5.0), Case("own/none", ns=0.0, noise=0.0, process_noise=0.0)]
-    folders = [write_run(tmp_path / name, cases, rounds=20, seed=1, unmeasurable=[]) for name in ("a", "b")]
+    folders = [write_run(tmp_path / name, cases, rounds=12, seed=1, unmeasurable=[]) for name in ("a", "b")]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = compare_machines(read_runs(folders))
@@ -143,7 +143,7 @@ def test_a_row_that_reads_zero_is_left_out_of_machines(tmp_path: Path) -> None:
 def test_a_headline_has_the_time_that_its_label_speaks_of(tmp_path: Path) -> None:
     trips = pingpong_cases({(0, 1): ("same_l3", 40.0), (1, 0): ("same_l3", 40.0)})
     cases = [*trips, *branch_cases(), Case("clock/null_syscall", ns=160.0, unit="call")]
-    runs = [write_run(tmp_path / name, cases, rounds=20, seed=n, unmeasurable=[]) for n, name in enumerate("ab")]
+    runs = [write_run(tmp_path / name, cases, rounds=12, seed=n, unmeasurable=[]) for n, name in enumerate("ab")]
     rungs = {rung.label: rung.ns.value for rung in headline_rungs(analyse(runs[0]))}
     assert any("mispredict" in label for label in rungs)
     old, new = read_runs(runs)

@@ -24,7 +24,7 @@ QUOTES = sorted(Path(__file__).resolve().parent.glob("*/quotes.txt"))
 CYCLE = 1e9 / CORE_HZ
 
 
-def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 20) -> Verdict:
+def verdict(tmp_path: Path, name: str, cases: Sequence[Case], rounds: int = 12) -> Verdict:
     folder = synthetic.write_run(tmp_path / "run", cases, rounds=rounds)
     return verdict_of(analyse(folder), name)
 
@@ -187,7 +187,7 @@ def test_bias_recovers_slope_intercept_and_what_floats_out(tmp_path: Path, hidde
     distances = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
     metrics = {f"k{k}_mean_ticks": 40 + 3 * max(0, k - hidden) * cycle for k in distances}
     case = Case("clock/bias", {"pair": "a_to_b"}, kind="events", ns=20, metrics=metrics, metric_noise=1e-4)
-    (found,) = bias(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=20)))
+    (found,) = bias(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=12)))
     intercept = 40 - 3 * hidden * cycle
     assert found.pair == "a_to_b"
     assert found.slope_cycles.value == pytest.approx(3, rel=0.005)
@@ -201,7 +201,7 @@ def test_bias_recovers_slope_intercept_and_what_floats_out(tmp_path: Path, hidde
 def test_the_window_is_where_the_second_miss_shows(tmp_path: Path, knee: int) -> None:
     metrics = {f"k{k}_ns": 90 + 0.02 * k + (90 if k >= knee else 0) for k in range(32, 800, 32)}
     case = Case("pipeline/window", {"fill": "nop"}, kind="events", ns=90, metrics=metrics)
-    (found,) = windows(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=20)))
+    (found,) = windows(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=12)))
     assert (found.last_fit, found.first_miss) == (knee - 32, knee)
     assert knee - 32 <= found.knee.low <= found.knee.high <= knee
 

@@ -43,7 +43,7 @@ Values = npt.NDArray[np.float64]
 def fewer_permutations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough to tell a planted change from noise. The rates that are promised are tried with all, in the slow tests."""
     if request.node.get_closest_marker("slow") is None:
-        monkeypatch.setattr("fencepost.analysis.stats.changes.PERMUTATIONS", 1999)
+        monkeypatch.setattr("fencepost.analysis.stats.changes.PERMUTATIONS", 999)
 
 
 def series(values: Sequence[float] | Values) -> RowSeries:
@@ -382,7 +382,9 @@ def test_a_machine_that_changed_stops_no_nightly_job() -> None:
     assert replace(machine, changes=[replace(change, kind="row and machine")]).rows_changed
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [("svg", b"<?xml"), pytest.param("png", b"\x89PNG", marks=pytest.mark.slow)]
+)
 def test_the_picture_is_drawn(stepped: Path, tmp_path: Path, suffix: str, magic: bytes) -> None:
     path = tmp_path / f"history.{suffix}"
     done = fencepost_inside("history", str(stepped), "--picture", str(path), cwd=tmp_path)

@@ -93,8 +93,8 @@ def test_the_core_clock_beside_each_case_is_a_control(tmp_path: Path) -> None:
 
 def test_a_noise_floor_above_the_effect_forbids_the_claim(tmp_path: Path) -> None:
     wide = replace(ROWS[0], process_noise=0.05)
-    old = synthetic.write_run(tmp_path / "old", [wide, ROWS[1]], rounds=20, unmeasurable=[])
-    new = synthetic.write_run(tmp_path / "new", [wide, ROWS[1]], rounds=20, seed=2, unmeasurable=[])
+    old = synthetic.write_run(tmp_path / "old", [wide, ROWS[1]], rounds=12, unmeasurable=[])
+    new = synthetic.write_run(tmp_path / "new", [wide, ROWS[1]], rounds=12, seed=2, unmeasurable=[])
     assert verdicts(compared(old, new))["own/a"] == "undecided"
 
 
@@ -119,7 +119,7 @@ def test_machines_are_compared_by_figures_of_one_kind(tmp_path: Path) -> None:
     row = Case("own/a", ns=5.0, neighbour=0.75, process_noise=0.0005)
     free = Case("own/free", ns=5.0, neighbour=0.0)
     folders = [
-        synthetic.write_run(tmp_path / f"run{seed}", cases, rounds=20, batches=40, seed=seed, unmeasurable=[])
+        synthetic.write_run(tmp_path / f"run{seed}", cases, rounds=12, batches=40, seed=seed, unmeasurable=[])
         for seed, cases in enumerate(([row, free], [replace(row, neighbour=1.0), free]))
     ]
     runs = [analyse(folder) for folder in folders]
@@ -221,8 +221,8 @@ def test_two_runs_are_no_closer_than_the_steps_of_their_counters(tmp_path: Path)
     # Without noise all processes read the same, 50 000 ns in steps of 100 or 64 ticks: all are off by the same.
     exact = [replace(case, process_noise=0.0, noise=0.0, gap_share=0.0) for case in ROWS]
     longer = [replace(case, ns=case.ns * 1.0003) for case in exact]
-    old = synthetic.write_run(tmp_path / "old", exact, rounds=20, quantum=100, unmeasurable=[])
-    new = synthetic.write_run(tmp_path / "new", longer, rounds=20, quantum=64, unmeasurable=[])
+    old = synthetic.write_run(tmp_path / "old", exact, rounds=12, quantum=100, unmeasurable=[])
+    new = synthetic.write_run(tmp_path / "new", longer, rounds=12, quantum=64, unmeasurable=[])
     narrow = compared(old, new, margin=0.001)
     for row in narrow.rows:
         decision = row.decision
@@ -242,12 +242,12 @@ def test_two_runs_are_no_closer_than_the_steps_of_their_counters(tmp_path: Path)
 @pytest.mark.parametrize(("quantum", "step"), [(100, 100), (1, 1)])
 def test_events_are_as_coarse_as_their_readings(tmp_path: Path, quantum: int, step: int) -> None:
     case = Case("own/event", ns=1000.0, kind="events", noise=0.0, process_noise=0.0, gap_share=0.0)
-    folder = synthetic.write_run(tmp_path / "run", [case], rounds=20, quantum=quantum, unmeasurable=[])
+    folder = synthetic.write_run(tmp_path / "run", [case], rounds=12, quantum=quantum, unmeasurable=[])
     (series,) = series_of_run(analyse(folder)).values()
     assert series.step_ns == pytest.approx(step / synthetic.TICK_HZ * 1e9, rel=1e-4)
 
 
-def quiet_run(folder: Path, *cases: Case, seed: int, rounds: int = 20, twin: bool = True) -> Path:
+def quiet_run(folder: Path, *cases: Case, seed: int, rounds: int = 12, twin: bool = True) -> Path:
     """A run with witnesses. Its control does not move, and a free core was seen."""
     every = [Case("pipeline/imul100", ns=100.0, neighbour=0.0, process_noise=0.0005), *cases]
     every += [every[0].twin()] if twin else []
@@ -272,7 +272,7 @@ def test_rows_alone_are_compared_in_cycles(tmp_path: Path) -> None:
     folders = []
     for name, factor in (("old", 1.0), ("new", 1.03)):
         cases = [replace(case, ns=case.ns * factor, core_hz=CORE_HZ / factor) for case in (row, control)]
-        folders.append(synthetic.write_run(tmp_path / name, cases, rounds=20, batches=40, unmeasurable=[]))
+        folders.append(synthetic.write_run(tmp_path / name, cases, rounds=12, batches=40, unmeasurable=[]))
     comparison = compared(*folders)
     (found,) = comparison.rows
     assert (found.basis, found.decision.verdict) == ("alone", ChangeVerdict.SAME)
@@ -286,7 +286,7 @@ def test_rows_alone_are_compared_in_cycles(tmp_path: Path) -> None:
 def test_a_case_without_a_time_is_no_row_and_left_out_by_nobody(tmp_path: Path) -> None:
     loop, counts = Case("test/loop", ns=5.0), Case("test/count", kind="counts")
     folders = [
-        synthetic.write_run(tmp_path / f"{i}", [loop, counts], rounds=20, seed=i, unmeasurable=[]) for i in (1, 2)
+        synthetic.write_run(tmp_path / f"{i}", [loop, counts], rounds=12, seed=i, unmeasurable=[]) for i in (1, 2)
     ]
     found = compared(*folders)
     assert [row.case for row in found.rows] == [loop.id]

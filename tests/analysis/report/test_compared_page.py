@@ -59,7 +59,7 @@ class Read(HTMLParser):
 
 def machine(folder: Path, label: str, factor: float, seed: int) -> Path:
     cases = [Case(case.kernel, case.parameters, ns=case.ns * factor, process_noise=0.001) for case in CASES]
-    path = write_run(folder / f"run{seed}", cases, rounds=20, seed=seed, unmeasurable=[])
+    path = write_run(folder / f"run{seed}", cases, rounds=12, seed=seed, unmeasurable=[])
     edit(path / RUN_FILE, lambda run: run.update(labels={"name": label}))
     return path
 
@@ -117,7 +117,7 @@ def test_the_page_of_more_marks_the_fastest_and_lets_choose(three: list[Path]) -
 
 
 def test_two_runs_of_one_machine_have_verdicts_and_three_are_refused(tmp_path: Path) -> None:
-    runs = [str(write_run(tmp_path / name, CASES, rounds=20, seed=n)) for n, name in enumerate("abc")]
+    runs = [str(write_run(tmp_path / name, CASES, rounds=12, seed=n)) for n, name in enumerate("abc")]
     done = fencepost_inside("compare", *runs[:2], "--html", "page.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     page = Read((tmp_path / "page.html").read_text(encoding="utf-8"))

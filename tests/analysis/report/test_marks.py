@@ -21,7 +21,7 @@ CALM = Case("calm/loop", ns=9, process_noise=0.0, gap_share=0.0)
 NOISY = replace(CALM, kernel="calm/noisy")
 
 
-def run_of(folder: Path, *cases: Case, rounds: int = 20, batches: int = 20) -> Analysis:
+def run_of(folder: Path, *cases: Case, rounds: int = 12, batches: int = 20) -> Analysis:
     return analyse(write_run(folder / "run", cases, rounds=rounds, batches=batches, unmeasurable=()))
 
 

@@ -398,14 +398,14 @@ def test_a_noisy_topic_does_not_spoil_the_others(tmp_path: Path) -> None:
 
 def test_the_cause_is_named_with_what_helps(tmp_path: Path) -> None:
     row = Case("a/b", ns=9, process_noise=0.0, neighbour=0.6)
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=20, batches=40))
+    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40))
     said = trust_verdict(analysis).sentence
     assert re.search(r"A neighbour shared the core in (5\d|6\d) % of the batches. Use the figures alone", said)
 
 
 def test_where_a_neighbour_left_nothing_nobody_is_sent_to_figures_alone(tmp_path: Path) -> None:
     row = Case("a/b", ns=9, process_noise=0.0, neighbour=1.0)
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=20, batches=40))
+    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40))
     said = trust_verdict(analysis).sentence
     assert "Use the figures alone" not in said
     assert "`fencepost ab` compares code even so" in said
@@ -429,14 +429,14 @@ def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
 def test_interrupts_are_named_as_the_cause_with_or_without_a_witness(tmp_path: Path) -> None:
     for name, neighbour in (("with", 0.0), ("without", None)):
         row = Case("a/b", ns=9, process_noise=0.0, neighbour=neighbour, gap_share=0.15)
-        folder = synthetic.write_run(tmp_path / name, [row, row.twin()], rounds=20, batches=40)
+        folder = synthetic.write_run(tmp_path / name, [row, row.twin()], rounds=12, batches=40)
         said = trust_verdict(analyse(folder)).sentence
         assert re.search(r"Interrupts or other threads broke into 1\d % of the batches. Stop other work", said)
 
 
 def test_every_cause_is_named_the_largest_first(tmp_path: Path) -> None:
     row = Case("a/b", ns=9, process_noise=0.0, neighbour=0.6, gap_share=0.15)
-    folder = synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=20, batches=40)
+    folder = synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40)
     said = [cause.said.partition(" ")[0] for cause in causes(analyse(folder))]
     assert said == ["A", "Interrupts"]
     # One piece of advice, against the largest of them.

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 QUIET = Case("plain/loop", ns=10, process_noise=0.0)
 
 
-def collect(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> dict[Kind, RunWarning]:
+def collect(tmp_path: Path, *cases: Case, rounds: int = 12, **options: Any) -> dict[Kind, RunWarning]:
     options = {"unmeasurable": []} | options
     analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
     return {item.kind: item for item in warnings.collect(analysis)}

@@ -114,7 +114,7 @@ def test_loaded_penalties_are_paired_by_round(tmp_path: Path) -> None:
     """A machine that is slower in some rounds moves both sides: the interval of the difference stays narrow."""
     cases = [replace(case, process_noise=0.0) for case in loaded_cases({4096: 24})]
     factors = np.where(np.arange(20) % 2, 1.0, 1.001) * np.linspace(1, 1.02, 20)
-    folder = synthetic.write_run(tmp_path / "run", cases, rounds=20, process_factor=factors, unmeasurable=[])
+    folder = synthetic.write_run(tmp_path / "run", cases, rounds=12, process_factor=factors, unmeasurable=[])
     (found,) = loaded_penalties(analyse(folder))
     assert found.cycles.value == pytest.approx(24, rel=0.03) and not found.counted
     assert found.cycles.high - found.cycles.low < 1.5
@@ -244,19 +244,22 @@ def test_unlikely(tmp_path: Path, correct: float, wrong: float, outcome: Outcome
 # ---- figures ----
 
 
+@pytest.mark.slow  # draws a whole topic
 @pytest.mark.drawn
+def test_pictures_name_what_they_mark(tmp_path: Path) -> None:
+    drawn = figures_of(analysed(tmp_path, branch_cases(), rounds=6))
+    assert "break-even" in drawn["branch-rate"].svg and "knee at" in drawn["branch-capacity"].svg
+    assert "left over, cycles" in drawn["branch-penalty"].svg and "the notes" in drawn["branch-loaded"].svg
+
+
 def test_figures_carry_what_they_claim(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, branch_cases(), rounds=6)
-    drawn = figures_of(analysis)
-    rate = drawn["branch-rate"]
-    assert "break-even" in rate.svg and "cheaper from 2." in rate.description
+    told = told_of(analysed(tmp_path, branch_cases(), rounds=6))
+    rate = told["branch-rate"]
+    assert "cheaper from 2." in rate.description
     assert [row[0] for row in rate.table.rows] == [f"{pct} %" for pct in range(0, 101, 10)]
-    line = drawn["branch-penalty"]
-    assert "left over, cycles" in line.svg and "18.0" in line.description.replace("17.9", "18.0")
-    assert "knee at" in drawn["branch-capacity"].svg
-    loaded = drawn["branch-loaded"]
-    assert loaded.table.rows[0][0] == "in a register" and "the notes" in loaded.svg
-    hints = {row[0]: row[2] for row in drawn["branch-likely"].table.rows}
+    assert "18.0" in told["branch-penalty"].description.replace("17.9", "18.0")
+    assert told["branch-loaded"].table.rows[0][0] == "in a register"
+    hints = {row[0]: row[2] for row in told["branch-likely"].table.rows}
     assert hints["unlikely, data false"].startswith(("×0.50", "×0.49"))
 
 

@@ -19,7 +19,7 @@ from fencepost.analysis.topics.topic import rungs
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def analysed(tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = FENCE_NS, rounds: int = 20) -> Analysis:
+def analysed(tmp_path: Path, added: Mapping[str, tuple[float, float, float]] = FENCE_NS, rounds: int = 12) -> Analysis:
     cases = fence_cases(added)
     return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, unmeasurable=[]))
 

@@ -30,7 +30,7 @@ def one_cpu(design: str, ns: float, suffix: str = "") -> Case:
 
 
 def analysis_of(folder: Path, cases: list[Case]) -> Analysis:
-    return analyse(synthetic.write_run(folder / "run", cases, rounds=20))
+    return analyse(synthetic.write_run(folder / "run", cases, rounds=12))
 
 
 def verdict(folder: Path, cases: list[Case]) -> Verdict:
