@@ -48,9 +48,9 @@ def history_command(
     """
     from dataclasses import replace
 
-    from fencepost.analysis.compare.history import TooFewRunsError, history
+    from fencepost.analysis.compare.history import TooFewRunsError
     from fencepost.analysis.compare.history import as_json as history_as_json
-    from fencepost.analysis.compare.history_picture import draw
+    from fencepost.analysis.compare.history_kept import kept_history
     from fencepost.bench.errors import UsageError
     from fencepost.cli import display
 
@@ -59,7 +59,7 @@ def history_command(
     if picture is not None and picture.suffix not in (".svg", ".png"):
         raise UsageError(f"--picture {picture}: end its name in .svg or .png")
     try:
-        found = history(folder, kernels)
+        found = kept_history(folder, kernels)
     except TooFewRunsError as error:
         if fail_on is None or as_json:
             raise
@@ -70,6 +70,8 @@ def history_command(
     pictures = {}
     for number, machine in enumerate(found.machines, 1):
         if picture is not None:
+            from fencepost.analysis.compare.history_picture import draw
+
             path = picture if number == 1 else picture.with_stem(f"{picture.stem}-{number}")
             draw(machine, path)
             pictures[machine.key] = display.short_path(path)

@@ -26,9 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.controls import is_control
-from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.labels import key_and_label, machine_ids
-from fencepost.analysis.runs.medians import map_runs
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.changes import (
     COVERAGE,
@@ -186,8 +184,11 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     HistoryError
         when it holds no runs at all, or none of the rows asked for.
     """
+    # Only now, as its imports take longer than a history that was kept.
+    from fencepost.analysis.runs.medians import map_runs
+
     base = Path(folder)
-    paths = sorted(path.parent for path in base.glob(f"*/{schema.RUN_FILE}"))
+    paths = run_folders(base)
     if not paths:
         raise HistoryError(f"{base}: has no run folders; name the folder that has them, e.g. results/runs")
     notes: list[str] = []
@@ -221,12 +222,19 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     return History(base, machines, notes)
 
 
+def run_folders(base: Path) -> list[Path]:
+    """Run folders below `base`, by name."""
+    return sorted(path.parent for path in base.glob(f"*/{schema.RUN_FILE}"))
+
+
 def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
 def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
     """A run, its rows and its number of complete rounds; or why it cannot be read."""
+    from fencepost.analysis.runs.estimated import analysis_of
+
     try:
         analysis = analysis_of(folder)
     except (schema.RunFolderError, OSError) as error:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from fencepost.analysis.stats.interval import Floats
 
@@ -65,6 +64,8 @@ def find_cuts(values: Floats, begin: int, end: int) -> list[tuple[int, float]]:
 
 def _clipped(values: Floats) -> Floats:
     """`values` with those far out drawn in, so that one run that went wrong neither makes nor hides a change."""
+    from scipy import stats  # a second, which a history that was kept does without
+
     middle, spread = float(np.median(values)), float(stats.median_abs_deviation(values))
     if spread == 0:
         return values
@@ -124,6 +125,8 @@ def _chance(values: Floats, statistic: Callable[..., Floats], rate: float) -> fl
 
     Few permutations tell most series from changed ones; only what passes is asked again, so that the rate holds.
     """
+    from scipy import stats  # a second, which a history that was kept does without
+
     p = 1.0
     for permutations, enough in ((FEW_PERMUTATIONS, 10 * rate), (PERMUTATIONS, rate)):
         result = stats.permutation_test(
@@ -158,6 +161,8 @@ def ratio_bounds(before: Floats, after: Floats) -> tuple[float, float]:
     Source: Lehmann, Nonparametrics (1975), section 2.6. The cut was chosen where the difference is large, so the ratio
     is a little too far from 1; the interval does not know of that.
     """
+    from scipy import stats  # a second, which a history that was kept does without
+
     differences = np.sort((after[:, None] - before[None, :]).ravel())
 
     def accepted(shift: float, side: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,16 +19,20 @@ from runs import write as synthetic
 from runs.measure import fencepost_inside
 from scipy import stats
 
+from fencepost.analysis.compare import history_kept
 from fencepost.analysis.compare.history import (
     Change,
+    History,
     HistoryError,
     MachineHistory,
     RowSeries,
     _attribute,
+    as_json,
     changes_of,
     history,
     machine_shifts,
 )
+from fencepost.analysis.compare.history_kept import kept_history
 from fencepost.analysis.compare.history_picture import draw
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.stats.changes import COVERAGE, FALSE_RATE, FEWEST_RUNS
@@ -380,6 +385,31 @@ def test_a_machine_that_changed_stops_no_nightly_job() -> None:
     machine = MachineHistory("m", [], [], 1.0, [change], [], [])
     assert not machine.rows_changed
     assert replace(machine, changes=[replace(change, kind="row and machine")]).rows_changed
+
+
+def test_a_history_is_kept_until_a_run_changes(stepped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(stepped, runs)
+    first = kept_history(runs)
+    found: list[Path] = []
+
+    def noted(folder: Path, patterns: Sequence[str]) -> History:
+        found.append(folder)
+        return first
+
+    monkeypatch.setattr(history_kept, "history", noted)
+    again = kept_history(runs)
+    assert found == [] and repr(as_json(again, {})) == repr(as_json(first, {}))
+    assert repr(again.machines[0].series) == repr(first.machines[0].series)
+    assert again.machines[0].runs == first.machines[0].runs
+    kept_history(runs, ["clock/*"])
+    (last,) = runs.glob("*14T*")
+    (last / "cache" / history_kept.NAME).write_bytes(b"nonsense")
+    kept_history(runs)
+    last_round = max((runs / sorted(runs.iterdir())[3].name / "rounds").iterdir())
+    last_round.unlink()
+    kept_history(runs)
+    assert len(found) == 3, "another question, what somebody else wrote, a round less"
 
 
 @pytest.mark.parametrize(

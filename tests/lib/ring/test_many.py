@@ -26,7 +26,11 @@ WIDTHS = (32, 64)
 DONE, REFUSED, BUSY, STUCK = 0, 1, 2, -1
 EINVAL, EMSGSIZE, EBUSY = -22, -90, -16
 QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=60 if os.environ.get("CI") else 30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
 FEW = settings(QUICK, phases=(Phase.explicit, Phase.generate), max_examples=120)
 """For rings with a fault: found, not shrunk."""

@@ -242,7 +242,9 @@ STARTS = st.one_of(
     st.integers(2**64 - 300, 2**64 - 1),
     st.integers(2**63 - 300, 2**63),
 )
-PATIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(
+    max_examples=150 if os.environ.get("CI") else 50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 NAMES = st.sampled_from(["push", "pop", "push_bulk", "pop_bulk", "push_wait", "pop_wait"])
 OPERATIONS = st.lists(
     st.tuples(NAMES, st.integers(1, 40)).map(lambda pair: pair if "bulk" in pair[0] else (pair[0], 1)), max_size=120

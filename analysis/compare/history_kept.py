@@ -1,0 +1,84 @@
+"""The history of a folder of runs, kept in the last of them so that it need not be found again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fencepost.analysis.compare.history import (
+    Change,
+    History,
+    MachineHistory,
+    MachineShift,
+    RowSeries,
+    Run,
+    RunMark,
+    history,
+    run_folders,
+)
+from fencepost.analysis.runs import kept
+
+NAME = "history.json"
+
+
+def kept_history(folder: Path | str, patterns: Sequence[str] = ()) -> History:
+    """The `history` of a folder: as it was kept, where no run has come, gone or changed since.
+
+    Raises
+    ------
+    TooFewRunsError, HistoryError
+        as `history` does.
+    """
+    base = Path(folder)
+    paths = run_folders(base)
+    if not paths:
+        return history(base, patterns)
+    *others, last = paths
+    asked = repr((str(base), *patterns))
+    key = kept.key_of(last, *others, asked=asked)
+    data = kept.read(last, NAME, key)
+    if data is not None:
+        try:
+            return _decoded(base, json.loads(data))
+        except (ValueError, TypeError, KeyError):  # written by somebody else, with a right key
+            pass
+    found = history(base, patterns)
+    kept.write(last, NAME, key, json.dumps(asdict(found), default=_plain).encode(), *others, asked=asked)
+    return found
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be kept")
+
+
+def _decoded(base: Path, found: Mapping[str, Any]) -> History:
+    return History(base, [_machine(item) for item in found["machines"]], list(found["notes"]))
+
+
+def _machine(item: Mapping[str, Any]) -> MachineHistory:
+    return MachineHistory(
+        item["key"],
+        [Run(**{**run, "created": datetime.fromisoformat(run["created"])}) for run in item["runs"]],
+        [_series(one) for one in item["series"]],
+        item["floor_pct"],
+        [Change(**change) for change in item["changes"]],
+        [MachineShift(**{**shift, "cases": tuple(shift["cases"])}) for shift in item["shifts"]],
+        [RunMark(**mark) for mark in item["marks"]],
+    )
+
+
+def _series(item: Mapping[str, Any]) -> RowSeries:
+    times = {name: np.array(item[name], float) for name in ("ns", "low", "high")}
+    return RowSeries(**{**item, "run": np.array(item["run"], np.int64), **times})
