@@ -3,21 +3,24 @@
 from setuptools import find_packages, setup
 
 ROOMS = ("bench", "analysis", "cli")
-SOURCES, WORDS = "fencepost.csrc", "fencepost.docs"
+SOURCES, WORDS, EXAMPLES = "fencepost.csrc", "fencepost.docs", "fencepost.examples"
 
 setup(
     packages=[
         *(f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))),
         SOURCES,
         WORDS,
+        EXAMPLES,
     ],
-    package_dir={**{f"fencepost.{room}": room for room in ROOMS}, SOURCES: "csrc", WORDS: "docs"},
+    package_dir={**{f"fencepost.{room}": room for room in ROOMS}, SOURCES: "csrc", WORDS: "docs", EXAMPLES: "examples"},
     package_data={
         "": ["py.typed", "*.pyi", "templates/*", "static/*"],
         # Headers for kernels of a user's own, and the sources that `fencepost show` prints.
         SOURCES: ["**/*.[ch]", "own/*"],
         # The report takes the words of its sections from these pages, and the sentences that have no verdict.
         WORDS: ["topics/*.md", "lecture.md", "mechanisms.md"],
+        # The queues of other libraries that `fencepost peers` measures.
+        EXAMPLES: ["peers/*"],
     },
     include_package_data=False,
     cffi_modules=["csrc/build_kernels.py:ffibuilder"],

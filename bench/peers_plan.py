@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,6 +44,9 @@ back).
 """
 
 
+_ENDINGS = ("_round_trip", "_spsc", "_mpmc")
+
+
 TEAM = 4
 
 
@@ -55,8 +58,13 @@ class Peers:
     missing: tuple[tuple[str, str, str], ...]
 
 
-def find_peers(folder: Path) -> Peers:
+def find_peers(folder: Path, options: Sequence[str] = ()) -> Peers:
     """Kernel files in `folder` that name the header they need, sorted by whether it is here.
+
+    Parameters
+    ----------
+    options
+        for the compiler, such as ``-I`` with a folder of headers.
 
     Raises
     ------
@@ -68,13 +76,24 @@ def find_peers(folder: Path) -> Peers:
         named = _NEEDS.search(file.read_text(encoding="utf-8", errors="replace"))
         if named is None:
             continue
-        if objects.has_header(file, named[1]):
+        if objects.has_header(file, named[1], options):
             files.append(file)
         else:
             missing.append((file.name, named[1], named[2]))
     if not files and not missing:
         raise UsageError(f"{folder}: no kernel files of peers there; it is examples/peers of a checkout")
     return Peers(tuple(files), tuple(missing))
+
+
+def require_rings(catalog: Catalog, files: Mapping[str, Path]) -> None:
+    """Raise `UsageError` for a file without a ring; `files` by the label of their object."""
+    for label, file in files.items():
+        names = [name for name, kernel in catalog.kernels.items() if kernel.object == label]
+        if not any(name.startswith("peer/") and name.endswith(_ENDINGS) for name in names):
+            raise UsageError(
+                f"{file}: no queue in it: its kernels are {', '.join(names)}. PEER_SPSC and PEER_MPMC make the rows; "
+                "`fencepost new --ring NAME` writes a file that has them"
+            )
 
 
 def peers_plan(
@@ -101,7 +120,9 @@ def peers_plan(
         with fewer than two CPUs, or without any peer.
     """
     if not any(name.startswith("peer/") for name in catalog.kernels):
-        raise MeasureError("none of the peers is installed here, so there is nothing to compare with")
+        raise MeasureError(
+            "none of the peers is installed here, so there is nothing to compare with; name a file of your own"
+        )
     placed = placer_on(cpus)(catalog.get("ring/spsc"))
     if not isinstance(placed, Placements):
         raise MeasureError(f"rings between threads cannot be compared here: {placed}")

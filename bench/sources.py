@@ -15,6 +15,8 @@ from fencepost.bench.errors import MeasureError
 
 CSRC = Path(__file__).resolve().parent.parent / "csrc"
 """Headers and sources: csrc/ of a checkout, or the copy that an installed package carries."""
+PEERS = CSRC.parent / "examples" / "peers"
+"""Files for the queues of other libraries, likewise."""
 _COMPILERS = {"c": ("CC", ("cc", "gcc", "clang")), "c++": ("CXX", ("c++", "g++", "clang++"))}
 
 

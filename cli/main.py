@@ -15,7 +15,7 @@ COMMANDS = {
     "run": ("run", "Measure kernels and store the samples in a run folder."),
     "list": ("kernels", "List the kernels."),
     "show": ("kernels", "Show one kernel: question, parameters, source, machine code."),
-    "new": ("new", "Write a kernel file to start from, or a job for CI."),
+    "new": ("new", "Write a kernel file or a queue to start from, or a job for CI."),
     "config": ("own", "Print compiler options and folders for your own build."),
     "peers": ("peers", "Compare our rings with those of other libraries."),
     "doctor": ("doctor", "Check this machine for settings that spoil figures."),

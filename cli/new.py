@@ -24,6 +24,7 @@ _KERNEL_FILE = re.compile(rb"^\s*KERNEL\(|^\s*PEER_(?:SPSC|MPMC)\(", re.MULTILIN
 @click.command(name="new")
 @click.argument("names", nargs=-1, metavar="NAME")
 @click.option("--cxx", "language", flag_value="cc", help="C++ instead of C.")
+@click.option("--ring", is_flag=True, help="A queue between two threads, to be measured by `fencepost peers`.")
 @click.option("--ci", type=click.Choice(list(FORGES)), help="Write a job that compares kernel files with their base.")
 @click.option(
     "--install",
@@ -33,12 +34,15 @@ _KERNEL_FILE = re.compile(rb"^\s*KERNEL\(|^\s*PEER_(?:SPSC|MPMC)\(", re.MULTILIN
 @click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder.  [default: this one]")
 @verbose_option
 def new_command(
-    names: tuple[str, ...], language: str | None, ci: str | None, install: str | None, folder: Path
+    names: tuple[str, ...], language: str | None, ring: bool, ci: str | None, install: str | None, folder: Path
 ) -> None:
     """Write a kernel file for the kernel NAME (topic/variant, or one word). It runs as it is.
 
     The file is TOPIC_VARIANT.c. It times a small loop and checks it. Replace the loop with yours, then measure it with
     `fencepost run --kernel FILE`.
+
+    With --ring, NAME is one word and the file is NAME.c. It holds a queue that runs beside ours and those of other
+    libraries: `fencepost peers FILE`.
 
     With --ci, each NAME is a kernel file of this repository (default: all of them). The job compares each with its base
     by `fencepost ab`. It fails if a row is slower.
@@ -46,8 +50,8 @@ def new_command(
     from fencepost.bench.errors import UsageError
 
     if ci is not None:
-        if language is not None:
-            raise UsageError("--cxx is for kernel files; leave it out beside --ci")
+        if language is not None or ring:
+            raise UsageError(f"{'--ring' if ring else '--cxx'} is for kernel files; leave it out beside --ci")
         path = folder / FORGES[ci]
         files = _kernel_files(names)
         _write(path, _job(ci, files, install or _source()), parents=True)
@@ -57,6 +61,9 @@ def new_command(
         raise UsageError("--install is for --ci; leave it out")
     if len(names) != 1:
         raise UsageError("name one kernel: fencepost new topic/variant; see `fencepost new --help`")
+    if ring:
+        _new_ring(names[0], language or "c", folder)
+        return
     full = names[0] if "/" in names[0] else f"own/{names[0]}"
     if not re.fullmatch(f"{WORD}/{WORD}", full):
         raise UsageError(
@@ -65,6 +72,17 @@ def new_command(
     path = folder / f"{full.replace('/', '_')}.{language or 'c'}"
     _write(path, _from_template("kernel.c.in", NAME=full, ID=full.partition("/")[2], FILE=path.name))
     click.echo(f"Wrote {path}. Measure it with: fencepost run --kernel {path}")
+
+
+def _new_ring(name: str, language: str, folder: Path) -> None:
+    """Write a file with the queue `name`."""
+    from fencepost.bench.errors import UsageError
+
+    if not re.fullmatch(WORD, name):
+        raise UsageError(f"{name!r}: not a name for a ring; write one word in lower case, digits and underscores")
+    path = folder / f"{name}.{language}"
+    _write(path, _from_template(f"ring.{language}.in", ID=name, FILE=path.name))
+    click.echo(f"Wrote {path}. Measure it beside other rings with: fencepost peers {path}")
 
 
 def _from_template(template: str, **values: str) -> str:

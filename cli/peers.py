@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,50 +13,147 @@ import click
 from fencepost.cli.options import json_option, load_kernel_files, verbose_option
 
 if TYPE_CHECKING:
-    from fencepost.analysis.compare.peers import PeerComparison
+    from rich.console import Console
+
+    from fencepost.analysis.compare.peers import PeerComparison, Ring
 
 
 @click.command(name="peers")
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("examples") / "peers")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER | FILE...]")
+@click.option(
+    "--include",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of headers of other libraries.",
+)
 @click.option("--rounds", type=click.IntRange(1, 100_000), help="Number of rounds (processes).  [default: 20]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="[default: peers.svg in the run]")
 @click.option("--from", "stored", metavar="RUN", help="Print the tables of this run again; measure nothing.")
 @json_option
 @verbose_option
 def peers_command(
-    folder: Path, rounds: int | None, seed: int | None, out: Path | None, stored: str | None, as_json: bool
-) -> None:
+    paths: tuple[Path, ...],
+    include: tuple[Path, ...],
+    rounds: int | None,
+    seed: int | None,
+    out: Path | None,
+    picture: Path | None,
+    stored: str | None,
+    as_json: bool,
+) -> int:
     """Compare our rings (csrc/lib/ring) with those of other libraries, and print the ratios.
 
-    FOLDER has one file for each library; a library is measured if its headers are installed. All are rows of one run:
-    each round measures every ring once, in shuffled order, on the same two CPUs.
+    The package has a file for each of some libraries. A library is measured if its headers are installed. A FOLDER
+    with such files replaces them.
+
+    Each FILE holds queues of yours, as `fencepost new --ring NAME` writes them. They are measured beside all others.
+    All are rows of one run. Each round measures every queue once, in shuffled order, on the same two CPUs.
+
+    A picture shows latency against throughput. If a queue of a FILE fails its check, the other rows are kept, and the
+    exit code is 1.
     """
     from fencepost.bench import runfolder
+    from fencepost.bench.errors import EXIT_GATE, UsageError
 
-    path = runfolder.find(stored) if stored is not None else _measure(folder, rounds, seed, out, quiet=as_json)
+    if picture is not None and (picture.suffix != ".svg" or not picture.parent.is_dir()):
+        raise UsageError(f"--picture {picture}: write a name that ends in .svg, in a folder that exists")
+    given = _given(paths, include)
+    path = runfolder.find(stored) if stored is not None else _measure(given, rounds, seed, out, quiet=as_json)
     from fencepost.analysis.compare import peers
     from fencepost.analysis.compare.peers import compare_peers
     from fencepost.analysis.runs.estimate import analyse
     from fencepost.cli import display
 
-    comparison = compare_peers(analyse(path))
+    mine = _own_kernels(path)
+    comparison = compare_peers(analyse(path), mine)
+    drawn = _draw(comparison, picture or path / "peers.svg")
     if as_json:
-        display.print_json({"folder": str(path), **peers.as_json(comparison)})
+        shown = None if drawn is None else str(drawn)
+        display.print_json({"folder": str(path), "picture": shown, **peers.as_json(comparison)})
     else:
         _show(comparison, path)
+        if drawn is not None:
+            click.echo(f"picture: {display.short_path(drawn)}")
+    faults = _faults(comparison, mine)
+    for sentence in faults:
+        click.echo(f"fencepost: {sentence}", err=True)
+    return EXIT_GATE if faults else 0
 
 
-def _measure(folder: Path, rounds: int | None, seed: int | None, out: Path | None, *, quiet: bool) -> Path:
+@dataclass(frozen=True)
+class _Given:
+    """What is to be measured: the files of a folder that name their header, and files of the user's own."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    options: tuple[str, ...]
+    """For the compiler."""
+
+
+def _given(paths: Sequence[Path], include: Sequence[Path]) -> _Given:
+    from fencepost.bench import sources
+    from fencepost.bench.errors import UsageError
+
+    folders = [path for path in paths if path.is_dir()]
+    if len(folders) > 1:
+        raise UsageError(f"{folders[1]}: a second folder; name one folder, and files")
+    missing = next((path for path in (*paths, *include) if not path.exists()), None)
+    if missing is not None:
+        raise UsageError(f"{missing}: no such file or folder")
+    return _Given(
+        folders[0] if folders else sources.PEERS,
+        tuple(path for path in paths if not path.is_dir()),
+        tuple(option for folder in include for option in ("-I", str(folder.resolve()))),
+    )
+
+
+def _own_kernels(path: Path) -> dict[str, str]:
+    """Of each kernel of the user's files its file."""
+    from fencepost.bench import schema, sources
+
+    shipped = {file.name for file in sources.PEERS.glob("*")}
+    labels = {case["kernel"]: case.get("object", "") for case in schema.read_run(path)["plan"]["cases"]}
+    return {name: label for name, label in labels.items() if label and label not in shipped}
+
+
+def _faults(comparison: PeerComparison, mine: Mapping[str, str]) -> list[str]:
+    """A sentence for each queue of the user's that failed."""
+    failed: dict[str, list[Ring]] = {}
+    for cell in comparison.cells:
+        for ring in cell.rings:
+            if ring.faults and ring.name in mine:
+                failed.setdefault(ring.name, []).append(ring)
+    return [
+        f"{mine[name]}: {name} failed in {'1 row' if len(rings) == 1 else f'{len(rings)} rows'}: {rings[0].reason}"
+        for name, rings in failed.items()
+    ]
+
+
+def _draw(comparison: PeerComparison, path: Path) -> Path | None:
+    """Write the picture; None where there is nothing to draw."""
+    from fencepost.analysis.compare.peers_picture import draw_peers
+
+    figure = draw_peers(comparison)
+    if figure is None:
+        return None
+    path.write_text(figure.standalone(), encoding="utf-8")
+    return path
+
+
+def _measure(given: _Given, rounds: int | None, seed: int | None, out: Path | None, *, quiet: bool) -> Path:
     import os
     import secrets
+    import shlex
 
     from fencepost.bench import runfolder
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.describe import describe_run
     from fencepost.bench.engine import load
     from fencepost.bench.machine import describe_machine
-    from fencepost.bench.peers_plan import find_peers, peers_plan
+    from fencepost.bench.peers_plan import find_peers, peers_plan, require_rings
     from fencepost.bench.placement import allowed_cpus
     from fencepost.bench.plan import placer_on
     from fencepost.bench.progress import Progress
@@ -62,17 +161,20 @@ def _measure(folder: Path, rounds: int | None, seed: int | None, out: Path | Non
     from fencepost.bench.topology import read_topology
 
     engine = load()
-    found = find_peers(folder)
+    found = find_peers(given.folder, given.options)
     for name, header, package in found.missing:
         click.echo(f"{name}: left out, {header} is not installed (Debian: apt install {package})", err=True)
+    files = (*found.files, *given.files)
     if not quiet:
-        click.echo(f"compiling {', '.join(file.name for file in found.files) or 'nothing'} …", err=True)
-    own = load_kernel_files(engine, found.files, "")
+        click.echo(f"compiling {', '.join(file.name for file in files) or 'nothing'} …", err=True)
+    own = load_kernel_files(engine, files, shlex.join(given.options) if files else "")
+    catalog = read_catalog(engine, [item.label for item in own])
+    require_rings(catalog, {item.label: file for file, item in zip(files, own, strict=True) if file in given.files})
     topology = read_topology(cpus=os.sched_getaffinity(0))
     allowed = allowed_cpus(topology)
     plan = peers_plan(
         engine,
-        read_catalog(engine, [item.label for item in own]),
+        catalog,
         lambda cpus: placer_on(topology, cpus),
         allowed,
         rounds=rounds,
@@ -114,6 +216,31 @@ def _show(comparison: PeerComparison, path: Path) -> None:
         ]
         columns = ("ring", cell.unit, "95 % interval", "full/item", "empty/item", "fault")
         out.print(display.table(cell.title, columns, rows, right=columns[1:5], whole=columns[:5]))
+    if comparison.own:
+        _show_own(out, comparison)
+    else:
+        _show_bars(out, comparison)
+    out.print(
+        f"{comparison.measured} values, {comparison.set_aside} of them set aside because the raw hand-over drifted by "
+        f"more than 1.35 x beside them; samples: {display.short_path(path)}",
+        soft_wrap=True,
+    )
+
+
+def _show_own(out: Console, comparison: PeerComparison) -> None:
+    from fencepost.cli import display
+
+    rows = [
+        (one.name, one.cell, one.against, _figure(one.ratio.value), _range(one.ratio))
+        for one in sorted(comparison.own, key=lambda one: one.name)
+    ]
+    columns = ("queue", "use", "fastest other", "ratio", "95 % interval")
+    out.print(display.table("time of yours ÷ the fastest other", columns, rows, right=columns[3:], whole=columns[2:]))
+
+
+def _show_bars(out: Console, comparison: PeerComparison) -> None:
+    from fencepost.cli import display
+
     bars: list[tuple[Any, ...]] = []
     for bar in comparison.bars:
         asked = f"{'≥' if bar.at_least else '≤'} {bar.limit:g}{' x' if bar.at_least else ''}"
@@ -121,11 +248,6 @@ def _show(comparison: PeerComparison, path: Path) -> None:
     columns = ("bar", "against", "asked", "seen", "95 % interval", "verdict")
     right = ("asked", "seen", "95 % interval")
     out.print(display.table("time of the peer ÷ ours", columns, bars, right=right, whole=columns[1:]))
-    out.print(
-        f"{comparison.measured} values, {comparison.set_aside} of them set aside because the raw hand-over drifted by "
-        f"more than 1.35 x beside them; samples: {display.short_path(path)}",
-        soft_wrap=True,
-    )
 
 
 def _figure(value: float) -> str:

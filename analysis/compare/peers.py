@@ -9,7 +9,7 @@ taken in each round first.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,8 @@ class Ring:
     name: str
     case: str
     value: Interval
+    ns: Interval
+    """Time of an item, or of a round trip, in the same rounds."""
     refused_full: float
     refused_empty: float
     set_aside: int
@@ -114,22 +116,39 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class OwnRing:
+    """A queue of the user's in one cell: its time over that of the fastest other ring there, paired by rounds."""
+
+    cell: str
+    name: str
+    against: str
+    ratio: Interval
+
+
+@dataclass(frozen=True)
 class PeerComparison:
-    """All cells of a run, the bars, and how many values were set aside for a drift of the raw hand-over."""
+    """All cells of a run, the bars, and how many values were set aside for a drift of the raw hand-over. `own` are
+    the queues of the user's files, and `mine` their names. The bars are for the library's rings, so there are none
+    beside such files.
+    """
 
     cells: Sequence[Cell]
     bars: Sequence[Goal]
     measured: int
     set_aside: int
+    own: Sequence[OwnRing] = ()
+    mine: Container[str] = ()
 
 
-def compare_peers(analysis: Analysis) -> PeerComparison:
+def compare_peers(analysis: Analysis, mine: Collection[str] = ()) -> PeerComparison:
     """Cells and bars of a run of `fencepost peers`.
 
     Parameters
     ----------
     analysis
         a run with cases of kernels ``ring/…`` and ``peer/…``; others are passed over.
+    mine
+        kernels of the user's own files.
     """
     rows = [row for row in analysis.rows if row.kernel.startswith((OURS, PEERS))]
     processes = analysis.processes
@@ -141,7 +160,17 @@ def compare_peers(analysis: Analysis) -> PeerComparison:
     cells = [_cell(key[0], members, processes, values) for key, members in groups.items()]
     cells = sorted((cell for cell in cells if cell.own is not None), key=_order)
     measured = processes[processes["case"].isin(values) & (processes["status"] == "ok")]
-    return PeerComparison(cells, _bars(cells, values), len(measured), int((measured["hand_over_drift"] > 0).sum()))
+    set_aside = int((measured["hand_over_drift"] > 0).sum())
+    own = [found for cell in cells for name in mine for found in _own(cell, name, values)]
+    return PeerComparison(cells, [] if mine else _bars(cells, values), len(measured), set_aside, own, mine)
+
+
+def _own(cell: Cell, name: str, values: Mapping[str, pd.Series]) -> Iterator[OwnRing]:
+    """The user's queue `name` against the fastest other ring of a cell, where both have values."""
+    ring = next((ring for ring in cell.rings if ring.name == name and ring.value.n), None)
+    other = next((ring for ring in cell.rings if ring.name != name and _mostly_there(ring)), None)
+    if ring is not None and other is not None:
+        yield OwnRing(cell.title, name, other.name, _ratio(values, ring, other))
 
 
 def _family(kernel: str) -> str:
@@ -168,7 +197,11 @@ def _values(processes: pd.DataFrame, case: str, family: str) -> pd.Series:
 
 
 def _cell(family: str, rows: Sequence[Row], processes: pd.DataFrame, values: Mapping[str, pd.Series]) -> Cell:
-    rings = sorted((_ring(row, processes, values[row.case]) for row in rows), key=lambda ring: ring.value.value)
+    # Rings without a value come last.
+    rings = sorted(
+        (_ring(row, processes, values[row.case]) for row in rows),
+        key=lambda ring: (math.isnan(ring.value.value), ring.value.value),
+    )
     known = [ring for ring in rings if not ring.ours and _mostly_there(ring)]
     best = min(known, key=lambda ring: ring.value.value, default=None)
     cell = Cell(family, rows[0].parameters, "ns" if family == MPMC else "xraw", rings, best, _UNKNOWN)
@@ -186,6 +219,7 @@ def _ring(row: Row, processes: pd.DataFrame, values: pd.Series) -> Ring:
         row.kernel,
         row.case,
         interval_of(values.to_numpy(float)),
+        interval_of(good.set_index("round")["ns"].reindex(values.index).to_numpy(float)),
         middle("full_per_item"),
         middle("empty_per_item"),
         len(good) - len(values),
@@ -286,6 +320,7 @@ def as_json(comparison: PeerComparison) -> dict[str, object]:
                         "ring": ring.name,
                         "case": ring.case,
                         **interval(ring.value),
+                        "ns": interval(ring.ns),
                         "full_per_item": ring.refused_full,
                         "empty_per_item": ring.refused_empty,
                         "set_aside": ring.set_aside,
@@ -296,6 +331,10 @@ def as_json(comparison: PeerComparison) -> dict[str, object]:
                 ],
             }
             for cell in comparison.cells
+        ],
+        "own": [
+            {"cell": one.cell, "ring": one.name, "against": one.against, "ratio": interval(one.ratio)}
+            for one in comparison.own
         ],
         "bars": [
             {

@@ -11,7 +11,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "template.hpp"
+#include "own/peer_template.h"
 
 template <class T, bool Spsc>
 using Of =

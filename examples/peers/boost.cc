@@ -9,7 +9,7 @@
 #include <boost/lockfree/queue.hpp>
 #include <boost/lockfree/spsc_queue.hpp>
 
-#include "template.hpp"
+#include "own/peer_template.h"
 
 template <class T> struct BoostSpsc {
     boost::lockfree::spsc_queue<T> queue;

@@ -9,7 +9,7 @@
 #include <ck_ring.h>
 #include <stdlib.h>
 
-#include "peer.h"
+#include "own/peer.h"
 
 struct item64 {
     uint64_t word[8];

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <vector>
 
-#include "template.hpp"
+#include "own/peer_template.h"
 
 /* Numbers the queues, so that a thread knows whether its tokens are of this one: an address may come back. */
 static std::atomic<uint64_t> queues_made;

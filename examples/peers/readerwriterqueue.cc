@@ -7,7 +7,7 @@
  */
 #include <readerwriterqueue/readerwriterqueue.h>
 
-#include "template.hpp"
+#include "own/peer_template.h"
 
 template <class T> struct Rwq {
     moodycamel::ReaderWriterQueue<T> queue;

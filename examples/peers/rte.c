@@ -13,7 +13,7 @@
 #include <rte_ring_elem.h>
 #include <stdlib.h>
 
-#include "peer.h"
+#include "own/peer.h"
 
 static int rte_create_with(void **made, size_t capacity, size_t item_bytes, unsigned flags)
 {

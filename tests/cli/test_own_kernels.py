@@ -16,7 +16,7 @@ from kernels.own import PLAIN, write
 from runs import measure as runtime
 
 from fencepost.bench import engine as engines
-from fencepost.bench import objects, schema
+from fencepost.bench import objects, schema, sources
 from fencepost.bench import plan as plans
 from fencepost.bench.catalog import read_catalog, read_object
 from fencepost.bench.documents import RunJson
@@ -304,6 +304,11 @@ def test_the_package_carries_what_kernel_files_include(tmp_path: Path) -> None:
     for pattern in ("**/*.h", "**/*.c", "own/*", "build_kernels.py"):
         wanted = {path.relative_to(runtime.ROOT / "csrc") for path in (runtime.ROOT / "csrc").glob(pattern)}
         assert wanted and wanted <= {path.relative_to(installed) for path in installed.glob(pattern)}
+    assert (installed / "own" / "peer_template.h").is_file()  # the harness of `fencepost new --ring`
+    # The queues of `fencepost peers`, where an installed package looks for them, and the jobs of `fencepost new --ci`.
+    for folder in (sources.PEERS.relative_to(runtime.ROOT), Path("cli") / "templates"):
+        names = {path.name for path in (runtime.ROOT / folder).iterdir()}
+        assert names and names == {path.name for path in (installed.parent / folder).iterdir()}
 
 
 def test_show_knows_every_kernel_and_placement(tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 /*
- * For the peers that are templates over the type of an item. PEER_TEMPLATE(name, Queue) gives the functions of ring/trial.h for
+ * For queues that are C++ templates over the type of an item. PEER_TEMPLATE(name, Queue) gives the functions of ring/trial.h for
  * `template <class T> struct Queue` with a constructor from the capacity, bool try_push(const T &) and bool try_pop(T &).
  */
-#ifndef PEER_TEMPLATE_HPP
-#define PEER_TEMPLATE_HPP
+#ifndef FENCEPOST_OWN_PEER_TEMPLATE_H
+#define FENCEPOST_OWN_PEER_TEMPLATE_H
 
 #include <cstddef>
 #include <cstdint>
 #include <new>
 
-#include "peer.h"
+#include "own/peer.h"
 
 template <size_t Bytes> struct Item {
     uint64_t word[Bytes / 8];

@@ -1,12 +1,13 @@
 /*
- * What the files of this folder share: the rows that every peer has, measured by the harness of the suite's own rings
- * (csrc/kernels/ring/trial.h, ring/many.h) and with the same parameters.
+ * The rows that a queue has in the table of `fencepost peers`, measured by the harness of the suite's own rings
+ * (csrc/kernels/ring/trial.h, ring/many.h) and with the same parameters. `fencepost new --ring NAME` writes a file that uses it, and
+ * examples/peers has more.
  *
- * A file says in a line "peer: header FILE package NAME" what it needs and where Debian has it; `make peers` leaves out those whose
- * header is missing.
+ * A file says in a line "peer: header FILE package NAME" what it needs and where Debian has it. `fencepost peers` leaves out files
+ * whose header is missing.
  */
-#ifndef PEER_H
-#define PEER_H
+#ifndef FENCEPOST_OWN_PEER_H
+#define FENCEPOST_OWN_PEER_H
 
 #include "kernels/ring/many.h"
 #include "kernels/ring/trial.h"
