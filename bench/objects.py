@@ -186,8 +186,8 @@ def _recipe(file: Path, content: bytes, extra: Sequence[str]) -> _Recipe:
     return _Recipe(file, compiler, version, flags, options)
 
 
-def has_header(file: Path, header: str, extra: Sequence[str] = ()) -> bool:
-    """Whether the compiler finds ``#include <header>`` with the options in the kernel file `file`, and `extra` ones.
+def has_header(file: Path, header: str) -> bool:
+    """Whether the compiler finds ``#include <header>`` with the options in the kernel file `file`.
 
     Raises
     ------
@@ -195,7 +195,6 @@ def has_header(file: Path, header: str, extra: Sequence[str] = ()) -> bool:
         as `build` does.
     """
     options = [option for option in _options_in(file, _read(file)) if option.startswith(("-I", "-isystem"))]
-    options += extra
     language = LANGUAGES[file.suffix.lower()]
     text = f"#if !__has_include(<{header}>)\n#error\n#endif\n"
     command = [*sources.find_compiler(language), *options, "-x", language, "-fsyntax-only", "-"]

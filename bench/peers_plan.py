@@ -19,7 +19,7 @@ PROFILE = Profile("peers", rounds=20, batches=12, warmup_batches=1, batch_ns=500
 """Batches of half a millisecond: the largest ring is filled and emptied within one."""
 
 
-_NEEDS = re.compile(r"peer: header (\S+) package (\S+)")
+_NEEDS = re.compile(r"peer: header (\S+) (package|from) (\S+)")
 
 
 _USES = (
@@ -52,19 +52,14 @@ TEAM = 4
 
 @dataclass(frozen=True)
 class Peers:
-    """Files whose headers are here, and of the others what is missing: (file name, header, Debian package)."""
+    """Files whose headers are here, and of the others what is missing: (file name, header, where to get it)."""
 
     files: tuple[Path, ...]
     missing: tuple[tuple[str, str, str], ...]
 
 
-def find_peers(folder: Path, options: Sequence[str] = ()) -> Peers:
+def find_peers(folder: Path) -> Peers:
     """Kernel files in `folder` that name the header they need, sorted by whether it is here.
-
-    Parameters
-    ----------
-    options
-        for the compiler, such as ``-I`` with a folder of headers.
 
     Raises
     ------
@@ -76,10 +71,11 @@ def find_peers(folder: Path, options: Sequence[str] = ()) -> Peers:
         named = _NEEDS.search(file.read_text(encoding="utf-8", errors="replace"))
         if named is None:
             continue
-        if objects.has_header(file, named[1], options):
+        if objects.has_header(file, named[1]):
             files.append(file)
         else:
-            missing.append((file.name, named[1], named[2]))
+            where = f"Debian: apt install {named[3]}" if named[2] == "package" else f"{named[3]}, then --include DIR"
+            missing.append((file.name, named[1], where))
     if not files and not missing:
         raise UsageError(f"{folder}: no kernel files of peers there; it is examples/peers of a checkout")
     return Peers(tuple(files), tuple(missing))

@@ -7,7 +7,8 @@ import importlib.util
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,7 @@ CSRC = Path(__file__).resolve().parent.parent / "csrc"
 """Headers and sources: csrc/ of a checkout, or the copy that an installed package carries."""
 PEERS = CSRC.parent / "examples" / "peers"
 """Files for the queues of other libraries, likewise."""
+_INCLUDE_VARIABLES = ("C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
 _COMPILERS = {"c": ("CC", ("cc", "gcc", "clang")), "c++": ("CXX", ("c++", "g++", "clang++"))}
 
 
@@ -43,6 +45,27 @@ def kernel_flags() -> list[str]:
     """The flags that the suite's kernels are compiled with."""
     flags: Sequence[str] = build_script().FLAGS
     return list(flags)
+
+
+@contextmanager
+def headers_in(folders: Sequence[Path]) -> Iterator[None]:
+    """Let the compiler find ``#include <…>`` in these folders too, as headers of the system, which it does not warn of.
+
+    By its variables rather than by options: those are stored with a run, and a run names no folder of its machine.
+    """
+    before = {name: os.environ.get(name) for name in _INCLUDE_VARIABLES}
+    for name, value in before.items():
+        given = [str(folder.resolve()) for folder in folders] + ([value] if value else [])
+        if folders:
+            os.environ[name] = os.pathsep.join(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def find_compiler(language: str) -> list[str]:

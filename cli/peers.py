@@ -89,8 +89,8 @@ class _Given:
 
     folder: Path
     files: tuple[Path, ...]
-    options: tuple[str, ...]
-    """For the compiler."""
+    include: tuple[Path, ...]
+    """Folders of headers."""
 
 
 def _given(paths: Sequence[Path], include: Sequence[Path]) -> _Given:
@@ -106,7 +106,7 @@ def _given(paths: Sequence[Path], include: Sequence[Path]) -> _Given:
     return _Given(
         folders[0] if folders else sources.PEERS,
         tuple(path for path in paths if not path.is_dir()),
-        tuple(option for folder in include for option in ("-I", str(folder.resolve()))),
+        tuple(include),
     )
 
 
@@ -146,9 +146,8 @@ def _draw(comparison: PeerComparison, path: Path) -> Path | None:
 def _measure(given: _Given, rounds: int | None, seed: int | None, out: Path | None, *, quiet: bool) -> Path:
     import os
     import secrets
-    import shlex
 
-    from fencepost.bench import runfolder
+    from fencepost.bench import runfolder, sources
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.describe import describe_run
     from fencepost.bench.engine import load
@@ -161,13 +160,14 @@ def _measure(given: _Given, rounds: int | None, seed: int | None, out: Path | No
     from fencepost.bench.topology import read_topology
 
     engine = load()
-    found = find_peers(given.folder, given.options)
-    for name, header, package in found.missing:
-        click.echo(f"{name}: left out, {header} is not installed (Debian: apt install {package})", err=True)
-    files = (*found.files, *given.files)
-    if not quiet:
-        click.echo(f"compiling {', '.join(file.name for file in files) or 'nothing'} …", err=True)
-    own = load_kernel_files(engine, files, shlex.join(given.options) if files else "")
+    with sources.headers_in(given.include):
+        found = find_peers(given.folder)
+        for name, header, where in found.missing:
+            click.echo(f"{name}: left out, {header} is not installed ({where})", err=True)
+        files = (*found.files, *given.files)
+        if not quiet:
+            click.echo(f"compiling {', '.join(file.name for file in files) or 'nothing'} …", err=True)
+        own = load_kernel_files(engine, files, "")
     catalog = read_catalog(engine, [item.label for item in own])
     require_rings(catalog, {item.label: file for file, item in zip(files, own, strict=True) if file in given.files})
     topology = read_topology(cpus=os.sched_getaffinity(0))

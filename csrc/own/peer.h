@@ -3,8 +3,8 @@
  * (csrc/kernels/ring/trial.h, ring/many.h) and with the same parameters. `fencepost new --ring NAME` writes a file that uses it, and
  * examples/peers has more.
  *
- * A file says in a line "peer: header FILE package NAME" what it needs and where Debian has it. `fencepost peers` leaves out files
- * whose header is missing.
+ * A file says in a line "peer: header FILE package NAME" what it needs and where Debian has it, or "from ADDRESS" instead of the
+ * package. `fencepost peers` leaves out files whose header is missing.
  */
 #ifndef FENCEPOST_OWN_PEER_H
 #define FENCEPOST_OWN_PEER_H

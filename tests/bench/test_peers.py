@@ -37,13 +37,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_peer_says_what_it_needs() -> None:
     found = find_peers(FOLDER)
-    assert len(found.files) + len(found.missing) == len([*FOLDER.glob("*.c"), *FOLDER.glob("*.cc")]) == 6
+    assert len(found.files) + len(found.missing) == len([*FOLDER.glob("*.c"), *FOLDER.glob("*.cc")]) == 8
 
 
 def test_a_missing_header_is_named_with_its_package(tmp_path: Path) -> None:
     (tmp_path / "other.c").write_text("/* peer: header no_such_ring.h package libno-such-dev */\n")
+    (tmp_path / "third.c").write_text("/* peer: header far/ring.h from forge.example/far */\n")
     answer = runtime.fencepost_inside("peers", str(tmp_path), cwd=tmp_path)
     assert answer.returncode == 3
+    assert "third.c: left out, far/ring.h is not installed (forge.example/far, then --include DIR)" in answer.stderr
     assert "other.c: left out, no_such_ring.h is not installed (Debian: apt install libno-such-dev)" in answer.stderr
     assert "nothing to compare with" in answer.stderr
     assert runtime.fencepost_inside("peers", str(tmp_path / "none"), cwd=tmp_path).returncode == 2

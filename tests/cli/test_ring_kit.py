@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 
 import pytest
 from compile import UNTIMED
-from kernels.own import write
+from kernels.own import PLAIN, write
 from runs import measure as runtime
 
 from fencepost.analysis.compare.peers import Cell, PeerComparison, Ring
 from fencepost.analysis.compare.peers_picture import draw_peers
 from fencepost.analysis.stats.interval import Interval
 from fencepost.bench import engine as engines
-from fencepost.bench import objects
+from fencepost.bench import objects, sources
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.errors import UsageError
 from fencepost.bench.peers_plan import find_peers, require_rings
@@ -97,7 +97,14 @@ def test_headers_are_found_in_a_folder_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "no_such_ring.h").touch()
     assert find_peers(tmp_path).files == ()
-    assert find_peers(tmp_path, ("-I", str(tmp_path / "there"))).files == (tmp_path / "other.c",)
+    before = dict(os.environ)
+    with sources.headers_in([tmp_path / "there"]):
+        assert find_peers(tmp_path).files == (tmp_path / "other.c",)
+    assert dict(os.environ) == before
+    # What is stored with a run names no folder.
+    write(tmp_path, "uses.c", text="#include <no_such_ring.h>\n" + PLAIN)
+    with sources.headers_in([tmp_path / "there"]):
+        assert str(tmp_path) not in str(objects.build(tmp_path / "uses.c", "uses.c", UNTIMED).as_json())
 
 
 @two_cpus
