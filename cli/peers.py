@@ -49,7 +49,7 @@ def peers_command(
     The package has a file for each of some libraries. A library is measured if its headers are installed. A FOLDER
     with such files replaces them.
 
-    Each FILE holds queues of yours, as `fencepost new --ring NAME` writes them. They are measured beside all others.
+    Each FILE holds your queues, as `fencepost new --ring NAME` writes them. They are measured beside all others.
     All are rows of one run. Each round measures every queue once, in shuffled order, on the same two CPUs.
 
     A picture shows latency against throughput. If a queue of a FILE fails its check, the other rows are kept, and the
@@ -235,7 +235,9 @@ def _show_own(out: Console, comparison: PeerComparison) -> None:
         for one in sorted(comparison.own, key=lambda one: one.name)
     ]
     columns = ("queue", "use", "fastest other", "ratio", "95 % interval")
-    out.print(display.table("time of yours ÷ the fastest other", columns, rows, right=columns[3:], whole=columns[2:]))
+    out.print(
+        display.table("time of your queue ÷ the fastest other", columns, rows, right=columns[3:], whole=columns[2:])
+    )
 
 
 def _show_bars(out: Console, comparison: PeerComparison) -> None:

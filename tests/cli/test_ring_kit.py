@@ -124,7 +124,7 @@ def test_a_queue_that_loses_an_item_fails_alone(tmp_path: Path) -> None:
         r"^fencepost: lossy\.c: peer/lossy_spsc\w* failed in \d+ rows?: check failed: .+$", done.stderr, re.MULTILINE
     )
     assert "fencepost: mine.c" not in done.stderr
-    assert re.search(r"peer/mine_spsc +[\d.]+", done.stdout) and "time of yours ÷ the fastest other" in done.stdout
+    assert re.search(r"peer/mine_spsc +[\d.]+", done.stdout) and "time of your queue ÷ the fastest other" in done.stdout
     assert "ring/spsc_lazy" in (tmp_path / "p.svg").read_text() and ">mine<" in (tmp_path / "p.svg").read_text()
 
 
