@@ -371,9 +371,10 @@ def _chosen(catalog: Catalog, patterns: Sequence[str]) -> tuple[list[KernelInfo]
     """The kernels that patterns name, and notes on those that a wildcard does not reach: they disturb others."""
     selected = catalog.select(patterns)
     left_out = [kernel for kernel in selected if kernel.opt_in and kernel.name not in patterns]
-    notes = [f"{kernel.name} is left out: it is measured only when its full name is given" for kernel in left_out]
+    names = ", ".join(kernel.name for kernel in left_out)
+    notes = [f"left out, since each is measured only when its full name is given: {names}"] if names else []
     if len(left_out) == len(selected):
-        raise UsageError("; ".join(notes))
+        raise UsageError(*notes)
     return [kernel for kernel in selected if kernel not in left_out], notes
 
 
