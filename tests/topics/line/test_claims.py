@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -68,10 +69,9 @@ def test_more_than_128_cpus_are_one_picture(tmp_path: Path) -> None:
 def test_pairs_that_were_sampled_are_said_to_be(tmp_path: Path) -> None:
     (case, *_) = many_pairs(4)
     folder = write_run(tmp_path / "run", [case], rounds=6, unmeasurable=[])
-    text = (folder / "run.json").read_text(encoding="utf-8")
-    (folder / "run.json").write_text(
-        text.replace('"cpus": [\n   0,\n   1\n  ],', '"cpus": [0, 1, 2, 3],'), encoding="utf-8"
-    )
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run["plan"]["cpus"] = [0, 1, 2, 3]
+    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     assert "Of 6 pairs 1 were measured" in told_of(analyse(folder))["line-matrix"].description
 
 
