@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fencepost.analysis.compare.comparison import RunComparison
+    from fencepost.analysis.compare.documents import SidesJson
     from fencepost.bench.ab_plan import Pair
     from fencepost.bench.errors import RunInterruptedError
     from fencepost.bench.runfolder import RunFolder
@@ -201,7 +202,8 @@ def _show(found: RunComparison, folder: RunFolder, title: str, *, as_json: bool,
     from fencepost.cli import display, verdicts
 
     if as_json:
-        display.print_json({"run": folder.id, "folder": str(folder.path.resolve()), **found.as_json()})
+        document: SidesJson = {"run": folder.id, "folder": str(folder.path.resolve()), **found.as_json()}
+        display.print_json(document)
     elif as_markdown:
         click.echo(verdicts.as_markdown(found, title), nl=False)
     else:

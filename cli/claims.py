@@ -13,7 +13,7 @@ from fencepost.cli.options import json_option, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.analysis.report.html import OtherVerdict
-    from fencepost.analysis.report.lecture import ClaimJson
+    from fencepost.analysis.report.lecture import ClaimJson, ClaimsJson
     from fencepost.analysis.text.table import Table as Texts
 
 _STYLES = {
@@ -73,7 +73,8 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, results: 
 
         run_id, said, titles, tally = claims_of(folder)
         if as_json:
-            display.print_json({"run": run_id, "claims": said, "left_out": left_out()})
+            document: ClaimsJson = {"run": run_id, "claims": said, "left_out": list(left_out())}
+            display.print_json(document)
         else:
             _show(said, titles, tally)
             _show_left_out(left_out_table())

@@ -14,6 +14,7 @@ from fencepost.cli.verdicts import margin_option, markdown_option
 if TYPE_CHECKING:
     from fencepost.analysis.compare.answers import Compared
     from fencepost.analysis.compare.comparison import MachineComparison
+    from fencepost.analysis.compare.documents import PairJson
 
 
 @click.command(name="compare")
@@ -71,7 +72,9 @@ def compare_command(
         return 0
     old, *further = found.ids
     if as_json:
-        documents = [{"old": old, "new": new, **item.as_json()} for new, item in zip(further, found.pairs, strict=True)]
+        documents: list[PairJson] = [
+            {"old": old, "new": new, **item.as_json()} for new, item in zip(further, found.pairs, strict=True)
+        ]
         display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
     else:
         from fencepost.cli import compared as view

@@ -29,6 +29,7 @@ COMMANDS = {
     "export": ("exchange", "Write a run in the format of another tool."),
     "import": ("exchange", "Turn a file of another tool into a run."),
     "history": ("history", "Show which rows changed over many runs, and when."),
+    "schema": ("schemas", "Print the JSON Schema of a file or of an answer."),
 }
 
 

@@ -20,6 +20,7 @@ from fencepost.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from fencepost.analysis.report.data import MeasuredJson
     from fencepost.analysis.runs.estimate import Analysis
     from fencepost.bench.engine import Engine
     from fencepost.bench.plan import Plan
@@ -261,16 +262,20 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     )
 
 
-def _summary(folder: RunFolder, found: RunOutcome) -> dict[str, object]:
-    from fencepost.analysis.report.data import as_json
+def _summary(folder: RunFolder, found: RunOutcome) -> MeasuredJson:
+    from fencepost.analysis.report.answers import report_of
 
-    report = as_json(folder.path)
+    report = report_of(folder.path)
     return {
         "run": folder.id,
         "folder": str(folder.path.resolve()),
+        "label": report["label"],
         "rounds": folder.plan.rounds,
         "cases": len(folder.plan.cases),
         "noise_floor_pct": report["noise_floor_pct"],
+        "trust": report["trust"],
+        "headlines": report["headlines"],
+        "rows": report["rows"],
         "counts": [
             {"case": row["case"], "count": name, **count}
             for row in report["rows"]

@@ -8,6 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from fencepost.analysis.compare.documents import (
+    ComparedRowJson,
+    MachineComparisonJson,
+    MachineRowJson,
+    RatioJson,
+    RunComparisonJson,
+    TimeJson,
+)
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 
 LEAST_REACH, MOST_REACH = 1.1, 4.0
@@ -92,7 +100,7 @@ class ComparedRow:
     disturbed: float = 0.0
     basis: str = "as found"
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> ComparedRowJson:
         """As ``--json`` prints it."""
         decision = self.decision
         return {
@@ -165,7 +173,7 @@ class RunComparison:
             return self.count(ChangeVerdict.CHANGED) > 0
         return self.count(ChangeVerdict.UNDECIDED) + self.count(ChangeVerdict.WITHHELD) > 0
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> RunComparisonJson:
         """As ``--json`` prints it."""
         return {
             "noise_floor_pct": self.noise_floor * 100,
@@ -198,13 +206,13 @@ class MachineRow:
         times = tuple(Span(*(value * scale for value in time)) for time in self.times)
         return replace(self, ns=self.ns * scale, times=times)
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> MachineRowJson:
         """As ``--json`` prints it."""
-        ratios = [
+        ratios: list[RatioJson] = [
             {"ratio": item.ratio, "low": item.low, "high": item.high, "counter_step_pct": item.step * 100}
             for item in self.ratios
         ]
-        times = [{"ns": time.value, "low": time.low, "high": time.high} for time in self.times]
+        times: list[TimeJson] = [{"ns": time.value, "low": time.low, "high": time.high} for time in self.times]
         return {"case": self.case, "unit": self.unit, "first_ns": self.ns, "ratios": ratios, "times": times}
 
 
@@ -237,7 +245,7 @@ class MachineComparison:
             for (case, label), scale in zip(self.labels.items(), self.scales.values(), strict=True)
         ]
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> MachineComparisonJson:
         """As ``--json`` prints it."""
         return {
             "runs": list(self.runs),

@@ -12,11 +12,14 @@ import numpy as np
 
 from fencepost.analysis.report.lecture import ClaimJson, Sentence, as_rows, sentences
 from fencepost.analysis.report.marks import Mark, marks_of
-from fencepost.analysis.report.trust import trust_of_topics, trust_verdict
+from fencepost.analysis.report.trust import TopicTrustJson, trust_of_topics, trust_verdict
 from fencepost.analysis.report.warnings import collect
 from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.labels import label_of
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.escape import json_in_html
+from fencepost.analysis.topics.rungs import Rung
+from fencepost.analysis.topics.topic import headline_rungs
 from fencepost.bench.documents import MachineJson
 from fencepost.bench.schema import SCHEMA_VERSION
 
@@ -55,6 +58,38 @@ class MetricJson(TypedDict):
     ns_high: NotRequired[float | None]
 
 
+class CountedJson(TypedDict):
+    """A count of a row: `fencepost.analysis.runs.row.Counted`."""
+
+    found: int
+    expected: int
+    equal: bool
+    processes: int
+    varies: bool
+    unit: str
+    summary: str
+
+
+class RegimeJson(TypedDict):
+    """A row of several CPUs at one distance: `fencepost.analysis.runs.row.Regime`."""
+
+    name: str
+    distance_ns: float
+    share: float
+    ns: float | None
+    ns_low: float | None
+    ns_high: float | None
+    n: int
+
+
+class ModeJson(TypedDict):
+    """A group of processes: `fencepost.analysis.stats.modes.Mode`."""
+
+    ns: float
+    processes: int
+    share: float
+
+
 class RowJson(TypedDict):
     """A case with what was measured of it: `fencepost.analysis.runs.row.Row`, figures None where they are not known.
 
@@ -86,7 +121,7 @@ class RowJson(TypedDict):
     free_pct: float | None
     neighbour_pct: float | None
     clock_pct: float | None
-    regimes: list[dict[str, object]]
+    regimes: list[RegimeJson]
     core_hz: float | None
     rounds: int
     batches: int
@@ -94,11 +129,11 @@ class RowJson(TypedDict):
     trust: str | None
     trust_why: str | None
     flags: list[str]
-    modes: list[dict[str, float]]
+    modes: list[ModeJson]
     metrics: dict[str, MetricJson]
     quantiles: dict[str, float] | None
     paired: NotRequired[bool]
-    counts: NotRequired[dict[str, dict[str, object]]]
+    counts: NotRequired[dict[str, CountedJson]]
 
 
 class TrustJson(TypedDict):
@@ -106,7 +141,18 @@ class TrustJson(TypedDict):
 
     word: str
     sentence: str
-    topics: list[dict[str, object]]
+    topics: list[TopicTrustJson]
+
+
+class HeadlineJson(TypedDict):
+    """A headline: its label, the row or rows that it is measured as, and the figure as in a row."""
+
+    headline: str
+    measured_as: str
+    ns: float | None
+    ns_low: float | None
+    ns_high: float | None
+    basis: str | None
 
 
 class ReportJson(TypedDict):
@@ -114,15 +160,56 @@ class ReportJson(TypedDict):
 
     schema: int
     run: str
+    label: str | None
     machine: MachineJson
     rounds: int
     planned_rounds: int
     noise_floor_pct: float | None
     trust: TrustJson
+    headlines: list[HeadlineJson]
     twins: list[TwinJson]
     rows: list[RowJson]
     warnings: list[WarningJson]
     claims: list[ClaimJson]
+
+
+class CaseCountJson(CountedJson):
+    """A count, with its name and its case."""
+
+    case: str
+    count: str
+
+
+class FailedJson(TypedDict):
+    """A case that failed in some round: the kind of the failure, and the first reason."""
+
+    case: str
+    failure: str
+    reason: str
+
+
+class MissingJson(TypedDict):
+    """A case without figures, and the reason."""
+
+    case: str
+    reason: str
+
+
+class MeasuredJson(TypedDict):
+    """All that ``fencepost run --json`` prints. `label`, `trust`, `headlines` and `rows` are those of the report."""
+
+    run: str
+    folder: str
+    label: str | None
+    rounds: int
+    cases: int
+    noise_floor_pct: float | None
+    trust: TrustJson
+    headlines: list[HeadlineJson]
+    rows: list[RowJson]
+    counts: list[CaseCountJson]
+    failed: list[FailedJson]
+    unmeasurable: list[MissingJson]
 
 
 _LEFT_OUT = ("summary", "paired", "resolution_ns", "counts")
@@ -135,9 +222,10 @@ def as_json(folder: Path | str) -> ReportJson:
     Returns
     -------
     ReportJson
-        ``schema``, ``run``, ``machine`` (machine.json), ``rounds``, ``planned_rounds``, ``noise_floor_pct``, ``trust``
-        (of the run, and by topic) and ``twins`` (A/A rows), ``rows`` (one a case;
-        ``reason`` says why where figures are null), ``warnings``, ``claims``. NaN and infinities are None throughout.
+        ``schema``, ``run``, ``label`` (null without one), ``machine`` (machine.json), ``rounds``, ``planned_rounds``,
+        ``noise_floor_pct``, ``trust`` (of the run, and by topic), ``headlines`` (cheapest first), ``twins`` (A/A rows),
+        ``rows`` (one a case; ``reason`` says why where figures are null), ``warnings``, ``claims``. NaN and infinities
+        are None throughout.
 
     Raises
     ------
@@ -157,6 +245,7 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
     document: ReportJson = {
         "schema": SCHEMA_VERSION,
         "run": analysis.run["id"],
+        "label": label_of(analysis.run) or None,
         "machine": analysis.machine,
         "rounds": analysis.rounds,
         "planned_rounds": analysis.planned_rounds,
@@ -166,6 +255,7 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
             "sentence": verdict.sentence,
             "topics": [topic.as_json() for topic in trust_of_topics(analysis)],
         },
+        "headlines": [_json_headline(rung) for rung in headline_rungs(analysis)],
         "twins": [
             {"case": twin.case, "twin_of": twin.original, "effect_pct": twin.effect_pct._asdict()}
             for twin in analysis.twins
@@ -184,6 +274,17 @@ def json_of(analysis: Analysis, said: Sequence[Sentence]) -> ReportJson:
         "claims": as_rows(said),
     }
     return cast(ReportJson, _plain_data(document))
+
+
+def _json_headline(rung: Rung) -> HeadlineJson:
+    return {
+        "headline": rung.label,
+        "measured_as": rung.measured_as,
+        "ns": rung.ns.value,
+        "ns_low": rung.ns.low,
+        "ns_high": rung.ns.high,
+        "basis": rung.basis,
+    }
 
 
 def _json_row(row: Row, mark: Mark | None) -> RowJson:
@@ -224,7 +325,9 @@ def _said_once(document: ReportJson) -> dict[str, object]:
             units.setdefault(row["kernel"], {})[name] = metric["unit"]
             metrics[name] = {key: value for key, value in metric.items() if key not in ("summary", "unit")}
         rows.append({**row, "metrics": metrics})
-    return {**document, "metric_summaries": summaries, "metric_units": units, "rows": rows}
+    # The page says these two in words.
+    kept = {name: value for name, value in document.items() if name not in ("label", "headlines")}
+    return {**kept, "metric_summaries": summaries, "metric_units": units, "rows": rows}
 
 
 def _shortened(value: Any) -> Any:

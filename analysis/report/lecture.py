@@ -16,6 +16,7 @@ from fencepost.analysis.runs.shares import bases_of, basis_text
 from fencepost.analysis.text.numbers import with_bounds
 from fencepost.analysis.text.table import LONG, MOST_TELLING
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, verdicts
+from fencepost.analysis.topics.left_out import LeftOutJson
 from fencepost.analysis.topics.mechanisms import Predicted, mechanisms
 from fencepost.analysis.topics.topic import Topic
 from fencepost.analysis.topics.words import place
@@ -59,6 +60,14 @@ class ClaimJson(TypedDict):
     because: str
     control: ControlJson | None
     section: str | None
+
+
+class ClaimsJson(TypedDict):
+    """All that ``fencepost claims --json`` prints: sentences with a verdict, and those that have none."""
+
+    run: str
+    claims: list[ClaimJson]
+    left_out: list[LeftOutJson]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -37,6 +38,15 @@ GAPS_PCT = 10.0
 """A CPU that loses more than this to other work is no quiet place, whatever the medians say."""
 
 
+class TopicTrustJson(TypedDict):
+    """The verdict on a topic: what equal code may differ by, and the share of its batches that were free."""
+
+    topic: str
+    trust: str
+    reach_pct: float | None
+    free_pct: float | None
+
+
 @dataclass(frozen=True)
 class Trust:
     """The trust panel's one verdict: a word and a sentence."""
@@ -59,7 +69,7 @@ class TopicTrust:
     reach_pct: float
     free_pct: float
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> TopicTrustJson:
         """As ``--json`` prints it."""
         return {"topic": self.topic, "trust": self.word, "reach_pct": self.reach_pct, "free_pct": self.free_pct}
 

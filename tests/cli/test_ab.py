@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema_rs import Draft202012Validator
 from kernels.measure import kernel
 from kernels.own import write
 from runs import measure as runtime
@@ -40,6 +41,7 @@ from fencepost.bench.progress import Progress
 from fencepost.bench.runfolder import read_round_record
 from fencepost.bench.schema import RunFolderError
 from fencepost.cli import ab, verdicts
+from fencepost.cli.schemas import schema_of
 
 SLOW = """
 #include "kernel.h"
@@ -143,6 +145,7 @@ def test_much_more_work_is_changed(measured: tuple[Path, dict[str, Any]]) -> Non
     assert 1.01 < row["low"] <= row["ratio"] <= row["high"]  # beyond the margin of 1 %, in the right direction
     assert document["noise_floor_pct"] >= 0
     assert [twin["case"].endswith("~twin") for twin in document["twins"]] == [True]
+    Draft202012Validator(schema_of("ab")).validate(document)
 
 
 def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from jsonschema_rs import Draft202012Validator
 from machines import build
 from runs import measure as runtime
 from runs.measure import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_plan
@@ -21,6 +22,7 @@ from fencepost.bench.doctor.finding import Diagnosis
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.runfolder import read_round_record
 from fencepost.cli import disassembly, display, faults, kernels, main, progress
+from fencepost.cli.schemas import schema_of
 
 CPU = any_cpu()
 QUICK = ("--profile", "quick", "--rounds", "2")
@@ -290,6 +292,9 @@ def test_run_as_json(tmp_path: Path) -> None:
     assert Path(document["folder"]) == only_run(tmp_path)
     assert document["rounds"] == 2
     assert [item["reason"].startswith("needs 1024 CPUs") for item in document["unmeasurable"]] == [True]
+    assert "good/steady" in [row["kernel"] for row in document["rows"]] and document["trust"]["word"]
+    assert (document["label"], document["headlines"]) == (None, [])
+    Draft202012Validator(schema_of("run")).validate(document)
 
 
 @pytest.mark.slow  # the plan of one CPU: tests/bench/test_placement.py
