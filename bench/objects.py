@@ -250,10 +250,23 @@ def require_same(found: KernelObject, record: ObjectJson) -> None:
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``fencepost/objects`` in XDG_CACHE_HOME, or in ~/.cache."""
+    """Where compiled kernels are kept: ``fencepost/objects`` in XDG_CACHE_HOME, or in ~/.cache.
+
+    Raises
+    ------
+    UsageError
+        where neither is known: HOME is not set, and the system does not know the user.
+    """
     given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    return base / "fencepost" / "objects"
+    if given.startswith("/"):
+        return Path(given) / "fencepost" / "objects"
+    try:
+        return Path.home() / ".cache" / "fencepost" / "objects"
+    except RuntimeError as error:
+        raise UsageError(
+            "compiled kernels need a folder, and no home folder is known; "
+            "set HOME, or XDG_CACHE_HOME to a folder that can be written"
+        ) from error
 
 
 def _place(key: str, label: str) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import OutputFile, json_option, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.analysis.report.html import OtherVerdict
@@ -27,8 +27,8 @@ _STYLES = {
 
 @click.command(name="claims")
 @click.argument("run", default="latest")
-@click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write an HTML page with code here.")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the table as Markdown here.")
+@click.option("--html", type=OutputFile(), metavar="PATH", help="Write an HTML page with code here.")
+@click.option("--markdown", type=OutputFile(), metavar="PATH", help="Write the table as Markdown here.")
 @click.option(
     "--results",
     type=click.Path(path_type=Path),

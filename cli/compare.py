@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fencepost.cli.gates import Gates, Judged, gate_options
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import OutputFile, json_option, verbose_option
 from fencepost.cli.verdicts import margin_option, markdown_option
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="RUN RUN...", required=True)
 @margin_option
 @click.option("--all", "every", is_flag=True, help="Show all rows, not only headlines and rows that changed.")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as one HTML page.")
+@click.option("--html", type=OutputFile(), metavar="FILE", help="Write the comparison as one HTML page.")
 @click.option("--anyway", is_flag=True, help="Compare even if engines or compiler flags differ.")
 @gate_options
 @markdown_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fencepost.cli.options import json_option, label_option, verbose_option
+from fencepost.cli.options import OutputFile, json_option, label_option, verbose_option
 
 FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core")
 
@@ -17,9 +17,7 @@ MOST_NOTES = 10
 @click.command(name="export")
 @click.argument("run", default="latest")
 @click.option("--format", "wanted", type=click.Choice(FORMATS), required=True, help="bmf is the Bencher Metric Format.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PATH", help="File to write.  [default: standard output]"
-)
+@click.option("--out", type=OutputFile(), metavar="PATH", help="File to write.  [default: standard output]")
 @verbose_option
 def export_command(run: str, wanted: str, out: Path | None) -> None:
     """Write RUN (a run folder, a run's id, or `latest`) in the format of another tool.

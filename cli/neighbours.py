@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fencepost.cli.options import json_option, seconds_of, verbose_option
+from fencepost.cli.options import OutputFile, json_option, seconds_of, verbose_option
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -34,7 +34,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command(name="neighbours")
 @click.option("--for", "length", default="30s", metavar="TIME", show_default=True, help="How long: 30s, 2m or 1h.")
 @click.option("--cpus", metavar="LIST", help="Only these CPUs, such as 1,3-5.  [default: all that may be used]")
-@click.option("--picture", type=click.Path(path_type=Path), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")
+@click.option("--picture", type=OutputFile(), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")
 @json_option
 @verbose_option
 def neighbours_command(length: str, cpus: str | None, picture: Path | None, as_json: bool) -> None:

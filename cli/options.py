@@ -35,6 +35,25 @@ def seconds_of(text: str, option: str) -> float:
     return seconds
 
 
+class OutputFile(click.Path):
+    """A file to be written, as a path. Its folder must be there, so that no work is done in vain."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Refuse (`UsageError`) a file in a folder that is not there, and a folder."""
+        from fencepost.bench.errors import UsageError
+
+        path = Path(super().convert(value, param, ctx))
+        named = f"{param.opts[0]} {path}" if param else str(path)
+        if path.is_dir():
+            raise UsageError(f"{named}: is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise UsageError(f"{named}: there is no folder {path.parent}; make it first")
+        return path
+
+
 def verbose_option(command: Command) -> Command:
     """``--verbose``, which the entry point looks for itself, wherever it stands."""
     return click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of an error.")(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from fencepost.cli.options import json_option, verbose_option
@@ -25,12 +27,14 @@ def config_command(what: str | None, as_json: bool) -> None:
     from fencepost.bench import objects, sources
     from fencepost.cli import display
 
-    values = {
-        "cflags": shlex.join(objects.cflags("c")),
-        "cxxflags": shlex.join(objects.cflags("c++")),
-        "include_dir": str(sources.CSRC),
-        "cache_dir": str(objects.cache_folder()),
+    tellers: dict[str, Callable[[], str]] = {
+        "cflags": lambda: shlex.join(objects.cflags("c")),
+        "cxxflags": lambda: shlex.join(objects.cflags("c++")),
+        "include_dir": lambda: str(sources.CSRC),
+        "cache_dir": lambda: str(objects.cache_folder()),
     }
+    # What is not asked for may be unknown.
+    values = {name: tell() for name, tell in tellers.items() if what in (None, name)}
     if as_json:
         display.print_json(values if what is None else values[what])
     elif what is not None:

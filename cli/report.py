@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from fencepost.bench.errors import MeasureError, UsageError
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import OutputFile, json_option, verbose_option
 
 
 @click.command(name="report")
 @click.argument("run", default="latest")
-@click.option("--html", type=click.Path(path_type=Path), metavar="PATH", help="Write the HTML report here.")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="PATH", help="Write the Markdown report here.")
+@click.option("--html", type=OutputFile(), metavar="PATH", help="Write the HTML report here.")
+@click.option("--markdown", type=OutputFile(), metavar="PATH", help="Write the Markdown report here.")
 @click.option("--open", "opened", is_flag=True, help="Show the HTML report in the browser.")
 @json_option
 @verbose_option

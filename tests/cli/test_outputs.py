@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -40,14 +42,63 @@ def test_a_closed_descriptor_is_one_sentence_or_nothing(tmp_path: Path, closed: 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("report", "--html"), ("report", "--markdown"), ("claims", "--html"), ("claims", "--markdown")],
+    [
+        ("report", "run", "--html"),
+        ("report", "run", "--markdown"),
+        ("claims", "run", "--html"),
+        ("claims", "run", "--markdown"),
+        ("compare", "run", "run", "--html"),
+        ("export", "run", "--format", "csv", "--out"),
+        ("history", "--picture"),
+        ("neighbours", "--picture"),
+    ],
 )
-def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    write_run(tmp_path / "run", [Case("own/a")], unmeasurable=[])
-    wanted, option = arguments
-    done = fencepost_inside(wanted, "run", option, "no/such.file", cwd=tmp_path)
-    assert done.returncode == 3 and "no/such" in done.stderr
-    assert not (tmp_path / "no").exists()
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("no/such.svg", "there is no folder no; make it first"),
+        ("run", "is a folder; name a file in it"),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused_at_once(
+    tmp_path: Path, arguments: tuple[str, ...], file: str, sentence: str
+) -> None:
+    (tmp_path / "run").mkdir()  # and no run in it: nothing is read before
+    done = fencepost_inside(*arguments, file, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"fencepost: {arguments[-1]} {file}: {sentence}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a user whom the system does not know, without HOME."""
+    for name in ("HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "USER", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(_uid: int) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody(monkeypatch)
+    (tmp_path / "k.c").write_text("")
+    for arguments in (("config", "--cache-dir"), ("list", "--kernel", "k.c")):
+        done = fencepost_inside(*arguments, cwd=tmp_path)
+        assert done.returncode == 2 and "set HOME, or XDG_CACHE_HOME to a folder" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert fencepost_inside("config", "--cflags", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow  # a process that imports what draws
+def test_a_user_without_a_home_hears_nothing_of_fonts(tmp_path: Path) -> None:
+    code = "import fencepost.analysis.draw.figure, matplotlib; matplotlib.get_cachedir()"
+    env = {name: text for name, text in os.environ.items() if name not in ("MPLCONFIGDIR", "XDG_CACHE_HOME")}
+    env["HOME"] = "/dev/null"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
 
 
 def test_publishing_makes_one_folder_and_not_two(tmp_path: Path) -> None:
