@@ -9,6 +9,7 @@ machine's counter, ``*_bytes`` bytes, ``*_pct`` per cent, ``*_ppm`` millionths. 
 
 # Not with `from __future__ import annotations`: then a class would not know at run time which of its keys are optional.
 
+from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
 # ---- run.json ----
@@ -108,12 +109,28 @@ class FindingJson(TypedDict):
 
 
 class DoctorJson(TypedDict):
-    """The state of the machine before the first round; `best_change` names the knob to turn first."""
+    """The state of the machine before the first round. `fit`: whether that is what `doctor_word` says. `best_change`
+    names the knob to turn first.
+    """
 
     profile: str
     fit: bool
     best_change: NotRequired[str | None]
     findings: list[FindingJson]
+
+
+FIT, DISTURBED, NOT_FIT = ("fit", "disturbed", "not fit")
+"""What the doctor says of a machine."""
+DISTURBANCES = ("neighbours", "steal")
+"""Findings about other work, which no setting of this machine ends. If one hurts, hardly any figure is sure."""
+
+
+def doctor_word(findings: Iterable[tuple[object, object]]) -> str:
+    """What findings of the doctor, each a knob and its severity, come to: `NOT_FIT`, `DISTURBED` or `FIT`."""
+    found = list(findings)
+    if any(severity == "unfit" for _, severity in found):
+        return NOT_FIT
+    return DISTURBED if any(knob in DISTURBANCES and severity == "hurts" for knob, severity in found) else FIT
 
 
 class ImportedFileJson(TypedDict):

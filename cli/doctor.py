@@ -36,7 +36,8 @@ def doctor_command(root: Path, profile: str, as_json: bool) -> int:
     """Check this machine, or a snapshot of one, for settings that spoil figures.
 
     Changes nothing. Measures for one second how free the cores are. Prints the command that would change a setting.
-    Exits with 0 if the machine is fit for the profile, otherwise with 1.
+    Exits with 0 if the machine is fit for the profile. Exits with 1 if a setting forbids it, or if so much other work
+    disturbs it that figures could hardly be trusted.
     """
     from fencepost.bench.doctor.examine import examine
     from fencepost.cli import display
@@ -113,5 +114,4 @@ def _show(diagnosis: Diagnosis) -> None:
     out.print()
     if best is not None:
         out.print(display.printable(f"This change would help most: {best.knob}, {best.change}"), soft_wrap=True)
-    verdict = "fit" if diagnosis.fit else "not fit"
-    out.print(f"This machine is {verdict} for profile {diagnosis.profile}.", style="bold")
+    out.print(display.printable(diagnosis.verdict), style="bold", soft_wrap=True)

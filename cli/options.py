@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,7 +46,7 @@ class OutputFile(click.Path):
         """Refuse (`UsageError`) a file in a folder that is not there, and a folder."""
         from fencepost.bench.errors import UsageError
 
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         named = f"{param.opts[0]} {path}" if param else str(path)
         if path.is_dir():
             raise UsageError(f"{named}: is a folder; name a file in it")

@@ -29,10 +29,14 @@ class ComparedRowJson(TypedDict):
 
 
 class RunComparisonJson(TypedDict):
-    """Rows of two runs or of two sides. `headlines` holds their labels by case."""
+    """Rows of two runs or of two sides. `headlines` holds their labels by case.
+
+    `round_s`: how long a round took, None where the two sides were measured apart.
+    """
 
     noise_floor_pct: float | None
     margin_pct: float
+    round_s: float | None
     rows: list[ComparedRowJson]
     headlines: dict[str, str]
     sentences: list[str]

@@ -18,6 +18,7 @@ from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.numbers import count, plain
 from fencepost.analysis.text.table import DASH, Table, table
 from fencepost.analysis.topics.noise.measures import lost_pct
+from fencepost.bench.documents import DISTURBED, FIT, NOT_FIT, doctor_word
 
 _ORDER = (YES, WITH_CARE, IN_PART, HARDLY)
 
@@ -299,6 +300,11 @@ class Examination:
     findings: Table | None
 
 
+_EXAMINED = {
+    FIT: "The doctor found no setting that forbids the profile {profile}. ",
+    DISTURBED: "The doctor found this machine disturbed by other work. ",
+    NOT_FIT: "The doctor found this machine not fit for the profile {profile}. ",
+}
 _WORDS = {"unfit": "unfit", "hurts": "hurts", "note": "good to know"}
 
 
@@ -309,8 +315,9 @@ def examination(run: Mapping[str, object]) -> Examination:
         return Examination("This run has no findings of the doctor. Run `fencepost doctor`.", "", None)
     findings = [item for item in record.get("findings") or () if isinstance(item, Mapping)]
     grave = [item for item in findings if item.get("severity") in ("unfit", "hurts")]
-    fit = "fit" if record.get("fit") else "not fit"
-    sentence = f"The doctor found this machine {fit} for the profile {record.get('profile')}. "
+    word = doctor_word((item.get("knob"), item.get("severity")) for item in findings)
+    # Of the settings alone: whether the figures are sure, the run itself says better.
+    sentence = _EXAMINED[word].format(profile=record.get("profile"))
     names = ", ".join(_knob(item) for item in grave)
     sentence += (
         f"{counted(len(grave), 'setting')} {'spoils' if len(grave) == 1 else 'spoil'} figures: {names}."

@@ -8,7 +8,16 @@ from dataclasses import asdict, dataclass
 from typing import TypedDict
 
 from fencepost.bench.cgroup import Cgroup
-from fencepost.bench.documents import DoctorJson, MachineJson, PerfEventJson, TopologyJson
+from fencepost.bench.documents import (
+    DISTURBANCES,
+    FIT,
+    NOT_FIT,
+    DoctorJson,
+    MachineJson,
+    PerfEventJson,
+    TopologyJson,
+    doctor_word,
+)
 from fencepost.bench.schema import SCHEMA_VERSION
 from fencepost.bench.sysfs import Tree
 from fencepost.bench.topology import Topology
@@ -44,6 +53,8 @@ class DiagnosisJson(TypedDict):
     schema: int
     profile: str
     fit: bool
+    verdict: str
+    """A sentence: `Diagnosis.verdict`."""
     cpus: list[int]
     best_change: str | None
     findings: list[dict[str, object]]
@@ -64,9 +75,32 @@ class Diagnosis:
     cpus: tuple[int, ...]
 
     @property
+    def word(self) -> str:
+        """``fit``, ``disturbed`` or ``not fit``: see `fencepost.bench.documents.doctor_word`."""
+        return doctor_word((finding.knob, finding.severity) for finding in self.findings)
+
+    @property
     def fit(self) -> bool:
         """Whether figures taken now, with this profile, are worth publishing."""
-        return all(finding.severity != "unfit" for finding in self.findings)
+        return self.word == FIT
+
+    @property
+    def verdict(self) -> str:
+        """The word in a sentence, with the findings that decided it."""
+        if self.word == FIT:
+            return f"This machine is fit for profile {self.profile}."
+        if self.word == NOT_FIT:
+            return f"This machine is not fit for profile {self.profile}: {self._knobs('unfit')}."
+        names = self._knobs("hurts", *DISTURBANCES)
+        return (
+            f"Other work disturbs this machine ({names}): figures of profile {self.profile} can hardly be trusted now. "
+            "Repeat at another hour; `fencepost neighbours` shows when the cores are free."
+        )
+
+    def _knobs(self, severity: str, *knobs: str) -> str:
+        """The findings of a severity by name: all, or those among `knobs`."""
+        found = [one.knob for one in self.findings if one.severity == severity and (not knobs or one.knob in knobs)]
+        return ", ".join(knob.replace("_", " ") for knob in found)
 
     def best_change(self) -> Finding | None:
         """The one change that would help most.
@@ -111,6 +145,7 @@ class Diagnosis:
             "schema": SCHEMA_VERSION,
             "profile": self.profile,
             "fit": self.fit,
+            "verdict": self.verdict,
             "cpus": list(self.cpus),
             "best_change": best.knob if best else None,
             "findings": [asdict(finding) for finding in self.findings],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
+from fencepost.analysis.report.trust import examination
 from fencepost.bench.doctor.examine import examine
 from fencepost.bench.doctor.finding import IMPACT, SEVERITIES, Diagnosis, Finding
 from fencepost.bench.documents import PerfEventJson
@@ -365,6 +366,32 @@ def test_rigorous_does_not_accept_competition(tmp_path: Path) -> None:
     root = build(tmp_path, [[0], [1]], more={"proc/loadavg": "1.00 0.2 0.3 1/90 7"})
     assert examine(root).fit
     assert not examine(root, profile="rigorous").fit
+
+
+@pytest.mark.parametrize(
+    ("knob", "severity", "word", "sentence"),
+    [
+        ("steal", "note", "fit", "is fit for profile standard."),
+        ("steal", "hurts", "disturbed", "Other work disturbs this machine (steal)"),
+        ("neighbours", "hurts", "disturbed", "figures of profile standard can hardly be trusted now"),
+        ("governor", "hurts", "fit", "is fit for profile standard."),
+        ("cgroup_quota", "unfit", "not fit", "is not fit for profile standard: cgroup quota."),
+    ],
+)
+def test_one_rule_says_whether_a_machine_is_fit(
+    tmp_path: Path, knob: str, severity: str, word: str, sentence: str
+) -> None:
+    topology = examine(build(tmp_path, [[0], [1]])).topology
+    found = Finding(knob, "/proc/x", "1", "it matters", severity=severity)
+    diagnosis = Diagnosis(topology, None, (found,), "standard", (0, 1))
+    assert (diagnosis.word, diagnosis.fit) == (word, word == "fit")
+    assert sentence in diagnosis.verdict == diagnosis.as_dict()["verdict"]
+    assert word == "fit" or "is fit" not in diagnosis.verdict
+    assert diagnosis.as_record()["fit"] is (word == "fit")
+    said = examination({"doctor": diagnosis.as_record()}).sentence
+    assert {"fit": "no setting that forbids", "disturbed": "disturbed by other work", "not fit": "not fit"}[
+        word
+    ] in said
 
 
 def test_best_change_prefers_gravity_then_no_reboot_then_impact() -> None:

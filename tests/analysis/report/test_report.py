@@ -719,7 +719,7 @@ def test_what_the_doctor_found_is_told_with_the_best_change(tmp_path: Path) -> N
         write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     said = " ".join(text for _, text in Page(text).text)
-    assert "fit for the profile standard. 1 setting spoils figures: governor." in said
+    assert "no setting that forbids the profile standard. 1 setting spoils figures: governor." in said
     assert "Best next step: governor, echo performance" in said
     assert text.count("<script") == 1 and EVIL in said
     assert "**Best next step:** governor, echo performance" in (tmp_path / "r.md").read_text()
