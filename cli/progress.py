@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 from fencepost.bench.progress import Progress
 from fencepost.cli import display
+from fencepost.cli.expected import expected
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
     from fencepost.bench.plan import Plan
+
+
+OFF = 1.15
+"""A first round that takes more or less by this factor is worth a line."""
 
 
 class PlainProgress(Progress):
@@ -34,10 +39,9 @@ class PlainProgress(Progress):
             self.say(sentence)
         if len(missing) < plan.rounds:
             self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are complete already")
-        expected = display.duration(self.expected_total_ns)
         rounds = "1 round" if len(missing) == 1 else f"{len(missing)} rounds"
         cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
-        self.say(f"{cases}, {rounds}, seed {plan.seed}: about {expected}")
+        self.say(f"{cases}, {rounds}, seed {plan.seed}: about {expected(plan, len(missing)).text}")
 
     @property
     def expected_total_ns(self) -> int:
@@ -48,13 +52,27 @@ class PlainProgress(Progress):
         """Time left: what the plan expects, corrected by how long it has really taken so far."""
         over = sum(self._expected_ns[n] for n in self._expected_ns if n not in self._left) + done_ns
         left = max(0, self.expected_total_ns - over)
-        elapsed = (time.monotonic() - self._began) * 1e9
         # Until some of it is over, the plan's expectation is the better guess.
-        return left * (elapsed / over if over > 0.05 * self.expected_total_ns else 1.0)
+        some = len(self._left) < len(self._expected_ns) or over > 0.05 * self.expected_total_ns
+        return left * (self._pace(over) if some else 1.0)
+
+    def _pace(self, over_ns: float) -> float:
+        """How long the rounds take, in units of what the plan expects; `over_ns` of the expected time is over."""
+        return (time.monotonic() - self._began) * 1e9 / over_ns
+
+    def _end_round(self, round_number: int) -> None:
+        """Count the round as done. After the first one, say so if the plan was wrong about it."""
+        self._left.remove(round_number)
+        if self._left and len(self._left) == len(self._expected_ns) - 1:
+            pace = self._pace(self._expected_ns[round_number])
+            if not 1 / OFF <= pace <= OFF:
+                took = display.duration(pace * self._expected_ns[round_number])
+                planned = display.duration(self._expected_ns[round_number])
+                self.say(f"round {round_number} took {took} instead of {planned}; the time left is corrected")
 
     def round_done(self, round_number: int) -> None:
         """Say that the round is stored, and how long the rest will take."""
-        self._left.remove(round_number)
+        self._end_round(round_number)
         left = f", {display.duration(self.left_ns())} left" if self._left else ""
         self.say(f"round {round_number} of {self._rounds}{left}")
 
@@ -107,7 +125,7 @@ class BarProgress(PlainProgress):
 
     def round_done(self, round_number: int) -> None:
         """Say that the round is stored, and how long the rest will take."""
-        self._left.remove(round_number)
+        self._end_round(round_number)
         self.update(round_number, 0)
 
     def say(self, sentence: str) -> None:

@@ -224,9 +224,12 @@ def _at_most_s(wanted: _WantedRun) -> float | None:
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
     from fencepost.cli import display
+    from fencepost.cli.expected import expected
 
     if as_json:
-        display.print_json({**plan.as_json(), "expected_ns": plan.expected_ns})
+        calm_ns, most_ns = expected(plan)
+        times = {"expected_ns": plan.expected_ns, "expected_calm_ns": calm_ns, "expected_most_ns": most_ns}
+        display.print_json({**plan.as_json(), **times})
         return
     out = display.console()
     rows = []
@@ -257,8 +260,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     out.print(
         f"Profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds "
         f"on CPU {', '.join(map(str, plan.cpus))}, seed {plan.seed}. "
-        f"Expected time: {display.duration(plan.expected_ns)}, "
-        f"and at most {display.duration(plan.rounds * plan.again_ns)} more beside a busy neighbour."
+        f"Expected time: {expected(plan).text}."
     )
 
 

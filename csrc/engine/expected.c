@@ -12,10 +12,14 @@
 
 /* A case beside its batches: the core-clock probes, the empty windows and the first steps of the search, seen 0.35-0.5 ms; and the windows
    of the search that are as long as a batch. */
-#define CASE_OVERHEAD_NS 430000
+#define CASE_OVERHEAD_NS 450000
 #define SEARCH_BATCHES 3
-/* A team beside that: threads that are started, pinned and meet before and after each window; 0.5 to 0.7 ms with the raw ping-pong. */
-#define TEAM_OVERHEAD_NS 300000
+/* Between two batches: the witness, and the counters of the thread. Seen 2.7 to 3.7 us. */
+#define LOOK_NS 3000
+/* The same of a team, which also meets and sends a line to and fro: seen 8.7 to 13.5 us. */
+#define TEAM_LOOK_NS 9000
+/* A team beside that: threads that are started and pinned. Seen 1 to 1.4 ms with the raw ping-pong. */
+#define TEAM_OVERHEAD_NS 600000
 /* One of the two ping-pongs beside each case of a team: see hand_over.c. */
 #define RAW_COST_NS 200000
 #define SERIES_BATCHES 2048
@@ -53,7 +57,8 @@ uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsig
     memcpy(trial.value, values, sizeof trial.value);
     trial.batches = kernel->batches ? kernel->batches : settings->batches;
     if (kernel->run)
-        cost += (trial.batches + settings->warmup_batches + SEARCH_BATCHES) * settings->batch_ns;
+        cost += (trial.batches + settings->warmup_batches + SEARCH_BATCHES) * settings->batch_ns +
+                trial.batches * (team_size > 1 ? TEAM_LOOK_NS : LOOK_NS);
     if (kernel->run && kernel->flags & KERNEL_OVERSUBSCRIBE && team_size > cpus)
         cost +=
             (OVERSUBSCRIBED_BATCHES + 2) * OVERSUBSCRIBED_NS * team_size / cpus; /* and warming up, and the search */

@@ -22,6 +22,7 @@ from fencepost.bench.doctor.finding import Diagnosis
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.runfolder import read_round_record
 from fencepost.cli import disassembly, display, faults, kernels, main, progress
+from fencepost.cli.expected import expected
 from fencepost.cli.schemas import schema_of
 
 CPU = any_cpu()
@@ -242,11 +243,11 @@ def test_dry_run_prints_the_plan_and_measures_nothing(tmp_path: Path) -> None:
     out = ok("run", "good", "bad/crowd", "--dry-run", *QUICK, cwd=tmp_path)
     assert f"good/steady[size=4KiB,mode=plain]@cpu{CPU}~twin" in out
     assert "needs 1024 CPUs" in out
-    assert "Expected time: " in out
+    assert "Expected time: " in out and " beside busy neighbours." in out
     document = json.loads(ok("run", "good", "--dry-run", "--json", *QUICK, "--seed", "3", cwd=tmp_path))
     assert document["seed"] == 3
     assert document["rounds"] == 2
-    assert document["expected_ns"] > 0
+    assert 0 < document["expected_ns"] < document["expected_calm_ns"] < document["expected_most_ns"]
     assert {case["case"] for case in document["cases"]} >= {f"good/once@cpu{CPU}"}
     assert not (tmp_path / "results").exists()
 
@@ -565,3 +566,30 @@ def test_time_left_falls_to_zero() -> None:
     plain.round_done(3)
     assert full > 0
     assert plain.left_ns() == 0
+
+
+@pytest.mark.parametrize(("pace", "corrected"), [(1.0, False), (1.5, True), (0.5, True)])
+def test_the_first_round_corrects_the_plan(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pace: float, corrected: bool
+) -> None:
+    plan = tiny_plan(["good"], rounds=40)
+    now_s = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now_s)
+    plain = progress.PlainProgress()
+    plain.begin(plan, list(range(1, 41)))
+    now_s += pace * plan.round_ns(1) / 1e9
+    plain.round_done(1)
+    rest_ns = 39 * plan.round_ns(2)
+    assert plain.left_ns() == pytest.approx(pace * rest_ns)
+    now_s += pace * plan.round_ns(2) / 1e9
+    plain.round_done(2)
+    said = capsys.readouterr().err
+    assert said.count("the time left is corrected") == corrected
+    assert " beside busy neighbours" in said.splitlines()[0]
+
+
+def test_what_is_missing_of_a_run_is_expected(tmp_path: Path) -> None:
+    plan = tiny_plan(["good"], rounds=10)
+    whole, half = expected(plan), expected(plan, 5)
+    assert whole.calm_ns > plan.expected_ns and whole.most_ns > whole.calm_ns
+    assert whole.calm_ns - half.calm_ns == plan.expected_ns - 5 * plan.round_ns(2)
