@@ -1,9 +1,17 @@
 """Maps the rooms of the house to packages and names the cffi script; everything else is in pyproject.toml."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 ROOMS = ("bench", "analysis", "cli")
 SOURCES, WORDS, EXAMPLES = "fencepost.csrc", "fencepost.docs", "fencepost.examples"
+
+# Made of the commands' own words, so it is never older than they are.
+MAN_PAGE = "build/man/fencepost.1"
+subprocess.run([sys.executable, str(Path(__file__).with_name("tools") / "man_page.py"), MAN_PAGE], check=True)
 
 setup(
     packages=[
@@ -22,6 +30,7 @@ setup(
         # The queues of other libraries that `fencepost peers` measures.
         EXAMPLES: ["peers/*"],
     },
+    data_files=[("share/man/man1", [MAN_PAGE])],
     include_package_data=False,
     cffi_modules=["csrc/build_kernels.py:ffibuilder"],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.cli.completion import complete_kernels
 from fencepost.cli.gates import Gates, Judged, gate_options
 from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import margin_option, markdown_option
@@ -43,8 +44,8 @@ class _WantedAb:
 
 
 @click.command(name="ab")
-@click.argument("old", required=False)
-@click.argument("new", required=False)
+@click.argument("old", required=False, shell_complete=complete_kernels)
+@click.argument("new", required=False, shell_complete=complete_kernels)
 @click.option(
     "--only",
     multiple=True,

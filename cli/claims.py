@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.cli.completion import complete_runs
 from fencepost.cli.options import OutputFile, json_option, verbose_option
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _STYLES = {
 
 
 @click.command(name="claims")
-@click.argument("run", default="latest")
+@click.argument("run", default="latest", shell_complete=complete_runs)
 @click.option("--html", type=OutputFile(), metavar="PATH", help="Write an HTML page with code here.")
 @click.option("--markdown", type=OutputFile(), metavar="PATH", help="Write the table as Markdown here.")
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.cli.completion import complete_runs
 from fencepost.cli.gates import Gates, Judged, gate_options
 from fencepost.cli.options import OutputFile, json_option, verbose_option
 from fencepost.cli.verdicts import margin_option, markdown_option
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="compare")
-@click.argument("names", nargs=-1, metavar="RUN RUN...", required=True)
+@click.argument("names", nargs=-1, metavar="RUN RUN...", required=True, shell_complete=complete_runs)
 @margin_option
 @click.option("--all", "every", is_flag=True, help="Show all rows, not only headlines and rows that changed.")
 @click.option("--html", type=OutputFile(), metavar="FILE", help="Write the comparison as one HTML page.")
@@ -52,7 +53,6 @@ def compare_command(
     from fencepost.analysis.compare.comparison import NothingMeasuredError
     from fencepost.bench import runfolder
     from fencepost.bench.errors import MeasureError, UsageError
-    from fencepost.cli import display
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
@@ -70,22 +70,8 @@ def compare_command(
     if found.machines is not None:
         _show_machines(found.machines, every=every, as_markdown=as_markdown, as_json=as_json)
         return 0
+    _show_pairs(found, every=every, as_markdown=as_markdown, as_json=as_json)
     old, *further = found.ids
-    if as_json:
-        documents: list[PairJson] = [
-            {"old": old, "new": new, **item.as_json()} for new, item in zip(further, found.pairs, strict=True)
-        ]
-        display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
-    else:
-        from fencepost.cli import compared as view
-        from fencepost.cli import verdicts
-
-        for new, item in zip(further, found.pairs, strict=True):
-            title = f"{old} against {new}"
-            if as_markdown:
-                click.echo(verdicts.as_markdown(item, title), nl=False)
-            else:
-                view.show_runs(item, title, every=every)
     judged = [Judged(f"{old} against {new}", item) for new, item in zip(further, found.pairs, strict=True)]
     return int(gates.close(judged))
 
@@ -121,6 +107,23 @@ def _write_page(path: Path, found: Compared) -> None:
         raise UsageError("--html shows two runs of one machine; name two, or see `fencepost history` for many")
     path.write_text(as_page(page), encoding="utf-8")
     click.echo(f"page: {display.printable(display.short_path(path))}", err=True)
+
+
+def _show_pairs(found: Compared, *, every: bool, as_markdown: bool, as_json: bool) -> None:
+    from fencepost.cli import compared, display, verdicts
+
+    old, *further = found.ids
+    pairs = list(zip(further, found.pairs, strict=True))
+    if as_json:
+        documents: list[PairJson] = [{"old": old, "new": new, **item.as_json()} for new, item in pairs]
+        display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
+        return
+    for new, item in pairs:
+        title = f"{old} against {new}"
+        if as_markdown:
+            click.echo(verdicts.as_markdown(item, title), nl=False)
+        else:
+            compared.show_runs(item, title, every=every)
 
 
 def _show_machines(found: MachineComparison, *, every: bool, as_markdown: bool, as_json: bool) -> None:

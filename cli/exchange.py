@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fencepost.cli.completion import complete_runs
 from fencepost.cli.options import OutputFile, json_option, label_option, verbose_option
 
 FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core")
@@ -15,7 +16,7 @@ MOST_NOTES = 10
 
 
 @click.command(name="export")
-@click.argument("run", default="latest")
+@click.argument("run", default="latest", shell_complete=complete_runs)
 @click.option("--format", "wanted", type=click.Choice(FORMATS), required=True, help="bmf is the Bencher Metric Format.")
 @click.option("--out", type=OutputFile(), metavar="PATH", help="File to write.  [default: standard output]")
 @verbose_option

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.cli.completion import complete_kernels
 from fencepost.cli.options import json_option, kernel_files_option, load_kernel_files, verbose_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="list")
-@click.argument("patterns", nargs=-1, metavar="[KERNEL]...")
+@click.argument("patterns", nargs=-1, metavar="[KERNEL]...", shell_complete=complete_kernels)
 @kernel_files_option
 @json_option
 @verbose_option
@@ -49,7 +50,7 @@ def list_command(patterns: tuple[str, ...], kernel_files: tuple[Path, ...], cfla
 
 
 @click.command(name="show")
-@click.argument("kernel", metavar="KERNEL")
+@click.argument("kernel", metavar="KERNEL", shell_complete=complete_kernels)
 @kernel_files_option
 @click.option("--source/--no-source", default=True, help="Print the C source, or leave it out.")
 @click.option("--disassembly/--no-disassembly", default=True, help="Print the machine code (objdump), or leave it out.")

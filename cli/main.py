@@ -30,6 +30,8 @@ COMMANDS = {
     "import": ("exchange", "Turn a file of another tool into a run."),
     "history": ("history", "Show which rows changed over many runs, and when."),
     "schema": ("schemas", "Print the JSON Schema of a file or of an answer."),
+    "completion": ("completion", "Print the script by which a shell completes commands, kernels and runs."),
+    "man": ("manual", "Show the manual page."),
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.cli.completion import complete_runs
 from fencepost.cli.options import json_option, label_fault, label_option, verbose_option
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ COMMON_NAMES = {
 
 
 @click.command(name="publish")
-@click.argument("run", default="latest")
+@click.argument("run", default="latest", shell_complete=complete_runs)
 @click.option(
     "--results",
     type=click.Path(path_type=Path),

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.cli.completion import complete_runs
 from fencepost.cli.options import OutputFile, json_option, verbose_option
 
 
 @click.command(name="report")
-@click.argument("run", default="latest")
+@click.argument("run", default="latest", shell_complete=complete_runs)
 @click.option("--html", type=OutputFile(), metavar="PATH", help="Write the HTML report here.")
 @click.option("--markdown", type=OutputFile(), metavar="PATH", help="Write the Markdown report here.")
 @click.option("--open", "opened", is_flag=True, help="Show the HTML report in the browser.")

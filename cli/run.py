@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fencepost.cli.completion import complete_kernels, complete_runs
 from fencepost.cli.options import (
     json_option,
     kernel_files_option,
@@ -47,7 +48,7 @@ class _WantedRun:
 
 
 @click.command(name="run")
-@click.argument("patterns", nargs=-1, metavar="[KERNEL]...")
+@click.argument("patterns", nargs=-1, metavar="[KERNEL]...", shell_complete=complete_kernels)
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Same as the argument; may be given several times.")
 @click.option(
     "--profile",
@@ -75,7 +76,12 @@ class _WantedRun:
 @click.option("--at-most", metavar="TIME", help="End --until by then, e.g. 5m.  [default: 10m]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
 @label_option
-@click.option("--resume", metavar="RUN", help="Continue an interrupted run: its folder, its id, or `latest`.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Continue an interrupted run: its folder, its id, or `latest`.",
+)
 @kernel_files_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and its expected duration; measure nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor summary.")
@@ -228,8 +234,8 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
 
     if as_json:
         calm_ns, most_ns = expected(plan)
-        times = {"expected_ns": plan.expected_ns, "expected_calm_ns": calm_ns, "expected_most_ns": most_ns}
-        display.print_json({**plan.as_json(), **times})
+        expected_json = {"expected_ns": plan.expected_ns, "expected_calm_ns": calm_ns, "expected_most_ns": most_ns}
+        display.print_json({**plan.as_json(), **expected_json})
         return
     out = display.console()
     rows = []

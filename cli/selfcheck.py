@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fencepost.cli.ab import ROUNDS
+from fencepost.cli.completion import complete_kernels
 from fencepost.cli.options import json_option, verbose_option
 from fencepost.cli.verdicts import margin_option
 
@@ -28,7 +29,7 @@ DEFAULT_BASE = Path("results") / "selfcheck"
 
 
 @click.command(name="selfcheck")
-@click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
+@click.argument("kernels", nargs=-1, metavar="[KERNEL]...", shell_complete=complete_kernels)
 @click.option("--pairs", type=click.IntRange(1, 100_000), default=PAIRS, show_default=True, help="Repeats of each row.")
 @click.option(
     "--rounds",

@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -574,7 +575,7 @@ def test_the_first_round_corrects_the_plan(
 ) -> None:
     plan = tiny_plan(["good"], rounds=40)
     now_s = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     plain = progress.PlainProgress()
     plain.begin(plan, list(range(1, 41)))
     now_s += pace * plan.round_ns(1) / 1e9
