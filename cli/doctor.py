@@ -36,8 +36,8 @@ def doctor_command(root: Path, profile: str, as_json: bool) -> int:
     """Check this machine, or a snapshot of one, for settings that spoil figures.
 
     Changes nothing. Measures for one second how free the cores are. Prints the command that would change a setting.
-    Exits with 0 if the machine is fit for the profile. Exits with 1 if a setting forbids it, or if so much other work
-    disturbs it that figures could hardly be trusted.
+    Exits with 0 if the machine is fit for the profile. Exits with 1 if a setting forbids it, or if other work disturbs
+    it and hardly any figure can be trusted.
     """
     from fencepost.bench.doctor.examine import examine
     from fencepost.cli import display

@@ -136,19 +136,8 @@
     return ["fencepost run", inShell(kernel), ...sets].join(" ");
   };
 
-  // Each row of the estimates is one case: its name is a link to itself.
-  const cases = new Map();
-  for (const table of document.querySelectorAll("table")) {
-    const heads = table.tHead ? [...table.tHead.rows[0].cells].map(words) : [];
-    if (heads[0] !== "case" || heads[1] !== "time") continue;
-    for (const row of table.tBodies[0].rows) {
-      const name = row.cells[0].textContent;
-      const link = make("a", name);
-      link.href = `#row=${encodeURIComponent(name)}`;
-      row.cells[0].replaceChildren(link);
-      cases.set(name, row);
-    }
-  }
+  // Each row of the estimates is one case, and its name is a link to itself.
+  const cases = new Map([...document.querySelectorAll("tr[id^='row=']")].map((row) => [row.id.slice(4), row]));
   let shown = null;
   const showRow = (name) => {
     const row = cases.get(name);

@@ -41,10 +41,10 @@ def test_all_sections_are_there_in_their_order(browser: Any, page: Path) -> None
     assert [text for text in headings if text in wanted] == wanted
     assert headings.index(wanted[-1]) < headings.index("Clocks and timers") and headings[-1] == "Data and versions"
     assert texts(browser, "nav a") == headings[1:]  # the first is the name of the machine, at the top
-    # Each link of the page leads to something that is there. Those to rows are the script's (test_explore.py).
+    # Each link of the page leads to something that is there.
     broken = browser.execute_script(
         "return [...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href').slice(1))"
-        ".filter(id => !id.startsWith('row=') && !document.getElementById(id))"
+        ".filter(id => !document.getElementById(decodeURIComponent(id)))"
     )
     assert broken == []
 

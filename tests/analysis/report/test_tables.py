@@ -76,7 +76,7 @@ def test_a_long_table_has_ten_rows_above_its_fold(pages: tuple[str, str]) -> Non
     )[0]
     above, fold, below = split.partition("<details><summary>The other 31 rows</summary>")
     assert shown in above and fold
-    heading = '<tr><th scope="row">'
+    heading = '<tr id="row=mine/'
     assert (above.count(heading), below.partition("</table>")[0].count(heading)) == (10, 31)
     above, fold, below = markdown[markdown.index(f"*{caption}. The 10") :].partition(
         "<summary>The other 31 rows</summary>"
@@ -87,7 +87,10 @@ def test_a_long_table_has_ten_rows_above_its_fold(pages: tuple[str, str]) -> Non
 def test_no_row_is_in_a_table_twice_or_lost(pages: tuple[str, str]) -> None:
     html, _ = pages
     start = html.index("Estimates of the topic mine")
-    rows = re.findall(r'<th scope="row">(mine/\S+?)</th>', html[start : html.index("figures beside time", start)])
+    rows = re.findall(
+        r'<th scope="row"><a href="#row=\S+">(mine/\S+?)</a></th>',
+        html[start : html.index("figures beside time", start)],
+    )
     assert len(rows) == len(set(rows)) == 41
 
 
