@@ -175,7 +175,7 @@ def test_a_label_with_the_name_of_a_user_is_not_published(tmp_path: Path, monkey
     monkeypatch.setattr(publish, "private_words", lambda: [("alice", "the name of a user")])
     run = measured(tmp_path / "run")
     done = fencepost_inside("publish", str(run), "--results", "results", "--label", "alice box", cwd=tmp_path)
-    assert done.returncode == 2 and "field labels.name: holds 'alice'" in done.stderr
+    assert done.returncode == 2 and "field labels.name: has 'alice'" in done.stderr
 
 
 class Terminal:

@@ -174,7 +174,7 @@ def test_a_histogram_that_cannot_be_drawn_is_refused_first(tmp_path: Path) -> No
 REFUSED = {
     "absent": ([], "fail: nothing to compare with: add --benchmark-compare"),
     "none": (["--benchmark-compare"], "nothing to compare with: .*[.]benchmarks has no saved session; save one"),
-    "number": (["--benchmark-compare=0007"], "holds no saved session that is 0007; save one first with --benchmark-au"),
+    "number": (["--benchmark-compare=0007"], "has no saved session that is 0007; save one first with --benchmark-au"),
     "path": (["--benchmark-compare=.benchmarks/Linux/0007_x.json"], "0007_x.json: no such file; give one that is th"),
 }
 
@@ -381,8 +381,8 @@ FAULTS = {
     "compile": r"broken.c: does not compile:\n(.*\n)*.*no_such_function",
     "crash": r"own/crash.*: failed in 6 of 6 rounds: the worker was killed by SIGABRT",
     "check": r"two/wrong.*: check failed: two and two are 5",
-    "several": "two.c: holds two/b, two/wrong, and a test is one row; name the kernel after the file",
-    "unknown": "two.c: no kernel 'two/c'; it holds two/b, two/wrong",
+    "several": "two.c: has two/b, two/wrong, and a test is one row; name the kernel after the file",
+    "unknown": "two.c: no kernel 'two/c'; it has two/b, two/wrong",
     "values": "size=1KiB,2KiB is several values, and a test is one row",
     "value": "no value 'plainn'; did you mean plain",
     "parameter": "no parameter 'sise'; did you mean size",

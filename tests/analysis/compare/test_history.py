@@ -323,7 +323,7 @@ def test_machines_are_kept_apart_and_what_is_left_out_is_said(stepped: Path, tmp
 
 
 def test_too_few_runs_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HistoryError, match="holds no run folders"):
+    with pytest.raises(HistoryError, match="has no run folders"):
         history(tmp_path)
     write_runs(tmp_path, [{}] * 3)
     done = fencepost_inside("history", str(tmp_path), cwd=tmp_path)
