@@ -117,7 +117,7 @@ def peers_plan(
     """
     if not any(name.startswith("peer/") for name in catalog.kernels):
         raise MeasureError(
-            "none of the peers is installed here, so there is nothing to compare with; name a file of your own"
+            "none of the peers is installed here, so there is nothing to compare with; name your own file"
         )
     placed = placer_on(cpus)(catalog.get("ring/spsc"))
     if not isinstance(placed, Placements):

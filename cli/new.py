@@ -41,7 +41,7 @@ def new_command(
     The file is TOPIC_VARIANT.c. It times a small loop and checks it. Replace the loop with yours, then measure it with
     `fencepost run --kernel FILE`.
 
-    With --ring, NAME is one word and the file is NAME.c. It holds a queue that runs beside ours and those of other
+    With --ring, NAME is one word and the file is NAME.c. It has a queue that runs beside ours and those of other
     libraries: `fencepost peers FILE`.
 
     With --ci, each NAME is a kernel file of this repository (default: all of them). The job compares each with its base

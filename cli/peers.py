@@ -49,7 +49,7 @@ def peers_command(
     The package has a file for each of some libraries. A library is measured if its headers are installed. A FOLDER
     with such files replaces them.
 
-    Each FILE holds your queues, as `fencepost new --ring NAME` writes them. They are measured beside all others.
+    Each FILE has your queues, as `fencepost new --ring NAME` writes them. They are measured beside all others.
     All are rows of one run. Each round measures every queue once, in shuffled order, on the same two CPUs.
 
     A picture shows latency against throughput. If a queue of a FILE fails its check, the other rows are kept, and the
