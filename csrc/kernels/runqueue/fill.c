@@ -109,10 +109,10 @@ static int check(struct trial *trial)
     return fault ? trial_fault(trial, "%s", fault) : queue_check_turns(trial, filling->queue, 0);
 }
 
+/* Seen up to 1000 ns a task of 100 000, in an hour with busy neighbours, and 170 ns of 10 000. */
 static uint64_t cost_ns(const struct trial *trial)
 {
-    return (BATCHES + 1) *
-           queue_cost_ns((int)trial->value[BY], trial->value[TASKS] > 20000 ? trial->value[TASKS] : EVENTS * A_TIME);
+    return UINT64_C(1) * (BATCHES + 1) * EVENTS * A_TIME * (trial->value[TASKS] > 20000 ? 800 : 150);
 }
 
 KERNEL(fill,
