@@ -43,7 +43,7 @@ HEADINGS = ("What it does not show", "What was left out")
 """Sections that the report finds by these names."""
 
 KERNEL = re.compile(r"\block/hold\b")
-"""A kernel whose name has one of the words. It is no longer in the suite, and the record of experiments names it."""
+"""A kernel whose name is one of the words."""
 
 
 def split(text: str) -> list[str]:
