@@ -181,16 +181,21 @@ def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) 
 @pytest.mark.parametrize(("gate", "code"), [("slower", 1), ("changed", 1), ("undecided", 0)])
 def test_gates_end_with_one(measured: tuple[Path, dict[str, Any]], gate: str, code: int) -> None:
     cwd, document = measured
-    done = fencepost("ab", "--resume", document["folder"], "-q", "--fail-on", gate, cwd=cwd)
+    told = ("--junit", "rows.xml", "--annotations", "github")
+    done = fencepost("ab", "--resume", document["folder"], "-q", "--fail-on", gate, *told, cwd=cwd)
     assert done.returncode == code
+    assert "::error title=own/one" in done.stderr and "::" not in done.stdout
+    assert 'failures="1"' in (cwd / "rows.xml").read_text()
     assert "changed: slower" in done.stdout and "noise floor" in done.stdout
 
 
 @pytest.mark.slow  # one more comparison that is measured
 def test_the_gate_for_slower_code_lets_faster_code_pass(measured: tuple[Path, dict[str, Any]]) -> None:
     cwd, _ = measured
-    faster = fencepost("ab", cwd / "new.c", cwd / "old.c", *FEW, "--fail-on", "slower", "--markdown", cwd=cwd)
+    told = ("--fail-on", "slower", "--markdown", "--annotations", "github")
+    faster = fencepost("ab", "new.c", "old.c", *FEW, *told, cwd=cwd)
     assert faster.returncode == 0 and "| changed: faster |" in faster.stdout
+    assert "::notice file=old.c,title=own/one" in faster.stderr
 
 
 def test_markdown_is_text(measured: tuple[Path, dict[str, Any]]) -> None:
