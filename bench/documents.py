@@ -194,6 +194,8 @@ class RunJson(RunFactsJson):
     id: str
     created_utc: str
     machine_key: str
+    sha256: NotRequired[str]
+    """Of the other fields, see `fencepost.bench.schema.hash_of`; not in runs of older versions."""
 
 
 # ---- machine.json ----

@@ -21,11 +21,13 @@ from pathlib import Path
 from fencepost.bench import sources
 from fencepost.bench.documents import ObjectJson
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.files import read_regular
 
 LANGUAGES = {".c": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++"}
 PREBUILT = ".so"
 OBJECT_FLAGS = ["-DFENCEPOST_OBJECT", "-fPIC"]
 COMPILE_TIMEOUT_S = 300
+MOST_SOURCE_BYTES = 64 << 20
 _C_ONLY = ("-std=gnu11", "-Werror=implicit-function-declaration")
 # The members that a kernel leaves out are meant to be empty.
 _CXX_FLAGS = ("-std=gnu++20", "-Wno-missing-field-initializers")
@@ -300,7 +302,7 @@ def _store(key: str, label: str, content: bytes) -> Path:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_regular(file, UsageError, MOST_SOURCE_BYTES)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({(error.strerror or str(error)).lower()})") from error
 

@@ -174,7 +174,9 @@ def create(
             "created_utc": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
             "machine_key": machine["key"],
             **run,
+            "sha256": "",
         }
+        document["sha256"] = schema.hash_of(document)
         folder = RunFolder(path, document, _lock(path))
         try:
             # run.json comes last: a folder that has it is complete enough to be resumed.
@@ -269,6 +271,8 @@ def read_round_record(path: Path) -> RoundRecord:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        raise schema.RunFolderError(f"{path}: not a file that can be read; remove it")
     try:
         metadata = pq.read_metadata(path).metadata
     except (OSError, pa.ArrowException) as error:
@@ -276,7 +280,7 @@ def read_round_record(path: Path) -> RoundRecord:
         raise schema.RunFolderError(
             f"{path}: not a whole parquet file ({first:.120}); delete it and complete the run with --resume"
         ) from error
-    return schema.parse_round_record(path, (metadata or {}).get(schema.ROUND_KEY))
+    return schema.parse_round_record(path, metadata)
 
 
 def encode_round(record: RoundRecord, rows: Sequence[CaseRows]) -> bytes:
@@ -300,11 +304,10 @@ def encode_round(record: RoundRecord, rows: Sequence[CaseRows]) -> bytes:
         parts = [case.samples[name] for case in rows]
         columns[name] = pa.array(np.concatenate(parts) if parts else np.empty(0), types[kind])
     table = pa.table({name: columns[name] for name in schema.COLUMNS})
-    text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     sink = pa.BufferOutputStream()
     # With checksums a changed byte is noticed when the file is read.
     pq.write_table(
-        table.replace_schema_metadata({schema.ROUND_KEY: text}),
+        table.replace_schema_metadata(schema.record_metadata(record)),
         sink,
         compression="zstd",
         write_page_checksum=True,

@@ -25,12 +25,15 @@ that names the file and the field.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from fencepost.bench.documents import MachineJson, RoundRecord, RowsRecord, RunJson
+from fencepost.bench.files import MOST_BYTES, first_fault, parse_json, read_regular
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
@@ -45,6 +48,8 @@ LONGEST_LABEL = 40
 IMPORTED: Final = "imported"
 """Key in run.json of a run that another tool measured; also the beginning of its machine's key."""
 ROUND_KEY = b"fencepost"
+HASH_KEY = b"fencepost-sha256"
+MOST_JSON_BYTES = 64 << 20
 
 FLAGS = {"migrated": 1, "switched": 2, "faulted": 4, "low_overlap": 8, "short": 16, "hand_over_drift": 32}
 """Names of the bits of the column ``flags`` (the FLAG_ constants of csrc/kernel.h)."""
@@ -209,6 +214,7 @@ RUN_SCHEMA: dict[str, Any] = {
             },
         },
         "plan_sha256": _ANY,
+        "sha256": _STRING,
         "rounds_a_repeat": _ANY,
         "disturb": _ANY,
         "published": _ANY,
@@ -404,9 +410,24 @@ def read_run(folder: Path) -> RunJson:
     Raises
     ------
     RunFolderError
-        when it is missing, truncated, of a newer schema, or has a wrong or missing field.
+        when it is missing, truncated, of a newer schema, has a wrong or missing field, or was changed.
     """
-    return cast(RunJson, _read_json(folder / RUN_FILE, "run"))
+    path = folder / RUN_FILE
+    run = cast(RunJson, _read_json(path, "run"))
+    try:
+        datetime.strptime(run["created_utc"], "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        raise RunFolderError(f"{path}: field created_utc: {run['created_utc'][:40]!r} is no time in UTC") from None
+    # Runs of older versions have no hash.
+    if run.get("sha256", told := hash_of(run)) != told:
+        raise RunFolderError(f"{path}: field sha256: not the hash of the other fields; the file was changed by hand")
+    return run
+
+
+def hash_of(run: Mapping[str, object]) -> str:
+    """SHA-256 of all fields of run.json but the one that holds it."""
+    fields = {name: value for name, value in run.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_machine(folder: Path) -> MachineJson:
@@ -414,77 +435,60 @@ def read_machine(folder: Path) -> MachineJson:
     return cast(MachineJson, _read_json(folder / MACHINE_FILE, "machine"))
 
 
-def parse_round_record(path: Path, text: bytes | None) -> RoundRecord:
+def record_metadata(record: Mapping[str, object]) -> dict[bytes, bytes]:
+    """A record as the metadata of a file, with its hash: the format itself has none for metadata."""
+    text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+    return {ROUND_KEY: text, HASH_KEY: hashlib.sha256(text).hexdigest().encode()}
+
+
+def parse_round_record(path: Path, metadata: Mapping[bytes, bytes] | None) -> RoundRecord:
     """Check the JSON record found under `ROUND_KEY` in the metadata of the round file `path`."""
-    if text is None:
-        raise RunFolderError(
-            f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; this is not a round written by fencepost"
-        )
+    text = _record_text(path, metadata or {}, "this round")
     return cast(RoundRecord, _parse(path, text, "round"))
 
 
-def parse_rows_record(path: Path, text: bytes | None) -> RowsRecord:
+def parse_rows_record(path: Path, metadata: Mapping[bytes, bytes] | None) -> RowsRecord:
     """Check the JSON record found under `ROUND_KEY` in the metadata of the rows file `path`."""
-    if text is None:
-        raise RunFolderError(
-            f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; fencepost did not write these rows"
-        )
+    text = _record_text(path, metadata or {}, "these rows")
     return cast(RowsRecord, _parse(path, text, "rows"))
 
 
-def _read_json(path: Path, kind: str) -> dict[str, object]:
+def _record_text(path: Path, metadata: Mapping[bytes, bytes], what: str) -> bytes:
+    text = metadata.get(ROUND_KEY)
+    if text is None:
+        raise RunFolderError(f"{path}: no key {ROUND_KEY.decode()!r} in its metadata; fencepost did not write {what}")
+    # Files of older versions have no hash.
+    if HASH_KEY in metadata and metadata[HASH_KEY] != hashlib.sha256(text).hexdigest().encode():
+        raise RunFolderError(f"{path}: its record is damaged (its hash differs); delete it, and measure again")
+    return text
+
+
+def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The contents of a file of a run folder; raises `RunFolderError` for all that is no regular file, or too large."""
     try:
-        text = path.read_bytes()
+        return read_regular(path, RunFolderError, most)
     except FileNotFoundError:
         raise RunFolderError(f"{path}: not found; is {path.parent} a run folder?") from None
-    except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror}") from error
-    return _parse(path, text, kind)
+
+
+def _read_json(path: Path, kind: str) -> dict[str, object]:
+    return _parse(path, read_file(path, MOST_JSON_BYTES), kind)
 
 
 def _parse(path: Path, text: bytes, kind: str) -> dict[str, object]:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RunFolderError(
-            f"{path}: not valid JSON ({error}); the file is truncated or was edited by hand"
-        ) from error
+    document = parse_json(path, text, RunFolderError)
     version: object = document.get("schema") if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise RunFolderError(
             f"{path}: field schema is {version}, newer than {SCHEMA_VERSION} which this fencepost reads; "
             "upgrade fencepost"
         )
-    fault = _fault(kind, document)
+    fault = first_fault(_validator(kind), document)
     if fault is not None:
         raise RunFolderError(f"{path}: {fault}")
     if not isinstance(document, dict):  # the schema says so already; this line tells the type checker
         raise RunFolderError(f"{path}: not a JSON object")
     return document
-
-
-def _fault(kind: str, document: object) -> str | None:
-    """The first field of `document` that the schema `kind` refuses, and why; None where all are right."""
-    try:
-        # Asked for errors, the validator takes four times as long, and nearly every document is right.
-        if _validator(kind).is_valid(document):
-            return None
-        fault = next(_validator(kind).iter_errors(document))
-    except (ValueError, RecursionError) as error:  # half a character in a string, or lists in lists without end
-        return f"not valid JSON ({error}); the file was edited by hand"
-    message = fault.message
-    if len(message) > LONGEST_MESSAGE:
-        message = f"{message[: LONGEST_MESSAGE // 2]} … {message[-LONGEST_MESSAGE // 2 :]}"
-    return f"field {_field(fault.instance_path)}: {message}"
-
-
-LONGEST_MESSAGE = 200
-"""Characters. A message begins with the value and ends with what was expected: a long one loses its middle."""
-
-
-def _field(path: Sequence[str | int]) -> str:
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return text.removeprefix(".") or "(top level)"
 
 
 @functools.cache

@@ -9,10 +9,14 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-LARGEST_CPU = 1 << 20
+LARGEST_CPU = 1 << 16
 """No kernel numbers CPUs beyond this; a larger number is damage, and would otherwise become a set of that size."""
 
-_RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+)/(\d+))?)?")
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9})/(\d{1,9}))?)?")
+
+
+_MOST_LETTERS = 16 << 20
+"""Of a file that is read as text. Those of a machine with thousands of CPUs have some megabytes."""
 
 _MASK = re.compile(r"[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{1,8})*|[0-9a-fA-F]+")
 
@@ -153,7 +157,8 @@ class Tree:
             if name is None or not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116 (see _name)
                 return None
             with open(name, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 (see _name)
-                return file.read().strip()
+                text = file.read(_MOST_LETTERS + 1)
+                return text.strip() if len(text) <= _MOST_LETTERS else None
         except (OSError, ValueError):  # ValueError: a NUL in the path
             return None
 

@@ -26,16 +26,16 @@ def code_of(folder: Path) -> Code:
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.engine import load
     from fencepost.bench.errors import EngineError
-    from fencepost.bench.schema import RUN_FILE
+    from fencepost.bench.schema import RUN_FILE, read_file
     from fencepost.cli.disassembly import hot_functions
 
     try:
-        run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        run = json.loads(read_file(folder / RUN_FILE))
         same_as = run["engine"]["sha256"]
         wanted = {case["kernel"] for case in run["plan"]["cases"]}
         engine = load()
         catalog = read_catalog(engine)
-    except (OSError, ValueError, TypeError, KeyError, EngineError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, EngineError):
         # What is wrong with a run its report says. An installation without an engine can still read runs.
         return NO_CODE
     same = same_as == engine.sha256

@@ -38,6 +38,7 @@ from fencepost.analysis.stats.changes import (
     ratio_bounds,
 )
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, columns_of, interval_of
+from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
 
 DEFAULT_FLOOR_PCT = 1.0
@@ -239,6 +240,8 @@ def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
         analysis = analysis_of(folder)
     except (schema.RunFolderError, OSError) as error:
         return f"left out: {error}"
+    except Exception as error:  # types and ranges that the schemas let through: such a run costs itself only
+        return f"left out: {folder}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)})"
     document, machine = analysis.run, analysis.machine
     engine, plan = document["engine"], document["plan"]
     made_with = {

@@ -16,7 +16,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import math
 import os
 import zlib
@@ -46,6 +45,7 @@ from fencepost.analysis.runs.model import Reduced, process_frame
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, ImportedFileJson, MachineJson, RunFactsJson, RunJson
+from fencepost.bench.files import parse_json, read_regular
 
 # ---- files ----
 
@@ -55,8 +55,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise ExchangeError(f"{shown(path)}: a folder; name the file that the tool wrote")
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = read_regular(path, ExchangeError, LARGEST_BYTES)
         if data[:2] == _GZIP:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
                 data = packed.read(LARGEST_BYTES + 1)
@@ -81,10 +80,7 @@ def parse(name: str, data: bytes) -> Parsed:
         raise ExchangeError(f"{name}: empty; let the tool write it again")
     if text.lstrip()[0] not in "{[":
         return read_matrix(name, text)
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ExchangeError(f"{name}: not valid JSON ({error}); the file is truncated or was edited by hand") from error
+    document: Any = parse_json(name, text, ExchangeError)
     if "\\ud" in text.lower():
         document = _unicode(document)
     at = Place(name)

@@ -139,7 +139,7 @@ def check_folder(
     except RunFolderError as error:
         sentence = one_line(str(error), 400)
         return [f"{sentence}; {AGAIN}" if "publish" not in sentence else sentence]
-    except (ValueError, KeyError, TypeError, OverflowError, ArithmeticError) as error:
+    except Exception as error:
         # Types and ranges that the schemas let through and the estimates do not bear.
         return [f"{_shown(folder)}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)}); {AGAIN}"]
     faults = [f"{_shown(folder)}/{sentence}" for sentence in refusals(analysis, private)]

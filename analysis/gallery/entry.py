@@ -234,7 +234,7 @@ def _texts(value: object, place: str = "") -> Iterable[tuple[str, str, str]]:
 def published_run(analysis: Analysis, version: str) -> RunJson:
     """run.json as it is published: paths of the command shortened to their last part, and how far to trust the run."""
     verdict = trust_verdict(analysis)
-    return {
+    run: RunJson = {
         **analysis.run,
         "command": [_PATH.sub(_last_part, word) for word in analysis.run["command"]],
         PUBLISHED: {
@@ -244,6 +244,7 @@ def published_run(analysis: Analysis, version: str) -> RunJson:
             "noise_reach_pct": _or_none(analysis.noise_reach_pct),
         },
     }
+    return {**run, "sha256": schema.hash_of(run)}
 
 
 def _last_part(match: re.Match[str]) -> str:

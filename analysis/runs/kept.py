@@ -40,10 +40,10 @@ def key_of(*folders: Path, asked: str = "") -> str | None:
     try:
         paths = [[*(folder / name for name in names), *schema.round_files(folder).values()] for folder in folders]
         for path in itertools.chain(*paths):
-            data = path.read_bytes() if path.name != schema.ROWS_FILE or path.exists() else b""
+            data = schema.read_file(path) if path.name != schema.ROWS_FILE or path.exists() else b""
             digest.update(f"{path.name} {len(data)}\n".encode())
             digest.update(data)
-    except OSError:
+    except (OSError, schema.RunFolderError):
         return None
     return digest.hexdigest()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from fencepost.analysis.runs.unfolded import open_parquet
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, RoundRecord, RunJson
 from fencepost.bench.schema import RunFolderError
@@ -77,10 +77,9 @@ def load_batches(folder: Path | str) -> pd.DataFrame:
 
 def read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
     try:
-        # A buffer rather than a memory map: a file that shrinks while mapped would end the process with SIGBUS.
-        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
+        file = open_parquet(path)
         kinds = {field.name: field.type for field in file.schema_arrow}
-        text = (file.metadata.metadata or {}).get(schema.ROUND_KEY)
+        metadata = file.metadata.metadata
     except OSError as error:
         raise RunFolderError(f"{path}: {error.strerror or error}") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -94,7 +93,7 @@ def read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
         if name not in kinds:
             raise RunFolderError(f"{path}: column {name} is missing; this is not a round written by fencepost")
         _check_type(path, name, kinds[name])
-    record = _record(path, text)
+    record = _record(path, metadata)
     if record["round"] != number:
         raise RunFolderError(f"{path}: field round: {record['round']} in the record, {number} in the name of the file")
     try:
@@ -122,8 +121,8 @@ def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
         raise RunFolderError(f"{path}: column {name} is of type {kind}, expected {wanted}")
 
 
-def _record(path: Path, text: bytes | None) -> RoundRecord:
-    record = schema.parse_round_record(path, text)
+def _record(path: Path, metadata: Mapping[bytes, bytes] | None) -> RoundRecord:
+    record = schema.parse_round_record(path, metadata)
     worker = record["worker"]
     if not worker["tick_hz"] > 0:
         raise RunFolderError(f"{path}: field worker.tick_hz: {worker['tick_hz']} is not a rate")

@@ -8,7 +8,6 @@ same to the last bit.
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,10 @@ import pyarrow.parquet as pq
 
 from fencepost.analysis.runs.model import WITNESSED, Count, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.regimes import InPlace
+from fencepost.analysis.runs.unfolded import open_parquet
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, ReducedWorkerRecord, RowsRecord
-from fencepost.bench.schema import ROUND_KEY, ROWS_FILE, RunFolderError
+from fencepost.bench.schema import ROWS_FILE, RunFolderError
 
 _NUMBERS = (
     *("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged", "disturbed", *schema.FLAGS),
@@ -68,9 +68,6 @@ WITNESSES = (
 )
 """Columns before it that are there only where the run has witnesses, see `fencepost.analysis.runs.witnesses`."""
 
-LARGEST_BYTES = 256 << 20
-"""Of the columns before compression: a standard run has some 5 MB, and a small file can unfold to far more."""
-
 
 _STATUS = ("ok", "unsupported", "failed")
 
@@ -109,11 +106,10 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
         if isinstance(row.get("interrupts"), dict):
             worker["interrupts"] = row["interrupts"]
     record: RowsRecord = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
-    text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     witnessed = bool(np.isfinite(columns["free"]).any() or any(columns["places"]))
     layout = _layout(witnesses=witnessed, counts=any(columns[COUNTS.name]))
     arrays = [pa.array(columns[field.name], field.type) for field in layout]
-    table = pa.Table.from_arrays(arrays, schema=layout.with_metadata({ROUND_KEY: text}))
+    table = pa.Table.from_arrays(arrays, schema=layout.with_metadata(schema.record_metadata(record)))
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
@@ -160,7 +156,7 @@ def read_reduced(folder: Path | str) -> Reduced:
         naming file and field, where something is damaged, unfit for the plan in run.json, or too large.
     """
     path = Path(folder) / ROWS_FILE
-    return decode_rows(path, _bytes(path), Path(folder))
+    return decode_rows(path, schema.read_file(path), Path(folder))
 
 
 def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
@@ -212,7 +208,7 @@ def _filled(column: pa.ChunkedArray) -> list[int]:
 def values_of(folder: Path | str) -> dict[tuple[str, int], list[float]]:
     """All values of each case and process of an imported run, in ns; empty for a run that has medians only."""
     path = Path(folder) / ROWS_FILE
-    table, _ = _table(path, _bytes(path))
+    table, _ = _table(path, schema.read_file(path))
     cases, rounds, values = (table.column(name).to_pylist() for name in ("case", "round", "values_ns"))
     return {
         (case, number): inside for case, number, inside in zip(cases, rounds, values, strict=True) if inside is not None
@@ -223,21 +219,10 @@ def _number_or_none(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror or error}") from error
-
-
 def _table(path: Path, data: bytes) -> tuple[pa.Table, RowsRecord]:
     try:
-        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-        text = (file.metadata.metadata or {}).get(ROUND_KEY)
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        unfolded = sum(group.total_byte_size for group in groups)
-        if unfolded > LARGEST_BYTES:
-            raise RunFolderError(f"{path}: unfolds to {unfolded >> 20} MiB, more than {LARGEST_BYTES >> 20} MiB")
+        file = open_parquet(path, data)
+        metadata = file.metadata.metadata
         if not any(file.schema_arrow.equals(layout) for layout in LAYOUTS):
             raise RunFolderError(f"{path}: {_difference(file.schema_arrow)}")
         table = file.read(use_threads=False)
@@ -247,7 +232,7 @@ def _table(path: Path, data: bytes) -> tuple[pa.Table, RowsRecord]:
     except (pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise RunFolderError(f"{path}: not a complete Parquet file ({first}); publish or import it again") from error
-    return table, schema.parse_rows_record(path, text)
+    return table, schema.parse_rows_record(path, metadata)
 
 
 def _difference(found: pa.Schema) -> str:

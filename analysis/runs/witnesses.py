@@ -50,11 +50,11 @@ def width_floor_of(folder: Path, arch: str) -> float:
     Damage is left to those who read the rounds themselves.
     """
     floors = []
-    for path in schema.round_files(folder).values():
+    for path in filter(Path.is_file, schema.round_files(folder).values()):
         try:
             text = (pq.read_metadata(path).metadata or {}).get(schema.ROUND_KEY, b"{}")
             floors.append(_worker_in(text.decode()).get("width_floor"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     found = run_floor((float(floor) if isinstance(floor, int | float) else None for floor in floors), arch)
     return math.nan if found is None else found

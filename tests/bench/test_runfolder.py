@@ -252,7 +252,12 @@ def test_an_edited_field_is_named_with_what_is_wrong(folder: runfolder.RunFolder
 
 def test_an_edited_plan_is_refused(folder: runfolder.RunFolder) -> None:
     folder.close()
-    edit(folder.path / "run.json", lambda document: document["plan"].update(rounds=4))
+
+    def longer(document: dict[str, Any]) -> None:
+        document["plan"]["rounds"] = 4
+        del document["sha256"]  # as a run of an older version, where the plan alone had a hash
+
+    edit(folder.path / "run.json", longer)
     with pytest.raises(schema.RunFolderError, match=r"field plan: .*plan_sha256"):
         runfolder.resume(folder.path)
 

@@ -321,6 +321,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated json": (lambda f: (f / RUN_FILE).write_text('{"schema": 1'), r"run\.json: not valid JSON"),
     "deep json": (lambda f: (f / MACHINE_FILE).write_text("[" * 200_000), r"machine\.json: not valid JSON"),
     "newer schema": (edited(RUN_FILE, lambda r: r.update(schema=99)), "newer than"),
+    "changed bit": (
+        lambda f: (f / RUN_FILE).write_text((f / RUN_FILE).read_text().replace('"seed": ', '"seed": 1')),
+        "field sha256: not the hash",
+    ),
     "wrong type": (edited(RUN_FILE, lambda r: r["plan"].update(rounds="six")), r"field plan\.rounds"),
     "odd topology": (edited(MACHINE_FILE, lambda m: m.update(topology=[])), "field topology"),
     "truncated rows": (
@@ -471,9 +475,7 @@ def test_rewriting_makes_the_derived_files_again(results: Path) -> None:
     folder = only(results)
     faster(folder)
     replace_text(README, "95 %", "99 %")(folder)
-    document = json.loads((folder / RUN_FILE).read_text())
-    document[PUBLISHED] |= {"noise_reach_pct": 99.0, "trust": "No"}
-    (folder / RUN_FILE).write_text(json.dumps(document))
+    edit(folder / RUN_FILE, lambda r: r[PUBLISHED].update(noise_reach_pct=99.0, trust="No"))
     assert faults(results)
     done = fencepost_inside("publish", "--rewrite", "--results", str(results), cwd=results.parent)
     assert done.returncode == 0, done.stderr

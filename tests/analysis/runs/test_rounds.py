@@ -58,7 +58,7 @@ def test_synthetic_folders_conform_to_the_schema(suite: Path) -> None:
     for path in schema.round_files(suite).values():
         file = pq.ParquetFile(path)
         assert list(file.schema_arrow.names) == list(schema.COLUMNS)
-        schema.parse_round_record(path, file.metadata.metadata[schema.ROUND_KEY])
+        schema.parse_round_record(path, file.metadata.metadata)
 
 
 def test_a_team_is_also_given_in_raw_round_trips(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""How much a Parquet file comes to in memory, before it is read.
+
+A file of a megabyte may unfold to gigabytes: values that are equal take no room in it. So the values are counted, not
+the bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fencepost.bench import schema
+from fencepost.bench.schema import RunFolderError
+
+MOST_VALUES = 100_000_000
+"""In all columns of a file. A round of a rigorous run has some ten millions."""
+
+LARGEST_BYTES = 256 << 20
+"""What a file may unfold to by its own account."""
+
+
+def open_parquet(path: Path, data: bytes | None = None) -> pq.ParquetFile:
+    """A file of a run folder, or its bytes `data`, ready to be read.
+
+    Raises
+    ------
+    RunFolderError
+        where it is no regular file, or is too large, folded or unfolded.
+    """
+    # A buffer rather than a memory map: a file that shrinks while mapped would end the process with SIGBUS.
+    buffer = pa.BufferReader(schema.read_file(path) if data is None else data)
+    file = pq.ParquetFile(buffer, page_checksum_verification=True)
+    metadata = file.metadata
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    unfolded = sum(group.total_byte_size for group in groups)
+    if unfolded > LARGEST_BYTES:
+        raise RunFolderError(f"{path}: unfolds to {unfolded >> 20} MiB, more than {LARGEST_BYTES >> 20} MiB")
+    values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
+    if max(values, metadata.num_rows) > MOST_VALUES:
+        raise RunFolderError(f"{path}: unfolds to {values} values, more than {MOST_VALUES}")
+    names = file.schema_arrow.names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise RunFolderError(f"{path}: column {twice} stands there twice; fencepost writes no such file")
+    return file

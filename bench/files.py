@@ -1,0 +1,121 @@
+"""Reading files that anybody may have written: regular ones only, of a stated size, and JSON of a stated depth.
+
+A pipe would make the reader wait for ever, a device has no end, and JSON in JSON without end exhausts the stack of
+whoever walks through it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+
+MOST_BYTES = 256 << 20
+"""Of a file. The largest that fencepost writes, a round, has some megabytes."""
+
+MOST_DEPTH = 64
+"""Of lists and objects within one another. Those of fencepost have eight."""
+
+_AT_ONCE = 1 << 20
+
+
+def read_regular(path: Path, fault: type[Exception], most: int = MOST_BYTES) -> bytes:
+    """The contents of a regular file.
+
+    Parameters
+    ----------
+    fault
+        the error that is raised with a sentence.
+    most
+        bytes that it may have.
+
+    Raises
+    ------
+    FileNotFoundError
+        when there is none: what that means depends on the file.
+    Exception
+        `fault`, when it cannot be read, is no regular file, or is larger.
+    """
+    try:
+        # Without waiting: to open a pipe is to wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise fault(f"{path}: {_kind(found.st_mode)}, not a file that can be read; remove it")
+            parts, size = [], 0
+            # It may grow while it is read, and some files do not tell their size.
+            while size <= most and (part := os.read(descriptor, min(most + 1 - size, max(_AT_ONCE, found.st_size)))):
+                parts.append(part)
+                size += len(part)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise fault(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+    if size > most:
+        raise fault(f"{path}: more than {most >> 20} MiB; fencepost writes no such file")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def parse_json(where: Path | str, text: bytes | str, fault: type[Exception]) -> object:
+    """The document of a JSON text.
+
+    Raises
+    ------
+    Exception
+        `fault`, naming `where`, when it is damaged or deeper than `MOST_DEPTH`.
+    """
+    try:
+        document: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise fault(f"{where}: not valid JSON ({error}); the file is truncated or was edited by hand") from error
+    level = [document]
+    for _ in range(MOST_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return document
+    raise fault(f"{where}: not valid JSON of ours (more than {MOST_DEPTH} lists or objects in one another)")
+
+
+def first_fault(validator: Draft202012Validator, document: object) -> str | None:
+    """The first field of `document` that a schema refuses, and why; None where all are right."""
+    try:
+        # Asked for errors, the validator takes four times as long, and nearly every document is right.
+        if validator.is_valid(document):
+            return None
+        fault = next(validator.iter_errors(document))
+    except (ValueError, RecursionError) as error:  # half a character in a string
+        return f"not valid JSON ({error}); the file was edited by hand"
+    message = fault.message
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[: LONGEST_MESSAGE // 2]} … {message[-LONGEST_MESSAGE // 2 :]}"
+    return f"field {_field(fault.instance_path)}: {message}"
+
+
+LONGEST_MESSAGE = 200
+"""Characters. A message begins with the value and ends with what was expected: a long one loses its middle."""
+
+
+def _field(path: Sequence[str | int]) -> str:
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".") or "(top level)"
