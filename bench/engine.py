@@ -15,6 +15,7 @@ from typing import Any
 
 from fencepost.bench.documents import PerfEventJson, TickJson
 from fencepost.bench.errors import EngineError, UsageError
+from fencepost.bench.loading import try_first
 
 ABI = 10
 """ENGINE_ABI of csrc/kernel.h that this Python code speaks."""
@@ -74,16 +75,26 @@ class Engine:
         Raises
         ------
         UsageError
-            when it is no such object, of another engine ABI, or a kernel in it is at fault.
+            when it is no such object, of another engine ABI, a kernel in it is at fault, or loading it ends a process,
+            prints, or does not return.
         """
-        count = self.ffi.new("unsigned *")
-        reason = self.ffi.new("char[]", self.lib.REASON_BYTES)
-        kernels = self.lib.object_load(os.fsencode(path), count, reason)
-        if not kernels:
-            raise UsageError(f"{shown or path}: {self.text(reason)}")
-        loaded = LoadedObject(path, tuple(kernels[i] for i in range(count[0])), source)
-        self.objects[label] = loaded
-        return loaded
+        from fencepost.bench.catalog import read_object
+
+        def load() -> None:
+            count = self.ffi.new("unsigned *")
+            reason = self.ffi.new("char[]", self.lib.REASON_BYTES)
+            kernels = self.lib.object_load(os.fsencode(path), count, reason)
+            if not kernels:
+                raise UsageError(f"{shown or path}: {self.text(reason)}")
+            self.objects[label] = LoadedObject(path, tuple(kernels[i] for i in range(count[0])), source)
+
+        def load_and_read() -> None:
+            load()
+            read_object(self, label)
+
+        try_first(load_and_read, shown or str(path))
+        load()
+        return self.objects[label]
 
     def descriptors(self, label: str = "") -> list[Any]:
         """C's descriptors of the kernels of an object; without a label, of the suite."""

@@ -48,7 +48,7 @@ def read_regular(path: Path, fault: type[Exception], most: int = MOST_BYTES) -> 
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise fault(f"{path}: {_kind(found.st_mode)}, not a file that can be read; remove it")
+                raise fault(f"{path}: {_kind(found.st_mode)}, where a file is needed")
             parts, size = [], 0
             # It may grow while it is read, and some files do not tell their size.
             while size <= most and (part := os.read(descriptor, min(most + 1 - size, max(_AT_ONCE, found.st_size)))):

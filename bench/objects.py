@@ -6,6 +6,7 @@ as well; flags; compiler), so that a file is compiled once, and a resumed run fi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -120,7 +121,7 @@ def build(file: Path, label: str, extra: Sequence[str] = ()) -> KernelObject:
     recipe = _recipe(file, content, extra)
     key = recipe.key()
     path, warnings = _place(key, label), ""
-    if not path.is_file():
+    if not _intact(path):
         made, warnings = recipe.compile()
         path = _store(key, label, made)
     return KernelObject(
@@ -276,21 +277,29 @@ def _place(key: str, label: str) -> Path:
     return cache_folder() / f"{key[:40]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}.so"
 
 
+def _intact(path: Path) -> bool:
+    """Whether an object of the cache is there, and is what was put there."""
+    try:
+        told = _hash_file(path).read_text(encoding="ascii")
+        return told == hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+
+
+def _hash_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
 def _store(key: str, label: str, content: bytes) -> Path:
     path = _place(key, label)
+    told = hashlib.sha256(content).hexdigest().encode()
     try:
-        if path.is_file() and path.read_bytes() == content:
+        if _intact(path) and path.read_bytes() == content:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-            try:
-                file.write(content)
-                file.close()
-                Path(file.name).chmod(0o644)
-                Path(file.name).replace(path)  # another process may load what is there: never written in place
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        # The hash comes last: an object without it is compiled again.
+        for place, data in ((path, content), (_hash_file(path), told)):
+            _put(place, data)
     except OSError as error:
         said = (error.strerror or str(error)).lower()
         raise MeasureError(
@@ -298,6 +307,21 @@ def _store(key: str, label: str, content: bytes) -> Path:
             "set XDG_CACHE_HOME to a folder that can be written"
         ) from error
     return path
+
+
+def _put(path: Path, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            with contextlib.suppress(OSError):  # some file systems cannot: what is torn is compiled again
+                os.fsync(file.fileno())
+            file.close()
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(path)  # another process may load what is there: never written in place
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def _read(file: Path) -> bytes:

@@ -175,7 +175,7 @@ def test_files_that_cannot_be_taken(tmp_path: Path) -> None:
         ([first, second], "mine.c#2: its kernel own/one has the name of a kernel of that name in mine.c; rename it"),
         ([first, first], "the same file is given twice"),
         ([tmp_path / "none.c"], "none.c: cannot be read (no such file or directory)"),
-        ([tmp_path], "cannot be read (is a directory)"),
+        ([tmp_path], "a folder, where a file is needed"),
         ([write(tmp_path, "mine.txt")], "not a kernel file by its name; it must end in .c, .cc"),
         ([write(tmp_path, "not.so")], "cannot be loaded"),
     ):
