@@ -78,7 +78,6 @@ class Engine:
             when it is no such object, of another engine ABI, a kernel in it is at fault, or loading it ends a process,
             prints, or does not return.
         """
-        from fencepost.bench.catalog import read_object
 
         def load() -> None:
             count = self.ffi.new("unsigned *")
@@ -90,7 +89,10 @@ class Engine:
 
         def load_and_read() -> None:
             load()
-            read_object(self, label)
+            for kernel in self.objects[label].kernels:
+                for name, member in self.ffi.typeof("struct kernel").fields:
+                    if member.type.cname == "char *":
+                        self.text(getattr(kernel, name))
 
         try_first(load_and_read, shown or str(path))
         load()

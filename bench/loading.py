@@ -7,6 +7,7 @@ of this can be told from the file, so it is tried.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import resource
 import selectors
@@ -71,6 +72,7 @@ def try_first(load: Callable[[], object], shown: str) -> None:
 
 def _in_child(load: Callable[[], object], sending: int, output: int) -> NoReturn:
     try:
+        faulthandler.disable()  # it would tell of a fault that is expected
         os.setpgid(0, 0)  # so that what it starts can be ended with it
         for number in (1, 2):
             os.dup2(output, number)
