@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from fencepost.bench.errors import MeasureError
+
 
 def find_taskset() -> str | None:
     """Path of a taskset that works here; None where there is none, or one without ``-c`` (some BusyBox builds)."""
@@ -67,9 +69,22 @@ def memory_file(name: str) -> IO[bytes]:
 
 @contextlib.contextmanager
 def affinity(cpus: Iterable[int]) -> Iterator[None]:
-    """Give this thread another mask for a moment: a process started meanwhile inherits it."""
+    """Give this thread another mask for a moment: a process started meanwhile inherits it.
+
+    Raises
+    ------
+    MeasureError
+        where that is forbidden.
+    """
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise MeasureError(
+            f"workers cannot be pinned to their CPUs (sched_setaffinity: {said}); allow that call in the sandbox or "
+            "container, and CPUs in its set"
+        ) from error
     try:
         yield
     finally:

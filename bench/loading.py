@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fencepost.bench.errors import UsageError
+from fencepost.bench.launch import memory_file
 
 PATIENCE_S = 30.0
 """For a load with its constructors: a second is much, and a machine may be busy."""
@@ -38,7 +39,7 @@ def try_first(load: Callable[[], object], shown: str) -> None:
         when the child ends by a signal, exits, prints, or does not return. `shown` names the object.
     """
     receiving, sending = os.pipe()
-    output = os.memfd_create("fencepost-load", os.MFD_CLOEXEC)
+    output = memory_file("load")
     for stream in (sys.stdout, sys.stderr):  # or the child would write again what stands in them
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -46,7 +47,7 @@ def try_first(load: Callable[[], object], shown: str) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # that the process has threads (Python 3.12)
         child = os.fork()
     if child == 0:
-        _in_child(load, sending, output)
+        _in_child(load, sending, output.fileno())
     os.close(sending)
     try:
         done = None
@@ -54,10 +55,10 @@ def try_first(load: Callable[[], object], shown: str) -> None:
             done = _wait_for(receiving)
         finally:  # also after an interrupt
             ended = _end(child, kill=done is None)
-        said = os.pread(output, _MOST_SAID, 0).decode("utf-8", "replace").split("\n")[0].strip()
+        said = os.pread(output.fileno(), _MOST_SAID, 0).decode("utf-8", "replace").split("\n")[0].strip()
     finally:
         os.close(receiving)
-        os.close(output)
+        output.close()
     if done is None:
         raise UsageError(
             f"{shown}: does not return within {PATIENCE_S:g} s while it is loaded; look at its constructors"

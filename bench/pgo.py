@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shlex
 import shutil
 import subprocess
 import sysconfig
@@ -48,7 +47,7 @@ def build_engine(folder: Path) -> Path:
 
 def find_gcc() -> str:
     """The compiler of profiles: CC where that is a gcc, otherwise ``gcc``."""
-    for candidate in (*shlex.split(os.environ.get("CC", ""))[:1], "gcc"):
+    for candidate in (*os.environ.get("CC", "").split()[:1], "gcc"):
         path = shutil.which(candidate)
         if path is not None and "Free Software Foundation" in _run([path, "--version"]):
             return path

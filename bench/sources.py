@@ -74,10 +74,16 @@ def find_compiler(language: str) -> list[str]:
     Raises
     ------
     MeasureError
-        when there is none.
+        when there is none, or the variable that names it cannot be read.
     """
     variable, names = _COMPILERS[language]
-    given = shlex.split(os.environ.get(variable, ""))
+    try:
+        given = shlex.split(os.environ.get(variable, ""))
+    except ValueError as error:
+        fault = str(error).lower()
+        raise MeasureError(
+            f"{variable}={os.environ[variable]}: cannot be read ({fault}); correct or unset it"
+        ) from error
     if given:
         if shutil.which(given[0]) is None:
             raise MeasureError(f"{variable}={os.environ[variable]}: no such compiler; correct or unset it")

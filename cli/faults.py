@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import sys
 
 import click
@@ -38,9 +40,56 @@ def expected(error: BaseException) -> bool:
     return type(error).__module__.startswith("fencepost.") or isinstance(error, OSError)
 
 
+_LACKING = (
+    (
+        r"MemoryError|failed to map segment|cannot allocate|out of memory|(malloc|realloc|calloc) of size|bad_alloc",
+        "raise its limit of memory (`ulimit -v`, or that of its container)",
+    ),
+    (
+        r"can't start new thread|resource temporarily unavailable|pthread_create",
+        "raise its limit of processes and threads (`ulimit -u`)",
+    ),
+    (r"too many open files", "raise its limit of open files (`ulimit -n`)"),
+    (r"file too large", "raise its limit of bytes in a file (`ulimit -f`)"),
+    (r"home directory|getpwuid", "set HOME to a folder of yours"),
+    (r"no usable temporary directory", "set TMPDIR to a folder that can be written"),
+    (r"getcwd|current directory", "go to a folder that exists (`cd`)"),
+    (r"no space left|disk quota", "free some space"),
+)
+"""What errors of Python, of its libraries and of the loader say where the surroundings lack something, and the way out.
+They say it in words only, each in an error of its own kind."""
+
+
+_LEAST = (
+    (resource.RLIMIT_STACK, 1 << 20, "stack", "ulimit -s"),
+    (resource.RLIMIT_DATA, 256 << 20, "data", "ulimit -d"),
+)
+"""Below these limits Python, or a library, ends the process by a signal before anybody can say why."""
+
+
+def too_little() -> str:
+    """The limit of this process under which nothing can be said any more; empty where there is none."""
+    for kind, least, name, command in _LEAST:
+        most = resource.getrlimit(kind)[0]
+        if most != resource.RLIM_INFINITY and most < least:
+            return f"the limit of {name} is {most >> 10} KiB, and fencepost needs {least >> 10}; raise it (`{command}`)"
+    return ""
+
+
+def _advice(error: BaseException) -> str:
+    """The way out where an error, or what it came from, tells of the surroundings rather than of a fault of ours."""
+    seen: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in seen:
+        seen.append(at)
+        at = at.__cause__ or at.__context__
+    text = "\n".join(f"{type(one).__name__}: {one}" for one in seen)
+    return next((advice for sign, advice in _LACKING if re.search(sign, text, re.IGNORECASE)), "")
+
+
 def report(error: BaseException, *, verbose: bool = False) -> int:
     """Tell the user about `error`; returns the exit code."""
-    from fencepost.analysis.text.escape import visible
+    from fencepost.analysis.text.escape import one_line, visible
 
     if debugging(verbose):
         import traceback
@@ -50,9 +99,12 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
         sentence = "interrupted"
     elif isinstance(error, OSError) and not isinstance(error, FencepostError):
         where = f"{error.filename}: " if error.filename else ""
-        sentence = f"{where}{(error.strerror or str(error)).lower()}"
+        advice = _advice(error)
+        sentence = f"{where}{(error.strerror or str(error)).lower()}{f'; {advice}' if advice else ''}"
     elif expected(error):
         sentence = str(error)
+    elif advice := _advice(error):
+        sentence = f"this process lacks something that it needs ({one_line(str(error), 120)}); {advice}"
     else:
         sentence = (
             f"internal error: {type(error).__name__}: {error}. "

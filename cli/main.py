@@ -109,13 +109,16 @@ def main(arguments: Sequence[str] | None = None) -> Any:
 
 def run(arguments: list[str]) -> int:
     """Run the command line `arguments` (without the program's name); returns the exit code."""
-    from fencepost.bench.errors import EXIT_USAGE
+    from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE
     from fencepost.cli import faults, narrow
 
     if sys.stdout is None:
         # The number of a closed descriptor goes to the next file that is opened, and what is printed goes there.
         faults.say("standard output is closed; send it to a file, or to /dev/null")
         return EXIT_USAGE
+    if too_little := faults.too_little():
+        faults.say(too_little)
+        return EXIT_MEASURE
     narrow.never_refuse()
     verbose = bool({"-v", "--verbose"} & set(arguments))
     try:
