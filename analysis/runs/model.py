@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
 from fencepost.bench.documents import MachineJson, RunJson
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ _PROCESS_COLUMNS = (
 
 def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -> pd.DataFrame:
     """Rows, one a case and process, or their columns by name, as the frame that `process_medians` describes."""
+    import pandas as pd  # half a second, which an answer that was kept does without
+
     every = dict(rows) if isinstance(rows, Mapping) else [{"counts": {}, "places": (), **row} for row in rows]
     frame = pd.DataFrame(every, columns=list(_PROCESS_COLUMNS))
     for name in ("run", "case", "kernel", "status"):

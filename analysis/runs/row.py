@@ -6,15 +6,16 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fencepost.analysis.runs.model import Count
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.numbers import nanoseconds
 from fencepost.bench.documents import DescribedJson
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Counted(NamedTuple):
@@ -307,6 +308,8 @@ _NAMES_OR_NONE = ("basis", "reason", "relation", "twin_of", "quantiles")
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows as a frame with the columns of `COLUMNS`; times in ns, NaN where a figure is not known."""
+    import pandas as pd  # half a second, which an answer that was kept does without
+
     every = list(rows)
     columns = {name: [value(row) for row in every] for name, value in COLUMNS.items()}
     # Left alone, pandas turns None into NaN.

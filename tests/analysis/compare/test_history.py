@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -385,6 +387,15 @@ def test_a_machine_that_changed_stops_no_nightly_job() -> None:
     machine = MachineHistory("m", [], [], 1.0, [change], [], [])
     assert not machine.rows_changed
     assert replace(machine, changes=[replace(change, kind="row and machine")]).rows_changed
+
+
+def test_a_kept_history_imports_what_it_shows_only() -> None:
+    code = (
+        "import sys\nimport fencepost.analysis.compare.history_kept\n"
+        "sys.exit(repr(sorted({'pandas', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "[]"
 
 
 def test_a_history_is_kept_until_a_run_changes(stepped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
