@@ -67,7 +67,7 @@ def try_first(load: Callable[[], object], shown: str) -> None:
         raise UsageError(f"{shown}: {ended} while it is loaded; compile it again, or look at its constructors")
     if said:
         raise UsageError(
-            f"{shown}: prints {said[:60]!r} while it is loaded, which would stand in every answer; take that out"
+            f"{shown}: prints {said[:60]!r} while it is loaded, which every answer would contain; take that out"
         )
 
 

@@ -417,7 +417,7 @@ def read_run(folder: Path) -> RunJson:
     try:
         datetime.strptime(run["created_utc"], "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
-        raise RunFolderError(f"{path}: field created_utc: {run['created_utc'][:40]!r} is no time in UTC") from None
+        raise RunFolderError(f"{path}: field created_utc: {run['created_utc'][:40]!r} is not a time in UTC") from None
     # Runs of older versions have no hash.
     if run.get("sha256", told := hash_of(run)) != told:
         raise RunFolderError(f"{path}: field sha256: not the hash of the other fields; the file was changed by hand")

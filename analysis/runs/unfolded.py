@@ -43,5 +43,5 @@ def open_parquet(path: Path, data: bytes | None = None) -> pq.ParquetFile:
     names = file.schema_arrow.names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise RunFolderError(f"{path}: column {twice} stands there twice; fencepost writes no such file")
+        raise RunFolderError(f"{path}: column {twice} is there twice; fencepost writes no such file")
     return file

@@ -87,7 +87,7 @@ def many_values() -> pa.Table:
 
 @pytest.mark.parametrize(
     ("table", "words"),
-    [(column_twice(), "column ticks stands there twice"), (many_values(), "unfolds to 1000000 values")],
+    [(column_twice(), "column ticks is there twice"), (many_values(), "unfolds to 1000000 values")],
 )
 @pytest.mark.parametrize("name", [schema.ROWS_FILE, "rounds/0001.parquet"])
 def test_a_table_is_looked_at_before_it_is_read(
@@ -171,7 +171,7 @@ def test_a_changed_bit_of_the_record_of_rows_is_noticed(run: Path, tmp_path: Pat
 def test_a_time_that_is_none_is_one_sentence(created: str, run: Path, tmp_path: Path) -> None:
     document = json.loads((run / schema.RUN_FILE).read_text()) | {"created_utc": created}
     (tmp_path / schema.RUN_FILE).write_text(json.dumps(document))
-    with pytest.raises(RunFolderError, match=r"field created_utc: .* is no time in UTC"):
+    with pytest.raises(RunFolderError, match=r"field created_utc: .* is not a time in UTC"):
         schema.read_run(tmp_path)
 
 
