@@ -489,3 +489,10 @@ def test_tests_wait_for_their_own_children_only() -> None:
     whose = re.compile(r"waitpid\(-1\b")
     waiting = [path for path in sorted((ROOT / "tests").rglob("*.py")) if path != Path(__file__)]
     assert [path.name for path in waiting if whose.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_each_promise_of_security_names_a_test_that_exists() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)`", text)
+    assert len(named) >= 9
+    assert [name for name in named if not (ROOT / name).is_file()] == []
