@@ -215,7 +215,7 @@ def witnessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Case("plain/found", {"size": "64MiB"}, ns=9.0, neighbour=0.6, batches=20),
         Case("plain/free", ns=3.0, neighbour=0.0),
     ]
-    return write_run(tmp_path_factory.mktemp("witnessed") / "run", cases, rounds=12, unmeasurable=())
+    return write_run(tmp_path_factory.mktemp("witnessed") / "run", cases, rounds=20, unmeasurable=())
 
 
 def basis_in(wanted: str, document: Any) -> dict[str, str]:
