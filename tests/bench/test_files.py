@@ -181,7 +181,7 @@ def test_what_no_schema_foresees_costs_its_run_only(tmp_path: Path, monkeypatch:
     def broken(_: Path) -> None:
         raise OverflowError("a number beyond all measure")
 
-    monkeypatch.setattr("fencepost.analysis.compare.history.analysis_of", broken)
+    monkeypatch.setattr("fencepost.analysis.runs.estimated.analysis_of", broken)
     with pytest.raises(HistoryError, match=r"left out: .*a number beyond all measure"):
         history(tmp_path / "runs", processes=1)
 
