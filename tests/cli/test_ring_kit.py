@@ -129,7 +129,7 @@ def test_a_queue_that_loses_an_item_fails_alone(tmp_path: Path) -> None:
 
 
 def comparison_of(times: dict[str, tuple[float, float]], mine: tuple[str, ...] = ()) -> PeerComparison:
-    """Queues by name, each with the time of a round trip and of an item, in ns; 0 where it failed."""
+    """Queues by name, each with the time of a round trip and of an item, in raw round trips; 0 where it failed."""
 
     def ring(name: str, ns: float) -> Ring:
         value = Interval(ns or math.nan, ns * 0.9, ns * 1.1, 0.95, 20)
@@ -144,13 +144,13 @@ def comparison_of(times: dict[str, tuple[float, float]], mine: tuple[str, ...] =
 
 
 def test_the_picture_has_a_point_for_each_queue_with_both_times() -> None:
-    times = {"ring/spsc": (400.0, 5.0), "peer/ck_spsc": (800.0, 20.0), "peer/mine_spsc": (900.0, 50.0)}
-    figure = draw_peers(comparison_of({**times, "peer/lossy_spsc": (900.0, 0.0)}, mine=("peer/mine_spsc",)))
+    times = {"ring/spsc": (1.2, 0.01), "peer/ck_spsc": (2.0, 0.05), "peer/mine_spsc": (2.5, 0.1)}
+    figure = draw_peers(comparison_of({**times, "peer/lossy_spsc": (2.5, 0.0)}, mine=("peer/mine_spsc",)))
     assert figure is not None
-    assert figure.table.rows == (("ring/spsc", "400", "200"), ("ck", "800", "50"), ("mine", "900", "20"))
+    assert figure.table.rows == (("ring/spsc", "1.2", "100"), ("ck", "2", "20"), ("mine", "2.5", "10"))
     text = figure.standalone()
     ElementTree.fromstring(text.encode())
     assert all(f">{name}<" in text for name in ("ring/spsc", "ck", "mine")) and "var(" not in text
     # Three kinds of queues have three colours, as attributes.
     assert len(set(re.findall(r'fill="(#[0-9a-f]{6})"', text))) >= 4
-    assert draw_peers(comparison_of({"ring/spsc": (400.0, 0.0)})) is None
+    assert draw_peers(comparison_of({"ring/spsc": (1.2, 0.0)})) is None
