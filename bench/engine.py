@@ -84,7 +84,7 @@ class Engine:
             reason = self.ffi.new("char[]", self.lib.REASON_BYTES)
             kernels = self.lib.object_load(os.fsencode(path), count, reason)
             if not kernels:
-                raise UsageError(f"{shown or path}: {self.text(reason)}")
+                raise UsageError(f"{shown or path}: {_with_advice(self.text(reason) or '', path.parent)}")
             self.objects[label] = LoadedObject(path, tuple(kernels[i] for i in range(count[0])), source)
 
         def load_and_read() -> None:
@@ -144,6 +144,16 @@ class Engine:
     def text(self, pointer: Any) -> str | None:
         """A C string as a Python one; None for NULL."""
         return self.ffi.string(pointer).decode("utf-8", "replace") if pointer else None
+
+
+def _with_advice(reason: str, folder: Path) -> str:
+    """Why an object cannot be loaded, with the way out where its file system forbids to run what it holds."""
+    if "failed to map segment" not in reason:
+        return reason
+    return (
+        f"{reason}; {folder} may be on a file system without execution (noexec), or memory is short. "
+        "Set XDG_CACHE_HOME to another folder, or raise `ulimit -v`"
+    )
 
 
 @functools.cache

@@ -14,6 +14,7 @@ import pytest
 from kernels.own import write
 from runs.measure import engine_path, fencepost_inside
 
+from fencepost.bench import engine as engines
 from fencepost.bench import loading, objects
 from fencepost.bench.engine import Engine, load_from
 from fencepost.bench.errors import UsageError
@@ -128,3 +129,9 @@ def test_an_object_of_the_cache_that_differs_is_compiled_again(tmp_path: Path) -
 def test_what_is_listed_of_a_sound_object_is_as_before(tmp_path: Path) -> None:
     done = fencepost_inside("list", "--kernel", str(write(tmp_path, "mine.c")), "--json", cwd=tmp_path)
     assert [kernel["kernel"] for kernel in json.loads(done.stdout)] == ["own/one"]
+
+
+def test_a_cache_without_execution_is_named() -> None:
+    said = engines._with_advice("cannot be loaded (failed to map segment from shared object)", Path("/cache"))
+    assert "/cache may be on a file system without execution" in said and "XDG_CACHE_HOME" in said
+    assert engines._with_advice("registers no kernel", Path("/cache")) == "registers no kernel"
