@@ -187,4 +187,4 @@ def test_the_doctor_says_whether_it_is_measurable(tmp_path: Path) -> None:
     assert told.severity == "note" and told.effect.startswith("energy is not measurable here: ")
     powercap(tmp_path, {"intel-rapl:0": "package-0"})
     (told,) = (item for item in examine(tmp_path).findings if item.knob == "energy")
-    assert told.severity == "ok" and "beside the rows" in told.effect
+    assert told.severity == "ok" and "the power of the package" in told.effect
