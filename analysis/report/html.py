@@ -15,7 +15,7 @@ from fencepost.analysis.report.code import NO_CODE, Code
 from fencepost.analysis.report.document import Document
 from fencepost.analysis.report.lecture import Sentence, sentences, tally
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.text.escape import COMMAND, finalize
+from fencepost.analysis.text.escape import COMMAND, finalize, visible
 from fencepost.analysis.text.table import Table
 from fencepost.analysis.topics.left_out import left_out_table
 from fencepost.analysis.topics.topic import Topic
@@ -120,6 +120,7 @@ def environment() -> Environment:
     made.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
     made.filters["code"] = _code_spans
     made.filters["columns"] = column_classes
+    made.filters["visible"] = visible  # before a text becomes part of a link: what is behind % is not seen by finalize
     return made
 
 
