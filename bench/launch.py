@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from fencepost.bench.errors import MeasureError
+from fencepost.bench.sysfs import format_cpulist
 
 
 def find_taskset() -> str | None:
@@ -74,12 +76,15 @@ def affinity(cpus: Iterable[int]) -> Iterator[None]:
     Raises
     ------
     MeasureError
-        where that is forbidden.
+        where that is forbidden, or none of `cpus` is online and allowed.
     """
+    cpus = tuple(cpus)
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, cpus)
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise MeasureError(f"CPU {format_cpulist(cpus)} went offline, or is no longer allowed here") from error
         said = (error.strerror or str(error)).lower()
         raise MeasureError(
             f"workers cannot be pinned to their CPUs (sched_setaffinity: {said}); allow that call in the sandbox or "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import math
 import re
 import warnings
@@ -200,10 +199,6 @@ class Fit:
     left: Array
     left_low: Array
     left_high: Array
-
-
-# Where there is no home to keep its fonts in, matplotlib says so at length and draws all the same.
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def test_version(tmp_path: Path) -> None:
         (("run", "good/steady", "-p", "mode=fency"), "did you mean fancy"),
         (("run", "good/steady", "--set", "size"), "write kernel.parameter=value"),
         (("run", "--cpus", "banana"), "not a list of CPUs"),
-        (("run", "--cpus", "99999"), "may not be used here"),
+        (("run", "--cpus", "9999"), "may not be used here"),
         (("run", "--profile", "quck"), "quick"),
         (("run", "--rounds", "0"), "--rounds"),
         (("run", "--resume", "nowhere"), "no such run folder"),
@@ -380,6 +380,9 @@ def test_resume_refuses_another_engine_machine_or_hand(
     folder = Path(shutil.copytree(only_run(measured), tmp_path / "copy"))
     run = json.loads((folder / "run.json").read_text())
     change(run)
+    (folder / "run.json").write_text(json.dumps(run))
+    assert "field sha256" in refused(2, "run", "--resume", str(folder), cwd=tmp_path) or sentence == "newer"
+    run["sha256"] = schema.hash_of(run)  # somebody has made it anew
     (folder / "run.json").write_text(json.dumps(run))
     assert sentence in refused(2, "run", "--resume", str(folder), cwd=tmp_path)
 

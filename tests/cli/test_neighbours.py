@@ -54,7 +54,7 @@ def test_what_is_no_time(text: str) -> None:
         (("--for", "soon"), "not a time; write 30s, 2m or 1h"),
         (("--for", "0s"), "between 1s and 24h"),
         (("--cpus", "banana"), "not a list of CPUs"),
-        (("--cpus", "99999"), "may not be used here"),
+        (("--cpus", "9999"), "may not be used here"),
         (("--picture", "a.pdf"), ".svg or .png"),
         (("--picture", "nowhere/a.svg"), "there is no folder nowhere"),
     ],

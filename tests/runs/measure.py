@@ -210,6 +210,7 @@ def shorten(folder: Path, rounds: int) -> None:
     run = json.loads(path.read_text())
     run["plan"]["rounds"] = rounds
     run["plan_sha256"] = plans.plan_from_json(run["plan"]).sha256()
+    run["sha256"] = schema.hash_of(run)
     path.write_text(json.dumps(run))
 
 

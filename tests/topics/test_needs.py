@@ -101,6 +101,6 @@ def test_the_verdict_tells_what_is_missing_and_the_figure(tmp_path: Path, monkey
     assert [(verdict.figure, verdict.because) for _, verdict in verdicts(found)] == [
         ("seen with two", "needs eight CPUs."),
         ("", "needs n=2 of mine/loop."),
-        ("", "This run holds no mine/walk; measure it with `fencepost run 'mine/walk'`."),
+        ("", "This run has no mine/walk; measure it with `fencepost run 'mine/walk'`."),
     ]
     assert {verdict.outcome for _, verdict in verdicts(found)} == {Outcome.NOT_MEASURABLE}

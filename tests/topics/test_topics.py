@@ -35,8 +35,11 @@ TOPIC = Topic("mine", rungs=(step("my rung", "mine/loop", first),))
 CLAIM = """
 from fencepost.analysis.topics import claim as claims
 from fencepost.analysis.topics.claim import Outcome, Verdict, claim
+from fencepost.analysis.topics.control import Control, time_of_row
 
-@claim("mine/said", "q", "e", ["mine/loop"], "t")
+CONTROL = Control("it takes time", time_of_row("mine/loop"), "ns", above=0)
+
+@claim("mine/said", "q", "e", ["mine/loop"], "t", control=CONTROL)
 def said(analysis):
     return Verdict(Outcome.CONFIRMED, "1", "b")
 """

@@ -175,7 +175,7 @@ def test_warnings_and_messages_come_from_this_process(
         warnings.warn("odd", RuntimeWarning, stacklevel=1)
 
     def logs() -> None:
-        logging.getLogger("matplotlib").warning("odd too")
+        logging.getLogger("matplotlib").error("odd too")
 
     with begun([warns, *draw_and_tell()[1:-1], logs]) as complete:
         ended(only_child())
