@@ -119,7 +119,8 @@ def test_teams_take_turns(engine: Engine) -> None:
     sides = engine.measure_in_turns(MARKED, ((1, 64, WELL), (2, 64, WELL)), cpus=cpus[:2], batches=6)
     assert [side.status for side in sides] == [0, 0]
     assert [len(side.samples) for side in sides] == [12, 12]
-    assert all(sample.overlap > 0 for side in sides for sample in side.samples)
+    # Not in every batch: a host may take one of the two CPUs for the whole of it.
+    assert all(any(sample.overlap > 0 for sample in side.samples) for side in sides)
     assert all(side.outcome.raw_before_ticks > 0 and side.outcome.raw_after_ticks > 0 for side in sides)
     assert log_of(engine)[2:8] == [(1, WARMUPS + TURN), (2, WARMUPS + TURN)] * 3
 
