@@ -100,7 +100,7 @@ def test_ten_to_twenty_cycles(tmp_path: Path, ready: float, loaded: dict[int, fl
     assert "cycles with the condition in a register" in said.figure and "[" in said.figure
     assert "guessed wrong half of the time" in said.because
     if outcome is Outcome.DEPENDS and loaded:
-        assert "from 1 MiB on" in said.because
+        assert "From 1 MiB on" in said.because
 
 
 def test_counted_mispredictions_are_said_to_be_counted(tmp_path: Path) -> None:

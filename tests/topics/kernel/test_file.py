@@ -120,7 +120,7 @@ def test_what_does_otherwise_fails(
     ],
 )
 def test_what_is_missing_is_a_need(tmp_path: Path, name: str, file: str, whole: str, broken: str, need: str) -> None:
-    measured = measure(compile_broken(tmp_path, {file: [(whole, broken)]}), name)
+    measured = measure(compile_broken(tmp_path, {f"{name}.c": [], file: [(whole, broken)]}), name)
     assert measured.status == ENOTSUP, measured.reason
     assert measured.reason.startswith(f"needs {need}")
 

@@ -79,8 +79,9 @@ def test_a_count_that_is_not_what_happened_fails(
 )
 def test_a_system_that_refuses_is_a_need(tmp_path: Path, error: str, said: str) -> None:
     refused = [("return file < 0 ? -errno : (int)file;", f"if (file >= 0) close((int)file);\n return -{error};")]
-    faulty = compile_broken(tmp_path, {"perf_events.h": refused})
-    for kernel in ("perf/software", "perf/migrations"):
+    kernels = ("perf/software", "perf/migrations")
+    faulty = compile_broken(tmp_path, {**{f"{kernel}.c": [] for kernel in kernels}, "perf_events.h": refused})
+    for kernel in kernels:
         measured = measure(faulty, kernel)
         assert measured.status == ENOTSUP
         assert measured.reason.startswith(said)

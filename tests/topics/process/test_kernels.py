@@ -78,7 +78,7 @@ def nothing_stays() -> Iterator[None]:
 
 def broken_small(folder: Path, file: str, whole: str, broken: str) -> Measured:
     """The case of a small process with a fault planted in it."""
-    return measure(compile_broken(folder, {file: [(whole, broken)]}), "process/spawn", {"how": "fork"})
+    return measure(compile_broken(folder, {SPAWN: [], file: [(whole, broken)]}), "process/spawn", {"how": "fork"})
 
 
 @pytest.mark.usefixtures("nothing_stays")

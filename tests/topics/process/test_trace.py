@@ -84,7 +84,8 @@ def test_what_does_otherwise_fails(
 def test_what_is_forbidden_is_a_need(
     tmp_path: Path, name: str, values: dict[str, str | int], file: str, whole: str, broken: str
 ) -> None:
-    measured = measure(compile_broken(tmp_path, {file: [(whole, broken)]}), f"process/{name}", values)
+    faulty = compile_broken(tmp_path, {f"process/{name}.c": [], file: [(whole, broken)]})
+    measured = measure(faulty, f"process/{name}", values)
     assert measured.status == ENOTSUP
     assert measured.reason.startswith("needs permission")
 
