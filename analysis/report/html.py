@@ -120,12 +120,22 @@ def environment() -> Environment:
     made.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
     made.filters["code"] = _code_spans
     made.filters["columns"] = column_classes
+    made.filters["breakable"] = _breakable
     made.filters["visible"] = visible  # before a text becomes part of a link: what is behind % is not seen by finalize
     return made
 
 
 LONG_TEXT = 28
 """Letters from which a cell is a text that needs a column wide enough to be read: two numbers are shorter."""
+
+
+def _breakable(text: str) -> str:
+    """A cell, in which the name of a case may go on in the next line after a bracket or a comma."""
+    from markupsafe import Markup, escape
+
+    if " " in text or not re.search(r"[\[,]", text):
+        return text
+    return Markup(re.sub(r"([\[,])", r"\1<wbr>", str(escape(visible(text)))))
 
 
 def column_classes(item: Table) -> tuple[str, ...]:

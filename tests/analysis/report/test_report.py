@@ -48,7 +48,7 @@ from fencepost.bench.schema import RunFolderError
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) $c$ & <img src=x onerror=alert(1)>"
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
 
 
 class Page(HTMLParser):

@@ -11,6 +11,7 @@ from runs.write import Case
 from undrawn import without_drawing
 
 from fencepost.analysis.report.beside import beside_tables
+from fencepost.analysis.report.html import environment
 from fencepost.analysis.report.telling import telling
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
@@ -46,6 +47,19 @@ def test_the_telling_rows_span_what_a_topic_costs() -> None:
     # The cheapest, the dearest, and one of each other kernel before a second of any.
     assert {0, 40, 43} <= set(chosen)
     assert {41, 42} & set(chosen)
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("a/b[c=d,e=<f>]@cpu1", "a/b[<wbr>c=d,<wbr>e=&lt;f&gt;]@cpu1"),
+        ("[11.63, 12.74]", "[11.63, 12.74]"),  # an interval is no name
+        ("alone", "alone"),
+    ],
+)
+def test_the_name_of_a_case_goes_on_in_the_next_line(cell: str, shown: str) -> None:
+    template = environment().from_string("{{ cell|breakable }}")
+    assert template.render(cell=cell) == shown
 
 
 def test_rows_without_a_time_come_last() -> None:
