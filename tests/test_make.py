@@ -445,6 +445,12 @@ def test_the_self_test_passes(part: str, programs: list[str], tools: list[str]) 
     assert run.returncode == 0, run.stdout + run.stderr
     for program in programs:
         assert re.search(rf"^fencepost: {program}: [1-9]\d* cases ok", run.stderr, re.MULTILINE), run.stderr
+        assert " in turns" in (ROOT / f"build/selftest/{program}.log").read_text()
+    if part == "sanitize":  # a self-test in which nothing ran is no success
+        nothing = subprocess.run(
+            [ROOT / "build/selftest/address", "no/kernel"], capture_output=True, text=True, check=False
+        )
+        assert (nothing.returncode, "not ok 2 - nothing ran" in nothing.stdout) == (1, True)
 
 
 def test_the_installed_command_is_this_checkout() -> None:
