@@ -37,14 +37,16 @@ _USES = (
         "_mpmc",
         ("capacity=1024", "bytes=8", "batch=1", "pause=yes", "roles=apart,mixed"),
     ),
+    (("ring/latency",), "_latency", ("design=spsc", "capacity=1024", "gap_ns=300,1000,10000")),
 )
-"""Round trip; single items by capacity and spin hint; many items; large items; two producers and two consumers.
+"""Round trip; single items by capacity and spin hint; many items; large items; two producers and two consumers;
+latency at three rates.
 The SPSC ring in both forms: every push published, and lazy (flushed where a window ends and after each item there and
 back).
 """
 
 
-_ENDINGS = ("_round_trip", "_spsc", "_mpmc")
+_ENDINGS = ("_round_trip", "_spsc", "_mpmc", "_latency")
 
 
 TEAM = 4

@@ -15,7 +15,8 @@ from fencepost.cli.options import json_option, load_kernel_files, verbose_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fencepost.analysis.compare.peers import PeerComparison, Ring
+    from fencepost.analysis.compare.peers import PeerComparison
+    from fencepost.analysis.compare.peers_latency import LatencyRow
 
 
 @click.command(name="peers")
@@ -62,22 +63,24 @@ def peers_command(
         raise UsageError(f"--picture {picture}: write a name that ends in .svg, in a folder that exists")
     given = _given(paths, include)
     path = runfolder.find(stored) if stored is not None else _measure(given, rounds, seed, out, quiet=as_json)
-    from fencepost.analysis.compare import peers
+    from fencepost.analysis.compare import peers, peers_latency
     from fencepost.analysis.compare.peers import compare_peers
     from fencepost.analysis.runs.estimate import analyse
     from fencepost.cli import display
 
     mine = _own_kernels(path)
-    comparison = compare_peers(analyse(path), mine)
+    analysis = analyse(path)
+    comparison, latency = compare_peers(analysis, mine), peers_latency.latency_rows(analysis)
     drawn = _draw(comparison, picture or path / "peers.svg")
     if as_json:
         shown = None if drawn is None else str(drawn)
-        display.print_json({"folder": str(path), "picture": shown, **peers.as_json(comparison)})
+        found = {**peers.as_json(comparison), "latency": peers_latency.as_json(latency)}
+        display.print_json({"folder": str(path), "picture": shown, **found})
     else:
-        _show(comparison, path)
+        _show(comparison, latency, path)
         if drawn is not None:
             click.echo(f"picture: {display.short_path(drawn)}")
-    faults = _faults(comparison, mine)
+    faults = _faults(comparison, latency, mine)
     for sentence in faults:
         click.echo(f"fencepost: {sentence}", err=True)
     return EXIT_GATE if faults else 0
@@ -119,16 +122,18 @@ def _own_kernels(path: Path) -> dict[str, str]:
     return {name: label for name, label in labels.items() if label and label not in shipped}
 
 
-def _faults(comparison: PeerComparison, mine: Mapping[str, str]) -> list[str]:
+def _faults(comparison: PeerComparison, latency: Sequence[LatencyRow], mine: Mapping[str, str]) -> list[str]:
     """A sentence for each queue of the user's that failed."""
-    failed: dict[str, list[Ring]] = {}
-    for cell in comparison.cells:
-        for ring in cell.rings:
-            if ring.faults and ring.name in mine:
-                failed.setdefault(ring.name, []).append(ring)
+    # A case has a cell for each place of the CPUs, and counts once.
+    failed: dict[str, dict[str, str | None]] = {}
+    rings = [(ring.name, ring.case, ring.reason) for cell in comparison.cells for ring in cell.rings if ring.faults]
+    for name, case, reason in (*rings, *((row.name, row.case, row.reason) for row in latency if row.reason)):
+        if name in mine:
+            failed.setdefault(name, {})[case] = reason
     return [
-        f"{mine[name]}: {name} failed in {'1 row' if len(rings) == 1 else f'{len(rings)} rows'}: {rings[0].reason}"
-        for name, rings in failed.items()
+        f"{mine[name]}: {name} failed in {'1 row' if len(rows) == 1 else f'{len(rows)} rows'}: "
+        f"{next(iter(rows.values()))}"
+        for name, rows in failed.items()
     ]
 
 
@@ -198,7 +203,7 @@ def _measure(given: _Given, rounds: int | None, seed: int | None, out: Path | No
         return run.path
 
 
-def _show(comparison: PeerComparison, path: Path) -> None:
+def _show(comparison: PeerComparison, latency: Sequence[LatencyRow], path: Path) -> None:
     from fencepost.cli import display
 
     out = display.console()
@@ -216,15 +221,57 @@ def _show(comparison: PeerComparison, path: Path) -> None:
         ]
         columns = ("ring", cell.unit, "95 % interval", "full/item", "empty/item", "fault")
         out.print(display.table(cell.title, columns, rows, right=columns[1:5], whole=columns[:5]))
+    _show_latency(out, latency)
     if comparison.own:
         _show_own(out, comparison)
     else:
         _show_bars(out, comparison)
-    out.print(
-        f"{comparison.measured} values, {comparison.set_aside} of them set aside because the raw hand-over drifted by "
-        f"more than 1.35 x beside them; samples: {display.short_path(path)}",
-        soft_wrap=True,
-    )
+    for sentence in _conditions(comparison):
+        out.print(sentence, soft_wrap=True)
+    out.print(f"samples: {display.short_path(path)}", soft_wrap=True)
+
+
+def _conditions(comparison: PeerComparison) -> list[str]:
+    """Sentences on the hour in which it was measured."""
+    found = []
+    if comparison.places:
+        places = [
+            f"{place.name} ({place.distance_ns:.3g} ns there and back) in {place.share:.0%} of the batches"
+            for place in comparison.places
+        ]
+        found.append(
+            f"The host moved the two CPUs: {', '.join(places)}. Each place has its own cells. The rows of latency "
+            "are of all batches."
+        )
+    else:
+        found.append(
+            f"{comparison.measured} values, {comparison.set_aside} of them set aside because the raw hand-over "
+            "drifted by more than 1.35 x beside them."
+        )
+    if not math.isnan(comparison.quiet):
+        found.append(f"The consumer's core was quiet in {comparison.quiet:.0%} of the batches.")
+    return found
+
+
+def _show_latency(out: Console, latency: Sequence[LatencyRow]) -> None:
+    from fencepost.cli import display
+
+    for gap_ns in dict.fromkeys(row.gap_ns for row in latency):
+        rows = [
+            (
+                row.name,
+                *(_figure(quantile.value) for quantile in (row.p50, row.p99, row.p99_9)),
+                "" if math.isnan(row.late_pct) else f"{row.late_pct:.2g} %",
+                _figure(row.ratio.value),
+                _range(row.ratio),
+                row.reason or "",
+            )
+            for row in latency
+            if row.gap_ns == gap_ns
+        ]
+        columns = ("ring", "p50", "p99", "p99.9", "late", "p50 ÷ ours", "95 % interval", "fault")
+        title = f"latency of an item from when it is due, ns, one item each {gap_ns} ns"
+        out.print(display.table(title, columns, rows, right=columns[1:6], whole=columns[:7]))
 
 
 def _show_own(out: Console, comparison: PeerComparison) -> None:

@@ -1,23 +1,29 @@
 """Rings beside their peers: one run in which the library's rings and those of others met the same machine.
 
-A cell is one way of use (round trip; one item or many at a time; size; capacity; spin hint). Values are in *xraw*, time
-of an operation divided by the raw round trip of one line measured beside it; in ns where threads share CPUs, which have
-no such round trip. A case of a round in which the raw round trip drifted by more than 1.35 x is set aside. A ratio is
-taken in each round first.
+A cell is one way of use (round trip; one item or many at a time; size; capacity; spin hint). Values are in *xraw*, the
+time of an operation divided by the raw round trip of one line measured beside it. They are in ns where threads share
+CPUs, which have no such round trip. A ratio is taken in each round first.
+
+Where a host moved the CPUs between places (`fencepost.analysis.runs.regimes`), each place that held for a tenth of the
+batches has cells and bars of its own. Elsewhere a case of a round in which the raw round trip drifted by more than
+1.35 x is set aside.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.row import Row
-from fencepost.analysis.stats.interval import Interval, interval_of
+from fencepost.analysis.runs.regimes import InPlace
+from fencepost.analysis.runs.row import Row, regime_names
+from fencepost.analysis.stats.interval import COVERAGE, FEWEST_PROCESSES, Floats, Interval, interval_of
+from fencepost.analysis.stats.verdict import rounds_wanted
 
 OURS = "ring/"
 
@@ -31,7 +37,20 @@ ROUND_TRIP, SPSC, MPMC = "round trip", "SPSC", "MPMC 2 + 2 on two CPUs"
 RTE = "rte"
 
 
+LEAST_SHARE = 0.1
+"""A place of the CPUs that held for a smaller share of the batches has no cells."""
+
+
 _UNKNOWN = Interval(math.nan, math.nan, math.nan, 0.0, 0)
+
+
+@dataclass(frozen=True)
+class CpuPlace:
+    """Where the two CPUs were for a `share` of the batches: a raw round trip of a line takes `distance_ns` there."""
+
+    name: str
+    distance_ns: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,8 @@ class Cell:
     rings: Sequence[Ring]
     best: Ring | None
     ratio: Interval
+    place: CpuPlace | None = None
+    """None where the CPUs were in one place all the time, or share their threads."""
 
     @property
     def title(self) -> str:
@@ -76,6 +97,7 @@ class Cell:
         words += [f"capacity {given['capacity']}"]
         words += [f"roles {given['roles']}"] if self.family == MPMC else []
         words += ["PAUSE" if given["pause"] == "yes" else "no PAUSE"] if self.family != MPMC else ["yielding"]
+        words += [self.place.name] if self.place else []
         return ", ".join(words)
 
     @property
@@ -99,6 +121,8 @@ class Goal:
     seen: Interval
     against: str = ""
     rounds_wanted: int = 0
+    more: int | None = None
+    """How many more rounds would decide it, if those so far are typical. None where no number would."""
 
     @property
     def verdict(self) -> str:
@@ -106,13 +130,14 @@ class Goal:
         low, high = self.seen.low, self.seen.high
         if math.isnan(self.seen.value):
             return "not measured"
-        if math.isnan(low) or self.seen.n < self.rounds_wanted:
-            return "open: too few rounds"
+        missing = max(FEWEST_PROCESSES, self.rounds_wanted) - self.seen.n
+        if missing > 0:
+            return f"open: needs {missing} more rounds"
         if (low >= self.limit) if self.at_least else (high <= self.limit):
             return "met"
         if (high < self.limit) if self.at_least else (low > self.limit):
             return "missed"
-        return "open"
+        return "open" if self.more is None else f"open: needs {self.more} more rounds"
 
 
 @dataclass(frozen=True)
@@ -138,6 +163,10 @@ class PeerComparison:
     set_aside: int
     own: Sequence[OwnRing] = ()
     mine: Container[str] = ()
+    places: Sequence[CpuPlace] = ()
+    """The places of the two CPUs that have cells, the nearest first. Empty where they stayed in one."""
+    quiet: float = math.nan
+    """Share of the batches in which the consumer's core had its whole width."""
 
 
 def compare_peers(analysis: Analysis, mine: Collection[str] = ()) -> PeerComparison:
@@ -150,19 +179,50 @@ def compare_peers(analysis: Analysis, mine: Collection[str] = ()) -> PeerCompari
     mine
         kernels of the user's own files.
     """
-    rows = [row for row in analysis.rows if row.kernel.startswith((OURS, PEERS))]
+    rows = [row for row in analysis.rows if row.kernel.startswith((OURS, PEERS)) and not is_latency(row.kernel)]
     processes = analysis.processes
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         family = _family(row.kernel)
         groups.setdefault((family, *sorted(row.parameters.items())), []).append(row)
-    values = {row.case: _values(processes, row.case, _family(row.kernel)) for row in rows}
-    cells = [_cell(key[0], members, processes, values) for key, members in groups.items()]
-    cells = sorted((cell for cell in cells if cell.own is not None), key=_order)
-    measured = processes[processes["case"].isin(values) & (processes["status"] == "ok")]
-    set_aside = int((measured["hand_over_drift"] > 0).sum())
-    own = [found for cell in cells for name in mine for found in _own(cell, name, values)]
-    return PeerComparison(cells, [] if mine else _bars(cells, values), len(measured), set_aside, own, mine)
+    measured = processes[processes["case"].isin([row.case for row in rows]) & (processes["status"] == "ok")]
+    places = places_met(measured)
+    cells: list[Cell] = []
+    bars: list[Goal] = []
+    own: list[OwnRing] = []
+    for place in places or (None,):
+        found, values = [], {}
+        for (family, *_), group in groups.items():
+            # Threads that share CPUs have no distance: they have one cell, beside those of the first place.
+            where = None if family == MPMC else place
+            if where is None and place not in (None, *places[:1]):
+                continue
+            values.update({row.case: _values(processes, row.case, family, where) for row in group})
+            found.append(_cell(family, group, processes, values, where))
+        there = sorted((cell for cell in found if cell.own is not None), key=_order)
+        cells += there
+        bars += [] if mine else _bars(there, values)
+        own += [one for cell in there for name in mine for one in _own(cell, name, values)]
+    set_aside = 0 if places else int((measured["hand_over_drift"] > 0).sum())
+    return PeerComparison(cells, bars, len(measured), set_aside, own, mine, places, float(measured["free"].mean()))
+
+
+def is_latency(kernel: str) -> bool:
+    """Whether a kernel times single items, as `fencepost.analysis.compare.peers_latency` shows them."""
+    return kernel.endswith("latency")
+
+
+def places_met(processes: pd.DataFrame) -> tuple[CpuPlace, ...]:
+    """The places in which the two CPUs were for a tenth of the batches each; none where they stayed in one."""
+    batches: dict[float, int] = {}
+    for here in processes["places"]:
+        for one in here:
+            batches[one.distance_ns] = batches.get(one.distance_ns, 0) + one.batches
+    if len(batches) < 2:
+        return ()
+    total, names = sum(batches.values()), regime_names(len(batches))
+    found = [CpuPlace(name, ns, batches[ns] / total) for name, ns in zip(names, sorted(batches), strict=True)]
+    return tuple(place for place in found if place.share >= LEAST_SHARE)
 
 
 def _own(cell: Cell, name: str, values: Mapping[str, pd.Series]) -> Iterator[OwnRing]:
@@ -186,31 +246,47 @@ def _order(cell: Cell) -> tuple[Any, ...]:
     return (families.index(cell.family), *keys, given["pause"], given.get("roles", ""))
 
 
-def _values(processes: pd.DataFrame, case: str, family: str) -> pd.Series:
+def _values(processes: pd.DataFrame, case: str, family: str, place: CpuPlace | None) -> pd.Series:
     """Value of each round that counts, by round."""
     rows = processes[(processes["case"] == case) & (processes["status"] == "ok")]
     if family == MPMC:
         return rows.set_index("round")["ns"]
-    calm = rows[~(rows["hand_over_drift"] > 0)]
-    xraw = [metrics.get("xraw", math.nan) for metrics in calm["metrics"]]
-    return pd.Series(xraw, index=pd.Index(calm["round"], name="round"), dtype=float).dropna()
+    if place is not None:
+        xraw = [_time_in(place, here) / place.distance_ns for here in rows["places"]]
+    else:
+        rows = rows[~(rows["hand_over_drift"] > 0)]
+        xraw = [metrics.get("xraw", math.nan) for metrics in rows["metrics"]]
+    return pd.Series(xraw, index=pd.Index(rows["round"], name="round"), dtype=float).dropna()
 
 
-def _cell(family: str, rows: Sequence[Row], processes: pd.DataFrame, values: Mapping[str, pd.Series]) -> Cell:
+def _time_in(place: CpuPlace, here: Sequence[InPlace]) -> float:
+    """The time of a process while the CPUs were there; NaN where they were not."""
+    return next((one.ns for one in here if one.distance_ns == place.distance_ns), math.nan)
+
+
+def _cell(
+    family: str,
+    rows: Sequence[Row],
+    processes: pd.DataFrame,
+    values: Mapping[str, pd.Series],
+    place: CpuPlace | None,
+) -> Cell:
     # Rings without a value come last.
     rings = sorted(
-        (_ring(row, processes, values[row.case]) for row in rows),
+        (_ring(row, processes, values[row.case], place) for row in rows),
         key=lambda ring: (math.isnan(ring.value.value), ring.value.value),
     )
     known = [ring for ring in rings if not ring.ours and _mostly_there(ring)]
     best = min(known, key=lambda ring: ring.value.value, default=None)
-    cell = Cell(family, rows[0].parameters, "ns" if family == MPMC else "xraw", rings, best, _UNKNOWN)
+    cell = Cell(family, rows[0].parameters, "ns" if family == MPMC else "xraw", rings, best, _UNKNOWN, place)
     return replace(cell, ratio=_ratio(values, best, cell.own))
 
 
-def _ring(row: Row, processes: pd.DataFrame, values: pd.Series) -> Ring:
+def _ring(row: Row, processes: pd.DataFrame, values: pd.Series, place: CpuPlace | None) -> Ring:
     mine = processes[processes["case"] == row.case]
     good, bad = mine[mine["status"] == "ok"], mine[mine["status"] != "ok"]
+
+    ns = good.set_index("round")["ns"].reindex(values.index) if place is None else values * place.distance_ns
 
     def middle(metric: str) -> float:
         return float(pd.Series([metrics.get(metric, math.nan) for metrics in good["metrics"]], dtype=float).median())
@@ -219,10 +295,10 @@ def _ring(row: Row, processes: pd.DataFrame, values: pd.Series) -> Ring:
         row.kernel,
         row.case,
         interval_of(values.to_numpy(float)),
-        interval_of(good.set_index("round")["ns"].reindex(values.index).to_numpy(float)),
+        interval_of(ns.to_numpy(float)),
         middle("full_per_item"),
         middle("empty_per_item"),
-        len(good) - len(values),
+        len(good) - len(values) if place is None else 0,
         len(bad),
         None if bad.empty else str(bad.iloc[0]["reason"]),
     )
@@ -237,8 +313,35 @@ def _ratio(values: Mapping[str, pd.Series], slower: Ring | None, faster: Ring | 
     """How many times the time of one ring the other takes, in the rounds that both have."""
     if slower is None or faster is None:
         return _UNKNOWN
-    paired = (values[slower.case] / values[faster.case]).dropna()
-    return interval_of(paired.to_numpy(float))
+    return interval_of(_paired(values, slower, faster))
+
+
+def _paired(values: Mapping[str, pd.Series], slower: Ring, faster: Ring) -> Floats:
+    """The ratio of each round that both have, shape (rounds,)."""
+    paired: Floats = (values[slower.case] / values[faster.case]).dropna().to_numpy(float)
+    return paired
+
+
+def _times_as_fast(
+    what: str,
+    limit: float,
+    values: Mapping[str, pd.Series],
+    peer: Ring | None,
+    own: Ring,
+    against: str,
+    rounds: int = 0,
+) -> Goal:
+    """The bar of a ratio: how many times our time the peer takes."""
+    if peer is None:
+        return Goal(what, limit, True, _UNKNOWN, against, rounds)
+    ratios = _paired(values, peer, own)
+    return Goal(what, limit, True, interval_of(ratios), against, rounds, _more(ratios, limit))
+
+
+def _more(values: Floats, limit: float) -> int | None:
+    """How many more rounds would tell the median of these values from the limit."""
+    error = 1 - COVERAGE
+    return rounds_wanted(np.log(values / limit), -1.0, 0.0, error, error) if len(values) else None
 
 
 def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]:
@@ -249,14 +352,15 @@ def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]:
         batch, size = int(given["batch"]), int(given["bytes"])
         for own in cell.forms:
             what = cell.title + _form(own)
-            ratio = _ratio(values, cell.best, own)
             if cell.family == ROUND_TRIP:
-                bars.append(Goal(f"{what}: ours, xraw", 2.3, False, own.value))
-                bars.append(Goal(what, 1.4, True, ratio, _name(cell.best)))
+                more = _more(values[own.case].to_numpy(float), 2.3)
+                bars.append(Goal(f"{what}: ours, xraw", 2.3, False, own.value, more=more))
+                bars.append(_times_as_fast(what, 1.4, values, cell.best, own, _name(cell.best)))
             elif cell.family == SPSC and batch > 1 and size == 8:
                 bars.append(_against(cell, own, RTE, 1.25, values))
             elif cell.family == SPSC and size == 64:
-                bars.append(Goal(what, 1.5 if batch == 1 else 1.2, True, ratio, _name(cell.best)))
+                limit = 1.5 if batch == 1 else 1.2
+                bars.append(_times_as_fast(what, limit, values, cell.best, own, _name(cell.best)))
             elif cell.family == MPMC:
                 bars.append(_against(cell, own, RTE, 1.4, values, 15))
     return [*bars, *_worst(cells, values)]
@@ -270,7 +374,7 @@ def _against(cell: Cell, own: Ring, peer: str, limit: float, values: Mapping[str
     """The bar of a ratio to one peer; of its modes, the fastest."""
     others = [ring for ring in cell.rings if _name(ring).startswith(peer) and _mostly_there(ring)]
     other = min(others, key=lambda ring: ring.value.value, default=None)
-    return Goal(cell.title + _form(own), limit, True, _ratio(values, other, own), _name(other) or peer, rounds)
+    return _times_as_fast(cell.title + _form(own), limit, values, other, own, _name(other) or peer, rounds)
 
 
 def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]:
@@ -290,9 +394,10 @@ def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]
     peer = min((ring for ring in worst.values() if not ring.ours), key=lambda ring: ring.value.value, default=None)
     if peer is None:
         return []
-    what = f"SPSC, single, 8 B, worst of {len(single)} cells of each"
+    place = single[0].place
+    what = f"SPSC, single, 8 B, worst of {len(single)} cells of each" + (f", {place.name}" if place else "")
     forms = sorted((ring for ring in worst.values() if ring.ours), key=lambda ring: "_lazy" in ring.name)
-    return [Goal(what + _form(own), 3.0, True, _ratio(values, peer, own), _name(peer)) for own in forms]
+    return [_times_as_fast(what + _form(own), 3.0, values, peer, own, _name(peer)) for own in forms]
 
 
 def _name(ring: Ring | None) -> str:
@@ -308,10 +413,13 @@ def as_json(comparison: PeerComparison) -> dict[str, object]:
     return {
         "values": comparison.measured,
         "set_aside": comparison.set_aside,
+        "quiet": comparison.quiet,
+        "places": [asdict(place) for place in comparison.places],
         "cells": [
             {
                 "cell": cell.title,
                 "parameters": dict(cell.parameters),
+                "place": cell.place.name if cell.place else None,
                 "unit": cell.unit,
                 "best_peer": _name(cell.best) or None,
                 "ratio": interval(cell.ratio),
@@ -343,6 +451,7 @@ def as_json(comparison: PeerComparison) -> dict[str, object]:
                 "limit": bar.limit,
                 "at_least": bar.at_least,
                 **interval(bar.seen),
+                "more_rounds": bar.more,
                 "verdict": bar.verdict,
             }
             for bar in comparison.bars

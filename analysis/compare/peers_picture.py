@@ -52,7 +52,9 @@ def draw_peers(found: PeerComparison) -> Figure | None:
 
 def _rings(found: PeerComparison, family: str) -> Mapping[str, Ring]:
     """The rings with a time in the cell that the picture shows, by name."""
-    cells = (cell for cell in found.cells if cell.family == family and _is_shown(cell))
+    # Of several places of the CPUs, the one that held longest.
+    main = max(found.places, key=lambda place: place.share, default=None)
+    cells = (cell for cell in found.cells if cell.family == family and cell.place == main and _is_shown(cell))
     return {ring.name: ring for cell in cells for ring in cell.rings if ring.value.value > 0}
 
 

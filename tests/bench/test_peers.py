@@ -15,7 +15,9 @@ import pytest
 from runs import measure as runtime
 
 from fencepost.analysis.compare.peers import Goal, as_json, compare_peers
+from fencepost.analysis.compare.peers_latency import latency_rows
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.regimes import InPlace
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
 from fencepost.bench import engine as engines
@@ -81,6 +83,8 @@ def test_the_plan_has_every_ring_in_every_use() -> None:
         "peer/ck_spsc": 10,
         "ring/mpmc_oversubscribed": 2,
         "peer/ck_mpmc": 2,
+        "ring/latency": 3,
+        "peer/ck_spsc_latency": 3,
     }
     assert {len(case.cpus) for case in plan.cases if "mpmc" in case.kernel} == {TEAM}
     with pytest.raises(MeasureError, match="none of the peers is installed"):
@@ -100,6 +104,7 @@ def run_of(times: dict[tuple[str, str], float], drifted: frozenset[int] = frozen
             factor = 1 + 0.01 * math.sin(number) + (9 if number in drifted else 0)
             metrics = {"xraw": value * factor, "full_per_item": 0.25, "empty_per_item": 0.5}
             shared = {"case": case, "round": number, "status": "ok", "reason": None, "ns": value * factor}
+            shared |= {"kernel": kernel, "places": (), "free": 0.25}
             processes.append({**shared, "metrics": metrics, "hand_over_drift": float(number in drifted)})
     fake = SimpleNamespace(rows=tuple(rows), processes=pd.DataFrame(processes))
     return cast(Analysis, fake)
@@ -164,12 +169,85 @@ def test_a_peer_that_fails_in_most_rounds_is_not_the_best() -> None:
         (1.1, 1.3, True, "missed"),
         (1.1, 1.3, False, "met"),
         (1.5, 1.7, False, "missed"),
-        (math.nan, math.nan, True, "open: too few rounds"),
+        (math.nan, math.nan, True, "open: needs 2 more rounds"),
     ],
 )
 def test_a_bar_is_judged_by_the_whole_interval(low: float, high: float, at_least: bool, verdict: str) -> None:
-    middle = 1.4 if math.isnan(low) else float(np.mean([low, high]))
-    assert Goal("x", 1.4, at_least, Interval(middle, low, high, 0.95, 20)).verdict == verdict
+    middle, rounds = (1.4, 4) if math.isnan(low) else (float(np.mean([low, high])), 20)
+    assert Goal("x", 1.4, at_least, Interval(middle, low, high, 0.95, rounds)).verdict == verdict
     if not math.isnan(low):
         few = Goal("x", 1.4, at_least, Interval(middle, low, high, 0.95, 8), rounds_wanted=15)
-        assert few.verdict == "open: too few rounds"
+        assert few.verdict == "open: needs 7 more rounds"
+
+
+def test_an_open_bar_says_how_many_rounds_are_missing() -> None:
+    """The ratio is above the limit of 3 in twelve rounds of twenty."""
+    cells = {("ring/spsc", pause): 0.1 for pause in ("yes", "no")}
+    peers = {("peer/a_spsc", pause): 0.3 for pause in ("yes", "no")}
+    analysis = run_of(cells | peers)
+    frame = analysis.processes
+    for kernel, number, metrics in zip(frame["kernel"], frame["round"], frame["metrics"], strict=True):
+        if kernel.startswith("peer/"):
+            metrics["xraw"] *= 1.05 if number % 5 < 3 else 0.95
+    (bar,) = compare_peers(analysis).bars
+    assert bar.more is not None and bar.more > 0
+    assert bar.verdict == f"open: needs {bar.more} more rounds"
+
+
+NEAR, FAR, PASSING = 100.0, 400.0, 250.0
+
+
+def test_each_place_of_the_cpus_has_cells_and_bars_of_its_own() -> None:
+    times = {("ring/spsc", "yes"): 0.1, ("peer/a_spsc", "yes"): 0.3, ("ring/mpmc_oversubscribed", "yes"): 10.0}
+    analysis = run_of(times)
+    frame = analysis.processes
+    near = {"ring/spsc": 10.0, "peer/a_spsc": 40.0}
+    far = {"ring/spsc": 40.0, "peer/a_spsc": 60.0}
+
+    def places(case: str, number: int) -> tuple[InPlace, ...]:
+        kernel = case.partition("[")[0]
+        if kernel not in near:
+            return ()
+        passing = (InPlace(PASSING, 77.0, 1),) if number == 1 else ()
+        here = InPlace(NEAR, near[kernel], 10) if number <= ROUNDS // 2 else InPlace(FAR, far[kernel], 10)
+        return (*passing, here)
+
+    found_in = [places(case, number) for case, number in zip(frame["case"], frame["round"], strict=True)]
+    frame["places"] = pd.Series(found_in, index=frame.index, dtype=object)
+    found = compare_peers(analysis)
+    assert [(place.name, place.distance_ns) for place in found.places] == [("near", NEAR), ("far", FAR)]
+    assert sum(place.share for place in found.places) == pytest.approx(1, abs=0.02)
+    titles = [cell.title.rpartition(", ")[2] for cell in found.cells]
+    assert titles == ["near", "yielding", "far"]  # threads that share CPUs have no distance, and stand once
+    first, _, last = found.cells
+    assert first.ratio.value == pytest.approx(4.0) and first.rings[0].value.value == pytest.approx(0.1)
+    assert last.ratio.value == pytest.approx(1.5) and last.rings[0].ns.value == pytest.approx(40.0)
+    assert [bar.verdict for bar in found.bars if "worst" in bar.what] == ["met", "missed"]
+    assert json.loads(json.dumps(as_json(found)))["cells"][0]["place"] == "near"
+
+
+def test_latency_is_shown_by_rate_beside_the_ring() -> None:
+    analysis = run_of({("ring/spsc", "yes"): 0.1, ("peer/a_spsc", "yes"): 0.3})
+    rows, processes = list(analysis.rows), [analysis.processes]
+    for kernel, p50_ticks in (("ring/latency", 200.0), ("peer/a_spsc_latency", 500.0)):
+        for gap_ns in (300, 1000):
+            case = f"{kernel}[gap_ns={gap_ns}]"
+            rows.append(Row(case, kernel, {"gap_ns": gap_ns, "capacity": 1024}, (0, 1), "item"))
+            metrics = {"p50_ticks": p50_ticks, "p99_ticks": 10 * p50_ticks, "p99_9_ticks": 100 * p50_ticks}
+            one = {"case": case, "status": "ok", "reason": None, "tick_hz": 2e9, "places": (), "free": 0.25}
+            one["metrics"] = metrics | {"late_pct": 1.5}
+            processes.append(pd.DataFrame([{**one, "round": number} for number in range(1, ROUNDS + 1)]))
+    processes[-1].loc[3, ["status", "reason"]] = ["failed", "3 items that were pushed never came out"]
+    fake = cast(Analysis, SimpleNamespace(rows=tuple(rows), processes=pd.concat(processes, ignore_index=True)))
+    latency = latency_rows(fake)
+    assert [(row.gap_ns, row.name) for row in latency] == [
+        (300, "ring/latency"),
+        (300, "peer/a_spsc_latency"),
+        (1000, "ring/latency"),
+        (1000, "peer/a_spsc_latency"),
+    ]
+    last = latency[-1]
+    assert [of.value for of in (last.p50, last.p99, last.p99_9)] == [250.0, 2500.0, 25000.0]  # 2 ticks a nanosecond
+    assert last.ratio.value == pytest.approx(2.5) and last.late_pct == 1.5 and last.p50.n == ROUNDS - 1
+    assert last.reason == "3 items that were pushed never came out" and latency[0].reason is None
+    assert len(compare_peers(fake).cells) == 1  # what it takes to send many has cells; a single item has rows

@@ -56,6 +56,7 @@ def test_a_new_ring_compiles_without_a_warning(options: tuple[str, ...], tmp_pat
     assert {name for name in catalog.kernels if name.startswith("peer/")} == {
         "peer/mine_spsc",
         "peer/mine_spsc_round_trip",
+        "peer/mine_spsc_latency",
     }
     require_rings(catalog, {file.name: file})
     again = fencepost("new", "--ring", "mine", *options, cwd=tmp_path)

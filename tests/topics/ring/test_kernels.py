@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from engine.build import Engine
 from kernels.measure import CPUS, SHARING, TRIES, kernel
-from kernels.plant import engine_of
+from kernels.plant import compile_broken, engine_of
 
 DESIGNS = ("spsc", "naive", "cached", "seq_cst", "mutex_spin", "mutex_condvar", "pipe", "eventfd")
 TEAMS = [SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]
@@ -72,12 +72,12 @@ def test_latency_has_every_item_in_order(engines: dict[str, Engine], design: int
 
 def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
     """Each batch's sender sleeps for 5 ms in the middle: the items due meanwhile are late, not only the next one."""
-    engine = engine_of(
-        tmp_path,
-        "ring/latency.c",
-        ("#define _GNU_SOURCE", "#define _GNU_SOURCE\n#include <unistd.h>"),
-        ("while ((now = tick_now()) < due)", "if (i == WARM + 100) usleep(5000); while ((now = tick_now()) < due)"),
-    )
+    waiting = "while ((now = tick_now()) < due)"
+    faults = [
+        ("#include <stdlib.h>", "#include <stdlib.h>\n#include <unistd.h>"),
+        (waiting, f"if (i == RING_LATENCY_WARM + 100) usleep(5000); {waiting}"),
+    ]
+    engine = compile_broken(tmp_path, {"ring/latency.h": faults})
     measured = engine.measure("ring/latency", (0, 10_000, 1024), TEAMS[-1], batches=1)
     assert measured.status == 0, measured.reason
     found = measured.metrics
@@ -159,7 +159,7 @@ FAULTS = {
         (64, 8, 1, 1),
     ),
     "a latency item is doubled": (
-        "ring/latency.c", "ring/latency", "common->side[1].number = number;", "common->side[1].number = number - 1;",
+        "ring/latency.h", "ring/latency", "common->side[1].number = number;", "common->side[1].number = number - 1;",
         (0, 1000, 64),
     ),
     "a regime item is changed": (
@@ -171,6 +171,8 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_caught(name: str, tmp_path: Path) -> None:
     source, row, old, new, values = FAULTS[name]
-    measured = engine_of(tmp_path, source, (old, new)).measure(row, values, TEAMS[-1], batches=1, batch_ns=5000)
+    measured = compile_broken(tmp_path, {source: [(old, new)]}).measure(
+        row, values, TEAMS[-1], batches=1, batch_ns=5000
+    )
     assert measured.status < 0
     assert "came" in measured.reason
