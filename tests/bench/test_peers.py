@@ -234,7 +234,14 @@ def test_latency_is_shown_by_rate_beside_the_ring() -> None:
             case = f"{kernel}[gap_ns={gap_ns}]"
             rows.append(Row(case, kernel, {"gap_ns": gap_ns, "capacity": 1024}, (0, 1), "item"))
             metrics = {"p50_ticks": p50_ticks, "p99_ticks": 10 * p50_ticks, "p99_9_ticks": 100 * p50_ticks}
-            one = {"case": case, "status": "ok", "reason": None, "tick_hz": 2e9, "places": (), "free": 0.25}
+            one: dict[str, Any] = {
+                "case": case,
+                "status": "ok",
+                "reason": None,
+                "tick_hz": 2e9,
+                "places": (),
+                "free": 0.25,
+            }
             one["metrics"] = metrics | {"late_pct": 1.5}
             processes.append(pd.DataFrame([{**one, "round": number} for number in range(1, ROUNDS + 1)]))
     processes[-1].loc[3, ["status", "reason"]] = ["failed", "3 items that were pushed never came out"]
