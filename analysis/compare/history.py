@@ -235,6 +235,7 @@ def _runs(count: int) -> str:
 def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
     """A run, its rows and its number of complete rounds; or why it cannot be read."""
     from fencepost.analysis.runs.estimated import analysis_of
+    from fencepost.analysis.runs.packed import made_with
 
     try:
         analysis = analysis_of(folder)
@@ -243,20 +244,9 @@ def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
     except Exception as error:  # types and ranges that the schemas let through: such a run costs itself only
         return f"left out: {folder}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)})"
     document, machine = analysis.run, analysis.machine
-    engine, plan = document["engine"], document["plan"]
-    made_with = {
-        "engine": engine["sha256"],
-        "compiler": engine["compiler"],
-        "flags": engine["flags"],
-        "profile": f"{plan['profile']} ({plan['batches']} batches of {plan['batch_ns']} ns)",
-        "kernel": str(machine.get("kernel")),
-        "microcode": str(machine.get("microcode")),
-        "launcher": document["launcher"],
-        **{f"file {item['label']}": item["sha256"] for item in document.get("objects", ())},
-    }
     created = datetime.fromisoformat(document["created_utc"])
     key, label = key_and_label(document)
-    run = Run(document["id"], created, key, made_with, analysis.noise_floor_pct, label)
+    run = Run(document["id"], created, key, made_with(document, machine), analysis.noise_floor_pct, label)
     # Without what a history does not ask for, that a worker process would have to hand over.
     rows = [
         Row(row.case, row.kernel, row.parameters, row.cpus, row.unit, time=row.time, found=row.found, alone=row.alone)

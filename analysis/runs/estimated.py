@@ -8,15 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from fencepost.analysis.runs import kept
+import pyarrow as pa
+
+from fencepost.analysis.runs import kept, packed
 from fencepost.analysis.runs.estimate import Analysis, Twin, analyse
 from fencepost.analysis.runs.row import Counted, Metric, Regime, Row
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.modes import Mode
-
-NAME = "estimate"
-"""A line of JSON with the rows and the twins, then the reduced run as a rows file."""
 
 
 def analysis_of(folder: Path | str) -> Analysis:
@@ -29,23 +28,26 @@ def analysis_of(folder: Path | str) -> Analysis:
     """
     folder = Path(folder)
     key = kept.key_of(folder)
-    data = kept.read(folder, NAME, key)
-    if data is not None:
+    table = packed.read(folder, key, (packed.ESTIMATE, packed.TWINS, packed.REDUCED))
+    if table is not None:
         try:
-            return _decoded(folder, data)
-        except (ValueError, TypeError, KeyError):  # written by somebody else, with a right key
+            return _decoded(folder, table)
+        except (ValueError, TypeError, KeyError, IndexError):  # written by somebody else, with a right key
             pass
     analysis = analyse(folder)
-    if analysis.rounds:
-        kept.write(folder, NAME, key, _encoded(analysis))
+    if analysis.rounds and key is not None:
+        kept.store(folder, packed.NAME, key, _encoded(analysis, key))
     return analysis
 
 
-def _encoded(analysis: Analysis) -> bytes:
-    rows = [{item.name: getattr(row, item.name) for item in fields(Row)} for row in analysis.rows]
-    twins = [(twin.case, twin.original, twin.effect_pct) for twin in analysis.twins]
-    text = json.dumps({"rows": rows, "twins": twins}, default=_fields, separators=(",", ":"))
-    return text.encode() + b"\n" + encode_rows(analysis.reduced)
+def _encoded(analysis: Analysis, key: str) -> bytes:
+    rows = [_text({item.name: getattr(row, item.name) for item in fields(Row)}) for row in analysis.rows]
+    twins = _text([(twin.case, twin.original, twin.effect_pct) for twin in analysis.twins])
+    return packed.encode(analysis, key, rows, twins, encode_rows(analysis.reduced))
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, default=_fields, separators=(",", ":"))
 
 
 def _fields(value: object) -> list[object]:
@@ -54,12 +56,12 @@ def _fields(value: object) -> list[object]:
     return [getattr(value, item.name) for item in fields(value)]
 
 
-def _decoded(folder: Path, data: bytes) -> Analysis:
-    text, _, rows = data.partition(b"\n")
-    document = json.loads(text)
-    twins = [Twin(case, original, Interval(*effect)) for case, original, effect in document["twins"]]
-    reduced = decode_rows(folder / kept.FOLDER / NAME, rows, folder)
-    return Analysis(reduced, tuple(_row(item) for item in document["rows"]), twins)
+def _decoded(folder: Path, table: pa.Table) -> Analysis:
+    rows, twins, reduced = (table.column(name) for name in (packed.ESTIMATE, packed.TWINS, packed.REDUCED))
+    found = [Twin(case, original, Interval(*effect)) for case, original, effect in json.loads(twins[0].as_py())]
+    path = folder / kept.FOLDER / packed.NAME
+    whole = decode_rows(path, reduced[0].as_py(), folder)
+    return Analysis(whole, tuple(_row(json.loads(text)) for text in rows.to_pylist()), found)
 
 
 def _row(item: Mapping[str, Any]) -> Row:

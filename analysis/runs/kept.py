@@ -1,6 +1,7 @@
 """What was derived from a run, kept in its folder so that it need not be derived again.
 
-A file of `FOLDER` holds a key, a checksum and the data. The key is a digest of the run's files, of the sources that
+A file of `FOLDER` holds a key, a checksum and the data. The estimate itself is packed in columns, see
+`fencepost.analysis.runs.packed`. The key is a digest of the run's files, of the sources that
 made the data, and of the versions of the packages that they use. A file with another key is never read, nor is a
 damaged one. It is never a pickle, as a run folder may come from somebody else.
 """
@@ -68,14 +69,23 @@ def _sources() -> Iterator[Path]:
             yield from sorted(place.rglob(pattern))
 
 
-def read(folder: Path, name: str, key: str | None) -> bytes | None:
-    """What was kept under `name`; None where there is nothing, or nothing of this `key`."""
+def content(folder: Path, name: str) -> bytes | None:
+    """The bytes of a file that was kept, unchecked; None where there is none."""
     path = folder / FOLDER / name
     try:
-        if key is None or not path.is_file() or path.stat().st_size > LARGEST_BYTES:
-            return None
-        found, checksum, data = path.read_bytes().split(b"\n", 2)
-    except (OSError, ValueError):
+        return path.read_bytes() if path.is_file() and path.stat().st_size <= LARGEST_BYTES else None
+    except OSError:
+        return None
+
+
+def read(folder: Path, name: str, key: str | None) -> bytes | None:
+    """What was kept under `name`; None where there is nothing, or nothing of this `key`."""
+    whole = None if key is None else content(folder, name)
+    if key is None or whole is None:
+        return None
+    try:
+        found, checksum, data = whole.split(b"\n", 2)
+    except ValueError:
         return None
     fresh = found == key.encode() and checksum == hashlib.sha256(data).hexdigest().encode()
     return data if fresh else None
@@ -85,16 +95,21 @@ def write(folder: Path, name: str, key: str | None, data: bytes, *others: Path, 
     """Keep `data`, made from the run (and the `others`) as it was when its key was `key`. Where this is not possible,
     nothing is kept.
     """
+    head = f"{key}\n{hashlib.sha256(data).hexdigest()}\n".encode()
+    store(folder, name, key, head + data, *others, asked=asked)
+
+
+def store(folder: Path, name: str, key: str | None, whole: bytes, *others: Path, asked: str = "") -> None:
+    """Keep a file that holds its key and digest itself, see `write`."""
     # A round may have come while the others were read: then the data belong to neither key.
     if key is None or key != key_of(folder, *others, asked=asked) or (folder / FOLDER).is_symlink():
         return
-    head = f"{key}\n{hashlib.sha256(data).hexdigest()}\n".encode()
     with contextlib.suppress(OSError):  # a folder that may only be read, a full disk
         (folder / FOLDER).mkdir(exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=folder / FOLDER, prefix=f".{name}-")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(head + data)
+                file.write(whole)
             Path(temporary).chmod(0o644)  # as the run's other files
             Path(temporary).replace(folder / FOLDER / name)
         except OSError:

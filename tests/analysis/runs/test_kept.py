@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from runs.write import plain_cases, write_run
 from topics.line.cases import pingpong_cases
@@ -18,7 +19,7 @@ from fencepost.analysis.exchange import export as exports
 from fencepost.analysis.exchange.exported import ExchangeError, Exported
 from fencepost.analysis.report import answers, data
 from fencepost.analysis.report.answers import NAME, report_of
-from fencepost.analysis.runs import estimated, kept
+from fencepost.analysis.runs import estimated, kept, packed
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.medians import reduce_run
@@ -30,6 +31,15 @@ from fencepost.bench.schema import RunFolderError
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", plain_cases(2), rounds=6)
+
+
+@pytest.fixture(scope="module")
+def packed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, bytes]:
+    """The path of a packed run, its key and its bytes."""
+    folder = write_run(tmp_path_factory.mktemp("packed") / "run", plain_cases(2), rounds=6)
+    analysis_of(folder)
+    path = folder / kept.FOLDER / packed.NAME
+    return path, kept.key_of(folder) or "", path.read_bytes()
 
 
 @pytest.fixture
@@ -167,13 +177,16 @@ def test_a_folder_that_is_no_run_has_its_usual_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["rounds", "reduced"])
-def test_the_kept_estimate_is_the_estimate_to_the_last_bit(tmp_path: Path, kind: str) -> None:
+def test_the_kept_estimate_is_the_estimate_to_the_last_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     folder = write_run(tmp_path / "run", plain_cases(3), rounds=7)
     if kind == "reduced":
         (folder / schema.ROWS_FILE).write_bytes(encode_rows(reduce_run(folder)))
     made = analyse(folder)
     analysis_of(folder)
-    again = estimated._decoded(folder, kept.read(folder, estimated.NAME, kept.key_of(folder)) or b"")
+    monkeypatch.setattr(estimated, "analyse", lambda folder: pytest.fail("estimated again"))
+    again = analysis_of(folder)
     assert repr(again.rows) == repr(made.rows)
     assert repr(again.twins) == repr(made.twins)
     assert (again.run, again.machine) == (made.run, made.machine)
@@ -193,10 +206,52 @@ def test_a_kept_estimate_is_not_made_again(run: Path, monkeypatch: pytest.Monkey
     assert exports.export(run, "csv").text
 
 
-@pytest.mark.parametrize("data", [b"", b"{}\n", b"[]\nPAR1", b'{"rows": [{}], "twins": []}\n'])
-def test_an_estimate_that_somebody_else_kept_may_be_nonsense(run: Path, data: bytes) -> None:
-    kept.write(run, estimated.NAME, kept.key_of(run), data)
-    assert repr(analysis_of(run).rows) == repr(analyse(run).rows)
+def test_a_run_is_packed_in_columns(run: Path) -> None:
+    analysis = analysis_of(run)
+    told = pq.read_table(run / kept.FOLDER / packed.NAME, columns=packed.COLUMNS.names).to_pylist()
+    assert [one["case"] for one in told] == [row.case for row in analysis.rows]
+    first, row = told[0], analysis.rows[0]
+    assert (first["ns"], first["ns_low"], first["ns_high"]) == row.time[:3]
+    assert b"the digest of this file" not in (run / kept.FOLDER / packed.NAME).read_bytes()
+    assert (first["run"], first["complete_rounds"], first["topic"]) == (analysis.run["id"], 6, "plain")
+
+
+@pytest.mark.parametrize("damage", ["cut", "a bit", "empty", "another key", "another rule", "text"])
+def test_a_packed_run_that_is_damaged_or_stale_is_not_trusted(
+    run: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    right = repr(analysis_of(run).rows)
+    path = run / kept.FOLDER / packed.NAME
+    whole = path.read_bytes()
+    if damage == "another key":
+        metadata = pq.ParquetFile(path).metadata.metadata
+        path.write_bytes(whole.replace(metadata[packed.KEY], b"f" * 64))
+    elif damage == "another rule":
+        monkeypatch.setattr(kept, "_rule", lambda: "another")
+    else:
+        cuts = {"cut": whole[:-9], "empty": b"", "text": b"{}\n"}
+        flipped = whole[:700] + bytes([whole[700] ^ 1]) + whole[701:]
+        path.write_bytes(cuts.get(damage, flipped))
+    assert packed.read(run, kept.key_of(run)) is None
+    assert repr(analysis_of(run).rows) == right
+    assert packed.read(run, kept.key_of(run)) is not None, "packed again"
+
+
+@pytest.mark.parametrize("place", range(0, 4000, 97))
+def test_each_byte_of_a_packed_run_counts(packed_run: tuple[Path, str, bytes], place: int) -> None:
+    path, key, whole = packed_run
+    assert packed.decode(path, whole, key) is not None
+    place = place * len(whole) // 4000
+    changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    assert packed.decode(path, changed, key) is None
+
+
+@pytest.mark.parametrize(("twins", "reduced"), [("{}", b"PAR1"), ("[[1]]", b"PAR1"), ("[]", b""), ("[]", b"PAR1")])
+def test_a_packed_run_that_somebody_else_wrote_may_be_nonsense(run: Path, twins: str, reduced: bytes) -> None:
+    made, key = analyse(run), kept.key_of(run) or ""
+    kept.store(run, packed.NAME, key, packed.encode(made, key, ["{}"] * len(made.rows), twins, reduced))
+    assert packed.read(run, key) is not None
+    assert repr(analysis_of(run).rows) == repr(made.rows)
 
 
 # ---- exports ----
