@@ -9,12 +9,19 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from fencepost.bench.errors import MeasureError
 from fencepost.bench.sysfs import format_cpulist
+
+MARK = "FENCEPOST_RUN"
+"""Environment variable of workers: the id of the run. What kernels start is found by it."""
+
+GRACE_S = 0.5
+"""For what a kernel has started to end by itself, after its worker."""
 
 
 def find_taskset() -> str | None:
@@ -60,6 +67,49 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait()
+    # What it has started may be alive in its group.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_marked(run: str) -> None:
+    """End what the kernels of a run have started and not ended, whoever its parent and whatever its session is now.
+
+    Such a process has the mark of the run in the environment that it began with. One that is about to end by itself,
+    such as one that removes a folder after its kernel, has `GRACE_S` for that. One that has got another environment is
+    not found.
+    """
+    wanted = f"{MARK}={run}".encode()
+    deadline = time.monotonic() + GRACE_S
+    while left := _marked(wanted):
+        for descriptor in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if time.monotonic() > deadline:
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            os.close(descriptor)
+        if time.monotonic() > deadline + GRACE_S:  # what cannot be ended, such as one that waits for a device
+            return
+        time.sleep(0.005)
+
+
+def _marked(wanted: bytes) -> list[int]:
+    """A descriptor of each process of ours that has `wanted` in its environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) != os.getpid() and wanted in _environment(process):
+            with contextlib.suppress(OSError):
+                found.append(os.pidfd_open(int(process.name)))
+                if wanted not in _environment(process):  # the number is that of another process by now
+                    os.close(found.pop())
+    return found
+
+
+def _environment(process: Path) -> list[bytes]:
+    """What a process began with, as ``NAME=value``; nothing where that cannot be read."""
+    try:
+        return (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def memory_file(name: str) -> IO[bytes]:

@@ -26,6 +26,7 @@ PATIENCE_S = 30.0
 
 _DONE = b"\x01"
 _MOST_SAID = 1 << 16
+"""Bytes that a load may print before it is ended. They lie in memory."""
 
 
 def try_first(load: Callable[[], object], shown: str) -> None:
@@ -77,7 +78,8 @@ def _in_child(load: Callable[[], object], sending: int, output: int) -> NoReturn
         os.setpgid(0, 0)  # so that what it starts can be ended with it
         for number in (1, 2):
             os.dup2(output, number)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_SAID, _MOST_SAID))  # what is printed lies in memory
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it: what prints without end would go on
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_SAID, _MOST_SAID))
         with contextlib.suppress(Exception):  # the caller meets it again, and reports it
             load()
         os.write(sending, _DONE)
@@ -108,6 +110,8 @@ def _end(child: int, *, kill: bool) -> str:
     if status < 0:
         return "it ends its process"
     code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGXFSZ:
+        return f"it prints or writes more than {_MOST_SAID >> 10} KiB"
     if code < 0:
         return f"it ends its process by signal {signal.Signals(-code).name}"
     return f"it ends its process with status {code}"

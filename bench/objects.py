@@ -27,6 +27,10 @@ from fencepost.bench.files import read_regular
 LANGUAGES = {".c": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++"}
 PREBUILT = ".so"
 OBJECT_FLAGS = ["-DFENCEPOST_OBJECT", "-fPIC"]
+LINK_FLAGS = ["-shared", "-Wl,-Bsymbolic", "-Wl,--build-id=none"]
+LIBRARIES = ["-lm", "-ldl", "-pthread"]
+"""With the suite's flags, and the options of the file and the command line, these are all that a compiler gets. All of
+them are part of the key."""
 COMPILE_TIMEOUT_S = 300
 MOST_SOURCE_BYTES = 64 << 20
 _C_ONLY = ("-std=gnu11", "-Werror=implicit-function-declaration")
@@ -159,7 +163,11 @@ class _Recipe:
         preprocessed = self._call("-E", self.file.name).stdout
         # Where gcc says in which folder it was called.
         preprocessed = preprocessed.replace(os.fsencode(self.file.resolve().parent), b".")
-        inputs = (preprocessed, self.version.encode(), shlex.join(self.compiler).encode(), self.stated.encode(), b"1")
+        stated = (self.version, shlex.join(self.compiler), self.stated, shlex.join([*LINK_FLAGS, *LIBRARIES]))
+        inputs = [preprocessed, *(text.encode() for text in stated)]
+        if "native" in self.stated:
+            # What the option stands for differs between machines that share a home folder.
+            inputs.append(self._call("-dM", "-E", "-x", "c", os.devnull).stdout)
         return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
 
     def compile(self) -> tuple[bytes, str]:
@@ -167,8 +175,7 @@ class _Recipe:
         libraries = [option for option in self.options if option.startswith("-l")]
         with tempfile.TemporaryDirectory(prefix="fencepost-object-") as scratch:
             made = Path(scratch) / "kernels.so"
-            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,--build-id=none", "-o", str(made), self.file.name]
-            done = self._call(*link, *libraries, "-lm", "-ldl", "-pthread")
+            done = self._call(*LINK_FLAGS, "-o", str(made), self.file.name, *libraries, *LIBRARIES)
             return made.read_bytes(), done.stderr.decode("utf-8", "replace").strip()
 
     def _call(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -17,14 +17,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from fencepost.bench import schema
+from fencepost.bench.attempt import MOST_SAID_BYTES, Attempt
 from fencepost.bench.caches import most_turn_bytes
 from fencepost.bench.case import Case
 from fencepost.bench.documents import CaseRecord, HistogramRecord, RoundRecord
@@ -32,9 +32,9 @@ from fencepost.bench.energy import find_energy
 from fencepost.bench.engine import Engine, backend_path
 from fencepost.bench.errors import MeasureError, RunInterruptedError
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
-from fencepost.bench.interrupts import Counts, added, read_counts
-from fencepost.bench.launch import affinity, find_taskset, kill_group, memory_file, usable_cpus
-from fencepost.bench.messages import CaseFrame, EndFrame, HelloFrame, Spec
+from fencepost.bench.interrupts import added, read_counts
+from fencepost.bench.launch import MARK, affinity, end_marked, find_taskset, kill_group, memory_file, usable_cpus
+from fencepost.bench.messages import CaseFrame, Spec
 from fencepost.bench.plan import taking_turns
 from fencepost.bench.progress import Progress
 from fencepost.bench.record import failed, record_of, worker_of
@@ -46,6 +46,10 @@ WORKER = Path(__file__).resolve().with_name("worker.py")
 
 
 WAKE_MS = 500
+
+
+MOST_LINE_BYTES = 1 << 16
+"""Of what a worker printed, so much of the end is looked at for its last line."""
 
 
 PATIENCE_S = 30.0
@@ -64,35 +68,7 @@ OUTSIDE = 2
 """How often a round is started again because somebody outside killed its worker, before a case is blamed."""
 
 
-_SAID_BY_WORKER = (4, 5, 6)
-"""Exit statuses of worker.py itself: orphaned, output lost, engine unusable."""
-
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass
-class _Attempt:
-    """What came of one worker process."""
-
-    hello: HelloFrame | None = None
-    cases: dict[str, list[tuple[CaseFrame, bytes, bytes]]] = field(default_factory=dict)
-    """What each visit of a case left, in their order."""
-    under_way: str | None = None
-    beside: str | None = None
-    """The case whose batches take turns with those of the one under way."""
-    end: EndFrame | None = None
-    fault: str | None = None
-    """Why the round is incomplete, as the end of a sentence on the worker."""
-    blame: bool = False
-    """Whether the case under way brought it about, and not somebody outside."""
-    interrupted: Counts = field(default_factory=dict)
-    """The interrupts of the run's CPUs meanwhile."""
-
-    @property
-    def visits(self) -> int:
-        """How many visits have been reported."""
-        return sum(map(len, self.cases.values()))
 
 
 class Runner:
@@ -157,6 +133,7 @@ class Runner:
         import numpy as np  # noqa: F401
         import pyarrow.parquet  # noqa: F401
 
+        end_marked(self.folder.id)  # what a run that was killed has left
         self.progress.begin(self.plan, missing)
         try:
             with self._signals():
@@ -228,8 +205,8 @@ class Runner:
         patience = min(self._patience_s, OWN_PATIENCE_S) if case.object else self._patience_s
         return 10 * case.expected_ns / 1e9 + patience
 
-    def _attempt(self, number: int, cases: list[Case]) -> _Attempt:
-        attempt = _Attempt()
+    def _attempt(self, number: int, cases: list[Case]) -> Attempt:
+        attempt = Attempt()
         expected = [case.expected_ns for case in cases]
         by_name = {case.case: case for case in cases}
         with memory_file("spec") as spec, memory_file("frames") as output, memory_file("errors") as errors:
@@ -237,72 +214,34 @@ class Runner:
             process = self._launch(number, cases, spec, output, errors)
             reader = FrameReader(output.fileno())
             done_ns = 0
+            stopped = None
             try:
                 since = time.monotonic()
                 while not self._signal and not self._ended(process):
                     before = attempt.under_way, attempt.visits
-                    done_ns += self._take(attempt, reader, expected)
+                    done_ns += attempt.take(reader, expected)
                     self.progress.update(number, done_ns)
+                    limit_s = self._limit_s(by_name, attempt.under_way)
                     if before != (attempt.under_way, attempt.visits):
                         since = time.monotonic()
-                    elif time.monotonic() - since > self._limit_s(by_name, attempt.under_way):
+                    elif time.monotonic() - since > limit_s:
+                        stopped = f"took longer than {limit_s:.0f} s"
+                    if os.fstat(errors.fileno()).st_size > MOST_SAID_BYTES:
+                        stopped = f"printed more than {MOST_SAID_BYTES >> 20} MiB"
+                    if stopped or attempt.fault:
                         break
-                timed_out = process.poll() is None and not self._signal
             finally:
                 kill_group(process)
+                end_marked(self.folder.id)
             attempt.interrupted = added(counted, read_counts(self.plan.cpus))
-            self._take(attempt, reader, expected)
-            errors.seek(0)
+            if attempt.fault is None:
+                attempt.take(reader, expected)
+            errors.seek(-min(MOST_LINE_BYTES, errors.seek(0, os.SEEK_END)), os.SEEK_END)
             lines = errors.read().decode("utf-8", "replace").split("\n")
             said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         culprit = by_name.get(attempt.under_way or "")
-        limit_s = self._limit_s(by_name, attempt.under_way)
-        self._judge(
-            attempt,
-            process.returncode,
-            said,
-            f"took longer than {limit_s:.0f} s" if timed_out else None,
-            own=culprit is not None and bool(culprit.object),
-        )
+        attempt.judge(process.returncode, said, stopped, own=culprit is not None and bool(culprit.object))
         return attempt
-
-    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Sequence[int]) -> int:
-        """Sort new frames into `attempt`. Returns the expected time of those visits among them that were planned: they
-        come first, and `expected` has a time for each.
-        """
-        done_ns = 0
-        try:
-            for record, samples, buckets in reader.read():
-                if record["kind"] == "hello":
-                    attempt.hello = record
-                elif record["kind"] == "begin":
-                    attempt.under_way, attempt.beside = record["case"], record.get("beside")
-                elif record["kind"] == "case":
-                    attempt.under_way = None
-                    attempt.cases.setdefault(record["case"], []).append((record, samples, buckets))
-                    done_ns += sum(expected[attempt.visits - 1 : attempt.visits])
-                elif record["kind"] == "end":
-                    attempt.end = record
-        except (ValueError, KeyError, TypeError) as error:
-            raise MeasureError(self._kept(f"the worker wrote something that is not a frame ({error})")) from error
-        return done_ns
-
-    @staticmethod
-    def _judge(attempt: _Attempt, status: int, said: str, hung: str | None, *, own: bool) -> None:
-        if attempt.hello and attempt.end and status == 0:
-            return
-        if hung is not None:
-            attempt.fault, attempt.blame = hung, True
-        elif status < 0:
-            name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
-            attempt.fault = f"was killed by {name}"
-            attempt.blame = -status not in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        else:
-            attempt.fault = f"ended with status {status}" + (f" ({said:.300})" if said else "")
-            attempt.blame = True
-            if said and not (own and status not in _SAID_BY_WORKER):
-                # A worker that says why it stops names a fault of the machine (no memory, no space), not of the case.
-                attempt.under_way = None
 
     def _launch(
         self, number: int, cases: list[Case], spec: IO[bytes], output: IO[bytes], errors: IO[bytes]
@@ -344,7 +283,15 @@ class Runner:
             spec.seek(0)
             with contextlib.nullcontext() if self._taskset else affinity(self.plan.cpus):
                 # A session of its own, so that Ctrl-C reaches this process only.
-                return subprocess.Popen(command, stdin=spec, stdout=output, stderr=errors, start_new_session=True)
+                # The mark is for what kernels start.
+                return subprocess.Popen(
+                    command,
+                    stdin=spec,
+                    stdout=output,
+                    stderr=errors,
+                    start_new_session=True,
+                    env={**os.environ, MARK: self.folder.id},
+                )
         except OSError as error:
             raise MeasureError(self._kept(f"the worker of round {number} did not start ({error})")) from error
 
@@ -370,7 +317,7 @@ class Runner:
         return process.poll() is not None
 
     def _round(
-        self, number: int, started: datetime, order: list[Case], attempt: _Attempt, excluded: Mapping[str, str]
+        self, number: int, started: datetime, order: list[Case], attempt: Attempt, excluded: Mapping[str, str]
     ) -> tuple[RoundRecord, list[CaseRows]]:
         """The record of a complete round, and its rows."""
         cases: dict[str, CaseRecord] = {}

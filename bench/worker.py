@@ -56,6 +56,11 @@ ENOUGH_ROUNDS = 10
 EXIT_ORPHAN = 4
 EXIT_OUTPUT = 5
 EXIT_ENGINE = 6
+EXIT_FRAMES = 7
+
+
+class FramesLostError(Exception):
+    """A kernel has closed the file of the frames, or written to it."""
 
 
 def load_extension(name: str, path: str) -> ModuleType:
@@ -78,6 +83,15 @@ def write_frame(descriptor: int, record: Frame, *arrays: memoryview) -> None:
         rest = piece.cast("B") if piece.nbytes else piece
         while rest.nbytes:
             rest = rest[os.write(descriptor, rest) :]
+
+
+def place_of(descriptor: int) -> tuple[int, int, int]:
+    """Which file a descriptor means, and where in it the next write goes; -1 where it is closed."""
+    try:
+        found = os.fstat(descriptor)
+        return found.st_dev, found.st_ino, os.lseek(descriptor, 0, os.SEEK_CUR)
+    except OSError:
+        return -1, -1, -1
 
 
 def finite(value: float) -> float | None:
@@ -273,7 +287,10 @@ class RoundRunner:
             reason = f"kernel {cases[0]['kernel']} is not in this engine"
             write_frame(self.output, {**_failed(cases[0]), "reason": reason})
             return [-1]
+        before = place_of(self.output)
         outcomes = self._trials(kernels, cases, settings)
+        if place_of(self.output) != before:
+            raise FramesLostError
         return [self._report(*side) for side in zip(cases, outcomes, self.samples, strict=False)]
 
     def _report(self, case: SpecCase, outcome: Any, samples: Any) -> int:
@@ -343,6 +360,8 @@ def main() -> int:
     except ImportError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_ENGINE
+    except FramesLostError:
+        return EXIT_FRAMES
     except (OSError, MemoryError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_OUTPUT

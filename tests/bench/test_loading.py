@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,12 @@ def start_another() -> None:
     hang()
 
 
+def chatter() -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            os.write(1, b"oh\n" * 1000)
+
+
 FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     "signal": (lambda: os.kill(os.getpid(), signal.SIGSEGV), "ends its process by signal SIGSEGV"),
     "abort": (os.abort, "ends its process by signal SIGABRT"),
@@ -52,6 +60,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     "failure": (lambda: os._exit(7), "ends its process with status 7"),
     "words": (lambda: os.write(1, b"hello\nworld"), "prints 'hello' while it is loaded"),
     "complaint": (lambda: os.write(2, b"oh"), "prints 'oh' while it is loaded"),
+    "flood": (chatter, "prints or writes more than 64 KiB while it is loaded"),
     "endless": (hang, "does not return within"),
     "endless with a child": (start_another, "does not return within"),
 }
@@ -124,6 +133,32 @@ def test_an_object_of_the_cache_that_differs_is_compiled_again(tmp_path: Path) -
         built.path.write_bytes(damage)
         again = objects.build(file, "kept")
         assert (again.path.read_bytes(), again.sha256) == (content, built.sha256)
+
+
+def test_all_that_a_compiler_gets_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "mine.c")
+    keys = {objects.build(source, "mine.c", extra).key for extra in ((), ("-O1",), ("-DX=1", "-lm"))}
+    for name in ("LINK_FLAGS", "LIBRARIES", "OBJECT_FLAGS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(objects, name, [*getattr(objects, name), "-g0"])
+            keys.add(objects.build(source, "mine.c").key)
+    assert len(keys) == 6
+
+
+def test_an_object_for_this_machine_is_not_taken_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "mine.c")
+    here = objects.build(source, "mine.c", ["-mtune=native"]).key
+    called = objects._call
+
+    def elsewhere(command: Sequence[str], folder: Path, file: Path) -> subprocess.CompletedProcess[bytes]:
+        done = called(command, folder, file)
+        return subprocess.CompletedProcess(command, 0, done.stdout + b"#define __AVX9__ 1\n" * ("-dM" in command), b"")
+
+    monkeypatch.setattr(objects, "_call", elsewhere)
+    assert objects.build(source, "mine.c", ["-mtune=native"]).key != here
+    plain = objects.build(source, "mine.c").key
+    monkeypatch.undo()
+    assert objects.build(source, "mine.c").key == plain
 
 
 def test_what_is_listed_of_a_sound_object_is_as_before(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,14 +21,14 @@ from runs.measure import MACHINE, any_cpu, children, run_record, tiny_plan, wait
 from fencepost.bench import plan as plans
 from fencepost.bench import runfolder, runner, schema
 from fencepost.bench.ab_plan import AbSide, Pair, make_ab_plan
+from fencepost.bench.case import Case
 from fencepost.bench.catalog import read_catalog
 from fencepost.bench.documents import RoundRecord
 from fencepost.bench.engine import load_from
 from fencepost.bench.errors import MeasureError, RunInterruptedError
-from fencepost.bench.frames import FrameReader
 from fencepost.bench.launch import launcher_name
 from fencepost.bench.progress import Progress
-from fencepost.bench.runner import PATIENCE_S, WORKER, Runner, _Attempt
+from fencepost.bench.runner import PATIENCE_S, WORKER, Runner
 
 CPU = any_cpu()
 
@@ -230,13 +230,12 @@ class Killer(Runner):
         super().__init__(runtime.fault_engine(), folder, progress)
         self._victim, self._times = victim, times
 
-    def _take(self, attempt: _Attempt, reader: FrameReader, expected: Sequence[int]) -> int:
-        done_ns = super()._take(attempt, reader, expected)
-        if attempt.under_way == self._victim and self._times:
+    def _limit_s(self, cases: Mapping[str, Case], under_way: str | None) -> float:
+        if under_way == self._victim and self._times:
             for worker in workers():
                 os.kill(worker, signal.SIGKILL)
                 self._times -= 1
-        return done_ns
+        return super()._limit_s(cases, under_way)
 
 
 def test_a_worker_killed_from_outside_is_started_again(tmp_path: Path) -> None:

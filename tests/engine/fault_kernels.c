@@ -5,7 +5,9 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void spin(struct worker *worker, uint64_t operations)
 {
@@ -272,3 +274,66 @@ KERNEL(crowd,
     .threads = { .min = MAX_TEAM, .max = MAX_TEAM },
     .run     = spin,
     .check   = fine)
+
+/* What a kernel does to the process around it. */
+static void close_all(struct worker *worker, uint64_t operations)
+{
+    (void)worker;
+    (void)operations;
+    for (int file = 3; file < 256; file++)
+        close(file);
+}
+
+KERNEL(close_all, .name = "astray/closes", .summary = "closes every file of its process", .unit = "turn",
+       .threads = {.min = 1, .max = 1}, .run = close_all, .check = fine)
+
+static void write_all(struct worker *worker, uint64_t operations)
+{
+    (void)worker;
+    (void)operations;
+    for (int file = 3; file < 256; file++)
+        if (write(file, "{]\n", 3) < 0)
+            continue;
+}
+
+KERNEL(write_all, .name = "astray/writes", .summary = "writes into every file of its process", .unit = "turn",
+       .threads = {.min = 1, .max = 1}, .run = write_all, .check = fine)
+
+static void print_all(struct worker *worker, uint64_t operations)
+{
+    static const char words[1 << 16];
+
+    (void)worker;
+    (void)operations;
+    while (write(1, words, sizeof(words)) > 0)
+        ;
+}
+
+KERNEL(print_all, .name = "astray/prints", .summary = "prints without end", .unit = "turn",
+       .threads = {.min = 1, .max = 1}, .run = print_all, .check = fine)
+
+/* One child in the group of the worker, one in a session of its own that has lost its parent. */
+static int leave_children(struct trial *trial)
+{
+    (void)trial;
+    for (int apart = 0; apart < 2; apart++) {
+        const pid_t child = fork();
+
+        if (child < 0)
+            return -errno;
+        if (child == 0 && apart) {
+            setsid();
+            if (fork())
+                _exit(0);
+        }
+        if (child == 0) {
+            signal(SIGTERM, SIG_IGN);
+            for (;;)
+                pause();
+        }
+    }
+    return 0;
+}
+
+KERNEL(leave_children, .name = "astray/starts", .summary = "leaves two processes behind", .unit = "turn",
+       .threads = {.min = 1, .max = 1}, .flags = KERNEL_ONCE, .run = spin, .check = leave_children)
