@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fencepost.bench.frames import FrameReader
 from fencepost.bench.interrupts import Counts
 from fencepost.bench.messages import CaseFrame, EndFrame, HelloFrame
-from fencepost.bench.worker import EXIT_ENGINE, EXIT_FRAMES, EXIT_ORPHAN, EXIT_OUTPUT
+from fencepost.bench.worker import EXIT_ENGINE, EXIT_FRAMES, EXIT_ORPHAN, EXIT_OUTPUT, FRAMES_LOST
 
 MOST_SAID_BYTES = 16 << 20
 """So much may a worker print. It lies in memory."""
@@ -89,8 +89,8 @@ class Attempt:
             name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
             self.fault = f"was killed by {name}"
             self.blame = -status not in _FROM_OUTSIDE
-        elif status == EXIT_FRAMES:
-            self.fault, self.blame = "found the file of its frames closed or written to by a kernel", True
+        elif (status, said) == (EXIT_FRAMES, FRAMES_LOST):
+            self.fault, self.blame = FRAMES_LOST, True
         else:
             self.fault = f"ended with status {status}" + (f" ({said:.300})" if said else "")
             self.blame = True

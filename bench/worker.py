@@ -57,6 +57,8 @@ EXIT_ORPHAN = 4
 EXIT_OUTPUT = 5
 EXIT_ENGINE = 6
 EXIT_FRAMES = 7
+FRAMES_LOST = "found the file of its frames closed or written to by a kernel"
+"""What is said with it: a kernel may end its process with the same status."""
 
 
 class FramesLostError(Exception):
@@ -361,6 +363,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_ENGINE
     except FramesLostError:
+        sys.stderr.write(f"{FRAMES_LOST}\n")
         return EXIT_FRAMES
     except (OSError, MemoryError) as error:
         sys.stderr.write(f"{error}\n")
