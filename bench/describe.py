@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from fencepost.bench.documents import RunFactsJson
 from fencepost.bench.engine import Engine
+from fencepost.bench.labels import with_host
 from fencepost.bench.launch import launcher_name
 from fencepost.bench.plan import Plan
 
@@ -22,7 +23,7 @@ def describe_run(
     plan: Plan,
     objects: Sequence[KernelObject] = (),
     command: Sequence[str] | None = None,
-    label: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> RunFactsJson:
     """What run.json holds beside the run's id and time: the plan, and all that it is carried out with.
 
@@ -32,8 +33,8 @@ def describe_run(
         kernels of a user's own, loaded into `engine`.
     command
         what the user called; by default ``fencepost`` with the arguments of this process.
-    label
-        what the user calls the machine.
+    labels
+        what the user says of the machine. The name of the host is added, see `fencepost.bench.labels.with_host`.
     """
     from fencepost.bench.doctor.examine import examine
     from fencepost.bench.doctor.finding import PROFILES
@@ -61,8 +62,9 @@ def describe_run(
     }
     if objects:
         facts["objects"] = [item.as_json() for item in objects]
-    if label is not None:
-        facts["labels"] = {"name": label}
+    found = with_host(labels or {})
+    if found:
+        facts["labels"] = found
     return facts
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from fencepost.bench import schema
 from fencepost.bench.documents import MachineJson, RoundRecord, RunFactsJson, RunJson
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.labels import run_folders, run_folders_like, run_id
 from fencepost.bench.plan import Plan, plan_from_json
 
 if TYPE_CHECKING:
@@ -167,7 +169,7 @@ def create(
     path = None
     try:
         base.mkdir(parents=True, exist_ok=True)
-        path = _new_folder(base, f"{moment:%Y%m%dT%H%M%SZ}-{key}")
+        path = _new_folder(base, run_id(f"{moment:%Y%m%dT%H%M%SZ}-{key}", run.get("labels", {})))
         document: RunJson = {
             "schema": schema.SCHEMA_VERSION,
             "id": path.name,
@@ -258,12 +260,41 @@ def find(name: str | Path, base: Path = DEFAULT_BASE) -> Path:
         if not folders:
             raise UsageError(f"no run yet in {base}; start one with `fencepost run`")
         return folders[-1]
+    found = find_all([str(name)], base)
+    if len(found) > 1:
+        raise UsageError(f"{name}: {len(found)} runs; name one of them, such as {found[-1]}")
+    return found[0]
+
+
+def find_all(names: Sequence[str], base: Path = DEFAULT_BASE) -> list[Path]:
+    """The run folders that a user means: as `find` does, and those in folders of runs, such as ``runs/HOST`` or
+    ``runs/**``.
+
+    Raises
+    ------
+    UsageError
+        when a name means no run.
+    """
+    found: list[Path] = []
+    for name in names:
+        found += [find(name, base)] if name == LATEST and not Path(name).is_dir() else _meant(name, base)
+    return found
+
+
+def _meant(name: str, base: Path) -> list[Path]:
     for path in (Path(name), base / name):
         if path.is_dir():
-            return path
+            # Without a run in it, what reads it tells what it lacks.
+            return run_folders(path) or [path]
     if Path(name).exists():
         raise UsageError(f"{name}: not a folder; a run is the folder with {schema.RUN_FILE}")
-    raise UsageError(f"{name}: no such run folder, here or in {base}; `latest` names the newest")
+    if glob.has_magic(name):
+        found = run_folders_like(name)
+    else:
+        found = [path for path in run_folders(base) if path.name == name]
+    if not found:
+        raise UsageError(f"{name}: no such run folder, here or in {base}; `latest` names the newest")
+    return found
 
 
 def read_round_record(path: Path) -> RoundRecord:

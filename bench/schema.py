@@ -1,6 +1,6 @@
 """The run folder: the only thing that `fencepost.bench` and `fencepost.analysis` share.
 
-A run folder is ``results/runs/<UTC time>-<machine>/`` and holds
+A run folder is ``results/runs/<UTC time>-<machine>@<host>/`` and holds
 
 ``run.json``
     what was asked for and with what: plan, seed, command, versions, compiler, flags, hash of the engine (`RUN_SCHEMA`);
@@ -32,6 +32,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from fencepost.bench import labels
 from fencepost.bench.documents import MachineJson, RoundRecord, RowsRecord, RunJson
 from fencepost.bench.files import MOST_BYTES, first_fault, parse_json, read_regular
 
@@ -43,8 +44,6 @@ RUN_FILE = "run.json"
 MACHINE_FILE = "machine.json"
 ROUNDS_FOLDER = "rounds"
 ROWS_FILE = "rows.parquet"
-LONGEST_LABEL = 40
-"""Characters. A label is a name in a table, such as c7a.large."""
 IMPORTED: Final = "imported"
 """Key in run.json of a run that another tool measured; also the beginning of its machine's key."""
 ROUND_KEY = b"fencepost"
@@ -133,7 +132,7 @@ RUN_SCHEMA: dict[str, Any] = {
         "command": {"type": "array", "items": _STRING},
         "launcher": {"enum": ["taskset", "sched_setaffinity", "another tool"]},
         "machine_key": _STRING,
-        "labels": {"type": "object", "additionalProperties": {**_STRING, "minLength": 1, "maxLength": LONGEST_LABEL}},
+        "labels": labels.SCHEMA,
         "versions": {"type": "object", "additionalProperties": _STRING},
         "engine": {
             "type": "object",
@@ -248,7 +247,7 @@ RUN_SCHEMA: dict[str, Any] = {
 user's own (`fencepost.bench.objects`); the key ``object`` of a case names the one that holds its kernel, by label.
 A ``paired`` case is measured as a difference: each event is an operation less its control, and may be negative.
 ``counts`` describes the whole numbers that a case finds; a case of the kind ``counts`` takes no time. ``labels`` are
-what the user calls the machine: so far a ``name``."""
+what the user says of the machine, its ``name`` and ``host`` among them (`fencepost.bench.labels`)."""
 
 MACHINE_FACTS = (
     *("cpu_vendor", "cpu_family", "cpu_model_number", "stepping", "microcode", "cpu_flags", "topology_source"),

@@ -55,13 +55,14 @@ def claims_command(run: str, html: Path | None, markdown: Path | None, results: 
         from fencepost.analysis.report.html import claims_page
         from fencepost.analysis.report.markdown import claims_markdown
         from fencepost.analysis.runs.estimated import analysis_of
+        from fencepost.analysis.runs.labels import bare_id
         from fencepost.cli.code import code_of
 
         analysis = analysis_of(folder)
         pages = []
         if html is not None:
             link = _link(folder / "report.html", html)
-            pages.append((html, claims_page(analysis, link, code_of(folder), _others(results, analysis.run["id"]))))
+            pages.append((html, claims_page(analysis, link, code_of(folder), _others(results, bare_id(analysis.run)))))
         if markdown is not None:
             pages.append((markdown, claims_markdown(analysis, _link(folder / "report.md", markdown))))
         for path, text in pages:
@@ -86,6 +87,7 @@ def _others(results: Path, own: str) -> dict[str, list[OtherVerdict]]:
     from fencepost.analysis.gallery.entry import MOST_MACHINES, published_folders, read_entry
     from fencepost.analysis.report.html import OtherVerdict
     from fencepost.analysis.runs.estimated import analysis_of
+    from fencepost.analysis.runs.labels import bare_id
     from fencepost.analysis.topics.claim import verdicts
     from fencepost.bench.schema import RunFolderError
 
@@ -95,7 +97,7 @@ def _others(results: Path, own: str) -> dict[str, list[OtherVerdict]]:
             analysis, entry = analysis_of(folder), read_entry(folder)
         except (RunFolderError, OSError):
             continue
-        if analysis.run["id"] == own:
+        if bare_id(analysis.run) == own:
             continue
         for claim, verdict in verdicts(analysis):
             other = OtherVerdict(f"{entry.title}, {entry.date}", str(verdict.outcome), verdict.figure)

@@ -40,6 +40,8 @@ def compare_command(
 ) -> int:
     """Compare stored RUNs (folders, ids, or `latest`) with the first of them.
 
+    RUN may be a folder of runs, such as runs/HOST, or a pattern, such as 'runs/**/*@web1'. Then all runs in it count.
+
     Runs of one machine get verdicts. Controls are compared first: core clock, empty window, a chain of multiplications
     and a walk through the first-level cache. If a control changed, rows that changed in the same direction get no
     verdict, because the machine may be the cause. To compare code, use `fencepost ab`.
@@ -56,7 +58,7 @@ def compare_command(
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
-    folders = [runfolder.find(name) for name in names]
+    folders = runfolder.find_all(names)
     gated = {"--fail-on": gates.fail_on, "--junit": gates.junit, "--annotations": gates.annotations}
     named = next((option for option, value in gated.items() if value), None)
     if named:
@@ -78,14 +80,15 @@ def compare_command(
 
 def _require_one_machine(option: str, folders: list[Path]) -> None:
     """Refuse (`UsageError`) an option that needs verdicts where the runs are of several machines."""
-    from fencepost.analysis.runs.labels import key_and_label, machine_ids
+    from fencepost.analysis.runs.labels import Kinship, identity_of, relation_of, relation_text
     from fencepost.bench import schema
     from fencepost.bench.errors import UsageError
 
     runs = [schema.read_run(folder) for folder in folders]
-    if len(set(machine_ids(map(key_and_label, runs)))) == 1:
+    machines = list(map(identity_of, runs))
+    if relation_of(machines) is Kinship.ONE:
         return
-    told = "the runs are of several machines, which get no verdicts"
+    told = f"the runs are of {relation_text(machines)}, and several machines get no verdicts"
     if all(schema.IMPORTED in run for run in runs):
         told += ". If these imported ones are of one machine, import them again with the same --label"
     raise UsageError(f"{option}: {told}")
@@ -110,16 +113,19 @@ def _write_page(path: Path, found: Compared) -> None:
 
 
 def _show_pairs(found: Compared, *, every: bool, as_markdown: bool, as_json: bool) -> None:
+    from fencepost.analysis.runs.labels import Kinship
     from fencepost.cli import compared, display, verdicts
 
     old, *further = found.ids
     pairs = list(zip(further, found.pairs, strict=True))
     if as_json:
-        documents: list[PairJson] = [{"old": old, "new": new, **item.as_json()} for new, item in pairs]
+        documents: list[PairJson] = [
+            {"relation": Kinship.ONE, "old": old, "new": new, **item.as_json()} for new, item in pairs
+        ]
         display.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
         return
     for new, item in pairs:
-        title = f"{old} against {new}"
+        title = f"{old} against {new}, {Kinship.ONE} at two times"
         if as_markdown:
             click.echo(verdicts.as_markdown(item, title), nl=False)
         else:

@@ -52,10 +52,10 @@ def complete_kernels(_context: click.Context, _parameter: click.Parameter, incom
 
 def complete_runs(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids of stored runs, the newest first, after ``latest``; and folders."""
+    from fencepost.bench.labels import run_folders
     from fencepost.bench.runfolder import DEFAULT_BASE, LATEST
-    from fencepost.bench.schema import RUN_FILE
 
-    ids = sorted((path.parent.name for path in DEFAULT_BASE.glob(f"*/{RUN_FILE}")), reverse=True)
+    ids = sorted((path.name for path in run_folders(DEFAULT_BASE)), reverse=True)
     words = [LATEST, *ids] if ids else []
     # Folders as well: the shell finds these itself.
     return [*(CompletionItem(word) for word in words if word.startswith(incomplete)), CompletionItem(incomplete, "dir")]

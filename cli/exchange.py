@@ -53,7 +53,9 @@ def export_command(run: str, wanted: str, out: Path | None) -> None:
 @click.option("--anyway", is_flag=True, help="Pool files even if their processors or versions differ.")
 @json_option
 @verbose_option
-def import_command(files: tuple[Path, ...], base: Path | None, label: str | None, anyway: bool, as_json: bool) -> None:
+def import_command(
+    files: tuple[Path, ...], base: Path | None, labels: dict[str, str], anyway: bool, as_json: bool
+) -> None:
     """Turn FILES of another tool into a run folder that is marked as imported.
 
     Reads files of pytest-benchmark, pyperf, Google Benchmark, hyperfine, core-to-core-latency (CSV), and Bencher's
@@ -64,7 +66,7 @@ def import_command(files: tuple[Path, ...], base: Path | None, label: str | None
     from fencepost.bench import runfolder, schema
     from fencepost.cli import display
 
-    run, machine, rows = import_files(files, label=label or "", anyway=anyway)
+    run, machine, rows = import_files(files, labels=labels, anyway=anyway)
     with runfolder.create(base or runfolder.DEFAULT_BASE, machine, run, rows=rows) as folder:
         pass
     notes = run[schema.IMPORTED].get("notes", [])

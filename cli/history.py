@@ -37,7 +37,7 @@ def history_command(
     fail_on: str | None,
     as_json: bool,
 ) -> int:
-    """Find changes in the runs in FOLDER (default: results/runs).
+    """Find changes in the runs in FOLDER (default: results/runs), and in folders of it such as FOLDER/HOST.
 
     A row changed if its medians lie on two levels that differ by more than the noise floor. Chance alone shows a change
     in at most 1 % of unchanged rows. Needs at least ten runs of one machine.
@@ -85,13 +85,15 @@ def history_command(
 
 
 def _show(found: History) -> None:
+    from fencepost.analysis.runs.labels import relation_text
     from fencepost.cli import display
 
     out = display.console()
     for note in found.notes:
         out.print(display.printable(note), soft_wrap=True)
     if len(found.machines) > 1:
-        out.print(f"{len(found.machines)} machines, each for itself:")
+        machines = (run.identity for machine in found.machines for run in machine.runs)
+        out.print(f"{relation_text(machines)}, each for itself:")
     for machine in found.machines:
         _show_machine(out, machine)
 

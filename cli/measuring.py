@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fencepost.bench.documents import MachineJson, ObjectJson
+    from fencepost.bench.documents import MachineJson, ObjectJson, RunJson
     from fencepost.bench.engine import Engine
     from fencepost.bench.objects import KernelObject
     from fencepost.bench.progress import Progress
@@ -87,10 +88,15 @@ def resume_run(
     rounds: int | None,
     seed: int | None,
     own: list[KernelObject],
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> RunFolder:
-    """Open a run to complete it, after making sure that the rest would be measured like its beginning."""
+    """Open a run to complete it, after making sure that the rest would be measured like its beginning.
+
+    `labels` may say which host this is, where its name has changed.
+    """
     from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import UsageError
+    from fencepost.bench.labels import HOST, with_host
     from fencepost.bench.machine import describe_machine
 
     for option, value in given.items():
@@ -116,10 +122,25 @@ def resume_run(
         here = describe_machine()["key"]
         if run["machine_key"] != here:
             raise UsageError(f"{path}: was measured on {run['machine_key']}, this is {here}; start a new run")
+        _require_same_host(path, run, with_host(labels).get(HOST))
     except BaseException:
         folder.close()
         raise
     return folder
+
+
+def _require_same_host(path: Path, run: RunJson, here: str | None) -> None:
+    """Refuse to mix the rounds of two machines of one make. A host that the user named is not looked at."""
+    from fencepost.bench.errors import UsageError
+    from fencepost.bench.labels import HOST
+
+    recorded = run.get("labels", {}).get(HOST)
+    named = any(word.removeprefix("--label=").startswith(f"{HOST}=") for word in run["command"])
+    if recorded and here and recorded != here and not named:
+        raise UsageError(
+            f"{path}: was measured on the host {recorded}, this is {here}; start a new run, or add "
+            f"--label {HOST}={recorded} if this host had that name then"
+        )
 
 
 def _resume_objects(engine: Engine, path: Path, records: Sequence[ObjectJson], own: list[KernelObject]) -> None:

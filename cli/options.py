@@ -68,39 +68,21 @@ def json_option(command: Command) -> Command:
 
 
 def label_option(command: Command) -> Command:
-    """``--label``, passed on as `label`: None, or a name that can be stored."""
+    """``--label``, passed on as `labels`: those that can be stored, by their keys."""
     return click.option(
         "--label",
-        callback=_label,
-        metavar="NAME",
-        help="Name of this machine, e.g. c7a.large. Stored in the run.",
+        "labels",
+        callback=_labels,
+        multiple=True,
+        metavar="NAME|KEY=VALUE",
+        help="Name of this machine, e.g. c7a.large, or a fact of it, e.g. rack=b12. Stored in the run.",
     )(command)
 
 
-def _label(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    from fencepost.bench.errors import UsageError
+def _labels(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    from fencepost.bench.labels import read_labels
 
-    fault = "" if text is None else label_fault(text)
-    if fault:
-        raise UsageError(f"--label {fault}")
-    return text
-
-
-def label_fault(text: str) -> str:
-    """Why a name cannot be a label, in words that follow its option; empty where it can."""
-    from fencepost.bench.schema import LONGEST_LABEL
-
-    if not text.strip():
-        return "is empty; write a name such as c7a.large"
-    if not text.isprintable():
-        return f"{text[:LONGEST_LABEL]!r}: has a character that cannot be printed; write a name such as c7a.large"
-    if len(text) > LONGEST_LABEL:
-        return f"{text[:LONGEST_LABEL]}…: has {len(text)} characters; write {LONGEST_LABEL} at most"
-    if "=" in text:
-        return f"{text}: a name has no equals sign; write a name such as c7a.large"
-    if text != text.strip():
-        return f"{text!r}: begins or ends with a space; leave it out"
-    return ""
+    return read_labels(texts)
 
 
 def kernel_files_option(command: Command) -> Command:

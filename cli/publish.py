@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fencepost.cli.completion import complete_runs
-from fencepost.cli.options import json_option, label_fault, label_option, verbose_option
+from fencepost.cli.options import json_option, label_option, verbose_option
 
 if TYPE_CHECKING:
     from fencepost.analysis.runs.estimate import Analysis
@@ -57,7 +57,7 @@ COMMON_NAMES = {
 def publish_command(
     run: str,
     results: Path,
-    label: str | None,
+    labels: dict[str, str],
     replace: bool,
     anyway: bool,
     check: bool,
@@ -69,7 +69,8 @@ def publish_command(
     """Check RUN, write it to results/<date>-<machine's key>/, and write the gallery's pages.
 
     RUN is a run folder, a run's id, or `latest`. A run that has the name of a user or host, a path or a process id is
-    refused, and the message names the field. On a terminal it asks for a label if the run has none.
+    refused, and the message names the field. The run's label `host` is left out of what is published. On a terminal it
+    asks for a label if the run has none.
     """
     from fencepost.bench.errors import EXIT_FINE, EXIT_GATE, UsageError
     from fencepost.bench.machine import machine_key
@@ -95,7 +96,7 @@ def publish_command(
     if rewrite:
         written = _rewrite(results)
     else:
-        written = [] if rebuild else [_publish(run, results, label, ask=not as_json, replace=replace, anyway=anyway)]
+        written = [] if rebuild else [_publish(run, results, labels, ask=not as_json, replace=replace, anyway=anyway)]
     written += _rebuild(results)
     if as_json:
         display.print_json({"written": [str(path) for path in written]})
@@ -127,7 +128,7 @@ def private_words() -> list[tuple[str, str]]:
     return [(word, what) for word, what in found if len(word) > 2 and word.lower() not in COMMON_NAMES]
 
 
-def _publish(run: str, results: Path, label: str | None, *, ask: bool, replace: bool, anyway: bool) -> Path:
+def _publish(run: str, results: Path, labels: dict[str, str], *, ask: bool, replace: bool, anyway: bool) -> Path:
     from fencepost.analysis.gallery.entry import (
         data_files,
         folder_name,
@@ -146,7 +147,7 @@ def _publish(run: str, results: Path, label: str | None, *, ask: bool, replace: 
     if not results.parent.is_dir():
         raise UsageError(f"{results}: cannot be made, there is no folder {results.parent}; make it first")
     folder = runfolder.find(run)
-    analysis = _labelled(analyse(folder), label, ask=ask)
+    analysis = _labelled(analyse(folder), labels, ask=ask)
     refused = refusals(_cleaned(analysis), private_words())
     if analysis.machine["key"] != machine_key(analysis.machine):
         refused.append("machine.json: field key: its facts give another; the file was edited by hand, run again")
@@ -182,24 +183,37 @@ def _publish(run: str, results: Path, label: str | None, *, ask: bool, replace: 
     return target
 
 
-def _labelled(analysis: Analysis, label: str | None, *, ask: bool) -> Analysis:
-    """The run with `label`; with the answer of a person at a terminal where neither it nor the run says one."""
+def _labelled(analysis: Analysis, labels: dict[str, str], *, ask: bool) -> Analysis:
+    """The run with `labels` and without its host; with the answer of a person at a terminal where none names it."""
     import sys
     from dataclasses import replace
 
-    from fencepost.analysis.runs.labels import label_of
+    from fencepost.analysis.runs.labels import label_of, without_host
     from fencepost.bench.documents import RunJson
+    from fencepost.bench.errors import UsageError
+    from fencepost.bench.labels import HOST, NAME
+    from fencepost.cli import display
 
-    if label is None and not label_of(analysis.run) and ask and sys.stdin.isatty() and sys.stderr.isatty():
-        label = _asked_label()
-    if label is None:
+    if HOST in labels:
+        raise UsageError(f"--label {HOST}={labels[HOST]}: a published run names no host; leave it out")
+    host = label_of(analysis.run, HOST)
+    if host:
+        click.echo(f"fencepost: the host {display.printable(host)} is left out of what is published", err=True)
+    if NAME not in labels and not label_of(analysis.run) and ask and sys.stdin.isatty() and sys.stderr.isatty():
+        asked = _asked_label()
+        labels = labels if asked is None else {**labels, NAME: asked}
+    if not labels and not host:
         return analysis
-    run: RunJson = {**analysis.run, "labels": {**analysis.run.get("labels", {}), "name": label}}
+    bare = without_host(analysis.run)
+    run: RunJson = {**bare, "labels": {**bare.get("labels", {}), **labels}}
+    if not run["labels"]:
+        del run["labels"]
     return replace(analysis, reduced=replace(analysis.reduced, run=run))
 
 
 def _asked_label() -> str | None:
     """What a person types; None for an empty line."""
+    from fencepost.bench.labels import name_fault
     from fencepost.cli import display
 
     while True:
@@ -209,7 +223,7 @@ def _asked_label() -> str | None:
             show_default=False,
             err=True,
         ).strip()
-        fault = label_fault(text) if text else ""
+        fault = name_fault(text) if text else ""
         if not fault:
             return text or None
         click.echo(f"The label {display.printable(fault)}", err=True)

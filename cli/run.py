@@ -98,7 +98,7 @@ def run_command(
     until: str | None,
     at_most: str | None,
     out: Path | None,
-    label: str | None,
+    labels: dict[str, str],
     resume: str | None,
     kernel_files: tuple[Path, ...],
     cflags: str,
@@ -127,15 +127,15 @@ def run_command(
         own = load_kernel_files(engine, kernel_files, cflags)
         if unfinished is not None:
             given = {"KERNEL": wanted.patterns, "--set": settings, "--cpus": cpus, "--out": out, "--dry-run": dry_run}
-            given |= {"--until": until, "--at-most": at_most, "--label": label}
-            folder = measuring.resume_run(engine, unfinished, given, profile, rounds, seed, own)
+            given |= {"--until": until, "--at-most": at_most, "--label": tuple(labels.keys() - {"host"})}
+            folder = measuring.resume_run(engine, unfinished, given, profile, rounds, seed, own, labels)
         else:
             plan, machine = _plan(engine, wanted, [item.label for item in own])
             if dry_run:
                 _show_plan(plan, as_json=as_json)
                 return
             folder = runfolder.create(
-                out or runfolder.DEFAULT_BASE, machine(), describe_run(engine, plan, own, label=label)
+                out or runfolder.DEFAULT_BASE, machine(), describe_run(engine, plan, own, labels=labels)
             )
         with folder:
             measuring.complete(engine, folder, "run", measuring.progress_for(quiet=quiet or as_json))

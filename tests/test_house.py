@@ -77,7 +77,9 @@ def test_analysis_knows_only_the_format_of_bench() -> None:
     """The rule by which a batch is quiet belongs to the format: the sampler and the analysis apply the same."""
     assert (
         violations(
-            "analysis", r"fencepost\.(bench|cli)\b", r"fencepost\.bench\.(caches|schema|documents|files|witness)\b"
+            "analysis",
+            r"fencepost\.(bench|cli)\b",
+            r"fencepost\.bench\.(caches|schema|documents|files|labels|witness)\b",
         )
         == []
     )

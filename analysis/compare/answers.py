@@ -10,6 +10,7 @@ from typing import Any
 
 from fencepost.analysis.compare.comparison import ComparedRow, MachineComparison, MachineRow, RunComparison, Span
 from fencepost.analysis.runs import kept
+from fencepost.analysis.runs.labels import Kinship
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 
 NAME = "comparison.json"
@@ -111,5 +112,6 @@ def _machines(item: Mapping[str, Any]) -> MachineComparison:
         {name: tuple(texts) for name, texts in item["differences"].items()},
         labels=item["labels"],
         scales=item["scales"],
+        relation=Kinship(item["relation"]),
         **_texts(item),
     )

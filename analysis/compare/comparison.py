@@ -16,6 +16,7 @@ from fencepost.analysis.compare.documents import (
     RunComparisonJson,
     TimeJson,
 )
+from fencepost.analysis.runs.labels import Kinship
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 
 LEAST_REACH, MOST_REACH = 1.1, 4.0
@@ -220,9 +221,9 @@ class MachineRow:
 class MachineComparison:
     """Runs of several machines side by side: for each case one ratio a run, to the first; no verdicts. `machines` are
     their keys, `names` are as short as tells them apart, and `titles` say all that is known of them. `differences`:
-    what differs between the machines, by name, one text a run. `labels`: the headlines among the rows, by case,
-    cheapest first, and `scales` what the row's times are multiplied by for them. `sentences`: which machine is faster
-    in what.
+    what differs between the machines, by name, one text a run. `relation`: whether they are of one make.
+    `labels`: the headlines among the rows, by case, cheapest first, and `scales` what the row's times are multiplied by
+    for them. `sentences`: which machine is faster in what.
     """
 
     runs: tuple[str, ...]
@@ -235,6 +236,7 @@ class MachineComparison:
     labels: Mapping[str, str] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
     scales: Mapping[str, float] = field(default_factory=dict)
+    relation: str = Kinship.MAKES
 
     @property
     def headlines(self) -> list[tuple[str, MachineRow]]:
@@ -248,6 +250,7 @@ class MachineComparison:
     def as_json(self) -> MachineComparisonJson:
         """As ``--json`` prints it."""
         return {
+            "relation": self.relation,
             "runs": list(self.runs),
             "machines": list(self.machines),
             "names": list(self.names),

@@ -46,8 +46,9 @@ class RunComparisonJson(TypedDict):
 
 
 class PairJson(RunComparisonJson):
-    """Two stored runs of one machine, by their ids."""
+    """Two stored runs of one machine, by their ids. `relation`: ``one machine``, at two times."""
 
+    relation: str
     old: str
     new: str
 
@@ -93,8 +94,11 @@ class MachineRowJson(TypedDict):
 
 
 class MachineComparisonJson(TypedDict):
-    """Runs of several machines. `differences`: what differs between the machines, one text for each of them."""
+    """Runs of several machines. `differences`: what differs between the machines, one text for each of them.
+    `relation`: ``one make`` or ``several makes``.
+    """
 
+    relation: str
     runs: list[str]
     machines: list[str]
     names: list[str]

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.controls import is_control
-from fencepost.analysis.runs.labels import key_and_label, machine_ids
+from fencepost.analysis.runs.labels import NO_MACHINE, MachineIdentity, identities, identity_of
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.changes import (
     COVERAGE,
@@ -40,6 +40,7 @@ from fencepost.analysis.stats.changes import (
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, columns_of, interval_of
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
+from fencepost.bench.labels import run_folders
 
 DEFAULT_FLOOR_PCT = 1.0
 """The margin of comparisons, in place of the noise floor where no run has an A/A row."""
@@ -69,7 +70,7 @@ class Run:
     machine: str
     made_with: Mapping[str, str]
     noise_floor_pct: float
-    label: str = ""
+    identity: MachineIdentity = NO_MACHINE
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,8 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
             notes.append(f"{path}: left out, {found[2]} complete rounds are too few for a median with an interval")
         else:
             read.append(found[:2])
-    ids = machine_ids((run.machine, run.label) for run, _ in read)
-    read = [(replace(run, machine=name), rows) for name, (run, rows) in zip(ids, read, strict=True)]
+    ids = identities(run.identity for run, _ in read)
+    read = [(replace(run, machine=str(one), identity=one), rows) for one, (run, rows) in zip(ids, read, strict=True)]
     read.sort(key=lambda item: (item[0].created, item[0].id))
     machines = []
     for key in dict.fromkeys(run.machine for run, _ in read):
@@ -223,11 +224,6 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     return History(base, machines, notes)
 
 
-def run_folders(base: Path) -> list[Path]:
-    """Run folders below `base`, by name."""
-    return sorted(path.parent for path in base.glob(f"*/{schema.RUN_FILE}"))
-
-
 def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
@@ -245,8 +241,9 @@ def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
         return f"left out: {folder}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)})"
     document, machine = analysis.run, analysis.machine
     created = datetime.fromisoformat(document["created_utc"])
-    key, label = key_and_label(document)
-    run = Run(document["id"], created, key, made_with(document, machine), analysis.noise_floor_pct, label)
+    identity = identity_of(document)
+    made = made_with(document, machine)
+    run = Run(document["id"], created, str(identity), made, analysis.noise_floor_pct, identity)
     # Without what a history does not ask for, that a worker process would have to hand over.
     rows = [
         Row(row.case, row.kernel, row.parameters, row.cpus, row.unit, time=row.time, found=row.found, alone=row.alone)

@@ -20,9 +20,10 @@ from fencepost.analysis.compare.history import (
     Run,
     RunMark,
     history,
-    run_folders,
 )
 from fencepost.analysis.runs import kept
+from fencepost.analysis.runs.labels import MachineIdentity
+from fencepost.bench.labels import run_folders
 
 NAME = "history.json"
 
@@ -70,13 +71,18 @@ def _decoded(base: Path, found: Mapping[str, Any]) -> History:
 def _machine(item: Mapping[str, Any]) -> MachineHistory:
     return MachineHistory(
         item["key"],
-        [Run(**{**run, "created": datetime.fromisoformat(run["created"])}) for run in item["runs"]],
+        list(map(_run, item["runs"])),
         [_series(one) for one in item["series"]],
         item["floor_pct"],
         [Change(**change) for change in item["changes"]],
         [MachineShift(**{**shift, "cases": tuple(shift["cases"])}) for shift in item["shifts"]],
         [RunMark(**mark) for mark in item["marks"]],
     )
+
+
+def _run(item: Mapping[str, Any]) -> Run:
+    created, identity = datetime.fromisoformat(item["created"]), MachineIdentity(*item["identity"])
+    return Run(**{**item, "created": created, "identity": identity})
 
 
 def _series(item: Mapping[str, Any]) -> RowSeries:

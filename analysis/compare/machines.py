@@ -20,6 +20,7 @@ from fencepost.analysis.compare.runs import decision_on, different_code, units_o
 from fencepost.analysis.compare.series import ProcessTimes, alike, series_of_run
 from fencepost.analysis.compare.told import headlines_of, machine_sentences
 from fencepost.analysis.runs.estimate import Analysis
+from fencepost.analysis.runs.labels import Kinship, identity_of, relation_of, relation_text
 from fencepost.analysis.runs.named import machine_name, short_names
 from fencepost.analysis.stats.verdict import ROW_ERROR
 from fencepost.analysis.text.numbers import size
@@ -67,9 +68,11 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         rows.append(MachineRow(name, units[cases[0]], float(np.median(base.ns)), ratios, times))
         bases = {run.by_case[case].basis for run, case in zip(runs, cases, strict=True)}
         why.append("alone in some of the runs only" if len(bases) > 1 else "")
+    machines = [identity_of(run.run) for run in runs]
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
     notes += (
-        unnamed(runs)
+        ([] if relation_of(machines) is Kinship.ONE else [f"The runs are of {relation_text(machines)}."])
+        + unnamed(runs)
         + why_found_notes(why)
         + [f"{name}: left out, it reads zero on one of the machines" for name in zero]
     )
@@ -86,6 +89,7 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         labels,
         tuple(sentence for other, name in enumerate(names[1:]) for sentence in _sentences(name, rows, labels, other)),
         scales,
+        relation_of(machines),
     )
 
 

@@ -27,7 +27,7 @@ from fencepost.analysis.compare.told import headlines_of, run_sentences
 from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
-from fencepost.analysis.runs.labels import key_and_label, machine_ids
+from fencepost.analysis.runs.labels import Kinship, identity_of, relation_of
 from fencepost.analysis.runs.paired import core_hz
 from fencepost.analysis.stats.shift import fewest_values
 from fencepost.analysis.stats.verdict import (
@@ -57,8 +57,10 @@ def read_runs(folders: Sequence[Path]) -> list[Analysis]:
     if len(folders) < 2:
         raise ComparisonError("one run alone cannot be compared; name two or more")
     runs = [analysis_of(folder) for folder in folders]
+    # Two hosts of one name may start in the same second: their ids are equal then, and their files are not.
     names = [run.run["id"] for run in runs]
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    hashes = [(run.run["id"], run.run.get("sha256"), run.run.get("labels")) for run in runs]
+    twice = next((names[place] for place, one in enumerate(hashes) if one in hashes[:place]), None)
     if twice is not None:
         raise ComparisonError(f"{twice} is given twice; a run does not differ from itself")
     least = fewest_values(ROW_ERROR) if same_machine(runs) else two_sample_rounds(ROW_ERROR)
@@ -266,8 +268,8 @@ def _compared(case: str, unit: str, pair: PairedTimes, decision: Decision) -> Co
 
 
 def same_machine(runs: Sequence[Analysis]) -> bool:
-    """Whether all runs are of one machine, by its key and label."""
-    return len(set(machine_ids(key_and_label(run.run) for run in runs))) == 1
+    """Whether all runs are of one machine, by its key, label and host."""
+    return relation_of(identity_of(run.run) for run in runs) is Kinship.ONE
 
 
 def different_code(old: Analysis, new: Analysis) -> str:

@@ -22,6 +22,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, ImportedFileJson, MachineJson, RunFactsJson, RunJson
 from fencepost.bench.files import parse_json, read_regular
+from fencepost.bench.labels import NAME
 
 # ---- files ----
 
@@ -210,14 +212,14 @@ def _read(paths: Sequence[Path | str], said: list[str]) -> dict[str, tuple[bytes
 
 
 def import_files(
-    paths: Sequence[Path | str], *, label: str = "", anyway: bool = False
+    paths: Sequence[Path | str], *, labels: Mapping[str, str] = MappingProxyType({}), anyway: bool = False
 ) -> tuple[RunFactsJson, MachineJson, Callable[[RunJson], bytes]]:
     """What one or several files of one tool come to as a run.
 
     Parameters
     ----------
-    label
-        what the user calls the machine; empty for no label.
+    labels
+        what the user says of the machine, see `fencepost.bench.labels`.
     anyway
         pool files of different processors, interpreters and versions.
 
@@ -241,7 +243,7 @@ def import_files(
     files: list[ImportedFileJson] = [
         {"name": Path(name).name, "sha256": hashlib.sha256(data).hexdigest()} for name, (data, _) in read.items()
     ]
-    machine = _machine(first, facts, files, label)
+    machine = _machine(first, facts, files, labels.get(NAME, ""))
     run: RunFactsJson = {
         "command": ["fencepost", "import", *(file["name"] for file in files)],
         "launcher": "another tool",
@@ -265,8 +267,8 @@ def import_files(
             "unmeasurable": [],
         },
     }
-    if label:
-        run["labels"] = {"name": label}
+    if labels:
+        run["labels"] = dict(labels)
     return run, machine, lambda whole: _encode(whole, machine, benchmarks)
 
 

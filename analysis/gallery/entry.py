@@ -18,7 +18,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -42,7 +42,7 @@ from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.labels import called, label_of
+from fencepost.analysis.runs.labels import NO_MACHINE, MachineIdentity, called, identity_of, label_of, without_host
 from fencepost.analysis.runs.named import processor
 from fencepost.analysis.runs.row import CSV_COLUMNS
 from fencepost.analysis.runs.rows_file import encode_rows
@@ -232,11 +232,14 @@ def _texts(value: object, place: str = "") -> Iterable[tuple[str, str, str]]:
 
 
 def published_run(analysis: Analysis, version: str) -> RunJson:
-    """run.json as it is published: paths of the command shortened to their last part, and how far to trust the run."""
+    """run.json as it is published: without the host, paths of the command shortened to their last part, and how far to
+    trust the run.
+    """
     verdict = trust_verdict(analysis)
+    bare = without_host(analysis.run)
     run: RunJson = {
-        **analysis.run,
-        "command": [_PATH.sub(_last_part, word) for word in analysis.run["command"]],
+        **bare,
+        "command": [_PATH.sub(_last_part, word) for word in bare["command"]],
         PUBLISHED: {
             "fencepost": version,
             "trust": verdict.word,
@@ -262,10 +265,11 @@ def run_file(analysis: Analysis, version: str) -> bytes:
 
 def data_files(analysis: Analysis, version: str) -> dict[str, bytes]:
     """run.json, machine.json and rows.parquet of a run to be published."""
+    bare = replace(analysis.reduced, run=without_host(analysis.run))
     return {
         RUN_FILE: run_file(analysis, version),
         MACHINE_FILE: _json_file(analysis.machine),
-        ROWS_FILE: encode_rows(analysis.reduced),
+        ROWS_FILE: encode_rows(bare),
     }
 
 
@@ -414,6 +418,7 @@ class Entry:
     modes: dict[str, tuple[Mode, ...]] = field(default_factory=dict)
     matrix: npt.NDArray[np.float64] | None = None
     matrix_cpus: list[int] = field(default_factory=list)
+    identity: MachineIdentity = NO_MACHINE
 
     @property
     def href(self) -> str:
@@ -477,4 +482,5 @@ def read_entry(folder: Path) -> Entry:
         modes=modes_of((folder / README).read_text(encoding="utf-8", errors="replace"), told),
         matrix=matrix,
         matrix_cpus=cpus,
+        identity=identity_of(run),
     )

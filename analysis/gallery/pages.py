@@ -30,6 +30,7 @@ from fencepost.analysis.report.compared import (
     pair_sentences,
 )
 from fencepost.analysis.report.html import TEMPLATES
+from fencepost.analysis.runs.labels import machine_ids, relation_text
 from fencepost.analysis.runs.row import cost_text
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.text.escape import markdown
@@ -127,10 +128,11 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
         except (RunFolderError, OSError) as error:
             left_out.append(f"{error}; left out of the gallery")
     shown = columns(entries)
+    machines = _machines(entries)
     common = {
         "entries": entries,
         "columns": shown,
-        "count": len({entry.key for entry in entries}),
+        "count": len(set(machines.values())),
         "nearest": nanoseconds(NEAREST_NS, 1),
         "farthest": nanoseconds(FARTHEST_NS, 1),
         "scale": heat_map(np.geomspace(NEAREST_NS, FARTHEST_NS, 64)[None, :]),
@@ -140,7 +142,7 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
     for entry in entries:  # newest first: of a machine that was published twice the wall shows the last
         # Two CPUs are a square of two equal colours.
         if entry.matrix is not None and len(entry.matrix) >= FEWEST_ROWS:
-            newest.setdefault(entry.key, entry)
+            newest.setdefault(machines[entry.name], entry)
     for entry in newest.values():
         assert entry.matrix is not None
         walls[entry.name] = heat_map(entry.matrix)
@@ -150,6 +152,12 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
         README: _readme(entries, shown),
     }
     return {name: text.encode() for name, text in pages.items()}, left_out
+
+
+def _machines(entries: Sequence[Entry]) -> dict[str, str]:
+    """The machine of each published folder."""
+    ids = machine_ids(entry.identity for entry in entries)
+    return {entry.name: one for entry, one in zip(entries, ids, strict=True)}
 
 
 def beside(entries: Sequence[Entry]) -> Page:
@@ -182,6 +190,7 @@ def beside(entries: Sequence[Entry]) -> Page:
         rows=rows,
         sentences=tuple(said.get("0,1", ())),
         notes=(
+            f"The runs are of {relation_text(entry.identity for entry in entries)}.",
             "The machines were measured at different hours. They differ in more than their CPUs.",
             "Several pairs of CPUs of one relation count as their median, which has no interval.",
         ),
@@ -235,7 +244,7 @@ sideways. These are the core, its neighbour and the kernel.
 
 def _readme(entries: Sequence[Entry], shown: Sequence[Column]) -> str:
     shown = [column for name in README_COLUMNS for column in shown if column.name == name]
-    machines = len({entry.key for entry in entries})
+    machines = len(set(_machines(entries).values()))
     lines = [
         "# Machines, measured",
         "",

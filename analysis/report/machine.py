@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fencepost.analysis.report.trust import virtual
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.labels import label_of
+from fencepost.analysis.runs.labels import told_labels
 from fencepost.analysis.runs.machine import FACT_WORDS
 from fencepost.analysis.text.numbers import count, size
 from fencepost.analysis.text.table import Table, table
@@ -88,7 +88,7 @@ def data_table(analysis: Analysis) -> Table:
     engine = run["engine"]
     facts = [
         ("run", run["id"]),
-        *((("label", label_of(run)),) if label_of(run) else ()),
+        *told_labels(run),
         (
             "sha256 of the run",
             f"{run_hash(analysis.reduced.folder)} (of its run.json, machine.json and rounds, in this order)",

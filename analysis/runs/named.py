@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from fencepost.analysis.runs.clock import core_clock_of_rounds
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.labels import called, key_and_label, label_of, with_label
+from fencepost.analysis.runs.labels import called, identity_of, label_of
 from fencepost.analysis.runs.machine import microarchitecture
 from fencepost.analysis.text.escape import one_line
+from fencepost.bench.labels import HOST
 
 _ACRONYM = 4
 """Letters of a hypervisor's name, such as KVM or QEMU, up to which it is written in capitals."""
@@ -48,11 +49,14 @@ def _guest(hypervisor: object) -> str:
 
 
 def short_names(runs: Sequence[Analysis]) -> list[str]:
-    """A name for each of several runs, as short as tells them apart: label or processor, both, key, or the run's id."""
+    """A name for each of several runs, as short as tells them apart: label or processor, host, two of these, the
+    machine's key with both, or the run's id.
+    """
     schemes = (
         [label_of(run.run) or processor(run.machine) for run in runs],
+        [label_of(run.run, HOST) or label_of(run.run) or processor(run.machine) for run in runs],
         [called(run.run, processor(run.machine)) for run in runs],
-        [with_label(*key_and_label(run.run)) for run in runs],
+        [str(identity_of(run.run)) for run in runs],
     )
     ids = [one_line(str(run.run["id"]), _LONGEST) for run in runs]
     return next((names for names in schemes if len(set(names)) == len(names)), ids)
