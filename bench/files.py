@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,8 +72,13 @@ def _kind(mode: int) -> str:
     return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
 
 
-def parse_json(where: Path | str, text: bytes | str, fault: type[Exception]) -> object:
+def parse_json(where: Path | str, text: bytes | str, fault: type[Exception], *, of_ours: bool = True) -> object:
     """The document of a JSON text.
+
+    Parameters
+    ----------
+    of_ours
+        written by fencepost: then it has no integer of more than 64 bits.
 
     Raises
     ------
@@ -80,7 +86,9 @@ def parse_json(where: Path | str, text: bytes | str, fault: type[Exception]) -> 
         `fault`, naming `where`, when it is damaged or deeper than `MOST_DEPTH`.
     """
     try:
-        document: object = json.loads(text)
+        document: object = json.loads(text, parse_int=_integer if of_ours and _may_be_long(text) else None)
+    except OverflowError as error:
+        raise fault(f"{where}: {error}; fencepost writes no such number") from error
     except (ValueError, RecursionError) as error:
         raise fault(f"{where}: not valid JSON ({error}); the file is truncated or was edited by hand") from error
     level = [document]
@@ -95,6 +103,23 @@ def parse_json(where: Path | str, text: bytes | str, fault: type[Exception]) -> 
         if not level:
             return document
     raise fault(f"{where}: not valid JSON of ours (more than {MOST_DEPTH} lists or objects in one another)")
+
+
+def _may_be_long(text: bytes | str) -> bool:
+    """Whether a number may be too long: to call `_integer` for each takes longer than to read the whole."""
+    found = re.search(r"\d{19}", text) if isinstance(text, str) else re.search(rb"\d{19}", text)
+    return found is not None
+
+
+def _integer(digits: str) -> int:
+    """An integer that numpy and C can hold, signed or not."""
+    if len(digits) > _MOST_DIGITS or not -(1 << 63) <= (value := int(digits)) < 1 << 64:
+        raise OverflowError(f"an integer of {len(digits)} digits")
+    return value
+
+
+_MOST_DIGITS = 20
+"""Of an integer with its sign: 2^64 has as many, and -2^63 too."""
 
 
 def first_fault(validator: Draft202012Validator, document: object) -> str | None:

@@ -259,6 +259,14 @@ MACHINE_FACTS = (
 )
 """What machine.json may say besides, see `fencepost.bench.documents`; readers look twice at these."""
 
+_CPUS = {"type": "array", "items": _INTEGER}
+_GROUPS = {"type": "array", "items": _CPUS}
+_TOPOLOGY = {
+    "cpus": _CPUS,
+    "numa": {"type": "object", "additionalProperties": _CPUS},
+    **dict.fromkeys(("cores", "packages", "l2", "l3"), _GROUPS),
+}
+
 MACHINE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["schema", "key", "cpu_model", "arch", "topology", "kernel"],
@@ -267,7 +275,7 @@ MACHINE_SCHEMA: dict[str, Any] = {
         "key": _STRING,
         "cpu_model": _STRING,
         "arch": _STRING,
-        "topology": {"type": "object"},
+        "topology": {"type": "object", "properties": _TOPOLOGY},
         "kernel": _STRING,
         **dict.fromkeys(MACHINE_FACTS, _ANY),
     },
@@ -285,15 +293,7 @@ ROUND_SCHEMA: dict[str, Any] = {
         "order": {"type": "array", "items": _STRING},
         "worker": {
             "type": "object",
-            "required": [
-                "tick_source",
-                "tick_hz",
-                "quantum_ticks",
-                "overhead_ticks",
-                "startup_ms",
-                "elapsed_ms",
-                "cpus",
-            ],
+            "required": ["tick_source", *WORKER_NUMBERS, "cpus"],
             "properties": {
                 "tick_source": _STRING,
                 "tick_hz": _NUMBER,

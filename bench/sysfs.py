@@ -15,7 +15,7 @@ LARGEST_CPU = 1 << 16
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9})/(\d{1,9}))?)?")
 
 
-_MOST_LETTERS = 16 << 20
+MOST_LETTERS = 16 << 20
 """Of a file that is read as text. Those of a machine with thousands of CPUs have some megabytes."""
 
 _MASK = re.compile(r"[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{1,8})*|[0-9a-fA-F]+")
@@ -157,8 +157,8 @@ class Tree:
             if name is None or not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116 (see _name)
                 return None
             with open(name, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 (see _name)
-                text = file.read(_MOST_LETTERS + 1)
-                return text.strip() if len(text) <= _MOST_LETTERS else None
+                text = file.read(MOST_LETTERS + 1)
+                return text.strip() if len(text) <= MOST_LETTERS else None
         except (OSError, ValueError):  # ValueError: a NUL in the path
             return None
 

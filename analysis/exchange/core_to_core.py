@@ -45,7 +45,8 @@ def read_matrix(name: str, text: str) -> Parsed:
     """
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     try:
-        cells = list(csv.reader(line for _, line in lines))
+        # Line by line: a quote that is never closed must not swallow the lines behind it.
+        cells = [row for _, line in lines for row in csv.reader([line])]
     except csv.Error as error:
         raise ExchangeError(f"{name}: {NONE_OF_THEM} ({error})") from error
     first = next((place for place, row in enumerate(cells[:_MOST_HEADER]) if _is_row(row)), 0)

@@ -30,6 +30,10 @@ NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 MOST_NAME = 1000
 
 
+LARGEST_TIME = 1e290
+"""In the unit of a file. In ns it is still a finite number."""
+
+
 KEY = "fencepost"
 """Name under which our own files say what the format has no word for; see `about_row`."""
 
@@ -232,11 +236,13 @@ class Place:
         return text
 
     def number(self, value: object) -> float:
-        """The value, where it is a finite number."""
+        """The value, where it is a time: a finite number, not below zero, and one that has room for its unit."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.wrong(f"{one_line(json.dumps(value, default=str), 60)} is not a number")
-        if abs(value) > 1e300 or not math.isfinite(value):
+        if value != value or abs(value) > LARGEST_TIME:
             raise self.wrong(f"{'NaN' if value != value else 'an infinite value'} is not a time")
+        if value < 0:
+            raise self.wrong(f"{value:g} is below zero, and no time is")
         return float(value)
 
 

@@ -82,7 +82,7 @@ def parse(name: str, data: bytes) -> Parsed:
         raise ExchangeError(f"{name}: empty; let the tool write it again")
     if text.lstrip()[0] not in "{[":
         return read_matrix(name, text)
-    document: Any = parse_json(name, text, ExchangeError)
+    document: Any = parse_json(name, text, ExchangeError, of_ours=False)
     if "\\ud" in text.lower():
         document = _unicode(document)
     at = Place(name)
@@ -259,8 +259,8 @@ def import_files(
         "plan": {
             "profile": schema.IMPORTED,
             "seed": 0,
-            "rounds": max(1, *(len(item.processes) for item in benchmarks)),
-            "batches": max(1, *(len(values) for item in benchmarks for values in item.processes)),
+            "rounds": max((1, *(len(item.processes) for item in benchmarks))),
+            "batches": max((1, *(len(values) for item in benchmarks for values in item.processes))),
             "batch_ns": 1,
             "cpus": sorted({cpu for item in benchmarks for cpu in item.about.get("cpus", ())}),
             "cases": [_planned(item, first) for item in benchmarks],

@@ -81,14 +81,15 @@ def read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
         kinds = {field.name: field.type for field in file.schema_arrow}
         metadata = file.metadata.metadata
     except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror or error}") from error
+        raise RunFolderError(f"{path}: {error.strerror or _first_line(error)}") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise RunFolderError(
             f"{path}: not a complete Parquet file ({_first_line(error)}); delete this round and run `fencepost run "
             "--resume`"
         ) from error
     # Rounds of older versions have no witnesses.
-    columns = tuple(name for name in columns if name in kinds or name not in schema.WITNESS_COLUMNS)
+    witnessed = any(name in kinds for name in schema.WITNESS_COLUMNS)
+    columns = tuple(name for name in columns if witnessed or name not in schema.WITNESS_COLUMNS)
     for name in columns:
         if name not in kinds:
             raise RunFolderError(f"{path}: column {name} is missing; this is not a round written by fencepost")
@@ -136,12 +137,12 @@ def _record(path: Path, metadata: Mapping[bytes, bytes] | None) -> RoundRecord:
 def check_belongs(item: Round, run: RunJson, planned: Mapping[str, CaseJson]) -> None:
     if item.record["run"] != run["id"]:
         raise RunFolderError(
-            f"{item.path}: field run: {item.record['run']!r}, but run.json has id {run['id']!r}; the round is of "
+            f"{item.path}: field run: {item.record['run']!r:.80}, but run.json has id {run['id']!r}; the round is of "
             "another run"
         )
     stranger = next((name for name in item.record["cases"] if name not in planned), None)
     if stranger is not None:
-        raise RunFolderError(f"{item.path}: field cases: {stranger!r} is not in the plan of run.json")
+        raise RunFolderError(f"{item.path}: field cases: {stranger!r:.200} is not in the plan of run.json")
 
 
 def _first_line(error: BaseException) -> str:

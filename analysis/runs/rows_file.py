@@ -164,7 +164,7 @@ def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
     run, machine = schema.read_run(folder), schema.read_machine(folder)
     table, record = _table(path, data)
     if record["run"] != run["id"]:
-        raise RunFolderError(f"{path}: field run: {record['run']!r}, but run.json has id {run['id']!r}")
+        raise RunFolderError(f"{path}: field run: {record['run']!r:.80}, but run.json has id {run['id']!r}")
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     _check_rows(path, table, record, planned)
     cases = table.column("case").to_pylist()
@@ -228,7 +228,7 @@ def _table(path: Path, data: bytes) -> tuple[pa.Table, RowsRecord]:
         table = file.read(use_threads=False)
         table.validate(full=True)
     except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror or error}") from error
+        raise RunFolderError(f"{path}: {error.strerror or str(error).partition(chr(10))[0]}") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise RunFolderError(f"{path}: not a complete Parquet file ({first}); publish or import it again") from error
@@ -255,14 +255,14 @@ def _check_rows(path: Path, table: pa.Table, record: RowsRecord, planned: Mappin
     cases, numbers = table.column("case").to_pylist(), table.column("round").to_pylist()
     stranger = next((case for case in cases if case not in planned), None)
     if stranger is not None:
-        raise RunFolderError(f"{path}: column case: {stranger!r} is not in the plan of run.json")
+        raise RunFolderError(f"{path}: column case: {stranger!r:.200} is not in the plan of run.json")
     if not set(numbers) <= set(rounds):
         raise RunFolderError(f"{path}: column round: {min(set(numbers) - set(rounds))} has no worker in the record")
     if len(set(zip(cases, numbers, strict=True))) != len(cases):
         raise RunFolderError(f"{path}: column case: a case is twice in one round")
     statuses = set(table.column("status").to_pylist())
     if not statuses <= set(_STATUS):
-        raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r} is not one of {_STATUS}")
+        raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r:.80} is not one of {_STATUS}")
     for name in _NUMBERS:
         if np.isinf(table.column(name).to_numpy()).any():
             raise RunFolderError(f"{path}: column {name}: an infinite value")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fencepost.analysis.runs.footer import promised
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
 
@@ -30,15 +31,15 @@ def open_parquet(path: Path, data: bytes | None = None) -> pq.ParquetFile:
         where it is no regular file, or is too large, folded or unfolded.
     """
     # A buffer rather than a memory map: a file that shrinks while mapped would end the process with SIGBUS.
-    buffer = pa.BufferReader(schema.read_file(path) if data is None else data)
-    file = pq.ParquetFile(buffer, page_checksum_verification=True)
-    metadata = file.metadata
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    unfolded = sum(group.total_byte_size for group in groups)
+    data = schema.read_file(path) if data is None else data
+    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    try:
+        values, unfolded = promised(data)
+    except ValueError as error:
+        raise RunFolderError(f"{path}: not a complete Parquet file ({error}); it is truncated or damaged") from error
     if unfolded > LARGEST_BYTES:
         raise RunFolderError(f"{path}: unfolds to {unfolded >> 20} MiB, more than {LARGEST_BYTES >> 20} MiB")
-    values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
-    if max(values, metadata.num_rows) > MOST_VALUES:
+    if max(values, file.metadata.num_rows) > MOST_VALUES:
         raise RunFolderError(f"{path}: unfolds to {values} values, more than {MOST_VALUES}")
     names = file.schema_arrow.names
     twice = next((name for name in names if names.count(name) > 1), None)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fencepost.analysis.runs.footprint import shares_memory
@@ -54,7 +55,7 @@ def width_floor_of(folder: Path, arch: str) -> float:
         try:
             text = (pq.read_metadata(path).metadata or {}).get(schema.ROUND_KEY, b"{}")
             floors.append(_worker_in(text.decode()).get("width_floor"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     found = run_floor((float(floor) if isinstance(floor, int | float) else None for floor in floors), arch)
     return math.nan if found is None else found
