@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -96,10 +97,28 @@ def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -
     """Rows, one a case and process, or their columns by name, as the frame that `process_medians` describes."""
     import pandas as pd  # half a second, which an answer that was kept does without
 
-    every = dict(rows) if isinstance(rows, Mapping) else [{"counts": {}, "places": (), **row} for row in rows]
-    frame = pd.DataFrame(every, columns=list(_PROCESS_COLUMNS))
+    if isinstance(rows, Mapping):
+        columns: dict[str, Any] = dict(rows)
+    else:
+        usual: dict[str, object] = {"counts": {}, "places": ()}
+        columns = {name: [row.get(name, usual.get(name, math.nan)) for row in rows] for name in _PROCESS_COLUMNS}
+    count = len(columns["case"])
     for name in ("run", "case", "kernel", "status"):
-        frame[name] = frame[name].astype("category")
+        values = columns[name]
+        columns[name] = _categories([values] * count if isinstance(values, str) else values)
     for name in (*WITNESSED, *BY_FRONT_END):  # where no case has them, nothing says that they are numbers
-        frame[name] = frame[name].astype(float)
-    return frame
+        values = np.asarray(columns.get(name, math.nan), float)
+        columns[name] = values if values.ndim else np.full(count, values)
+    return pd.DataFrame(columns, columns=list(_PROCESS_COLUMNS))
+
+
+def _categories(values: Sequence[object]) -> pd.Categorical[object]:
+    """What pandas makes of the same texts. It looks at each of them several times, and a run has few."""
+    import pandas as pd
+
+    names = sorted(set(map(str, values)))
+    places = {name: place for place, name in enumerate(names)}
+    codes = [places[str(value)] for value in values]
+    kind: pd.CategoricalDtype[object] = pd.CategoricalDtype(names)
+    found: pd.Categorical[object] = pd.Categorical.from_codes(codes, dtype=kind)
+    return found

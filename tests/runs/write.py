@@ -226,9 +226,17 @@ def write_run(
     for number in range(1, rounds + 1):
         factor = 1.0 if process_factor is None else float(process_factor[number - 1])
         table = round_table(cases, number, folder.name, batches, generator, tick_hz, quantum, factor)
-        # Not compressed, as rounds are: of so few rows that is half of the writing.
-        pq.write_table(table, schema.round_file(folder, number), compression="none", write_page_checksum=True)
+        schema.round_file(folder, number).write_bytes(_as_parquet(table))
     return folder
+
+
+def _as_parquet(table: pa.Table) -> pa.Buffer:
+    """A round as a file. Not compressed and without statistics: of so few rows that is most of the writing."""
+    made = pa.BufferOutputStream()
+    pq.write_table(
+        table, made, compression="none", use_dictionary=["case"], write_statistics=False, write_page_checksum=True
+    )
+    return made.getvalue()
 
 
 class Fixed(NamedTuple):
