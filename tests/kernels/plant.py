@@ -25,14 +25,16 @@ def engine_of(folder: Path, source: str, *replacements: tuple[str, str]) -> Engi
     return compile_files(folder, [made], include=[(CSRC / "kernels" / source).parent])
 
 
-def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]]) -> Engine:
+def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]], only: str | None = None) -> Engine:
     """Kernel files with faults planted in them: what stands there and what the fault makes of it.
 
-    By path below csrc/kernels. Of a header's topic all kernel files are compiled that include it.
+    By path below csrc/kernels. Of a header's topic all kernel files are compiled that include it, or `only` this one.
     """
     copied = folder / "kernels"
     broken = {KERNELS / file for file in faults}
     touched = {path for file in broken for path in file.parent.glob("*.c") if path in broken or _includes(path, broken)}
+    if only is not None:
+        touched &= {KERNELS / only}
     for path in [*KERNELS.rglob("*.h"), *touched]:
         name = path.relative_to(KERNELS).as_posix()
         source = path.read_text(encoding="utf-8")

@@ -85,7 +85,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return compile_broken(tmp_path_factory.mktemp("faulty"), FAULTS)
+    return compile_broken(tmp_path_factory.mktemp("faulty"), FAULTS, only="runqueue/tick.c")
 
 
 @pytest.mark.parametrize(
