@@ -12,7 +12,7 @@ import pytest
 from compile import CSRC
 from engine.build import Engine
 from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions
-from kernels.measure import EILSEQ, ENOTSUP, kernel, measure
+from kernels.measure import EILSEQ, ENOTSUP, built_engine, kernel, measure
 from kernels.plant import engine_of
 from runs import measure as runtime
 
@@ -391,8 +391,8 @@ def test_an_order_of_another_architecture_is_refused(engine_of_sb: Engine) -> No
 
 
 @pytest.fixture(scope="module")
-def engine_of_sb(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("litmus"), "litmus/sb.c")
+def engine_of_sb() -> Engine:
+    return built_engine()
 
 
 def test_a_forbidden_outcome_fails_the_case(tmp_path: Path) -> None:

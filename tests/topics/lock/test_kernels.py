@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from engine.build import Engine, Measured
 from kernels.disassemble import TOOLCHAINS, Toolchain, functions, loops
-from kernels.measure import ALONE, ENOTSUP, SHARING, TEAMS, first_that, kernel
+from kernels.measure import ALONE, ENOTSUP, SHARING, TEAMS, built_engine, first_that, kernel
 from kernels.plant import engine_of, expect_no_thread_more_than, threads
 
 LOCKS = ("tas", "ttas", "ticket", "mcs", "pthread_spin", "pthread_mutex", "futex")
@@ -16,13 +16,13 @@ HOLD = "lock/hold"
 
 
 @pytest.fixture(scope="module")
-def hold(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("hold"), "lock/hold.c")
+def hold() -> Engine:
+    return built_engine()
 
 
 @pytest.fixture(scope="module")
-def owner(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("owner"), "lock/owner.c")
+def owner() -> Engine:
+    return built_engine()
 
 
 def test_labels_are_the_locks() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from compile import CSRC
-from kernels.measure import ENOTSUP, SHARING, TEAMS, first_that
+from kernels.measure import ENOTSUP, SHARING, TEAMS, built_engine, first_that
 from kernels.plant import engine_of
 
 ORDERS = ("none", "mfence", "lock_add", "dmb_ish", "fence_rw_rw", "c11_acq_rel", "c11_seq_cst")
@@ -16,8 +16,8 @@ MAY_LOSE = {"none", "c11_acq_rel"}
 
 
 @pytest.mark.parametrize("algorithm", ["peterson", "dekker"])
-def test_nothing_is_lost_under_a_full_fence(algorithm: str, tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, f"order/{algorithm}.c")
+def test_nothing_is_lost_under_a_full_fence(algorithm: str) -> None:
+    engine = built_engine()
     for cpus in TEAMS[2:]:
         for number, order in enumerate(ORDERS):
             measured = engine.measure(f"order/{algorithm}", (number,), cpus)
@@ -54,8 +54,8 @@ def test_a_lock_that_keeps_nobody_out_is_caught(algorithm: str, tmp_path: Path) 
     assert "additions were lost under a full fence" in measured.reason
 
 
-def test_membarrier_pays_for_both(tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, "order/membarrier.c")
+def test_membarrier_pays_for_both() -> None:
+    engine = built_engine()
     for cpus in TEAMS[2:]:
         for number, side in enumerate(SIDES):
             measured = engine.measure("order/membarrier", (number,), cpus)

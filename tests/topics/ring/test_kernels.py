@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 from engine.build import Engine
-from kernels.measure import CPUS, SHARING, TRIES, kernel
-from kernels.plant import compile_broken, engine_of
+from kernels.measure import CPUS, SHARING, TRIES, built_engine, kernel
+from kernels.plant import compile_broken
 
 DESIGNS = ("spsc", "naive", "cached", "seq_cst", "mutex_spin", "mutex_condvar", "pipe", "eventfd")
 TEAMS = [SHARING, *([CPUS[:2]] if len(CPUS) > 1 else [])]
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
-    names = ("indices", "locked", "sleeping", "latency", "regime", "one_cpu")
-    return {name: engine_of(tmp_path_factory.mktemp(name), f"ring/{name}.c") for name in names}
+def engine() -> Engine:
+    return built_engine()
 
 
 def test_designs_are_those_with_rows_of_their_own() -> None:
@@ -27,27 +26,33 @@ def test_designs_are_those_with_rows_of_their_own() -> None:
         assert kernel(f"ring/{name}_round_trip").unit == "round trip"
 
 
-ROWS = [
-    ("indices", name) for name in ("batched", "seq_cst", "naive_round_trip", "seq_cst_round_trip")
-] + [
-    ("locked", name) for name in ("mutex_spin", "spin_lock", "mutex_condvar", "mutex_condvar_round_trip")
-] + [
-    ("sleeping", name) for name in ("pipe", "eventfd", "pipe_round_trip", "eventfd_round_trip")
-]  # fmt: skip
+ROWS = (
+    "batched",
+    "seq_cst",
+    "naive_round_trip",
+    "seq_cst_round_trip",
+    "mutex_spin",
+    "spin_lock",
+    "mutex_condvar",
+    "mutex_condvar_round_trip",
+    "pipe",
+    "eventfd",
+    "pipe_round_trip",
+    "eventfd_round_trip",
+)
 
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
-@pytest.mark.parametrize(("source", "row"), ROWS)
-def test_every_item_comes_through(engines: dict[str, Engine], source: str, row: str, cpus: list[int]) -> None:
+@pytest.mark.parametrize("row", ROWS)
+def test_every_item_comes_through(engine: Engine, row: str, cpus: list[int]) -> None:
     for capacity, size, batch in ((1, 8, 1), (3, 64, 8), (1024, 8, 32), (64, 256, 32)):
         batch = 1 if "round_trip" in row else batch
-        measured = engines[source].measure(f"ring/{row}", (capacity, size, batch, 1), cpus, batches=1, batch_ns=5000)
+        measured = engine.measure(f"ring/{row}", (capacity, size, batch, 1), cpus, batches=1, batch_ns=5000)
         assert measured.status == 0, f"{capacity} {size} {batch}: {measured.reason}"
 
 
-def test_who_sleeps_by_design_is_not_disturbed_by_it(engines: dict[str, Engine]) -> None:
+def test_who_sleeps_by_design_is_not_disturbed_by_it(engine: Engine) -> None:
     """On one CPU a round trip over pipes switches context each time, and no batch is flagged for that."""
-    engine = engines["sleeping"]
     for name in ("pipe", "eventfd", "pipe_round_trip", "eventfd_round_trip"):
         assert engine.kernel(f"ring/{name}").subject == engine.lib.FLAG_SWITCHED
     # Two threads on two CPUs, where there are two: on one, taking turns flags nothing anyway.
@@ -58,8 +63,7 @@ def test_who_sleeps_by_design_is_not_disturbed_by_it(engines: dict[str, Engine])
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
-def test_latency_has_every_item_in_order(engines: dict[str, Engine], design: int, cpus: list[int]) -> None:
-    engine = engines["latency"]
+def test_latency_has_every_item_in_order(engine: Engine, design: int, cpus: list[int]) -> None:
     measured = engine.measure("ring/latency", (design, 1000, 64), cpus, batches=2)
     assert measured.status == 0, measured.reason
     found = measured.metrics
@@ -87,15 +91,14 @@ def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gap_ns", [99, 1_000_001])
-def test_latency_refuses_other_gaps(engines: dict[str, Engine], gap_ns: int) -> None:
-    assert f"gap_ns={gap_ns}" in engines["latency"].measure("ring/latency", (0, gap_ns, 64), SHARING).reason
+def test_latency_refuses_other_gaps(engine: Engine, gap_ns: int) -> None:
+    assert f"gap_ns={gap_ns}" in engine.measure("ring/latency", (0, gap_ns, 64), SHARING).reason
 
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("slowed", [0, 1, 2])
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
-def test_regime_accounts_for_every_item(engines: dict[str, Engine], design: int, slowed: int, cpus: list[int]) -> None:
-    engine = engines["regime"]
+def test_regime_accounts_for_every_item(engine: Engine, design: int, slowed: int, cpus: list[int]) -> None:
     for capacity in (1, 64):
         measured = engine.measure("ring/regime", (design, slowed, 100, capacity), cpus, batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
@@ -106,7 +109,7 @@ def test_regime_accounts_for_every_item(engines: dict[str, Engine], design: int,
 
 @pytest.mark.parametrize("slowed", ["producer", "consumer"])
 @pytest.mark.parametrize("design", ["spsc", "naive", "cached", "seq_cst", "mutex_spin"])
-def test_only_the_side_that_is_not_slowed_is_refused(engines: dict[str, Engine], design: str, slowed: str) -> None:
+def test_only_the_side_that_is_not_slowed_is_refused(engine: Engine, design: str, slowed: str) -> None:
     """A window has a few items of 10 us each (a thousand where both share a CPU). The ring is full or empty when it
     begins and holds many times as many: whoever of the two is kept from its CPU, for however long, the slowed side
     never comes to the other end.
@@ -116,7 +119,7 @@ def test_only_the_side_that_is_not_slowed_is_refused(engines: dict[str, Engine],
         ("empty_per_item", "full_per_item") if slowed == "producer" else ("full_per_item", "empty_per_item")
     )
     for _ in range(TRIES):
-        measured = engines["regime"].measure("ring/regime", values, TEAMS[-1], batches=1, batch_ns=5000)
+        measured = engine.measure("ring/regime", values, TEAMS[-1], batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
         found = measured.metrics
         assert found[never] == 0
@@ -125,28 +128,26 @@ def test_only_the_side_that_is_not_slowed_is_refused(engines: dict[str, Engine],
     pytest.fail("the other side always came late")
 
 
-def test_a_pipe_that_is_never_empty_never_blocks_a_window(engines: dict[str, Engine]) -> None:
+def test_a_pipe_that_is_never_empty_never_blocks_a_window(engine: Engine) -> None:
     """A page is given back only when all of it was read: in a pipe of one page, what stays ends the writing."""
     case = (DESIGNS.index("pipe"), 1, 1, 64)
-    measured = engines["regime"].measure("ring/regime", case, TEAMS[-1], batches=20, batch_ns=5000)
+    measured = engine.measure("ring/regime", case, TEAMS[-1], batches=20, batch_ns=5000)
     assert measured.status == 0, measured.reason
 
 
 @pytest.mark.parametrize("values", [(0, 0, 0, 64), (0, 0, 100_001, 64), (0, 0, 100, 0)])
-def test_regime_refuses(engines: dict[str, Engine], values: tuple[int, ...]) -> None:
-    assert "=" in engines["regime"].measure("ring/regime", values, SHARING).reason
+def test_regime_refuses(engine: Engine, values: tuple[int, ...]) -> None:
+    assert "=" in engine.measure("ring/regime", values, SHARING).reason
 
 
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
-def test_one_cpu_hands_over_whole_laps(engines: dict[str, Engine], design: int) -> None:
-    engine = engines["one_cpu"]
+def test_one_cpu_hands_over_whole_laps(engine: Engine, design: int) -> None:
     measured = engine.measure("ring/one_cpu", (16, 8, 1, 1, design), SHARING, batches=1)
     assert measured.status == 0, measured.reason
     assert all(sample.operations % 32 == 0 for sample in measured.samples)
 
 
-def test_one_cpu_spins_until_the_scheduler_has_had_enough(engines: dict[str, Engine]) -> None:
-    engine = engines["one_cpu"]
+def test_one_cpu_spins_until_the_scheduler_has_had_enough(engine: Engine) -> None:
     measured = engine.measure("ring/one_cpu_spin", (1024, 8, 1, 1, 0), SHARING)
     assert measured.status == 0, measured.reason
     assert all(sample.involuntary > 0 for sample in measured.samples)

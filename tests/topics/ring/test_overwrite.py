@@ -187,8 +187,8 @@ def test_impossible_rates_are_refused(engine: Engine, values: tuple[int, ...], w
 
 
 @pytest.fixture(scope="module")
-def log_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return engine_of(tmp_path_factory.mktemp("log"), LOG)
+def log_engine() -> Engine:
+    return built_engine()
 
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
