@@ -97,17 +97,12 @@ def _require_one_machine(option: str, folders: list[Path]) -> None:
 def _write_page(path: Path, found: Compared) -> None:
     """Write the page, and say so on standard error: standard output may be JSON."""
     from fencepost.analysis.report.compared import as_page, machines_page, runs_page
-    from fencepost.bench.errors import UsageError
     from fencepost.cli import display, verdicts
 
     if found.machines is not None:
         page = machines_page(found.machines)
-    elif len(found.pairs) == 1:
-        (pair,) = found.pairs
-        words = {row.case: verdicts.words(row) for row in (*pair.controls, *pair.rows)}
-        page = runs_page(pair, found.ids, words)
     else:
-        raise UsageError("--html shows two runs of one machine; name two, or see `fencepost history` for many")
+        page = runs_page(found.pairs, found.ids, verdicts.words)
     path.write_text(as_page(page), encoding="utf-8")
     click.echo(f"page: {display.printable(display.short_path(path))}", err=True)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from fencepost.cli.options import Command
+from fencepost.cli.options import Command, OutputFile
 
 if TYPE_CHECKING:
     from fencepost.analysis.compare.comparison import ComparedRow, RunComparison
@@ -68,7 +68,7 @@ def gate_options(command: Command) -> Command:
         ),
         click.option(
             "--junit",
-            type=click.Path(path_type=Path),
+            type=OutputFile(),
             metavar="FILE",
             help="Write the rows as JUnit XML: slower fails, undecided is skipped.",
         ),
@@ -91,10 +91,6 @@ def _gathered(command: Command) -> Command:
     def called(
         *arguments: Any, fail_on: tuple[str, ...], junit: Path | None, annotations: str | None, **options: Any
     ) -> Any:
-        from fencepost.bench.errors import UsageError
-
-        if junit is not None and not junit.parent.is_dir():
-            raise UsageError(f"--junit {junit}: the folder {junit.parent} does not exist")
         return command(*arguments, gates=Gates(fail_on, junit, annotations), **options)
 
     return called  # type: ignore[return-value]  # as a decorator of click does: another signature, the same command

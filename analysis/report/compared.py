@@ -1,4 +1,4 @@
-"""Machines beside each other as one HTML file: offline, and readable without its script."""
+"""Machines, or runs of one machine, beside each other as one HTML file: offline, and readable without its script."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from fencepost.analysis.compare.comparison import (
+    FASTEST,
     MOST_REACH,
     NO_SPAN,
+    TIED,
     ComparedRow,
     MachineComparison,
     RunComparison,
@@ -37,10 +39,14 @@ MOST_ACROSS = 12
 MOST_TOLD = 20
 """Machines of which each pair has its sentences on the page: 380 pairs. Of more, the page would hold little else."""
 EMBEDDED_DIGITS = 4
+SLOWER, FASTER, SAME = "▲", "▼", "="
+"""Marks of a run's times: the verdict on them and those of the first run. Undecided ones have none."""
 
 
 class Machine(NamedTuple):
-    """One of the machines: a short name, all that is known of it in a line, a word for addresses, and its report."""
+    """One of the machines, or of the runs: a short name, all that is known of it in a line, a word for addresses, and
+    its report.
+    """
 
     name: str
     title: str
@@ -50,12 +56,26 @@ class Machine(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedLine:
-    """A row: a time for each machine, and the ratio of the second to the first. `verdict`: of two runs of a machine."""
+    """A row: a time for each machine, and the ratio of the second to the first.
+
+    Of runs of one machine, `verdicts` and `ratios` say how each compares with the first: empty and unknown for itself.
+    """
 
     name: str
     times: tuple[Span, ...]
     ratio: Span
-    verdict: str = ""
+    verdicts: tuple[str, ...] = ()
+    ratios: tuple[Span, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """In words, on the second run; empty for machines."""
+        return self.verdicts[1] if self.verdicts else ""
+
+    @property
+    def shortest(self) -> float:
+        """The first time that is known; infinite without one."""
+        return next((time.value for time in self.times if time.known), math.inf)
 
     @property
     def empty(self) -> bool:
@@ -64,8 +84,8 @@ class ComparedLine:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """For each machine whether it is the fastest, see `marks_of_times`."""
-        return marks_of_times(self.times)
+        """For each machine whether it is the fastest, see `marks_of_times`; for each run, its verdict."""
+        return tuple(map(_mark_of, self.verdicts)) if self.verdicts else marks_of_times(self.times)
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,17 @@ class Page:
     """A page that this one belongs to."""
     said: Mapping[str, Sequence[str]] | None = None
     """The sentences of each pair of machines, by their places as ``0,1``."""
+    noun: str = "machines"
+    """What is beside each other: these, or ``runs`` of one machine, each compared with the first."""
+
+    @property
+    def legend(self) -> str:
+        """What the marks of times mean."""
+        if len(self.machines) == 1:
+            return ""
+        if self.noun == "runs":
+            return f"{SLOWER} is slower than in the first run, {FASTER} is faster, {SAME} is the same."
+        return f"{FASTEST} is the fastest of a row. {TIED} cannot be told from it by their intervals."
 
     @property
     def all_rows(self) -> bool:
@@ -96,7 +127,7 @@ class Page:
     @property
     def verdicts(self) -> bool:
         """Whether rows have verdicts."""
-        return any(line.verdict for line in self.rows)
+        return self.noun == "runs"
 
 
 def machines_page(found: MachineComparison) -> Page:
@@ -122,26 +153,74 @@ def machines_page(found: MachineComparison) -> Page:
     )
 
 
-def runs_page(found: RunComparison, ids: Sequence[str], verdict: Mapping[str, str]) -> Page:
-    """Two runs of one machine; `verdict` in words, by case."""
+def runs_page(pairs: Sequence[RunComparison], ids: Sequence[str], words: Callable[[ComparedRow], str]) -> Page:
+    """Runs of one machine, each further one compared with the first.
 
-    def line(name: str, row: ComparedRow) -> ComparedLine:
-        times = (NO_SPAN._replace(value=row.old_ns), NO_SPAN._replace(value=row.new_ns))
-        return ComparedLine(name, times, span_of(row.decision), verdict[row.case])
-
-    lines = [line(row.case, row) for row in (*found.controls, *found.rows)]
-    headlines = tuple(line(label, row) for label, row in found.headlines)
+    Parameters
+    ----------
+    pairs
+        a comparison for each further run.
+    ids
+        of all runs, the first before the further ones.
+    words
+        the verdict of a row, as readers shall see it.
+    """
+    every = [{row.case: row for row in (*pair.controls, *pair.rows)} for pair in pairs]
+    named = [dict(pair.headlines) for pair in pairs]
+    lines, headlines = _lines_of_runs(every, words), _lines_of_runs(named, words)
+    two = len(pairs) == 1
+    machines = [Machine(run, run, run) for run in ids]
+    told = [pair.sentences or ("Nothing changed.",) for pair in pairs]
     return Page(
-        title="Two runs of one machine",
-        machines=(Machine("old", ids[0], ids[0]), Machine("new", ids[1], ids[1])),
-        headlines=headlines,
+        title=f"{'Two' if two else len(ids)} runs of one machine",
+        machines=(Machine("old", ids[0], ids[0]), Machine("new", ids[1], ids[1])) if two else tuple(machines),
+        headlines=tuple(sorted(headlines, key=lambda line: line.shortest)),
         rows=in_order(lines),
-        sentences=found.sentences or ("Nothing changed.",),
-        notes=found.notes,
+        sentences=told[0],
+        fastest=() if two else tuple(f"{run}: {' '.join(one)}" for run, one in zip(ids[1:], told, strict=True)),
+        said=None if two else {f"0,{place}": one for place, one in enumerate(told, 1)},
+        notes=_notes_of(pairs, ids),
         facts=None,
         bounds="interval",
-        reach=reach_of(line.ratio for line in headlines or lines),
+        reach=reach_of(ratio for line in headlines or lines for ratio in line.ratios),
+        noun="runs",
     )
+
+
+def _lines_of_runs(
+    pairs: Sequence[Mapping[str, ComparedRow]], words: Callable[[ComparedRow], str]
+) -> list[ComparedLine]:
+    """A line for each name in any of the comparisons.
+
+    The figures of a line are all of one kind, that of the first comparison that has the row: the others leave it out.
+    """
+    lines = []
+    for name in dict.fromkeys(name for pair in pairs for name in pair):
+        first = next(pair[name] for pair in pairs if name in pair)
+        found = [row if row and row.basis == first.basis else None for row in (pair.get(name) for pair in pairs)]
+        times = [
+            NO_SPAN._replace(value=value)
+            for value in (first.old_ns, *(row.new_ns if row else math.nan for row in found))
+        ]
+        ratios = [NO_SPAN, *(span_of(row.decision) if row else NO_SPAN for row in found)]
+        verdicts = ["", *(words(row) if row else "" for row in found)]
+        lines.append(ComparedLine(name, tuple(times), ratios[1], tuple(verdicts), tuple(ratios)))
+    return lines
+
+
+def _mark_of(verdict: str) -> str:
+    """Of a verdict in words."""
+    marks = {"changed: slower": SLOWER, "changed: faster": FASTER, "same": SAME}
+    return marks.get(verdict, "")
+
+
+def _notes_of(pairs: Sequence[RunComparison], ids: Sequence[str]) -> tuple[str, ...]:
+    """The notes of all comparisons; those of some only are told with their run."""
+    notes: dict[str, list[str]] = {}
+    for run, pair in zip(ids[1:], pairs, strict=True):
+        for note in pair.notes:
+            notes.setdefault(note, []).append(run)
+    return tuple(note if len(runs) == len(pairs) else f"{', '.join(runs)}: {note}" for note, runs in notes.items())
 
 
 def in_order(lines: Iterable[ComparedLine]) -> tuple[ComparedLine, ...]:
@@ -269,24 +348,34 @@ def _bounds(span: Span, *, of_time: bool) -> str:
 
 
 def _data(page: Page) -> dict[str, object]:
-    """What the script chooses from: names once, and for each machine a flat list of value, low and high in ns."""
+    """What the script chooses from: names once, and for each machine a flat list of value, low and high in ns.
 
-    def flat(lines: Sequence[ComparedLine], machine: int) -> list[float | None]:
-        values = [value for line in lines for value in line.times[machine]]
+    Of runs it also has their ratios to the first in the same form, and the place of each verdict in a list of all.
+    """
+    words = list(dict.fromkeys(word for line in (*page.headlines, *page.rows) for word in line.verdicts))
+    places = {word: place for place, word in enumerate(words)}
+
+    def flat(spans: Iterable[Span]) -> list[float | None]:
+        values = [value for span in spans for value in span]
         return [float(f"{value:.{EMBEDDED_DIGITS}g}") if math.isfinite(value) else None for value in values]
+
+    def compared(place: int) -> dict[str, object]:
+        either = {"headlines": page.headlines, "cases": page.rows}
+        found: dict[str, object] = {name: flat(line.times[place] for line in lines) for name, lines in either.items()}
+        if page.verdicts:
+            found["ratios"] = {name: flat(line.ratios[place] for line in lines) for name, lines in either.items()}
+            found["verdicts"] = {
+                name: [places[line.verdicts[place]] for line in lines] for name, lines in either.items()
+            }
+        return found
 
     return {
         "headlines": [line.name for line in page.headlines],
         "cases": [line.name for line in page.rows],
         "machines": [
-            {
-                "name": machine.word,
-                "title": machine.title,
-                "heading": machine.name,
-                "headlines": flat(page.headlines, place),
-                "cases": flat(page.rows, place),
-            }
+            {"name": machine.word, "title": machine.title, "heading": machine.name, **compared(place)}
             for place, machine in enumerate(page.machines)
         ],
         "said": page.said or {},
+        "words": words,
     }

@@ -95,4 +95,4 @@ def test_compare_tells_the_forge(tmp_path: Path) -> None:
     assert suite.get("tests") == str(len(suite.findall("testcase"))) != "0"
     assert "::notice title=" in done.stderr and "::" not in done.stdout
     done = fencepost_inside("compare", *map(str, runs), "--junit", "no/rows.xml", cwd=tmp_path)
-    assert done.returncode == 2 and "--junit no/rows.xml: the folder no does not exist" in done.stderr
+    assert done.returncode == 2 and "--junit no/rows.xml: there is no folder no; make it first" in done.stderr

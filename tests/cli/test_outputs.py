@@ -48,6 +48,8 @@ def test_a_closed_descriptor_is_one_sentence_or_nothing(tmp_path: Path, closed: 
         ("claims", "run", "--html"),
         ("claims", "run", "--markdown"),
         ("compare", "run", "run", "--html"),
+        ("compare", "run", "run", "--junit"),
+        ("ab", "run", "run", "--junit"),
         ("export", "run", "--format", "csv", "--out"),
         ("history", "--picture"),
         ("neighbours", "--picture"),

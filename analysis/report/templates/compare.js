@@ -61,10 +61,13 @@
     else figure(cell, `${said(number)}\u00a0${unit}`, low === null || high === null ? "" : `[${said(low)}, ${said(high)}]`, number);
   };
   const across = (ratio) => Math.min(Math.max(50 * (1 + Math.log(ratio) / reach), 0), 100);
-  const showRatio = (row, a, b) => {
+  const ratioOf = (a, b) => {
     const ratio = a[0] > 0 && b[0] > 0 ? b[0] / a[0] : null;
     const known = ratio !== null && a[1] > 0 && b[1] > 0 && a[2] !== null && b[2] !== null;
-    const [low, high] = known ? [b[1] / a[2], b[2] / a[1]] : [ratio, ratio];
+    return known ? [ratio, b[1] / a[2], b[2] / a[1]] : [ratio, null, null];
+  };
+  const showRatio = (row, [ratio, lowest, highest]) => {
+    const known = lowest !== null && highest !== null, [low, high] = known ? [lowest, highest] : [ratio, ratio];
     const bounds = known ? `[${digits(low, 3)}, ${digits(high, 3)}]` : "";
     figure(row.cells[3], ratio === null ? "–" : `× ${digits(ratio, 3)}`, bounds, ratio);
     row.dataset.side = ratio === null ? "" : known && high < 1 ? "faster" : known && low > 1 ? "slower" : "open";
@@ -75,13 +78,16 @@
     point.style.left = `${ratio === null ? 50 : across(ratio)}%`;
   };
   const at = (flat, place) => flat.slice(3 * place, 3 * place + 3);
-  const fill = (table, one, two) => {
+  // Runs of one machine are compared with the first of them: the page has these ratios and their verdicts.
+  const fill = (table, [first, second], kind) => {
     if (!table) return;
+    const one = first[kind], two = second[kind], { ratios, verdicts } = second;
     for (const row of rowsOf(table)) {
       const place = Number(row.cells[0].dataset.value), a = at(one, place), b = at(two, place);
       showTime(row.cells[1], a);
       showTime(row.cells[2], b);
-      showRatio(row, a, b);
+      showRatio(row, ratios ? at(ratios[kind], place) : ratioOf(a, b));
+      if (verdicts) row.cells[5].textContent = data.words[verdicts[kind][place]];
       if (a[0] === null && b[0] === null) row.dataset.empty = "";
       else delete row.dataset.empty;
       row.hidden = "empty" in row.dataset;
@@ -104,15 +110,16 @@
     });
   };
   const show = () => {
-    const chosen = [machines[first.selectedIndex], machines[second.selectedIndex]], [one, two] = chosen;
-    fill(find("headlines"), one.headlines, two.headlines);
-    fill(rows, one.cases, two.cases);
+    const places = [first ? Number(first.value) : 0, Number(second.value)];
+    const chosen = places.map((place) => machines[place]), [one, two] = chosen;
+    fill(find("headlines"), chosen, "headlines");
+    fill(rows, chosen, "cases");
     draw(one.headlines, two.headlines);
     chosen.forEach((machine, place) => {
       document.querySelector(`[data-title="${place}"]`).textContent = machine.title;
       for (const head of document.querySelectorAll(`th[data-side="${place}"] button, [data-name="${place}"]`)) head.textContent = machine.heading;
     });
-    const said = data.said[`${first.selectedIndex},${second.selectedIndex}`] || [];
+    const said = data.said[places.join()] || [];
     find("said").replaceChildren(...said.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence })));
     filter();
     history.replaceState(null, "", `#a=${encodeURIComponent(one.name)}&b=${encodeURIComponent(two.name)}`);
@@ -123,12 +130,15 @@
       const found = machines.findIndex((machine) => machine.name === name);
       return found < 0 ? otherwise : found;
     };
-    first.selectedIndex = index(wanted.get("a"), 0);
-    second.selectedIndex = index(wanted.get("b"), 1);
+    if (first) first.value = index(wanted.get("a"), 0);
+    second.value = index(wanted.get("b"), 1);
+    if (second.value === "") second.value = 1;
     show();
   };
-  for (const select of [first, second]) {
-    for (const machine of machines) select.add(new Option(machine.title, machine.name));
+  for (const select of first ? [first, second] : [second]) {
+    machines.forEach((machine, place) => {
+      if (first || place) select.add(new Option(machine.title, place));
+    });
     select.addEventListener("change", show);
   }
   addEventListener("hashchange", choose);

@@ -8,20 +8,29 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browse import EVIL, axe, requests, show, texts
 from runs import measure as runtime
-from runs.publish import measured, published
+from runs import write as synthetic
+from runs.publish import edit, measured, published
 from runs.write import Case
 from topics.line.cases import pingpong_cases
 from topics.suite import suite_cases
 
+from fencepost.analysis.compare.answers import compared
+from fencepost.analysis.compare.machines import compare_machines
+from fencepost.analysis.compare.runs import read_runs
+from fencepost.analysis.report.compared import as_page, machines_page, runs_page
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.topics.topic import rungs
+from fencepost.bench.schema import RUN_FILE
+from fencepost.cli.verdicts import words
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +166,58 @@ def test_two_machines_are_chosen_sorted_and_filtered(browser: Any, gallery_pages
         "const only = document.getElementById('only'); only.value = 'clock/'; only.dispatchEvent(new Event('input'))"
     )
     assert {name.partition("/")[0] for name, *_ in browser.execute_script(PAIR)} == {"clock"}
+
+
+def _label(name: str, document: dict[str, Any]) -> None:
+    document["labels"] = {"name": name}
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of `compare`: three runs of one machine, the last of them slower, and five machines."""
+    base = tmp_path_factory.mktemp("beside")
+    cases = suite_cases()
+    slower = [replace(case, ns=case.ns * 1.5) if case.kernel == "pipeline/window" else case for case in cases]
+    runs = [
+        synthetic.write_run(base / f"hour{n}", of, rounds=12, seed=n) for n, of in enumerate((cases, cases, slower))
+    ]
+    found = compared(runs, 0.02)
+    (base / "runs.html").write_text(as_page(runs_page(found.pairs, found.ids, words)), encoding="utf-8")
+    names = ("c7a.large", "m7g.large", EVIL, "a machine that has quite a long name", "x")
+    five = [synthetic.write_run(base / f"machine{n}", cases, rounds=12, seed=n) for n in range(len(names))]
+    for name, run in zip(names, five, strict=True):
+        edit(run / RUN_FILE, partial(_label, name))
+    (base / "machines.html").write_text(as_page(machines_page(compare_machines(read_runs(five)))), encoding="utf-8")
+    return base
+
+
+@pytest.mark.parametrize("name", ["runs.html", "machines.html"])
+def test_a_comparison_hinders_no_reader_and_fits_a_telephone(browser: Any, beside: Path, name: str) -> None:
+    for width, dark, script in ((390, False, True), (390, True, False), (1280, True, True)):
+        show(browser, beside / name, width=width, dark=dark, script=script)
+        assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+        browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+        reach = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+        assert reach[0] <= width == reach[1]
+        assert axe(browser) == []
+
+
+def test_each_run_is_shown_beside_the_first_with_its_verdicts(browser: Any, beside: Path) -> None:
+    show(browser, beside / "runs.html")
+    told = {}
+    for place, run in ((0, "second"), (1, "third")):
+        browser.execute_script(
+            "const select = document.getElementById('second'); select.selectedIndex = arguments[0];"
+            "select.dispatchEvent(new Event('change'))",
+            place,
+        )
+        told[run] = texts(browser, "#rows tbody td:nth-child(6)")
+        data = json.loads(browser.execute_script("return document.getElementById('data').textContent"))
+        assert texts(browser, "#said li") == data["said"][f"0,{place + 1}"]
+        shown = browser.execute_script(PAIR)
+        ratios = dict(zip(data["cases"], data["machines"][place + 1]["ratios"]["cases"][::3], strict=True))
+        assert all(ratio is None or float(ratio) == ratios[name] for name, _, _, ratio in shown)
+    assert "changed: slower" in told["third"] and "changed: slower" not in told["second"]
 
 
 # Words in figures lie beyond what axe looks at.

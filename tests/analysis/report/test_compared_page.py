@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from fencepost.analysis.compare.comparison import (
     FASTEST,
     NO_SPAN,
     TIED,
+    ComparedRow,
+    RunComparison,
     Span,
     marks_of_times,
     ratio_of,
@@ -28,9 +31,22 @@ from fencepost.analysis.compare.comparison import (
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import read_runs
 from fencepost.analysis.compare.told import fastest_sentences
-from fencepost.analysis.report.compared import ComparedLine, Machine, Page, as_page, bar_of, ladder_of, machines_page
+from fencepost.analysis.report.compared import (
+    SAME,
+    SLOWER,
+    ComparedLine,
+    Machine,
+    Page,
+    as_page,
+    bar_of,
+    ladder_of,
+    machines_page,
+    runs_page,
+)
 from fencepost.analysis.runs.machine import fact_word
+from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 from fencepost.analysis.text.numbers import natural
+from fencepost.analysis.text.table import DASH
 from fencepost.bench.schema import RUN_FILE
 
 SIZES = ("4KiB", "64KiB", "512KiB", "1MiB", "16MiB")
@@ -116,16 +132,72 @@ def test_the_page_of_more_marks_the_fastest_and_lets_choose(three: list[Path]) -
         )
 
 
-def test_two_runs_of_one_machine_have_verdicts_and_three_are_refused(tmp_path: Path) -> None:
-    runs = [str(write_run(tmp_path / name, CASES, rounds=12, seed=n)) for n, name in enumerate("abc")]
-    done = fencepost_inside("compare", *runs[:2], "--html", "page.html", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def hours(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three runs of one machine. In the last, loads from 64 KiB are slower, and 1 MiB was not measured."""
+    folder = tmp_path_factory.mktemp("hours")
+    slower = [
+        replace(case, ns=case.ns * 1.5) if case.parameters.get("size") == "64KiB" else case
+        for case in CASES
+        if case.parameters.get("size") != "1MiB"
+    ]
+    runs = enumerate((CASES, CASES, slower), 1)
+    return [write_run(folder / f"hour{n}", cases, rounds=12, seed=n) for n, cases in runs]
+
+
+def test_two_runs_of_one_machine_have_verdicts(hours: list[Path], tmp_path: Path) -> None:
+    runs = [str(path) for path in hours[:2]]
+    done = fencepost_inside("compare", *runs, "--html", "page.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    page = Read((tmp_path / "page.html").read_text(encoding="utf-8"))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = Read(text)
     assert "Two runs of one machine" in page.text and "verdict" in page.text and "same" in page.text
-    refused = fencepost_inside("compare", *runs, "--html", "three.html", cwd=tmp_path)
-    assert refused.returncode == 2 and "name two" in refused.stderr and not (tmp_path / "three.html").exists()
-    nowhere = fencepost_inside("compare", *runs[:2], "--html", "no/such/page.html", cwd=tmp_path)
+    assert "<select" not in text.partition('id="filter"')[0] and "All runs" not in page.text, "nothing to choose"
+    nowhere = fencepost_inside("compare", *runs, "--html", "no/such/page.html", cwd=tmp_path)
     assert nowhere.returncode != 0 and "no/such/page.html" in nowhere.stderr and not (tmp_path / "no").exists()
+
+
+def test_three_runs_of_one_machine_are_columns_with_verdicts(hours: list[Path], tmp_path: Path) -> None:
+    done = fencepost_inside("compare", *map(str, hours), "--html", "page.html", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "page: page.html\n")
+    pairs = json.loads(done.stdout)["comparisons"]
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = Read(text)
+    assert "3 runs of one machine" in page.text and "All runs" in page.text
+    assert "machines" not in Read(text.partition("<main>")[2].partition("<script")[0]).text
+    for pair in pairs:
+        assert f"{pair['new']}: {' '.join(pair['sentences']) or 'Nothing changed.'}" in page.text
+    every = text.partition("All rows. ")[2].partition("</table>")[0]
+    cells = {
+        line.partition("<")[0]: re.sub("<[^>]*>", " ", line).split() for line in every.split('<th scope="row">')[1:]
+    }
+    (moved,) = [words for name, words in cells.items() if "size=64KiB" in name]
+    assert moved[-1] == SLOWER and moved.count(SAME) == 1, "the first run has no mark"
+    (absent,) = [words for name, words in cells.items() if "size=1MiB" in name]
+    assert absent[-1] == DASH
+    assert 'id="first"' not in text and 'id="second"' in text, "all are compared with the first"
+    embedded = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert embedded is not None
+    data = json.loads(embedded[1])
+    for machine_of, pair in zip(data["machines"][1:], pairs, strict=True):
+        for row in (*pair["rows"], *pair["controls"]):
+            place = data["cases"].index(row["case"])
+            spans = machine_of["ratios"]["cases"][3 * place : 3 * place + 3]
+            assert spans == pytest.approx([row["ratio"], row["low"], row["high"]], rel=1e-3)
+            assert data["words"][machine_of["verdicts"]["cases"][place]].startswith(row["verdict"])
+
+
+def test_figures_of_another_kind_are_not_put_beside_each_other() -> None:
+    def pair(basis: str, note: str) -> RunComparison:
+        decision = Decision(1.0, 0.99, 1.01, ChangeVerdict.SAME, 20, 0.025)
+        return RunComparison(0.02, 0.01, (ComparedRow("a/b", "op", 3.0, 3.1, decision, basis=basis),), notes=(note,))
+
+    pairs = [pair("as found", "old"), pair("alone", "old"), pair("as found", "new")]
+    page = runs_page(pairs, ("r0", "r1", "r2", "r3"), lambda row: str(row.decision.verdict))
+    (line,) = page.rows
+    assert [time.value for time in line.times] == pytest.approx([3.0, 3.1, math.nan, 3.1], nan_ok=True)
+    assert line.verdicts == ("", "same", "", "same") and line.marks == ("", SAME, "", SAME)
+    assert page.notes == ("r1, r2: old", "r3: new")
 
 
 def test_five_machines_are_one_table_on_the_terminal(three: list[Path], tmp_path: Path) -> None:
