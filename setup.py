@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 ROOMS = ("bench", "analysis", "cli")
 SOURCES, WORDS, EXAMPLES = "fencepost.csrc", "fencepost.docs", "fencepost.examples"
@@ -13,7 +14,18 @@ SOURCES, WORDS, EXAMPLES = "fencepost.csrc", "fencepost.docs", "fencepost.exampl
 MAN_PAGE = "build/man/fencepost.1"
 subprocess.run([sys.executable, str(Path(__file__).with_name("tools") / "man_page.py"), MAN_PAGE], check=True)
 
+
+class BuildEngine(build_ext):
+    """Keeps the folder of the build out of the engine: an editable installation has one of a random name."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile and link the engine."""
+        ext.extra_compile_args.append(f"-ffile-prefix-map={self.build_temp}=build")
+        super().build_extension(ext)
+
+
 setup(
+    cmdclass={"build_ext": BuildEngine},
     packages=[
         *(f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))),
         SOURCES,

@@ -68,6 +68,11 @@ def stated_flags() -> str:
     return " ".join([sysconfig.get_config_var("CFLAGS") or "", os.environ.get("CFLAGS", ""), *FLAGS]).strip()
 
 
+def without_folder(folder: Path | str, shown: str) -> list[str]:
+    """The option by which `folder` is called `shown` in what is compiled, such as the lines for a debugger."""
+    return [f"-ffile-prefix-map={folder}={shown}"]
+
+
 ffibuilder = cffi.FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
@@ -76,9 +81,11 @@ ffibuilder.set_source(
     sources=sources(),
     depends=dependencies(),
     include_dirs=["csrc"],
-    extra_compile_args=FLAGS,
+    # No folder of this machine gets into the engine: its hash stands for its code, wherever it was built. setup.py adds
+    # the folder of the build.
+    extra_compile_args=[*FLAGS, *without_folder(ROOT, "."), *without_folder(sysconfig.get_path("include"), "python")],
     # Symbolic: what the engine shows to objects loaded beside it is not looked up by name when it calls itself.
-    extra_link_args=["-pthread", "-Wl,-Bsymbolic"],
+    extra_link_args=["-pthread", "-Wl,-Bsymbolic", "-Wl,--build-id=none"],
     libraries=["m", "dl"],
     define_macros=[("FENCEPOST_FLAGS", f'"{stated_flags()}"')],
     py_limited_api=platform.python_implementation() == "CPython",
