@@ -25,9 +25,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.runs.controls import is_control
-from fencepost.analysis.runs.labels import NO_MACHINE, MachineIdentity, identities, identity_of
-from fencepost.analysis.runs.row import Row
+from fencepost.analysis.compare.collected import Collected
+from fencepost.analysis.runs.labels import NO_MACHINE, MachineIdentity, identities
 from fencepost.analysis.stats.changes import (
     COVERAGE,
     FALSE_RATE,
@@ -37,9 +36,7 @@ from fencepost.analysis.stats.changes import (
     find_cuts,
     ratio_bounds,
 )
-from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, columns_of, interval_of
-from fencepost.analysis.text.escape import one_line
-from fencepost.bench import schema
+from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats, interval_of
 from fencepost.bench.labels import run_folders
 
 DEFAULT_FLOOR_PCT = 1.0
@@ -186,40 +183,48 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     HistoryError
         when it holds no runs at all, or none of the rows asked for.
     """
-    # Only now, as its imports take longer than a history that was kept.
-    from fencepost.analysis.runs.medians import map_runs
-
     base = Path(folder)
     paths = run_folders(base)
     if not paths:
         raise HistoryError(f"{base}: has no run folders; name the folder that has them, e.g. results/runs")
+    with Collected(base, paths, processes) as collected:
+        return history_of(collected, base, patterns)
+
+
+def history_of(collected: Collected, base: Path, patterns: Sequence[str] = ()) -> History:
+    """The history of runs that are collected, see `history`."""
     notes: list[str] = []
-    read: list[tuple[Run, list[Row]]] = []
-    for path, found in zip(paths, map_runs(_read, paths, processes=processes), strict=True):
-        if isinstance(found, str):
-            notes.append(found)
-        elif found[2] < FEWEST_PROCESSES:
-            notes.append(f"{path}: left out, {found[2]} complete rounds are too few for a median with an interval")
+    read: list[tuple[int, Run]] = []
+    for one in collected.runs:
+        if one.note:
+            notes.append(one.note)
+        elif one.complete_rounds < FEWEST_PROCESSES:
+            few = f"{one.complete_rounds} complete rounds are too few for a median with an interval"
+            notes.append(f"{one.folder}: left out, {few}")
         else:
-            read.append(found[:2])
-    ids = identities(run.identity for run, _ in read)
-    read = [(replace(run, machine=str(one), identity=one), rows) for one, (run, rows) in zip(ids, read, strict=True)]
-    read.sort(key=lambda item: (item[0].created, item[0].id))
+            created = datetime.fromisoformat(one.created)
+            machine = one.machine
+            read.append((one.no, Run(one.id, created, str(machine), one.made_with, one.noise_floor_pct, machine)))
+    ids = identities(run.identity for _, run in read)
+    read = [(no, replace(run, machine=str(one), identity=one)) for one, (no, run) in zip(ids, read, strict=True)]
+    read.sort(key=lambda item: (item[1].created, item[1].id))
+    by_machine: dict[str, list[tuple[int, Run]]] = {}
+    for item in read:
+        by_machine.setdefault(item[1].machine, []).append(item)
     machines = []
-    for key in dict.fromkeys(run.machine for run, _ in read):
-        own = [item for item in read if item[0].machine == key]
+    for key, own in by_machine.items():
         if len(own) < FEWEST_RUNS:
             notes.append(f"{key}: {_runs(len(own))}, too few; a history takes {FEWEST_RUNS}")
         else:
-            machines.append(_machine(key, own, patterns))
+            machines.append(_machine(key, own, collected, patterns))
     if not machines:
-        most = max((sum(run.machine == key for run, _ in read) for key in {run.machine for run, _ in read}), default=0)
+        most = max(map(len, by_machine.values()), default=0)
         reason = f"; {notes[0]}" if not read and notes else ""
         raise TooFewRunsError(
             f"{base}: {_runs(most)} of one machine that can be used, and a history takes {FEWEST_RUNS}: "
             f"of fewer, no change can be told from chance at {FALSE_RATE:.0%}{reason}"
         )
-    if patterns and not any(_wanted(series, patterns) for machine in machines for series in machine.series):
+    if patterns and not any(_wanted(one.case, one.kernel, patterns) for machine in machines for one in machine.series):
         raise HistoryError(f"{base}: no row of these runs is called {' or '.join(patterns)}; see `fencepost list`")
     return History(base, machines, notes)
 
@@ -228,52 +233,26 @@ def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
-def _read(folder: Path) -> tuple[Run, list[Row], int] | str:
-    """A run, its rows and its number of complete rounds; or why it cannot be read."""
-    from fencepost.analysis.runs.estimated import analysis_of
-    from fencepost.analysis.runs.packed import made_with
-
-    try:
-        analysis = analysis_of(folder)
-    except (schema.RunFolderError, OSError) as error:
-        return f"left out: {error}"
-    except Exception as error:  # types and ranges that the schemas let through: such a run costs itself only
-        return f"left out: {folder}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)})"
-    document, machine = analysis.run, analysis.machine
-    created = datetime.fromisoformat(document["created_utc"])
-    identity = identity_of(document)
-    made = made_with(document, machine)
-    run = Run(document["id"], created, str(identity), made, analysis.noise_floor_pct, identity)
-    # Without what a history does not ask for, that a worker process would have to hand over.
-    rows = [
-        Row(row.case, row.kernel, row.parameters, row.cpus, row.unit, time=row.time, found=row.found, alone=row.alone)
-        for row in analysis.rows
-        if row.twin_of is None and row.time.value > 0
-    ]
-    return run, rows, analysis.rounds
-
-
-def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence[str]) -> MachineHistory:
-    runs = [run for run, _ in read]
-    points: dict[str, list[tuple[int, Row]]] = {}
-    for index, (_, rows) in enumerate(read):
-        for row in rows:
-            points.setdefault(row.case, []).append((index, row))
+def _machine(
+    key: str, read: Sequence[tuple[int, Run]], collected: Collected, patterns: Sequence[str]
+) -> MachineHistory:
+    runs = [run for _, run in read]
+    cases = {
+        no: (name, kernel, control)
+        for no, name, kernel, control in collected.cases()
+        if not patterns or control or _wanted(name, kernel, patterns)
+    }
+    points = collected.points([no for no, _ in read], list(cases))
+    where, firsts = np.unique(points["row"], return_index=True)
     series = []
-    for case, own in points.items():
-        first = own[0][1]
-        alone = all(row.alone for _, row in own)
-        one = RowSeries(
-            case,
-            first.kernel,
-            is_control(first.kernel, first.parameters),
-            np.array([index for index, _ in own], np.int64),
-            # Like with like: where a run has no figure alone, the others stand by what was found as well.
-            *columns_of(row.found if row.alone and not alone else row.time for _, row in own),
-            basis="alone" if alone else "as found",
-        )
-        if not patterns or one.control or _wanted(one, patterns):
-            series.append(one)
+    for no, begin, end in zip(where.tolist(), firsts.tolist(), [*firsts.tolist()[1:], len(points["row"])], strict=True):
+        own = {name: np.ma.filled(values[begin:end], math.nan) for name, values in points.items() if name != "row"}
+        alone = own["alone"].astype(bool)
+        # Like with like: where a run has no figure alone, the others stand by what was found as well.
+        found = alone & (not alone.all())
+        ns, low, high = (np.where(found, own[f"found_{name}"], own[name]) for name in ("ns", "ns_low", "ns_high"))
+        basis = "alone" if alone.all() else "as found"
+        series.append(RowSeries(*cases[no], own["place"].astype(np.int64), ns, low, high, basis=basis))
     floors = [run.noise_floor_pct for run in runs if math.isfinite(run.noise_floor_pct)]
     floor = float(np.median(floors)) if floors else DEFAULT_FLOOR_PCT
     changes = [change for one in series for change in changes_of(one, floor)]
@@ -281,9 +260,9 @@ def _machine(key: str, read: Sequence[tuple[Run, list[Row]]], patterns: Sequence
     return MachineHistory(key, runs, series, floor, _attribute(changes, shifts, floor), shifts, _marks(runs))
 
 
-def _wanted(series: RowSeries, patterns: Sequence[str]) -> bool:
-    topic = series.kernel.partition("/")[0]
-    return any(pattern in (series.case, topic) or fnmatch.fnmatchcase(series.kernel, pattern) for pattern in patterns)
+def _wanted(case: str, kernel: str, patterns: Sequence[str]) -> bool:
+    topic = kernel.partition("/")[0]
+    return any(pattern in (case, topic) or fnmatch.fnmatchcase(kernel, pattern) for pattern in patterns)
 
 
 def _marks(runs: Sequence[Run]) -> list[RunMark]:

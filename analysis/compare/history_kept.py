@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fencepost.analysis.compare.collected import Collected
 from fencepost.analysis.compare.history import (
     Change,
     History,
@@ -20,12 +22,16 @@ from fencepost.analysis.compare.history import (
     Run,
     RunMark,
     history,
+    history_of,
 )
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.labels import MachineIdentity
 from fencepost.bench.labels import run_folders
 
 NAME = "history.json"
+
+MOST_POINTS = 500_000
+"""Of a larger history, reading what was kept takes as long as finding it again."""
 
 
 def kept_history(folder: Path | str, patterns: Sequence[str] = ()) -> History:
@@ -40,17 +46,18 @@ def kept_history(folder: Path | str, patterns: Sequence[str] = ()) -> History:
     paths = run_folders(base)
     if not paths:
         return history(base, patterns)
-    *others, last = paths
-    asked = repr((str(base), *patterns))
-    key = kept.key_of(last, *others, asked=asked)
-    data = kept.read(last, NAME, key)
-    if data is not None:
-        try:
-            return _decoded(base, json.loads(data))
-        except (ValueError, TypeError, KeyError):  # written by somebody else, with a right key
-            pass
-    found = history(base, patterns)
-    kept.write(last, NAME, key, json.dumps(asdict(found), default=_plain).encode(), *others, asked=asked)
+    with Collected(base, paths, None) as collected:
+        asked = repr((collected.key, str(base), *patterns))
+        key, last = hashlib.sha256(asked.encode()).hexdigest(), paths[-1]
+        data = kept.read(last, NAME, key)
+        if data is not None:
+            try:
+                return _decoded(base, json.loads(data))
+            except (ValueError, TypeError, KeyError):  # written by somebody else, with a right key
+                pass
+        found = history_of(collected, base, patterns)
+    if sum(len(one.ns) for machine in found.machines for one in machine.series) <= MOST_POINTS:
+        kept.put(last, NAME, kept.with_head(key, json.dumps(asdict(found), default=_plain).encode()))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from fencepost.analysis.runs.row import Counted, Metric, Regime, Row
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.modes import Mode
+from fencepost.bench.schema import RunFolderError
 
 
 def analysis_of(folder: Path | str) -> Analysis:
@@ -38,6 +39,19 @@ def analysis_of(folder: Path | str) -> Analysis:
     if analysis.rounds and key is not None:
         kept.store(folder, packed.NAME, key, _encoded(analysis, key))
     return analysis
+
+
+def packed_of(folder: Path, columns: Sequence[str]) -> tuple[str, pa.Table]:
+    """The key of a run, and columns of its packed file, which is made where it is missing; raises as `analysis_of`."""
+    key = kept.key_of(folder)
+    table = packed.read(folder, key, columns)
+    if table is None:
+        key = key or ""
+        analysis = analysis_of(folder)
+        table = packed.decode(folder / kept.FOLDER / packed.NAME, _encoded(analysis, key), key, columns)
+    if table is None or key is None:
+        raise RunFolderError(f"{folder}: too large to be packed")
+    return key, table
 
 
 def _encoded(analysis: Analysis, key: str) -> bytes:

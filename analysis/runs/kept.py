@@ -36,7 +36,7 @@ def key_of(*folders: Path, asked: str = "") -> str | None:
     """A digest of all that an answer from these runs depends on; None where one of them cannot be read. `asked`: what
     else the question says.
     """
-    digest = hashlib.sha256(f"{_rule()} {asked}\n".encode())
+    digest = hashlib.sha256(f"{rule()} {asked}\n".encode())
     names = (schema.RUN_FILE, schema.MACHINE_FILE, schema.ROWS_FILE)
     try:
         paths = [[*(folder / name for name in names), *schema.round_files(folder).values()] for folder in folders]
@@ -50,7 +50,7 @@ def key_of(*folders: Path, asked: str = "") -> str | None:
 
 
 @functools.cache
-def _rule() -> str:
+def rule() -> str:
     """The rule by its sources: whoever changes one cannot forget to say so."""
     digest = hashlib.sha256(platform.python_version().encode())
     for name in _PACKAGES:
@@ -95,14 +95,24 @@ def write(folder: Path, name: str, key: str | None, data: bytes, *others: Path, 
     """Keep `data`, made from the run (and the `others`) as it was when its key was `key`. Where this is not possible,
     nothing is kept.
     """
-    head = f"{key}\n{hashlib.sha256(data).hexdigest()}\n".encode()
-    store(folder, name, key, head + data, *others, asked=asked)
+    store(folder, name, key, with_head(key, data), *others, asked=asked)
+
+
+def with_head(key: str | None, data: bytes) -> bytes:
+    """The bytes of a file that `read` gives `data` of."""
+    return f"{key}\n{hashlib.sha256(data).hexdigest()}\n".encode() + data
 
 
 def store(folder: Path, name: str, key: str | None, whole: bytes, *others: Path, asked: str = "") -> None:
     """Keep a file that holds its key and digest itself, see `write`."""
     # A round may have come while the others were read: then the data belong to neither key.
-    if key is None or key != key_of(folder, *others, asked=asked) or (folder / FOLDER).is_symlink():
+    if key is not None and key == key_of(folder, *others, asked=asked):
+        put(folder, name, whole)
+
+
+def put(folder: Path, name: str, whole: bytes) -> None:
+    """Keep a file, whatever its key. Where this is not possible, nothing is kept."""
+    if (folder / FOLDER).is_symlink():
         return
     with contextlib.suppress(OSError):  # a folder that may only be read, a full disk
         (folder / FOLDER).mkdir(exist_ok=True)

@@ -26,6 +26,7 @@ from fencepost.analysis.runs.labels import label_of
 from fencepost.analysis.runs.row import CSV_FIGURES, Row
 from fencepost.analysis.runs.unfolded import open_parquet
 from fencepost.bench.documents import MachineJson, RunJson
+from fencepost.bench.labels import HOST
 from fencepost.bench.schema import RunFolderError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _OF_RUN = {
     "created_utc": _TEXT,
     "machine_key": _TEXT,
     "label": _TEXT,
+    "host": _TEXT,
     "made_with": _TEXT,
     "noise_floor_pct": pa.float64(),
     "complete_rounds": pa.int64(),
@@ -94,6 +96,7 @@ def encode(analysis: Analysis, key: str, estimates: Sequence[str], twins: str, r
         "created_utc": run["created_utc"],
         "machine_key": str(run["machine_key"]),
         "label": label_of(run),
+        "host": label_of(run, HOST),
         "made_with": json.dumps(made_with(run, analysis.machine)),
         "noise_floor_pct": analysis.noise_floor_pct,
         "complete_rounds": analysis.rounds,
@@ -104,8 +107,12 @@ def encode(analysis: Analysis, key: str, estimates: Sequence[str], twins: str, r
     first = [None] * max(len(rows) - 1, 0)
     columns |= {ESTIMATE: list(estimates), TWINS: [twins, *first], REDUCED: [reduced, *first]}
     arrays = [pa.array(columns[field.name][: len(rows)], field.type) for field in LAYOUT]
-    metadata = {KEY: key.encode(), DIGEST: _UNKNOWN_DIGEST}
-    table = pa.Table.from_arrays(arrays, schema=LAYOUT.with_metadata(metadata))
+    return sealed(pa.Table.from_arrays(arrays, schema=LAYOUT), key)
+
+
+def sealed(table: pa.Table, key: str) -> bytes:
+    """The bytes of a packed run with the columns of `LAYOUT`, that name their key and their digest."""
+    table = table.replace_schema_metadata({KEY: key.encode(), DIGEST: _UNKNOWN_DIGEST})
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     data = sink.getvalue()

@@ -299,6 +299,10 @@ EXTRA_INFO_COLUMNS = (*_PLACED, "unit", *_TIME, "basis", *_CYCLES, "core_hz")
 """Of what goes beside a row of pytest-benchmark."""
 
 
+SERIES_COLUMNS = ("ns", "ns_low", "ns_high", "found_ns", "found_ns_low", "found_ns_high")
+"""Of a row that is followed over many runs."""
+
+
 MANY_RUNS_COLUMNS = ("case", "kernel", "ns", "ns_low", "ns_high", "cycles", "floor_ns", "rounds", "batches")
 """Of the table of many runs, which has to fit into memory."""
 

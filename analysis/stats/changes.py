@@ -36,6 +36,18 @@ FAR_OUT = 5.0
 """In median absolute deviations: 3.4 standard deviations of normal noise."""
 
 
+LONG = 200
+"""Runs. Of a longer series, permutations are tried in growing batches until the answer is known, and stretches have
+lengths of a geometric grid."""
+
+
+LONG_PERMUTATIONS, STRETCH_LENGTHS, FIRST_BATCH, BATCH_VALUES = 1999, 40, 8, 4_000_000
+
+
+NEAREST = 1000
+"""Runs on each side of a cut that its interval and ratio are made of: pairs of more fill the memory."""
+
+
 RESAMPLES = 999
 
 
@@ -99,10 +111,19 @@ def _bumps(values: Floats) -> Iterator[tuple[int, Floats]]:
     deviations = values - values.mean(axis=-1, keepdims=True)
     total = (deviations**2).sum(axis=-1, keepdims=True)
     sums = np.cumsum(deviations, axis=-1)[..., FEWEST_IN_PART - 1 : n - FEWEST_IN_PART]
-    for size in range(FEWEST_IN_PART, n - 2 * FEWEST_IN_PART + 1):
+    for size in _lengths(n):
         spread = np.sqrt(size * (n - size) / (n * (n - 1)) * total)
         inside = np.abs(sums[..., size:] - sums[..., :-size])
         yield size, np.round(np.divide(inside, spread, out=np.zeros_like(inside), where=spread > 0), 9)
+
+
+def _lengths(n: int) -> list[int]:
+    """Lengths of the stretches that are looked at."""
+    most = n - 2 * FEWEST_IN_PART
+    if n <= LONG:
+        return list(range(FEWEST_IN_PART, most + 1))
+    found: list[int] = np.unique(np.geomspace(FEWEST_IN_PART, most, STRETCH_LENGTHS).astype(int)).tolist()
+    return found
 
 
 def _best_bump(values: Floats, axis: int = -1) -> Floats:
@@ -117,7 +138,14 @@ def _bump(values: Floats) -> tuple[int, int]:
     """Begin and end of the stretch with the best score."""
     found = [(float(scores.max()), int(scores.argmax()), size) for size, scores in _bumps(values)]
     _, begin, size = max(found)
-    return FEWEST_IN_PART + begin, FEWEST_IN_PART + begin + size
+    first, last = FEWEST_IN_PART + begin, FEWEST_IN_PART + begin + size
+    if len(values) <= LONG or size < 4 * FEWEST_IN_PART:
+        return first, last
+    # The grid knows the edges of a long stretch roughly: each is the best step of its half.
+    middle = (first + last) // 2
+    halves = values[:middle], values[middle:]
+    before, after = (FEWEST_IN_PART + int(np.argmax(_scores(half))) for half in halves)
+    return before, middle + after
 
 
 def _chance(values: Floats, statistic: Callable[..., Floats], rate: float) -> float | None:
@@ -125,6 +153,8 @@ def _chance(values: Floats, statistic: Callable[..., Floats], rate: float) -> fl
 
     Few permutations tell most series from changed ones; only what passes is asked again, so that the rate holds.
     """
+    if len(values) > LONG:
+        return _chance_of_long(values, statistic, rate)
     from scipy import stats  # a second, which a history that was kept does without
 
     p = 1.0
@@ -145,14 +175,34 @@ def _chance(values: Floats, statistic: Callable[..., Floats], rate: float) -> fl
     return p
 
 
+def _chance_of_long(values: Floats, statistic: Callable[..., Floats], rate: float) -> float | None:
+    """As `_chance`, with permutations until so many score as well that the share is above `rate` whatever follows.
+
+    Source: Besag and Clifford, Sequential Monte Carlo p-values, Biometrika 78 (1991).
+    """
+    generator, observed = np.random.default_rng(1979), float(statistic(values))
+    allowed = math.floor(rate * (LONG_PERMUTATIONS + 1) + 1e-9) - 1
+    done, reached, batch = 0, 0, FIRST_BATCH
+    while done < LONG_PERMUTATIONS:
+        size = min(batch, LONG_PERMUTATIONS - done, max(1, BATCH_VALUES // len(values)))
+        shuffled = generator.permuted(np.broadcast_to(values, (size, len(values))), axis=1)
+        reached += int(np.count_nonzero(statistic(shuffled) >= observed))
+        if reached > allowed:
+            return None
+        done, batch = done + size, 2 * batch
+    return (reached + 1) / (LONG_PERMUTATIONS + 1)
+
+
 def cut_interval(before: Floats, after: Floats) -> tuple[int, int]:
     """Interval of the cut: both levels are resampled and cut again."""
+    further = max(len(before) - NEAREST, 0)
+    before, after = before[further:], after[:NEAREST]
     generator = np.random.default_rng(1979)
     parts = [generator.choice(_clipped(part), (RESAMPLES, len(part))) for part in (before, after)]
     scores = _scores(np.concatenate(parts, axis=1))
     cuts = FEWEST_IN_PART + np.argmax(scores, axis=1)
     low, high = np.quantile(cuts, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2), method="closest_observation")
-    return min(int(low), len(before)), max(int(high), len(before))
+    return further + min(int(low), len(before)), further + max(int(high), len(before))
 
 
 def ratio_bounds(before: Floats, after: Floats) -> tuple[float, float]:
@@ -163,6 +213,7 @@ def ratio_bounds(before: Floats, after: Floats) -> tuple[float, float]:
     """
     from scipy import stats  # a second, which a history that was kept does without
 
+    before, after = before[-NEAREST:], after[:NEAREST]
     differences = np.sort((after[:, None] - before[None, :]).ravel())
 
     def accepted(shift: float, side: Any) -> bool:

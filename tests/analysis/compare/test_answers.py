@@ -99,7 +99,7 @@ def test_another_rule_compares_again(
     runs: list[Path], fresh: list[Sequence[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared(runs, MARGIN)
-    monkeypatch.setattr(kept, "_rule", lambda: "another")
+    monkeypatch.setattr(kept, "rule", lambda: "another")
     compared(runs, MARGIN)
     assert len(fresh) == 2
 

@@ -22,6 +22,7 @@ from runs.measure import fencepost_inside
 from scipy import stats
 
 from fencepost.analysis.compare import history_kept
+from fencepost.analysis.compare.collected import Collected
 from fencepost.analysis.compare.history import (
     Change,
     History,
@@ -404,11 +405,11 @@ def test_a_history_is_kept_until_a_run_changes(stepped: Path, tmp_path: Path, mo
     first = kept_history(runs)
     found: list[Path] = []
 
-    def noted(folder: Path, patterns: Sequence[str]) -> History:
+    def noted(_: Collected, folder: Path, patterns: Sequence[str]) -> History:
         found.append(folder)
         return first
 
-    monkeypatch.setattr(history_kept, "history", noted)
+    monkeypatch.setattr(history_kept, "history_of", noted)
     again = kept_history(runs)
     assert found == [] and repr(as_json(again, {})) == repr(as_json(first, {}))
     assert repr(again.machines[0].series) == repr(first.machines[0].series)
@@ -458,3 +459,27 @@ def test_runs_with_and_without_a_neighbour_are_one_series_of_one_kind(tmp_path: 
     (machine,) = history(tmp_path, processes=1).machines
     assert {one.kernel: one.basis for one in machine.series} == {"own/a": "as found", "own/free": "alone"}
     assert machine.changes == []
+
+
+@pytest.mark.parametrize("length", [400, 1500])
+def test_steps_and_stretches_of_long_series_are_found(length: int) -> None:
+    generator = np.random.default_rng(3)
+    values = np.exp(generator.normal(0, 0.01, length))
+    values[length // 5 : length // 3] *= 1.05
+    values[length // 2 :] *= 1.2
+    places = [change.at for change in changes_of(series(values), 0.5)]
+    assert np.allclose(places, [length // 5, length // 3, length // 2], atol=1)
+
+
+def test_a_year_of_noise_shows_no_change() -> None:
+    generator = np.random.default_rng(4)
+    assert not any(changes_of(series(np.exp(generator.normal(0, 0.01, 365)))) for _ in range(10))
+
+
+def test_a_very_long_series_takes_little_memory() -> None:
+    values = np.exp(np.random.default_rng(5).normal(0, 0.01, 20_000))
+    values[12_000:] *= 1.01
+    (change,) = changes_of(series(values), 0.5)
+    assert abs(change.at - 12_000) <= 60
+    assert change.earliest <= 12_000 <= change.latest
+    assert change.low <= 1.01 <= change.high

@@ -94,7 +94,7 @@ def test_an_edited_description_is_read(run: Path, name: str) -> None:
 
 def test_another_rule_estimates_again(run: Path, estimates: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     report_of(run)
-    monkeypatch.setattr(kept, "_rule", lambda: "another")
+    monkeypatch.setattr(kept, "rule", lambda: "another")
     report_of(run)
     assert len(estimates) == 2
 
@@ -104,17 +104,17 @@ def test_the_rule_changes_with_any_source(tmp_path: Path, monkeypatch: pytest.Mo
     source.write_text("COVERAGE = 0.95")
     assert Path(kept.__file__) in list(kept._sources())
     monkeypatch.setattr(kept, "_sources", lambda: iter([source]))
-    before = kept._rule.__wrapped__()
+    before = kept.rule.__wrapped__()
     source.write_text("COVERAGE = 0.96")
-    assert kept._rule.__wrapped__() != before
+    assert kept.rule.__wrapped__() != before
 
 
 @pytest.mark.parametrize("package", ["numpy", "pandas", "scipy", "pytest-benchmark"])
 def test_the_rule_changes_with_a_package(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = kept._rule.__wrapped__()
+    before = kept.rule.__wrapped__()
     versions = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "0" if name == package else versions(name))
-    assert kept._rule.__wrapped__() != before
+    assert kept.rule.__wrapped__() != before
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "a folder", "no newline"])
@@ -227,7 +227,7 @@ def test_a_packed_run_that_is_damaged_or_stale_is_not_trusted(
         metadata = pq.ParquetFile(path).metadata.metadata
         path.write_bytes(whole.replace(metadata[packed.KEY], b"f" * 64))
     elif damage == "another rule":
-        monkeypatch.setattr(kept, "_rule", lambda: "another")
+        monkeypatch.setattr(kept, "rule", lambda: "another")
     else:
         cuts = {"cut": whole[:-9], "empty": b"", "text": b"{}\n"}
         flipped = whole[:700] + bytes([whole[700] ^ 1]) + whole[701:]
@@ -282,7 +282,7 @@ def test_an_export_is_of_its_format_rounds_and_rule(run: Path, monkeypatch: pyte
     schema.round_file(run, 6).unlink()
     texts += [exports.export(run, wanted).text for wanted in ("csv", "bmf")]
     assert len(set(texts)) == 4
-    monkeypatch.setattr(kept, "_rule", lambda: "another")
+    monkeypatch.setattr(kept, "rule", lambda: "another")
     assert exports.export(run, "csv").text == texts[2]
     assert made == ["csv", "bmf", "csv", "bmf", "csv"]
 

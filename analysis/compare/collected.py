@@ -1,0 +1,278 @@
+"""Packed runs of a folder, collected in one DuckDB database beside them, so that one row of many runs is read at once.
+
+The database is `FILE` in the folder's `kept.FOLDER`. It may be deleted at any time. Each run stands in it with a stamp:
+size, times and number of each file that it was made of. A run with another stamp is looked at again, and so is one that
+was written while it was read. DuckDB checks the sum of each block that it reads. A database that is damaged, or of
+another rule, is made again. Where the folder cannot be written, or another process has it, all of it happens in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from fencepost.analysis.runs import kept
+from fencepost.analysis.runs.labels import MachineIdentity
+from fencepost.analysis.runs.row import SERIES_COLUMNS
+from fencepost.analysis.text.escape import one_line
+from fencepost.bench import schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FILE = "runs.duckdb"
+
+RACE_NS = 2_000_000_000
+"""A file that was written less than this before it was read may have been written once more within the same tick."""
+
+AT_ONCE = 500
+"""Runs that are stored together. What a killed process has stored stays."""
+
+MEMORY = "900MB"
+
+_TABLES = """
+CREATE TABLE rule (rule VARCHAR);
+CREATE TABLE runs (no INTEGER, folder VARCHAR, stamp VARCHAR, key VARCHAR, note VARCHAR, id VARCHAR,
+    created VARCHAR, machine_key VARCHAR, label VARCHAR, host VARCHAR, made_with VARCHAR,
+    noise_floor_pct DOUBLE, complete_rounds BIGINT);
+CREATE TABLE cases (no INTEGER, name VARCHAR, kernel VARCHAR, control BOOLEAN);
+CREATE TABLE points (run INTEGER, row INTEGER, ns DOUBLE, ns_low DOUBLE, ns_high DOUBLE, found_ns DOUBLE,
+    found_ns_low DOUBLE, found_ns_high DOUBLE, alone BOOLEAN);
+"""
+
+_RUN = ("run", "created_utc", "machine_key", "label", "host", "made_with", "noise_floor_pct", "complete_rounds")
+_COLUMNS = (*_RUN, "case", "kernel", "control", "twin_of", "basis", *SERIES_COLUMNS)
+
+_INSERT = f"""
+INSERT INTO cases SELECT (SELECT count(*) FROM cases) + row_number() OVER () - 1, name, kernel, control FROM
+    (SELECT "case" AS name, any_value(kernel) AS kernel, any_value(control) AS control FROM fresh
+     WHERE "case" NOT IN (SELECT name FROM cases) GROUP BY 1);
+INSERT INTO points SELECT fresh.no, cases.no, {", ".join(SERIES_COLUMNS)}, basis = 'alone' FROM fresh
+    JOIN cases ON cases.name = fresh."case" WHERE isfinite(ns) AND ns > 0 AND twin_of IS NULL;
+"""
+
+
+@dataclass(frozen=True)
+class CollectedRun:
+    """A run of the folder: its number in the database, and what is told of it. `note` says why it cannot be read."""
+
+    no: int
+    folder: Path
+    key: str
+    note: str
+    id: str
+    created: str
+    machine: MachineIdentity
+    made_with: Mapping[str, str]
+    noise_floor_pct: float
+    complete_rounds: int
+
+
+class Collected:
+    """The runs of a folder, in the order in which they were named. Close it, or use it in a ``with`` statement."""
+
+    def __init__(self, base: Path, folders: Sequence[Path], processes: int | None) -> None:
+        self._base, self._folders, self._processes = base, folders, processes
+        self._database = self._open()
+        try:
+            self.runs = self._updated()
+        except duckdb.Error:  # a damaged block: whatever was collected is made again
+            self._database.close()
+            self._remove()
+            self._database = self._open()
+            self.runs = self._updated()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    @property
+    def key(self) -> str:
+        """A digest of all runs and of the rule."""
+        told = [(str(run.folder), run.key, run.note) for run in self.runs]
+        return hashlib.sha256(repr((kept.rule(), told)).encode()).hexdigest()
+
+    def cases(self) -> list[tuple[int, str, str, bool]]:
+        """Number, name, kernel, and whether it is a control, of all cases that were ever seen."""
+        return self._database.execute("SELECT no, name, kernel, control FROM cases ORDER BY no").fetchall()
+
+    def points(self, runs: Sequence[int], rows: Sequence[int]) -> dict[str, Any]:
+        """Figures of these cases in these runs, as arrays by the name of the column.
+
+        Each is of shape (points,), by case and then in the order of `runs`. ``place`` is the index in `runs`.
+        """
+        wanted = "SELECT unnest(?::INTEGER[]) AS run, unnest(range(?)) AS place"
+        found = self._database.execute(
+            f"SELECT row, place, {', '.join(SERIES_COLUMNS)}, alone FROM points JOIN ({wanted}) USING (run) "
+            "WHERE row IN (SELECT unnest(?::INTEGER[])) ORDER BY row, place",
+            [list(runs), len(runs), list(rows)],
+        )
+        return dict(found.fetchnumpy())
+
+    # ---- the database ----
+
+    @property
+    def _path(self) -> Path:
+        return self._base / kept.FOLDER / FILE
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """The database as it was left, where it is of this rule and whole; else an empty one."""
+        with contextlib.suppress(OSError, duckdb.Error):
+            if not self._path.parent.is_symlink() and not self._path.is_symlink():
+                self._path.parent.mkdir(exist_ok=True)
+                try:
+                    database = _connect(self._path)
+                    if _is_fresh(database):
+                        return database
+                    database.close()
+                except duckdb.IOException as error:
+                    if "lock" in str(error):  # another process has it
+                        return _empty(_connect(":memory:"))
+                except duckdb.Error:
+                    pass
+                self._remove()
+                return _empty(_connect(self._path))
+        return _empty(_connect(":memory:"))
+
+    def _remove(self) -> None:
+        for path in (self._path, self._path.with_name(FILE + ".wal")):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    # ---- its runs ----
+
+    def _updated(self) -> list[CollectedRun]:
+        names = [os.path.relpath(folder, self._base) for folder in self._folders]
+        stored = dict(self._database.execute("SELECT folder, stamp FROM runs").fetchall())
+        stamps = {name: _stamp(folder) for name, folder in zip(names, self._folders, strict=True)}
+        stale = [name for name, stamp in stamps.items() if stamp == "" or stored.get(name) != stamp]
+        gone = [name for name in stored if name not in stamps]
+        if gone:
+            self._forget(gone)
+        self._read(stale, stamps, {name: name in stored for name in stale})
+        found = {row[1]: row for row in self._database.execute("SELECT * FROM runs").fetchall()}
+        return [_run(self._base, found[name]) for name in names]
+
+    def _forget(self, names: Sequence[str]) -> None:
+        self._database.execute(
+            "DELETE FROM points WHERE run IN (SELECT no FROM runs WHERE folder IN (SELECT unnest(?::VARCHAR[])))",
+            [list(names)],
+        )
+        self._database.execute("DELETE FROM runs WHERE folder IN (SELECT unnest(?::VARCHAR[]))", [list(names)])
+
+    def _read(self, names: Sequence[str], stamps: Mapping[str, str], known: Mapping[str, bool]) -> None:
+        from fencepost.analysis.runs.medians import map_runs
+
+        if not names:
+            return
+        folders = [self._base / name for name in names]
+        pairs = zip(names, map_runs(read_packed, folders, processes=self._processes), strict=True)
+        batch: list[tuple[str, tuple[str, pa.Table] | str]] = []
+        for pair in pairs:
+            batch.append(pair)
+            if len(batch) == AT_ONCE:
+                self._store(batch, stamps, known)
+                batch = []
+        self._store(batch, stamps, known)
+
+    def _store(
+        self,
+        batch: Sequence[tuple[str, tuple[str, pa.Table] | str]],
+        stamps: Mapping[str, str],
+        known: Mapping[str, bool],
+    ) -> None:
+        import pyarrow as pa
+
+        database = self._database
+        database.execute("BEGIN")
+        self._forget([name for name, _ in batch if known[name]])
+        (last,) = database.execute("SELECT coalesce(max(no), -1) FROM runs").fetchone() or (-1,)
+        tables, rows = [], []
+        for no, (name, found) in enumerate(batch, last + 1):
+            if isinstance(found, str) or not len(found[1]):
+                note = found if isinstance(found, str) else ""
+                rows.append((no, name, stamps[name], "", note, *[""] * 5, "{}", None, 0))
+                continue
+            key, table = found
+            told = table.slice(0, 1).to_pylist()[0]
+            rows.append((no, name, stamps[name], key, "", *(told[column] for column in _RUN)))
+            tables.append(table.drop_columns(list(_RUN)).append_column("no", pa.array([no] * len(table), pa.int32())))
+        if rows:
+            database.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        if tables:
+            database.register("fresh", pa.concat_tables(tables))
+            database.execute(_INSERT)
+            database.unregister("fresh")
+        database.execute("COMMIT")
+
+
+def read_packed(folder: Path) -> tuple[str, pa.Table] | str:
+    """Key and columns of a run, packed now where it was not; or why it cannot be read."""
+    from fencepost.analysis.runs.estimated import packed_of
+
+    try:
+        return packed_of(folder, _COLUMNS)
+    except (schema.RunFolderError, OSError) as error:
+        return f"left out: {error}"
+    except Exception as error:  # types and ranges that the schemas let through: such a run costs itself only
+        return f"left out: {folder}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)})"
+
+
+def _connect(path: Path | str) -> duckdb.DuckDBPyConnection:
+    # A database from elsewhere may hold views: they reach no file.
+    config: dict[str, Any] = {"enable_external_access": "false", "memory_limit": MEMORY, "threads": "2"}
+    return duckdb.connect(str(path), config=config)
+
+
+def _empty(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    database.execute(_TABLES)
+    database.execute("INSERT INTO rule VALUES (?)", [kept.rule()])
+    return database
+
+
+def _is_fresh(database: duckdb.DuckDBPyConnection) -> bool:
+    tables = database.execute("SELECT table_name, table_type FROM information_schema.tables").fetchall()
+    if dict(tables) != dict.fromkeys(("rule", "runs", "cases", "points"), "BASE TABLE"):
+        return False
+    return bool(database.execute("SELECT rule FROM rule").fetchall() == [(kept.rule(),)])
+
+
+def _stamp(folder: Path) -> str:
+    """Sizes, times and numbers of the files of a run; empty where one was written just now, or cannot be seen."""
+    told: list[tuple[object, ...]] = []
+    newest = 0
+    try:
+        for name, stat in _stats(str(folder)):
+            told.append((name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino))
+            newest = max(newest, stat.st_mtime_ns, stat.st_ctime_ns)
+    except OSError:
+        return ""
+    return "" if newest > time.time_ns() - RACE_NS else hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
+
+
+def _stats(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    for name in (schema.RUN_FILE, schema.MACHINE_FILE):
+        yield name, os.stat(f"{folder}/{name}")  # noqa: PTH116, for speed: a Path for each costs as much as the call
+    for name in (schema.ROWS_FILE, schema.ROUNDS_FOLDER):
+        with contextlib.suppress(FileNotFoundError):
+            yield name, os.stat(f"{folder}/{name}")  # noqa: PTH116, for speed
+    with contextlib.suppress(FileNotFoundError), os.scandir(f"{folder}/{schema.ROUNDS_FOLDER}") as entries:
+        yield from sorted((entry.name, entry.stat()) for entry in entries)
+
+
+def _run(base: Path, row: Sequence[Any]) -> CollectedRun:
+    no, folder, _, key, note, id_, created, machine_key, label, host, made_with, floor, rounds = row
+    machine = MachineIdentity(machine_key, label, host)
+    floor = float("nan") if floor is None else floor
+    return CollectedRun(no, base / folder, key, note, id_, created, machine, json.loads(made_with), floor, rounds)
