@@ -29,7 +29,7 @@ def build_script() -> ModuleType:
 
 
 class Engine:
-    """A loaded engine: `lib` and `ffi` as cffi gives them, and a way to measure one kernel."""
+    """A loaded engine: `lib` and `ffi` as cffi gives them, and a way to measure one case."""
 
     def __init__(self, ffi: Any, lib: Any) -> None:
         self.ffi = ffi
@@ -48,7 +48,7 @@ class Engine:
                 return kernel
         raise KeyError(name)
 
-    def measure(
+    def trial(
         self,
         name: str,
         values: tuple[int, ...] = (),
@@ -83,7 +83,7 @@ class Engine:
         assert status == outcome.status
         return self._measured(kernel, outcome, samples, buckets)
 
-    def measure_in_turns(
+    def trial_in_turns(
         self,
         names: tuple[str, str],
         values: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
@@ -92,7 +92,7 @@ class Engine:
         batch_ns: int = 20_000,
         **others: float,
     ) -> list[Measured]:
-        """Measure two cases side by side, as a worker process does with the sides of a row; see `measure`."""
+        """Measure two cases side by side, as a worker process does with the sides of a row; see `trial`."""
         kernels = [self.kernel(name) for name in names]
         cpus = self._cpus(kernels[0], cpus)
         settings = self._settings(batches, batch_ns, {"most_turn_bytes": 1 << 16, **others})

@@ -95,7 +95,7 @@ def test_no_kernels_is_an_empty_catalogue(tmp_path: Path) -> None:
 
 def test_loop_gives_a_row_per_batch_and_thread(engine: Engine) -> None:
     cpu = min(os.sched_getaffinity(0))
-    got = engine.measure("test/good", cpus=[cpu], batches=5)
+    got = engine.trial("test/good", cpus=[cpu], batches=5)
     assert got.status == 0, got.reason
     assert [(s.batch, s.thread) for s in got.samples] == [(i, 0) for i in range(5)]
     assert {s.operations for s in got.samples} == {got.samples[0].operations}
@@ -108,69 +108,69 @@ def test_loop_gives_a_row_per_batch_and_thread(engine: Engine) -> None:
 
 def test_operations_grow_with_the_batch(engine: Engine) -> None:
     # A thousand times as long: far more than what a CPU may become slower by between the two.
-    short = engine.measure("test/good", batch_ns=30_000).samples[0].operations
-    long = engine.measure("test/good", batch_ns=30_000_000).samples[0].operations
+    short = engine.trial("test/good", batch_ns=30_000).samples[0].operations
+    long = engine.trial("test/good", batch_ns=30_000_000).samples[0].operations
     assert long > 3 * short
 
 
 def test_a_batch_comes_in_whole_granules(engine: Engine) -> None:
-    got = engine.measure("test/granule")
+    got = engine.trial("test/granule")
     assert all(s.operations % 13 == 0 for s in got.samples)
 
 
 def test_setup_may_specialise_the_loop(engine: Engine) -> None:
-    assert engine.measure("test/special").status == 0
+    assert engine.trial("test/special").status == 0
 
 
 def test_metrics_are_nan_until_set(engine: Engine) -> None:
-    got = engine.measure("test/granule")
+    got = engine.trial("test/granule")
     assert got.outcome.metric[0] == 42
     assert math.isnan(got.outcome.metric[1])
 
 
 def test_failed_check_fails_the_case_with_its_words(engine: Engine) -> None:
-    got = engine.measure("test/wrong")
+    got = engine.trial("test/wrong")
     assert got.status < 0
     assert got.reason == "check failed: two and two are 5"
     assert got.samples == []
 
 
 def test_failed_setup_names_the_error(engine: Engine) -> None:
-    got = engine.measure("test/error")
+    got = engine.trial("test/error")
     assert got.status < 0
     assert got.reason.startswith("setup failed: ") and os.strerror(5) in got.reason
 
 
 @pytest.mark.parametrize(("name", "need"), [("test/lacking", "needs a unicorn"), ("test/foreign", "CPU")])
 def test_unsupported_names_the_need(engine: Engine, name: str, need: str) -> None:
-    got = engine.measure(name)
+    got = engine.trial(name)
     assert got.status == -95  # ENOTSUP
     assert got.reason.startswith("needs ") and need in got.reason
 
 
 @pytest.mark.parametrize(("name", "reason"), [("test/past", "past the end"), ("test/before", "before the start")])
 def test_canaries_catch_a_write_outside_the_buffer(engine: Engine, name: str, reason: str) -> None:
-    got = engine.measure(name)
+    got = engine.trial(name)
     assert got.status == -14  # EFAULT
     assert reason in got.reason
 
 
 def test_canaries_let_the_whole_buffer_be_used(engine: Engine) -> None:
-    assert engine.measure("test/within").status == 0
+    assert engine.trial("test/within").status == 0
 
 
 def test_memory_is_zeroed_aligned_and_the_first_is_the_state(engine: Engine) -> None:
-    got = engine.measure("test/memory")
+    got = engine.trial("test/memory")
     assert got.status == 0, got.reason
 
 
 def test_page_faults_in_the_window_are_flagged(engine: Engine) -> None:
-    got = engine.measure("test/fault")
+    got = engine.trial("test/fault")
     assert all(s.minor_faults >= 1 and s.flags & engine.lib.FLAG_FAULTED for s in got.samples)
 
 
 def test_sleep_in_the_window_is_flagged(engine: Engine) -> None:
-    got = engine.measure("test/nap")
+    got = engine.trial("test/nap")
     assert all(bool(s.flags & engine.lib.FLAG_SWITCHED) == (s.voluntary + s.involuntary > 0) for s in got.samples)
     # Not of all: where the host takes the CPU just before the sleep, its time may be over before it begins.
     assert any(s.voluntary >= 1 for s in got.samples)
@@ -191,7 +191,7 @@ MIGRATED, SWITCHED, FAULTED = 1, 2, 4
 def test_what_a_kernel_is_about_flags_no_batch(engine: Engine, kernel: str, flagged: set[int]) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         flagged = flagged - {MIGRATED}
-    got = engine.measure(kernel, batches=5)
+    got = engine.trial(kernel, batches=5)
     assert got.status == 0, got.reason
     # Of all together: the host may have taken the CPU just before a sleep, whose time is over then before it begins.
     seen = {flag for sample in got.samples for flag in (MIGRATED, SWITCHED, FAULTED) if sample.flags & flag}
@@ -204,7 +204,7 @@ def test_team_runs_all_operations_on_the_asked_cpus(engine: Engine) -> None:
     allowed = sorted(os.sched_getaffinity(0))
     cpus = [allowed[0], allowed[-1]]
     before = threads()
-    got = engine.measure("test/pair", cpus=cpus, batches=2)
+    got = engine.trial("test/pair", cpus=cpus, batches=2)
     assert got.status == 0, got.reason
     assert [(s.batch, s.thread) for s in got.samples] == [(b, t) for b in range(2) for t in range(2)]
     assert [s.cpu_begin for s in got.samples] == cpus * 2
@@ -220,7 +220,7 @@ def test_raw_round_trip_stands_beside_every_team_on_cpus_of_its_own(engine: Engi
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         pytest.skip("needs 2 CPUs, this process may use 1")
-    got = engine.measure("test/pair", cpus=allowed[:2])
+    got = engine.trial("test/pair", cpus=allowed[:2])
     before, after = got.outcome.raw_before_ticks, got.outcome.raw_after_ticks
     assert before > 0 and after > 0
     drifted = not 1 / 1.35 <= after / before <= 1.35
@@ -230,7 +230,7 @@ def test_raw_round_trip_stands_beside_every_team_on_cpus_of_its_own(engine: Engi
 def test_no_raw_round_trip_where_there_is_none(engine: Engine) -> None:
     cpu = min(os.sched_getaffinity(0))
     for cpus in ([cpu], [cpu, cpu]):
-        got = engine.measure("test/pair", cpus=cpus)
+        got = engine.trial("test/pair", cpus=cpus)
         assert got.status == 0, got.reason
         assert math.isnan(got.outcome.raw_before_ticks) and math.isnan(got.outcome.raw_after_ticks)
         assert not any(s.flags & engine.lib.FLAG_HAND_OVER_DRIFT for s in got.samples)
@@ -239,7 +239,7 @@ def test_no_raw_round_trip_where_there_is_none(engine: Engine) -> None:
 def test_cpu_outside_the_mask_is_refused_and_no_thread_stays(engine: Engine) -> None:
     before = threads()
     outside = max(os.sched_getaffinity(0)) + 1
-    got = engine.measure("test/good", cpus=[outside])
+    got = engine.trial("test/good", cpus=[outside])
     assert got.status < 0
     assert got.reason == f"CPU {outside} is outside this process's CPU mask"
     expect_no_thread_more_than(before)
@@ -252,7 +252,7 @@ def test_mask_is_honoured_even_where_the_system_would_allow_more(engine: Engine)
     one, other = sorted(allowed)[:2]
     os.sched_setaffinity(0, {one})
     try:
-        got = engine.measure("test/good", cpus=[other])
+        got = engine.trial("test/good", cpus=[other])
     finally:
         os.sched_setaffinity(0, allowed)
     assert got.status < 0 and "outside this process's CPU mask" in got.reason
@@ -260,20 +260,20 @@ def test_mask_is_honoured_even_where_the_system_would_allow_more(engine: Engine)
 
 def test_wrong_number_of_threads_is_refused(engine: Engine) -> None:
     cpu = min(os.sched_getaffinity(0))
-    got = engine.measure("test/good", cpus=[cpu] * 3)
+    got = engine.trial("test/good", cpus=[cpu] * 3)
     assert got.status < 0 and "3 threads asked for, the kernel takes 1 to 2" in got.reason
 
 
 @pytest.mark.parametrize("value", [-1, 2, 1 << 40])
 def test_label_out_of_range_is_refused(engine: Engine, value: int) -> None:
-    got = engine.measure("test/labels", (value,))
+    got = engine.trial("test/labels", (value,))
     assert got.status < 0 and "parameter kind has 2 labels" in got.reason
 
 
 def test_error_in_events_stops_the_whole_team(engine: Engine) -> None:
     before = threads()
     cpu = min(os.sched_getaffinity(0))
-    got = engine.measure("test/broken", cpus=[cpu, cpu])
+    got = engine.trial("test/broken", cpus=[cpu, cpu])
     assert got.status == -33  # EDOM
     assert got.reason.startswith("measuring failed: ")
     expect_no_thread_more_than(before)
@@ -282,7 +282,7 @@ def test_error_in_events_stops_the_whole_team(engine: Engine) -> None:
 def test_whoever_fails_in_a_control_takes_the_team_along(engine: Engine) -> None:
     before = threads()
     cpu = min(os.sched_getaffinity(0))
-    got = engine.measure("test/broken_control", cpus=[cpu, cpu])
+    got = engine.trial("test/broken_control", cpus=[cpu, cpu])
     assert got.status == -33  # EDOM
     assert got.reason.startswith("measuring the control failed: ")
     expect_no_thread_more_than(before)
@@ -293,7 +293,7 @@ def test_whoever_fails_in_a_control_takes_the_team_along(engine: Engine) -> None
 def test_histogram_of_few_values_is_exact(engine: Engine, values: list[int]) -> None:
     engine.lib.test_count = len(values)
     engine.lib.test_values[0 : len(values)] = values
-    got = engine.measure("test/given")
+    got = engine.trial("test/given")
     assert got.status == 0, got.reason
     assert got.buckets == sorted(Counter(values).items())
     assert got.outcome.events == len(values)
@@ -308,7 +308,7 @@ def test_histogram_of_many_values_is_rounded_but_complete(engine: Engine, seed: 
     values = [(i * 2654435761 + seed) % (1 << 40) - down for i in range(20000)]
     engine.lib.test_count = len(values)
     engine.lib.test_values[0 : len(values)] = values
-    got = engine.measure("test/given")
+    got = engine.trial("test/given")
     assert len(got.buckets) <= engine.lib.MAX_BUCKETS
     assert sum(count for _, count in got.buckets) == len(values)
     expanded = [ticks for ticks, count in got.buckets for _ in range(count)]
@@ -318,7 +318,7 @@ def test_histogram_of_many_values_is_rounded_but_complete(engine: Engine, seed: 
 
 def test_no_events_is_no_row(engine: Engine) -> None:
     engine.lib.test_count = 0
-    got = engine.measure("test/given")
+    got = engine.trial("test/given")
     assert got.status == 0
     assert got.samples == [] and got.buckets == [] and got.outcome.events == 0
 
@@ -337,28 +337,28 @@ def resident_bytes(address: int) -> int:
 
 
 def test_a_large_mapping_goes_to_the_next_case_zeroed_where_that_is_wanted(engine: Engine) -> None:
-    first = engine.measure("test/large", keep_memory=True)
+    first = engine.trial("test/large", keep_memory=True)
     assert first.status == 0, first.reason
     where = int(first.outcome.metric[0])
     assert resident_bytes(where) >= 128 << 20, "kept for the next"
-    again = engine.measure("test/large", keep_memory=True)
+    again = engine.trial("test/large", keep_memory=True)
     assert again.status == 0, again.reason
     assert int(again.outcome.metric[0]) == where
     assert resident_bytes(where) >= 128 << 20
     engine.lib.memory_give_back()
     assert resident_bytes(where) == 0
-    own = engine.measure("test/large")
+    own = engine.trial("test/large")
     assert own.status == 0, own.reason
     assert resident_bytes(int(own.outcome.metric[0])) == 0, "sides of a comparison leave nothing to each other"
 
 
 def test_the_clock_is_read_once_between_two_cases_that_follow_each_other(engine: Engine) -> None:
     def read_once(pause_s: float) -> bool:
-        before = engine.measure("test/good", batches=1).outcome.core_hz_after
+        before = engine.trial("test/good", batches=1).outcome.core_hz_after
         if math.isnan(before):
             pytest.skip("no chain for this architecture")
         time.sleep(pause_s)
-        return bool(before == engine.measure("test/good", batches=1).outcome.core_hz_before)
+        return bool(before == engine.trial("test/good", batches=1).outcome.core_hz_before)
 
     # Until it is seen: whoever takes this CPU for a millisecond makes the engine read the clock anew, as it should; and
     # two readings may agree by chance, in whole steps of the counter.
@@ -396,5 +396,5 @@ def test_the_example_of_the_house_is_a_kernel(tmp_path: Path) -> None:
         pytest.skip("needs 2 CPUs, this process may use 1")
     engine = compile_files(tmp_path, [EXEMPLAR])
     assert engine.fault() is None
-    got = engine.measure("line/baton", cpus=sorted(os.sched_getaffinity(0))[:2])
+    got = engine.trial("line/baton", cpus=sorted(os.sched_getaffinity(0))[:2])
     assert got.status == 0, got.reason

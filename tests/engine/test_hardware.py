@@ -43,7 +43,7 @@ def counted(engine: Engine, turn: int, name: str = "counted/loop", threads: int 
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < threads:
         pytest.skip("needs 2 CPUs")
-    measured = engine.measure(name, cpus=cpus[:threads], counter_turn=turn)
+    measured = engine.trial(name, cpus=cpus[:threads], counter_turn=turn)
     assert measured.status == 0, measured.reason
     assert engine.lib.standin_open == 0
     return list(measured.outcome.hardware)
@@ -73,7 +73,7 @@ def test_every_kind_of_case_is_counted(make: Make, name: str, threads: int) -> N
 def test_threads_that_take_turns_are_counted_by_event(make: Make, name: str, wanted: list[float]) -> None:
     engine = make()
     cpu = min(os.sched_getaffinity(0))
-    measured = engine.measure(name, cpus=[cpu, cpu], counter_turn=1)
+    measured = engine.trial(name, cpus=[cpu, cpu], counter_turn=1)
     assert measured.status == 0, measured.reason
     assert same(list(measured.outcome.hardware), wanted + NOTHING)
 
@@ -135,7 +135,7 @@ def test_instructions_of_a_known_loop_are_counted(tmp_path: Path) -> None:
     engine = compile_engine(tmp_path, KNOWN)
     if not engine.lib.registry_count():
         pytest.skip("needs an architecture with chains of instructions")
-    cycles, instructions, misses = engine.measure("known/adds", counter_turn=1).outcome.hardware[0:3]
+    cycles, instructions, misses = engine.trial("known/adds", counter_turn=1).outcome.hardware[0:3]
     if math.isnan(instructions):
         pytest.skip("needs a hardware counter that opens and counts")
     # Of the loop itself there are some ten instructions without optimization.

@@ -41,7 +41,7 @@ def test_a_load_runs_on_the_cases_own_cpu_while_it_sleeps(engine: Engine, policy
     needs_fifo(engine)
     before = threads()
     cpus = [min(os.sched_getaffinity(0))]
-    got = first_that(ran, lambda: engine.measure("load/asleep", (policy, OWN, 1), cpus=cpus, batches=10))
+    got = first_that(ran, lambda: engine.trial("load/asleep", (policy, OWN, 1), cpus=cpus, batches=10))
     if policy == IDLE and not ran(got):
         assert got.status == ENOTSUP and BUSY in got.reason  # another process wanted the CPU in each window
     else:
@@ -60,7 +60,7 @@ def test_a_load_runs_on_another_cpu_of_the_case(engine: Engine, name: str, polic
         pytest.skip("needs 2 CPUs, this process may use 1")
     # Worker 1 is on the load's CPU: one that a real-time load would stop is refused.
     tries = 1 if policy == FIFO or name == "load/loop" else TRIES
-    got = first_that(ran, lambda: engine.measure(name, (policy, 1, 0), cpus=cpus), tries)
+    got = first_that(ran, lambda: engine.trial(name, (policy, 1, 0), cpus=cpus), tries)
     if policy == FIFO:
         assert got.status == EINVAL
         assert got.reason.startswith(f"a load of SCHED_FIFO on CPU {cpus[1]} would stop worker 1 there")
@@ -73,7 +73,7 @@ def test_a_load_runs_on_another_cpu_of_the_case(engine: Engine, name: str, polic
 
 def test_no_load_no_metric(engine: Engine) -> None:
     assert engine.fault() is None
-    got = engine.measure("load/bare")
+    got = engine.trial("load/bare")
     assert got.status == 0 and math.isnan(got.outcome.loaded_pct)
 
 
@@ -87,7 +87,7 @@ def test_a_load_that_never_ran_fails_the_case_or_found_a_busy_cpu(
     """Worker 0 is of a class above the load, and gives up its CPU in no window."""
     needs_fifo(engine)
     before = threads()
-    got = engine.measure("load/awake", (policy, OWN, 1), cpus=[min(os.sched_getaffinity(0))], batches=5)
+    got = engine.trial("load/awake", (policy, OWN, 1), cpus=[min(os.sched_getaffinity(0))], batches=5)
     assert got.status == status
     assert re.search(said, got.reason)
     expect_no_thread_more_than(before)
@@ -105,14 +105,14 @@ def test_a_load_that_cannot_be_is_refused(engine: Engine, policy: int, where: in
     if policy != OTHER:
         needs_fifo(engine)
     before = threads()
-    got = engine.measure("load/asleep", (policy, where, 0))
+    got = engine.trial("load/asleep", (policy, where, 0))
     assert got.status == EINVAL and words in got.reason, got.reason
     expect_no_thread_more_than(before)
 
 
 def test_a_load_does_not_outlive_a_setup_that_failed(engine: Engine) -> None:
     before = threads()
-    got = engine.measure("load/failing")
+    got = engine.trial("load/failing")
     assert got.status == EILSEQ and "after the load was asked for" in got.reason
     expect_no_thread_more_than(before)
 
@@ -123,7 +123,7 @@ def test_a_load_ends_with_its_process(engine: Engine, policy: int) -> None:
     needs_fifo(engine)
     child = os.fork()
     if child == 0:
-        engine.measure("load/endless", (policy, OWN, 1))
+        engine.trial("load/endless", (policy, OWN, 1))
         os._exit(1)
     # The main thread, worker 0 and the load.
     wait_for(lambda: len(list(Path(f"/proc/{child}/task").iterdir())) >= 3)

@@ -52,7 +52,7 @@ def nothing_stays() -> Iterator[None]:
 @pytest.mark.parametrize("kernel", ["process/pass", "process/events"])
 def test_a_process_takes_part_like_a_thread(engine: Engine, kernel: str, cpus: list[int]) -> None:
     before = engine.lib.torn_down
-    got = engine.measure(kernel, cpus=cpus, batches=5)
+    got = engine.trial(kernel, cpus=cpus, batches=5)
     assert got.status == 0, got.reason
     assert engine.lib.torn_down == before + 1
     if kernel == "process/pass":
@@ -66,7 +66,7 @@ def test_a_process_takes_part_like_a_thread(engine: Engine, kernel: str, cpus: l
 
 
 def test_several_processes_take_part(engine: Engine) -> None:
-    got = engine.measure("process/events", cpus=[CPUS[i % len(CPUS)] for i in range(4)])
+    got = engine.trial("process/events", cpus=[CPUS[i % len(CPUS)] for i in range(4)])
     assert got.status == 0, got.reason
 
 
@@ -78,13 +78,13 @@ def test_a_process_that_dies_is_an_error_and_no_hang(
     engine: Engine, kernel: str, waiting: int, ending: int, size: int
 ) -> None:
     before = engine.lib.torn_down
-    got = engine.measure(kernel, (waiting, ending), [CPUS[i % len(CPUS)] for i in range(size)])
+    got = engine.trial(kernel, (waiting, ending), [CPUS[i % len(CPUS)] for i in range(size)])
     assert got.status == -errno.ECHILD
     verb = "was ended by" if "signal" in ENDINGS[ending] else "left with"
     assert got.reason == f"the process of worker 1 {verb} {ENDINGS[ending]} in mid-run"
     assert got.samples == [] and got.buckets == []
     assert engine.lib.torn_down == before + 1, "what setup opened is closed"
-    after = engine.measure("process/pass", cpus=PAIRS[-1])
+    after = engine.trial("process/pass", cpus=PAIRS[-1])
     assert after.status == 0, "the next case is none the worse: " + after.reason
 
 
@@ -99,19 +99,19 @@ def test_a_process_that_is_killed_from_outside_is_named(engine: Engine) -> None:
     before = children_of(os.getpid())
     killer = threading.Thread(target=kill_it)
     killer.start()
-    got = engine.measure("process/stay", cpus=PAIRS[0])
+    got = engine.trial("process/stay", cpus=PAIRS[0])
     killer.join()
     assert got.reason == "the process of worker 1 was ended by signal 15 in mid-run"
 
 
 def test_a_canary_that_a_process_overwrites_is_seen(engine: Engine) -> None:
-    got = engine.measure("process/past", cpus=PAIRS[-1])
+    got = engine.trial("process/past", cpus=PAIRS[-1])
     assert got.status == -errno.EFAULT
     assert got.reason == "the kernel wrote past the end of its buffer"
 
 
 def test_what_a_process_complains_about_is_the_reason(engine: Engine) -> None:
-    got = engine.measure("process/complain", cpus=PAIRS[-1])
+    got = engine.trial("process/complain", cpus=PAIRS[-1])
     assert got.status == -errno.EILSEQ
     assert got.reason == "measuring failed: found nothing to do"
 
@@ -124,7 +124,7 @@ if {ignored}:
 from pathlib import Path
 from engine.build import open_engine
 print("ready", flush=True)
-open_engine(Path({library!r})).measure("process/stay", cpus={cpus!r})
+open_engine(Path({library!r})).trial("process/stay", cpus={cpus!r})
 """
 
 
@@ -163,7 +163,7 @@ def test_a_process_whose_maker_died_first_takes_no_part(tmp_path: Path) -> None:
     """The maker may die before the process asks to die with it. Planted: it finds that it has another parent."""
     orphaned = tmp_path / "orphaned.c"
     orphaned.write_text(FILE.read_text(encoding="utf-8") + "\npid_t getppid(void)\n{\n    return 1;\n}\n")
-    got = compile_files(tmp_path, [orphaned]).measure("process/pass", cpus=PAIRS[0])
+    got = compile_files(tmp_path, [orphaned]).trial("process/pass", cpus=PAIRS[0])
     assert got.reason == "the process of worker 1 left with status 1 in mid-run"
 
 
@@ -178,9 +178,9 @@ def ignored_sigchld() -> Iterator[None]:
 
 @pytest.mark.usefixtures("ignored_sigchld")
 def test_processes_are_reaped_where_sigchld_is_ignored(engine: Engine) -> None:
-    got = engine.measure("process/pass", cpus=PAIRS[-1])
+    got = engine.trial("process/pass", cpus=PAIRS[-1])
     assert got.status == 0, got.reason
-    got = engine.measure("process/desert", (1, 0), cpus=PAIRS[-1])
+    got = engine.trial("process/desert", (1, 0), cpus=PAIRS[-1])
     assert got.reason == "the process of worker 1 was ended by signal 9 in mid-run"
 
 
@@ -188,7 +188,7 @@ def test_processes_are_reaped_where_sigchld_is_ignored(engine: Engine) -> None:
 @pytest.mark.parametrize("parent", range(2), ids=["small", "interpreter"])
 @pytest.mark.parametrize("how", range(3), ids=["fork", "vfork", "thread"])
 def test_spawned_children_are_reaped_where_sigchld_is_ignored(tmp_path: Path, how: int, parent: int) -> None:
-    got = compile_files(tmp_path, [KERNELS / "process" / "spawn.c"]).measure("process/spawn", (how, 0, parent))
+    got = compile_files(tmp_path, [KERNELS / "process" / "spawn.c"]).trial("process/spawn", (how, 0, parent))
     assert got.status == 0, got.reason
 
 
@@ -218,5 +218,5 @@ KERNEL(pipes, .name = "ring/pipes", .summary = "s", RING_TRIAL_ROUND_TRIP(pipe),
 @pytest.mark.parametrize("kernel", ["ring/pipe", "ring/pipes"])
 def test_a_kernel_of_threads_works_between_processes(tmp_path: Path, kernel: str, cpus: list[int]) -> None:
     (tmp_path / "pipes.c").write_text(PIPES, encoding="utf-8")
-    got = compile_files(tmp_path, [tmp_path / "pipes.c"]).measure(kernel, (16, 8, 1, 0), cpus)
+    got = compile_files(tmp_path, [tmp_path / "pipes.c"]).trial(kernel, (16, 8, 1, 0), cpus)
     assert got.status == 0, got.reason

@@ -28,7 +28,7 @@ def has(engine: Engine, need: str) -> bool:
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_worker_is_scheduled_as_asked_for_and_then_as_it_was(engine: Engine, how: str) -> None:
-    got = engine.measure("schedule/asked", (HOW.index(how),))
+    got = engine.trial("schedule/asked", (HOW.index(how),))
     if how in NEEDS and not has(engine, NEEDS[how]):
         assert got.status == ENOTSUP
         return
@@ -62,7 +62,7 @@ def test_what_cannot_be_or_was_left_is_named(engine: Engine, name: str, value: i
     if name == "impossible" and not has(engine, "NEED_FIFO"):
         pytest.skip("needs permission for SCHED_FIFO")
     before = threads()
-    got = engine.measure(f"schedule/{name}", (value,))
+    got = engine.trial(f"schedule/{name}", (value,))
     assert got.status == status and words in got.reason, got.reason
     expect_no_thread_more_than(before)
 
@@ -72,7 +72,7 @@ def test_a_real_time_worker_waits_asleep_for_one_that_is_not(engine: Engine) -> 
     if not has(engine, "NEED_FIFO"):
         pytest.skip("needs permission for SCHED_FIFO")
     cpu = min(os.sched_getaffinity(0))
-    assert engine.measure("schedule/mixed", cpus=[cpu, cpu], batches=20).status == 0
+    assert engine.trial("schedule/mixed", cpus=[cpu, cpu], batches=20).status == 0
 
 
 def in_child(work: Callable[[], Measured]) -> tuple[int, str]:
@@ -102,7 +102,7 @@ def test_a_missing_permission_is_a_need(tmp_path: Path, how: str, word: str) -> 
         pytest.skip("needs root, to give it up")
     # Of its own: an engine asks once what it may do, and this process may do more.
     engine = compile_files(tmp_path, [KERNELS])
-    status, reason = in_child(lambda: engine.measure("schedule/asked", (HOW.index(how),)))
+    status, reason = in_child(lambda: engine.trial("schedule/asked", (HOW.index(how),)))
     assert status == ENOTSUP
     assert reason.startswith("needs permission for ") and word in reason
 
@@ -112,5 +112,5 @@ def test_without_permission_a_thread_is_not_forced_back(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to give it up")
     engine = compile_files(tmp_path, [KERNELS])
-    status, reason = in_child(lambda: engine.measure("schedule/asked", (HOW.index("other"),)))
+    status, reason = in_child(lambda: engine.trial("schedule/asked", (HOW.index("other"),)))
     assert status == 0, reason

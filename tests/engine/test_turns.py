@@ -37,7 +37,7 @@ def log_of(engine: Engine) -> list[tuple[int, int]]:
 
 
 def both(engine: Engine, first: tuple[int, ...], second: tuple[int, ...], **others: int) -> list[Measured]:
-    return engine.measure_in_turns(MARKED, (first, second), cpus=[CPU], **others)
+    return engine.trial_in_turns(MARKED, (first, second), cpus=[CPU], **others)
 
 
 def test_batches_of_two_sides_take_turns(engine: Engine) -> None:
@@ -107,7 +107,7 @@ def test_memory_that_the_core_cannot_keep_takes_no_turns(engine: Engine) -> None
 
 
 def test_threads_that_share_a_cpu_take_no_turns(engine: Engine) -> None:
-    sides = engine.measure_in_turns(MARKED, ((1, 64, WELL), (2, 64, WELL)), cpus=[CPU, CPU])
+    sides = engine.trial_in_turns(MARKED, ((1, 64, WELL), (2, 64, WELL)), cpus=[CPU, CPU])
     assert [side.status for side in sides] == [0, 0]
     assert [side.outcome.turn_batches for side in sides] == [0, 0]
 
@@ -116,7 +116,7 @@ def test_teams_take_turns(engine: Engine) -> None:
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         pytest.skip("needs two CPUs")
-    sides = engine.measure_in_turns(MARKED, ((1, 64, WELL), (2, 64, WELL)), cpus=cpus[:2], batches=6)
+    sides = engine.trial_in_turns(MARKED, ((1, 64, WELL), (2, 64, WELL)), cpus=cpus[:2], batches=6)
     assert [side.status for side in sides] == [0, 0]
     assert [len(side.samples) for side in sides] == [12, 12]
     # Not in every batch: a host may take one of the two CPUs for the whole of it.

@@ -59,7 +59,7 @@ def test_each_turn_of_the_short_loop_is_a_taken_branch(toolchain: Toolchain) -> 
 
 @pytest.mark.usefixtures("has_chains")
 def test_each_batch_has_its_witnesses(engine: Engine) -> None:
-    measured = engine.measure("test/one")
+    measured = engine.trial("test/one")
     assert measured.status == 0
     assert all(sample.width_ticks > 0 and sample.clock_ticks > 0 for sample in measured.samples)
     # Half of the width: the rest are its branches, which take some time as well.
@@ -74,7 +74,7 @@ def test_each_batch_has_its_witnesses(engine: Engine) -> None:
     ids=["never free", "limit unknown"],
 )
 def test_nobody_waits_for_a_neighbour_to_go(engine: Engine, limit: float, quiet: int) -> None:
-    measured = engine.measure("test/one", quiet_batches=2, most_batches=12, width_limit=limit)
+    measured = engine.trial("test/one", quiet_batches=2, most_batches=12, width_limit=limit)
     assert (measured.status, len(measured.samples)) == (0, 3)
     assert [sample.batch for sample in measured.samples] == list(range(3))
     assert measured.outcome.quiet_batches == quiet
@@ -82,7 +82,7 @@ def test_nobody_waits_for_a_neighbour_to_go(engine: Engine, limit: float, quiet:
 
 @pytest.mark.usefixtures("has_chains")
 def test_going_on_is_bounded(engine: Engine) -> None:
-    measured = engine.measure("test/one", quiet_batches=10_000, most_batches=12, width_limit=ALWAYS)
+    measured = engine.trial("test/one", quiet_batches=10_000, most_batches=12, width_limit=ALWAYS)
     assert measured.status == 0
     assert 3 <= len(measured.samples) <= 12
 
@@ -90,7 +90,7 @@ def test_going_on_is_bounded(engine: Engine) -> None:
 @pytest.mark.usefixtures("has_chains")
 def test_going_on_ends_with_enough_quiet_batches(engine: Engine) -> None:
     """The clock may move in any batch, so that the numbers are not known. They fit each other."""
-    measured = engine.measure("test/one", batches=1, quiet_batches=1, most_batches=10_000, width_limit=ALWAYS)
+    measured = engine.trial("test/one", batches=1, quiet_batches=1, most_batches=10_000, width_limit=ALWAYS)
     assert measured.status == 0
     # The batch in the middle of three free ones.
     assert measured.outcome.quiet_batches == (len(measured.samples) >= 3)
@@ -102,7 +102,7 @@ def test_several_threads_never_go_on(engine: Engine) -> None:
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         pytest.skip("needs two CPUs")
-    measured = engine.measure("test/two", cpus=cpus[:2], quiet_batches=2, most_batches=12, width_limit=NEVER)
+    measured = engine.trial("test/two", cpus=cpus[:2], quiet_batches=2, most_batches=12, width_limit=NEVER)
     assert (measured.status, len(measured.samples), measured.outcome.quiet_batches) == (0, 2 * 3, -1)
 
 
@@ -111,7 +111,7 @@ def test_two_threads_have_a_distance(engine: Engine) -> None:
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         pytest.skip("needs two CPUs")
-    measured = engine.measure("test/two", cpus=cpus[:2])
+    measured = engine.trial("test/two", cpus=cpus[:2])
     assert measured.status == 0
     assert all(sample.distance_ticks > 0 for sample in measured.samples if sample.thread == 0)
 
@@ -119,6 +119,6 @@ def test_two_threads_have_a_distance(engine: Engine) -> None:
 def test_threads_that_share_a_cpu_have_no_distance(engine: Engine) -> None:
 
     cpu = min(os.sched_getaffinity(0))
-    measured = engine.measure("test/two", cpus=[cpu, cpu])
+    measured = engine.trial("test/two", cpus=[cpu, cpu])
     assert measured.status == 0
     assert all(math.isnan(sample.distance_ticks) for sample in measured.samples)

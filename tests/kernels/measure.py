@@ -72,7 +72,7 @@ def measure(
     for given, value in (values or {}).items():
         parameter = row.parameter(given)
         numbers[row.parameters.index(parameter)] = value if isinstance(value, int) else parameter.parse(value)
-    return engine.measure(name, tuple(numbers), cpus, batches)
+    return engine.trial(name, tuple(numbers), cpus, batches)
 
 
 def first_that(wanted: Callable[[Measured], bool], measure: Callable[[], Measured], tries: int = TRIES) -> Measured:

@@ -20,7 +20,7 @@ def test_two_trials_of_a_loop_pass_their_checks(name: str) -> None:
     if info.threads_min > len(CPUS):
         pytest.skip(f"needs {info.threads_min} CPUs")
     values = tuple(parameter.initial for parameter in info.parameters)
-    sides = engine.measure_in_turns((name, name), (values, values), most_turn_bytes=1 << 40)
+    sides = engine.trial_in_turns((name, name), (values, values), most_turn_bytes=1 << 40)
     for side in sides:
         if side.status == ENOTSUP:
             pytest.skip(side.reason)

@@ -406,12 +406,12 @@ def test_mispredictions_are_those_between_two_readings(tmp_path: Path) -> None:
     source = tmp_path / "counted.c"
     source.write_text(COUNTED, encoding="utf-8")
     engine = compile_files(tmp_path, [source])
-    counted = engine.measure("test/counted", (1,), batches=4)
+    counted = engine.trial("test/counted", (1,), batches=4)
     assert counted.status == 0, counted.reason
     operations = sum(sample.operations for sample in counted.samples)
     assert counted.outcome.metric[0] == pytest.approx(700 / operations)
     assert math.isnan(counted.outcome.metric[1])
-    assert math.isnan(engine.measure("test/counted", (0,)).outcome.metric[0])
+    assert math.isnan(engine.trial("test/counted", (0,)).outcome.metric[0])
 
 
 @pytest.mark.parametrize("slots", ["shuffled", "first"])

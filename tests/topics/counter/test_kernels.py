@@ -21,7 +21,7 @@ KINDS = tuple(kernel("counter/increment").parameter("kind").labels)
 def test_every_kind_counts_exactly_but_the_racy_one(cpus: list[int]) -> None:
     engine = built_engine()
     for kind, label in enumerate(KINDS):
-        measured = engine.measure("counter/increment", (kind,), cpus)
+        measured = engine.trial("counter/increment", (kind,), cpus)
         if label == "rseq" and measured.status == ENOTSUP:
             continue
         assert measured.status == 0, f"{label}: {measured.reason}"
@@ -42,7 +42,7 @@ def test_every_kind_counts_exactly_but_the_racy_one(cpus: list[int]) -> None:
 def test_check_notices(source: str, name: str, values: tuple[int, ...], old: str, new: str, tmp_path: Path) -> None:
     engine = engine_of(tmp_path, source, (old, new))
     cpus = ALONE if engine.kernel(name).threads.min == 1 else TEAMS[1]
-    measured = engine.measure(name, values, cpus)
+    measured = engine.trial(name, values, cpus)
     assert measured.status not in (0, ENOTSUP)
 
 
@@ -50,7 +50,7 @@ def test_check_notices(source: str, name: str, values: tuple[int, ...], old: str
 @pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
 def test_no_error_is_beyond_its_bound(cpus: list[int], threshold: int) -> None:
     engine = built_engine()
-    measured = engine.measure("counter/error", (threshold,), cpus)
+    measured = engine.trial("counter/error", (threshold,), cpus)
     assert measured.status == 0, measured.reason
     found = measured.metrics
     assert found["bound"] == threshold - 1
@@ -60,7 +60,7 @@ def test_no_error_is_beyond_its_bound(cpus: list[int], threshold: int) -> None:
 @pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
 def test_a_collected_sum_is_behind_and_never_ahead(cpus: list[int]) -> None:
     engine = built_engine()
-    measured = engine.measure("counter/staleness", (10,), cpus)
+    measured = engine.trial("counter/staleness", (10,), cpus)
     assert measured.status == 0, measured.reason
     found = measured.metrics
     assert 0 <= found["median_error"] <= found["p99_error"] <= found["max_error"]
@@ -101,7 +101,7 @@ def test_an_unregistered_rseq_is_refused_with_its_need() -> None:
 @pytest.mark.parametrize("cpus", TEAMS[1:], ids=str)
 def test_reading_sums_all_slots(cpus: list[int], slots: int, state: int) -> None:
     engine = built_engine()
-    measured = engine.measure("counter/read", (slots, state), cpus)
+    measured = engine.trial("counter/read", (slots, state), cpus)
     assert measured.status == 0, measured.reason
     writes = measured.metrics["writes_per_operation"]
     assert writes > 0 if state else writes == 0
@@ -114,7 +114,7 @@ def test_reading_sums_all_slots(cpus: list[int], slots: int, state: int) -> None
 def test_impossible_parameters_are_refused(name: str, values: tuple[int, ...]) -> None:
     engine = built_engine()
     cpus = ALONE if engine.kernel(name).threads.min == 1 else TEAMS[1]
-    measured = engine.measure(name, values, cpus)
+    measured = engine.trial(name, values, cpus)
     assert measured.status < 0
     assert str(values[0]) in measured.reason
 

@@ -37,7 +37,7 @@ def test_labels_are_the_locks() -> None:
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("lock", LOCKS)
 def test_excludes_and_accounts_for_every_section(hold: Engine, lock: str, cpus: list[int], section_ns: int) -> None:
-    measured = hold.measure(HOLD, (LOCKS.index(lock), section_ns), cpus, batches=2)
+    measured = hold.trial(HOLD, (LOCKS.index(lock), section_ns), cpus, batches=2)
     assert measured.status == 0, measured.reason
     found = measured.metrics
     assert 0 <= found["changes_per_operation"] <= 1
@@ -50,7 +50,7 @@ def test_excludes_and_accounts_for_every_section(hold: Engine, lock: str, cpus: 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_who_is_alone_never_changes(hold: Engine, lock: str) -> None:
-    measured = hold.measure(HOLD, (LOCKS.index(lock), 0), ALONE)
+    measured = hold.trial(HOLD, (LOCKS.index(lock), 0), ALONE)
     found = measured.metrics
     assert (found["changes_per_operation"], found["fairness"], found["yields_per_operation"]) == (0, 1, 0)
     assert found["longest_run"] == measured.samples[0].operations
@@ -64,7 +64,7 @@ def test_spinning_gives_the_cpu_away_to_a_holder_that_waits_for_it(hold: Engine,
 
     # Once the scheduler takes the CPU from a holder, which has the lock for nearly all of its time.
     case = (LOCKS.index(lock), 20_000)
-    assert yielded(first_that(yielded, lambda: hold.measure(HOLD, case, SHARING, batches=2)))
+    assert yielded(first_that(yielded, lambda: hold.trial(HOLD, case, SHARING, batches=2)))
 
 
 @pytest.mark.parametrize("lock", ["tas", "ttas", "ticket", "futex"])
@@ -75,7 +75,7 @@ def test_lock_without_its_acquire_is_caught(lock: str, tmp_path: Path) -> None:
     case = (LOCKS.index(lock), 50_000)
     measured = first_that(
         lambda measured: measured.status < 0,
-        lambda: broken.measure(HOLD, case, SHARING, batches=2, batch_ns=100_000),
+        lambda: broken.trial(HOLD, case, SHARING, batches=2, batch_ns=100_000),
     )
     assert measured.status < 0
     assert "the counter under the lock shows" in measured.reason
@@ -85,12 +85,12 @@ def test_lock_that_miscounts_a_section_is_caught(tmp_path: Path) -> None:
     broken = engine_of(
         tmp_path, "lock/hold.c", ("hold->count = number + 1;", "hold->count = number + 1 + (number == 9);")
     )
-    assert "the counter under the lock shows" in broken.measure(HOLD, (0, 0), ALONE).reason
+    assert "the counter under the lock shows" in broken.trial(HOLD, (0, 0), ALONE).reason
 
 
 @pytest.mark.parametrize("section_ns", [-1, 1_000_001])
 def test_sections_out_of_range_are_refused(hold: Engine, section_ns: int) -> None:
-    measured = hold.measure(HOLD, (0, section_ns), ALONE)
+    measured = hold.trial(HOLD, (0, section_ns), ALONE)
     assert measured.status not in (0, ENOTSUP)
     assert f"section_ns={section_ns}" in measured.reason
 
@@ -123,7 +123,7 @@ UNLOCKS = ("semaphore_own", "semaphore_other", "mutex_own", "mutex_other")
 @pytest.mark.parametrize("unlock", UNLOCKS)
 def test_only_a_mutex_refuses_another_thread(owner: Engine, unlock: str) -> None:
     before = threads()
-    measured = owner.measure("lock/owner", (UNLOCKS.index(unlock),), ALONE)
+    measured = owner.trial("lock/owner", (UNLOCKS.index(unlock),), ALONE)
     assert measured.status == 0, measured.reason
     refused = unlock == "mutex_other"
     assert measured.metrics == {"allowed": not refused, "refused": refused}
@@ -142,7 +142,7 @@ def test_only_a_mutex_refuses_another_thread(owner: Engine, unlock: str) -> None
 def test_owner_notices(unlock: str, old: str, new: str, fault: str, tmp_path: Path) -> None:
     before = threads()
     broken = engine_of(tmp_path, "lock/owner.c", (old, new))
-    measured = broken.measure("lock/owner", (UNLOCKS.index(unlock),), ALONE)
+    measured = broken.trial("lock/owner", (UNLOCKS.index(unlock),), ALONE)
     assert measured.status < 0
     assert any(part in measured.reason for part in fault.split("|")), measured.reason
     expect_no_thread_more_than(before)

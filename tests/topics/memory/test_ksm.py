@@ -80,7 +80,7 @@ def test_the_knob_is_put_back_when_the_process_is_killed(tmp_path: Path) -> None
         "import sys; sys.path[:0] = sys.argv[2].split(':')\n"
         "from pathlib import Path\n"
         "from engine.build import open_engine\n"
-        "open_engine(Path(sys.argv[1])).measure('memory/ksm', (0,))"
+        "open_engine(Path(sys.argv[1])).trial('memory/ksm', (0,))"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "engine.so"), ":".join(sys.path)]
     with subprocess.Popen(arguments) as process:

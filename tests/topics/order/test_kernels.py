@@ -20,7 +20,7 @@ def test_nothing_is_lost_under_a_full_fence(algorithm: str) -> None:
     engine = built_engine()
     for cpus in TEAMS[2:]:
         for number, order in enumerate(ORDERS):
-            measured = engine.measure(f"order/{algorithm}", (number,), cpus)
+            measured = engine.trial(f"order/{algorithm}", (number,), cpus)
             if measured.status == ENOTSUP:
                 assert "another architecture" in measured.reason
                 continue
@@ -48,7 +48,7 @@ def test_a_lock_that_keeps_nobody_out_is_caught(algorithm: str, tmp_path: Path) 
     )
     case = (ORDERS.index("c11_seq_cst"),)
     measured = first_that(
-        lambda measured: measured.status < 0, lambda: engine.measure(f"order/{algorithm}", case, SHARING)
+        lambda measured: measured.status < 0, lambda: engine.trial(f"order/{algorithm}", case, SHARING)
     )
     assert measured.status < 0
     assert "additions were lost under a full fence" in measured.reason
@@ -58,7 +58,7 @@ def test_membarrier_pays_for_both() -> None:
     engine = built_engine()
     for cpus in TEAMS[2:]:
         for number, side in enumerate(SIDES):
-            measured = engine.measure("order/membarrier", (number,), cpus)
+            measured = engine.trial("order/membarrier", (number,), cpus)
             if measured.status == ENOTSUP:
                 pytest.skip(measured.reason)
             assert measured.status == 0, f"{side}: {measured.reason}"
@@ -70,7 +70,7 @@ def test_membarrier_pays_for_both() -> None:
 
 def test_membarrier_that_is_missing_is_refused_with_its_need(tmp_path: Path) -> None:
     engine = engine_of(tmp_path, "order/membarrier.c", ("#define HAS_MEMBARRIER 1", "#define HAS_MEMBARRIER 0"))
-    measured = engine.measure("order/membarrier", (2,), SHARING)
+    measured = engine.trial("order/membarrier", (2,), SHARING)
     assert measured.status == ENOTSUP
     assert measured.reason.startswith("needs membarrier(2) with MEMBARRIER_CMD_PRIVATE_EXPEDITED")
 
@@ -82,6 +82,6 @@ def test_a_weak_trial_across_membarrier_is_caught(tmp_path: Path) -> None:
         ("both->first[i] > next", "both->first[i] + TRIALS_MAX > 0"),
         ("if (next > both->turns)", "if (next == 0)"),  # on one CPU the fast side hardly comes so far
     )
-    measured = engine.measure("order/membarrier", (2,), SHARING)
+    measured = engine.trial("order/membarrier", (2,), SHARING)
     if measured.status != ENOTSUP:
         assert "FORBIDDEN outcome seen" in measured.reason

@@ -47,7 +47,7 @@ ROWS = (
 def test_every_item_comes_through(engine: Engine, row: str, cpus: list[int]) -> None:
     for capacity, size, batch in ((1, 8, 1), (3, 64, 8), (1024, 8, 32), (64, 256, 32)):
         batch = 1 if "round_trip" in row else batch
-        measured = engine.measure(f"ring/{row}", (capacity, size, batch, 1), cpus, batches=1, batch_ns=5000)
+        measured = engine.trial(f"ring/{row}", (capacity, size, batch, 1), cpus, batches=1, batch_ns=5000)
         assert measured.status == 0, f"{capacity} {size} {batch}: {measured.reason}"
 
 
@@ -56,7 +56,7 @@ def test_who_sleeps_by_design_is_not_disturbed_by_it(engine: Engine) -> None:
     for name in ("pipe", "eventfd", "pipe_round_trip", "eventfd_round_trip"):
         assert engine.kernel(f"ring/{name}").subject == engine.lib.FLAG_SWITCHED
     # Two threads on two CPUs, where there are two: on one, taking turns flags nothing anyway.
-    measured = engine.measure("ring/pipe_round_trip", (1024, 8, 1, 0), TEAMS[-1], batches=5)
+    measured = engine.trial("ring/pipe_round_trip", (1024, 8, 1, 0), TEAMS[-1], batches=5)
     assert measured.status == 0, measured.reason
     assert not any(sample.flags & engine.lib.FLAG_SWITCHED for sample in measured.samples)
 
@@ -64,7 +64,7 @@ def test_who_sleeps_by_design_is_not_disturbed_by_it(engine: Engine) -> None:
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
 def test_latency_has_every_item_in_order(engine: Engine, design: int, cpus: list[int]) -> None:
-    measured = engine.measure("ring/latency", (design, 1000, 64), cpus, batches=2)
+    measured = engine.trial("ring/latency", (design, 1000, 64), cpus, batches=2)
     assert measured.status == 0, measured.reason
     found = measured.metrics
     assert sum(count for _, count in measured.buckets) == 2 * 256
@@ -82,7 +82,7 @@ def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
         (waiting, f"if (i == RING_LATENCY_WARM + 100) usleep(5000); {waiting}"),
     ]
     engine = compile_broken(tmp_path, {"ring/latency.h": faults})
-    measured = engine.measure("ring/latency", (0, 10_000, 1024), TEAMS[-1], batches=1)
+    measured = engine.trial("ring/latency", (0, 10_000, 1024), TEAMS[-1], batches=1)
     assert measured.status == 0, measured.reason
     found = measured.metrics
     # 156 items remain, 1.56 ms of them due within the stall, the last of which is 3.4 ms late: more than half of all.
@@ -92,7 +92,7 @@ def test_a_slow_sender_is_not_left_out_of_the_latency(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gap_ns", [99, 1_000_001])
 def test_latency_refuses_other_gaps(engine: Engine, gap_ns: int) -> None:
-    assert f"gap_ns={gap_ns}" in engine.measure("ring/latency", (0, gap_ns, 64), SHARING).reason
+    assert f"gap_ns={gap_ns}" in engine.trial("ring/latency", (0, gap_ns, 64), SHARING).reason
 
 
 @pytest.mark.parametrize("cpus", TEAMS, ids=str)
@@ -100,7 +100,7 @@ def test_latency_refuses_other_gaps(engine: Engine, gap_ns: int) -> None:
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
 def test_regime_accounts_for_every_item(engine: Engine, design: int, slowed: int, cpus: list[int]) -> None:
     for capacity in (1, 64):
-        measured = engine.measure("ring/regime", (design, slowed, 100, capacity), cpus, batches=1, batch_ns=5000)
+        measured = engine.trial("ring/regime", (design, slowed, 100, capacity), cpus, batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
         found = measured.metrics
         assert -1 <= found["regime"] <= 1
@@ -119,7 +119,7 @@ def test_only_the_side_that_is_not_slowed_is_refused(engine: Engine, design: str
         ("empty_per_item", "full_per_item") if slowed == "producer" else ("full_per_item", "empty_per_item")
     )
     for _ in range(TRIES):
-        measured = engine.measure("ring/regime", values, TEAMS[-1], batches=1, batch_ns=5000)
+        measured = engine.trial("ring/regime", values, TEAMS[-1], batches=1, batch_ns=5000)
         assert measured.status == 0, measured.reason
         found = measured.metrics
         assert found[never] == 0
@@ -131,24 +131,24 @@ def test_only_the_side_that_is_not_slowed_is_refused(engine: Engine, design: str
 def test_a_pipe_that_is_never_empty_never_blocks_a_window(engine: Engine) -> None:
     """A page is given back only when all of it was read: in a pipe of one page, what stays ends the writing."""
     case = (DESIGNS.index("pipe"), 1, 1, 64)
-    measured = engine.measure("ring/regime", case, TEAMS[-1], batches=20, batch_ns=5000)
+    measured = engine.trial("ring/regime", case, TEAMS[-1], batches=20, batch_ns=5000)
     assert measured.status == 0, measured.reason
 
 
 @pytest.mark.parametrize("values", [(0, 0, 0, 64), (0, 0, 100_001, 64), (0, 0, 100, 0)])
 def test_regime_refuses(engine: Engine, values: tuple[int, ...]) -> None:
-    assert "=" in engine.measure("ring/regime", values, SHARING).reason
+    assert "=" in engine.trial("ring/regime", values, SHARING).reason
 
 
 @pytest.mark.parametrize("design", range(len(DESIGNS)), ids=DESIGNS.__getitem__)
 def test_one_cpu_hands_over_whole_laps(engine: Engine, design: int) -> None:
-    measured = engine.measure("ring/one_cpu", (16, 8, 1, 1, design), SHARING, batches=1)
+    measured = engine.trial("ring/one_cpu", (16, 8, 1, 1, design), SHARING, batches=1)
     assert measured.status == 0, measured.reason
     assert all(sample.operations % 32 == 0 for sample in measured.samples)
 
 
 def test_one_cpu_spins_until_the_scheduler_has_had_enough(engine: Engine) -> None:
-    measured = engine.measure("ring/one_cpu_spin", (1024, 8, 1, 1, 0), SHARING)
+    measured = engine.trial("ring/one_cpu_spin", (1024, 8, 1, 1, 0), SHARING)
     assert measured.status == 0, measured.reason
     assert all(sample.involuntary > 0 for sample in measured.samples)
 
@@ -172,8 +172,6 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_caught(name: str, tmp_path: Path) -> None:
     source, row, old, new, values = FAULTS[name]
-    measured = compile_broken(tmp_path, {source: [(old, new)]}).measure(
-        row, values, TEAMS[-1], batches=1, batch_ns=5000
-    )
+    measured = compile_broken(tmp_path, {source: [(old, new)]}).trial(row, values, TEAMS[-1], batches=1, batch_ns=5000)
     assert measured.status < 0
     assert "came" in measured.reason

@@ -158,7 +158,7 @@ def engine() -> Engine:
 @pytest.mark.parametrize("cpus", [team for team in TEAMS if len(team) == 2], ids=str)
 @pytest.mark.parametrize("percent", [10, 90, 200])
 def test_reader_accounts_for_every_record(engine: Engine, percent: int, cpus: list[int]) -> None:
-    measured = engine.measure("ring/overwrite", (CAPACITY, PERIOD_NS, percent), cpus)
+    measured = engine.trial("ring/overwrite", (CAPACITY, PERIOD_NS, percent), cpus)
     assert measured.status == 0, measured.reason
     found = measured.metrics
     assert 0 <= found["lost_pct"] <= 100 and 0 <= found["model_pct"] <= 100
@@ -168,7 +168,7 @@ def test_reader_accounts_for_every_record(engine: Engine, percent: int, cpus: li
 
 @pytest.mark.parametrize("op", [0, 1])
 def test_what_is_timed_alone_is_accounted_for_too(engine: Engine, op: int) -> None:
-    measured = engine.measure("ring/overwrite_cost", (op,), ALONE)
+    measured = engine.trial("ring/overwrite_cost", (op,), ALONE)
     assert measured.status == 0, measured.reason
 
 
@@ -182,7 +182,7 @@ def test_what_is_timed_alone_is_accounted_for_too(engine: Engine, op: int) -> No
     ],
 )
 def test_impossible_rates_are_refused(engine: Engine, values: tuple[int, ...], word: str) -> None:
-    measured = engine.measure("ring/overwrite", values, SHARING)
+    measured = engine.trial("ring/overwrite", values, SHARING)
     assert measured.status < 0 and word in measured.reason
 
 
@@ -195,7 +195,7 @@ def log_engine() -> Engine:
 @pytest.mark.parametrize("design", [0, 1], ids=["lock", "lockless"])
 def test_the_log_is_read_while_it_is_written(log_engine: Engine, design: int, cpus: list[int]) -> None:
     # Thousands of records a batch, where the others go on until the first thread has ended.
-    measure = functools.partial(log_engine.measure, "ring/printk", (design,), cpus, batch_ns=1_000_000)
+    measure = functools.partial(log_engine.trial, "ring/printk", (design,), cpus, batch_ns=1_000_000)
     # Two threads that share a CPU may take their turns batch by batch.
     measured = first_that(lambda trial: trial.metrics["read_meanwhile"] > 1000 or len(cpus) == 1, measure)
     assert measured.status == 0, measured.reason
@@ -206,7 +206,7 @@ def test_the_log_is_read_while_it_is_written(log_engine: Engine, design: int, cp
 
 def test_the_log_is_full_from_the_beginning(log_engine: Engine) -> None:
     """Else the first trials would measure a ring that overwrites nothing."""
-    measured = log_engine.measure("ring/printk", (1,), ALONE, batches=1, batch_ns=5000)
+    measured = log_engine.trial("ring/printk", (1,), ALONE, batches=1, batch_ns=5000)
     assert measured.samples[0].operations < 4096 and measured.metrics["read"] == 4096
 
 
@@ -254,7 +254,7 @@ def test_kernels_notice_a_ring_with_a_fault(fault: str, tmp_path: Path) -> None:
     for name, (source, values, cpus) in CASES.items():
         kernel = broken_ring(tmp_path / source, source, RING_FAULTS[fault])
         # Where nothing is lost nothing can be told wrongly, and threads that are kept from their CPU may lose nothing.
-        measured = first_that(lambda trial: trial.status < 0, functools.partial(kernel.measure, name, values, cpus))
+        measured = first_that(lambda trial: trial.status < 0, functools.partial(kernel.trial, name, values, cpus))
         assert measured.status < 0, f"{name} has not noticed: {fault}"
         assert any(word in measured.reason for word in ("lost", "torn", "wrong")), measured.reason
 
@@ -263,7 +263,7 @@ def test_kernels_notice_a_ring_with_a_fault(fault: str, tmp_path: Path) -> None:
 def test_the_log_notices_a_reader_that_does_not_look_again(tmp_path: Path) -> None:
     """A record that is written over while it is read can only be seen by a reader beside the writers."""
     kernel = broken_ring(tmp_path, LOG, NO_SECOND_LOOK)
-    measure = functools.partial(kernel.measure, "ring/printk", (1,), CPUS[:2], batches=20)
+    measure = functools.partial(kernel.trial, "ring/printk", (1,), CPUS[:2], batches=20)
     measured = first_that(lambda trial: trial.status < 0, measure)
     assert " torn or in disorder" in measured.reason and ", 0 torn" not in measured.reason
 
@@ -274,13 +274,13 @@ def test_the_log_notices_a_reader_that_does_not_look_again(tmp_path: Path) -> No
     ids=["disorder", "a writer that is none"],
 )
 def test_the_log_notices_records_that_nobody_wrote_so(planted: tuple[str, str], tmp_path: Path) -> None:
-    measured = engine_of(tmp_path, LOG, planted).measure("ring/printk", (0,), ALONE)
+    measured = engine_of(tmp_path, LOG, planted).trial("ring/printk", (0,), ALONE)
     assert measured.status < 0 and ", 0 torn" not in measured.reason
 
 
 def test_the_log_counts_what_is_given_up(tmp_path: Path) -> None:
     refused = ("status = ring_overwrite_write(", "status = !ring_overwrite_write(")
-    measured = engine_of(tmp_path, LOG, refused).measure("ring/printk", (1,), ALONE)
+    measured = engine_of(tmp_path, LOG, refused).trial("ring/printk", (1,), ALONE)
     assert measured.status == 0 and measured.metrics["dropped_share"] == 1
 
 
@@ -296,5 +296,5 @@ DROPPED_AT_THE_END = """    {
 def test_the_log_counts_losses_behind_the_last_record(tmp_path: Path) -> None:
     """The reader finds nothing more, and is told all the same that something was lost."""
     planted = ("    while (read_record(", DROPPED_AT_THE_END)
-    measured = engine_of(tmp_path, LOG, planted).measure("ring/printk", (1,), ALONE)
+    measured = engine_of(tmp_path, LOG, planted).trial("ring/printk", (1,), ALONE)
     assert measured.status == 0, measured.reason
