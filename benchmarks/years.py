@@ -57,7 +57,7 @@ def make(numbers: range, folder: Path, pattern: Path, runs: int, hosts: int) -> 
         factor = 1 + NOISE * np.random.default_rng(number).standard_normal(cases)
         factor[host % EACH :: EACH] *= STEP if day >= runs // hosts // 2 else 1.0
         told = {"run": target.name, "machine_key": f"synthetic-{host:08x}"}
-        created = (START + timedelta(days=day)).isoformat()
+        created = f"{START + timedelta(days=day):%Y-%m-%dT%H:%M:%SZ}"
         document = {**run, "id": target.name, "machine_key": told["machine_key"], "created_utc": created}
         (target / schema.RUN_FILE).write_text(json.dumps(document))
         (target / schema.MACHINE_FILE).write_bytes(machine)

@@ -9,7 +9,7 @@ import click
 from fencepost.cli.completion import complete_runs
 from fencepost.cli.options import OutputFile, json_option, label_option, verbose_option
 
-FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core")
+FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core", "openmetrics", "otava")
 
 MOST_NOTES = 10
 """Sentences on rows that were left out. More of them would hide what was imported."""
@@ -24,13 +24,18 @@ def export_command(run: str, wanted: str, out: Path | None) -> None:
     """Write RUN (a run folder, a run's id, or `latest`) in the format of another tool.
 
     There is one value for each process: its median, in the unit of that tool. Standard error names each row
-    that the format cannot store.
+    that the format cannot store. For otava, RUN may be a folder of runs. It becomes one line a run.
     """
     from fencepost.analysis.exchange.export import export
+    from fencepost.analysis.exchange.otava import otava_of_runs
     from fencepost.bench import runfolder
+    from fencepost.bench.schema import RUN_FILE
     from fencepost.cli import display
 
-    exported = export(runfolder.find(run), wanted)
+    if wanted == "otava" and Path(run).is_dir() and not (Path(run) / RUN_FILE).exists():
+        exported = otava_of_runs(Path(run))
+    else:
+        exported = export(runfolder.find(run), wanted)
     for sentence in exported.left_out:
         click.echo(f"fencepost: {display.printable(sentence)}", err=True)
     if out is None:

@@ -16,7 +16,7 @@ from fencepost.analysis.runs import kept
 if TYPE_CHECKING:
     from fencepost.analysis.runs.estimate import Analysis
 
-FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core")
+FORMATS = ("pytest-benchmark", "pyperf", "google-benchmark", "bmf", "csv", "core-to-core", "openmetrics", "otava")
 
 
 def export(folder: Path | str, wanted: str) -> Exported:
@@ -71,6 +71,8 @@ def _writers() -> dict[str, Callable[[Analysis], Exported]]:
     from fencepost.analysis.exchange.bencher import bmf
     from fencepost.analysis.exchange.core_to_core import core_to_core
     from fencepost.analysis.exchange.google_benchmark import google
+    from fencepost.analysis.exchange.openmetrics import openmetrics
+    from fencepost.analysis.exchange.otava import otava
     from fencepost.analysis.exchange.pyperf import pyperf
     from fencepost.analysis.exchange.pytest_benchmark import pytest_benchmark
     from fencepost.analysis.exchange.table import write_csv
@@ -82,4 +84,6 @@ def _writers() -> dict[str, Callable[[Analysis], Exported]]:
         "bmf": bmf,
         "csv": write_csv,
         "core-to-core": core_to_core,
+        "openmetrics": openmetrics,
+        "otava": otava,
     }
