@@ -394,6 +394,7 @@ class WorkerRecord(TypedDict):
     launcher: NotRequired[str]
     width_floor: NotRequired[float | None]
     interrupts: NotRequired[dict[str, dict[str, int]]]  # of the run's CPUs meanwhile, by file of /proc and line
+    traced: NotRequired[bool]  # by another process, such as strace or a debugger
 
 
 class RoundRecord(TypedDict):
@@ -419,6 +420,7 @@ class ReducedWorkerRecord(TypedDict):
     startup_ms: float | None
     elapsed_ms: float | None
     interrupts: NotRequired[dict[str, dict[str, int]]]
+    traced: NotRequired[bool]
 
 
 class RowsRecord(TypedDict):

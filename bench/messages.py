@@ -80,6 +80,7 @@ class HelloFrame(TypedDict):
     startup_ms: float
     cpus: list[int]
     pid: int
+    traced: bool
 
 
 class BeginFrame(TypedDict):
@@ -124,6 +125,7 @@ class EndFrame(TypedDict):
     kind: Literal["end"]
     elapsed_ms: float
     again_ns: int
+    traced: bool
 
 
 Frame = HelloFrame | BeginFrame | CaseFrame | EndFrame

@@ -57,7 +57,7 @@ def worker_of(
     hello: HelloFrame, end: EndFrame, launcher: str, interrupts: Counts, rows: Sequence[CaseRows]
 ) -> WorkerRecord:
     """What the record of a round says of its process, by its first frame and its last."""
-    return {
+    record: WorkerRecord = {
         "tick_source": hello["tick_source"],
         "tick_hz": hello["tick_hz"],
         "tick_hz_error_ppm": hello["tick_hz_error_ppm"],
@@ -71,6 +71,9 @@ def worker_of(
         "width_floor": floor_of_rows(rows, hello["tick_hz"]),
         "interrupts": interrupts,
     }
+    if hello["traced"] or end["traced"]:
+        record["traced"] = True
+    return record
 
 
 def failed(reason: str) -> CaseRecord:

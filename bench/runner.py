@@ -173,6 +173,8 @@ class Runner:
             self._leave_out(number, attempt.under_way, str(attempt.fault))
         assert attempt.end is not None  # or there would be a fault
         self._so_far.end_round(attempt.end["again_ns"])
+        if attempt.end["traced"] or (attempt.hello and attempt.hello["traced"]):
+            self.progress.note(f"round {number}: the worker is traced (strace, a debugger), which slows it")
         record, rows = self._round(number, started, order, attempt, self._left_out)
         self._so_far.add_floors([record["worker"]["width_floor"]])
         try:

@@ -96,7 +96,7 @@ _STRING_OR_NULL = {"type": ["string", "null"]}
 
 _HASHED = {"type": "object", "required": ["name", "sha256"], "properties": {"name": _STRING, "sha256": _STRING}}
 _LINES = {"type": "object", "additionalProperties": _INTEGER}
-_INTERRUPTS = {"interrupts": {"type": "object", "additionalProperties": _LINES}}
+_AROUND = {"interrupts": {"type": "object", "additionalProperties": _LINES}, "traced": {"type": "boolean"}}
 _CASE = {
     "type": "object",
     "required": ["case", "kernel", "parameters", "values", "cpus", "unit", "kind", "once", "twin_of"],
@@ -306,7 +306,7 @@ ROUND_SCHEMA: dict[str, Any] = {
                 "pid": _ANY,
                 "launcher": _ANY,
                 "width_floor": _NUMBER_OR_NULL,
-                **_INTERRUPTS,
+                **_AROUND,
             },
         },
         "cases": {
@@ -379,7 +379,7 @@ ROWS_SCHEMA: dict[str, Any] = {
                     "round": {"type": "integer", "minimum": 1},
                     "tick_source": _STRING,
                     **dict.fromkeys(WORKER_NUMBERS, _NUMBER_OR_NULL),
-                    **_INTERRUPTS,
+                    **_AROUND,
                 },
             },
         },

@@ -87,6 +87,16 @@ def write_frame(descriptor: int, record: Frame, *arrays: memoryview) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
+def traced() -> bool:
+    """Whether another process traces this one (strace, a debugger); False where Linux does not say."""
+    try:
+        with open("/proc/self/status", "rb") as file:  # noqa: PTH123 (pathlib would be one import more)
+            lines = file.read().splitlines()
+    except OSError:
+        return False
+    return any(line.startswith(b"TracerPid:") and int(line.split()[1]) != 0 for line in lines)
+
+
 def place_of(descriptor: int) -> tuple[int, int, int]:
     """Which file a descriptor means, and where in it the next write goes; -1 where it is closed."""
     try:
@@ -188,6 +198,7 @@ class RoundRunner:
             "startup_ms": round((started_ns - self.spec["spawn_ns"]) / 1e6, 3),
             "cpus": sorted(os.sched_getaffinity(0)),
             "pid": os.getpid(),
+            "traced": traced(),
         }
         write_frame(self.output, record)
 
@@ -218,7 +229,9 @@ class RoundRunner:
                 looks = (place + 1) * LOOKS // len(cases)
                 self._again(self.spec["again_ns"] * looks // LOOKS)
         elapsed_ms = round((self.lib.now_ns() - self.spec["spawn_ns"]) / 1e6, 3)
-        write_frame(self.output, {"kind": "end", "elapsed_ms": elapsed_ms, "again_ns": self.again_ns})
+        write_frame(
+            self.output, {"kind": "end", "elapsed_ms": elapsed_ms, "again_ns": self.again_ns, "traced": traced()}
+        )
 
     def _visit(self, cases: Sequence[SpecCase], settings: Any) -> bool:
         """Measure a case, or two in turns, and count their quiet batches; whether there were any."""

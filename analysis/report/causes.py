@@ -66,6 +66,12 @@ def causes(analysis: Analysis) -> list[Cause]:
     return sorted((cause for cause in every if cause.pct > DISTURBED_PCT), key=lambda cause: -cause.pct)
 
 
+def traced_rounds(analysis: Analysis) -> int:
+    """In how many rounds another process traced the worker."""
+    workers = analysis.reduced.workers
+    return int((workers["traced"] == True).sum()) if "traced" in workers else 0  # noqa: E712 (others have None)
+
+
 def largest_loss_pct(analysis: Analysis) -> float:
     """The largest share of its time that a CPU lost in gaps, in per cent; 0 where no gaps were measured."""
     return max((item.value for _, item in lost_pct(analysis)), default=0.0)

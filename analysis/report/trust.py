@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from fencepost.analysis.report.causes import causes, largest_loss_pct
+from fencepost.analysis.report.causes import causes, largest_loss_pct, traced_rounds
 from fencepost.analysis.report.marks import HARDLY, IN_PART, NOT_YET, WITH_CARE, YES, reach_of, word_of
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
@@ -109,6 +109,12 @@ def trust_verdict(analysis: Analysis) -> Trust:
             NOT_YET,
             f"{counted(rounds, 'round')} of {planned} {'is' if rounds == 1 else 'are'} complete, and fewer than "
             f"{FEWEST_PROCESSES} give no interval: take the figures as first impressions.",
+        )
+    if traced := traced_rounds(analysis):
+        return Trust(
+            HARDLY,
+            f"Another process (strace, a debugger) traced the worker in {traced} of {counted(rounds, 'round')}, which "
+            "slows each system call and fault: measure again without it.",
         )
     topics = trust_of_topics(analysis)
     known = [topic for topic in topics if not math.isnan(topic.reach_pct)]

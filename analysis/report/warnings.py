@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from fencepost.analysis.report.causes import largest_loss_pct
+from fencepost.analysis.report.causes import largest_loss_pct, traced_rounds
 from fencepost.analysis.runs.clock import core_clock_of_rounds
 from fencepost.analysis.runs.estimate import NOISY_SHARE, Analysis
 from fencepost.analysis.runs.shares import share, shares_of
@@ -67,6 +67,7 @@ class Kind(StrEnum):
     TICKS_WANDER = "ticks_wander"
     COARSE_TICKS = "coarse_ticks"
     NO_TICK_COUNTER = "no_tick_counter"
+    TRACED = "traced"
 
 
 @dataclass(frozen=True)
@@ -268,6 +269,11 @@ def _no_tick_counter(analysis: Analysis) -> Mapping[str, object] | None:
     return {} if analysis.reduced.workers["tick_source"].iloc[0] == "clock_monotonic_raw" else None
 
 
+def _traced(analysis: Analysis) -> Mapping[str, object] | None:
+    traced = traced_rounds(analysis)
+    return {"traced": traced, "rounds": analysis.rounds} if traced else None
+
+
 _RUN_WORDS: dict[Kind, tuple[_RunNumbers, _Words]] = {
     Kind.INCOMPLETE_RUN: (
         _incomplete,
@@ -339,6 +345,14 @@ _RUN_WORDS: dict[Kind, tuple[_RunNumbers, _Words]] = {
             "User code cannot read a tick counter, so times come from CLOCK_MONOTONIC_RAW.",
             "The architecture has none, or Linux does not let user code read it.",
             "Windows are as long as usual, but each reading costs more.",
+        ),
+    ),
+    Kind.TRACED: (
+        _traced,
+        _Words(
+            "Another process traced the worker in {traced} of {rounds} rounds.",
+            "The run was started under strace or a debugger, or one was attached.",
+            "Each system call and fault costs more. Measure again without it.",
         ),
     ),
 }

@@ -105,6 +105,8 @@ def encode_rows(reduced: Reduced, values_ns: Mapping[tuple[str, int], Sequence[f
         # Runs of older versions and of other tools know none.
         if isinstance(row.get("interrupts"), dict):
             worker["interrupts"] = row["interrupts"]
+        if row.get("traced") is True:
+            worker["traced"] = True
     record: RowsRecord = {"schema": schema.SCHEMA_VERSION, "run": reduced.run["id"], "workers": workers}
     witnessed = bool(np.isfinite(columns["free"]).any() or any(columns["places"]))
     layout = _layout(witnesses=witnessed, counts=any(columns[COUNTS.name]))

@@ -14,6 +14,7 @@ from runs.measure import MACHINE, any_cpu, run_record, tiny_plan, wait_for
 
 from fencepost.bench import launch, runfolder, runner, schema
 from fencepost.bench.launch import MARK, end_marked
+from fencepost.bench.progress import Progress
 from fencepost.bench.runner import Runner
 
 GOOD = f"good/steady[size=4KiB,mode=plain]@cpu{any_cpu()}"
@@ -59,6 +60,16 @@ def test_a_kernel_that_spoils_its_worker_loses_its_own_row(
     assert (bad["status"], bad["failure"]) == ("failed", "worker")
     assert re.match(words, str(bad["reason"]))
     assert cases[GOOD]["status"] == "ok"
+
+
+def test_a_traced_worker_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, notes = runner.WORKER.read_text(encoding="utf-8"), list[str]()
+    (tmp_path / "worker.py").write_text(text.replace("int(line.split()[1]) != 0", "True"), encoding="utf-8")
+    monkeypatch.setattr(runner, "WORKER", tmp_path / "worker.py")
+    monkeypatch.setattr(Progress, "note", lambda _, sentence: notes.append(sentence))
+    folder = measured(tmp_path, "good/steady")
+    assert runfolder.read_round_record(schema.round_file(folder.path, 1))["worker"]["traced"] is True
+    assert notes[0] == "round 1: the worker is traced (strace, a debugger), which slows it"
 
 
 def test_what_a_kernel_starts_ends_with_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

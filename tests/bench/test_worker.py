@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -79,6 +80,18 @@ def test_the_worker_imports_nothing_but_the_standard_library(tmp_path: Path) -> 
     )
     run = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_process_knows_whether_it_is_traced() -> None:
+
+    child = os.fork()
+    if child == 0:
+        asked = ctypes.CDLL(None).ptrace(0, 0, None, None)  # PTRACE_TRACEME
+        os._exit(2 if asked else 0 if worker.traced() else 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 2:
+        pytest.skip("ptrace is forbidden here")
+    assert status == 0
 
 
 def test_frames_of_a_round(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from runs import write as synthetic
 from runs.write import Case
 
 from fencepost.analysis.report import warnings
+from fencepost.analysis.report.trust import trust_verdict
 from fencepost.analysis.report.warnings import Kind, RunWarning
 from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.rows_file import decode_rows, encode_rows
 from fencepost.bench import schema
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -91,6 +93,18 @@ def test_a_core_clock_that_wanders(tmp_path: Path) -> None:
 def test_a_coarse_counter(tmp_path: Path) -> None:
     found = collect(tmp_path, QUIET, QUIET.twin(), quantum=26)
     assert "26 ticks (10.4" in found[Kind.COARSE_TICKS].seen
+
+
+def test_a_traced_worker_costs_the_trust(tmp_path: Path) -> None:
+    analysis = analyse(synthetic.write_run(tmp_path / "run", [QUIET, QUIET.twin()], rounds=12, unmeasurable=[]))
+    assert trust_verdict(analysis).word == "Yes"
+    analysis.reduced.workers["traced"] = [True] * 3 + [None] * 9
+    again = decode_rows(tmp_path / "rows.parquet", encode_rows(analysis.reduced), tmp_path / "run")
+    assert list(again.workers["traced"] == True) == [True] * 3 + [False] * 9  # noqa: E712
+    (found,) = warnings.collect(analysis)
+    assert found.kind == Kind.TRACED and "in 3 of 12 rounds" in found.seen
+    verdict = trust_verdict(analysis)
+    assert verdict.word == "Hardly" and "traced the worker in 3 of 12 rounds" in verdict.sentence
 
 
 def test_every_kind_of_row_has_words_and_every_warning_three_parts(tmp_path: Path) -> None:
