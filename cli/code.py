@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 MOST_LETTERS = 6000
 """Machine code of a kernel up to here has its other functions too. Of all kernels this is 0.2 MB of a page."""
 
+MOST_INNER_LETTERS = 800
+"""Of a kernel's loops, what a page has as plain text. Of all kernels this is 0.1 MB of a page."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,6 +25,8 @@ def code_of(folder: Path) -> Code:
 
     The machine code is that of the run only where this engine measured it. With another build it is left out.
     """
+    from dataclasses import replace
+
     from fencepost.analysis.report.code import NO_CODE, packed_code
     from fencepost.bench.catalog import read_catalog
     from fencepost.bench.engine import load
@@ -43,11 +48,12 @@ def code_of(folder: Path) -> Code:
     binary = _binary(engine.file_of("")) if same and kernels else None
     found = []
     for kernel in kernels:
-        loop, missing = "", ""
+        loop, inner, missing = "", "", ""
         if same:
             code = hot_functions(engine, kernel, binary)
             loop, missing = _loop(kernel.name, code.functions), code.missing or ""
-        found.append(_kernel_code(kernel, loop, missing))
+            inner = _inner(kernel.name, code.functions)
+        found.append(replace(_kernel_code(kernel, loop, missing), inner=inner))
     return packed_code(found, same_build=same)
 
 
@@ -65,6 +71,26 @@ def _loop(kernel: str, functions: Sequence[Function]) -> str:
     if left:
         shown.append(f"{left} more function{'s' * (left > 1)} of its file: fencepost show {kernel}")
     return "\n\n".join(shown)
+
+
+def _inner(kernel: str, functions: Sequence[Function]) -> str:
+    """The innermost loops of what a kernel's descriptor names; of functions without a loop, all."""
+    from fencepost.cli.disassembly import SAME_FILE
+    from fencepost.cli.listing import inner_loops, listing
+
+    named = [(item.name, listing(item.text, item.name)) for item in functions if item.role != SAME_FILE]
+    loops = [(name, loop) for name, text in named for loop in inner_loops(text)] or named
+    parts: list[str] = []
+    left = 0
+    for name, text in loops:
+        part = f"{name}\n{text.replace(f'<{name}+', '<+')}"
+        if sum(map(len, parts)) + len(part) <= MOST_INNER_LETTERS:
+            parts.append(part)
+        else:
+            left += 1
+    if left:
+        parts.append(f"{left} more loop{'s' * (left > 1)}: fencepost show {kernel}")
+    return "\n\n".join(parts)
 
 
 def _binary(path: Path) -> Binary | None:

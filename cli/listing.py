@@ -13,6 +13,28 @@ _PLACE = re.compile(r"\b[0-9a-f]+ (<[^>]+>)")
 _PADDING = re.compile(r"(?:data16 |cs )*nop[wl]?\b.*|xchg\s+%ax,%ax")
 
 
+_LABEL = re.compile(r"(\+0x[0-9a-f]+):")
+_JUMP = re.compile(r"\s+(?:j\w+|b\.?\w*|cbn?z|tbn?z)\b.*<\S*?(\+0x[0-9a-f]+)>")
+"""A jump or branch, of any of the architectures, to a place with a label."""
+
+
+def inner_loops(shown: str) -> list[str]:
+    """The loops of a listing that have no other loop inside, in their order; `shown` is from `listing`."""
+    lines = shown.splitlines()
+    labels: dict[str, int] = {}
+    found: list[tuple[int, int]] = []
+    for place, line in enumerate(lines):
+        label = _LABEL.fullmatch(line)
+        if label:
+            labels[label[1]] = place
+            continue
+        jump = _JUMP.match(line)
+        start = labels.get(jump[1]) if jump else None  # a jump forward leads to a label that comes later
+        if start is not None and not any(begin >= start for begin, _ in found):
+            found.append((start, place))
+    return ["\n".join(lines[begin : end + 1]) for begin, end in found]
+
+
 def listing(text: str, name: str) -> str:
     """What objdump writes of the function `name`, in fewer lines.
 

@@ -20,8 +20,8 @@ OTHER_BUILD = (
 class KernelCode:
     """A kernel: its name, what it measures, the comment that its file begins with, the file, and its machine code.
 
-    `path` is as csrc has it. `loop` is empty where `missing` says why. The comment and `source` are text from outside
-    where the kernel is a user's.
+    `path` is as csrc has it. `inner` has the innermost loops of `loop`, for readers without JavaScript. Both are empty
+    where `missing` says why. The comment and `source` are text from outside where the kernel is a user's.
     """
 
     name: str
@@ -31,6 +31,7 @@ class KernelCode:
     source: str
     loop: str = ""
     missing: str = ""
+    inner: str = ""
 
     @property
     def topic(self) -> str:
