@@ -272,9 +272,10 @@ def _begin(wanted: _WantedAb, base: Path) -> tuple[RunFolder, list[str]]:
     from fencepost.bench.ab_plan import make_ab_plan
     from fencepost.bench.describe import describe_run
     from fencepost.bench.overrides import parse_overrides
-    from fencepost.cli import measuring
+    from fencepost.cli import extras, measuring
     from fencepost.cli.ab_sides import pairs_of, read_side
 
+    extras.require()
     engine = engines.load()
     given = [
         read_side(engine, text, label, wanted.options) for text, label in ((wanted.old, "old"), (wanted.new, "new"))

@@ -10,6 +10,7 @@ import sys
 import click
 
 from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE, FencepostError, MeasureError, UsageError
+from fencepost.cli import extras
 
 DEBUG_VARIABLE = "FENCEPOST_DEBUG"
 
@@ -103,6 +104,9 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
         sentence = f"{where}{(error.strerror or str(error)).lower()}{f'; {advice}' if advice else ''}"
     elif expected(error):
         sentence = str(error)
+    elif absent := extras.advice(error):
+        say(absent)
+        return EXIT_USAGE
     elif advice := _advice(error):
         sentence = f"this process lacks something that it needs ({one_line(str(error), 120)}); {advice}"
     else:

@@ -192,7 +192,7 @@ def _source() -> str:
     except metadata.PackageNotFoundError:
         origin, version = "{}", ""
     if origin is None:
-        return f"fencepost=={version}"
+        return f"fencepost[analysis]=={version}"
     address, commit = json.loads(origin).get("url", ""), json.loads(origin).get("vcs_info", {}).get("commit_id", "")
     if not commit:
         checkout = str(sources.CSRC.parent)
@@ -206,7 +206,7 @@ def _source() -> str:
         )
     # Without a user's name and token.
     host = parts.netloc.rpartition("@")[2]
-    return f"git+{urlunsplit((parts.scheme, host, parts.path, '', ''))}@{commit}"
+    return f"fencepost[analysis] @ git+{urlunsplit((parts.scheme, host, parts.path, '', ''))}@{commit}"
 
 
 def _git(*arguments: str, missing: str | None = None) -> str:

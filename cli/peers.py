@@ -58,6 +58,9 @@ def peers_command(
     """
     from fencepost.bench import runfolder
     from fencepost.bench.errors import EXIT_GATE, UsageError
+    from fencepost.cli import extras
+
+    extras.require()
 
     if picture is not None and (picture.suffix != ".svg" or not picture.parent.is_dir()):
         raise UsageError(f"--picture {picture}: write a name that ends in .svg, in a folder that exists")

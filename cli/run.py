@@ -140,12 +140,8 @@ def run_command(
         with folder:
             measuring.complete(engine, folder, "run", measuring.progress_for(quiet=quiet or as_json))
     found = measuring.outcome_of(folder)
-    if as_json:
-        from fencepost.cli import display
-
-        display.print_json(_summary(folder, found))
-    elif not quiet:
-        _show_summary(folder, found)
+    if as_json or not quiet:
+        _tell(folder, found, as_json=as_json)
     measuring.end_with(found)
 
 
@@ -268,6 +264,31 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         f"on CPU {', '.join(map(str, plan.cpus))}, seed {plan.seed}. "
         f"Expected time: {expected(plan).text}."
     )
+
+
+def _tell(folder: RunFolder, found: RunOutcome, *, as_json: bool) -> None:
+    """The figures of a run, or where its samples are in an installation that has no analysis."""
+    from fencepost.cli import display, extras
+
+    if lacking := extras.missing():
+        plan = folder.plan
+        told = {
+            "run": folder.id,
+            "folder": str(folder.path.resolve()),
+            "rounds": plan.rounds,
+            "cases": len(plan.cases),
+            "failed": list(found.failed),
+        }
+        if as_json:
+            display.print_json(told)
+            return
+        path, cases = display.short_path(folder.path), len(plan.cases)
+        click.echo(f"Measured {cases} {'case' if cases == 1 else 'cases'} in {plan.rounds} rounds. Samples: {path}")
+        click.echo(f"It has no figures yet: {lacking}")
+    elif as_json:
+        display.print_json(_summary(folder, found))
+    else:
+        _show_summary(folder, found)
 
 
 def _summary(folder: RunFolder, found: RunOutcome) -> MeasuredJson:

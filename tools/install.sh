@@ -122,9 +122,11 @@ import tomllib
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)
 wanted = project["build-system"]["requires"] + project["project"]["dependencies"]
-if sys.argv[1] == "dev":
-    wanted += project["project"]["optional-dependencies"]["dev"]
-print("\n".join(wanted))
+extras = project["project"]["optional-dependencies"]
+for extra in ("analysis", "pytest", *(["dev"] if sys.argv[1] == "dev" else [])):
+    wanted += extras[extra]
+# What names fencepost itself is in the list already.
+print("\n".join(each for each in wanted if not each.startswith("fencepost[")))
 PYTHON
     logged "$venv/bin/python" -m pip install --quiet --prefer-binary --requirement "$state/requirements.txt" || {
         say "pip could not install the packages, see above; with the cause removed (no network? disk full?) run make again"

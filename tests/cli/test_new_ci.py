@@ -123,9 +123,17 @@ def test_a_job_needs_a_repository_with_a_kernel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "remote", "source"),
     [
-        (None, "", "fencepost==1.5"),
-        ('{"url": "https://u:t@h/x.git", "vcs_info": {"vcs": "git", "commit_id": "c0"}}', "", "git+https://h/x.git@c0"),
-        ('{"url": "file:///x", "dir_info": {"editable": true}}', "https://h/x\n", "git+https://h/x@c1"),
+        (None, "", "fencepost[analysis]==1.5"),
+        (
+            '{"url": "https://u:t@h/x.git", "vcs_info": {"vcs": "git", "commit_id": "c0"}}',
+            "",
+            "fencepost[analysis] @ git+https://h/x.git@c0",
+        ),
+        (
+            '{"url": "file:///x", "dir_info": {"editable": true}}',
+            "https://h/x\n",
+            "fencepost[analysis] @ git+https://h/x@c1",
+        ),
         ('{"url": "file:///x", "dir_info": {"editable": true}}', "git@h:x\n", None),
         ('{"url": "file:///x", "dir_info": {"editable": true}}', "", None),
     ],
