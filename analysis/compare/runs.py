@@ -21,7 +21,7 @@ from fencepost.analysis.compare.comparison import (
 )
 from fencepost.analysis.compare.floors import kernel_floors, nearest_floors
 from fencepost.analysis.compare.imported import notes_on_imports
-from fencepost.analysis.compare.series import PairedTimes, ProcessTimes, pairs_of_runs, series_of_run, steady
+from fencepost.analysis.compare.series import PairedTimes, ProcessTimes, cases_of_run, pairs_of_runs, steady
 from fencepost.analysis.compare.sides import check_margin
 from fencepost.analysis.compare.told import headlines_of, run_sentences
 from fencepost.analysis.runs.controls import is_control
@@ -215,7 +215,10 @@ def _floors(old: Analysis, new: Analysis, drifts: Mapping[str, float]) -> _Floor
     nearest = [nearest_floors(kernels, one) for one in twins]
     own = [kernel_floors(kernels, one) for one in twins]
     changed, same = (
-        {case: max(drift, *(float(np.nan_to_num(one[case])) for one in either)) for case, drift in drifts.items()}
+        {
+            case: max(drift, *(0.0 if math.isnan(one[case]) else one[case] for one in either))
+            for case, drift in drifts.items()
+        }
         for either in (nearest, own)
     )
     return _Floors(changed, same)
@@ -229,7 +232,7 @@ def _notes_on_cases(
     """
     notes = [f"{case}: left out, {_why_left_out(found[case])}" for case in found if case not in pairs]
     notes += why_found_notes(_why_found(old, new, case) for case, pair in pairs.items() if pair.basis == "as found")
-    only = tuple(len(series_of_run(run).keys() - found.keys()) for run in (old, new))
+    only = tuple(len(cases_of_run(run) - found.keys()) for run in (old, new))
     if any(only):
         notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
     return notes

@@ -78,6 +78,11 @@ def series_of_run(run: Analysis) -> dict[str, ProcessTimes]:
     }
 
 
+def cases_of_run(run: Analysis) -> set[str]:
+    """The cases of `series_of_run`."""
+    return {row.case for row in _compared_rows(run) if np.isfinite(_column(run, row, "ns")).any()}
+
+
 def alike(sides: Sequence[tuple[Analysis, str]]) -> list[ProcessTimes | None]:
     """A case of several runs by figures of one kind: alone where all of them have it so, else by what was found.
 
@@ -192,7 +197,7 @@ def _times(run: Analysis, row: Row, ns: Floats) -> ProcessTimes | None:
         step_ns = step_ns * step_of_events(_column(run, row, "ticks"), quantum) / quantum
     # Of the processes that met one distance the steps are the same. Of what another tool measured none is known.
     steps = step_ns[known] if len(step_ns) == len(ns) else np.full(int(known.sum()), np.median(step_ns))
-    return ProcessTimes(ns[known], np.nan_to_num(steps))
+    return ProcessTimes(ns[known], np.where(np.isnan(steps), 0.0, steps))
 
 
 def _places(run: Analysis, row: Row) -> dict[float, list[InPlace]]:

@@ -169,7 +169,7 @@ def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
         raise RunFolderError(f"{path}: field run: {record['run']!r:.80}, but run.json has id {run['id']!r}")
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     _check_rows(path, table, record, planned)
-    cases = table.column("case").to_pylist()
+    cases = _texts(table.column("case"))
     events = [table.column(name) for name in ("events_ticks", "events_count", "events_tick_hz")]
     histograms = {}
     for place in _filled(events[0]):
@@ -184,10 +184,10 @@ def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
 
 
 def _processes(run: str, table: pa.Table, planned: Mapping[str, CaseJson]) -> pd.DataFrame:
-    cases = table.column("case").to_pylist()
+    cases = _texts(table.column("case"))
     columns: dict[str, object] = {name: table.column(name).to_numpy() for name in _NUMBERS}
     columns |= {name: table.column(name).to_numpy().astype(np.int64) for name in ("round", "batches")}
-    columns |= {name: table.column(name).to_pylist() for name in ("status", "reason")}
+    columns |= {"status": _texts(table.column("status")), "reason": table.column("reason").to_pylist()}
     columns |= {"run": run, "case": cases, "kernel": [planned[case]["kernel"] for case in cases]}
     columns["metrics"] = [dict(items) for items in table.column("metrics").to_pylist()]
     counts = table.column(COUNTS.name).to_pylist() if COUNTS.name in table.column_names else [()] * len(cases)
@@ -199,6 +199,14 @@ def _processes(run: str, table: pa.Table, planned: Mapping[str, CaseJson]) -> pd
     listed = table.column("places").to_pylist() if seen else [()] * len(cases)
     columns["places"] = [tuple(InPlace(**place) for place in places) for places in listed]
     return process_frame(columns)
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """A column without empty values. Of its many texts few differ, and only these are made."""
+    whole = column.combine_chunks()
+    encoded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
+    texts: list[str] = encoded.dictionary.to_pylist()
+    return [texts[place] for place in encoded.indices.to_numpy().tolist()]
 
 
 def _filled(column: pa.ChunkedArray) -> list[int]:
@@ -254,7 +262,7 @@ def _check_rows(path: Path, table: pa.Table, record: RowsRecord, planned: Mappin
     rounds = [worker["round"] for worker in record["workers"]]
     if len(set(rounds)) != len(rounds):
         raise RunFolderError(f"{path}: field workers: a round is named twice")
-    cases, numbers = table.column("case").to_pylist(), table.column("round").to_pylist()
+    cases, numbers = _texts(table.column("case")), table.column("round").to_numpy().tolist()
     stranger = next((case for case in cases if case not in planned), None)
     if stranger is not None:
         raise RunFolderError(f"{path}: column case: {stranger!r:.200} is not in the plan of run.json")
@@ -262,18 +270,17 @@ def _check_rows(path: Path, table: pa.Table, record: RowsRecord, planned: Mappin
         raise RunFolderError(f"{path}: column round: {min(set(numbers) - set(rounds))} has no worker in the record")
     if len(set(zip(cases, numbers, strict=True))) != len(cases):
         raise RunFolderError(f"{path}: column case: a case is twice in one round")
-    statuses = set(table.column("status").to_pylist())
+    statuses = set(_texts(table.column("status")))
     if not statuses <= set(_STATUS):
         raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r:.80} is not one of {_STATUS}")
     for name in _NUMBERS:
         if np.isinf(table.column(name).to_numpy()).any():
             raise RunFolderError(f"{path}: column {name}: an infinite value")
-    for ticks, count, rate in zip(
-        *(table.column(name).to_pylist() for name in ("events_ticks", "events_count", "events_tick_hz")), strict=True
-    ):
-        if (ticks is None, count is None) != (rate is None, rate is None):
-            raise RunFolderError(
-                f"{path}: columns events_ticks, events_count and events_tick_hz do not belong together"
-            )
-        if ticks is not None and (len(ticks) != len(count) or not rate > 0 or None in ticks or None in count):
+    events = [table.column(name) for name in ("events_ticks", "events_count", "events_tick_hz")]
+    filled, *others = map(_filled, events)
+    if others != [filled, filled]:
+        raise RunFolderError(f"{path}: columns events_ticks, events_count and events_tick_hz do not belong together")
+    for place in filled:
+        ticks, count, rate = (column[place].as_py() for column in events)
+        if len(ticks) != len(count) or not rate > 0 or None in ticks or None in count:
             raise RunFolderError(f"{path}: columns events_ticks and events_count differ in length, or have gaps")
