@@ -154,6 +154,9 @@ fi
 
 if [ "$goal" = wheel ]; then
     rm -rf build/lib* build/temp* build/bdist* # setuptools packs what an earlier build left there
+    # Files in a wheel have a time. With that of the commit, two wheels of one commit are equal to the byte.
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 315532800)}
+    export SOURCE_DATE_EPOCH
     logged "$venv/bin/python" -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir dist . || {
         say "the wheel could not be built with $CC, see above"
         exit 2
