@@ -5,6 +5,7 @@ PROFILE ?= standard
 RUN ?= latest
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
+TOOLCHAINS_ARGS ?=
 PYTHON ?=
 export PYTHON
 # Only a CC of the user's is passed on: make's own default says nothing, and an empty one breaks those who read it.
@@ -26,7 +27,7 @@ PYTHON_FILES := analysis bench benchmarks cli csrc tests tools setup.py conftest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test test-slow test-all fuzz peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
+.PHONY: help bench test test-slow test-all fuzz toolchains peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,9 @@ test-all: test test-slow ## run all tests
 
 fuzz: install-dev ## try a million hostile inputs over every reader (an hour; FUZZ_ARGS="--inputs 20000 --seed 2" for less)
 	@PYTHONPATH=tests:tools $(VENV)/python -m fuzz $(FUZZ_ARGS)
+
+toolchains: install-dev ## try every compiler and Python that is here; writes docs/toolchains.md (half an hour)
+	@$(VENV)/python tools/toolchains.py $(TOOLCHAINS_ARGS)
 
 peers: install ## compare the rings with those of other libraries that are installed here (about 2 minutes)
 	@$(VENV)/fencepost peers examples/peers

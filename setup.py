@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -9,6 +10,12 @@ from setuptools.command.build_ext import build_ext
 
 ROOMS = ("bench", "analysis", "cli")
 SOURCES, WORDS, EXAMPLES = "fencepost.csrc", "fencepost.docs", "fencepost.examples"
+
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    raise SystemExit(
+        "fencepost: this Python is a free-threaded build, and the extension uses the stable ABI, which such a build "
+        "lacks; install fencepost with the usual build"
+    )
 
 # Made of the commands' own words, so it is never older than they are.
 MAN_PAGE = "build/man/fencepost.1"

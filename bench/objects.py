@@ -76,7 +76,8 @@ def cflags(language: str = "c") -> list[str]:
     """What a user's own build compiles a kernel file with, the folder of the headers included."""
     flags = sources.kernel_flags()
     if language == "c++":
-        flags = [*_CXX_FLAGS, *(flag for flag in flags if flag not in _C_ONLY)]
+        # Behind -Wextra, which would turn on again what they turn off (clang).
+        flags = [*(flag for flag in flags if flag not in _C_ONLY), *_CXX_FLAGS]
     return [*flags, *OBJECT_FLAGS, f"-I{sources.CSRC}"]
 
 

@@ -76,7 +76,9 @@ def preflight(path: Path, *arguments: str, **more: str) -> subprocess.CompletedP
     )
 
 
-def fake_python(path: Path, *, version: str = "3.11", venv: bool = True, headers: bool = True) -> Path:
+def fake_python(
+    path: Path, *, version: str = "3.11", venv: bool = True, headers: bool = True, threaded: bool = False
+) -> Path:
     """A Python that answers the questions of preflight.sh."""
     include = path.parent / "include"
     include.mkdir(parents=True, exist_ok=True)
@@ -87,8 +89,24 @@ def fake_python(path: Path, *, version: str = "3.11", venv: bool = True, headers
         f"""case "$2" in
 *version_info*) echo {version} ;;
 *ensurepip*) exit {0 if venv else 1} ;;
+*Py_GIL_DISABLED*) exit {int(threaded)} ;;
 *sysconfig*) echo "{include}" ;;
 esac""",
+    )
+
+
+def test_a_free_threaded_build_is_refused(bare: Path) -> None:
+    fake_python(bare / "python3.14t", version="3.14", threaded=True)
+    text = sentence(preflight(bare, PYTHON="python3.14t"))
+    assert "a free-threaded build" in text and "make PYTHON=python3.14'" in text
+
+
+def test_setup_refuses_a_free_threaded_build() -> None:
+    code = "import sysconfig, runpy; sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1; runpy.run_path('setup.py')"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert (
+        run.stderr.startswith("fencepost: this Python is a free-threaded build") and len(run.stderr.splitlines()) == 1
     )
 
 

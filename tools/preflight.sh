@@ -44,6 +44,8 @@ check_python() {
     *) old=yes ;;
     esac
     [ -z "${old-}" ] || fail "$python is Python $version, and fencepost needs 3.$MINIMUM or newer: $(install "python3.$MINIMUM python3.$MINIMUM-venv python3.$MINIMUM-dev" "python3.$MINIMUM-devel")$(other_python)"
+    "$python" -c 'import sysconfig; raise SystemExit(bool(sysconfig.get_config_var("Py_GIL_DISABLED")))' ||
+        fail "$python (Python $version) is a free-threaded build, and the extension uses the stable ABI, which such a build lacks; name the usual build, as in 'make PYTHON=python$version'"
 
     # Debian keeps ensurepip in a package of its own; which one depends on whether this is the system's default Python.
     case $python in
