@@ -224,7 +224,7 @@ def resume(path: Path) -> RunFolder:
     run = schema.read_run(path)
     schema.read_machine(path)
     if (path / schema.ROWS_FILE).exists() or schema.IMPORTED in run:
-        raise UsageError(f"{path}: an imported or published run, which cannot be continued; start a new one")
+        raise UsageError(f"{path}: an imported, published or pruned run, which cannot be continued; start a new one")
     recorded = run.get("plan_sha256")
     if recorded is not None and recorded != plan_from_json(run["plan"]).sha256():
         raise schema.RunFolderError(

@@ -29,6 +29,7 @@ COMMANDS = {
     "export": ("exchange", "Write a run in the format of another tool."),
     "import": ("exchange", "Turn a file of another tool into a run."),
     "history": ("history", "Show which rows changed over many runs, and when."),
+    "prune": ("prune", "Drop raw batches of old runs, and keep their rows."),
     "schema": ("schemas", "Print the JSON Schema of a file or of an answer."),
     "completion": ("completion", "Print the script by which a shell completes commands, kernels and runs."),
     "man": ("manual", "Show the manual page."),
