@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from fencepost.bench.errors import UsageError
@@ -14,11 +15,10 @@ EXTRAS = {
 
 
 def missing(extra: str = "analysis") -> str:
-    """What to do where an extra is not installed, in one sentence; empty where it is."""
+    """What to do where an extra is not installed as a whole, in one sentence; empty where it is."""
     # Not by importing it, which takes a second.
-    if all(find_spec(name) for name in EXTRAS[extra]):
-        return ""
-    return _sentence(extra)
+    absent = [name for name in EXTRAS[extra] if not find_spec(name)]
+    return _sentence(extra, () if absent == list(EXTRAS[extra]) else absent) if absent else ""
 
 
 def require(extra: str = "analysis") -> None:
@@ -30,9 +30,12 @@ def require(extra: str = "analysis") -> None:
 def advice(error: BaseException) -> str:
     """What to do where a module of an extra is missing; empty for all other errors."""
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    return next((_sentence(extra) for extra, names in EXTRAS.items() if name in names), "")
+    extra = next((extra for extra, names in EXTRAS.items() if name in names), None)
+    return "" if extra is None else missing(extra) or _sentence(extra, [name])
 
 
-def _sentence(extra: str) -> str:
+def _sentence(extra: str, absent: Sequence[str] = ()) -> str:
+    """`absent`: the modules that are missing, where others of the extra are here."""
     what = "figures need the analysis" if extra == "analysis" else f"this needs {extra}"
-    return f"{what}, which is not installed here; pip install 'fencepost[{extra}]'"
+    which = f"of which {' and '.join(absent)} {'is' if len(absent) == 1 else 'are'}" if absent else "which is"
+    return f"{what}, {which} not installed here; pip install 'fencepost[{extra}]'"

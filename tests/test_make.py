@@ -242,6 +242,7 @@ class Checkout:
             path / "python3",
             f"""case "$*" in
 *version_info*) echo 3.11 ;;
+*Py_GIL_DISABLED*) exit 0 ;;
 *sysconfig*) echo "{include}" ;;
 "-m venv "*) echo venv >>"{self.notes}"; mkdir -p "$3/bin"; cat "$0" >"$3/bin/python"; chmod +x "$3/bin/python" ;;
 "- "*) echo anything ;;

@@ -255,7 +255,7 @@ def updated(page: str, row: Row) -> str:
     places = {_key(line): place for place, line in enumerate(lines)}
     place = places.get(_key(new), len(lines))
     lines[place : place + 1] = [new]
-    return f"{before}{BEGIN}\n" + "\n".join([*HEAD, *lines]) + f"\n{END}{after}"
+    return f"{before}{BEGIN}\n\n" + "\n".join([*HEAD, *lines]) + f"\n\n{END}{after}"
 
 
 def _key(line: str) -> tuple[str, str]:

@@ -30,6 +30,15 @@ def test_a_missing_module_of_an_extra_is_named_by_its_extra(capsys: pytest.Captu
     assert extras.advice(ModuleNotFoundError(name="cffi")) == extras.advice(ImportError(name="pandas")) == ""
 
 
+def test_the_one_module_of_an_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(extras.EXTRAS, "analysis", ("json", "no_such_module"))
+    assert extras.missing() == f"figures need the analysis, of which no_such_module is not installed here; {ADVICE}"
+    monkeypatch.setitem(extras.EXTRAS, "analysis", ("no_such_module", "nor_this"))
+    assert extras.missing() == f"figures need the analysis, which is not installed here; {ADVICE}"
+    monkeypatch.setitem(extras.EXTRAS, "analysis", ("json",))
+    assert extras.missing() == ""
+
+
 def test_a_run_without_the_analysis_tells_where_its_samples_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -553,7 +553,7 @@ def test_the_analysis_starts_no_kernel() -> None:
         text = path.read_text(encoding="utf-8")
         assert "_kernels" not in text and "bench.engine" not in text
         for module in re.findall(r"from fencepost\.bench\.?(\w*) import|import fencepost\.bench\.?(\w*)", text):
-            assert set(module) <= {"caches", "schema", "documents", "files", "witness", ""}
+            assert set(module) <= {"caches", "schema", "documents", "files", "labels", "witness", ""}
 
 
 def test_no_global_state_of_pyplot_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
