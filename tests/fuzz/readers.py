@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 import math
@@ -19,7 +20,8 @@ from fuzz.mutate import TOKENS, changed_bytes, changed_document, changed_files, 
 from fuzz.oracle import Trial, WrongError
 
 from fencepost.analysis.exchange.importing import import_files, parse
-from fencepost.analysis.gallery.check import check_folder
+from fencepost.analysis.gallery.check import TOLERANCE, check_folder
+from fencepost.analysis.gallery.entry import SUMMARY
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.medians import reduce_run
@@ -238,6 +240,27 @@ def caches(scratch: Path) -> Trial:
     return trial
 
 
+def _says_the_same(name: str, content: bytes, before: bytes) -> bool:
+    """Whether a changed file of a published folder tells nothing else: figures of summary.csv may differ in the last
+    digits, since other versions of SciPy compute them so.
+    """
+    if name.endswith(".json"):
+        return bool(json.loads(content) == json.loads(before))
+    if name != SUMMARY:
+        return False
+    new, old = (list(csv.reader(io.StringIO(text.decode()))) for text in (content, before))
+    return [len(line) for line in new] == [len(line) for line in old] and all(
+        _is_close(here, there) for pair in zip(new, old, strict=True) for here, there in zip(*pair, strict=True)
+    )
+
+
+def _is_close(here: str, there: str) -> bool:
+    try:
+        return here == there or math.isclose(float(here), float(there), rel_tol=TOLERANCE, abs_tol=1e-12)
+    except ValueError:
+        return False
+
+
 def galleries(scratch: Path) -> Trial:
     """Published folders, as `publish --check` looks at them: changed, they have a fault, or nothing was changed."""
     folder = corpus.copy_published(scratch)
@@ -250,10 +273,9 @@ def galleries(scratch: Path) -> Trial:
                 (folder / name).unlink()
             else:
                 (folder / name).write_bytes(content)
-            if not check_folder(folder, machine_key) and content != files[name]:
-                same = name.endswith(".json") and json.loads(content or b"") == json.loads(files[name])
-                if not same:
-                    raise WrongError(f"{name} was changed, and the check found nothing")
+            silent = content != files[name] and not check_folder(folder, machine_key)
+            if silent and not _says_the_same(name, content or b"", files[name]):
+                raise WrongError(f"{name} was changed, and the check found nothing")
         finally:
             (folder / name).write_bytes(files[name])
 
