@@ -235,13 +235,15 @@ class Place:
             raise self.wrong(f"a name has 1 to {MOST_NAME} characters, this one has {len(text.strip())}")
         return text
 
-    def number(self, value: object) -> float:
-        """The value, where it is a time: a finite number, not below zero, and one that has room for its unit."""
+    def number(self, value: object, *, difference: bool = False) -> float:
+        """The value, where it is a time: a finite number, and one that has room for its unit. It is below zero only
+        where it may be a `difference` of two times.
+        """
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.wrong(f"{one_line(json.dumps(value, default=str), 60)} is not a number")
         if value != value or abs(value) > LARGEST_TIME:
             raise self.wrong(f"{'NaN' if value != value else 'an infinite value'} is not a time")
-        if value < 0:
+        if value < 0 and not difference:
             raise self.wrong(f"{value:g} is below zero, and no time is")
         return float(value)
 

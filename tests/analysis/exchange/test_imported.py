@@ -276,6 +276,17 @@ def test_each_time_of_hyperfine_is_a_process() -> None:
     assert found.left_out == ("file.json: false[n=3]: 1 of 2 repetitions gave no value (exit status 1)",)
 
 
+def test_a_difference_below_zero_is_read_from_bmf_and_from_no_other_file() -> None:
+    """A row of ours may be an operation less its control. A time of another tool is not below zero."""
+    document = json.dumps({"mine": {"latency": {"value": -1.25}}, "other": {"latency": {"value": 2.5}}})
+    found = parse("bmf.json", document.encode())
+    assert {item.name: item.processes for item in found.benchmarks} == {"mine": [[-1.25]], "other": [[2.5]]}
+    assert found.left_out == ()
+    entry = {"command": "x", "median": -1.0, "min": -1.0, "times": [-1.0], "exit_codes": [0]}
+    with pytest.raises(ExchangeError, match="below zero"):
+        parse("hyperfine.json", json.dumps({"results": [entry]}).encode())
+
+
 def test_bmf_is_read_as_latency() -> None:
     found = read({"a": {"latency": {"value": 5.0, "lower_value": 4.0}}, "b": {"throughput": {"value": 1}}})
     assert figures(found) == {"a": [[5.0]]}
