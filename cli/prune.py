@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,10 +38,10 @@ def prune_command(folder: Path, age: str, dry_run: bool, as_json: bool) -> int:
         try:
             size = _prune(path, before, dry_run=dry_run)
         except (schema.RunFolderError, FencepostError) as error:
-            notes.append(f"left alone: {error}")
+            notes.append(str(error))
             continue
         except OSError as error:
-            notes.append(f"left alone: {path}: {error.strerror or error}")
+            notes.append(f"{path}: {error.strerror or error}")
             continue
         if size:
             pruned.append(str(path))
@@ -69,7 +70,7 @@ def _days(text: str) -> timedelta:
 
 def _prune(path: Path, before: datetime, *, dry_run: bool) -> int:
     """Drop the rounds of one run; returns their bytes, 0 where there is nothing to drop."""
-    from fencepost.analysis.runs.pruning import held_rounds, rows_to_keep
+    from fencepost.analysis.runs.pruning import check_kept, rows_to_keep
     from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import MeasureError
 
@@ -78,16 +79,27 @@ def _prune(path: Path, before: datetime, *, dry_run: bool) -> int:
         return 0
     size = sum(file.stat().st_size for file in files.values())
     if (path / schema.ROWS_FILE).exists():  # a prune that was killed
-        if not set(files) <= held_rounds(path):
-            raise MeasureError(
-                f"{path / schema.ROWS_FILE}: has not all rounds that lie beside it; compare them by hand"
-            )
+        check_kept(path)
     elif len(files) < run["plan"]["rounds"]:
         raise MeasureError(f"{path}: not complete; complete it with `fencepost run --resume {path}`")
-    elif not dry_run:
+    elif dry_run:
+        rows_to_keep(path)  # says so where the rounds could not be dropped
+    else:
         with runfolder.resume(path):  # nobody else writes it meanwhile
             runfolder.atomic_write(path / schema.ROWS_FILE, rows_to_keep(path))
     if not dry_run:
-        for file in files.values():
-            file.unlink()
+        _drop(path, list(files.values()))
     return size
+
+
+def _drop(path: Path, files: Sequence[Path]) -> None:
+    from fencepost.bench.errors import MeasureError
+
+    for number, file in enumerate(files):
+        try:
+            file.unlink()
+        except OSError as error:
+            raise MeasureError(
+                f"{path}: {number} of {len(files)} rounds dropped, then {error.strerror or error}; its figures are "
+                "kept, and the same command goes on"
+            ) from None

@@ -113,6 +113,11 @@ def reduce_run(folder: Path | str) -> Reduced:
         from fencepost.analysis.runs.rows_file import read_reduced
 
         return read_reduced(folder)
+    return reduce_rounds(folder)
+
+
+def reduce_rounds(folder: Path) -> Reduced:
+    """Reduce the rounds of a run folder, whatever else lies there; see `reduce_run`."""
     run = schema.read_run(folder)
     machine = schema.read_machine(folder)
     if schema.IMPORTED in run:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from fencepost.analysis.runs.estimate import estimate_cases, noise_floor
-from fencepost.analysis.runs.medians import reduce_run
+from fencepost.analysis.runs.medians import reduce_rounds, reduce_run
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows, read_reduced
 from fencepost.bench.schema import ROWS_FILE, RunFolderError
+
+OF_PROCESS = ["status", "batches", "ticks", "floor_ticks", "tick_hz"]
+"""Columns that a process has alone."""
 
 
 def rows_to_keep(folder: Path) -> bytes:
@@ -27,6 +30,20 @@ def rows_to_keep(folder: Path) -> bytes:
     return data
 
 
-def held_rounds(folder: Path) -> set[int]:
-    """Rounds that the ``rows.parquet`` of a run holds; raises `RunFolderError` where it is damaged."""
-    return set(read_reduced(folder).workers["round"].tolist())
+def check_kept(folder: Path) -> None:
+    """Compare the ``rows.parquet`` of a run with the rounds that still lie beside it, as a killed prune leaves them.
+
+    Raises
+    ------
+    RunFolderError
+        where either is damaged, a round is missing from ``rows.parquet``, or has another figure there.
+    """
+    kept, raw = (
+        reduced.processes.set_index(["round", "case"]) for reduced in (read_reduced(folder), reduce_rounds(folder))
+    )
+    # What a process read is its own. Figures that stand for a case also need the other rounds, some of which are gone.
+    same = raw.index.isin(kept.index).all() and kept.loc[raw.index, OF_PROCESS].equals(raw[OF_PROCESS])
+    if not same:
+        raise RunFolderError(
+            f"{folder / ROWS_FILE}: differs from the rounds that lie beside it; move one of them away, and look at both"
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from runs.write import Case, plain_cases, write_run
 
 from fencepost.analysis.runs import pruning
 from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.medians import reduce_run
+from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import runfolder, schema
 
 
@@ -80,6 +84,45 @@ def test_what_is_not_sure_is_left_alone(base: Path, monkeypatch: pytest.MonkeyPa
     assert said["runs"] == []
     assert len(list(said["notes"])) == 2  # type: ignore[call-overload]
     assert len(schema.round_files(old)) == 6
+
+
+def test_rows_that_differ_from_the_rounds_beside_them_drop_nothing(base: Path) -> None:
+    """A killed prune leaves both. These rows have each round, and another figure in one."""
+    old = base / "old"
+    reduced = reduce_run(old)
+    altered = reduced.processes.assign(ticks=reduced.processes["ticks"] + (reduced.processes["round"] == 4))
+    runfolder.atomic_write(old / schema.ROWS_FILE, encode_rows(replace(reduced, processes=altered)))
+    schema.round_file(old, 1).unlink()
+    for more in ((), ("--dry-run",)):
+        said = prune(base, *more)
+        assert said["runs"] == [] and "differs from the rounds" in str(said["notes"])
+    assert len(schema.round_files(old)) == 5
+
+
+def test_a_dry_run_reads_the_rounds(base: Path) -> None:
+    path = schema.round_file(base / "old", 3)
+    path.write_bytes(path.read_bytes()[:-9])
+    said = prune(base, "--dry-run")
+    assert said["runs"] == []
+    assert {**said, "dry_run": False} == prune(base)
+
+
+def test_a_round_that_cannot_be_dropped_is_told_as_it_is(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = repr(analyse(base / "old").rows)
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == schema.round_file(base / "old", 3):
+            raise OSError(errno.EIO, "Input/output error")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", refuse)
+        said = prune(base)
+    assert said["runs"] == [] and "2 of 6 rounds dropped, then Input/output error" in str(said["notes"])
+    assert len(schema.round_files(base / "old")) == 4 and repr(analyse(base / "old").rows) == right
+    assert prune(base)["runs"] == [str(base / "old")]
+    assert repr(analyse(base / "old").rows) == right
 
 
 def test_an_age_is_a_number_of_days(base: Path) -> None:
