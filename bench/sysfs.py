@@ -15,8 +15,10 @@ LARGEST_CPU = 1 << 16
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9})/(\d{1,9}))?)?")
 
 
-MOST_LETTERS = 16 << 20
+MOST_BYTES = 16 << 20
 """Of a file that is read as text. Those of a machine with thousands of CPUs have some megabytes."""
+
+_AT_ONCE = 64 << 10
 
 _MASK = re.compile(r"[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{1,8})*|[0-9a-fA-F]+")
 
@@ -122,7 +124,8 @@ class Tree:
         self._inside = real_root + os.sep
         self._real_folders: dict[str, str] = {}
 
-    def _find(self, path: str) -> Path | None:
+    def locate(self, path: str) -> Path | None:
+        """The file's own path; None where it would be outside of the root."""
         name = self._name(path)
         return None if name is None else Path(name)
 
@@ -156,15 +159,21 @@ class Tree:
             # Anything but a regular file could block the reader for ever.
             if name is None or not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116 (see _name)
                 return None
-            with open(name, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 (see _name)
-                text = file.read(MOST_LETTERS + 1)
-                return text.strip() if len(text) <= MOST_LETTERS else None
+            with open(name, "rb", buffering=0) as file:  # noqa: PTH123 (see _name)
+                # In small parts: below /proc/sys Linux takes as much memory as is asked for, and refuses megabytes.
+                parts, size = [], 0
+                while size <= MOST_BYTES and (part := file.read(_AT_ONCE)):
+                    parts.append(part)
+                    size += len(part)
+            # As a file in text mode: a line of another system ends like one of ours.
+            text = b"".join(parts).decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+            return text.strip() if size <= MOST_BYTES else None
         except (OSError, ValueError):  # ValueError: a NUL in the path
             return None
 
     def word(self, path: str, offset: int = 0, size: int = 8) -> int | None:
         """Little-endian number of `size` bytes at `offset` of a file or device; None where it cannot be read."""
-        full = self._find(path)
+        full = self.locate(path)
         if full is None:
             return None
         try:
@@ -216,7 +225,7 @@ class Tree:
 
     def entries(self, path: str, pattern: str = r".*") -> list[str]:
         """Names in a directory that match `pattern` entirely, numbers within them in numeric order."""
-        full = self._find(path)
+        full = self.locate(path)
         try:
             names = [entry.name for entry in full.iterdir()] if full is not None else []
         except OSError:
@@ -225,7 +234,7 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file, directory or device."""
-        full = self._find(path)
+        full = self.locate(path)
         try:
             return full is not None and full.exists()
         except OSError:

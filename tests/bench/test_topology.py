@@ -276,6 +276,13 @@ def test_directories_and_pipes_read_as_absent(tmp_path: Path) -> None:
     assert Tree(tmp_path.parent).text(tmp_path.name) is None
 
 
+@pytest.mark.skipif(not Path("/proc/sys/kernel/randomize_va_space").exists(), reason="no /proc/sys here")
+def test_files_below_proc_sys_are_read() -> None:
+    """Linux refuses to read them in parts of megabytes."""
+    path = Path("/proc/sys/kernel/randomize_va_space")
+    assert Tree().text(str(path)) == path.read_text().strip()
+
+
 def test_numbers_in_names_sort_as_numbers(tmp_path: Path) -> None:
     write(tmp_path, {f"cpu{number}/online": 1 for number in (10, 9, 0)})
     assert Tree(tmp_path).entries("", r"cpu\d+") == ["cpu0", "cpu9", "cpu10"]
