@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
+
+from fencepost.cli.groups import LazyGroup
 
 # Of each command the module below fencepost.cli, and what `--help` says of it. So that help imports none of them.
 COMMANDS = {
@@ -29,45 +30,12 @@ COMMANDS = {
     "export": ("exchange", "Write a run in the format of another tool."),
     "import": ("exchange", "Turn a file of another tool into a run."),
     "history": ("history", "Show which rows changed over many runs, and when."),
+    "fleet": ("fleet", "Look at the runs of many hosts at once."),
     "prune": ("prune", "Drop raw batches of old runs, and keep their rows."),
     "schema": ("schemas", "Print the JSON Schema of a file or of an answer."),
     "completion": ("completion", "Print the script by which a shell completes commands, kernels and runs."),
     "man": ("manual", "Show the manual page."),
 }
-
-
-class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Names of all commands, in the order in which one uses them."""
-        return list(COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command called `cmd_name`, or None."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, short_help = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"fencepost.cli.{module}"), f"{cmd_name}_command")
-        command.short_help = short_help
-        return command
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing one of them: that took a third of the time of `--help`."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest command where there is none of that name."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
-            hint = f"; did you mean {close[0]}?" if close else "; see `fencepost --help`"
-            ctx.fail(f"no command {args[0]!r}{hint}")
-        return super().resolve_command(ctx, args)
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -89,6 +57,7 @@ def package_version() -> str:
 
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 success, 1 a gate failed, 2 wrong use or unreadable input, 3 nothing was measured or the run "
     "was interrupted. Start with `fencepost doctor`, then `fencepost run`.",

@@ -38,14 +38,23 @@ def page(group: click.Group, version: str) -> str:
     lines += [f"fencepost \\- {_escaped(_summary(group))}", ".SH SYNOPSIS", ".B fencepost", "COMMAND [OPTIONS] ..."]
     lines += [".SH DESCRIPTION", *_paragraphs(group.help), ".PP", _escaped(group.epilog or "")]
     lines += [".SH OPTIONS", *_options(group, context), ".SH COMMANDS"]
+    lines += _commands(group, context, "fencepost")
+    return "\n".join(lines) + "\n"
+
+
+def _commands(group: click.Group, context: click.Context, before: str) -> list[str]:
+    """Of each command its words and options; of a group among them those of its commands as well."""
+    lines: list[str] = []
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None  # it is in the list
         inner = click.Context(command, parent=context, info_name=name)
         usage = " ".join(command.collect_usage_pieces(inner))
-        lines += [f".SS fencepost {_escaped(name)} {_escaped(usage)}", *_paragraphs(command.help)]
+        lines += [f".SS {before} {_escaped(name)} {_escaped(usage)}", *_paragraphs(command.help)]
         lines += _options(command, inner)
-    return "\n".join(lines) + "\n"
+        if isinstance(command, click.Group):
+            lines += _commands(command, inner, f"{before} {_escaped(name)}")
+    return lines
 
 
 def _summary(group: click.Group) -> str:

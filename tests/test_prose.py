@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
+from fencepost.cli import fleet
 from fencepost.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,10 +127,14 @@ def test_pages_are_in_plain_words(page: Path) -> None:
     assert lines == []
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS])
+@pytest.mark.parametrize("name", ["", *COMMANDS, *(f"fleet {name}" for name in fleet.COMMANDS)])
 def test_help_is_in_plain_words(name: str) -> None:
-    command = cli.get_command(click.Context(cli), name) if name else cli
-    assert command is not None
+    command: click.Command = cli
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None
+        command = found
     paragraphs = [part for text in in_help(command) for part in re.split(r"\n\s*\n", text)]
     assert faults([sentence for part in paragraphs for sentence in split(part)], HABITS) == []
 

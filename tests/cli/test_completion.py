@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from runs.write import Case, write_run
 from fencepost.bench import engine
 from fencepost.bench.errors import EngineError
 from fencepost.cli.completion import SHELLS, VARIABLE
-from fencepost.cli.main import COMMANDS, cli
+from fencepost.cli.main import cli
 from fencepost.cli.manual import page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,17 +78,24 @@ def test_a_shell_that_asks_is_answered(tmp_path: Path) -> None:
     assert done.stdout == "plain,show\n"
 
 
+def every_command(group: click.Group, before: str = "fencepost") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield f"{before} {name}", command
+        if isinstance(command, click.Group):
+            yield from every_command(command, f"{before} {name}")
+
+
 def test_the_manual_has_every_command_and_option(tmp_path: Path) -> None:
     text = fencepost_inside("man", cwd=tmp_path).stdout
     plain = text.replace("\\-", "-").replace("\\e", "\\").replace("\\&", "")
-    context = click.Context(cli)
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
-        assert command is not None
-        (section,) = re.findall(rf"^\.SS fencepost {name} .*?(?=^\.SS|\Z)", plain, re.MULTILINE | re.DOTALL)
-        first = " ".join((command.help or "").partition("\n\n")[0].split())
+    for name, found in every_command(cli):
+        section, *_ = re.findall(rf"^\.SS {name} .*?(?=^\.SS|\Z)", plain, re.MULTILINE | re.DOTALL)
+        first = " ".join((found.help or "").partition("\n\n")[0].split())
         assert first in " ".join(section.split()), name
-        for option in command.params:
+        for option in found.params:
             if isinstance(option, click.Option):
                 assert option.opts[0] in section, (name, option.opts)
     assert plain.startswith(".TH FENCEPOST 1")
