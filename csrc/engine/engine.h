@@ -87,6 +87,7 @@ struct team {
     struct load *loads;         /* a list; NULL: setup asked for none */
     int loads_run;              /* not 0 from the start of the loads to their end */
     uint64_t windows, loaded_windows, real_time_limit; /* see load.c */
+    uint64_t window_began_ticks, windows_ticks;        /* of the window under way; of all windows together */
     int agreed;                                        /* the status at the last meeting: see team_meet */
     uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);

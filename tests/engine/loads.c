@@ -37,10 +37,11 @@ static int64_t sleeping(struct worker *worker, int64_t *ticks, uint64_t count)
     return 1;
 }
 
-/* Keeps its CPU: nobody of a lower class runs there. */
+/* Keeps its CPU for 10 us, or as many milliseconds as value 3 says: nobody of a lower class runs there. */
 static int64_t busy(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    const uint64_t end = tick_now() + (uint64_t)(worker->trial->tick_hz / 1e5);
+    const int64_t ms = worker->trial->value[3];
+    const uint64_t end = tick_now() + (uint64_t)(worker->trial->tick_hz * (ms ? (double)ms / 1e3 : 1e-5));
 
     while (tick_now() < end)
         ;
@@ -52,8 +53,9 @@ static int64_t busy(struct worker *worker, int64_t *ticks, uint64_t count)
 #define PARAMETERS                                                                                                     \
     {                                                                                                                  \
         {.name = "policy", .unit = "1", .summary = "s"}, {.name = "where", .unit = "1", .summary = "s"},               \
+            {.name = "above", .unit = "1", .summary = "s"},                                                            \
         {                                                                                                              \
-            .name = "above", .unit = "1", .summary = "s"                                                               \
+            .name = "ms", .unit = "1", .summary = "s"                                                                  \
         }                                                                                                              \
     }
 

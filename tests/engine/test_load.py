@@ -19,6 +19,7 @@ OTHER, IDLE, FIFO, DEADLINE = range(4)
 OWN, NONE = 0, 9
 EINVAL, EILSEQ, ENOTSUP = -22, -84, -95
 BUSY = "CPUs with time left for a load of the lowest priority"
+SHORT = "CPUs with time left for a load in short windows"
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def test_a_load_runs_on_the_cases_own_cpu_while_it_sleeps(engine: Engine, policy
     before = threads()
     cpus = [min(os.sched_getaffinity(0))]
     got = first_that(ran, lambda: engine.trial("load/asleep", (policy, OWN, 1), cpus=cpus, batches=10))
-    if policy == IDLE and not ran(got):
-        assert got.status == ENOTSUP and BUSY in got.reason  # another process wanted the CPU in each window
+    if policy != FIFO and not ran(got):  # another process wanted the CPU in each window
+        assert got.status == ENOTSUP and (BUSY if policy == IDLE else SHORT) in got.reason
     else:
         assert got.status == 0, got.reason
         assert 0 < got.outcome.loaded_pct <= 100
@@ -65,8 +66,7 @@ def test_a_load_runs_on_another_cpu_of_the_case(engine: Engine, name: str, polic
         assert got.status == EINVAL
         assert got.reason.startswith(f"a load of SCHED_FIFO on CPU {cpus[1]} would stop worker 1 there")
     elif not ran(got):  # worker 1 spins in a loop kernel, and may leave the load not a single turn
-        assert (BUSY if policy == IDLE else "ran in none of") in got.reason
-        assert name == "load/loop" or policy == IDLE
+        assert (BUSY if policy == IDLE else SHORT) in got.reason
     else:
         assert 0 < got.outcome.loaded_pct <= 100
 
@@ -78,17 +78,24 @@ def test_no_load_no_metric(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "status", "said"),
-    [(OTHER, EILSEQ, r"the load of SCHED_OTHER on CPU \d+ ran in none of 5 windows"), (IDLE, ENOTSUP, BUSY)],
+    ("policy", "ms", "status", "said"),
+    [
+        (OTHER, 30, EILSEQ, r"the load of SCHED_OTHER on CPU \d+ ran in none of 5 windows of \d{3,} ms in all"),
+        (OTHER, 0, ENOTSUP, SHORT),
+        (IDLE, 0, ENOTSUP, BUSY),
+    ],
+    ids=["long windows", "short windows", "lowest priority"],
 )
-def test_a_load_that_never_ran_fails_the_case_or_found_a_busy_cpu(
-    engine: Engine, policy: int, status: int, said: str
+def test_a_load_that_ran_in_no_window_fails_the_case_or_found_a_busy_cpu(
+    engine: Engine, policy: int, ms: int, status: int, said: str
 ) -> None:
-    """Worker 0 is of a class above the load, and gives up its CPU in no window."""
+    """Worker 0 is of a class above the load, and gives up its CPU in no window. In short ones another process may have
+    it, so nothing is at fault.
+    """
     needs_fifo(engine)
     before = threads()
-    got = engine.trial("load/awake", (policy, OWN, 1), cpus=[min(os.sched_getaffinity(0))], batches=5)
-    assert got.status == status
+    got = engine.trial("load/awake", (policy, OWN, 1, ms), cpus=[min(os.sched_getaffinity(0))], batches=5)
+    assert got.status == status, got.reason
     assert re.search(said, got.reason)
     expect_no_thread_more_than(before)
 
