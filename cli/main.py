@@ -20,6 +20,7 @@ COMMANDS = {
     "config": ("own", "Print compiler options and folders for your own build."),
     "peers": ("peers", "Compare our rings with those of other libraries."),
     "doctor": ("doctor", "Check this machine for settings that spoil figures."),
+    "tune": ("tune", "Set this machine as the doctor advises while a command runs."),
     "neighbours": ("neighbours", "Show live who else uses the cores of this machine."),
     "report": ("report", "Write the report of a run: HTML, Markdown or JSON."),
     "claims": ("claims", "Show sentences of the lecture notes, each with a verdict."),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from fencepost.bench import machine
 from fencepost.bench.doctor.finding import Finding, Subject, boot, competition, percent, tee, unreadable
 from fencepost.bench.sysfs import Tree, format_cpulist
-from fencepost.bench.topology import CPU
+from fencepost.bench.topology import CPU, Topology
 
 
 def examine_cpus(subject: Subject) -> Finding:
@@ -46,6 +47,15 @@ def examine_affinity(subject: Subject) -> Finding:
     return Finding("affinity", path, value, "all online CPUs may be used")
 
 
+def second_cpus(topology: Topology, chosen: Iterable[int]) -> list[int]:
+    """Of each core with chosen CPUs, all CPUs but one, which is chosen: those that are to go offline."""
+    away: set[int] = set()
+    for core in topology.cores:
+        if usable := set(core) & set(chosen):
+            away |= set(core) - {min(usable)}
+    return sorted(away)
+
+
 def examine_smt(subject: Subject) -> Finding:
     path = f"/{CPU}/smt/active"
     if not subject.tree.exists(path):
@@ -58,7 +68,7 @@ def examine_smt(subject: Subject) -> Finding:
     if not siblings:
         return Finding("smt", path, "on", "the chosen CPUs have their cores to themselves")
     control = f"/{CPU}/smt/control"
-    paths = [f"/{CPU}/cpu{cpu}/online" for cpu in sorted(siblings - {min(core) for core in subject.topology.cores})]
+    paths = [f"/{CPU}/cpu{cpu}/online" for cpu in second_cpus(subject.topology, subject.cpus)]
     command = tee("off", control) if subject.tree.exists(control) else tee(0, *paths) if paths else None
     others = siblings - set(subject.cpus)
     value = f"on, siblings outside of the run: {format_cpulist(others)}" if others else "on, siblings are chosen too"
