@@ -1,7 +1,7 @@
 """The JSON documents of a run as types: what `fencepost.bench.schema` describes for files, said to the type checker.
 
-``*Json`` stands in run.json or machine.json, ``*Record`` in the metadata of a Parquet file. Readers get them checked
-from `fencepost.bench.schema`. A test holds their keys against the schemas there.
+``*Json`` stands in run.json or machine.json, or is printed. ``*Record`` stands in the metadata of a
+Parquet file. Readers get them checked from `fencepost.bench.schema`. A test holds their keys against the schemas there.
 
 Units are part of the names: ``*_ns`` nanoseconds, ``*_ms`` milliseconds, ``*_hz`` per second, ``*_ticks`` ticks of the
 machine's counter, ``*_bytes`` bytes, ``*_pct`` per cent, ``*_ppm`` millionths. CPUs have the numbers of the kernel.
@@ -429,3 +429,32 @@ class RowsRecord(TypedDict):
     schema: int
     run: str
     workers: list[ReducedWorkerRecord]
+
+
+# ---- answers ----
+
+
+class FailedJson(TypedDict):
+    """A case that failed in some round: the kind of the failure, and the first reason."""
+
+    case: str
+    failure: str
+    reason: str
+
+
+class MissingJson(TypedDict):
+    """A case without figures, and the reason."""
+
+    case: str
+    reason: str
+
+
+class SamplesJson(TypedDict):
+    """All that ``fencepost run --json`` prints in an installation without the analysis."""
+
+    run: str
+    folder: str
+    rounds: int
+    cases: int
+    failed: list[FailedJson]
+    unmeasurable: list[MissingJson]

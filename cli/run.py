@@ -23,6 +23,7 @@ from fencepost.cli.options import (
 if TYPE_CHECKING:
     from fencepost.analysis.report.data import MeasuredJson
     from fencepost.analysis.runs.estimate import Analysis
+    from fencepost.bench.documents import FailedJson, SamplesJson
     from fencepost.bench.engine import Engine
     from fencepost.bench.plan import Plan
     from fencepost.bench.runfolder import RunFolder
@@ -272,14 +273,15 @@ def _tell(folder: RunFolder, found: RunOutcome, *, as_json: bool) -> None:
 
     if lacking := extras.missing():
         plan = folder.plan
-        told = {
-            "run": folder.id,
-            "folder": str(folder.path.resolve()),
-            "rounds": plan.rounds,
-            "cases": len(plan.cases),
-            "failed": list(found.failed),
-        }
         if as_json:
+            told: SamplesJson = {
+                "run": folder.id,
+                "folder": str(folder.path.resolve()),
+                "rounds": plan.rounds,
+                "cases": len(plan.cases),
+                "failed": _failed(found),
+                "unmeasurable": [{"case": case, "reason": reason} for case, reason in found.lacking.items()],
+            }
             display.print_json(told)
             return
         path, cases = display.short_path(folder.path), len(plan.cases)
@@ -310,13 +312,17 @@ def _summary(folder: RunFolder, found: RunOutcome) -> MeasuredJson:
             for row in report["rows"]
             for name, count in row.get("counts", {}).items()
         ],
-        "failed": [{"case": case, "failure": kind, "reason": reason} for case, (kind, reason) in found.failed.items()],
+        "failed": _failed(found),
         "unmeasurable": [
             {"case": row["case"], "reason": row["reason"]}
             for row in report["rows"]
             if row["reason"] and row["case"] not in found.failed
         ],
     }
+
+
+def _failed(found: RunOutcome) -> list[FailedJson]:
+    return [{"case": case, "failure": kind, "reason": reason} for case, (kind, reason) in found.failed.items()]
 
 
 MOST_ROWS_SHOWN = 40

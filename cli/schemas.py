@@ -14,6 +14,7 @@ NAMES = {
     "round": "the record in rounds/*.parquet of a run folder",
     "rows": "the record in rows.parquet of a published run",
     "run": "fencepost run --json",
+    "samples": "fencepost run --json where the analysis is not installed",
     "report": "fencepost report --json",
     "claims": "fencepost claims --json",
     "compare": "fencepost compare --json",
@@ -57,12 +58,15 @@ def schema_of(name: str) -> dict[str, Any]:
 
 
 def _answer(name: str) -> dict[str, Any]:
+    from fencepost.analysis.text.json_schema import json_schema
+    from fencepost.bench.documents import MachineJson, SamplesJson
+    from fencepost.bench.schema import MACHINE_SCHEMA
+
+    if name == "samples":  # which is asked for where the others cannot be imported
+        return json_schema(SamplesJson)
     from fencepost.analysis.compare.documents import ComparedJson, SidesJson
     from fencepost.analysis.report.data import MeasuredJson, ReportJson
     from fencepost.analysis.report.lecture import ClaimsJson
-    from fencepost.analysis.text.json_schema import json_schema
-    from fencepost.bench.documents import MachineJson
-    from fencepost.bench.schema import MACHINE_SCHEMA
 
     answers: dict[str, Any] = {
         "run": MeasuredJson,

@@ -20,7 +20,7 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.text.escape import json_in_html
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import headline_rungs
-from fencepost.bench.documents import MachineJson
+from fencepost.bench.documents import FailedJson, MachineJson, MissingJson
 from fencepost.bench.schema import SCHEMA_VERSION
 
 # ---- JSON ----
@@ -178,21 +178,6 @@ class CaseCountJson(CountedJson):
 
     case: str
     count: str
-
-
-class FailedJson(TypedDict):
-    """A case that failed in some round: the kind of the failure, and the first reason."""
-
-    case: str
-    failure: str
-    reason: str
-
-
-class MissingJson(TypedDict):
-    """A case without figures, and the reason."""
-
-    case: str
-    reason: str
 
 
 class MeasuredJson(TypedDict):

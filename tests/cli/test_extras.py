@@ -11,11 +11,13 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 from packaging.requirements import Requirement
 from runs.measure import fencepost_inside
 
 from fencepost.bench.errors import EXIT_USAGE
 from fencepost.cli import extras, faults
+from fencepost.cli.schemas import schema_of
 
 RUN = ("run", "good/steady", "--rounds", "2")
 ADVICE = "pip install 'fencepost[analysis]'"
@@ -48,6 +50,9 @@ def test_a_run_without_the_analysis_tells_where_its_samples_are(
     assert "Measured 2 cases in 2 rounds. Samples: results/runs/" in done.stdout and ADVICE in done.stdout
     told = json.loads(fencepost_inside(*RUN, "--json", cwd=tmp_path).stdout)
     assert told["rounds"] == 2 and Path(told["folder"]).is_dir() and told["failed"] == []
+    form = Draft202012Validator(schema_of("samples"))
+    assert form.is_valid(told) and not form.is_valid(told | {"rows": []})
+    assert not form.is_valid(told | {"failed": ["good/steady"]})
 
 
 @pytest.mark.parametrize("words", [("ab", "good/steady", "good/once"), ("peers",)])
@@ -92,7 +97,9 @@ def thin(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.C
 def test_a_thin_installation_measures_and_resumes(thin: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = thin("run", "clock/read", "--rounds", "2", "--json")
     assert done.returncode == 0, done.stderr
-    folder = Path(json.loads(done.stdout)["folder"])
+    document = json.loads(done.stdout)
+    assert Draft202012Validator(json.loads(thin("schema", "samples").stdout)).is_valid(document)
+    folder = Path(document["folder"])
     (folder / "rounds" / "0002.parquet").unlink()
     again = thin("run", "--resume", str(folder))
     assert again.returncode == 0 and (folder / "rounds" / "0002.parquet").is_file(), again.stderr
@@ -100,7 +107,9 @@ def test_a_thin_installation_measures_and_resumes(thin: Callable[..., subprocess
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", ["list clock", "show clock/read", "doctor", "run clock --dry-run", "schema run.json"])
+@pytest.mark.parametrize(
+    "words", ["list clock", "show clock/read", "doctor", "run clock --dry-run", "schema run.json", "schema samples"]
+)
 def test_commands_that_need_no_figures_work_in_it(
     words: str, thin: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
