@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fencepost.analysis.text.escape import json_text
 
@@ -69,6 +69,14 @@ class Code:
 
 
 NO_CODE = Code({})
+
+
+def left_out(code: Code) -> Code:
+    """The kernels of a page that has no room for their source and loops."""
+    short = {
+        topic: [replace(kernel, source="", loop="", inner="") for kernel in of] for topic, of in code.kernels.items()
+    }
+    return Code(short)
 
 
 def packed_code(kernels: Sequence[KernelCode], *, same_build: bool) -> Code:

@@ -66,6 +66,10 @@ class Document:
     code: Code = NO_CODE
     fold: int = FOLD_ROWS
     beside: str = CAPTION
+    folds: bool = True
+    """Whether the rows that are folded are in the page."""
+    left_away: Sequence[str] = ()
+    """What the page has no room for."""
 
     @property
     def contents(self) -> list[tuple[str, str]]:

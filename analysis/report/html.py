@@ -7,13 +7,15 @@ import functools
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
-from fencepost.analysis.report.code import NO_CODE, Code
+from fencepost.analysis.report.code import NO_CODE, Code, left_out
 from fencepost.analysis.report.document import Document
 from fencepost.analysis.report.lecture import Sentence, sentences, tally
+from fencepost.analysis.report.marks import AS_FOUND
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import COMMAND, finalize, visible
 from fencepost.analysis.text.table import Table
@@ -29,9 +31,36 @@ TEMPLATES = Path(__file__).parent / "templates"
 # ---- HTML ----
 
 
-def as_html(document: Document) -> str:
-    """One self-contained page: no network; a script sorts tables and switches units, and nothing depends on it."""
-    return environment().get_template("report.html.j2").render(document=document, **_script())
+MOST_BYTES = 3 << 20
+"""Of a report: what a mail or a slow line still takes. All rows of the standard profile need less."""
+
+
+def as_html(document: Document, most_bytes: int = MOST_BYTES) -> str:
+    """One self-contained page: no network; a script sorts tables and switches units, and nothing depends on it.
+
+    A page of more than `most_bytes` leaves out, one after the other, what a command of fencepost shows as well, until
+    it is small enough: the code of the kernels, the rows as JSON, the folded rows of long tables. It says so.
+    """
+    template = environment().get_template("report.html.j2")
+    page = template.render(document=document, **_script())
+    for lighter in (_without_code, _without_json, _without_folds):
+        if len(page.encode()) <= most_bytes:
+            break
+        document = lighter(document)
+        page = template.render(document=document, **_script())
+    return page
+
+
+def _without_code(document: Document) -> Document:
+    return replace(document, code=left_out(document.code), left_away=("source and machine code of the kernels",))
+
+
+def _without_json(document: Document) -> Document:
+    return replace(document, packed="", left_away=(*document.left_away, "all rows as JSON"))
+
+
+def _without_folds(document: Document) -> Document:
+    return replace(document, folds=False, left_away=(*document.left_away, "the folded rows of long tables"))
 
 
 @dataclass(frozen=True)
@@ -119,10 +148,16 @@ def environment() -> Environment:
     )
     made.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
     made.filters["code"] = _code_spans
-    made.filters["columns"] = column_classes
+    made.filters["laid_out"] = laid_out
     made.filters["breakable"] = _breakable
-    made.filters["visible"] = visible  # before a text becomes part of a link: what is behind % is not seen by finalize
+    made.filters["fragment"] = _fragment
+    made.filters["visible"] = visible
     return made
+
+
+def _fragment(name: str) -> str:
+    """A name as part of a link. What is behind % is not seen by `finalize`, so hidden letters are shown before."""
+    return quote(visible(name), safe="/=,@")
 
 
 LONG_TEXT = 28
@@ -130,12 +165,46 @@ LONG_TEXT = 28
 
 
 def _breakable(text: str) -> str:
-    """A cell, in which the name of a case may go on in the next line after a bracket or a comma."""
+    """A cell. The name of a case may go on in the next line after a bracket or a comma and before its CPUs, and an
+    interval after its comma, but no word is broken.
+    """
     from markupsafe import Markup, escape
 
-    if " " in text or not re.search(r"[\[,]", text):
+    if not re.search(r"[\[,]", text) or (" " in text and "@" not in text):
         return text
-    return Markup(re.sub(r"([\[,])", r"\1<wbr>", str(escape(visible(text)))))
+    places = r"(?<=,)(?=[^,])" if text.startswith("[") else r"(?<=[\[,])(?=[^\[, ])|(?<=.)(?=@)"
+    return Markup("<wbr>").join(escape(part) for part in re.split(places, visible(text)))
+
+
+class LaidOut(NamedTuple):
+    """A table as a page shows it: its headings, their classes, and of each row its heading, its cells, and what stands
+    in a line of its own below its heading.
+    """
+
+    header: tuple[str, ...]
+    kinds: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...], str], ...]
+
+
+def laid_out(item: Table) -> LaidOut:
+    """A table without the columns of long words, which a line below the heading of the row takes: what a rung is
+    measured as, and of a case the remarks and why it is not to be trusted.
+    """
+    kinds = column_classes(item)
+    if item.header[-1] == "measured as":
+        rows = tuple((row[0], row[1:-1], f"measured as {row[-1]}") for row in item.rows)
+        return LaidOut(item.header[:-1], kinds[:-1], rows)
+    if item.header[:2] != ("case", "time") or item.header[-1] != "remarks":
+        return LaidOut(item.header, kinds, tuple((row[0], row[1:], "") for row in item.rows))
+    trust = item.header.index("trust")
+    short = []
+    for row in item.rows:
+        word, _, why = row[trust].partition(": ")
+        said = [part for part in why.split("; ") if "free" not in item.header or not part.startswith(AS_FOUND)]
+        note = "; ".join(part for part in (*said, row[-1]) if part)
+        short.append((row[0], (*row[1:trust], word, *row[trust + 1 : -1]), note))
+    kinds = (*kinds[:trust], "", *kinds[trust + 1 : -1])
+    return LaidOut(item.header[:-1], kinds, tuple(short))
 
 
 def column_classes(item: Table) -> tuple[str, ...]:

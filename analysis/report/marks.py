@@ -21,6 +21,9 @@ DOUBTFUL_FLOOR_PCT = 5.0
 MOSTLY_FREE_PCT = 90.0
 """A median over all batches moves little while at least so many of them had the core to themselves."""
 
+AS_FOUND = "as found, with the core free in "
+"""How a reason begins that the columns of a table say as well."""
+
 YES, WITH_CARE, IN_PART, HARDLY, NOT_YET = ("Yes", "With care", "In part", "Hardly", "Not yet")
 
 
@@ -76,7 +79,7 @@ def _spoilt(row: Row) -> list[str]:
     if "noisy" in row.flags:
         found.append(f"{share(row.disturbed_pct)} of its batches disturbed")
     if row.witnessed and not row.alone and row.free_pct < MOSTLY_FREE_PCT:
-        found.append(f"as found, with the core free in {share(row.free_pct)} of its batches")
+        found.append(f"{AS_FOUND}{share(row.free_pct)} of its batches")
     return found
 
 

@@ -125,9 +125,17 @@
     return `${what} ${machine}, measured with fencepost on ${made}, run ${run}. ${address(hash)}`;
   };
   const quoted = (text) => `"${text.replace(/"/g, '""')}"`;
-  const csvOf = (rows) => rows.map((row) => [...row.cells].map((cell) => quoted(nameOf(cell))).join(",")).join("\n") + "\n";
-  // The text of a cell without the buttons in it.
-  const nameOf = (cell) => words(cell.querySelector(":scope > a, :scope > button") || cell);
+  // The text of a cell without the buttons in it, and without the line below it, which is a column of its own there.
+  const nameOf = (cell) => {
+    const name = cell.querySelector(":scope > a, :scope > button");
+    return name || !cell.querySelector(":scope > small") ? words(name || cell) : words(cell).slice(0, -noteOf(cell).length);
+  };
+  const noteOf = (cell) => words(cell.querySelector(":scope > small") || make("small"));
+  const csvOf = (rows) => {
+    const noted = rows.some((row) => noteOf(row.cells[0]));
+    const cells = (row, at) => [...[...row.cells].map(nameOf), ...(noted ? [at ? noteOf(row.cells[0]) : "remarks"] : [])];
+    return rows.map((row, at) => cells(row, at).map(quoted).join(",")).join("\n") + "\n";
+  };
   const csvOfTables = (tables) => csvOf([tables[0].tHead.rows[0], ...tables.flatMap((table) => [...table.tBodies[0].rows])]);
   const inShell = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`);
   const commandOf = (name) => {

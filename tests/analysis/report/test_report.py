@@ -48,6 +48,7 @@ from fencepost.bench.schema import RunFolderError
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) $c$ & <img src=x onerror=alert(1)>"
+CELLS = ("td", "th")
 VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
 
 
@@ -68,7 +69,7 @@ class Page(HTMLParser):
             self.open.pop()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.end(*{"td": ("td",), "th": ("td",), "tr": ("td", "tr")}.get(tag, ()))
+        self.end(*{"td": CELLS, "th": CELLS, "tr": (*CELLS, "tr")}.get(tag, ()))
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
@@ -77,7 +78,7 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
-        self.end(*{"tr": ("td",), "tbody": ("td", "tr")}.get(tag, ()))
+        self.end(*{"tr": CELLS, "tbody": (*CELLS, "tr")}.get(tag, ()))
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:

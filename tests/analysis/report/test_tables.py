@@ -11,9 +11,12 @@ from runs.write import Case
 from undrawn import without_drawing
 
 from fencepost.analysis.report.beside import beside_tables
-from fencepost.analysis.report.html import environment
+from fencepost.analysis.report.code import KernelCode, packed_code
+from fencepost.analysis.report.document import Document, build_document
+from fencepost.analysis.report.html import MOST_BYTES, as_html, environment, laid_out
+from fencepost.analysis.report.markdown import as_markdown
+from fencepost.analysis.report.marks import AS_FOUND
 from fencepost.analysis.report.telling import telling
-from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import UNKNOWN
@@ -52,8 +55,11 @@ def test_the_telling_rows_span_what_a_topic_costs() -> None:
 @pytest.mark.parametrize(
     ("cell", "shown"),
     [
-        ("a/b[c=d,e=<f>]@cpu1", "a/b[<wbr>c=d,<wbr>e=&lt;f&gt;]@cpu1"),
+        ("a/b[c=d,e=<f>]@cpu1", "a/b[<wbr>c=d,<wbr>e=&lt;f&gt;]<wbr>@cpu1"),
+        ("[11.63,\xa012.74]", "[11.63,<wbr>\xa012.74]"),
         ("[11.63, 12.74]", "[11.63, 12.74]"),  # an interval is no name
+        ("measured as a/b[c=d]@cpu1", "measured as a/b[<wbr>c=d]<wbr>@cpu1"),
+        ("a, b", "a, b"),
         ("alone", "alone"),
     ],
 )
@@ -69,16 +75,56 @@ def test_rows_without_a_time_come_last() -> None:
     assert telling([]) == ()
 
 
+def test_long_words_of_a_row_have_a_line_of_their_own() -> None:
+    rung = laid_out(table("c", ("what", "time", "measured as"), [("add", "1 ns", "a/b[c=d]@cpu1")]))
+    assert rung == (("what", "time"), ("", ""), (("add", ("1 ns",), "measured as a/b[c=d]@cpu1"),))
+    header = ("case", "time", "free", "trust", "remarks")
+    rows = [("a", "1 ns", "3 %", f"Hardly: 2 modes; {AS_FOUND}3 %", "as found: busy"), ("b", "2 ns", "99 %", "Yes", "")]
+    found = laid_out(table("c", header, rows))
+    assert (found.header, found.kinds) == (header[:-1], ("",) * 4)
+    assert found.rows == (
+        ("a", ("1 ns", "3 %", "Hardly"), "2 modes; as found: busy"),
+        ("b", ("2 ns", "99 %", "Yes"), ""),
+    )
+    other = table("c", ("size", "time", "remarks"), [("1", "2", "3")])
+    assert laid_out(other).rows == (("1", ("2", "3"), ""),)
+
+
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """A run with one long table, and with figures beside time."""
+def document(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """A run with one long table, with figures beside time, and with a kernel's code."""
     folder = tmp_path_factory.mktemp("tables")
     cases = [Case("mine/sweep", {"n": n}, ns=1.5**n, metrics={"own_pct": float(n), "lost_pct": 1.0}) for n in range(40)]
     cases += [Case("mine/one", ns=5.0, metrics={"own_pct": 1.0, "lost_pct": 2.0})]
+    kernel = KernelCode("mine/sweep", "summary", "", "mine/sweep.c", "int source;", "machine code", inner="inner loop")
     run = synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[])
     with without_drawing():
-        write_report(run, html=folder / "r.html", markdown=folder / "r.md")
-    return (folder / "r.html").read_text(encoding="utf-8"), (folder / "r.md").read_text(encoding="utf-8")
+        return build_document(analyse(run), packed_code([kernel], same_build=True))
+
+
+@pytest.fixture(scope="module")
+def pages(document: Document) -> tuple[str, str]:
+    return as_html(document), as_markdown(document, "figures")
+
+
+def test_a_page_that_is_too_large_leaves_out_what_a_command_shows(document: Document) -> None:
+    """The least telling first, and only as much as is needed."""
+    whole = as_html(document)
+    assert len(whole.encode()) < MOST_BYTES == 3 * 1024 * 1024 and "Left out" not in whole
+    said = re.compile(r"<p>Left out, so that this page stays small: (.*?)\.")
+    parts = ("inner loop", 'id="code"', 'id="download"', 'id="row=mine/sweep[n=1]@cpu1"')
+    left = ["source and machine code of the kernels", "all rows as JSON", "the folded rows of long tables"]
+    assert all(part in whole for part in parts)
+    page = whole
+    for step, gone in enumerate(((0, 1), (0, 1, 2), (0, 1, 2, 3)), 1):
+        size = len(page.encode())
+        page = as_html(document, size - 1)
+        found = said.search(page)
+        assert found is not None and found[1] == "; ".join(left[:step])
+        assert [part in page for part in parts] == [place not in gone for place in range(4)]
+        assert len(page.encode()) < size
+    assert "The other 31 rows: <code>fencepost report RUN --json</code>." in page
+    assert "<code>fencepost show KERNEL</code>" in page
 
 
 def test_a_long_table_has_ten_rows_above_its_fold(pages: tuple[str, str]) -> None:
@@ -102,7 +148,7 @@ def test_no_row_is_in_a_table_twice_or_lost(pages: tuple[str, str]) -> None:
     html, _ = pages
     start = html.index("Estimates of the topic mine")
     rows = re.findall(
-        r'<th scope="row"><a href="#row=\S+">(mine/\S+?)</a></th>',
+        r'<th scope="row"><a href="#row=\S+">(mine/\S+?)</a>',
         html[start : html.index("figures beside time", start)],
     )
     assert len(rows) == len(set(rows)) == 41
