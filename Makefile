@@ -5,6 +5,7 @@ PROFILE ?= standard
 RUN ?= latest
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
+KILLS ?= 500
 TOOLCHAINS_ARGS ?=
 PYTHON ?=
 export PYTHON
@@ -27,7 +28,7 @@ PYTHON_FILES := analysis bench benchmarks cli csrc tests tools setup.py conftest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test test-slow test-all fuzz toolchains peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
+.PHONY: help bench test test-slow test-all fuzz faults toolchains peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +49,9 @@ test-all: test test-slow ## run all tests
 
 fuzz: install-dev ## try a million hostile inputs over every reader (an hour; FUZZ_ARGS="--inputs 20000 --seed 2" for less)
 	@PYTHONPATH=tests:tools $(VENV)/python -m fuzz $(FUZZ_ARGS)
+
+faults: install-dev ## kill a small run 500 times, and fail each of its operations on files (an hour; KILLS=50 for less)
+	@KILLS=$(KILLS) FAULTS=all $(PYTEST) -m "" $(PYTEST_ARGS) tests/bench/test_file_faults.py tests/bench/test_whole_faults.py tests/bench/test_kills.py
 
 toolchains: install-dev ## try every compiler and Python that is here; writes docs/toolchains.md (half an hour)
 	@$(VENV)/python tools/toolchains.py $(TOOLCHAINS_ARGS)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -15,10 +14,9 @@ from pathlib import Path
 
 import pytest
 from runs import measure as runtime
-from runs.measure import wait_for
+from runs.measure import left, wait_for
 
 from fencepost.bench import runfolder, schema
-from fencepost.bench.launch import MARK
 
 KILLS = int(os.environ.get("KILLS", "10"))
 ROUNDS = 3
@@ -39,19 +37,6 @@ def begin(cwd: Path, *arguments: str) -> subprocess.Popen[bytes]:
 def begun(cwd: Path) -> subprocess.Popen[bytes]:
     (cwd / "tmp").mkdir(parents=True)
     return begin(cwd, *KERNELS, "--out", str(cwd / "runs"), "--profile", "quick", "--rounds", str(ROUNDS))
-
-
-def left(cwd: Path) -> list[str]:
-    """What a run leaves outside of its folder: temporary files and processes."""
-    found = [path.name for path in (cwd / "tmp").iterdir()]
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (
-                f"{MARK}=".encode() in (process / "environ").read_bytes()
-                and (process / "cwd").resolve() == cwd.resolve()
-            ):
-                found.append(process.name)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from fencepost.bench.case import Case
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.documents import MachineJson, RunFactsJson
 from fencepost.bench.engine import Engine, load_from
+from fencepost.bench.launch import MARK
 from fencepost.bench.placement import Placement, Placements, Shortage
 from fencepost.bench.runner import Runner
 
@@ -190,6 +191,19 @@ def children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def left(cwd: Path) -> list[str]:
+    """What a run in `cwd`, with its temporary files in ``tmp``, leaves outside of its folder: files and processes."""
+    found = [path.name for path in (cwd / "tmp").iterdir()]
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (
+                f"{MARK}=".encode() in (process / "environ").read_bytes()
+                and (process / "cwd").resolve() == cwd.resolve()
+            ):
+                found.append(process.name)
+    return found
 
 
 def impatient(patch: pytest.MonkeyPatch, kernel: str) -> None:
