@@ -42,6 +42,8 @@ setup(
     package_dir={**{f"fencepost.{room}": room for room in ROOMS}, SOURCES: "csrc", WORDS: "docs", EXAMPLES: "examples"},
     package_data={
         "": ["py.typed", "*.pyi", "templates/*", "static/*"],
+        # What `fencepost fleet` sends to other machines.
+        "fencepost.cli.fleet_hosts": ["roles/**/*.yml", "roles/**/*.sh"],
         # Headers for kernels of a user's own, and the sources that `fencepost show` prints.
         SOURCES: ["**/*.[ch]", "own/*"],
         # The report takes the words of its sections from these pages, and the sentences that have no verdict.

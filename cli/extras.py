@@ -10,6 +10,7 @@ from fencepost.bench.errors import UsageError
 EXTRAS = {
     "analysis": ("duckdb", "jinja2", "markupsafe", "matplotlib", "pandas", "scipy"),
     "pytest": ("pytest", "pytest_benchmark"),
+    "fleet": ("ansible",),
 }
 """Of each extra of pyproject.toml the modules by which it is known. Each extra that reads runs brings the analysis."""
 

@@ -31,7 +31,7 @@ COMMANDS = {
     "export": ("exchange", "Write a run in the format of another tool."),
     "import": ("exchange", "Turn a file of another tool into a run."),
     "history": ("history", "Show which rows changed over many runs, and when."),
-    "fleet": ("fleet", "Look at the runs of many hosts at once."),
+    "fleet": ("fleet", "Measure on many hosts, and look at their runs at once."),
     "prune": ("prune", "Drop raw batches of old runs, and keep their rows."),
     "schema": ("schemas", "Print the JSON Schema of a file or of an answer."),
     "completion": ("completion", "Print the script by which a shell completes commands, kernels and runs."),
