@@ -53,7 +53,7 @@ def new_command(
         if language is not None or ring:
             raise UsageError(f"{'--ring' if ring else '--cxx'} is for kernel files; leave it out beside --ci")
         path = folder / FORGES[ci]
-        files = _kernel_files(names)
+        files = _kernel_files(names, ci)
         _write(path, _job(ci, files, install or _source()), parents=True)
         click.echo(f"Wrote {path}. It compares {', '.join(files)}. Commit it, then open a pull request.")
         return
@@ -130,10 +130,10 @@ def _job(forge: str, files: Sequence[str], source: str) -> str:
     if not _PLAIN_SOURCE.fullmatch(source):
         raise UsageError(f"--install {source}: has a space, a quote or a dollar sign; write it without")
     template = (TEMPLATES / f"{forge}.yml.in").read_text(encoding="utf-8")
-    return _filled(template, INSTALL=source, FILES=" ".join(files))
+    return _filled(template, INSTALL=_with_analysis(source), FILES=" ".join(files))
 
 
-def _kernel_files(names: Sequence[str]) -> list[str]:
+def _kernel_files(names: Sequence[str], forge: str) -> list[str]:
     """The kernel files to compare: those that were named, or all that git knows or could know below this folder.
 
     Raises
@@ -153,7 +153,10 @@ def _kernel_files(names: Sequence[str]) -> list[str]:
         if names or (Path(name).suffix in objects.LANGUAGES and _holds_a_kernel(Path(name)))
     ]
     if not found:
-        raise UsageError("--ci: no kernel file in this repository; write one first with `fencepost new NAME`")
+        raise UsageError(
+            "--ci: no kernel file in this repository; write one first, such as: "
+            f"fencepost new mine && fencepost new --ci {forge}"
+        )
     for name in found:
         if not Path(name).is_file() or Path(name).suffix not in objects.LANGUAGES:
             raise UsageError(f"{name}: no kernel file ({', '.join(objects.LANGUAGES)}) in this repository")
@@ -192,7 +195,7 @@ def _source() -> str:
     except metadata.PackageNotFoundError:
         origin, version = "{}", ""
     if origin is None:
-        return f"fencepost[analysis]=={version}"
+        return f"fencepost=={version}"
     address, commit = json.loads(origin).get("url", ""), json.loads(origin).get("vcs_info", {}).get("commit_id", "")
     if not commit:
         checkout = str(sources.CSRC.parent)
@@ -206,7 +209,14 @@ def _source() -> str:
         )
     # Without a user's name and token.
     host = parts.netloc.rpartition("@")[2]
-    return f"fencepost[analysis] @ git+{urlunsplit((parts.scheme, host, parts.path, '', ''))}@{commit}"
+    return f"git+{urlunsplit((parts.scheme, host, parts.path, '', ''))}@{commit}"
+
+
+def _with_analysis(source: str) -> str:
+    """A source for pip with the extra that `fencepost ab` needs. A source that names an extra, and a file, stay."""
+    if re.match(r"(git\+|https?://)", source):
+        return f"fencepost[analysis]@{source}"
+    return re.sub(r"^fencepost(?![\w.\[/-])", "fencepost[analysis]", source)
 
 
 def _git(*arguments: str, missing: str | None = None) -> str:

@@ -67,7 +67,8 @@ def read_runs(folders: Sequence[Path]) -> list[Analysis]:
     for run in runs:
         if run.rounds < least:
             rounds = "1 complete round" if run.rounds == 1 else f"{run.rounds} complete rounds"
-            more = "measure with --profile standard, or complete it with --resume"
+            planned = run.planned_rounds >= least
+            more = "complete it with `fencepost run --resume`" if planned else f"measure with --rounds {least} or more"
             if schema.IMPORTED in run.run:
                 rounds = rounds.replace("complete round", "process").replace("processs", "processes")
                 more = f"run the suite {least} times with its own tool, and import the files together"

@@ -57,7 +57,7 @@ def steps_of(forge: str, document: dict[Any, Any]) -> tuple[list[str], dict[str,
     else:
         job = document["jobs"]["compare"]
         steps, variables = [step["run"] for step in job["steps"] if "run" in step], job["env"]
-    assert steps[0] == f"python -m pip install '{SOURCE}'"
+    assert steps[0] == f"python -m pip install 'fencepost[analysis]@{SOURCE}'", "`ab` needs the extra"
     return steps[1:], variables
 
 
@@ -116,6 +116,9 @@ def test_a_job_needs_a_repository_with_a_kernel(tmp_path: Path) -> None:
     git("init", "-q", ".", cwd=tmp_path)
     empty = fencepost("new", "--ci", "github", "--install", SOURCE, cwd=tmp_path)
     assert empty.returncode == 2 and "no kernel file in this repository" in empty.stderr
+    kernel, job = empty.stderr.strip().partition("such as: ")[2].split(" && ")  # what can be pasted
+    assert fencepost(*kernel.split()[1:], cwd=tmp_path).returncode == 0
+    assert fencepost(*job.split()[1:], "--install", SOURCE, cwd=tmp_path).returncode == 0
     alone = fencepost("new", "mine", "--install", SOURCE, cwd=tmp_path)
     assert alone.returncode == 2 and "--install is for --ci" in alone.stderr
 
@@ -127,12 +130,12 @@ def test_a_job_needs_a_repository_with_a_kernel(tmp_path: Path) -> None:
         (
             '{"url": "https://u:t@h/x.git", "vcs_info": {"vcs": "git", "commit_id": "c0"}}',
             "",
-            "fencepost[analysis] @ git+https://h/x.git@c0",
+            "fencepost[analysis]@git+https://h/x.git@c0",
         ),
         (
             '{"url": "file:///x", "dir_info": {"editable": true}}',
             "https://h/x\n",
-            "fencepost[analysis] @ git+https://h/x@c1",
+            "fencepost[analysis]@git+https://h/x@c1",
         ),
         ('{"url": "file:///x", "dir_info": {"editable": true}}', "git@h:x\n", None),
         ('{"url": "file:///x", "dir_info": {"editable": true}}', "", None),
@@ -149,10 +152,25 @@ def test_the_job_installs_what_wrote_it(
     monkeypatch.setattr("importlib.metadata.version", lambda name: "1.5")
     monkeypatch.setattr(new, "_git", lambda *words, missing: remote if "remote" in words else "c1\n")
     if source is not None:
-        assert new._source() == source
+        for forge in new.FORGES:
+            assert f"pip install '{source}'" in new._job(forge, ["a.c"], new._source())
     else:
         with pytest.raises(UsageError, match="say with --install what pip installs there"):
             new._source()
+
+
+@pytest.mark.parametrize(
+    ("named", "installed"),
+    [
+        ("fencepost", "fencepost[analysis]"),
+        ("fencepost>=1.5", "fencepost[analysis]>=1.5"),
+        ("fencepost[pytest]", "fencepost[pytest]"),
+        ("fencepost-1.5-py3-none-any.whl", "fencepost-1.5-py3-none-any.whl"),
+        ("https://forge.example/x.tar.gz", "fencepost[analysis]@https://forge.example/x.tar.gz"),
+    ],
+)
+def test_the_job_has_the_extra_that_ab_needs(named: str, installed: str) -> None:
+    assert f"pip install '{installed}'" in new._job("github", ["a.c"], named)
 
 
 def run_job(forge: str, repository: Path, folder: Path) -> tuple[int, str]:
