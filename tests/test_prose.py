@@ -54,7 +54,7 @@ KERNEL = re.compile(r"\block/hold\b")
 def split(text: str) -> list[str]:
     """The sentences of a paragraph or cell; a code span counts as a word."""
     plain = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", re.sub(r"`[^`]*`", "Code", " ".join(text.split())))
-    found = re.split(r"(?<=[.?!])\s+(?=[A-Z0-9\"(])", KERNEL.sub("Code", plain).replace("*", ""))
+    found = re.split(r"(?<=[.?!])\s+(?=[A-Z0-9\"(]|\w+[_/])", KERNEL.sub("Code", plain).replace("*", ""))
     return [sentence for sentence in found if sentence.rstrip(".") not in HEADINGS]
 
 
@@ -104,11 +104,13 @@ def in_help(command: click.Command) -> Iterator[str]:
 def in_header(source: str) -> Iterator[str]:
     """The paragraphs of the comment that a C file begins with, without their labels and the kernel's names.
 
-    A line of a list of parameter values is a paragraph: a name, two spaces or more, and what it means.
+    A line of a list of parameter values is a paragraph: a name, two spaces or more, and what it means. So is the
+    question of each kernel, and a line at the margin that follows an indented one.
     """
     comment = re.match(r"\s*/\*(.*?)\*/", source, flags=re.DOTALL)
     text = "\n".join(re.sub(r"^ ?\* ?", "", line) for line in (comment[1] if comment else "").splitlines())
-    for part in re.split(r"\n\s*\n|\n(?=[A-Z][A-Za-z ]{2,16}:\s)|\n(?=\s*- )|\n(?=\s*[\w,.]+ {2,}\S)", text):
+    text = re.sub(r"(\n\s[^\n]*)\n(?=\S)", r"\1\n\n", text)
+    for part in re.split(r"\n\s*\n|\n(?=[A-Z][A-Za-z ]{2,16}:\s)|\n(?=\s*- )|\n(?=\s*[\w,.=]+ {2,}\S)|\n(?=[a-z]+/\w+[,:])", text):
         yield re.sub(r"^(?:[A-Z][A-Za-z ]{2,16}|(?:[a-z_]+/[a-z_0-9]+(?:,\s+)?)+):\s+", "", part.strip())
 
 
@@ -156,39 +158,33 @@ def test_templates_are_in_plain_words(template: Path) -> None:
 
 
 LEFT = {
-    "kernels": 17,
+    "kernels": 15,
     "kernels/alloc": 19,
-    "kernels/branch": 34,
-    "kernels/branch/pgo": 2,
     "kernels/cgroup": 3,
-    "kernels/clock": 54,
     "kernels/coroutine": 2,
-    "kernels/counter": 37,
+    "kernels/counter": 32,
     "kernels/energy": 2,
-    "kernels/fence": 7,
+    "kernels/fence": 4,
     "kernels/filter": 3,
     "kernels/interrupt": 2,
-    "kernels/ipc": 14,
-    "kernels/kernel": 19,
-    "kernels/line": 29,
-    "kernels/litmus": 43,
-    "kernels/lock": 21,
-    "kernels/memory": 53,
+    "kernels/ipc": 12,
+    "kernels/kernel": 17,
+    "kernels/litmus": 42,
     "kernels/namespace": 2,
     "kernels/noise": 3,
-    "kernels/order": 18,
-    "kernels/output": 8,
+    "kernels/order": 16,
+    "kernels/output": 5,
     "kernels/perf": 4,
     "kernels/pipeline": 22,
-    "kernels/process": 32,
-    "kernels/ring": 92,
-    "kernels/runqueue": 27,
-    "kernels/schedule": 24,
-    "kernels/selfcheck": 62,
-    "kernels/signal": 5,
-    "lib/ring": 54,
-    "lib/tree": 19,
-    "own": 2,
+    "kernels/process": 29,
+    "kernels/ring": 85,
+    "kernels/runqueue": 25,
+    "kernels/schedule": 22,
+    "kernels/selfcheck": 54,
+    "kernels/signal": 2,
+    "lib/ring": 50,
+    "lib/tree": 17,
+    "own": 1,
 }
 """Faults of headers that wait for a rewrite, by folder. None may be added. Lower the number where you mend some."""
 

@@ -1,11 +1,14 @@
 /*
  * branch/capacity: how long a pattern can the branch predictor remember?
  *
- * One operation is one element of branch/pattern's loop, over a random pattern of `period` outcomes that repeats for ever. As
- * long as the predictor has learnt it, an element costs what the sorted array costs; beyond its capacity, what random costs.
- * Excluded:  the learning: the loop has gone over the pattern many times before the first batch (branch/learning shows that part).
- * Expect:    flat up to about 4096 outcomes, a knee at 8-16 thousand, random's full price from 65 536 on (Intel family 6 model 207).
- * Hazards:   a fresh pattern in each process: capacity depends on the pattern too, hence the spread near the knee.
+ * One operation is one element of branch/pattern's loop, over a random pattern of `period` outcomes that repeats for
+ * ever. While the predictor remembers the pattern, an element costs as much as in the sorted array. Beyond the
+ * predictor's capacity it costs as much as in the random one.
+ * Excluded:  the learning. The loop has gone over the pattern many times before the first batch (branch/learning shows
+ *            that part).
+ * Expect:    flat up to about 4096 outcomes, a knee at 8-16 thousand, random's full price from 65 536 on (Intel family
+ *            6 model 207).
+ * Hazards:   each process has a fresh pattern. Capacity depends on the pattern too, hence the spread near the knee.
  * Not shown: how many different branches it can remember (branch/footprint).
  */
 #include "kernel.h"

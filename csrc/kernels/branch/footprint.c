@@ -1,14 +1,15 @@
 /*
- * branch/footprint: how many different jumps does the machine keep in mind?
+ * branch/footprint: how many different jumps does the machine remember?
  *
- * One operation is one jump of a straight run of `jumps` of them, each at its own address, 8 bytes apart, each to the next. Taken
- * ones need a remembered target (a BTB entry) or the front end stumbles; never-taken ones need none and are the control that
- * fetches the same bytes.
- * Excluded:  the call into the run and its return: one in at least 64 jumps.
- * Expect:    never taken about 0.5 cycles a jump; taken 2-2.6 up to some thousand, then a step (12 cycles at 16 384) where the
- *            targets no longer fit (Intel family 6 model 207; its second-level BTB is said to hold 12 thousand).
- * Hazards:   16 384 slots are 128 KiB of code: beyond the L1 instruction cache both forms pay for fetching.
- * Not shown: conditional jumps that change their mind (branch/pattern), indirect targets.
+ * One operation is one jump. A straight run has `jumps` of them, 8 bytes apart, each at its own address and each to the
+ * next. A taken jump needs a remembered target (a BTB entry), or the front end stumbles. A jump that is never taken
+ * needs none. Such jumps are the control, which fetches the same bytes.
+ * Excluded:  the call into the run and its return, which are one in at least 64 jumps.
+ * Expect:    never taken about 0.5 cycles a jump. Taken 2-2.6 up to some thousand, then a step where the targets no
+ *            longer fit (12 cycles at 16 384). This is Intel family 6 model 207, whose second-level BTB is said to have
+ *            12 thousand entries.
+ * Hazards:   16 384 slots are 128 KiB of code. Beyond the L1 instruction cache both forms pay for fetching.
+ * Not shown: conditional jumps that change their direction (branch/pattern), and indirect targets.
  */
 #include "kernel.h"
 

@@ -1,13 +1,13 @@
 /*
  * branch/learning: how fast does the predictor learn an array that it meets again?
  *
- * An event is one pass over an array of n random outcomes with branch/pattern's loop; the row holds the first pass, the metrics hold
- * the cost of one element at each later one. This is the beginner's error as an experiment: a benchmark that repeats a small array measures a
- * machine that knows the array by heart.
- * Excluded:  building the array, reading the clock (the median empty window is subtracted).
- * Expect:    n = 1000: 14.5 cycles an element at the first pass, 6.6 at the second, 2.8 by the tenth; n = 4000: learnt by the
- *            twentieth; n = 16000: never (Intel family 6 model 207).
- * Hazards:   every array is new, but the predictor's tables are not empty: they hold what the arrays before left there.
+ * An event is one pass over an array of n random outcomes with branch/pattern's loop. The row shows the first pass. The
+ * metrics show the cost of one element at each later pass. This is the beginner's error as an experiment: a benchmark
+ * that repeats a small array measures a machine that knows the array by heart.
+ * Excluded:  building the array, and reading the clock (the median empty window is subtracted).
+ * Expect:    with n = 1000, 14.5 cycles an element at the first pass, 6.6 at the second, 2.8 by the tenth. With n =
+ *            4000 it is learnt by the twentieth, with n = 16000 never (Intel family 6 model 207).
+ * Hazards:   every array is new, but the predictor's tables are not empty. They still contain traces of earlier arrays.
  * Not shown: how long it remembers.
  */
 #include "kernel.h"

@@ -1,16 +1,16 @@
 /*
  * branch/likely: what does __builtin_expect do for a loop, when it is right and when it is wrong?
  *
- * One operation is one turn of a loop with a block that runs when the element's byte is not 0. One source (branch/likely_loop.h),
- * compiled five times: no hint, likely, unlikely, a stated probability of one half, and a callee marked cold. The data is all
- * false or all true, so that nothing is ever mispredicted: what remains is where the compiler put the block. Random data is
- * there to show that a hint does not help the predictor.
+ * One operation is one turn of a loop with a block that runs when the element's byte is not 0. One source
+ * (branch/likely_loop.h) is compiled five times: no hint, likely, unlikely, a stated probability of one half, and a
+ * callee marked cold. The data is all false or all true, so nothing is ever mispredicted. The remaining difference is
+ * where the compiler put the block. Random data shows that a hint does not help the predictor.
  * Excluded:  building the array.
- * Expect:    a correct `unlikely` saves the taken jump around the block: 1 cycle a turn against 2; a wrong one adds jumps there
- *            and back: 3.2-3.6; a correct `likely` changes nothing (Intel family 6 model 207, gcc 12).
- * Hazards:   the effect is the compiler's layout: where two variants come out as the same instructions (no hint and one half, in
- *            gcc), the row says so by being the same. The tests compare the instructions of all five.
- * Not shown: what layout does to the instruction cache of a large program.
+ * Expect:    a correct `unlikely` saves the taken jump around the block: 1 cycle a turn against 2. A wrong one adds
+ *            jumps there and back: 3.2-3.6. A correct `likely` changes nothing (Intel family 6 model 207, gcc 12).
+ * Hazards:   the effect is the compiler's layout. Two variants may come out as the same instructions (no hint and one
+ *            half, in gcc). Then their rows are the same. The tests compare the instructions of all five.
+ * Not shown: the effect of layout on the instruction cache of a large program.
  */
 #include "kernel.h"
 

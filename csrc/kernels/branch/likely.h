@@ -1,4 +1,7 @@
-/* The work of branch/likely and branch/pgo: what the loop of branch/likely_loop.h walks over, what its block does, and what must come of it. */
+/*
+ * The work of branch/likely and branch/pgo: the data of the loop in branch/likely_loop.h, the work of its block, and
+ * the result that must come out.
+ */
 #ifndef FENCEPOST_BRANCH_LIKELY_H
 #define FENCEPOST_BRANCH_LIKELY_H
 

@@ -1,6 +1,7 @@
 /*
- * The one source of branch/likely and branch/pgo: a loop with a block that may be rare, written once and compiled once for each way to tell
- * the compiler how rare. Included with LOOP (the function's name), EXPECT(x) and CALLEE(count) set; no include guard, on purpose.
+ * The one source of branch/likely and branch/pgo: a loop with a block that may be rare. It is written once and compiled
+ * once for each way to tell the compiler how rare the block is. The includer sets LOOP (the function's name), EXPECT(x)
+ * and CALLEE(count). It has no include guard, on purpose.
  */
 #ifndef LINKAGE
 #define LINKAGE static

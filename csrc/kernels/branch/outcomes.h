@@ -1,6 +1,6 @@
 /*
- * What the kernels of this topic share: random outcomes that no predictor knows, the loop under test in its two forms, and a walk of that loop
- * over an array that goes on where the last batch stopped.
+ * Shared by the kernels of this topic: random outcomes that no predictor knows, and the loop under test in its two
+ * forms. A walk of that loop over an array goes on where the last batch stopped.
  */
 #ifndef FENCEPOST_BRANCH_OUTCOMES_H
 #define FENCEPOST_BRANCH_OUTCOMES_H

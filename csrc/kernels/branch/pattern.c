@@ -1,20 +1,23 @@
 /*
  * branch/pattern: what does a conditional jump cost, and how much does it matter that it is predictable?
  *
- * One operation is one element: load a byte, jump or not on it, count the zeros, and the loop's own three instructions. The
- * same bytes go through a branch-free twin (cmov on x86-64), which does the same work and cannot be mispredicted.
+ * One operation is one element: load a byte, jump or not on it, count the zeros, and the loop's own three instructions.
+ * A branch-free twin (cmov on x86-64) goes through the same bytes. It does the same work and cannot be mispredicted.
  *
- * Patterns, all with taken_pct of their outcomes taken:
+ * Each pattern has taken_pct of its outcomes taken.
  *   sorted       all not-taken first, then all taken: two surprises a pass
- *   alternating  spread as evenly as can be; at 50 % strictly in turn
+ *   alternating  spread as evenly as can be, so at 50 % strictly in turn
  *   periodic     one random-looking block of 20, repeated
  *   random       2^20 outcomes, more than can be remembered
- * Excluded:  building the array; the walk goes on where the last batch stopped.
- * Expect:    random at 50 % about 14 cycles an element, the learnt patterns 1.5-3, the twin flat at about 1 (Intel family 6
- *            model 207). In between the curve is concave: mispredictions are not min(p, 1-p), they come closer to 2p(1-p).
- * Hazards:   learnt patterns live on the front end's throughput, which a busy sibling thread halves: one process at 1.5 cycles, another at 3.
- *            An array below 2^16 random outcomes is learnt. A loop in C would become a cmov at the compiler's pleasure: this is assembly.
- * Not shown: the penalty itself (branch/penalty knows how many mispredictions there are), nor a condition that comes late.
+ * Excluded:  building the array. The walk goes on where the last batch stopped.
+ * Expect:    random at 50 % about 14 cycles an element, the learnt patterns 1.5-3, the twin flat at about 1 (Intel
+ *            family 6 model 207). In between the curve is concave. Mispredictions do not follow min(p, 1-p). They come
+ *            closer to 2p(1-p).
+ * Hazards:   the front end's throughput limits the learnt patterns, and a busy sibling thread halves it. So one process
+ *            may show 1.5 cycles and another 3. An array below 2^16 random outcomes is learnt. A compiler may turn a
+ *            loop in C into a cmov, so this is assembly.
+ * Not shown: the penalty itself (branch/penalty knows how many mispredictions there are), and a condition that comes
+ *            late.
  */
 #include "kernel.h"
 

@@ -1,17 +1,22 @@
 /*
  * branch/penalty: how many cycles does one misprediction cost, when the condition is already in a register?
  *
- * An event is a block of 64 unrolled branches on the bits of one word. k of the bits are random coins, the others are forced to
- * not-taken: a coin is mispredicted half of the time whatever the predictor does, so the number of mispredictions in a block is k / 2
- * without any counter, and the penalty is twice the slope of cost on k. Where there is a counter, kN_misses says what it saw.
+ * An event is a block of 64 unrolled branches on the bits of one word. Random coins are k of the bits, and the others
+ * are forced to not-taken. A coin is mispredicted half of the time whatever the predictor does. So a block has k / 2
+ * mispredictions, known without any counter. The penalty is twice the slope of cost on k. Where there is a counter,
+ * kN_misses shows its value.
  *
- *   slots=shuffled   which slots hold the coins is drawn anew for every window: no layout of the unrolled code stands for all
- *   slots=first      the first k, always: a replicate whose slope may differ only by what layout does
- * Excluded:  building the words; learning which slots are forced (a warm-up on other words); the window's own cost cancels in the slope.
- * Expect:    18-20 cycles (Intel family 6 model 207); published by CPU makers' scheduling models: 11-14 for recent cores, which count
- *            from the branch's own execution. The notes say 10-20.
- * Hazards:   with few coins their neighbours' history is thin; the fit (R squared, residuals) shows whether the line is one.
- * Not shown: a condition that is still on its way from memory (branch/penalty_loaded): waiting for it is part of that penalty.
+ *   slots=shuffled  the slots of the coins are drawn anew for every window, so the figure does not depend on one layout
+ *                   of the unrolled code
+ *   slots=first     the first k, always: a replicate whose slope may differ only by the effect of layout
+ * Excluded:  building the words, and learning which slots are forced (a warm-up on other words). The window's own cost
+ *            cancels in the slope.
+ * Expect:    18-20 cycles (Intel family 6 model 207). CPU makers' scheduling models publish 11-14 for recent cores, and
+ *            count from the branch's own execution. The notes say 10-20.
+ * Hazards:   with few coins their neighbours' history is thin. The fit (R squared, residuals) shows whether the line is
+ *            one.
+ * Not shown: a condition that is still on its way from memory (branch/penalty_loaded). Waiting for it is part of that
+ *            penalty.
  */
 #include "kernel.h"
 

@@ -1,15 +1,16 @@
 /*
  * branch/penalty_loaded: what does a misprediction cost when its condition has to come from memory first?
  *
- * One operation is one branch on a byte at a random place of a buffer. The address comes from a generator that does not look at
- * outcomes, so loads overlap as far as the machine can. Two contents at the same addresses: all zero (never mispredicted) and
- * random (half mispredicted): twice their difference is the cost of one misprediction, waiting for its operand included.
- * Excluded:  filling the buffer; page faults.
- * Expect:    30 cycles a misprediction from 16 KiB, 37 from 1 MiB, 50 from 16 MiB, 53 from 256 MiB (Intel family 6 model 207): the
- *            notes' "10 to 20" holds only where the condition is at hand.
- * Hazards:   beyond the TLB's reach each load walks page tables: the buffer lies on huge pages where the system grants them
- *            (huge_pct says so). Under a wrong prediction the machine goes on loading the same addresses: that is why the
- *            penalty does not grow to a whole memory latency.
+ * One operation is one branch on a byte at a random place of a buffer. The address comes from a generator that does not
+ * look at outcomes, so loads overlap as far as the machine can. The buffer has two contents at the same addresses: all
+ * zero (never mispredicted) and random (half mispredicted). Twice their difference is the cost of one misprediction,
+ * including the wait for its operand.
+ * Excluded:  filling the buffer, and page faults.
+ * Expect:    30 cycles a misprediction from 16 KiB, 37 from 1 MiB, 50 from 16 MiB, 53 from 256 MiB (Intel family 6
+ *            model 207). The notes' "10 to 20" is true only where the condition is at hand.
+ * Hazards:   beyond the TLB's reach each load walks page tables. So the buffer lies on huge pages where the system
+ *            grants them (huge_pct says so). Under a wrong prediction the machine goes on loading the same addresses.
+ *            That is why the penalty does not grow to a whole memory latency.
  * Not shown: dependent loads (memory/chase).
  */
 #include "kernel.h"

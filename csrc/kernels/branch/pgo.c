@@ -1,17 +1,19 @@
 /*
  * branch/pgo: what does a compiler make of a measured profile, when the data is like the training and when it is not?
  *
- * One operation is one turn of branch/likely's loop (branch/likely_loop.h), without any hint in the source. The compiler is told by
- * a profile instead: gcc -fprofile-generate, a training run over all-false or all-true data, gcc -fprofile-use.
+ * One operation is one turn of branch/likely's loop (branch/likely_loop.h), without any hint in the source. A profile
+ * tells the compiler instead: gcc -fprofile-generate, a training run over all-false or all-true data, gcc
+ * -fprofile-use.
  *
- *   training=none       no profile: the control, the same as branch/likely[hint=plain]
- *   training=matching   trained on the data that is measured
- *   training=opposite   trained on the other
- * Excluded:  building the array; the training.
- * Expect:    matching like the right hint of branch/likely, opposite like the wrong one. A profile does more than a hint: it may unroll
- *            or vectorise what it has seen run often.
- * Hazards:   opt-in: the loops come from a build of their own (bench/pgo.py), which `fencepost run --profile pgo` makes in a temporary folder.
- * Not shown: what a profile is worth to a whole program: inlining, the order of functions, the instruction cache.
+ *   training=none      no profile: the control, the same as branch/likely[hint=plain]
+ *   training=matching  trained on the data that is measured
+ *   training=opposite  trained on the other data
+ * Excluded:  building the array, and the training.
+ * Expect:    matching like the right hint of branch/likely, opposite like the wrong one. A profile does more than a
+ *            hint. It may unroll or vectorise a loop that has run often.
+ * Hazards:   opt-in. The loops come from a separate build (bench/pgo.py), which `fencepost run --profile pgo` makes in
+ *            a temporary folder.
+ * Not shown: the worth of a profile to a whole program: inlining, the order of functions, the instruction cache.
  */
 #include "kernel.h"
 

@@ -1,24 +1,25 @@
 /*
- * clock/bias: how much does a window's length depend on the way its two ends are read?
+ * clock/bias: how much does the length of a window depend on the instructions that read its two ends?
  *
- * One event is one window, read with the given pair of instructions, around nothing (k = 0). Beside it, k = 1 … 64
- * dependent multiplications are timed in windows of the same shape, one of each k in turn. A true window grows by the
- * multiplication's latency (3 cycles on most cores) per step of k; where it meets k = 0 is the pair's bias, to be
- * subtracted from every window.
- * Excluded:  nothing: the raw windows are the result. Each stands alone: fences outside of it let the pipeline run
- *            empty.
- * Metrics:   means, not medians. Where the counter moves in steps (quantum) of many ticks, a single window is off by up
- *            to a step and a median of windows is a whole number of steps, however many they are. The start's phase
- *            within a step is random (a pause of random length goes before each window), and under a random phase the
- *            mean is unbiased. Gaps (timer interrupts, exits to the hypervisor) would rule the mean: windows longer
- *            than twice the median plus two steps are left out and counted in gaps_pct.
- * Expect:    slope 3 cycles per multiplication for all pairs, another intercept for each [hypothesis]; unfenced reads
- *            let the chain float out of the window, so that small k cost nothing (a short or flat start).
- *            Seen on a Zen 4 guest: from k = 24 on, 3.00 cycles for every pair but rdtsc/rdtsc; over all k (2.99) only
- *            where a fence follows the first reading. Without it, up to 12 multiplications hide behind that reading.
- * Hazards:   a step of the counter longer than the random pause (aarch64 below 10 MHz, riscv64) is smeared by chance
- *            only.
- * Not shown: what loads or stores in the window do; they float further than register arithmetic.
+ * One event is one window around nothing (k = 0), read with the given pair of instructions. Windows of the same shape
+ * around k = 1 … 64 dependent multiplications are timed beside it, one of each k in turn. A true window grows by the
+ * latency of one multiplication per step of k (3 cycles on most cores). The line through these points meets k = 0 at
+ * the pair's bias. The bias is what must be subtracted from every window.
+ * Excluded:  nothing. The raw windows are the result. Fences outside of each window let the pipeline run empty, so that
+ *            windows do not overlap.
+ * Metrics:   means, not medians. Some counters move in steps (quantum) of many ticks. A single window is then off by up
+ *            to a step. A median of windows is a whole number of steps, however many windows there are. A pause of
+ *            random length goes before each window, so the phase of its start within a step is random. Under a random
+ *            phase the mean is unbiased. Gaps (timer interrupts, exits to the hypervisor) would dominate the mean. So
+ *            windows longer than twice the median plus two steps are left out, and gaps_pct counts them.
+ * Expect:    a slope of 3 cycles per multiplication for all pairs, and another intercept for each [hypothesis].
+ *            Unfenced reads let the chain float out of the window, so that small k cost nothing (a short or flat
+ *            start). Seen on a Zen 4 guest: from k = 24 on, 3.00 cycles for every pair but rdtsc/rdtsc. Over all k it
+ *            is 2.99, and only where a fence follows the first reading. Without that fence, up to 12 multiplications
+ *            hide behind the first reading.
+ * Hazards:   if a step of the counter is longer than the random pause (aarch64 below 10 MHz, riscv64), only chance
+ *            smears it.
+ * Not shown: the effect of loads or stores in the window. They float further than register arithmetic.
  */
 #include "engine/window_mean.h"
 #include "kernels/chain.h"

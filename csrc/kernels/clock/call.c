@@ -6,19 +6,19 @@
  * clock/python:       what does time.perf_counter_ns() cost, called through CPython's own API?
  *
  * One operation of clock/call is one call that fills in a struct timespec (timeval for gettimeofday). Through libc, the
- * vDSO answers most clocks without entering the kernel, where the machine's clocksource allows it; through syscall(2)
- * all enter it. One operation of clock/null_syscall is syscall(SYS_getppid), which does next to nothing inside.
- * One event of clock/resolution is one step: the difference between two different readings in a row, in ticks.
- * One operation of clock/python is one call without arguments, its result dropped: it includes the making of an int
- * object.
- * Excluded:  clock/python: bytecode dispatch and the look-up of the name (a call in a Python loop costs 15-30 ns more);
- *            taking the interpreter's lock, once a batch, is some 100 ns in 50 us.
+ * vDSO answers most clocks without entering the kernel, if the machine's clocksource allows it. Through syscall(2),
+ * every call enters the kernel. One operation of clock/null_syscall is syscall(SYS_getppid), which does next to nothing
+ * inside. One event of clock/resolution is one step: the difference between two different readings in a row, in ticks.
+ * One operation of clock/python is one call without arguments. Its result is dropped, so the operation includes making
+ * an int object.
+ * Excluded:  for clock/python, bytecode dispatch and the look-up of the name. A call in a Python loop costs 15-30 ns
+ *            more. Taking the interpreter's lock, once a batch, is some 100 ns in 50 us.
  * Expect:    reference guest, through libc: monotonic 21.7, monotonic_raw 22.1, monotonic_coarse 5.0, boottime 21.7,
- *            gettimeofday 22.7 ns; thread_cputime 242.6 (no vDSO for it); through the kernel 162.9, getpid 101-122 ns
- *            with mitigations. Resolution: getres says 1 ns, the smallest step is the cost of a call; coarse 1/HZ (4 ms
- *            at HZ=250) in both.
- * Hazards:   with clocksource xen, hpet or acpi_pm the vDSO enters the kernel, and libc costs as much as syscall: see
- *            the machine facts.
+ *            gettimeofday 22.7 ns, thread_cputime 242.6 (no vDSO for it). Through the kernel: 162.9 ns, getpid 101-122
+ *            ns with mitigations. Resolution: getres says 1 ns, and the smallest step is the cost of a call. For the
+ *            coarse clock both are 1/HZ (4 ms at HZ=250).
+ * Hazards:   with clocksource xen, hpet or acpi_pm the vDSO enters the kernel, and libc costs as much as syscall. The
+ *            machine facts of the run name the clocksource.
  * Not shown: the cost of cold code. A program that asks for the time once a millisecond pays cache misses on top.
  */
 #define _GNU_SOURCE

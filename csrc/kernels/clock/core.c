@@ -3,17 +3,18 @@
  * clock/core_loaded: and how fast while all other CPUs run as well?
  * clock/core_series: and how does its clock change over time?
  *
- * One event is a chain of 16 384 dependent multiplications in a register, which nothing but the core's clock can make
- * faster or slower. Its cycles are known (3 each on x86-64; elsewhere measured in setup, against a chain of additions
- * of 1 cycle), so core_hz = cycles / time. In the series one event is the shortest of four such chains in a row, 10 ms
- * after the last: a gap makes a chain longer, never shorter, and must not look like a slow clock.
- * Excluded:  the empty window; the sleep, spin or burst before. Between the samples of the series the core stays busy.
- * Expect:    the turbo clock, not the tick counter's: reference guest 2.992 GHz warm, TSC 2.300 (x 1.301), wandering
+ * One event is a chain of 16 384 dependent multiplications in a register. Nothing but the core's clock can make it
+ * faster or slower. Its cycles are known, so core_hz = cycles / time. They are 3 each on x86-64. Elsewhere setup
+ * measures them, against a chain of additions of 1 cycle. In the series one event is the shortest of four such chains
+ * in a row, 10 ms after the last. A gap makes a chain longer, never shorter, and must not look like a slow clock.
+ * Excluded:  the empty window, and the sleep, spin or burst before. Between the samples of the series the core stays
+ *            busy.
+ * Expect:    the turbo clock, not the tick counter's. Reference guest: 2.992 GHz warm, TSC 2.300 (x 1.301), wandering
  *            between 2.70 and 3.15 GHz within 30 s. Cold: the same or less [hypothesis: guests rarely see the ramp].
  *            After AVX-512: less on Intel server cores up to Ice Lake (licences), the same on Zen 4 and 5. Loaded: the
  *            all-core turbo.
- * Hazards:   a sibling hardware thread does not slow a latency-bound chain: core_loaded shows clocks, not sharing.
- * Not shown: what limits the clock (power, heat, a hypervisor's cap). The governor is in the run's machine facts.
+ * Hazards:   a sibling hardware thread does not slow a latency-bound chain. core_loaded shows clocks, not sharing.
+ * Not shown: the limit of the clock (power, heat, a hypervisor's cap). The governor is in the run's machine facts.
  */
 #define _GNU_SOURCE
 #include "kernels/chain.h"

@@ -1,15 +1,17 @@
 /*
  * clock/empty: what is left of a window with nothing in it, once the empty window has been subtracted?
  *
- * One event is the mean of 128 windows of the sampler's own shape (first reading, a call through a pointer to a function
- * that does nothing, second reading), less the trial's overhead, which the engine took from such windows just before. A
- * mean, because where the counter moves in steps of many ticks a single window, and a median of any number of windows,
- * is a whole number of steps (window_mean.h); a pause of random length goes before each window.
+ * One event is the mean of 128 windows of the sampler's own shape, less the trial's overhead. Such a window is a first
+ * reading, a call through a pointer to a function that does nothing, and a second reading. The engine took the overhead
+ * from such windows just before. Some counters move in steps of many ticks. There a single window, or a median of any
+ * number of windows, is a whole number of steps. Hence the mean (window_mean.h), and a pause of random length before
+ * each window.
  * Excluded:  that overhead, and gaps. This is the test of the subtraction that every other figure relies on.
- * Expect:    0 ± 1 cycle [figure asked of the suite]. What is left is the systematic error of every batch; a batch is 1000
- *            steps or more, so divide by 1000.
+ * Expect:    0 ± 1 cycle, the figure asked of the suite. The rest is the systematic error of every batch. A batch is
+ *            1000 steps or more, so divide by 1000.
  * Metrics:   mean_ticks over all windows of the process, finer than a tick.
- * Hazards:   both are means of some hundred windows that a step of the counter spreads out: one step of 26 ticks leaves half a tick of chance.
+ * Hazards:   both are means of some hundred windows, each of which is off by up to a step of the counter. One step of
+ *            26 ticks leaves half a tick of chance.
  * Not shown: the cost of a reading (clock/read, clock/delta).
  */
 #include "engine/window_mean.h"

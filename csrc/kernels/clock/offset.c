@@ -1,19 +1,20 @@
 /*
  * clock/offset: do the tick counters of two CPUs agree?
  *
- * One event is a round trip: worker 0 notes its counter and sends the value through a cache line; worker 1 notes its
- *                            own counter
- * on arrival, and again before it answers. A message that is sent at t0 (first CPU's counter) and arrives at t1
- * (second's) reads t1 - t0 = way + offset, the answer t3 - t2 = way - offset. No way takes less than nothing, so
- *     -(smallest t3 - t2) <= offset <= smallest t1 - t0:
- * an interval, which is all that can be known. It is widened by one step of the counter at each end, for each reading
+ * One event is a round trip. Worker 0 notes its counter and sends the value through a cache line. Worker 1 notes its
+ * own counter on arrival, and again before it answers. A message leaves at t0 (first CPU's counter) and arrives at t1
+ * (second's). It reads t1 - t0 = way + offset. The answer leaves at t2 (second's), arrives at t3 (first's), and reads
+ * t3 - t2 = way - offset. No way takes less than nothing, so
+ *     -(smallest t3 - t2) <= offset <= smallest t1 - t0
+ * and this interval is all that can be known. It is widened by one step of the counter at each end, since each reading
  * may be up to a step behind.
- * Excluded:  the first trip, which meets a cold line. Nothing is subtracted: the readings are part of the way.
- * Expect:    reference guest, CPUs 0 and 1: smallest way there 186, back 398 ticks, so -106 ± 292: no different from 0.
- *            A line goes from core to core in 25-100 ns (clock ticks at 2-3 GHz: 50-300), plus a fenced reading on each
- *            side.
- * Hazards:   an unequal way is not an offset, and only the interval says so. The middle of the interval is no estimate.
- * Not shown: drift between the counters; a process is too short for that.
+ * Excluded:  the first trip, which meets a cold line. Nothing is subtracted. The readings are part of the way.
+ * Expect:    reference guest, CPUs 0 and 1: smallest way there 186, back 398 ticks. So the offset is -106 ± 292, no
+ *            different from 0. A line goes from core to core in 25-100 ns (clock ticks at 2-3 GHz: 50-300). A fenced
+ *            reading on each side comes on top.
+ * Hazards:   an unequal way looks like an offset, and only the interval allows for it. Do not use the middle of the
+ *            interval as an estimate.
+ * Not shown: drift between the counters. A process is too short for that.
  */
 #include "kernel.h"
 

@@ -1,17 +1,17 @@
 /*
  * clock/rate: does the tick counter run at one rate, whether the CPU sleeps or works?
  *
- * One event is one interval: ticks gone by against CLOCK_MONOTONIC_RAW, which no daemon steers, given as ticks in one
- *                            millisecond
- * of that clock. ppm is the deviation from the rate that this process has calibrated at its start, over 8 ms.
- * Excluded:  reading the two clocks: both ends are the tightest of several brackets tick - clock - tick.
- * Expect:    the same rate asleep and spinning, to within the error of the shorter of the two intervals: the flags
- *            constant_tsc and nonstop_tsc are present on all x86-64 cores of the last fifteen years. Brackets of about
- *            50 ns at each end: 10 ms are good to 5-10 ppm, 1 s to 0.1.
- * Hazards:   many kernels derive CLOCK_MONOTONIC_RAW from the same counter: then this compares the counter with the
- *            kernel's figure for its rate, and agreement means that the counter does not stop, not that the rate is
- *            true.
- * Not shown: drift against true time; that needs a network or a reference clock.
+ * One event is one interval. It is measured in ticks, and by CLOCK_MONOTONIC_RAW, which no daemon steers. The figure is
+ * the number of ticks in one millisecond of that clock. The metric ppm is the deviation from the rate that this process
+ * has calibrated at its start, over 8 ms.
+ * Excluded:  reading the two clocks. Both ends are the tightest of several brackets tick - clock - tick.
+ * Expect:    the same rate asleep and spinning, to within the error of the shorter of the two intervals. The flags
+ *            constant_tsc and nonstop_tsc are present on all x86-64 cores of the last fifteen years. Brackets are about
+ *            50 ns wide at each end, so 10 ms are good to 5-10 ppm, and 1 s to 0.1.
+ * Hazards:   many kernels derive CLOCK_MONOTONIC_RAW from the same counter. Then this compares the counter with the
+ *            kernel's figure for its rate. Agreement then means that the counter does not stop. It does not mean that
+ *            the rate is true.
+ * Not shown: drift against true time. That needs a network or a reference clock.
  */
 #define _GNU_SOURCE
 #include "kernel.h"

@@ -2,22 +2,22 @@
  * clock/read:  what does it cost to read the clock, for each way of reading it?
  * clock/delta: how close can two readings in a row be, and how fine is the counter?
  *
- * One operation of clock/read is one reading, as a 64-bit value in a register, in a loop of nothing else: throughput.
- * One event of clock/delta is the difference of two readings in a row: what an empty interval looks like through this
- * clock. It is not less the empty window, because it is one.
- * Excluded:  the sampler's window (clock/read); nothing (clock/delta), the store of each difference runs beside the
- *            reading.
- * Expect:    reference guest (Intel family 6 model 207, TSC 2.3 GHz), clock/delta p50 in ticks: rdtsc 22, rdtscp 36,
- *            lfence_rdtsc 36, lfence_rdtsc_lfence 46, rdtscp_lfence 46, mfence_lfence_rdtsc 60, serialize_rdtsc 104,
- *            cpuid_rdtsc 19120 (an exit to the hypervisor; about 100-200 on bare metal). clock/read: rdtsc 22.3, rdtscp
- *            36.1, lfence_rdtsc_lfence 47.6. aarch64 and riscv64: unknown here; steps of 10-40 ns and up to 1 us are
- *            usual.
- * Hazards:   a counter that moves in steps (quantum_ticks) larger than a reading takes: its deltas are 0 or a whole
- *            step, the median says nothing, and the mean is what to look at. Deltas hold every gap in which something
- *            else ran. Some
-            cores never give the same value twice (seen on Zen 4, steps of 26 ticks: a second plain rdtsc within a step
-            reads 1 more, so deltas are 1, 25 and 26): quantum_ticks of rdtsc is then 1, of slower variants the step.
- * Not shown: how far an unfenced reading strays from where it stands in the program (clock/bias).
+ * One operation of clock/read is one reading, as a 64-bit value in a register, in a loop of nothing else. So it is
+ * throughput. One event of clock/delta is the difference of two readings in a row, as an empty interval looks through
+ * this clock. The empty window is not subtracted, because the event is an empty window.
+ * Excluded:  the sampler's window (clock/read), and nothing for clock/delta. The store of each difference runs beside
+ *            the reading.
+ * Expect:    reference guest (Intel family 6 model 207, TSC 2.3 GHz). The p50 of clock/delta in ticks: rdtsc 22, rdtscp
+ *            36, lfence_rdtsc 36, lfence_rdtsc_lfence 46, rdtscp_lfence 46, mfence_lfence_rdtsc 60, serialize_rdtsc
+ *            104. There cpuid_rdtsc is 19120, an exit to the hypervisor (about 100-200 on bare metal). For clock/read:
+ *            rdtsc 22.3, rdtscp 36.1, lfence_rdtsc_lfence 47.6. On aarch64 and riscv64: unknown here. Steps of 10-40 ns
+ *            and up to 1 us are usual.
+ * Hazards:   a counter may move in steps (quantum_ticks) larger than a reading takes. Its deltas are then 0 or a whole
+ *            step, the median says nothing, and the mean is the figure to read. Deltas include every gap in which
+ *            something else ran. Some cores never give the same value twice (seen on Zen 4, steps of 26 ticks). There a
+ *            second plain rdtsc within a step reads 1 more, so deltas are 1, 25 and 26. Then quantum_ticks of rdtsc is
+ *            1, and that of slower variants is the step.
+ * Not shown: how far an unfenced reading strays from its place in the program (clock/bias).
  */
 #include "reads.h"
 

@@ -1,9 +1,10 @@
 /*
- * The ways of reading the clock that clock/read.c and clock/bias.c compare, one function each: read_NAME() holds the
- * instructions of its name, in that order, and nothing else. tests/topics/clock/test_kernels.py looks at the disassembly.
+ * The ways of reading the clock that clock/read.c and clock/bias.c compare, one function each. read_NAME() has the
+ * instructions of its name, in that order, and nothing else. tests/topics/clock/test_kernels.py looks at the
+ * disassembly.
  *
- * "memory" in every clobber list: the compiler moves no load or store from one side of a read to the other. What the
- * CPU moves is what is being measured.
+ * "memory" is in every clobber list, so the compiler moves no load or store from one side of a read to the other. The
+ * CPU may still move them, and these kernels measure that.
  */
 #ifndef FENCEPOST_CLOCK_READS_H
 #define FENCEPOST_CLOCK_READS_H

@@ -1,19 +1,19 @@
 /*
- * clock/wakeup: how late does a thread wake that asked to be woken at a given time?
+ * clock/wakeup: a thread asks to be woken at a given time. How late does it wake?
  *
  * One event is one clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME): the time read after it returns, less the deadline.
- * Deadlines are absolute, one period apart from each other: a late wake-up does not move the next. A deadline that has
- * already passed is skipped and counted (missed). Latencies are taken in nanoseconds and stored as ticks by the
- * process's own rate.
- * Excluded:  the first wake-up of all (cold code and timer); reading the clock (some 20 ns).
- * Variants:  other is SCHED_OTHER with the usual timer slack of 50 us, other_slack1 the same with 1 ns: the kernel may
- *            put off a timer by the slack to serve several at once. fifo is SCHED_FIFO at priority 50, for which there
- *            is no slack.
+ * Deadlines are absolute and one period apart, so a late wake-up does not move the next. A deadline that has already
+ * passed is skipped and counted (missed). Latencies are taken in nanoseconds and stored as ticks by the process's own
+ * rate.
+ * Excluded:  the first wake-up of all (cold code and timer), and reading the clock (some 20 ns).
+ * Variants:  other is SCHED_OTHER with the usual timer slack of 50 us, other_slack1 the same with 1 ns. The kernel may
+ *            put off a timer by the slack, to serve several at once. Variant fifo is SCHED_FIFO at priority 50, for
+ *            which there is no slack.
  * Expect:    reference guest, period 1 ms, p50 (min, p99, max) in us: other 102 (73, 340, 4003), fifo 55.8 (23.5, 146,
- *            292); the slack of 50 us is the difference. On bare metal 3-5 and, with slack, 53-55.
- * Hazards:   the idle CPU has to leave its C-state first, and in a guest the hypervisor has to run the vCPU again: a
- *            long period reads longer than a short one.
- * Not shown: latency under load on the same CPU; the deadline scheduler.
+ *            292). The slack of 50 us is the difference. On bare metal 3-5 and, with slack, 53-55.
+ * Hazards:   the idle CPU has to leave its C-state first. In a guest the hypervisor also has to run the vCPU again. So
+ *            a long period reads longer than a short one.
+ * Not shown: latency under load on the same CPU, and the deadline scheduler.
  */
 #define _GNU_SOURCE
 #include <sched.h>

@@ -1,19 +1,24 @@
 /*
  * line/contended: what does an atomic operation cost when n CPUs want the same line?
  *
- * One operation is one of a thread's own. The figure of a row is what a thread waits per operation; aggregate_ticks is what the
- * team as a whole needs per operation.
+ * One operation is one operation of one thread. The figure of a row is the time that a thread waits per operation. The
+ * metric aggregate_ticks is the time that the team as a whole needs per operation.
  *   fetch_add  one instruction, never repeated
- *   cas        load, then compare-and-swap until it succeeds; tries that failed are counted
- *   xchg       swap in what the last one gave: as many tokens are under way as there are threads, and one on the line
- * `between` is work of the thread's own between two operations, in dependent multiplications: demand falls, and so does contention.
- * Excluded:  the team's start. All threads work while worker 0's window lasts: contention has no share to be finished with.
- * Expect:    alone 5-7 ns; with two cores 15-37 ns per thread, by the machine and the hour; it grows with every thread. Skylake: 7 ns alone,
- *            110 at 4 threads (T. Downs). Between sockets 440-940 ns (perfbook, Xeon 8176).
- * Hazards:   the more a thread does between two operations, the more often it still has the line: figures of two harnesses with
- *            different loops differ by more than those of two machines (x 5 and x 7 were seen). An unfair team is fast: see fairness.
- * Not shown: with more threads than CPUs (labelled oversubscribed) the figure of a thread contains its waiting for a turn; aggregate_ticks does
- *            not, and says that nobody is blocked by a thread that is not running. For locks that is otherwise (the topic lock).
+ *   cas        load, then compare-and-swap until it succeeds. Tries that failed are counted
+ *   xchg       swap in the value that the last one gave: as many tokens are under way as there are threads, and one on
+ *              the line
+ * `between` is a thread's own work between two operations, in dependent multiplications. With more of it demand falls,
+ * and so does contention.
+ * Excluded:  the team's start. All threads work while worker 0's window lasts. There is no fixed share of work after
+ *            which a thread would stop and end the contention.
+ * Expect:    alone 5-7 ns. With two cores 15-37 ns per thread, by the machine and the hour. It grows with every thread.
+ *            Skylake: 7 ns alone, 110 at 4 threads (T. Downs). Between sockets 440-940 ns (perfbook, Xeon 8176).
+ * Hazards:   the more a thread does between two operations, the more often it still has the line. So two harnesses with
+ *            different loops differ by more than two machines do (x 5 and x 7 were seen). An unfair team is fast: see
+ *            fairness.
+ * Not shown: with more threads than CPUs (labelled oversubscribed) the figure of a thread includes its wait for a turn.
+ *            aggregate_ticks does not include it. It shows that a thread that does not run blocks nobody. With locks it
+ *            does (the topic lock).
  */
 #include "kernel.h"
 

@@ -1,19 +1,20 @@
 /*
  * line/false_sharing, line/alone: what do two CPUs pay that share nothing but a cache line?
  *
- * One operation is one access of a thread to a word that is its own. The two words lie `stride` bytes apart, the first at the start of
- * a page; where both fall into one line, each access needs the line that the other CPU has just taken.
+ * One operation is one access of a thread to its own word. The two words lie `stride` bytes apart, the first at the
+ * start of a page. If both fall into one line, each access needs the line that the other CPU has just taken.
  *   atomic_add     a relaxed fetch_add: waits for the line each time
  *   plain_add      load, add, store: the store buffer hides most of the wait
  *   store          a running number, stored
- *   reader_writer  worker 0 loads its word, worker 1 stores to its own; the figure is the reader's
- * line/alone is the control, the same loops with nobody beside them (`load`: the reader). Strides of 512 and more are another.
+ *   reader_writer  worker 0 loads its word, worker 1 stores to its own. The figure is the reader's
+ * line/alone is the control, the same loops with nobody beside them (`load`: the reader). Strides of 512 and more are
+ * another control.
  * Excluded:  the team's start. Worker 1 works for as long as worker 0's window lasts, whatever each gets done.
- * Expect:    atomic_add 30-34 ns below 64 bytes, from there on as alone, 6 (reference guest: x 4.8); plain_add and store hardly differ
- *            (0.54 against 0.49 ns): which is why they cannot show false sharing. On Intel cores the adjacent-line
- *            prefetcher may leave a trace at 64 that is gone at 128: pad to 128.
+ * Expect:    atomic_add 30-34 ns below 64 bytes, from there on as alone, 6 (reference guest: x 4.8). plain_add and
+ *            store hardly differ (0.54 against 0.49 ns), so they cannot show false sharing. On Intel cores the
+ *            adjacent-line prefetcher may leave a trace at 64 that is gone at 128. So pad to 128.
  * Hazards:   lines of 128 bytes (some Arm, POWER) end the sharing at 128.
- * Not shown: more than two CPUs (line/contended), and what the words are worth to each other (the topic litmus).
+ * Not shown: more than two CPUs (line/contended), and how the two words relate to each other (the topic litmus).
  */
 #include "kernel.h"
 

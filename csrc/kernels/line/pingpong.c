@@ -1,18 +1,20 @@
 /*
  * line/pingpong: how long does a cache line take from one CPU to another and back?
  *
- * One operation is a round trip: worker 0 writes, worker 1 sees it and answers, worker 0 sees the answer. One way is half a round trip,
- * by definition here: two clocks on two CPUs cannot be compared closely enough to time one way (clock/offset).
+ * One operation is a round trip: worker 0 writes, worker 1 sees it and answers, worker 0 sees the answer. One way is
+ * half a round trip, by definition. The clocks of two CPUs cannot be compared closely enough to time one way
+ * (clock/offset).
  *   load_store  one line: each polls it with loads, then stores its answer
- *   cas         one line: each tries compare-and-swap until the number before is there. Trying takes the line away from the other
+ *   cas         one line: each tries compare-and-swap until the number before is there. Trying takes the line away from
+ *               the other
  *   two_lines   a line for each direction, each written by one CPU only
  * Excluded:  the team's start, and the first trip of a batch among thousands.
- * Expect:    one way 35-65 ns between cores that share an L3, 15-25 in a small complex (Zen), 80-110 across complexes, 100-450 across
- *            sockets (nviennot's gallery; perfbook, Xeon 8176). Two lines cost more where one line is a migratory pattern that the
- *            protocol knows (reference guest: one 149 ns, CAS 159, two lines 346).
- * Hazards:   the hand-over cost of a machine drifts (115-450 ns in an hour were seen): see raw_before and raw_after of every team.
- *            PAUSE is 10-140 cycles long by model, and the answer may come within. Where both threads are on one CPU (only
- *            when asked for) they yield, and the figure is the scheduler's.
+ * Expect:    one way 35-65 ns between cores that share an L3, 15-25 in a small complex (Zen), 80-110 across complexes.
+ *            Across sockets 100-450 (nviennot's gallery, and perfbook for a Xeon 8176). Two lines cost more where one
+ *            line is a migratory pattern that the protocol knows (reference guest: one 149 ns, CAS 159, two lines 346).
+ * Hazards:   the hand-over cost of a machine drifts (115-450 ns in an hour were seen). See raw_before and raw_after of
+ *            every team. PAUSE is 10-140 cycles long by model, and the answer may come within it. Where both threads
+ *            are on one CPU (only when asked for) they yield, and the figure is the scheduler's.
  * Not shown: bandwidth. Lines that are handed over in a stream overlap and cost a fraction of this.
  */
 #include "kernel.h"

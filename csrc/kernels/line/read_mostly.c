@@ -1,18 +1,20 @@
 /*
  * line/read_mostly: what do readers pay for one writer?
  *
- * One operation is one read by a reader. All threads but the last are readers; the last reads as well, and writes once after every
- * `reads_per_write` reads of its own (0: never, the control). So nobody has to tell the writer when to write.
+ * One operation is one read by a reader. All threads but the last are readers. The last reads as well, and writes once
+ * after every `reads_per_write` reads that it makes (0: never, the control). So nobody has to tell the writer when to
+ * write.
  *   atomic   one word: an acquire load
  *   rwlock   pthread_rwlock_t around two words
- *   seqlock  two words between two looks at a sequence number; read again if it was odd or has changed
+ *   seqlock  two words between two looks at a sequence number, read again if it was odd or has changed
  * Excluded:  the team's start, and the writer's own rows.
- * Expect:    without writes as from one's own cache, but for the rwlock, whose readers write to its line and so bounce it among
- *            themselves. With a write each time a transfer of the line per read, falling with the number of reads between writes.
- * Hazards:   the pace is the writer's, whose reads may be slower than a reader's: reads_per_write_seen is what came of it. glibc's
- *            rwlock prefers readers by default: where they overlap without a pause, the writer hardly ever gets in, and the
- *            figure is that of readers among themselves.
- * Not shown: what the writer pays; several writers (line/contended).
+ * Expect:    without writes as from one's own cache. The rwlock is slower, since its readers write to its line and so
+ *            bounce it among themselves. With a write each time a transfer of the line per read, falling with the
+ *            number of reads between writes.
+ * Hazards:   the writer sets the pace, and its reads may be slower than a reader's. The metric reads_per_write_seen is
+ *            the resulting ratio. glibc's rwlock prefers readers by default. Where they overlap without a pause, the
+ *            writer hardly ever gets in, and the figure is that of readers among themselves.
+ * Not shown: the cost for the writer, and several writers (line/contended).
  */
 #define _GNU_SOURCE
 #include "kernel.h"

@@ -1,22 +1,26 @@
 /*
  * line/state: what does the first access to a line cost after another CPU has used it?
  *
- * One operation is one access by worker 0; a run of 128 lines, prepared alike, is timed at once, because a single hit is shorter than a
- * step of many counters. States are named as in MESI:
+ * One operation is one access by worker 0. A group of 128 lines, prepared alike, is timed at once, because a single hit
+ * is shorter than a step of many counters. States are named as in MESI:
  *   modified   worker 1 has stored to it
  *   exclusive  it was flushed from all caches, then worker 1 has loaded it
- *   shared     the same, then worker 0 has loaded it as well: a load is a hit, anything else must ask worker 1 to give it up
+ *   shared     the same, then worker 0 has loaded it as well. A load is a hit. Anything else must ask worker 1 to give
+ *              it up
  *   invalid    it was flushed from all caches: memory answers
  *   own        worker 0 has stored to it: the control
- * Loads form a chain, each line holds the address of the next: the whole way there and back. So do CAS, by what the last one found.
- * Stores do not wait for each other: the store buffer hides and overlaps them, and a fence at the end of a run waits for the last.
- * That is what they cost a program, and no latency.
+ * Loads form a chain, since each line contains the address of the next. Each takes the whole way there and back. So
+ * does each CAS, which uses the value that the last one found. Stores do not wait for each other. The store buffer
+ * hides and overlaps them, and a fence at the end of a group waits for the last. So their figure is their cost to a
+ * program, not a latency.
  * Excluded:  the preparation, and the empty window.
- * Expect:    CAS, fetch_add and swap cost alike, and a transfer like a load from the same state, plus the instruction's own (Schweizer et
- *            al., PACT'15). Transfers between cores 25-110 ns, memory 80-150, own 1-2 ns for loads, 5-7 for CAS.
- * Hazards:   lines lie 1152 bytes apart, in random order: no prefetcher gets from one to the next, sets of an L1 of 32 KiB take four each.
- *            AMD's and Intel's protocols have further states (owned, forward), which these preparations avoid.
- * Not shown: a third CPU as the owner of a shared line; other relations than the nearest (line/pingpong has all).
+ * Expect:    CAS, fetch_add and swap cost alike. Each costs a transfer, like a load from the same state, plus the
+ *            instruction itself (Schweizer et al., PACT'15). Transfers between cores 25-110 ns, memory 80-150, own 1-2
+ *            ns for loads, 5-7 for CAS.
+ * Hazards:   lines lie 1152 bytes apart, in random order. No prefetcher gets from one to the next, and sets of an L1 of
+ *            32 KiB take four each. AMD's and Intel's protocols have further states (owned, forward), which these
+ *            preparations avoid.
+ * Not shown: a third CPU as the owner of a shared line, and other relations than the nearest (line/pingpong has all).
  */
 #include "kernel.h"
 

@@ -1,10 +1,10 @@
 /*
- * Seven locks, each as acquire_NAME and release_NAME: four that spin in the forms of the textbooks, two of the C library, one that
- * sleeps in the kernel. lock/hold and its tests need nothing else to know of them.
+ * Seven locks, each as acquire_NAME and release_NAME. Four spin in the forms of the textbooks, two are of the C
+ * library, and one sleeps in the kernel. lock/hold and its tests use nothing else of them.
  *
- * Spinning is bounded: who has looked SPINS_BEFORE_YIELD times in vain gives its CPU away before each further look (and counts that).
- * With a CPU for each thread that hardly happens; with more threads than CPUs the holder, or the next in line, may not be running, and
- * without it a team would spin through whole time slices of the scheduler.
+ * Spinning is bounded. A thread that has looked SPINS_BEFORE_YIELD times in vain gives its CPU away before each further
+ * look (and counts that). With a CPU for each thread that hardly happens. With more threads than CPUs the holder, or
+ * the next in line, may not be running. Without the bound a team would spin through whole time slices of the scheduler.
  */
 #ifndef FENCEPOST_LOCK_ALGORITHMS_H
 #define FENCEPOST_LOCK_ALGORITHMS_H

@@ -1,20 +1,23 @@
 /*
- * lock/hold, lock/oversubscribed: what does it cost to take a lock, hold it for a while, and give it back?
+ * lock/hold, lock/oversubscribed: what does it cost to take a lock, keep it for a while, and give it back?
  *
- * One operation is acquire + section + release; a thread asks for the lock again at once. The section adds one to a plain counter (on
- * a line of its own) and stays for section_ns. The number that the counter shows tells who had it in between: it costs no store, and
- * a number that does not follow the thread's own last one is a change of owner.
- * A batch is over for all threads when so many sections have been made in all as were asked of each; or, where threads share CPUs, when a
- * time is over that gives each a turn. So none leaves the others alone early, and none can keep the rest from ending. Time is that of the
- * first thread's window divided by the mean share of a thread: threads x time per section, whoever got the sections.
- * Excluded:  the first batches (calibration, warm-up), the wait for the start.
- * Expect:    alone 5-25 ns (an atomic instruction or two). With two threads 50-60 ns where the holder often gets it again, five times
- *            that where each operation is a hand-over (ticket, MCS): reference guest, section 0, ns per operation alone and with two
- *            threads: test-and-set 9 and 49, ticket 9 and 263, pthread mutex 22 and 41.
- * Hazards:   a lock that is fast because one thread keeps it: see changes_per_operation, longest_run and fairness beside each figure.
- *            Oversubscribed, a queue (ticket, MCS) waits for a thread that does not run, and each hand-over is a context switch.
- *            SPINS_BEFORE_YIELD in lock/algorithms.h bounds that; yields_per_operation says how often it was needed.
- * Not shown: work between two sections, which takes contention away; readers; priorities; more than one lock.
+ * One operation is acquire + section + release. A thread asks for the lock again at once. The section adds one to a
+ * plain counter (on its own line) and stays for section_ns. The number in the counter tells who had the lock in
+ * between, at the cost of no store. A number that does not follow the thread's own last one is a change of owner. A
+ * batch ends for all threads together, when the team has made as many sections as were asked of all its threads. Where
+ * threads share CPUs, it ends after a time that gives each a turn. So no thread leaves the others alone early, and none
+ * can keep the rest from ending. Time is that of the first thread's window divided by the mean share of a thread. That
+ * is threads x time per section, whoever got the sections.
+ * Excluded:  the first batches (calibration, warm-up), and the wait for the start.
+ * Expect:    alone 5-25 ns (an atomic instruction or two). With two threads 50-60 ns where the holder often gets it
+ *            again, five times that where each operation is a hand-over (ticket, MCS). Reference guest, section 0, ns
+ *            per operation alone and with two threads: test-and-set 9 and 49, ticket 9 and 263, pthread mutex 22 and
+ *            41.
+ * Hazards:   a lock may be fast because one thread keeps it. See changes_per_operation, longest_run and fairness beside
+ *            each figure. Oversubscribed, a queue (ticket, MCS) waits for a thread that does not run, and each
+ *            hand-over is a context switch. SPINS_BEFORE_YIELD in lock/algorithms.h bounds that. The metric
+ *            yields_per_operation says how often it was needed.
+ * Not shown: work between two sections, which takes contention away. Readers, priorities, and more than one lock.
  */
 #define _GNU_SOURCE
 #include "algorithms.h"

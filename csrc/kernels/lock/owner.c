@@ -1,15 +1,18 @@
 /*
  * lock/owner: does a lock care who gives it back?
  *
- * A semaphore counts units, a mutex has an owner: a unit may be given back by a thread that never took one, a mutex not by a thread that
- * does not hold it (an error-checking one refuses with EPERM). Here a thread gives back what it has taken itself (own), or what another
- * thread has taken (other), and what the calls returned is the result: `allowed` and `refused` are facts, 0 or 1.
+ * A semaphore counts units, and a mutex has an owner. A thread that never took a unit may give one back. A mutex may be
+ * given back only by the thread that has it (an error-checking one refuses others with EPERM). Here a thread gives back
+ * a lock that it has taken itself (own), or that another thread has taken (other). The result is what the calls
+ * returned: `allowed` and `refused` are facts, 0 or 1.
  *
- * One event is one call to sem_post or pthread_mutex_unlock, as the mean of OBJECTS calls for as many objects in one window.
- * Excluded:  taking; the other thread's part, which runs between the windows on the same CPU.
- * Expect:    semaphore_own, semaphore_other and mutex_own allowed, mutex_other refused with EPERM (POSIX.1-2017, pthread_mutex_unlock).
- *            10-25 cycles each: the atomic instruction is the cost, a refusal needs none.
- * Not shown: a default mutex does not look: to unlock another thread's is undefined, so it is not done here. Waking a sleeper.
+ * One event is one call to sem_post or pthread_mutex_unlock, as the mean of OBJECTS calls for as many objects in one
+ * window.
+ * Excluded:  taking, and the other thread's part, which runs between the windows on the same CPU.
+ * Expect:    semaphore_own, semaphore_other and mutex_own allowed, mutex_other refused with EPERM (POSIX.1-2017,
+ *            pthread_mutex_unlock). 10-25 cycles each. The atomic instruction is the cost, and a refusal needs none.
+ * Not shown: a default mutex does not look at the caller. To unlock another thread's is undefined, so it is not done
+ *            here. Waking a sleeper is not part of it either.
  */
 #define _GNU_SOURCE
 #include "kernel.h"

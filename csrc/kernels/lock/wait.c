@@ -1,18 +1,21 @@
 /*
  * lock/wait, lock/brief_wait: how much of a CPU does a thread use while it waits for a lock?
  *
- * One event is one wait. Another thread on another CPU has the lock and gives it back after a time. What is measured is the processor time of
- * the thread that waits, as Linux accounts it, and not how long it waits. In lock/wait the other sleeps for `held_ms`. In lock/brief_wait it
- * stays awake for `held_us`, and `spent_ns` also has the processor time that giving back takes: a waiter that sleeps is woken by the other.
+ * One event is one wait. Another thread on another CPU has the lock and gives it back after a time. The figure is the
+ * processor time of the waiting thread, as Linux accounts it, and not the length of the wait. In lock/wait the other
+ * sleeps for `held_ms`. In lock/brief_wait it stays awake for `held_us`. There `spent_ns` also has the processor time
+ * of giving back, since the other has to wake a waiter that sleeps.
  *   semaphore  sem_wait: it sleeps
  *   mutex      pthread_mutex_lock: it tries a little, and sleeps
  *   spin       pthread_spin_lock: it looks until the lock is free
  *   yield      it looks, and gives its CPU to anybody else after each look
- * Excluded:  waking up after the event, of which Linux charges nothing to who sleeps. Of spent_ns, what reading the two clocks takes.
- * Expect:    of 20 ms some 20 us with semaphore and mutex, all of them with spin and yield: there is nobody else who wants the CPU. A brief wait
- *            spends as long as it lasts where one spins, and some us where one sleeps, however long it lasts: the two cross there.
- * Hazards:   in a guest the time that the host takes from a CPU may be charged to who spins on it, or not.
- * Not shown: several who wait; what a spinning thread takes from a sibling of its core; spinning with backoff.
+ * Excluded:  waking up after the event, for which Linux charges a sleeper nothing. From spent_ns, the time of reading
+ *            the two clocks.
+ * Expect:    of 20 ms some 20 us with semaphore and mutex, all of them with spin and yield, since nobody else wants the
+ *            CPU. A spinner spends the whole of a brief wait. A sleeper spends some us, however long the wait lasts.
+ *            The two cross there.
+ * Hazards:   in a guest the time that the host takes from a CPU may be charged to the spinner on it, or not.
+ * Not shown: several waiters, the time that a spinning thread takes from a sibling of its core, spinning with backoff.
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

@@ -1,22 +1,26 @@
 /*
  * memory/bandwidth: how many bytes a second do one and several threads read and write?
  *
- * One operation is 4 KiB of each array. The arrays are too large for caches, each thread has its own part, and goes round it again and again.
+ * One operation is 4 KiB of each array. The arrays are too large for caches. Each thread goes round its own part again
+ * and again.
  *   read    sum += a[i]
  *   copy    b[i] = a[i]
  *   triad   c[i] = a[i] + 3 b[i], as in STREAM
  *   stream  c[i] = 3, by stores that go around the caches (non-temporal)
- * gb_per_s is what all threads move, 10^9 bytes a second. It counts as STREAM does: bytes that the program reads and writes. A store that
- * goes through the caches reads its line first, which is not counted: copy moves 3 bytes for 2, triad 4 for 3.
- * Excluded:  making the arrays. What comes first in a window is in no cache, and where it writes the caches are full of other lines that
- *            have to be written back, as they are after a while. Threads start together, and the first of them says when a window ends, so
- *            that all run during it.
- * Expect:    10 to 20 GB/s for one thread, as many lines are under way as a core can have; more for several, up to what the memory gives.
- * Hazards:   `size` has to be twice all last caches together or more: cache_times says how many times it is. Other guests
- *            use the same memory. On small pages translations cost too: arrays are on huge pages where those are given (huge_pct).
- *            peak_pct is the share of what all memory devices could give at once, by the DMI tables, which root may read. Where two
- *            devices share a channel they can give half of that.
- * Not shown: caches, random accesses (memory/chase), latency beside such a load (memory/loaded), other nodes (memory/numa).
+ * The metric gb_per_s is the traffic of all threads together, in 10^9 bytes a second. It counts as STREAM does: bytes
+ * that the program reads and writes. A store that goes through the caches reads its line first, which is not counted.
+ * So copy moves 3 bytes for 2, and triad 4 for 3.
+ * Excluded:  making the arrays. The first data of a window is in no cache. A writing case starts with caches full of
+ *            other lines that have to be written back, as they are after a while. Threads start together. The first of
+ *            them ends the window, so that all run during it.
+ * Expect:    10 to 20 GB/s for one thread, limited by the lines that a core can have under way. Several threads move
+ *            more, up to the limit of the memory.
+ * Hazards:   `size` has to be twice all last caches together or more. The metric cache_times says how many times it is.
+ *            Other guests use the same memory. On small pages translations cost too, so arrays are on huge pages where
+ *            those are given (huge_pct). The metric peak_pct is the share of the rate of all memory devices together,
+ *            by the DMI tables, which root may read. Where two devices share a channel they can give half of that.
+ * Not shown: caches, random accesses (memory/chase), latency beside such a load (memory/loaded), other nodes
+ *            (memory/numa).
  */
 #define _GNU_SOURCE
 #include "kernels/memory/blocks.h"

@@ -1,4 +1,4 @@
-/* Blocks of 4 KiB that are read, copied, added or written: what moves memory in memory/bandwidth and memory/loaded. */
+/* Blocks of 4 KiB that are read, copied, added or written. They move memory in memory/bandwidth and memory/loaded. */
 #ifndef FENCEPOST_MEMORY_BLOCKS_H
 #define FENCEPOST_MEMORY_BLOCKS_H
 

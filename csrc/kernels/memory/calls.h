@@ -1,5 +1,5 @@
 /*
- * Calls that change a mapping of which one page at most is in memory: what memory/map and memory/shootdown time, the one alone and the other
+ * Calls that change a mapping of which one page at most is in memory. memory/map times them alone, and memory/shootdown
  * beside a thread on another CPU.
  */
 #ifndef FENCEPOST_MEMORY_CALLS_H

@@ -1,19 +1,22 @@
 /*
- * memory/chase: how long does a load take whose address is the result of the load before it?
+ * memory/chase: how long does a load take if its address is the result of the load before it?
  *
- * A buffer is a ring of its 64-byte lines, each holding the address of the next; every line comes once in a cycle. One
- * operation is one load. Random order defeats the prefetchers; forward order shows what they are worth. Pages are asked
- * for explicitly: on huge ones the figure is the cache's, on small ones the TLB's misses and page walks come on top.
- * Excluded:  building the ring, first touch of its pages, and the first visit of its lines where they fit a cache.
- *            State at the start: up to 2^19 lines (32 MiB) one full warm pass; above, no line of the ring is in any
- *            cache, and no window comes back to one, so that every load goes to memory, however large the last cache is
- *            (`warm` says which). The page tables are warm either way: there, one load per 4 KiB goes before.
- * Expect:    random: 4-5 cycles in L1 (32-48 KiB), 12-16 in L2 (256 KiB-2 MiB), 35-70 in L3, 60-130 ns in memory;
- *            Golden Cove L1 5 (chipsandcheese), Skylake L2 12, L3 35, memory some 200 cycles (T. Downs). Small pages
- *            add a page walk per load beyond the TLB's reach (6-12 MiB: 1536-3072 entries of 4 KiB). Forward: a few
- *            cycles at any size.
- * Hazards:   a hypervisor's own small pages lie under a guest's huge ones (two-dimensional walks); huge_pct says what
- *            was got. Near a cache's size small pages fall on its sets by chance, differently in each process.
+ * A buffer is a closed chain of its 64-byte lines. Each line contains the address of the next, and every line comes
+ * once in a cycle. One operation is one load. Random order defeats the prefetchers. Forward order shows how much they
+ * save. The case asks for its size of pages explicitly. On huge pages the figure is the cache's. On small ones the
+ * TLB's misses and page walks come on top.
+ * Excluded:  building the chain, first touch of its pages, and the first visit of its lines where they fit a cache. Up
+ *            to 2^19 lines (32 MiB), one full warm pass goes before. Above, no line of the chain is in any cache at the
+ *            start, and no window comes back to one. So every load goes to memory, however large the last cache is
+ *            (`warm` says which). The page tables are warm either way, since one load per 4 KiB goes before in large
+ *            buffers.
+ * Expect:    random order: 4-5 cycles in L1 (32-48 KiB), 12-16 in L2 (256 KiB-2 MiB), 35-70 in L3, 60-130 ns in memory.
+ *            Golden Cove: L1 5 (chipsandcheese). Skylake: L2 12, L3 35, memory some 200 cycles (T. Downs). Small pages
+ *            add a page walk per load beyond the TLB's reach (6-12 MiB: 1536-3072 entries of 4 KiB). Forward order: a
+ *            few cycles at any size.
+ * Hazards:   a hypervisor's own small pages may lie under a guest's huge ones (two-dimensional walks). The metric
+ *            huge_pct says how much memory was on huge pages. Near a cache's size small pages fall on its sets by
+ *            chance, differently in each process.
  * Not shown: bandwidth, stores, several loads in flight (pipeline/chain), other nodes' memory. Where lines are 128
  *            bytes long (some Arm, POWER) each is visited twice in a cycle, out of order.
  */

@@ -1,6 +1,7 @@
 /*
- * Loads that depend on each other and go to memory: a cycle of lines in a drawn order of which none is in a cache. What memory/loaded and
- * memory/numa time. memory/chase goes through every size of buffer, and is more careful about the order.
+ * Loads that depend on each other and go to memory: a cycle of lines in a drawn order, none of which is in a cache.
+ * memory/loaded and memory/numa time them. memory/chase goes through every size of buffer, and is more careful about
+ * the order.
  */
 #ifndef FENCEPOST_MEMORY_COLD_H
 #define FENCEPOST_MEMORY_COLD_H

@@ -1,20 +1,21 @@
 /*
  * memory/cow: what does the first write to a page cost when somebody else may still read it?
  *
- * A fork copies no page. Parent and child share each one until either writes to it. One event is one small page: the mean of PAGES_A_BATCH
- * in a row, each written to at one byte by the parent.
+ * A fork copies no page. Parent and child share each one until either writes to it. One event is one small page: the
+ * mean of PAGES_A_BATCH in a row. The parent writes to one byte of each.
  *   copy      a child is alive: the system copies the page, and the parent gets the copy
  *   reuse     the child has ended: the page has one owner again, and the system only allows the write
  *   zero      nobody forked, but each page was read before: the page of zeros that all share is replaced
  *   resident  nobody forked, each page was written to before: the control
- * With pages=huge the memory lies on pages of 2 MiB when the fork shares them. A write to one of them then counts for one small page.
+ * With pages=huge the memory lies on pages of 2 MiB when the fork shares them. A write to one of them then counts for
+ * one small page.
  * Excluded:  fork, mapping and unmapping, and a first batch (cold code).
- * Expect:    an EPYC guest, Linux 6.18, ns a page: copy 3550, reuse 1400, resident 8; from huge pages 3490 with one fault a page, since
- *            the system splits a huge page instead of copying it.
- * Hazards:   in a guest a page that the host has taken back is brought by the host first. Cgroups with a memory limit account each copy.
- *            faults_per_page is the system's own count during the timing. Beside that, the check counts the faults of 1024 pages that are
- *            shared anew: one for each page, one for each huge page that is reused, none for resident ones. Page faults are what this
- *            measures, and flag no batch.
+ * Expect:    an EPYC guest, Linux 6.18, ns a page: copy 3550, reuse 1400, resident 8. From huge pages 3490 with one
+ *            fault a page, since the system splits a huge page instead of copying it.
+ * Hazards:   in a guest the host first brings a page that it has taken back. Control groups with a memory limit account
+ *            each copy. The metric faults_per_page is the system's own count during the timing. Beside that, the check
+ *            counts the faults of 1024 pages that are shared anew. There must be one for each page, one for each huge
+ *            page that is reused, and none for resident ones. Page faults are the subject here, and flag no batch.
  * Not shown: the fork itself (process/spawn), writes by the child, threads that write at the same time, pages of files.
  */
 #define _GNU_SOURCE

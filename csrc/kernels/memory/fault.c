@@ -1,22 +1,22 @@
 /*
  * memory/fault: what does it cost to touch a page for the first time?
  *
- * Memory that was asked for is not there until it is touched. One event is one page: the mean of PAGES_A_BATCH in a row, each touched at
- * one byte.
- *   write      the kernel finds a page, clears it and maps it
- *   read       it maps the one page of zeros that all share
- *   populate   all pages of the batch by one madvise(MADV_POPULATE_WRITE), without a fault for each
- *   again      a write to a page that was written to before: the control
- *   huge       the kernel clears and maps a huge page at its first write: the mean of all small pages that lie in it
- * Excluded:  mapping and unmapping, and a first batch (cold code). The size of pages is asked for explicitly.
- * Expect:    reference guest, ns a page: write 1616, read 623, populate 1075, again 22 (a miss of the TLB and of the caches), huge 250. An 11th
- *            generation Core on Linux 6.6: median 1013 for a write.
- * Hazards:   in a guest a page that the host has taken back is brought by the host first, at several times the price: the mean of a batch
- *            shows it. Cgroups with a memory limit account each page. faults_per_page says what the kernel counted while it timed. Beside
- *            that, the check counts the faults of 1024 fresh pages, which must be 1024, or 0 for `again`. Page faults are what this
- *            measures, and flag no batch.
- *            A huge page is one fault for 512 small ones on x86-64. Where none is given the row is not measurable.
- * Not shown: several threads that fault in one process, and wait for each other; copying on write; pages of files.
+ * Memory that was asked for is not there until it is touched. One event is one page: the mean of PAGES_A_BATCH in a
+ * row, each touched at one byte.
+ *   write     the kernel finds a page, clears it and maps it
+ *   read      it maps the one page of zeros that all share
+ *   populate  all pages of the batch by one madvise(MADV_POPULATE_WRITE), without a fault for each
+ *   again     a write to a page that was written to before: the control
+ *   huge      the kernel clears and maps a huge page at its first write: the mean of all small pages that lie in it
+ * Excluded:  mapping and unmapping, and a first batch (cold code). The case asks for its size of pages explicitly.
+ * Expect:    reference guest, ns a page: write 1616, read 623, populate 1075, again 22 (a miss of the TLB and of the
+ *            caches), huge 250. An 11th generation Core on Linux 6.6: median 1013 for a write.
+ * Hazards:   in a guest the host first brings a page that it has taken back, at several times the price. The mean of a
+ *            batch shows it. Control groups with a memory limit account each page. The metric faults_per_page is the
+ *            system's count during the timing. Beside that, the check counts the faults of 1024 fresh pages, which must
+ *            be 1024, or 0 for `again`. Page faults are the subject here, and flag no batch. A huge page is one fault
+ *            for 512 small ones on x86-64. Where none is given the row is not measurable.
+ * Not shown: several threads that fault in one process and wait for each other, copying on write, pages of files.
  */
 #define _GNU_SOURCE
 #include "kernels/memory_limits.h"

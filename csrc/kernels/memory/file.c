@@ -2,15 +2,16 @@
  * memory/file: what does it cost to touch a page of a mapped file for the first time?
  *
  * One event is one page: the mean of 16 or 64 in a row, each read at one byte, in a mapping made for it.
- *   around   pages that are in the page cache, one after the other: one fault brings several of them (fault-around)
- *   apart    the same, 64 KiB apart: each has a fault of its own
- *   major    64 KiB apart, and dropped from the page cache before: each is read from the device
- *   again    pages that were touched before: the control
+ *   around  pages that are in the page cache, one after the other: one fault brings several of them (fault-around)
+ *   apart   the same, 64 KiB apart: each has its own fault
+ *   major   64 KiB apart, and dropped from the page cache before: each is read from the device
+ *   again   pages that were touched before: the control
  * Excluded:  writing the file, mapping it, dropping its pages. The file has no name, so nothing of it stays behind.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns a page: around 285 with 0.0625 faults, major 106000 on ext4 with 1.000 major faults.
- *            lmbench's lat_pagefault measures `around` and calls it a fault.
- * Hazards:   tmpfs has no device, so `major` is refused there. The device may be a file in the host's memory. fault_around_bytes of debugfs may
- *            be other than 64 KiB: minor_per_page says what was got. A kernel with large folios maps more at once.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns a page: around 285 with 0.0625 faults, major 106000 on ext4 with
+ *            1.000 major faults. The lat_pagefault of lmbench measures `around` and calls it a fault.
+ * Hazards:   tmpfs has no device, so `major` is refused there. The device may be a file in the host's memory.
+ *            fault_around_bytes of debugfs may be other than 64 KiB. The metric minor_per_page shows how many faults
+ *            there were. A kernel with large folios maps more at once.
  * Not shown: writes, readahead (MADV_RANDOM keeps it out of `major`), swap.
  */
 #define _GNU_SOURCE

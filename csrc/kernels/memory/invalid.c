@@ -1,18 +1,23 @@
 /*
  * memory/invalid: what happens at an address that a process may not use, and what does it cost?
  *
- * One operation is one access, up to the end of the signal that it brings: the handler leaves by longjmp, as a program does that goes on.
+ * One operation is one access, up to the end of the signal that it brings. The handler leaves by longjmp, as in a
+ * program that goes on.
  *   read_null, write_null, call_null  address 0, where nothing is mapped
  *   write_text                        a byte of the program's own instructions
  *   run_data                          instructions that lie in memory for data
  *   read_kernel                       the upper half of the address space, which is the system's
- *   raise                             no fault: the same signal, sent by a system call. What a signal alone costs
- *   allowed                           a read and a write of data, a read of instructions, and a call: the control, without any signal
+ *   raise                             no fault: the same signal, sent by a system call. It shows the cost of a signal
+ *                                     alone
+ *   allowed                           a read and a write of data, a read of instructions, and a call: the control,
+ *                                     without any signal
  * Excluded:  setting up the handler. A setjmp is part of each operation, also of the control.
- * Expect:    guest of an AMD EPYC, Linux 6.18: 2700 to 3750 ns for a null pointer, 3200 for a signal that the process sends itself.
- * Hazards:   a handler that returns would meet the fault again. vm.mmap_min_addr=0 lets root map address 0, but maps nothing. The handler
- *            belongs to the whole process. A fault of somebody else meanwhile is left to the action that was there before.
- * Not shown: what the same access costs where it ends the process; SIGBUS beyond the end of a file; protection keys.
+ * Expect:    guest of an AMD EPYC, Linux 6.18: 2700 to 3750 ns for a null pointer, 3200 for a signal that the process
+ *            sends itself.
+ * Hazards:   a handler that returns would meet the fault again. vm.mmap_min_addr=0 lets root map address 0, but maps
+ *            nothing. The handler belongs to the whole process. A fault of other code meanwhile goes to the action that
+ *            was there before.
+ * Not shown: the cost of the same access where it ends the process, SIGBUS beyond the end of a file, protection keys.
  */
 #define _GNU_SOURCE
 #include "kernels/attempts.h"

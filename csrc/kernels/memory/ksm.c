@@ -1,16 +1,16 @@
 /*
  * memory/ksm: are equal pages of a process merged, and what does the next write to one of them cost?
  *
- * 512 pages are offered to the kernel's samepage merging (KSM). When ksmd has been there, each is written to. One event is one page: the mean of 64
- * in a row, each written to at one byte.
- *   equal      all pages hold the same, so that all become one: the write is a copy on write
+ * 512 pages are offered to the kernel's samepage merging (KSM). When ksmd has been there, each is written to. One event
+ * is one page: the mean of 64 in a row, each written to at one byte.
+ *   equal      all pages have the same content, so that all become one: the write is a copy on write
  *   different  no two pages are equal, so that none is merged: the control
- * Excluded:  the wait for ksmd, which looks at 5000 pages a second as it is found.
+ * Excluded:  the wait for ksmd, which by default looks at 5000 pages a second.
  * Expect:    guest of an AMD EPYC, Linux 6.18, ns a page: equal 3620 [2771 - 5542] with 1.000 faults, different 24.
- * Hazards:   /sys/kernel/mm/ksm/run is the whole machine's. It is set to 1 meanwhile, so this kernel runs only when it is named. A process of its own
- *            puts it back when the measuring one ends, however that comes about. The count is of this process (/proc/self/ksm_stat): the
- *            global one lags behind processes that have ended.
- * Not shown: what ksmd costs while it looks, memory that is saved between processes, pages of zeros.
+ * Hazards:   /sys/kernel/mm/ksm/run belongs to the whole machine. It is set to 1 meanwhile, so this kernel runs only
+ *            when it is named. A separate process puts it back when the measuring one ends, however it ends. The count
+ *            is of this process (/proc/self/ksm_stat). The global one lags behind processes that have ended.
+ * Not shown: the cost of ksmd while it looks, memory that is saved between processes, pages of zeros.
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

@@ -1,17 +1,19 @@
 /*
  * memory/layout: in which order does a process have its instructions, its data, its heap, its mappings and its stack?
  *
- * One operation is one fresh process: a shell that tells its own /proc/self/maps. Nothing is timed. Of each process six places are looked at:
- *   text       instructions of the program
- *   data       its initialised variables, and behind them bss, those that begin as 0
- *   heap       what brk(2) gave to malloc
- *   mappings   its libraries, which are mapped like files
- *   stack      of its one thread
+ * One operation is one fresh process: a shell that prints its own /proc/self/maps. Nothing is timed. Six places of each
+ * process are compared:
+ *   text      instructions of the program
+ *   data      its initialised variables, and behind them bss, those that begin as 0
+ *   heap      the memory that brk(2) gave to malloc
+ *   mappings  its libraries, which are mapped like files
+ *   stack     of its one thread
  * Excluded:  the engine's own process, whose layout was drawn once for all cases.
  * Expect:    x86-64, Linux: text < data < bss < heap < mappings < stack in 20 of 20 processes, each at other addresses.
- * Hazards:   `ulimit -s unlimited` makes Linux map from below, as it did long ago. Without randomisation of addresses all processes are
- *            alike: `places` says how many stacks differ. A shell that is linked statically has no mappings.
- * Not shown: threads, whose stacks are mappings; the kernel's half of the addresses (memory/invalid reads from it).
+ * Hazards:   `ulimit -s unlimited` makes Linux map upwards, as it did long ago. Without randomisation of addresses all
+ *            processes are alike. The metric `places` says how many stacks differ. A shell that is linked statically
+ *            has no mappings.
+ * Not shown: threads, whose stacks are mappings, and the kernel's half of the addresses (memory/invalid reads from it).
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

@@ -1,15 +1,18 @@
 /*
- * memory/loaded: how much longer does a load from memory take while other CPUs read and write memory as fast as they can?
+ * memory/loaded: how much longer does a load from memory take while other CPUs read and write memory as fast as they
+ * can?
  *
- * One operation is 1000 loads, each from an address that the load before gave, and none in a cache. Meanwhile all other threads move memory.
- * The control makes as many loads while the other threads spin without touching memory, so that their CPUs are as busy and as awake.
- *   read    the others read arrays of their own that no cache holds
+ * One operation is 1000 loads, each from an address that the load before gave, and none in a cache. Meanwhile all other
+ * threads move memory. The control makes as many loads while the other threads spin without touching memory, so that
+ * their CPUs are as busy and as awake.
+ *   read    the others read their own arrays, which no cache contains
  *   stream  they write to them, by stores that go around the caches
- * Excluded:  making the cycle and the arrays; waiting until all others move memory.
- * Expect:    the more of the bandwidth is taken, the longer queues to memory are: some 10 % with two threads, several times as much where
- *            many take all of it. A guest of an AMD EPYC with two CPUs: see docs/topics/memory.md.
- * Hazards:   other guests load the same memory, beside the control as well. Page walks are part of a load where huge pages are not given.
- *            load_gb_per_s is what the others moved beside the operation.
+ * Excluded:  making the cycle and the arrays, and waiting until all others move memory.
+ * Expect:    the more of the bandwidth is taken, the longer the queues to memory are. A load takes some 10 % longer
+ *            with two threads, and several times as long where many take all of it. A guest of an AMD EPYC with two
+ *            CPUs: see docs/topics/memory.md.
+ * Hazards:   other guests load the same memory, beside the control as well. Page walks are part of a load where huge
+ *            pages are not given. The metric load_gb_per_s is the traffic of the others beside the operation.
  * Not shown: several loads at once, latency within the caches, other nodes (memory/numa).
  */
 #define _GNU_SOURCE

@@ -4,16 +4,17 @@
  * One operation is one turn of system calls on a mapping of `size` bytes, of which one page at most is in memory.
  *   untouched  mmap and munmap: addresses and nothing else
  *   touched    mmap, a write to the first page, and munmap
- *   mprotect   the mapping stands: it is made read-only and writable again, and its one page is written to
- *   dontneed   the mapping stands: madvise(MADV_DONTNEED) gives its one page back, which is then written to again
- * Excluded:  the first mapping and its page; huge pages, which are forbidden meanwhile: one would be cleared as a whole.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns a turn: untouched 6050 with 4 KiB and 7980 with 1 GiB, touched 10200 to 10600,
- *            mprotect 6640, dontneed 4360.
- * Hazards:   a hypervisor without nested page tables makes every change of a table dear. Tracers and seccomp filters add to each call.
- *            faults_per_turn is what the system counted in the check. A turn of touched and dontneed has one fault, of untouched none. After
- *            mprotect some systems let the page be written to at once, others with a fault. resident_kib is what a mapping of this size takes
- *            when nobody has touched it.
- * Not shown: other CPUs that run this process (memory/shootdown), mappings of files, how the calls grow with the pages in memory.
+ *   mprotect   the mapping stays: it is made read-only and writable again, and its one page is written to
+ *   dontneed   the mapping stays: madvise(MADV_DONTNEED) gives its one page back, which is then written to again
+ * Excluded:  the first mapping and its page. Huge pages are forbidden meanwhile, since one would be cleared as a whole.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns a turn: untouched 6050 with 4 KiB and 7980 with 1 GiB. There touched
+ *            is 10200 to 10600, mprotect 6640, dontneed 4360.
+ * Hazards:   a hypervisor without nested page tables makes every change of a table dear. Tracers and seccomp filters
+ *            add to each call. The metric faults_per_turn is the system's count in the check. A turn of touched and
+ *            dontneed has one fault, of untouched none. After mprotect some systems let the page be written to at once,
+ *            others with a fault. The metric resident_kib is the memory that an untouched mapping of this size takes.
+ * Not shown: other CPUs that run this process (memory/shootdown), mappings of files, how the calls grow with the pages
+ *            in memory.
  */
 #define _GNU_SOURCE
 #include "kernels/memory/calls.h"

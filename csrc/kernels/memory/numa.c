@@ -1,13 +1,14 @@
 /*
  * memory/numa: what does a load cost by the node of the thread and the node of the memory?
  *
- * On machines with several sockets, and on some with one, each node has memory of its own, and a load from another node's goes over a link.
- * One operation is 1000 loads, each from an address that the load before gave, and none in a cache. The thread runs on a CPU of node
- * `thread`, and its memory lies on node `memory`, put there by mbind(2).
- * Excluded:  making the cycle; moving the thread to its node and back.
+ * Machines with several sockets have several nodes, and so have some with one. Each node has its own memory. A load
+ * from another node's memory goes over a link. One operation is 1000 loads, each from an address that the load before
+ * gave, and none in a cache. The thread runs on a CPU of node `thread`, and its memory lies on node `memory`, put there
+ * by mbind(2).
+ * Excluded:  making the cycle, and moving the thread to its node and back.
  * Expect:    80 to 100 ns a load on the same node, 130 to 200 on another [K].
- * Hazards:   a hypervisor may show nodes that are none, or hide them. Where there is one node only, there is nothing to compare, and the
- *            row is not measurable. The check asks where pages lie.
+ * Hazards:   a hypervisor may show false nodes, or hide real ones. With one node only there is nothing to compare, and
+ *            the row is not measurable. The check asks where pages lie.
  * Not shown: bandwidth between nodes, caches of other nodes, memory without CPUs.
  */
 #define _GNU_SOURCE

@@ -6,12 +6,13 @@
  *   block      one block of twice the memory and the swap
  *   noreserve  the same with MAP_NORESERVE
  * Excluded:  touching any of it. A page that is in memory afterwards fails the case.
- * Expect:    by vm.overcommit_memory. 0: pieces 16 of 16, block refused, noreserve accepted. 1: all accepted. 2: only as much as CommitLimit
- *            leaves, of any kind.
- * Hazards:   a limit of address space (ulimit -v) refuses for another reason, and so does an address space with too few bits. Both are a
- *            need. A process whose future pages are locked would get them at once, and is not asked. Control groups limit what is touched,
- *            not what is promised: times_memory is what was accepted over what this process may have.
- * Not shown: what happens when the promise is called in. That would be the end of some process.
+ * Expect:    by vm.overcommit_memory. With 0: pieces 16 of 16, block refused, noreserve accepted. With 1: all accepted.
+ *            With 2: only as much as CommitLimit leaves, of any kind.
+ * Hazards:   a limit of address space (ulimit -v) refuses for another reason, and so does an address space with too few
+ *            bits. Both are a need. A process whose future pages are locked would get them at once, so such a process
+ *            makes no request. Control groups limit touched memory, not promised memory. The metric times_memory is the
+ *            accepted memory divided by the memory that this process may have.
+ * Not shown: the end of the promise. If too much of it is touched, the system ends some process.
  */
 #define _GNU_SOURCE
 #include "kernels/memory_limits.h"

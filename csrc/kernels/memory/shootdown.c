@@ -1,20 +1,24 @@
 /*
  * memory/shootdown: what does a change of the address space cost because the process also runs on another CPU?
  *
- * A CPU keeps translations of addresses (its TLB). Whoever takes a page away must see to it that no CPU still uses the old one. x86-64
- * interrupts the other CPUs for it and waits, which is called a shootdown. One event is one turn of calls of memory/map, on a mapping of one
- * page, less its control. Beside the operation a thread of this process spins on the other CPU. Beside the control a process of its
- * own spins there instead: the CPU is as busy and as awake, but knows nothing of this address space.
+ * A CPU keeps translations of addresses (its TLB). A CPU that takes a page away must make sure that no other CPU still
+ * uses the old one. On x86-64 it interrupts the other CPUs for it and waits, which is called a shootdown. One event is
+ * one turn of calls of memory/map, on a mapping of one page, less its control. Beside the operation a thread of this
+ * process spins on the other CPU. Beside the control a separate process spins there instead. The CPU is as busy and as
+ * awake, but knows nothing of this address space.
  *   untouched  mmap and munmap: no page was there, nobody can have a translation, and the difference must be 0
  *   touched    mmap, a write to the page, and munmap
  *   mprotect   the page is made read-only and writable again, and written to
  *   dontneed   madvise(MADV_DONTNEED) gives the page back, which is then written to again
- * Excluded:  making the mapping; waking whoever is to spin, and waiting until it does. A turn during which it lost its CPU is made anew.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns a turn: untouched 0, touched and dontneed 16000, mprotect 16000 for each of its shootdowns.
- *            On bare metal 1000 to 3000 [K]. Arm tells all CPUs by an instruction, without an interrupt.
- * Hazards:   in a guest the interrupt leaves the guest twice. shootdowns_per_turn is what /proc/interrupts says of the other CPU beside
- *            the operation, and control_shootdowns beside the control; they know only x86-64. A CPU that broadcasts has none.
- * Not shown: more than one other CPU, sleeping ones (which are told when they wake up), many pages at once.
+ * Excluded:  making the mapping, waking the spinner, and waiting until it spins. A turn during which it lost its CPU is
+ *            made anew.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns a turn: untouched 0, touched and dontneed 16000, mprotect 16000 for
+ *            each of its shootdowns. On bare metal 1000 to 3000 [K]. Arm tells all CPUs by an instruction, without an
+ *            interrupt.
+ * Hazards:   in a guest the interrupt leaves the guest twice. The metric shootdowns_per_turn is the count of
+ *            /proc/interrupts for the other CPU beside the operation, and control_shootdowns beside the control. Both
+ *            are known only on x86-64. A CPU that broadcasts has none.
+ * Not shown: more than one other CPU, sleeping ones (which learn of it when they wake up), many pages at once.
  */
 #define _GNU_SOURCE
 #include "kernels/interrupts.h"

@@ -1,21 +1,24 @@
 /*
  * memory/tlb: how many pages can a process use before the translation of their addresses costs time?
  *
- * A CPU keeps the last translations of addresses in a TLB of two levels. One operation is 1000 loads, each from an address that the load before
- * gave, one line on each of `pages` small pages in turn. The control makes as many loads for which a few translations do, so the difference
- * is what the translations cost.
+ * A CPU keeps the last translations of addresses in a TLB of two levels. One operation is 1000 loads, each from an
+ * address that the load before gave, one line on each of `pages` small pages in turn. The control makes as many loads
+ * that need only a few translations. So the difference is the cost of the translations.
  *   huge    the same lines on huge pages, as far from each other
  *   packed  as many lines on small pages, one beside the other: 64 of them share a page of 4 KiB
- * Excluded:  making and touching the pages; before each operation a walk round all its pages, up to 2048, so that caches and TLB are its own.
- *            The lines lie at spread places of their pages: all at one place would share a few sets of each cache.
- * Expect:    nothing up to the entries of the first level (64 to 96), then 7 cycles a load on x86-64, and beyond the second level (1536 to 3072)
- *            a walk of the page tables, 20 cycles and more. A guest of an AMD EPYC (Zen 3, 64 and 2048 entries), ns a load less packed: 16 pages
- *            0, 128 to 1024 pages 2.4 to 2.7, 4096 pages 43. Less huge: 0 up to 768 pages, 4096 pages 23.
- * Hazards:   some CPUs keep one translation for several pages that are neighbours in memory too: pages are touched in a drawn order, so that
- *            they are not. In a guest each step of a walk is a walk itself. A hypervisor on small pages takes from a guest's huge page what it is for:
- *            then huge shows less than packed, or nothing.
- *            Small pages fall on the sets of the second cache by chance, and may miss it where huge ones do not. Where huge pages are not
- *            given the row is not measurable. stated_l1 and stated_l2 are the entries that CPUID states; it states none in some guests.
+ * Excluded:  making and touching the pages. Before each operation a walk round all its pages, up to 2048, fills caches
+ *            and TLB with its own entries. The lines lie at spread places of their pages. All at one place would share
+ *            a few sets of each cache.
+ * Expect:    nothing up to the entries of the first level (64 to 96), then 7 cycles a load on x86-64. Beyond the second
+ *            level (1536 to 3072) a walk of the page tables costs 20 cycles and more. A guest of an AMD EPYC (Zen 3, 64
+ *            and 2048 entries), ns a load. Less packed: 0 with 16 pages, 2.4 to 2.7 with 128 to 1024, 43 with 4096.
+ *            Less huge: 0 up to 768 pages, 23 with 4096.
+ * Hazards:   some CPUs keep one translation for several pages that are also neighbours in memory. So pages are touched
+ *            in a drawn order, which separates them. In a guest each step of a walk is a walk itself. A hypervisor on
+ *            small pages takes the advantage of a guest's huge page away. Then huge shows less than packed, or nothing.
+ *            Small pages fall on the sets of the second cache by chance, and may miss it where huge ones do not. Where
+ *            huge pages are not given the row is not measurable. The metrics stated_l1 and stated_l2 are the entries
+ *            that CPUID states. In some guests it states none.
  * Not shown: the TLB of instructions, and how the levels are built.
  */
 #define _GNU_SOURCE

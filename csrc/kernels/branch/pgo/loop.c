@@ -1,4 +1,7 @@
-/* The loop of branch/pgo, compiled by bench/pgo.py with each profile; NAME is what it is called then. Without any hint. */
+/*
+ * The loop of branch/pgo, without any hint. bench/pgo.py compiles it with each profile and sets NAME, the function's
+ * name.
+ */
 #include "kernels/branch/likely.h"
 
 #define LINKAGE

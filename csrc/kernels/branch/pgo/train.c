@@ -1,4 +1,7 @@
-/* The training run of branch/pgo: the instrumented loop over data that is all 0, or with an argument all 1. What it saw goes to a .gcda file. */
+/*
+ * The training run of branch/pgo: the instrumented loop over data that is all 0, or with an argument all 1. It writes
+ * its counts to a .gcda file.
+ */
 #include <stdint.h>
 #include <string.h>
 
