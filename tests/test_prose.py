@@ -106,11 +106,14 @@ def in_header(source: str) -> Iterator[str]:
 
     A line of a list of parameter values is a paragraph: a name, two spaces or more, and what it means. So is the
     question of each kernel, and a line at the margin that follows an indented one.
+    Declarations are left out.
     """
     comment = re.match(r"\s*/\*(.*?)\*/", source, flags=re.DOTALL)
     text = "\n".join(re.sub(r"^ ?\* ?", "", line) for line in (comment[1] if comment else "").splitlines())
+    text = re.sub(r"\n\s+(?:static inline|#define) .*", "\n", text)
     text = re.sub(r"(\n\s[^\n]*)\n(?=\S)", r"\1\n\n", text)
-    for part in re.split(r"\n\s*\n|\n(?=[A-Z][A-Za-z ]{2,16}:\s)|\n(?=\s*- )|\n(?=\s*[\w,.=]+ {2,}\S)|\n(?=[a-z]+/\w+[,:])", text):
+    starts = r"[A-Z][A-Za-z ]{2,16}:\s|\s*- |\s*[\w,.=]+(?: [\w,.=]+)* {2,}\S|[a-z]+/\w+[,:]"
+    for part in re.split(rf"\n\s*\n|\n(?={starts})", text):
         yield re.sub(r"^(?:[A-Z][A-Za-z ]{2,16}|(?:[a-z_]+/[a-z_0-9]+(?:,\s+)?)+):\s+", "", part.strip())
 
 
@@ -176,10 +179,7 @@ LEFT = {
     "kernels/output": 5,
     "kernels/perf": 4,
     "kernels/pipeline": 22,
-    "kernels/process": 29,
-    "kernels/ring": 85,
-    "kernels/runqueue": 25,
-    "kernels/schedule": 22,
+    "kernels/runqueue": 24,
     "kernels/selfcheck": 54,
     "kernels/signal": 2,
     "lib/ring": 50,

@@ -1,6 +1,6 @@
 /*
- * Children that a parent makes one after another and waits for. Each ends with a status of its own, so that a wait that answers for another
- * child, or for none, shows.
+ * Children that a parent makes one after another and waits for. Each ends with a different status. So a wait that
+ * answers for another child, or for none, shows.
  */
 #ifndef FENCEPOST_PROCESS_CHILDREN_H
 #define FENCEPOST_PROCESS_CHILDREN_H

@@ -1,18 +1,23 @@
 /*
- * process/create: what does each way cost to have a child, by the memory of its parent, and how much of that is the call?
+ * process/create: what does each way to make a child cost, by the memory of its parent, and how much of that is the
+ * call?
  *
- * One event is one child from the call that makes it to the end of waiting for it. Its parent is a small process, which times it.
- *   fork clone3 vfork thread   a child that ends at once. clone3 asks for nothing but SIGCHLD, so it is a fork: the control
- *   fork_exec vfork_exec       a child that becomes /bin/true, which is linked dynamically
- *   posix_spawn                the same by the C library, which lends its memory as vfork does
- *   vfork_static               a child that becomes a program of three instructions, without a loader
- * With `touched` the parent has written to so much memory before, on pages of the size `pages`.
- * Excluded:  touching that memory; the first child of all (cold code). Child and parent share one CPU.
- * Expect:    guest of an AMD EPYC, Linux 6.18, us: fork 190 with nothing touched and 68 more for each MiB on small pages, 0.7 on huge ones.
- *            vfork 25, thread 26, whatever is touched. exec adds 600 (static) to 900.
- * Hazards:   fork_ratio is taken in pairs: each clone3 has a fork beside it, before or after it in turn, and both are bare system calls. The C library
- *            does more in a fork: its locks, and its child writes to more pages, which are copied. That is 4 % of a small process.
- * Not shown: the copying of pages that are written later; a child on another CPU.
+ * One event is one child from the call that makes it to the end of waiting for it. Its parent is a small process, which
+ * times it.
+ *   fork clone3 vfork thread  a child that ends at once. As clone3 asks for nothing but SIGCHLD, it is a fork: the
+ *                             control
+ *   fork_exec vfork_exec      a child that becomes /bin/true, which is linked dynamically
+ *   posix_spawn               the same by the C library, which lends its memory as vfork does
+ *   vfork_static              a child that becomes a program of three instructions, without a loader
+ * `touched` bytes of extra memory are written before the first child is made, on pages of the size `pages`.
+ * Excluded:  touching that memory, and the first child of all (cold code). Child and parent share one CPU.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, us. A fork takes 190 with nothing touched. Each MiB adds 68 on small
+ *            pages and 0.7 on huge ones. A vfork takes 25 and a thread 26, whatever is touched. An exec adds 600
+ *            (static) to 900.
+ * Hazards:   fork_ratio is taken in pairs. Each clone3 has a fork beside it, before or after it in turn, and both are
+ *            bare system calls. The C library does more in a fork. It takes its locks, and its child writes to more
+ *            pages, which are copied. That is 4 % of a small process.
+ * Not shown: the copying of pages that are written later, and a child on another CPU.
  */
 #define _GNU_SOURCE
 #include "kernels/process/children.h"

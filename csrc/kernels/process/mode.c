@@ -2,11 +2,11 @@
  * process/mode: may a process in user mode run the instructions of the kernel?
  *
  * One operation is to try each instruction 64 times. The signals are counted.
- *   cli     switches interrupts off
- *   hlt     stops the CPU until the next interrupt
- *   cr3     loads the register of the page tables
- *   rdmsr   reads a register of this model of CPU
- *   nop     is allowed to everybody: the control
+ *   cli    switches interrupts off
+ *   hlt    stops the CPU until the next interrupt
+ *   cr3    loads the register of the page tables
+ *   rdmsr  reads a register of this model of CPU
+ *   nop    is allowed to everybody: the control
  * Excluded:  all times. memory/invalid has that of an exception.
  * Expect:    SIGSEGV for each of the four, every time, and never for nop.
  * Hazards:   cli is allowed to a process that has asked for iopl(3), which Linux no longer grants.

@@ -1,16 +1,18 @@
 /*
  * process/peek: what does it cost to read the memory of another process?
  *
- * One event is a reading of 4 KiB from a child that sleeps. 8 bytes and 64 KiB take turns with it.
- *   peekdata  PTRACE_PEEKDATA, a word with each call; the child is stopped for it
+ * One event is a reading of 4 KiB from a child that sleeps. Readings of 8 bytes and of 64 KiB take turns with it.
+ *   peekdata  PTRACE_PEEKDATA, a word with each call. The child is stopped for it
  *   mem       pread of /proc/PID/mem
  *   vm        process_vm_readv
  *   own       memcpy from the memory of this process: the control
  * Excluded:  making the child and stopping it.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns for 8 bytes and 4 KiB: peekdata 1930 and 1070000, mem 1600 and 1500, vm 1780 and 1880.
- * Hazards:   child and parent have different bytes at the same address, and what was read must be the child's. A word that is written by
- *            PTRACE_POKEDATA must be the child's afterwards. Yama and seccomp forbid it on some systems.
- * Not shown: registers; a process that runs meanwhile; memory that the other has not touched.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns for 8 bytes: peekdata 1930, mem 1600, vm 1780. For 4 KiB: peekdata
+ *            1070000, mem 1500, vm 1880.
+ * Hazards:   child and parent have different bytes at the same address. The bytes that were read must be the child's. A
+ *            word that PTRACE_POKEDATA writes must be the child's afterwards. Yama and seccomp forbid it on some
+ *            systems.
+ * Not shown: registers, a process that runs meanwhile, and memory that the other has not touched.
  */
 #define _GNU_SOURCE
 #include "kernels/other_process.h"

@@ -1,10 +1,11 @@
 /*
  * process/smp: does each CPU run the kernel by itself, or one for all?
  *
- * Worker 0 makes system calls while worker 1 makes them on another CPU. Its control is worker 0 alone. One event is what a call takes more for the
- * company, so it may be negative. Both are timed by worker 0, over CALLS calls of its own; those that worker 1 makes meanwhile are counted.
+ * Worker 0 makes system calls while worker 1 makes them on another CPU. Its control is worker 0 alone. One event is the
+ * extra time of a call while worker 1 works, so it may be negative. Worker 0 times both, over CALLS of its calls. The
+ * calls that worker 1 makes meanwhile are counted.
  *   call  getppid, which enters the kernel and leaves it again
- *   user  a loop in user mode that takes about as long: whether both CPUs were free. The control
+ *   user  a loop in user mode that takes about as long. It shows whether both CPUs were free: the control
  * Excluded:  the calls that worker 1 makes before worker 0 begins and after it ends.
  * Expect:    the two make twice the calls of one. With a kernel that runs on one CPU only, they make those of one.
  * Hazards:   in a guest the host may give both CPUs one core. The row of `user` shows that.

@@ -1,19 +1,22 @@
 /*
- * process/spawn: what does it cost to have a child do something, and how much of that is the parent's memory?
+ * process/spawn: what does it cost to let a child do something, and how much of that is the parent's memory?
  *
- * One event is one child from the call that makes it to the end of waiting for it: fork and waitpid, vfork and waitpid, or
- * pthread_create and pthread_join. The child notes the time and ends with a status of its own (_exit of a process, a thread's result).
- * The parent is a small process, as in lmbench's lat_proc and in perf bench: it holds libc and this object, and reads the counter itself.
- * Or it is the interpreter that measures, with all that it holds. With `touched`, so much memory more has been written to before, on
- * small pages: a fork copies the tables of all pages that are there, a vfork borrows them, a thread shares them.
- * Excluded:  touching that memory; the first child of all (cold code); asking the small process. The child inherits the parent's one CPU,
- *            so nobody is woken elsewhere.
- * Expect:    guest of an AMD EPYC, busy: fork of the small process (1.7 MiB) 180 us at best, as a plain C program of 1.4 MiB does in 160;
- *            of the interpreter (13 MiB) 480. Each MiB more 17 to 68 us. vfork 29 to 42 and a thread 25 to 35, of either.
- * Hazards:   a fork copies what its parent has in memory anyway: resident_mib names it. After it the parent's next write to each page is a
- *            fault: those of the parent's stack are part of the figure, and its batches are not flagged for them.
- *            Whoever follows the process (strace, a debugger) makes it ten times dearer.
- * Not shown: exec; copying pages when they are written to; a child on another CPU; memory on huge pages, whose tables are 512 times smaller.
+ * One event is one child from the call that makes it to the end of waiting for it: fork and waitpid, vfork and waitpid,
+ * or pthread_create and pthread_join. The child notes the time and ends with its own status (_exit of a process, a
+ * thread's result). The parent is a small process, as in lmbench's lat_proc and in perf bench. It contains libc and
+ * this object, and reads the counter itself. Or it is the interpreter that measures, with all its memory. `touched`
+ * bytes of extra memory are written before the first child is made, on small pages. A fork copies the tables of all
+ * pages that are there, a vfork borrows them, a thread shares them.
+ * Excluded:  touching that memory, the first child of all (cold code), and asking the small process. The child inherits
+ *            the parent's one CPU, so nobody is woken elsewhere.
+ * Expect:    guest of an AMD EPYC, busy. A fork of the small process (1.7 MiB) takes 180 us at best, as a plain C
+ *            program of 1.4 MiB does in 160. A fork of the interpreter (13 MiB) takes 480. Each MiB more 17 to 68 us.
+ *            vfork 29 to 42 and a thread 25 to 35, of either.
+ * Hazards:   a fork copies the memory that its parent has anyway. The metric resident_mib names it. After it the
+ *            parent's next write to each page is a fault. Those of the parent's stack are part of the figure, and its
+ *            batches are not flagged for them. A tracer of the process (strace, a debugger) makes it ten times dearer.
+ * Not shown: exec, copying pages when they are written to, a child on another CPU. Memory on huge pages, whose tables
+ *            are 512 times smaller.
  */
 #define _GNU_SOURCE
 #include "kernels/process/children.h"

@@ -1,6 +1,6 @@
 /*
- * A program of three instructions: it ends with the number of its arguments. It is written as bytes, since no compiler is at hand where an
- * engine is installed, and it has no loader, no library and no stack of its own.
+ * A program of three instructions: it ends with the number of its arguments. It is written as bytes, since no compiler
+ * is at hand where an engine is installed. It has no loader and no library, and sets up no stack.
  */
 #ifndef FENCEPOST_PROCESS_TINY_H
 #define FENCEPOST_PROCESS_TINY_H

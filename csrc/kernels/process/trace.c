@@ -1,17 +1,19 @@
 /*
  * process/trace: what does it cost a process that another one stops it at each system call?
  *
- * A child does a piece of work, and measures it by itself. One event is one operation of it while its parent stops it by PTRACE_SYSCALL at the
- * begin and the end of each system call, less its control: the same work by the same child, with nobody who stops it. User Mode Linux runs its
- * programs so.
+ * A child does a piece of work, and measures it by itself. One event is one operation of it, less its control. During
+ * the operation its parent stops it by PTRACE_SYSCALL at the start and the end of each system call. The control is the
+ * same work by the same child without a tracer. User Mode Linux runs its programs so.
  *   compute  1000 dependent multiplications, no system call
  *   call     one getppid
  *   io       64 bytes are written to a file in memory and read again: two system calls
  * Both processes share one CPU.
  * Excluded:  beginning and ending to trace.
- * Expect:    guest of an AMD EPYC, Linux 6.18: a stop costs 4000 ns, so that a call takes 97 times as long and io 64 times; compute 1.00.
- * Hazards:   stops are counted: two for each call, or the case fails. Yama and seccomp forbid tracing on some systems.
- * Not shown: tracers on another CPU, whose waking dominates; seccomp and its notifications; PTRACE_SYSEMU.
+ * Expect:    guest of an AMD EPYC, Linux 6.18: a stop costs 4000 ns. So a call takes 97 times as long, io 64 times, and
+ *            compute 1.00 times.
+ * Hazards:   stops are counted. There must be two for each call, or the case fails. Yama and seccomp forbid tracing on
+ *            some systems.
+ * Not shown: tracers on another CPU, whose waking dominates, seccomp and its notifications, and PTRACE_SYSEMU.
  */
 #define _GNU_SOURCE
 #include "kernels/other_process.h"

@@ -1,13 +1,16 @@
 /*
  * process/zombie: what does a child keep that has ended, until its parent waits for it?
  *
- * Children end at once and nobody waits. One operation is to make all of them and to wait for all in the end.
- * Counted are those that are still there, the memory that they still have, and those that are there after their parent has waited for each.
+ * Children end at once and nobody waits. One operation is to make all of them and to wait for all in the end. Three
+ * things are counted: the children that are still there, their remaining memory, and the children that are there after
+ * their parent has waited for each.
  * Excluded:  all times but that of a wait, in reap_ns.
- * Expect:    all are there, without a page of memory, and none afterwards. Linux, AMD EPYC: each holds 3 to 8 KiB of the kernel's own memory.
- * Hazards:   slab_kib is a difference of two readings of the whole machine: somebody else's objects are in it. The readings want root, since
- *            each CPU keeps some of its count to itself until it is asked (vm.stat_refresh).
- * Not shown: threads; children that their parent has left to init.
+ * Expect:    all are there, without a page of memory, and none afterwards. Linux, AMD EPYC: each keeps 3 to 8 KiB of
+ *            the kernel's own memory.
+ * Hazards:   slab_kib is a difference of two readings of the whole machine. It includes the objects of other processes.
+ *            The readings need root, since each CPU keeps some of its count to itself until it is asked
+ *            (vm.stat_refresh).
+ * Not shown: threads, and children that their parent has left to init.
  */
 #define _GNU_SOURCE
 #include <sys/wait.h>

@@ -1,5 +1,6 @@
 /*
- * The designs that are compared side by side in one kernel, each by its adapter; see ring/trial.h for what an adapter is.
+ * The designs that are compared side by side in one kernel, each by its adapter. See ring/trial.h for the definition of
+ * an adapter.
  */
 #ifndef FENCEPOST_RING_DESIGNS_H
 #define FENCEPOST_RING_DESIGNS_H

@@ -1,17 +1,21 @@
 /*
- * ring/naive, ring/cached, ring/batched, ring/seq_cst, ring/shared_line: what makes a ring with two indices fast or slow?
+ * ring/naive, ring/cached, ring/batched, ring/seq_cst, ring/shared_line:  what makes a ring with two indices fast or
+ *                                                                         slow?
  * ring/naive_round_trip, ring/cached_round_trip, ring/seq_cst_round_trip: and how long does it take there and back?
  *
- * One operation is one item, or one item there and back. Rings (ring/indices.h) that differ in one thing each from the first:
- *   naive        head and tail on lines of their own; every push reads the other's index, and so does every pop
- *   cached       each side remembers the other's index and reads it anew only when by it there is nothing to do
- *   batched      cached, and each side tells the other only after 8 items, when it has to wait, or when it is told to
+ * One operation is one item, or one item there and back. Each ring (ring/indices.h) differs from the first in one
+ * thing:
+ *   naive        head and tail on separate lines: every push reads the other's index, and so does every pop
+ *   cached       each side remembers the other's index and reads it anew only when the remembered one leaves nothing to
+ *                do
+ *   batched      cached, and each side publishes only after 8 items, when it has to wait, or when it is flushed
  *   seq_cst      naive, with sequentially consistent loads and stores: a locked exchange for every item on x86
  *   shared_line  naive, with both indices on one line: each store takes it away from the other
- * Excluded:  making the rings; the team's start.
- * Expect:    reference guest, 1024 items of 8 bytes, ns an item: naive 53, cached 3.8, told after 8 items 4.8 (after 64, 4.4), seq_cst 194.
- * Hazards:   bistable, like all single items: see ring/spsc.
- *            An item that batched holds back has not been sent yet: a producer that stops has to flush.
+ * Excluded:  making the rings, and the team's start.
+ * Expect:    reference guest, 1024 items of 8 bytes, ns an item: naive 53, cached 3.8, batched after 8 items 4.8 (after
+ *            64, 4.4), seq_cst 194.
+ * Hazards:   bistable, like all single items (see ring/spsc). An item that batched keeps back has not been sent yet. So
+ *            a producer that stops has to flush.
  * Not shown: rings whose publication lies beside the item (ring/spsc), and items given in batches (its `batch`).
  */
 #include "indices.h"

@@ -1,5 +1,6 @@
 /*
- * Rings with two indices, as adapters for ring/trial.h: naive, cached, batched, seq_cst, shared_line. See ring/indices.c.
+ * Rings with two indices, as adapters for ring/trial.h: naive, cached, batched, seq_cst, shared_line. See
+ * ring/indices.c.
  */
 #ifndef FENCEPOST_RING_INDICES_H
 #define FENCEPOST_RING_INDICES_H

@@ -1,18 +1,22 @@
 /*
  * ring/latency: how long does an item take from one thread to another while the ring is far from full?
  *
- * One event is one item, from the time at which it was due to be sent to the time at which the receiver has it. Items of 8 bytes are due
- * every gap_ns, by the tick counter and from a common start: an open loop, which does not wait for the receiver. A sender that is late
- * does not move what is due next, and what it sends late counts from when it was due, so that no delay is left out ("coordinated
- * omission"). The designs are those of ring/spsc, ring/naive and so on; who is refused spins with a hint, those that sleep sleep.
- * Excluded:  the first 16 items of each batch, which meet cold lines. Nothing is subtracted: one reading of the counter is in each event.
- * Expect:    spinning, about half a round trip (ring/spsc_round_trip) at any rate well below saturation, since the receiver finds the
- *            ring empty; sleeping, a wake-up, unless items come so fast that nobody gets to sleep.
- * Hazards:   the two ends read two counters. What CPU 1's counter is ahead of CPU 0's adds to every event as it stands: clock/offset
- *            has the bounds of that, an interval as wide as a round trip. An event can even come out negative. Differences between
- *            designs on the same CPUs have none of it. late_pct says how often the sender itself was late by more than a gap: high, and
- *            the rate is above saturation, or the sender lost its CPU.
- * Not shown: rates near saturation, where the queue decides; bursts.
+ * One event is one item, from the time at which it was due to be sent to the time at which the receiver has it. Items
+ * of 8 bytes are due every gap_ns, by the tick counter and from a common start. So the loop is open and does not wait
+ * for the receiver. A sender that is late does not move the next due times. An item that it sends late counts from its
+ * due time, so no delay is left out ("coordinated omission"). The designs are those of ring/spsc, ring/naive and so on.
+ * After a refusal a thread spins with a hint. In the designs that sleep, it sleeps.
+ * Excluded:  the first 16 items of each batch, which meet cold lines. Nothing is subtracted. One reading of the counter
+ *            is in each event.
+ * Expect:    for designs that spin, about half a round trip (ring/spsc_round_trip) at any rate well below saturation,
+ *            since the receiver finds the ring empty. For designs that sleep, a wake-up, unless items come so fast that
+ *            nobody gets to sleep.
+ * Hazards:   the two ends read two counters. The offset between the counters of the two CPUs adds to every event in
+ *            full. clock/offset has its bounds, an interval as wide as a round trip. An event can even come out
+ *            negative. Differences between designs on the same CPUs are free of it. The metric late_pct says how often
+ *            the sender itself was late by more than a gap. A high value means that the rate is above saturation, or
+ *            that the sender lost its CPU.
+ * Not shown: rates near saturation, where the queue decides, and bursts.
  */
 #define _GNU_SOURCE
 #include "latency.h"

@@ -1,11 +1,12 @@
 /*
- * How long an item takes between two threads while the ring is far from full: the loop of ring/latency, for any ring of the harness
- * (ring/trial.h has the functions that a ring comes with). It can be C11 or C++ (GNU C++17).
+ * How long an item takes between two threads while the ring is far from full. This is the loop of ring/latency, for any
+ * ring of the harness (ring/trial.h lists the functions of a ring). It can be C11 or C++ (GNU C++17).
  *
- * RING_LATENCY(name, flush) makes name_latency_ends, and RING_LATENCY_EVENTS(name) the functions of a kernel for one ring. flush is
- * the function that publishes what a producer may hold back, called after every item.
+ * RING_LATENCY(name, flush) makes name_latency_ends, and RING_LATENCY_EVENTS(name) the functions of a kernel for one
+ * ring. flush is the function that publishes items which a producer may keep back. It is called after every item.
  *
- * The loop is open. Items are due every gap_ticks from a common start, and a sender that is late moves nothing that is due later.
+ * The loop is open. Items are due every gap_ticks from a common start, and a sender that is late does not move later
+ * items.
  */
 #ifndef FENCEPOST_RING_LATENCY_H
 #define FENCEPOST_RING_LATENCY_H

@@ -1,16 +1,17 @@
 /*
- * ring/mutex_spin, ring/spin_lock, ring/mutex_condvar: what does a ring under a lock cost?
+ * ring/mutex_spin, ring/spin_lock, ring/mutex_condvar:       what does a ring under a lock cost?
  * ring/mutex_spin_round_trip, ring/mutex_condvar_round_trip: and how long does it take there and back?
  *
  * One operation is one item, or one item there and back. The same ring three times (ring/locked.h):
- *   mutex_spin     a mutex of the C library around it; a refusal is told to the caller, who tries again at once
+ *   mutex_spin     a mutex of the C library around it: a refusal goes back to the caller, who tries again at once
  *   spin_lock      the same with a spin lock of the C library: nobody ever sleeps
- *   mutex_condvar  a mutex; who is refused sleeps until the other side signals
- * Excluded:  making the rings; the team's start.
- * Expect:    reference guest, 1024 items of 8 bytes, ns an item: 260 with retries, 195 with condition variables; a round trip with
- *            condition variables 82 us.
- * Hazards:   the locks are unfair: a thread that has one may fill or empty the ring in one go. The mutex sleeps where it is contended.
- * Not shown: sleeping as such (the wake-up of an idle CPU); many threads.
+ *   mutex_condvar  a mutex: a thread that is refused sleeps until the other side signals
+ * Excluded:  making the rings, and the team's start.
+ * Expect:    reference guest, 1024 items of 8 bytes, ns an item: 260 with retries, 195 with condition variables. A
+ *            round trip with condition variables takes 82 us.
+ * Hazards:   the locks are unfair. A thread that has one may fill or empty the ring in one go. The mutex sleeps where
+ *            it is contended.
+ * Not shown: sleeping as such (the wake-up of an idle CPU), and many threads.
  */
 #define _GNU_SOURCE
 #include "locked.h"

@@ -1,6 +1,4 @@
-/*
- * A ring under a lock, as adapters for ring/trial.h: mutex_spin, spin_lock, mutex_condvar. See ring/locked.c.
- */
+/* A ring under a lock, as adapters for ring/trial.h: mutex_spin, spin_lock, mutex_condvar. See ring/locked.c. */
 #ifndef FENCEPOST_RING_LOCKED_H
 #define FENCEPOST_RING_LOCKED_H
 

@@ -1,13 +1,14 @@
 /*
- * The harness for rings with several producers or consumers: throughput of a team, half of it pushing and half popping, or one
- * popping and the rest pushing. The adapter of a ring is that of ring/trial.h: its functions, then `#define RING name` and this header.
+ * The harness for rings with several producers or consumers. It measures the throughput of a team. Half of the team
+ * pushes and half pops, or one thread pops and the rest push. The adapter of a ring is that of ring/trial.h: its
+ * functions, then `#define RING name` and this header.
  *
- * A window moves a fixed number of items. Each producer numbers its own; consumers compare: the numbers of one producer must grow in each
- * consumer's eyes, and at the end count, sum and sum of squares over all consumers must be those of what was pushed. So disorder,
- * loss, doubling and torn items fail the check.
+ * A window moves a fixed number of items. Each producer numbers its own items, and consumers compare. The numbers of
+ * one producer must grow as each consumer sees them. At the end count, sum and sum of squares over all consumers must
+ * be those of the pushed items. So disorder, loss, doubling and torn items fail the check.
  *
- * Setup, loop and teardown of a KERNEL: name_many_setup (roles as a parameter) or name_single_setup (worker 0 is the only consumer),
- * name_many_8, name_many_teardown, and ring_many_check.
+ * Setup, loop and teardown of a KERNEL: name_many_setup (roles as a parameter) or name_single_setup (worker 0 is the
+ * only consumer), name_many_8, name_many_teardown, and ring_many_check.
  */
 #ifndef FENCEPOST_RING_MANY_H
 #define FENCEPOST_RING_MANY_H

@@ -1,14 +1,16 @@
 /*
  * ring/mpmc, ring/mpmc_oversubscribed: how fast do several threads hand items to several others?
  *
- * One operation is one item. Half of the team pushes, half pops; each thread moves its fixed share of a window's items, and worker
- * 0's window, a consumer's, is timed. After a refusal a thread tries again, with or without a spin hint between; where threads share a
- * CPU (ring/mpmc_oversubscribed) it gives its CPU away instead.
- * Excluded:  making the ring; the team's start.
- * Variants:  roles matters where threads share CPUs: apart, each CPU has threads of one role; mixed, of both.
- * Expect:    reference guest, two producers and two consumers on two CPUs: 63 ns an item for Vyukov's cells, 97 for rte_ring.
- * Hazards:   a thread preempted between claim and stamp holds up the other side (csrc/lib/ring/mpmc.h); single items are bistable: see the regime.
- * Not shown: fairness among threads of a role: shares are fixed.
+ * One operation is one item. Half of the team pushes, half pops. Each thread moves its fixed share of a window's items.
+ * Worker 0 is a consumer, and its window is timed. After a refusal a thread tries again, with or without a spin hint
+ * between. Where threads share a CPU (ring/mpmc_oversubscribed) it gives its CPU away instead.
+ * Excluded:  making the ring, and the team's start.
+ * Variants:  roles matters where threads share CPUs. With apart, each CPU has threads of one role, with mixed, of both.
+ * Expect:    reference guest, two producers and two consumers on two CPUs: 63 ns an item for Vyukov's cells, 97 for
+ *            rte_ring.
+ * Hazards:   a thread preempted between claim and stamp blocks the other side (csrc/lib/ring/mpmc.h). Single items are
+ *            bistable (see the regime).
+ * Not shown: fairness among threads of a role, since shares are fixed.
  */
 #include "lib/ring/mpmc.h"
 

@@ -1,14 +1,14 @@
 /*
  * ring/mpsc, ring/mpsc_oversubscribed: how fast does one thread collect the items of several others?
  *
- * One operation is one item. Worker 0 pops, the others push; each producer moves its fixed share of a window's items, and worker 0's
- * window is timed. After a refusal a thread tries again, with or without a spin hint between; where threads share a CPU
- * (ring/mpsc_oversubscribed) it gives its CPU away instead.
- * Excluded:  making the ring; the team's start.
- * Expect:    with one producer near ring/mpmc, less the exchange of the consumer's counter; with several, the producers' exchange
- *            on one line bounds it (30-100 ns an item, line/contended).
- * Hazards:   single items are bistable: see the regime.
- * Not shown: fairness among producers: shares are fixed.
+ * One operation is one item. Worker 0 pops, the others push. Each producer moves its fixed share of a window's items,
+ * and worker 0's window is timed. After a refusal a thread tries again, with or without a spin hint between. Where
+ * threads share a CPU (ring/mpsc_oversubscribed) it gives its CPU away instead.
+ * Excluded:  making the ring, and the team's start.
+ * Expect:    with one producer near ring/mpmc, less the exchange of the consumer's counter. With several, the
+ *            producers' exchange on one line bounds it (30-100 ns an item, line/contended).
+ * Hazards:   single items are bistable (see the regime).
+ * Not shown: fairness among producers, since shares are fixed.
  */
 #include "lib/ring/mpsc.h"
 

@@ -1,16 +1,17 @@
 /*
  * ring/one_cpu, ring/one_cpu_spin: what is a lockless ring worth when both threads share one CPU?
  *
- * One operation is one item of 8 bytes; producer and consumer are pinned to the same CPU, so that only one of them runs at a time. In
- * ring/one_cpu who is refused gives the CPU away (or sleeps, by design); in ring/one_cpu_spin who is refused tries on, and the other
- * runs only once the scheduler has had enough of it.
- * Excluded:  making the ring; the team's start.
- * Expect:    giving way, the ring is filled and emptied in turn, and an item costs its copying plus 1/capacity of a switch: the design
- *            matters as much as an uncontended lock costs. Spinning, a slice of the scheduler (3-4 ms) per lap of the ring, whatever
- *            the design: 3-8 us an item at 1024 (arithmetic; perfbook and the notes have no figure).
- * Hazards:   what spinning costs is the scheduler's slice, not the ring's. Windows are two laps of the ring, or a lucky one would hold
- *            no switch at all.
- * Not shown: other threads on the same CPU; real-time priorities, under which a spinning thread waits for ever.
+ * One operation is one item of 8 bytes. Producer and consumer are pinned to the same CPU, so that only one of them runs
+ * at a time. In ring/one_cpu a thread that is refused gives the CPU away (or sleeps, by design). In ring/one_cpu_spin
+ * it goes on trying, and the other runs only when the scheduler ends its slice.
+ * Excluded:  making the ring, and the team's start.
+ * Expect:    in ring/one_cpu the ring is filled and emptied in turn. An item costs its copying plus 1/capacity of a
+ *            switch. Designs then differ by the cost of an uncontended lock. In ring/one_cpu_spin each lap of the ring
+ *            costs a slice of the scheduler (3-4 ms), whatever the design. That is 3-8 us an item at 1024 (arithmetic,
+ *            since perfbook and the notes have no figure).
+ * Hazards:   the cost of spinning is the scheduler's slice, not the ring's. Windows are two laps of the ring, because a
+ *            shorter one might contain no switch at all.
+ * Not shown: other threads on the same CPU, and real-time priorities, under which a spinning thread waits for ever.
  */
 #define _GNU_SOURCE
 #include "designs.h"

@@ -1,18 +1,21 @@
 /*
- * ring/overwrite: how many records does a log lose whose reader is slower than its writer?
+ * ring/overwrite:      how many records does a log lose whose reader is slower than its writer?
  * ring/overwrite_cost: what does one write cost, and what does one read cost?
  *
- * An event of ring/overwrite is one write. Worker 0 writes a record of 64 bytes every period_ns, worker 1 tries to read one every period_ns / read_pct %,
- * both by the tick counter, between a common start and a common end. Who is late by a whole period (preempted) goes on from then and does not
- * catch up: the rates are those that were met, and are given. Each makes the first of its batch, however late it is. Loss is what the reader
- * has counted, of all that it has come past. With read_pct below 100 the log is full from the start, as it would become.
- * One operation of ring/overwrite_cost is one write, or a write and the read of its record, alone on one thread.
- * Excluded:  making the record and the ring; comparing what was read. The event is the call alone; a short random pause before it
- *            begins it anywhere in a step of the tick counter, so that write_ns and read_ns, means, are finer than a step.
- * Expect:    lost = max(0, 1 - reads / writes), by the rates that were met. The number of each record follows from what the reader counted,
- *            so that a loss told too high or too low fails the check, as does any torn record.
- * Hazards:   a reader that is preempted for longer than capacity * period_ns loses, however fast it is otherwise.
- * Not shown: several writers (ring/printk); bursts (ring/overwrite_burst).
+ * An event of ring/overwrite is one write. Worker 0 writes a record of 64 bytes every period_ns. Worker 1 tries to read
+ * one every period_ns / read_pct %. Both go by the tick counter, between a common start and a common end. A worker that
+ * is late by a whole period (preempted) goes on from then and does not catch up. The rates that were met are given.
+ * Each worker makes the first record of its batch, however late it is. Loss is the reader's count, of all records that
+ * it has passed. With read_pct below 100 the log is full from the start, as it would become. One operation of
+ * ring/overwrite_cost is one write, or a write and the read of its record, alone on one thread.
+ * Excluded:  making the record and the ring, and comparing the records that were read. The event is the call alone. A
+ *            short random pause before it begins it anywhere in a step of the tick counter. So write_ns and read_ns,
+ *            which are means, are finer than a step.
+ * Expect:    lost = max(0, 1 - reads / writes), by the rates that were met. The number of each record follows from the
+ *            reader's count. So a loss that is counted too high or too low fails the check, as does any torn record.
+ * Hazards:   a reader that is preempted for longer than capacity * period_ns loses records, however fast it is
+ *            otherwise.
+ * Not shown: several writers (ring/printk), and bursts (ring/overwrite_burst).
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,13 +1,14 @@
 /*
  * ring/overwrite_burst: which records does a log lose that nobody reads in time?
  *
- * One operation is one burst: so many records, of 1 to 64 bytes in turn, written into the library's overwriting ring, then read out by
- * a reader that was up to date before. One thread.
+ * One operation is one burst of records, of 1 to 64 bytes in turn. One thread writes them into the library's
+ * overwriting ring. Then a reader that was up to date before reads them out.
  * Excluded:  making the ring.
- * Expect:    a burst of b records into a capacity of c loses exactly b - c, the oldest, and none when b <= c; each burst is checked so.
- *            The time is that of all writes and of the reads that are left.
- * Hazards:   none: nothing here depends on time.
- * Not shown: reading while it is written (ring/printk); the boot log of a real kernel, whose early messages are lost in the same way.
+ * Expect:    a burst of b records into a capacity of c loses exactly b - c, the oldest, and none when b <= c. Each
+ *            burst is checked for this. The time is that of all writes and of the remaining reads.
+ * Hazards:   none. Nothing here depends on time.
+ * Not shown: reading while it is written (ring/printk), and the boot log of a real kernel, whose early messages are
+ *            lost in the same way.
  */
 #include <errno.h>
 #include <inttypes.h>

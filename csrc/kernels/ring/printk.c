@@ -1,15 +1,17 @@
 /*
  * ring/printk: what does a common log cost its writers, under a lock and without?
  *
- * One operation is one record of 64 bytes that the first thread writes into an overwriting ring (csrc/lib/ring/overwrite.h). Meanwhile
- * each other thread writes as many records as it can. The last of several threads also reads the log, one record after each that it
- * writes. The log is full from the start, so a slow reader reads the record that is written over next. With design=lock all
- * threads take one mutex around each write and each read, as printk took logbuf_lock until Linux 5.9. With design=lockless they take
- * numbers from a common counter and write side by side, as printk does since 5.10 (commit b6cf8b3f3312). Every record that is read is
- * compared. At the end the rest is read too.
- * Excluded:  making the text, and putting it on a console, which is slow and still has a lock of its own.
- * Expect:    whole records either way: that messages are never cut does not show that there is a lock.
- * Hazards:   without a lock the threads still share the counter's line, and neighbouring records share lines. A thread alone has no reader.
+ * One operation is one record of 64 bytes that the first thread writes into an overwriting ring
+ * (csrc/lib/ring/overwrite.h). Meanwhile each other thread writes as many records as it can. The last of several
+ * threads also reads the log, one record after each that it writes. The log is full from the start, so a slow reader
+ * reads the record that is written over next. With design=lock all threads take one mutex around each write and each
+ * read, as printk took logbuf_lock until Linux 5.9. With design=lockless they take numbers from a common counter and
+ * write side by side, as printk does since 5.10 (commit b6cf8b3f3312). Every record that is read is compared. At the
+ * end the rest is read too.
+ * Excluded:  making the text, and putting it on a console, which is slow and still has its own lock.
+ * Expect:    whole records either way. So whole messages do not prove that there is a lock.
+ * Hazards:   without a lock the threads still share the counter's line, and neighbouring records share lines. A thread
+ *            alone has no reader.
  * Not shown: writers in interrupts, for whom the lock was a deadlock rather than a price.
  */
 #include <errno.h>

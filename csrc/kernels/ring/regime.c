@@ -1,17 +1,18 @@
 /*
  * ring/regime: what does an item cost beside work, when it is known which side waits?
  *
- * One operation is one item of 8 bytes, and beside it work: work_ns of a chain of multiplications, by one side (slowed), or by both. With
- * slowed=producer the ring begins and stays empty, each item is waited for; with slowed=consumer it begins and stays full; with
- * slowed=both, which work alike, it begins half full and there is room for either to fall behind. What single items cost without work depends on which of
- * these states the two threads happen to fall into (ring/spsc, regime); here it is set.
- * Excluded:  making the ring; the team's start. The time of the work alone is measured in setup and is a metric: beyond_ticks is what an
- *            item takes longer than its work.
- * Expect:    slowed=consumer and both, near nothing for rings that look at the other side's index seldom, a line's transfer or two for the
- *            naive one; slowed=producer, the hand-over of a line, for all.
- * Hazards:   work hides what can be overlapped with it: beyond_ticks is less than the same instructions cost alone, and can be
- *            negative by the error of the work's own time.
- * Not shown: bursts; work that itself uses the cache.
+ * One operation is one item of 8 bytes and the work beside it. The work is a chain of multiplications that takes
+ * work_ns, by one side (slowed) or by both. With slowed=producer the ring begins and stays empty, and each item is
+ * waited for. With slowed=consumer it begins and stays full. With slowed=both, which work alike, it begins half full,
+ * and either side has room to fall behind. Without work, the cost of single items depends on the state that the two
+ * threads happen to fall into (ring/spsc, regime). Here the state is set.
+ * Excluded:  making the ring, and the team's start. The time of the work alone is measured in setup and is a metric.
+ *            The metric beyond_ticks is the time that an item takes longer than its work.
+ * Expect:    with slowed=consumer and both, near nothing for rings that seldom look at the other side's index, a line's
+ *            transfer or two for the naive one. With slowed=producer, the hand-over of a line, for all.
+ * Hazards:   work hides everything that can overlap with it. So beyond_ticks is less than the cost of the same
+ *            instructions alone. It can be negative by the error of the work's own time.
+ * Not shown: bursts, and work that itself uses the cache.
  */
 #define _GNU_SOURCE
 #include "designs.h"

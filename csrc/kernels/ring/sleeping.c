@@ -1,16 +1,20 @@
 /*
- * ring/pipe, ring/eventfd, ring/pipe_round_trip, ring/eventfd_round_trip: what do the kernel's own means of passing items cost?
+ * ring/pipe, ring/eventfd, ring/pipe_round_trip, ring/eventfd_round_trip: what do the kernel's own means of passing
+ * items cost?
  *
  * One operation is one item, or one item there and back (ring/sleeping.h):
- *   pipe     a blocking pipe, a write and a read for each item; a batch is one write, and one read of what is there
- *   eventfd  the library's SPSC ring, and an eventfd for each side to sleep at: who finds nothing to do says so and sleeps, and the other
- *            side rings only if somebody sleeps. So do virtio and io_uring; an eventfd that counts items would be two system calls an item.
- * Excluded:  making them; the team's start.
- * Expect:    a pipe: two system calls and a copy each way, 0.5-2 us an item; a round trip is two wake-ups, as of condition variables
- *            (ring/mutex_condvar_round_trip: 82 us on the reference guest). With an eventfd, near the ring's own time plus a fence while
- *            nobody sleeps (fence/cost), and a wake-up where somebody does.
- * Hazards:   a pipe holds whole pages, at least one: `capacity` is a lower bound, and where it is more than fs.pipe-max-size, none.
- * Not shown: spinning for a while before going to sleep, the usual compromise; epoll.
+ *   pipe     a blocking pipe, with a write and a read for each item. A batch is one write, and one read of all that is
+ *            there
+ *   eventfd  the library's SPSC ring, and an eventfd for each side to sleep at. A side that finds nothing to do says so
+ *            and sleeps. The other side rings only if somebody sleeps. So do virtio and io_uring. An eventfd that
+ *            counts items would be two system calls an item.
+ * Excluded:  making them, and the team's start.
+ * Expect:    a pipe takes two system calls and a copy each way, 0.5-2 us an item. A round trip is two wake-ups, as with
+ *            condition variables (ring/mutex_condvar_round_trip: 82 us on the reference guest). With an eventfd, near
+ *            the ring's own time plus a fence while nobody sleeps (fence/cost). If somebody sleeps, a wake-up.
+ * Hazards:   a pipe contains whole pages, at least one. `capacity` is a lower bound, unless it is more than
+ *            fs.pipe-max-size.
+ * Not shown: spinning for a while before going to sleep, the usual compromise, and epoll.
  */
 #define _GNU_SOURCE
 #include "sleeping.h"

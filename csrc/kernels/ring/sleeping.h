@@ -1,5 +1,6 @@
 /*
- * What the kernel offers, as adapters for ring/trial.h: pipe, and eventfd as the doorbell of a ring. See ring/sleeping.c.
+ * Rings that the kernel offers, as adapters for ring/trial.h: pipe, and eventfd as the doorbell of a ring. See
+ * ring/sleeping.c.
  */
 #ifndef FENCEPOST_RING_SLEEPING_H
 #define FENCEPOST_RING_SLEEPING_H

@@ -1,15 +1,15 @@
 /*
- * ring/spsc, ring/spsc_round_trip, ring/spsc_lazy, ring/spsc_lazy_round_trip: how fast does one thread hand items
- * to another, if it publishes each item or (lazy) groups of items?
+ * ring/spsc, ring/spsc_round_trip, ring/spsc_lazy, ring/spsc_lazy_round_trip: how fast does one thread hand items to
+ * another, if it publishes each item or (lazy) groups of items?
  *
- * One operation is one item (ring/spsc), or one item sent over one ring and back over another (ring/spsc_round_trip). Worker 1
- * pushes, worker 0 pops and is timed from the common start to its last item. After a refusal a thread tries again, with or without a
- * spin hint between.
- * The lazy producer flushes where its window ends, and after each item of a round trip; nowhere else.
- * Excluded:  making the rings; the team's start.
- * Expect:    one hand-over is one line: a round trip of 2.0-2.3 xraw, where two indices and a slot take 3-4.5.
- * Hazards:   single items are bistable: whoever finds the ring empty (or full) waits for one line per item, whoever does not works on many
- *            lines at once. The regime says which it was; a spin hint moves the border.
+ * One operation is one item (ring/spsc), or one item sent over one ring and back over another (ring/spsc_round_trip).
+ * Worker 1 pushes, worker 0 pops and is timed from the common start to its last item. After a refusal a thread tries
+ * again, with or without a spin hint between. The lazy producer flushes where its window ends, and after each item of a
+ * round trip. It flushes nowhere else.
+ * Excluded:  making the rings, and the team's start.
+ * Expect:    one hand-over is one line. So a round trip takes 2.0-2.3 xraw, while two indices and a slot take 3-4.5.
+ * Hazards:   single items are bistable. A side that finds the ring empty (or full) waits for one line per item. A side
+ *            that does not works on many lines at once. The regime says which it was. A spin hint moves the border.
  * Not shown: latency under load. It does not follow from the throughput (ring/latency).
  */
 #include "lib/ring/spsc.h"

@@ -1,7 +1,7 @@
 /*
- * The harness in which every ring is measured, ours and others': throughput between two threads, and the round trip over two rings.
- * A ring comes with an adapter: a few functions named after it, then `#define RING name` and this header, as often as there are
- * rings. It can be C11 or C++ (GNU C++17).
+ * The harness in which every ring is measured, ours and others': throughput between two threads, and the round trip
+ * over two rings. A ring comes with an adapter: a few functions named after it, then `#define RING name` and this
+ * header, as often as there are rings. It can be C11 or C++ (GNU C++17).
  *
  *   static inline int  name_create(void **ring, size_t capacity, size_t item_bytes);   0 or -errno. On worker 0's CPU.
  *   static inline void name_destroy(void *ring);
@@ -10,15 +10,17 @@
  *
  * item_bytes is a constant in every call, one of 8, 64 and 256. Blocking rings wait inside and return true. Optional:
  *
- *   #define RING_HAS_BULK    size_t name_push_bulk(void *ring, const void *items, size_t count, size_t item_bytes) and name_pop_bulk:
- *                            how many went through. Without it a batch is so many single items.
- *   #define RING_HAS_FLUSH   void name_flush(void *ring): the producer publishes what it may hold back. Called at the end of a window,
- *                            and after every message of a round trip.
+ *   #define RING_HAS_BULK    size_t name_push_bulk(void *ring, const void *items, size_t count, size_t item_bytes) and
+ *                            name_pop_bulk: how many went through. Without it a batch is sent as single items.
+ *   #define RING_HAS_FLUSH   void name_flush(void *ring): the producer publishes items that it may keep back. Called
+ *                            at the end of a window, and after every message of a round trip.
  *
- * Then KERNEL(id, .name = "ring/name", .summary = "…", RING_TRIAL_THROUGHPUT(name)) and the same with RING_TRIAL_ROUND_TRIP(name).
+ * Then KERNEL(id, .name = "ring/name", .summary = "…", RING_TRIAL_THROUGHPUT(name)) and the same with
+ * RING_TRIAL_ROUND_TRIP(name).
  *
- * Every item carries its number in its first word and, where it has more, the complement in its last: what arrives is compared with
- * what is due, so that loss, doubling, disorder and torn items fail the check. All of an item is written and read.
+ * Every item carries its number in its first word and, if it has more words, the complement in its last. The receiver
+ * compares each item with the one that is due. So loss, doubling, disorder and torn items fail the check. All of an
+ * item is written and read.
  */
 #ifndef FENCEPOST_RING_TRIAL_H
 #define FENCEPOST_RING_TRIAL_H

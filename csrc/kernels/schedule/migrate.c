@@ -1,16 +1,18 @@
 /*
  * schedule/migrate: what does it cost a thread to be moved to another CPU, by the memory that it uses?
  *
- * The thread has just written to `touched` bytes on its CPU. One event is a sched_setaffinity to another CPU and one dependent load of each
- * line there, less its control: sched_setaffinity to the CPU on which it is, and the same loads. Lines are in random order. Afterwards the thread
- * goes back.
+ * The thread has just written to `touched` bytes on its CPU. One event is a sched_setaffinity to another CPU and one
+ * dependent load of each line there, less its control. The control is a sched_setaffinity to the present CPU, and the
+ * same loads. Lines are in random order. Afterwards the thread goes back.
  *   other    the other CPU of the case
  *   sibling  another hyperthread of the same core, which has the same caches
  *   node     a CPU of another node
- * Excluded:  going back, and writing. What is written is in the first CPU's caches alone, however often the thread was on the other.
- * Expect:    guest of an AMD EPYC, Linux 6.18: the hop itself 42 to 91 us, and 2 to 7 to the same CPU. The lines add little beside it until
- *            they are some MiB.
- * Hazards:   most of a hop is waking a thread of Linux's own on the CPU that is left, and an interrupt. In a guest that is an exit.
+ * Excluded:  going back, and writing. The written lines are in the first CPU's caches alone, however often the thread
+ *            was on the other.
+ * Expect:    guest of an AMD EPYC, Linux 6.18: the hop itself 42 to 91 us, and 2 to 7 to the same CPU. The lines add
+ *            little beside it until they are some MiB.
+ * Hazards:   most of a hop is waking one of Linux's own threads on the CPU that is left, and an interrupt. In a guest
+ *            that is an exit.
  * Not shown: moves that the scheduler makes by itself, whose thread waits anyway.
  */
 #define _GNU_SOURCE

@@ -1,8 +1,8 @@
 /*
- * schedule/preempt: how late does a real-time thread wake over a victim, by what the victim does?
+ * schedule/preempt: how late does a real-time thread wake over a victim, by the work of the victim?
  *
- * One event is one wake-up of a thread of SCHED_FIFO: the time read after its deadline, less that deadline. The victim is a process of SCHED_OTHER on
- * the same CPU.
+ * One event is one wake-up of a thread of SCHED_FIFO: the time read after its deadline, less that deadline. The victim
+ * is a process of SCHED_OTHER on the same CPU.
  *   nobody   there is no victim, and the CPU is idle: the control
  *   user     it computes
  *   getppid  it makes short system calls
@@ -10,12 +10,13 @@
  *   munmap   it gives back 16 MiB with each call, which it has written to
  *   fork     it forks and waits, with 16 MiB to be copied
  *   fsync    it writes a page to a file on a disk and waits for it
- * Excluded:  the first wake-up of all; reading the clock (some 20 ns).
- * Expect:    guest of an AMD EPYC, Linux 6.18, us, p50 and p99: nobody 66, 717; user 37, 101; getppid 48, 180; read 40, 148; munmap 40, 180;
- *            fork 38, 137; fsync 60, 544.
- * Hazards:   an idle CPU of a guest wakes later than one that is busy. In a guest the interrupt that brings the wake-up is an exit, and hides
- *            points of preemption that are nearer than that. In fsync the CPU is idle for most of the time.
- * Not shown: which mode of preemption the kernel has: it may not be readable. call_ns says how long a call takes.
+ * Excluded:  the first wake-up of all, and reading the clock (some 20 ns).
+ * Expect:    guest of an AMD EPYC, Linux 6.18, us, p50 / p99: nobody 66 / 717, user 37 / 101, getppid 48 / 180. There
+ *            read is 40 / 148, munmap 40 / 180, fork 38 / 137, fsync 60 / 544.
+ * Hazards:   an idle CPU of a guest wakes later than one that is busy. In a guest the interrupt that brings the wake-up
+ *            is an exit, and hides points of preemption that are nearer than that. In fsync the CPU is idle for most of
+ *            the time.
+ * Not shown: the kernel's mode of preemption, which may not be readable. The metric call_ns says how long a call takes.
  */
 #define _GNU_SOURCE
 #include <sched.h>

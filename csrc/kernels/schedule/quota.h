@@ -1,5 +1,6 @@
 /*
- * Whether a control group gives this process a quota of CPU time. Then shares and delays are those of the quota, and no scheduler's.
+ * Whether a control group gives this process a quota of CPU time. If so, shares and delays are the quota's, and not a
+ * scheduler's.
  */
 #ifndef FENCEPOST_SCHEDULE_QUOTA_H
 #define FENCEPOST_SCHEDULE_QUOTA_H

@@ -1,8 +1,8 @@
 /*
  * schedule/range: which nice values and which real-time priorities are there?
  *
- * One operation is to ask once, in a child that ends afterwards: for nice -100 and nice 100, looking at what it got, and for the least and the
- * highest priority of SCHED_FIFO.
+ * One operation is to ask once, in a child that ends afterwards. It asks for nice -100 and nice 100 and looks at the
+ * values that it got. It also asks for the least and the highest priority of SCHED_FIFO.
  * Excluded:  all times.
  * Expect:    -20, 19, 1, 99.
  * Hazards:   a process may lower its nice value only with permission. Without it the row says so.

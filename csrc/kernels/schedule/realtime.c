@@ -1,18 +1,19 @@
 /*
  * schedule/realtime: which periodic tasks meet all deadlines, by earliest deadline first and by rates?
  *
- * One operation is to draw 200 sets of tasks of one utilisation and to simulate each by both rules. A task comes at the begin of each of its
- * periods and has to be done at its end.
+ * One operation is to draw 200 sets of tasks of one utilisation and to simulate each by both rules. A task comes at the
+ * start of each of its periods and has to be done at its end.
  *   EDF  runs the task with the earliest deadline (the notes call it EDA)
  *   RMS  runs the task with the shortest period, always
- * Counted are the sets for which a simulation and an exact test say different things: EDF meets all deadlines if and only if the utilisation is
- * at most 1, RMS if and only if each task's response time, found by iteration, is within its period.
+ * The sets for which a simulation and an exact test disagree are counted. EDF meets all deadlines if and only if the
+ * utilisation is at most 1. RMS does if and only if each task's response time, found by iteration, is within its
+ * period.
  * Excluded:  all times.
- * Expect:    EDF misses nothing up to 100 %. RMS misses nothing below n (2^(1/n) - 1), which is 76 % for four tasks, and about half of the sets at 100 %.
- *            Both miss in every set at 102 %.
- *            Sources: Liu and Layland, JACM 20 (1973); Joseph and Pandya, Computer Journal 29 (1986).
- * Hazards:   periods are divisors of 120, so that a simulation ends: periods in simple proportions suit RMS.
- * Not shown: the cost of switching; deadlines before the end of a period; several CPUs; what SCHED_DEADLINE of Linux does.
+ * Expect:    EDF misses nothing up to 100 %. RMS misses nothing below n (2^(1/n) - 1), which is 76 % for four tasks,
+ *            and about half of the sets at 100 %. Both miss in every set at 102 %. Sources: Liu and Layland, JACM 20
+ *            (1973), and Joseph and Pandya, Computer Journal 29 (1986).
+ * Hazards:   periods are divisors of 120, so that a simulation ends. Periods in simple proportions suit RMS.
+ * Not shown: the cost of switching, deadlines before the end of a period, several CPUs, Linux's own SCHED_DEADLINE.
  */
 #include <errno.h>
 #include <inttypes.h>

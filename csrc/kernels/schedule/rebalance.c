@@ -1,16 +1,17 @@
 /*
  * schedule/rebalance: do spinners share several CPUs fairly, and how often are they moved for it?
  *
- * Processes spin on two CPUs, forked by one process. One event is a window: the CPU time of the one that has had least.
+ * Processes spin on two CPUs, forked by one process. One event is a window: the CPU time of the spinner that has had
+ * least.
  *   two     two spinners, which may go to either CPU: nobody has to move. The control
  *   three   three spinners that may go to either CPU
  *   pinned  three spinners, of which two stay on the first CPU and one on the second
  * Excluded:  the first 15 ms of spinning.
- * Expect:    the most over the least: 1.0, 1.0 to 1.3, and 2. Migrations a second: 0, some, 0.
- *            Guest of an AMD EPYC, Linux 6.18, in 2.5 s: 1.016 and 0, 1.122 and 7.2.
- * Hazards:   a balancer looks every few ms to every few 100 ms: a short window shows one division of the three, two and one. Others on the
- *            CPUs are balanced with them.
- * Not shown: more CPUs; several nodes, where Linux moves later; who is moved.
+ * Expect:    the most over the least: 1.0, 1.0 to 1.3, and 2. Migrations a second: 0, some, 0. Guest of an AMD EPYC,
+ *            Linux 6.18, in 2.5 s: 1.016 and 0, 1.122 and 7.2.
+ * Hazards:   a balancer looks every few ms to every few 100 ms. A short window shows one division of the three, two and
+ *            one. Others on the CPUs are balanced with them.
+ * Not shown: more CPUs, several nodes, where Linux moves later, and the identity of the moved.
  */
 #define _GNU_SOURCE
 #include "kernels/schedule/quota.h"

@@ -1,19 +1,22 @@
 /*
- * schedule/share: what does each of two spinners get of one CPU, by how it is scheduled?
+ * schedule/share: how much of one CPU does each of two spinners get, by how it is scheduled?
  *
- * Two processes spin on one CPU, forked by one process. One event is a window: the CPU time that the second has had in it. `ratio` is the time
- * of the first over that of the second, and expected_ratio what Linux's table of weights says.
- *   equal                    both at the nice value as found: the control
- *   nice1 nice5 nice10 nice19  the second is so much nicer
- *   minus5                   the first is less nice by 5
- *   batch idle               the second is of SCHED_BATCH, of SCHED_IDLE
- *   fifo rr                  the first is real-time. A share of each second is kept for others
- * Excluded:  the first 15 ms of spinning; waking up and reading the clocks, for which both stand still.
+ * Two processes spin on one CPU, forked by one process. One event is a window: the CPU time that the second has had in
+ * it. `ratio` is the time of the first over that of the second. The metric expected_ratio is the ratio by Linux's table
+ * of weights.
+ *   equal                      both at the nice value as found: the control
+ *   nice1 nice5 nice10 nice19  the second is nicer by this number
+ *   minus5                     the first is less nice by 5
+ *   batch idle                 the second is of SCHED_BATCH, of SCHED_IDLE
+ *   fifo rr                    the first is real-time. A share of each second is kept for others
+ * Excluded:  the first 15 ms of spinning, and waking up and reading the clocks, for which both stop.
  * Expect:    ratio 1.25, 3.06, 9.31, 68.3 by weight, 3.05 for minus5, 341 for idle, 1 for batch, 19 for fifo and rr.
- *            Guest of an AMD EPYC, Linux 6.18, within 1.2 s: 1.249, 3.057, 9.292, 3.051, 234, 1.001, 22.5; nice19 within 5 s 68.4.
- * Hazards:   a spinner gets whole slices of some 3 ms, so a short window shows few of them: nice19, idle, fifo and rr want seconds. Others on
- *            the CPU take from both: had_pct says what was left. Sessions have a group each (autogroup), so weights count within one.
- * Not shown: how long the second waits at a stretch; groups with weights of their own.
+ *            Guest of an AMD EPYC, Linux 6.18, within 1.2 s: 1.249, 3.057, 9.292, 3.051, 234, 1.001, 22.5. There nice19
+ *            within 5 s is 68.4.
+ * Hazards:   a spinner gets whole slices of some 3 ms, so a short window shows few of them. So nice19, idle, fifo and
+ *            rr need seconds. Others on the CPU take from both. The metric had_pct says how much was left. Each session
+ *            has its own group (autogroup), so weights count within one.
+ * Not shown: how long the second waits at a stretch, and groups with their own weights.
  */
 #define _GNU_SOURCE
 #include "kernels/schedule/quota.h"

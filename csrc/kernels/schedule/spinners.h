@@ -1,9 +1,11 @@
 /*
- * Spinners: processes that use up the CPU they share, each scheduled in its own way, and what each has had of it.
+ * Spinners: processes that use up the CPU they share, each scheduled in its own way, and the CPU time that each has
+ * had.
  *
- * One process forks all of them. Where autogroup is on, Linux shares a CPU between sessions first, and the weights of tasks count within one
- * session only. They sleep until they are let go, so that whoever starts them is not kept from its CPU: also a real-time spinner waits asleep.
- * They die with the thread that forked them, and by themselves after LIMIT_SECONDS.
+ * One process forks all of them. Where autogroup is on, Linux shares a CPU between sessions first, and the weights of
+ * tasks count within one session only. They sleep until they are let go, so that they do not take the CPU from the
+ * process that starts them. A real-time spinner also waits asleep. They die with the thread that forked them, and by
+ * themselves after LIMIT_SECONDS.
  */
 #ifndef FENCEPOST_SCHEDULE_SPINNERS_H
 #define FENCEPOST_SCHEDULE_SPINNERS_H

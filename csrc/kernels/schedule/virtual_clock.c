@@ -1,12 +1,12 @@
 /*
  * schedule/virtual_clock: how fast does the virtual time of each of N equal spinners pass?
  *
- * N processes spin on one CPU, all at one nice value. One event is a window: the virtual time by which the first moved on, as
- * /proc/PID/sched tells it. `rate_times_n` is N times that, for each ns that all had of the CPU together, as at nice 0.
- * Excluded:  the first 15 ms of spinning; waking up and reading, for which all stand still.
- * Expect:    rate_times_n is 1: the clock of a CPU ticks once every N real ticks. `fair` is 1: all have had the same.
- *            Guest of an AMD EPYC, Linux 6.18: 0.986, 0.977, 1.003, 1.001 for N = 1, 2, 4, 8.
- * Hazards:   what others have of the CPU counts for none of these: a rate is held against the time that the spinners had.
+ * N processes spin on one CPU, all at one nice value. One event is a window: the virtual time by which the first moved
+ * on, by /proc/PID/sched. `rate_times_n` is N times that, for each ns that all had of the CPU together, as at nice 0.
+ * Excluded:  the first 15 ms of spinning, and waking up and reading, for which all stop.
+ * Expect:    rate_times_n is 1, since the clock of a CPU ticks once every N real ticks. `fair` is 1, since all have had
+ *            the same. Guest of an AMD EPYC, Linux 6.18: 0.986, 0.977, 1.003, 1.001 for N = 1, 2, 4, 8.
+ * Hazards:   the CPU time of others counts for none of these. A rate is divided by the time that the spinners had.
  * Not shown: unequal weights, for which schedule/share has virtual_ratio.
  */
 #define _GNU_SOURCE

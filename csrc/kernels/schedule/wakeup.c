@@ -1,23 +1,25 @@
 /*
- * schedule/wakeup: how late does a thread wake at its deadline, by how it is scheduled, on an idle CPU and beside a spinner?
+ * schedule/wakeup: how late does a thread wake at its deadline, by how it is scheduled, on an idle CPU and beside a
+ * spinner?
  *
  * One event is one clock_nanosleep until an absolute time: the time read after it, less that deadline.
- *   other         SCHED_OTHER, whose timers may be put off by 50 us (timer slack)
- *   other_slack1  the same with a slack of 1 ns
- *   batch idle    SCHED_BATCH and SCHED_IDLE, with a slack of 1 ns
- *   minus20       SCHED_OTHER at the least nice value, with a slack of 1 ns
- *   fifo rr       real-time, which has no slack
- *   deadline      SCHED_DEADLINE, with its deadline at the end of each period
+ *   other           SCHED_OTHER, whose timers may be put off by 50 us (timer slack)
+ *   other_slack1    the same with a slack of 1 ns
+ *   batch idle      SCHED_BATCH and SCHED_IDLE, with a slack of 1 ns
+ *   minus20         SCHED_OTHER at the least nice value, with a slack of 1 ns
+ *   fifo rr         real-time, which has no slack
+ *   deadline        SCHED_DEADLINE, with its deadline at the end of each period
  *   deadline_early  the same with periods of ten wake-ups, and its deadline in the middle of each
  * The spinner is of SCHED_OTHER and on the same CPU.
- * Excluded:  the first wake-up of all; reading the clock (some 20 ns).
- * Expect:    guest of an AMD EPYC, Linux 6.18, p50 in us, idle and beside the spinner: other 117 and 41, other_slack1 62, fifo 62 and 32, rr 42,
- *            minus20 37, deadline 67 and 39, idle 7015 beside the spinner.
- * Hazards:   an idle CPU of a guest has halted, and its host has to start it again. So it wakes later than one that is busy: a figure under load
- *            says nothing without the idle one. SCHED_DEADLINE may not be pinned, so its thread may wake on a CPU without the spinner. One that
- *            has used up its runtime is held back until its next period, and so is one that wakes between its deadline and that period. `missed`
- *            counts deadlines that passed so.
- * Not shown: interrupts with threads of their own; isolated CPUs.
+ * Excluded:  the first wake-up of all, and reading the clock (some 20 ns).
+ * Expect:    guest of an AMD EPYC, Linux 6.18, p50 in us. Idle and beside the spinner: other 117 and 41, fifo 62 and
+ *            32, deadline 67 and 39. Idle alone: other_slack1 62, rr 42, minus20 37. Beside the spinner alone: idle
+ *            7015.
+ * Hazards:   an idle CPU of a guest has halted, and its host has to start it again. So it wakes later than a busy one.
+ *            A figure under load says nothing without the idle one. SCHED_DEADLINE may not be pinned, so its thread may
+ *            wake on a CPU without the spinner. A thread that has used up its runtime waits for its next period. So
+ *            does one that wakes between its deadline and that period. `missed` counts deadlines that passed so.
+ * Not shown: interrupts that have their own threads, and isolated CPUs.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
