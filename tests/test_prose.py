@@ -105,12 +105,11 @@ def in_header(source: str) -> Iterator[str]:
     """The paragraphs of the comment that a C file begins with, without their labels and the kernel's names.
 
     A line of a list of parameter values is a paragraph: a name, two spaces or more, and what it means. So is the
-    question of each kernel, and a line at the margin that follows an indented one.
-    Declarations are left out.
+    question of each kernel, and a line at the margin that follows an indented one. Code is left out.
     """
     comment = re.match(r"\s*/\*(.*?)\*/", source, flags=re.DOTALL)
     text = "\n".join(re.sub(r"^ ?\* ?", "", line) for line in (comment[1] if comment else "").splitlines())
-    text = re.sub(r"\n\s+(?:static inline|#define) .*", "\n", text)
+    text = re.sub(r"\n\s+(?:static inline|#define) .*|\n {4}(?: {4})*\S.*[;}]$", "\n", text, flags=re.MULTILINE)
     text = re.sub(r"(\n\s[^\n]*)\n(?=\S)", r"\1\n\n", text)
     starts = r"[A-Z][A-Za-z ]{2,16}:\s|\s*- |\s*[\w,.=]+(?: [\w,.=]+)* {2,}\S|[a-z]+/\w+[,:]"
     for part in re.split(rf"\n\s*\n|\n(?={starts})", text):
@@ -167,18 +166,14 @@ LEFT = {
     "kernels/coroutine": 2,
     "kernels/counter": 32,
     "kernels/energy": 2,
-    "kernels/fence": 4,
     "kernels/filter": 3,
     "kernels/interrupt": 2,
     "kernels/ipc": 12,
     "kernels/kernel": 17,
-    "kernels/litmus": 42,
     "kernels/namespace": 2,
     "kernels/noise": 3,
-    "kernels/order": 16,
     "kernels/output": 5,
     "kernels/perf": 4,
-    "kernels/pipeline": 22,
     "kernels/runqueue": 24,
     "kernels/selfcheck": 54,
     "kernels/signal": 2,

@@ -1,18 +1,21 @@
 /*
  * fence/cost: what does a fence, a locked instruction or a C11 order cost, and what does the cost depend on?
  *
- * One operation is one turn of a context with one fence in it. A fence has no price of its own: it waits for what is under way, so
- * the same instruction is put into five contexts, and the context without a fence ("none") is the control to subtract.
+ * One operation is one turn of a context with one fence in it. A fence has no fixed price, since it waits for
+ * everything that is under way. So the same instruction is put into five contexts. The context without a fence ("none")
+ * is the control to subtract.
  *   bare        nothing else
  *   store_hit   after a store to a line that is ours: the store buffer must drain
  *   load_miss   after a load from a random line of 64 MiB: the load must come back
  *   store_miss  after a store to such a line: its ownership must be fetched
  *   chain       between blocks of 10 dependent multiplications: how much of the fence hides behind them
  * Excluded:  building the 64 MiB, which all cases of a process share.
- * Expect:    bare: mfence 38 cycles, lock add 18, lfence 12, sfence 6; after a hit store mfence 45, lock add 25; in the chain a locked
- *            add hides almost whole and mfence not at all (Intel family 6 model 207). AMD and Arm differ: that is the question.
- * Hazards:   independent chains of neighbouring turns would overlap: the chain goes through one register from turn to turn.
- *            cmpxchg_ok includes the load of the value that it expects. Where the last cache holds 64 MiB, it answers the "misses".
+ * Expect:    bare: mfence 38 cycles, lock add 18, lfence 12, sfence 6. After a hit store: mfence 45, lock add 25. In
+ *            the chain a locked add hides almost completely and mfence not at all (Intel family 6 model 207). AMD and
+ *            Arm differ, and that is the question.
+ * Hazards:   independent chains of neighbouring turns would overlap, so the chain goes through one register from turn
+ *            to turn. cmpxchg_ok includes the load of the value that it expects. A last cache of 64 MiB or more answers
+ *            the "misses".
  * Not shown: a line that another CPU wants (the topic line), nor whether a fence is needed (the topic litmus).
  */
 #include "kernel.h"

@@ -1,11 +1,14 @@
 /*
  * fence/split_lock: what does a locked addition cost when its operand lies across two cache lines?
  *
- * An event is one `lock add` on eight bytes of which four lie in the next line. Such an access cannot be done by holding one
- * line: older machines lock the whole memory bus, for every CPU, newer kernels trap it and slow the offender down on purpose.
+ * An event is one `lock add` on eight bytes of which four lie in the next line. Locking one line is not enough for such
+ * an access. Older machines lock the whole memory bus, for every CPU. Newer kernels trap it and slow the offender down
+ * on purpose.
  * Excluded:  reading the clock (the median empty window is subtracted).
- * Expect:    66 us (Intel family 6 model 207, in a guest), 1500 cycles (Sandy Bridge), or a signal where the kernel forbids it.
- * Hazards:   it stalls the neighbours on the same host. Therefore opt-in (consent=yes), and 25 operations a process.
+ * Expect:    66 us (Intel family 6 model 207, in a guest), 1500 cycles (Sandy Bridge), or a signal where the kernel
+ *            forbids it.
+ * Hazards:   it stalls the neighbours on the same host. Therefore it is opt-in (consent=yes), with 25 operations a
+ *            process.
  * Not shown: the neighbours' loss.
  */
 #include "kernel.h"

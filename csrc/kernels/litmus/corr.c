@@ -8,10 +8,11 @@
  *
  * Weak: r0 = 1, r1 = 0. No interleaving explains it.
  *
- * One event is one trial, as the mean of a block of 256: of the first thread, from its start to the end of its last trial.
- * Excluded:  warming the lines up and counting outcomes; weak_per_s includes both.
- * Expect:    never, anywhere, but for what a compiler does to plain ints.
- * Not shown: how rare an outcome is that was not seen: the report gives an upper bound.
+ * One event is one trial of the first thread, as the mean of a block of 256. A block goes from the thread's
+ * start to the end of its last trial.
+ * Excluded:  warming the lines up and counting outcomes. The metric weak_per_s includes both.
+ * Expect:    never, anywhere, except by a compiler that changes accesses to plain ints.
+ * Not shown: how rare an unseen outcome is. The report gives an upper bound.
  */
 #include "litmus.h"
 

@@ -1,13 +1,15 @@
 /*
- * What a litmus test is written in: cells, accesses and fences by order, verdicts. litmus/run.h, included below a test's threads, runs it.
+ * The language of a litmus test: cells, accesses and fences by order, verdicts. litmus/run.h runs the test. It is
+ * included below the test's threads.
  *
- * A test is a few threads with two or three accesses each, and a question: may they see an outcome that no interleaving of them explains?
- * Each test is a file with its threads, and what must not be seen in which order. All files of one test read alike: litmus/sb.c is the
- * one to begin with.
+ * A test is a few threads with two or three accesses each, and a question. May the threads see an outcome that no
+ * interleaving of them explains? Each test is a file with its threads, and the outcome that must not be seen in each
+ * order. All files of one test read alike. Begin with litmus/sb.c.
  *
- * The accesses of `none` and of the fences are volatile: the compiler emits them as they stand, and what is seen is the CPU's doing. C11
- * orders are the language's. `int` is a plain int: by the standard a data race and undefined; as gcc and clang document it, an access that
- * they may move, merge or drop as if nobody else were there. That is what it is here to show.
+ * The accesses of `none` and of the fences are volatile. The compiler emits them as they are written, so the outcome is
+ * the CPU's doing. C11 orders are the language's. `int` is a plain int. By the standard that is a data race and
+ * undefined. As gcc and clang document it, they may move, merge or drop such an access as if no other thread existed.
+ * `int` is here to show that.
  */
 #ifndef FENCEPOST_LITMUS_H
 #define FENCEPOST_LITMUS_H

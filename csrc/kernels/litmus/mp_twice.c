@@ -8,13 +8,15 @@
  *                 fence
  *                 r2 = X
  *
- * Weak: r0 = 0, r1 = 1, r2 = 0. No interleaving explains it. Message passing for a reader that has looked before: a compiler that may take
- * r0 for r2 has moved the last load before the one of Y. That is why it is seen with plain ints, on a CPU that keeps loads in order.
+ * Weak: r0 = 0, r1 = 1, r2 = 0. No interleaving explains it.
+ * This is message passing for a reader that has looked before. A compiler that may use r0 for r2 has moved the last load before the one
+ * of Y. So the weak outcome is seen with plain ints, on a CPU that keeps loads in order.
  *
- * One event is one trial, as the mean of a block of 256: of the first thread, from its start to the end of its last trial.
- * Excluded:  warming the lines up and counting outcomes; weak_per_s includes both.
+ * One event is one trial of the first thread, as the mean of a block of 256. A block goes from the thread's
+ * start to the end of its last trial.
+ * Excluded:  warming the lines up and counting outcomes. The metric weak_per_s includes both.
  * Expect:    x86-64: never but for int, where gcc and clang leave the second load of X out. That is the compiler's doing, not the CPU's.
- * Not shown: how rare an outcome is that was not seen: the report gives an upper bound.
+ * Not shown: how rare an unseen outcome is. The report gives an upper bound.
  */
 #include "litmus.h"
 

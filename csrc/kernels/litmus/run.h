@@ -1,22 +1,25 @@
 /*
  * Runs a litmus test. The file that includes this has defined
- *   thread()     what thread `number` does in one trial, in `order`: accesses to cells[X], [Y], [Z]; what it loads goes to seen[0..]
- *   THREADS      how many
- *   SEEN_BY      which thread fills in each place of seen, as digits: "01"
- *   FINALS       cells that are looked at when all are done, as digits after those: "" or "0" for X
- *   WEAK         what to look for, in the digits of both
- *   FORBIDDEN    struct verdicts: in which orders it must not be seen
+ *   thread()   the work of thread `number` in one trial, in `order`: accesses to cells[X], [Y], [Z]. Loaded values go
+ *              to seen[0..]
+ *   THREADS    how many
+ *   SEEN_BY    which thread fills in each place of seen, as digits: "01"
+ *   FINALS     cells that are looked at when all are done, as digits after those: "" or "0" for X
+ *   WEAK       the outcome to look for, in the digits of both
+ *   FORBIDDEN  struct verdicts: in which orders it must not be seen
  * and names its outcomes as metrics seen_<digits>, after LITMUS_METRICS.
  *
- * A block is so many trials in a row, each with cells of its own. Nothing is reset: the values of a block are larger than all before, and
- * anything smaller is the old value, 0. Before a block each thread reads all of its cells, so that a load in a trial finds its line and a
- * store has to take it from the others. That is where a store waits, and the next load may pass it.
+ * A block is a number of trials in a row, each with its own cells. Nothing is reset. The values of a block are larger
+ * than all before, and anything smaller is the old value, 0. Before a block each thread reads all of its cells. So a
+ * load in a trial finds its line, and a store has to take the line from the others. There a store waits, and the next
+ * load may pass it.
  *
- * What brings the threads of a trial together, the runner, matters more for the rates than the CPU does:
+ * The runner brings the threads of a trial together. It matters more for the rates than the CPU does:
  *   array       nothing: all start at one time and go through the trials as fast as they can
  *   barrier     they meet before each trial
- *   rendezvous  trial i begins at a tick, start + i x window, that all know. The window is the shortest in which hardly a thread is late;
- *               it is searched for in each process. Threads beyond the first are shifted against it by -OFFSET to +OFFSET, trial by trial.
+ *   rendezvous  trial i begins at a tick, start + i x window, that all know. The window is the shortest in which hardly
+ *               a thread is late. Each process searches for it. Threads beyond the first are shifted against it by
+ *               -OFFSET to +OFFSET, trial by trial.
  */
 #include <errno.h>
 #include <inttypes.h>

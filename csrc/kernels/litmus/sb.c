@@ -8,11 +8,12 @@
  *
  * Weak: r0 = 0, r1 = 0. No interleaving explains it.
  *
- * One event is one trial, as the mean of a block of 256: of the first thread, from its start to the end of its last trial.
- * Excluded:  warming the lines up and counting outcomes; weak_per_s includes both.
- * Expect:    x86-64: weak in up to nine of ten trials of the runner rendezvous, 0.1 to 8 % of the runner array and 0.01 % with a barrier
- *            before each trial; sfence and lfence change nothing, mfence and locked operations end it.
- * Not shown: how rare an outcome is that was not seen: the report gives an upper bound.
+ * One event is one trial of the first thread, as the mean of a block of 256. A block goes from the thread's
+ * start to the end of its last trial.
+ * Excluded:  warming the lines up and counting outcomes. The metric weak_per_s includes both.
+ * Expect:    x86-64: weak in up to nine of ten trials of the runner rendezvous, in 0.1 to 8 % of the runner array. With a barrier before
+ *            each trial it is 0.01 %. The fences sfence and lfence change nothing. The fence mfence and locked operations end it.
+ * Not shown: how rare an unseen outcome is. The report gives an upper bound.
  */
 #include "litmus.h"
 

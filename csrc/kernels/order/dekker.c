@@ -7,9 +7,9 @@
  *     section;  turn = other;  flag[me] = 0;
  *
  * One operation is one section of the first thread: enter, add one to a shared counter, leave.
- * Excluded:  nothing; the other thread does the same all the while.
+ * Excluded:  nothing. The other thread does the same all the while.
  * Expect:    as order/peterson: losses for `none` and `c11_acq_rel`, none under a full fence.
- * Hazards:   losses differ between processes by a factor of a hundred: quantiles over processes, never their mean.
+ * Hazards:   losses differ between processes by a factor of a hundred. Use quantiles over processes, never their mean.
  * Not shown: more than two threads. On weaker CPUs `none` also lacks the acquire and release of the others.
  */
 #include "order.h"

@@ -1,20 +1,25 @@
 /*
  * order/membarrier: does it pay to let one side fence for both, by membarrier(2)?
  *
- * In store buffering both threads need a full fence. Where one of them is rare, the other may do with none: the rare one asks the kernel
- * to run a fence on every CPU that the process is on. Both sides store to their own place and load the other's.
+ * In store buffering both threads need a full fence. If one of them is rare, the frequent one may go without. The rare
+ * one then asks the kernel to run a fence on every CPU that the process is on. Both sides store to their own place and
+ * load the other's.
  *   fast    the frequent side: a barrier to the compiler alone, no instruction
  *   fenced  its control: the architecture's full fence
  *   slow    the rare side: membarrier(2), PRIVATE_EXPEDITED, while the other thread runs the fast side
- *   none    the control of `slow`: nothing, while the other thread runs the fast side: loads pass stores on both sides
- * The break-even ratio is slow / (fenced - fast): with more fast turns for each slow one, the asymmetric fence pays.
+ *   none    the control of `slow`: nothing, while the other thread runs the fast side, so loads pass stores on both
+ *           sides
+ * The break-even ratio is slow / (fenced - fast). With more fast turns for each slow one, the asymmetric fence pays.
  *
- * One event is one turn: store, fence, load. Of fast and fenced the mean of 256 in one window, of none the mean of 32.
- * Excluded:  the window's own reading; registering with the kernel.
- * Expect:    reference guest: slow 17-19 us (an interrupt to the other CPU, which a hypervisor makes dear; 1-3 us on bare metal), mfence 12 ns
- *            more than nothing: break-even at some 1300. With slow no trial is weak, with none some are.
- * Hazards:   without a thread that runs elsewhere the kernel has nothing to do, and the call takes 0.1 us: hence the running sibling.
- * Not shown: many CPUs: the interrupts go to each that runs a thread of the process.
+ * One event is one turn: store, fence, load. It is the mean of 256 in one window for fast and fenced, and the mean of
+ * 32 for none.
+ * Excluded:  the window's own reading, and registering with the kernel.
+ * Expect:    reference guest: slow takes 17-19 us, for an interrupt to the other CPU, which a hypervisor makes dear. On
+ *            bare metal 1-3 us. There mfence takes 12 ns more than nothing, so the break-even is at some 1300. With
+ *            slow no trial is weak, with none some are.
+ * Hazards:   without a thread that runs elsewhere the kernel has nothing to do, and the call takes 0.1 us. Hence the
+ *            running sibling.
+ * Not shown: many CPUs. The interrupts go to each that runs a thread of the process.
  */
 #define _GNU_SOURCE
 #include "kernel.h"

@@ -1,14 +1,14 @@
 /*
- * Two threads that keep each other out with loads and stores alone, as textbooks have it. Both algorithms raise a flag and then look at
- * the other's: a store and a load of another place, and if the load passes the store, both go in. Shared by order/peterson.c and
- * order/dekker.c, which define enter() and leave().
+ * Two threads that keep each other out with loads and stores alone, as in textbooks. Both algorithms raise a flag and
+ * then look at the other's. These are a store and a load of another place. If the load passes the store, both threads
+ * go in. Shared by order/peterson.c and order/dekker.c, which define enter() and leave().
  *
- * What stands between flag and look is the parameter `order`; the rest is the same for all:
- *   none         relaxed, in the order written: what the processor makes of it
- *   c11_acq_rel  stores release, loads acquire: neither keeps a store before a later load, so this is not enough
- *   c11_seq_cst  all of the algorithm's accesses; enough
- *   others       as c11_acq_rel, with this fence between flag and look; enough
- * The section adds one to a counter by a load and a store. What is lost of it is the bug.
+ * The parameter `order` chooses the order between flag and look. The rest is the same for all:
+ *   none         relaxed, in the order written. The processor may reorder it
+ *   c11_acq_rel  stores release, loads acquire. Neither keeps a store before a later load, so this is not enough
+ *   c11_seq_cst  all of the algorithm's accesses. This is enough
+ *   others       as c11_acq_rel, with this fence between flag and look. This is enough
+ * The section adds one to a counter by a load and a store. Each lost addition shows the bug.
  */
 #ifndef FENCEPOST_ORDER_H
 #define FENCEPOST_ORDER_H

@@ -4,11 +4,11 @@
  *     flag[me] = 1;  turn = other;  FENCE;  while (flag[other] && turn == other) wait;  section;  flag[me] = 0;
  *
  * One operation is one section of the first thread: enter, add one to a shared counter, leave.
- * Excluded:  nothing; the other thread does the same all the while.
- * Expect:    `none` and `c11_acq_rel` lose additions on every CPU that lets a load pass a store (x86-64: 5 to 2000 in a million, by process);
- *            a full fence loses none. ns per section, reference guest: 288-415 without, 303-419 with mfence: the line that goes back and
- *            forth costs more than the fence does.
- * Hazards:   losses differ between processes by a factor of a hundred: quantiles over processes, never their mean.
+ * Excluded:  nothing. The other thread does the same all the while.
+ * Expect:    `none` and `c11_acq_rel` lose additions on every CPU that lets a load pass a store (x86-64: 5 to 2000 in a
+ *            million, by process). A full fence loses none. Reference guest, ns per section: 288-415 without, 303-419
+ *            with mfence. The line that goes back and forth costs more than the fence does.
+ * Hazards:   losses differ between processes by a factor of a hundred. Use quantiles over processes, never their mean.
  * Not shown: more than two threads. On weaker CPUs `none` also lacks the acquire and release of the others.
  */
 #include "order.h"

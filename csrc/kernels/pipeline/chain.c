@@ -2,19 +2,19 @@
  * pipeline/chain: how long until the next instruction may use a result (latency), and how many are under way at once?
  *
  * One operation is one instruction, whatever the number of chains. With one chain each instruction waits for the one
- * before it: the figure is the latency. With n independent chains up to n are under way: the figure falls to 1/n of it,
- * until the core has no more units for the operation: that is the throughput. Where the two meet is how much
- * independent work a program has to offer.
- * Excluded:  the loop around the 64 rounds (its counter is a chain of its own; at 8 chains 3 instructions in 515).
- * Expect:    cycles at 1 chain and at 8: imul 3 and 1; add 1 and 1/3 to 1/6 (one per ALU); fadd 2-4 and 1/2 (1/4 on
- *            wide Arm cores); load, from L1 and through an address, 4-5 and 1/2 to 5/8: eight chains are too few for
- *            cores that load three a cycle (uops.info; Dougall Johnson's tables for Arm). Seen on an Intel guest: imul
- *            3.004, 1.502, 1.001 at 1-3 chains, add 1.006 and .292 at 4; on a Zen 4 guest: imul 3.00 and 1.00, add 1.00
- *            and .250, fadd 3.00 and .499, load 3.99 and .499.
- * Hazards:   `add $imm`, `inc` and `lea` chains are folded at rename by recent cores, so add takes two registers. Rings
- *            of self- pointers would be answered by a value predictor (Apple M3) without loading: each ring is 64
- *            pointers out of order.
- * Not shown: the other units of a core (division, vectors); what a mix of instructions costs; stores, and loads that
+ * before it, and the figure is the latency. With n independent chains up to n instructions are under way, and the
+ * figure falls to 1/n of it. It stops falling when the core has no more units for the operation. Then it is the
+ * throughput. The number of chains at that point is the independent work that a program has to offer.
+ * Excluded:  the loop around the 64 rounds. Its counter is a separate chain: at 8 chains 3 instructions in 515.
+ * Expect:    cycles at 1 chain and at 8: imul 3 and 1, add 1 and 1/3 to 1/6 (one per ALU). An fadd takes 2-4 and 1/2
+ *            (1/4 on wide Arm cores). A load from L1, through an address, takes 4-5 and 1/2 to 5/8. Eight chains are
+ *            too few for cores that load three a cycle (uops.info, and Dougall Johnson's tables for Arm). Seen on an
+ *            Intel guest: imul 3.004, 1.502, 1.001 at 1-3 chains, add 1.006 and .292 at 4. Seen on a Zen 4 guest: imul
+ *            3.00 and 1.00, add 1.00 and .250, fadd 3.00 and .499, load 3.99 and .499.
+ * Hazards:   recent cores fold `add $imm`, `inc` and `lea` chains at rename, so add takes two registers. A value
+ *            predictor (Apple M3) would answer cycles of self-pointers without loading. So each cycle is 64 pointers
+ *            out of order.
+ * Not shown: the other units of a core (division, vectors), the cost of a mix of instructions, stores, and loads that
  *            follow them.
  */
 #include "kernel.h"

@@ -1,15 +1,15 @@
 /*
  * pipeline/imul100: how well does a measurement repeat a figure that is known beforehand?
  *
- * One operation is 100 dependent multiplications: 300 cycles on most cores, in one register, no memory, no branch to
- * predict but the loop's. Nothing in it can vary but the core's clock, so that the spread of this row is the spread of
- * the measurement.
+ * One operation is 100 dependent multiplications: 300 cycles on most cores, in one register. There is no memory, and no
+ * branch to predict but the loop's. Nothing in it can vary but the core's clock. So the spread of this row is the
+ * spread of the measurement.
  * Excluded:  the loop's counter, which runs beside the chain.
- * Expect:    300 cycles (imul 3 cycles: uops.info for Intel since Nehalem and AMD since Zen, 64-bit mul on Arm since
- *            Cortex-A76); the floor of one run within 0.1 % of the floor of the next. Seen on an Intel guest: 3.004
- *            cycles per imul.
+ * Expect:    300 cycles, and the floor of one run within 0.1 % of the floor of the next. An imul takes 3 cycles
+ *            (uops.info for Intel since Nehalem and AMD since Zen, 64-bit mul on Arm since Cortex-A76). Seen on an
+ *            Intel guest: 3.004 cycles per imul.
  * Hazards:   a core clock that moves between processes moves this row in ns, not in cycles.
- * Not shown: anything but latency; see pipeline/chain.
+ * Not shown: anything but latency. See pipeline/chain.
  */
 #include "kernel.h"
 

@@ -1,25 +1,25 @@
 /*
  * pipeline/window: how far ahead of an unfinished load does the core look for more work?
  *
- * H. Wong's method ("Measuring Reorder Buffer Capacity", blog.stuffedcow.net, 2013): two independent pointer chases
- * that miss every cache take turns, with k fillers after each load. While both loads fit into the reorder buffer the
- * misses overlap and an iteration costs one of them; from the k on at which the second load no longer fits, it costs
- * two. The knee is the size of the window. One event is one iteration (two loads, 2k fillers) at the smallest k, the
- * mean of 128; metrics hold the median at each distance.
- * Excluded:  making the lines miss. Both chases live on one huge page (where there are huge pages), and the lines of
- *            the next 128 iterations are flushed before the window: no buffer larger than the last cache, hence little
- *            to build (2 MiB).
- * Expect:    one trip to memory (60-150 ns) at k = 16, two at k = 768; the knee with mix at the reorder buffer: 192
- *            Haswell, 224 Skylake, 256 Zen 3 and Neoverse V1, 320 Zen 4, 352 Sunny Cove, 448 Zen 5, 512 Golden Cove
- *            (vendors' and LLVM's figures). Seen on a Zen 4 guest: mix between 288 and 320, add between 192 and 208,
- *            nop beyond 768.
- * Hazards:   each add needs a physical register, so its knee is at the smaller of buffer and free registers; some cores
- *            keep several nops in one entry (Zen 4), so that their knee comes late or never. mix spreads over both
- *            register files and x87's FFREE, which needs none and is not dropped; on Arm half of it is nops. A busy
- *            SMT sibling takes part of all of them, a hypervisor does not say so. Beyond the knee the fillers' own time
- *            shows (k = 768: some 400 cycles an iteration).
- * Not shown: where between two distances the knee is; the scheduler, the load and the store queue, which have sizes of
- *            their own.
+ * The method is H. Wong's ("Measuring Reorder Buffer Capacity", blog.stuffedcow.net, 2013). Two independent pointer
+ * chases that miss every cache take turns, with k fillers after each load. While both loads fit into the reorder
+ * buffer, the misses overlap and an iteration costs one of them. From the k on at which the second load does not fit,
+ * it costs two. This knee is the size of the window. One event is one iteration (two loads, 2k fillers) at the smallest
+ * k, the mean of 128. Metrics give the median at each distance.
+ * Excluded:  making the lines miss. Both chases use one huge page (where there are huge pages). The lines of the next
+ *            128 iterations are flushed before the window. So no buffer larger than the last cache is needed, and there
+ *            is little to build (2 MiB).
+ * Expect:    one trip to memory (60-150 ns) at k = 16, two at k = 768. With mix, the knee is at the reorder buffer: 192
+ *            Haswell, 224 Skylake, 256 Zen 3 and Neoverse V1, 320 Zen 4. Further 352 Sunny Cove, 448 Zen 5, 512 Golden
+ *            Cove. These are vendors' and LLVM's figures. Seen on a Zen 4 guest: mix between 288 and 320, add between
+ *            192 and 208, nop beyond 768.
+ * Hazards:   each add needs a physical register, so its knee is at the smaller of buffer and free registers. Some cores
+ *            keep several nops in one entry (Zen 4), so that their knee comes late or never. The filler mix spreads
+ *            over both register files and x87's FFREE, which needs none and is not dropped. On Arm half of it is nops.
+ *            A busy SMT sibling takes part of all of them, and a hypervisor does not say so. Beyond the knee the
+ *            fillers' own time shows (k = 768: some 400 cycles an iteration).
+ * Not shown: where between two distances the knee is, and the sizes of the scheduler, the load queue and the store
+ *            queue.
  */
 #include "kernel.h"
 
