@@ -1,6 +1,7 @@
 /*
- * Attempts that may end in a signal: an access or an instruction that Linux does not allow. The handler leaves by longjmp, as a program does
- * that goes on. It belongs to the whole process; a fault of somebody else meanwhile is left to the action that was there before.
+ * Attempts that may end in a signal: an access or an instruction that Linux does not allow. The handler leaves by
+ * longjmp, as in a program that goes on. It belongs to the whole process. A fault of other code meanwhile goes to the
+ * action that was there before.
  */
 #ifndef FENCEPOST_ATTEMPTS_H
 #define FENCEPOST_ATTEMPTS_H

@@ -1,7 +1,7 @@
 /*
- * A chain of dependent multiplications in a register, by an odd factor: it lasts the multiplication's latency times its
- * length, and its product tells how many factors it holds (an odd factor has an order of 2^62 or so: no product repeats
- * in practice).
+ * A chain of dependent multiplications in a register, by an odd factor. It lasts the multiplication's latency times its
+ * length. Its product tells how many factors it has. An odd factor has an order of 2^62 or so, so no product repeats in
+ * practice.
  */
 #ifndef FENCEPOST_CHAIN_H
 #define FENCEPOST_CHAIN_H

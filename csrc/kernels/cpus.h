@@ -1,4 +1,4 @@
-/* On which CPUs the calling thread may run, whatever their numbers are: a cpu_set_t of fixed size ends at 1024. */
+/* On which CPUs the calling thread may run, whatever their numbers are. A cpu_set_t of fixed size ends at 1024. */
 #ifndef FENCEPOST_CPUS_H
 #define FENCEPOST_CPUS_H
 

@@ -1,8 +1,8 @@
 /*
  * A folder for the time of a case, in memory (tmpfs) or on a disk: with a file, and with folders in one another.
  *
- * A process of its own, the keeper, removes it when the gate between both closes: by hand, or because the engine has died, however that
- * came about. It is started before the folder is made, and knows what may be in it.
+ * A separate process, the keeper, removes it when the gate between both closes. The gate closes by hand, or because the
+ * engine has died, however it died. The keeper is started before the folder is made, and knows what may be in it.
  */
 #ifndef FENCEPOST_FOLDER_H
 #define FENCEPOST_FOLDER_H

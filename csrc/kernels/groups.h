@@ -1,5 +1,5 @@
 /*
- * The control groups that this process is in: of version 2, and of version 1, where each controller has groups of its own.
+ * The control groups that this process is in: of version 2, and of version 1, where each controller has its own groups.
  */
 #ifndef FENCEPOST_GROUPS_H
 #define FENCEPOST_GROUPS_H

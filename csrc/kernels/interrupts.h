@@ -1,6 +1,6 @@
 /*
- * What Linux has counted for one CPU: /proc/interrupts and /proc/softirqs, which have a column for each CPU that is online and a line for
- * each source.
+ * Linux's counts for one CPU: /proc/interrupts and /proc/softirqs. They have a column for each CPU that is online and a
+ * line for each source.
  */
 #ifndef FENCEPOST_INTERRUPTS_H
 #define FENCEPOST_INTERRUPTS_H

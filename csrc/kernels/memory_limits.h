@@ -1,6 +1,6 @@
 /*
- * How much memory there is for this process, and how much of it is left: of the machine, and of each control group that it is in, of either
- * version. Whoever takes more is ended by the system, or ends somebody else.
+ * How much memory there is for this process, and how much of it is left. It looks at the machine, and at each control
+ * group that the process is in, of either version. The system ends a process that takes more, or ends another one.
  */
 #ifndef FENCEPOST_MEMORY_LIMITS_H
 #define FENCEPOST_MEMORY_LIMITS_H

@@ -1,6 +1,6 @@
 /*
- * Nodes of memory: which there are, on which one a CPU lies, and pages on a chosen one. By system calls and sysfs, so that no library is
- * needed. A system without nodes counts as one.
+ * Nodes of memory: which there are, on which one a CPU lies, and pages on a chosen one. They are found by system calls
+ * and sysfs, so that no library is needed. A system without nodes counts as one.
  */
 #ifndef FENCEPOST_MEMORY_NODES_H
 #define FENCEPOST_MEMORY_NODES_H

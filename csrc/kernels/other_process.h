@@ -1,5 +1,6 @@
 /*
- * Another process to look into: a fork of this one that sleeps, or does what it is told in memory that both share. It dies with this one.
+ * Another process to look into: a fork of this one that sleeps, or follows orders in memory that both share. It dies
+ * with this one.
  */
 #ifndef FENCEPOST_OTHER_PROCESS_H
 #define FENCEPOST_OTHER_PROCESS_H

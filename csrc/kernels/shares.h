@@ -1,4 +1,7 @@
-/* What kernels under contention report beside time: how evenly the threads came to their turns, and how fast the team was as a whole. */
+/*
+ * The metrics beside time of kernels under contention: how evenly the threads came to their turns, and how fast the
+ * team was together.
+ */
 #ifndef FENCEPOST_SHARES_H
 #define FENCEPOST_SHARES_H
 

@@ -1,11 +1,12 @@
 /*
  * A small process: libc and this object, and none of the interpreter's memory.
  *
- * A child of fork holds all that its parent held, so a small process has to come from exec. Its program is this object once more: a copy in
- * a file in memory, which begins at a function of the kernel instead of at main. The copy asks for no symbol of Python's: the linker leaves
- * those that nobody has at 0, and that function calls nothing but libc. So an installed engine brings no second file.
+ * A child of fork has all the memory of its parent, so a small process has to come from exec. Its program is this
+ * object once more. A copy in a file in memory begins at a function of the kernel instead of at main. The copy asks for
+ * no symbol of Python's. The linker leaves those that nobody has at 0, and that function calls nothing but libc. So an
+ * installed engine brings no second file.
  *
- * The engine and the process talk over a socket. It closes when either dies, however that comes about, and then the other knows.
+ * The engine and the process talk over a socket. It closes when either dies, however it died, and then the other knows.
  */
 #ifndef FENCEPOST_SMALL_PROCESS_H
 #define FENCEPOST_SMALL_PROCESS_H

@@ -1,6 +1,6 @@
 /*
- * A straight line through times of several sizes, fitted in the process that measured them: a + n * b. For kernels that go through all
- * their sizes in turn, so that each size meets the same machine.
+ * A straight line through times of several sizes, fitted in the process that measured them: a + n * b. It is for
+ * kernels that go through all their sizes in turn, so that each size meets the same machine.
  */
 #ifndef FENCEPOST_STRAIGHT_H
 #define FENCEPOST_STRAIGHT_H

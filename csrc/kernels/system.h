@@ -1,6 +1,6 @@
 /*
- * What kernels that measure the operating system share: what this thread was charged for, fields of procfs, and private pages of a
- * chosen kind. None of it belongs into a timed stretch.
+ * Shared by kernels that measure the operating system: the use of resources by this thread, fields of procfs, and
+ * private pages of a chosen kind. None of it belongs into a timed stretch.
  */
 #ifndef FENCEPOST_SYSTEM_H
 #define FENCEPOST_SYSTEM_H

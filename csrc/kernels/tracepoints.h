@@ -1,6 +1,7 @@
 /*
- * Numbers of tracepoints, by which perf_event_open knows them. They stand in tracefs, which is seldom mounted. So a child mounts it in a
- * namespace of its own, reads them and ends, and the mount ends with it: nothing of this machine is changed, and no tracer is set up.
+ * Numbers of tracepoints, by which perf_event_open knows them. They are in tracefs, which is seldom mounted. So a child
+ * mounts it in a private namespace, reads them and ends, and the mount ends with it. Nothing of this machine is
+ * changed, and no tracer is set up.
  */
 #ifndef FENCEPOST_TRACEPOINTS_H
 #define FENCEPOST_TRACEPOINTS_H

@@ -1,6 +1,6 @@
 /*
- * Wake-ups at absolute deadlines, one period apart from each other: a late one does not move the next. A deadline that has passed before it
- * could be waited for is skipped and counted.
+ * Wake-ups at absolute deadlines, one period apart from each other, so that a late one does not move the next. A
+ * deadline that has passed before it could be waited for is skipped and counted.
  */
 #ifndef FENCEPOST_WAKEUPS_H
 #define FENCEPOST_WAKEUPS_H

@@ -1,10 +1,10 @@
 /*
- * The rows that a queue has in the table of `fencepost peers`, measured by the harness of the suite's own rings
- * (csrc/kernels/ring/trial.h, ring/many.h) and with the same parameters. `fencepost new --ring NAME` writes a file that uses it, and
- * examples/peers has more.
+ * The rows of a queue in the table of `fencepost peers`. They are measured by the harness of the suite's rings
+ * (csrc/kernels/ring/trial.h, ring/many.h) and with the same parameters. `fencepost new --ring NAME` writes a file that
+ * uses it. examples/peers has more.
  *
- * A file says in a line "peer: header FILE package NAME" what it needs and where Debian has it, or "from ADDRESS" instead of the
- * package. `fencepost peers` leaves out files whose header is missing.
+ * A file says in a line "peer: header FILE package NAME" which header it needs and which package of Debian has it. The
+ * line may say "from ADDRESS" instead of the package. `fencepost peers` leaves out files whose header is missing.
  */
 #ifndef FENCEPOST_OWN_PEER_H
 #define FENCEPOST_OWN_PEER_H

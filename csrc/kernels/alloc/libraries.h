@@ -1,6 +1,7 @@
 /*
- * Allocators that may be installed: the C library's own, and others that a process gets in its place. A process gets one by its loader, and says
- * itself from which file its malloc comes. What cannot be loaded would otherwise be a warning, and libc's figures under another name.
+ * Allocators that may be installed: the C library's own, and others that a process gets in its place. A process gets
+ * one by its loader, and says itself from which file its malloc comes. Otherwise a library that cannot be loaded would
+ * be just a warning, and its figures would be libc's under another name.
  */
 #ifndef FENCEPOST_ALLOC_LIBRARIES_H
 #define FENCEPOST_ALLOC_LIBRARIES_H

@@ -1,6 +1,7 @@
 /*
- * A small process whose allocator is as a program finds it: nobody has set it up, filled it, or fragmented it. The engine's own is none of
- * that. It is the interpreter's, and its thresholds are fixed. Orders and answers go over the socket of kernels/small_process.h.
+ * A small process whose allocator is as a program finds it. Nobody has set it up, filled it, or fragmented it. The
+ * engine's process is different. It is the interpreter's, and its thresholds are fixed. Orders and answers go over the
+ * socket of kernels/small_process.h.
  */
 #ifndef FENCEPOST_ALLOC_SERVER_H
 #define FENCEPOST_ALLOC_SERVER_H

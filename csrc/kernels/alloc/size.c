@@ -1,15 +1,20 @@
 /*
  * alloc/size: what does a block of memory cost, by its size?
  *
- * One operation is 1000 pairs: one malloc and the free of that block, at once. Nothing else lives. pair_ns is the same of one pair. With touch=touched one byte of each page of the block is
- * written to in between. A small process does it whose allocator nobody has used before.
- *   fixed    blocks from 128 KiB on come from mmap and go back by munmap, as glibc has it until the first such block is freed
- *   dynamic  glibc as it is found: the first block that is freed raises this threshold to its size, so that the next comes from the heap
- * Excluded:  starting the process; a first batch. A batch is as many pairs as take 50 us, at least one.
- * Expect:    glibc 2.36, guest of an AMD EPYC: 10 to 20 ns up to 1032 bytes (kept for each thread), 22 to 46 up to the threshold. At 140000
- *            bytes 10300 fixed and 43 dynamic. At 32 MiB 13200 in both: larger blocks always come from mmap.
- * Hazards:   the order of sizes decides which a program meets. So every case has a process of its own. faults_per_pair tells which kind was
- *            measured: pages that come anew each time have a fault each. Both sides of the small cases depend on how busy the core is.
+ * One operation is 1000 pairs: one malloc and the free of that block, at once. Nothing else lives. The metric pair_ns
+ * is the time of one pair. With touch=touched one byte of each page of the block is written to in between. A small
+ * process does it whose allocator nobody has used before.
+ *   fixed    blocks from 128 KiB on come from mmap and go back by munmap, as in glibc until the first such block is
+ *            freed
+ *   dynamic  glibc as it is found: the first block that is freed raises this threshold to its size. So the next comes
+ *            from the heap
+ * Excluded:  starting the process, and a first batch. A batch is as many pairs as take 50 us, at least one.
+ * Expect:    guest of an AMD EPYC, glibc 2.36, ns. Up to 1032 bytes (kept for each thread) 10 to 20, up to the
+ *            threshold 22 to 46. At 140000 bytes 10300 fixed and 43 dynamic. At 32 MiB 13200 in both, since larger
+ *            blocks always come from mmap.
+ * Hazards:   the order of sizes decides which of the two a program meets. So every case has a separate process. The
+ *            metric faults_per_pair tells which kind was measured. Pages that come anew each time have a fault each.
+ *            Both sides of the small cases depend on how busy the core is.
  * Not shown: blocks that live on (alloc/pattern), several threads, other allocators (alloc/pattern).
  */
 #define _GNU_SOURCE

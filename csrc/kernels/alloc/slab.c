@@ -1,16 +1,21 @@
 /*
  * alloc/slab: do objects of the kernel come one by one, or in whole slabs?
  *
- * One operation is one object: a mapping of one page, of which the kernel keeps a description (vm_area_struct). Nothing is timed. 16384 of them
- * are made, and /proc/slabinfo is read before and after. Neighbours have different rights, so that no two become one mapping.
+ * One operation is one object: a mapping of one page, of which the kernel keeps a description (vm_area_struct). Nothing
+ * is timed. 16384 of them are made, and /proc/slabinfo is read before and after. Neighbours have different rights, so
+ * that no two become one mapping.
  *   objects_grown  how many objects the cache has room for, more than before
  *   slabs_grown    slabs that it got for them, each of pages_per_slab pages and objects_per_slab objects
- *   filled_pct     objects that found no room before, over the room of these slabs: 100 where each slab is filled before the next comes
+ *   filled_pct     objects that found no room before, over the room of these slabs: 100 where each slab is filled
+ *                  before the next comes
  * Excluded:  memory of the mappings, which nobody touches.
- * Expect:    Linux 6.18 with SLUB: 21 objects of 192 bytes in a slab of one page. What was free before needs no slab.
- * Hazards:   the cache is the whole machine's. Others take from it and give back meanwhile, and each CPU keeps some objects. The looks are
- *            repeated until a growth is seen that holds the objects. /proc/slabinfo is for root.
- * Not shown: what an object costs; the way back, which is later than munmap; the buddy allocator, from which slabs come.
+ * Expect:    Linux 6.18 with SLUB: 21 objects of 192 bytes in a slab of one page. Room that was free before needs no
+ *            slab.
+ * Hazards:   the cache belongs to the whole machine. Others take from it and give back meanwhile, and each CPU keeps
+ *            some objects. The looks are repeated until a growth is seen that is large enough for the objects.
+ *            /proc/slabinfo is for root.
+ * Not shown: the cost of an object, the way back, which is later than munmap, and the buddy allocator, from which slabs
+ *            come.
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

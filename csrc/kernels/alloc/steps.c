@@ -1,17 +1,21 @@
 /*
  * alloc/steps: at which sizes does malloc change its way?
  *
- * One operation is one block, and nothing is timed. The sizes are found by halving an interval, by what malloc does, and not by what is known of
- * any library.
- *   cached_to  up to this size a freed block is handed out again as it is. Above, blocks that are freed side by side become one
+ * One operation is one block, and nothing is timed. The sizes are found by halving an interval. The search looks at the
+ * behaviour of malloc, and uses no knowledge of any library.
+ *   cached_to  up to this size a freed block is handed out again as it is. Above, blocks that are freed side by side
+ *              become one
  *   heap_to    up to this size blocks lie in the heap, which brk(2) makes. Above, each comes from mmap(2)
- * Each size is looked at in a process of its own, a fork of one whose allocator nobody has used: what one size leaves would change the next.
- * What was found is tested again: 64 blocks of the size heap_to must lie in the heap, and 64 of one byte more must not.
- * Excluded:  times (alloc/size). The free rest of a fresh heap: glibc takes larger blocks from there too while it lasts, so most of it is used.
- * Expect:    glibc 2.36 on 64 bits: cached_to 1032 bytes. heap_to 131048 fixed, and 32 MiB less some bytes dynamic, where each freed block
- *            raises the threshold. musl and mimalloc have no block in the heap.
- * Hazards:   limits of address space and of data segments (ulimit -v, -d) move heap_to. One page of each block is touched at most.
- * Not shown: heaps of other threads, which come from mmap in any case; calloc and realloc.
+ * Each size is looked at in a separate process, a fork of one whose allocator nobody has used. Otherwise the traces of
+ * one size would change the next. The result is tested again: 64 blocks of the size heap_to must lie in the heap, and
+ * 64 of one byte more must not.
+ * Excluded:  times (alloc/size). The free rest of a fresh heap. As long as it lasts, glibc takes larger blocks from
+ *            there too. So most of it is used up first.
+ * Expect:    glibc 2.36 on 64 bits: cached_to 1032 bytes. The limit heap_to is 131048 fixed, and 32 MiB less some bytes
+ *            dynamic, where each freed block raises the threshold. In musl and mimalloc no block is in the heap.
+ * Hazards:   limits of address space and of data segments (ulimit -v, -d) move heap_to. One page of each block is
+ *            touched at most.
+ * Not shown: heaps of other threads, which come from mmap in any case, calloc and realloc.
  */
 #define _GNU_SOURCE
 #include "kernels/alloc/server.h"

@@ -1,15 +1,16 @@
 /*
  * cgroup/create: what does it cost to make a control group, and to take it down again?
  *
- * One event is one mkdir of a new, empty group below the group of this process. Its rmdir follows and is apart: remove_ns.
- *   folder  a folder in memory (tmpfs), which is no group: the control
- *   v2      in the one hierarchy of version 2
+ * One event is one mkdir of a new, empty group below the group of this process. Its rmdir follows and has its own
+ * metric, remove_ns.
+ *   folder       a folder in memory (tmpfs), which is not a group: the control
+ *   v2           in the one hierarchy of version 2
  *   pids memory  in the hierarchy of this controller of version 1
- * Excluded:  what Linux does later, by its own threads, once a group is gone.
+ * Excluded:  the work that Linux does later, by its own threads, once a group is gone.
  * Expect:    guest of an AMD EPYC, Linux 6.18, us, both together: pids 33, v2 48, memory 81.
- * Hazards:   below a group with many controllers each adds its part: in v2 those count that its parent passes on. A process of its own removes a
- *            group that an engine left which was killed.
- * Not shown: moving a process into a group; what a limit costs.
+ * Hazards:   below a group with many controllers each adds its part. In v2 those count that its parent passes on. If an
+ *            engine is killed, a separate process removes the group that it left.
+ * Not shown: moving a process into a group, and the cost of a limit.
  */
 #define _GNU_SOURCE
 #include "kernels/folder.h"

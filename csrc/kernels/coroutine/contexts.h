@@ -1,13 +1,14 @@
 /*
- * Ways from one stack to another, in assembly. Each saves the registers that a called function must keep, and the stack's place, and takes
- * up those of the other side. They differ in one instruction, or in what else they save:
+ * Ways from one stack to another, in assembly. Each saves the registers that a called function must keep, and the
+ * stack's place, and takes up those of the other side. They differ in one instruction, or in the other state that they
+ * save:
  *
- *   coroutine_jump     leaves by a jump to where the other side was
- *   coroutine_ret      leaves by a return. The core predicts from where calls came, and here it is always wrong
+ *   coroutine_jump     leaves by a jump to the place at which the other side was
+ *   coroutine_ret      leaves by a return. The core predicts the place of the call, and here it is always wrong
  *   coroutine_jump_fp  as coroutine_jump, and the rounding and exceptions of floating point are kept for each side
  *
- * No registers of vectors: the caller of any function takes them for lost, but for those that aarch64 and riscv64 keep. Shadow stacks
- * (CET, GCS) refuse coroutine_ret, since it returns to where nobody called from.
+ * Vector registers are not saved. The caller of any function takes them for lost, except for those that aarch64 and
+ * riscv64 keep. Shadow stacks (CET, GCS) refuse coroutine_ret, since it returns to a place from which nobody called.
  */
 #ifndef FENCEPOST_COROUTINE_CONTEXTS_H
 #define FENCEPOST_COROUTINE_CONTEXTS_H

@@ -1,7 +1,8 @@
 /*
  * coroutine/switch: what does it cost to go on in another coroutine and to come back, by how it is done?
  *
- * One operation is one round trip: a coroutine is resumed, counts, and yields. They come in turn. Each has a stack of its own.
+ * One operation is one round trip: a coroutine is resumed, counts, and yields. They come in turn. Each has its own
+ * stack.
  *   call         a function is called through a pointer, counts, and returns. The control
  *   jump         own assembly, which leaves by a jump
  *   ret          the same registers, which leaves by a return
@@ -10,12 +11,13 @@
  *   swapcontext  the C library's: it also asks Linux for the signals that are blocked, twice a round trip
  *   boost        jump_fcontext of Boost.Context, if it is installed
  * Excluded:  making the stacks, and the first round trip of each coroutine.
- * Expect:    guest of an AMD EPYC (Zen 4), ns: call 2, jump 7, jump_fp 13, boost 14, ret 21, longjmp 41, swapcontext 540. From some 128
- *            coroutines on their stacks leave the first cache: jump 10 with 128, 35 with 1000.
- * Hazards:   a core keeps a stack of where calls came from. `ret` leaves it out of step, so each return of a round trip is mispredicted. All
- *            stacks at one offset in their pages share few sets of the first cache: `stacks=coloured` spreads them over the page. Shadow
- *            stacks forbid ret and longjmp, and _FORTIFY_SOURCE forbids longjmp to a stack above.
- * Not shown: schedulers of coroutines; coroutines of compilers, such as those of C++20, which have no stack.
+ * Expect:    guest of an AMD EPYC (Zen 4), ns: call 2, jump 7, jump_fp 13, boost 14, ret 21, longjmp 41, swapcontext
+ *            540. From some 128 coroutines on their stacks leave the first cache: jump 10 with 128, 35 with 1000.
+ * Hazards:   a core keeps a stack of return addresses. `ret` leaves it out of step, so each return of a round trip is
+ *            mispredicted. Stacks that all begin at one offset in their pages share few sets of the first cache.
+ *            `stacks=coloured` spreads them over the page. Shadow stacks forbid ret and longjmp, and _FORTIFY_SOURCE
+ *            forbids longjmp to a stack above.
+ * Not shown: schedulers of coroutines, and coroutines of compilers, such as those of C++20, which have no stack.
  */
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE /* its longjmp wants a stack above, and ends the process */

@@ -1,15 +1,18 @@
 /*
  * counter/error: how far is the quick reading of a sloppy counter from the truth, while others count?
  *
- * All threads but the first count as in counter/sloppy, until the first is done. One operation of the first is a comparison: the sum of
- * what each thread has made so far, then the common counter, then the sum again. The common counter was read between the two sums, so the
- * truth at that moment lay between them too, and the error is at least (first sum - common). That is what is recorded: it never says more
- * than there was. Increments between the two sums (during_comparison) are what it may be too small by.
- * Excluded:  nothing: the time is that of the whole comparison, and not the cost of a quick reading (one load).
- * Expect:    errors anywhere from 0 to the bound (T - 1) x n of n counting threads, evenly spread for one; T = 1: none.
- * Hazards:   an error that is looked for after the threads have stopped is whatever they happened to keep back. Readings are many per
- *            flush when T is large: neighbours among them are alike, and the largest of a short run is below that of a long one.
- * Not shown: the counting threads' own time (they run as long as the first): counter/sloppy.
+ * All threads but the first count as in counter/sloppy, until the first is done. One operation of the first is a
+ * comparison. It reads the sum of all that each thread has counted, then the common counter, then the sum again. The
+ * common counter was read between the two sums, so the truth at that moment also lay between them. The error is at
+ * least (first sum - common). This lower bound is recorded, so a recorded error is never too large. It is too small by
+ * at most the increments between the two sums (during_comparison).
+ * Excluded:  nothing. The time is that of the whole comparison, and not the cost of a quick reading (one load).
+ * Expect:    errors anywhere from 0 to the bound (T - 1) x n of n counting threads, evenly spread for one. With T = 1:
+ *            none.
+ * Hazards:   look for errors while the threads count. After they have stopped, the error is just what they happened to
+ *            keep back. Readings are many per flush when T is large. Neighbours among them are alike, and the largest
+ *            of a short run is below that of a long one.
+ * Not shown: the counting threads' own time (they run as long as the first). See counter/sloppy.
  */
 #include "kernel.h"
 

@@ -1,23 +1,26 @@
 /*
  * counter/increment: what does it cost to count, by the way in which threads share the counter?
  *
- * One operation is one increment. Beside each way stands its control: `racy` is what an increment costs if losing some is no matter
- * (and lost_pct says how many), `private` what it costs if nothing is shared.
+ * One operation is one increment. Each way has its control. `racy` is the cost of an increment if losing some does not
+ * matter (and lost_pct says how many). `private` is the cost if nothing is shared.
  *   atomic          one counter, fetch_add                    private         each thread its own, a plain store, on its own line
  *   cas             one counter, compare-and-swap until done  packed          the same, 8 bytes apart
  *   mutex           one counter under a pthread mutex         private_atomic  each thread its own, fetch_add, on its own line
  *   racy            one counter, load, add, store             packed_atomic   the same, 8 bytes apart
  *   getcpu          one per CPU, sched_getcpu() and fetch_add
  *   rseq            one per CPU, a restartable sequence       eventual        private, and a helper sums them up every ms
- *   percpu_counter  Linux: one per CPU; at `batch` it goes to the total, under a spin lock
- * Excluded:  reading: see counter/read, counter/sloppy, counter/error.
- * Expect:    private 1 cycle (a store); an atomic alone 18-20 cycles on Intel, 7-9 on recent AMD; shared by two threads 15-40 ns, a
- *            mutex 100-150. ns per increment, one thread and two, reference guest: private 0.35 and 0.35, rseq 2.4 and 2.45,
- *            atomic 6.2-8.6 and 15-31, cas 11 and 37, mutex 19-27 and 112-144; racy 2.5 and 2.6, but half of them lost.
- * Hazards:   `private`, `packed` and `eventual` keep the count in a register and store it: only the owner writes, so nobody has to read.
- *            A store waits for nothing, so that `packed` hides most of what sharing a line costs; `packed_atomic` shows it.
- *            The helper of `eventual` runs on the first thread's CPU: a kernel has no others.
- * Not shown: threads that migrate (all are pinned): getcpu and rseq are right then too, percpu_counter here would not be.
+ *   percpu_counter  Linux: one per CPU, and at `batch` it goes to the total, under a spin lock
+ * Excluded:  reading. See counter/read, counter/sloppy, counter/error.
+ * Expect:    private takes 1 cycle (a store). An atomic alone takes 18-20 cycles on Intel, 7-9 on recent AMD. Shared by
+ *            two threads it takes 15-40 ns, a mutex 100-150. Reference guest, ns per increment, one thread and two:
+ *            private 0.35 and 0.35, rseq 2.4 and 2.45, atomic 6.2-8.6 and 15-31. There cas is 11 and 37, mutex 19-27
+ *            and 112-144. racy is 2.5 and 2.6, but half of them are lost.
+ * Hazards:   `private`, `packed` and `eventual` keep the count in a register and store it. Only the owner writes, so
+ *            nobody has to read. A store waits for nothing, so that `packed` hides most of the cost of sharing a line.
+ *            `packed_atomic` shows it. The helper of `eventual` runs on the first thread's CPU, since a kernel has no
+ *            others.
+ * Not shown: threads that migrate (all are pinned). Then getcpu and rseq are still right, and percpu_counter here would
+ *            not be.
  */
 #define _GNU_SOURCE
 #include "rseq.h"

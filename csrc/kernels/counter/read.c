@@ -1,14 +1,16 @@
 /*
- * counter/read: what does it cost to read a counter exactly, when it is spread over slots on lines of their own?
+ * counter/read: what does it cost to read a counter exactly, when it is spread over slots on separate lines?
  *
- * One operation is one reading: the sum of all slots, by the first thread. The second one waits (idle), or counts in the slots in turn, as
- * fast as it can (written), until the first is done. Only the first one's windows are samples.
+ * One operation is one reading by the first thread: the sum of all slots. The second thread waits (idle). Or it counts
+ * in the slots in turn, as fast as it can (written), until the first is done. Only the first one's windows are samples.
  * Excluded:  the first reading of each slot.
- * Expect:    idle: a load a slot, 0.4-0.6 ns (reference guest: 2, 8, 16 and 64 slots in 1.1, 3.8, 6.6 and 24 ns). Written: the slots
- *            that have changed since the last reading come from the other core, 25-100 ns each, but several at a time.
- * Hazards:   the reader slows the writer down: writes_per_operation says how many writes a reading met, and falls as readings become
- *            dearer to both.
- * Not shown: "exact" is each slot's value at some moment during the reading, not all at one moment. More than one writer.
+ * Expect:    idle: a load a slot, 0.4-0.6 ns (reference guest: 2, 8, 16 and 64 slots in 1.1, 3.8, 6.6 and 24 ns).
+ *            Written: the slots that have changed since the last reading come from the other core, 25-100 ns each, but
+ *            several at a time.
+ * Hazards:   the reader slows the writer down. The metric writes_per_operation says how many writes a reading met. It
+ *            falls as readings become dearer to both.
+ * Not shown: "exact" is each slot's value at some moment during the reading, not all at one moment. More than one
+ *            writer.
  */
 #include "kernel.h"
 

@@ -1,17 +1,19 @@
 /*
  * counter/refcount: what does it cost to take a reference to an object that all threads use, and to give it back?
  *
- * One operation is a get and a put. A thread takes `held` references in a row, then gives them back; the object has one more, so that it
- * is never freed.
+ * One operation is a get and a put. A thread takes `held` references in a row, then gives them back. The object has one
+ * more, so that it is never freed.
  *   plain       fetch_add, fetch_sub, and a look whether it was the last
- *   saturating  the same, and a look at each step whether it is still a count (Linux refcount_t: no use after free by overflow)
+ *   saturating  the same, and a look at each step whether it is still a count (Linux refcount_t: no use after free by
+ *               overflow)
  *   per_cpu     Linux percpu_ref: an own count, without a look, as long as the object is not being given up
- *   spares      Boyd-Wickizer et al., OSDI 2010: a put leaves the reference with the thread as a spare, a get takes a spare if there is
- *               one; more than SPARES of them go back to the common count
- * Excluded:  giving the object up, which is where the dearer half of per_cpu and spares is: all own counts must be gathered.
- * Expect:    plain: two contended atomics; saturating: the same within a cycle; per_cpu 2-4 cycles whatever the number of threads;
- *            spares like per_cpu as long as `held` is at most SPARES, like plain for those above.
- * Hazards:   Linux's per-CPU count is the CPU's, here it is the pinned thread's.
+ *   spares      Boyd-Wickizer et al., OSDI 2010: a put leaves the reference with the thread as a spare. A get takes a
+ *               spare if there is one. More than SPARES of them go back to the common count
+ * Excluded:  giving the object up, which is the dearer half of per_cpu and spares. Then all own counts must be
+ *            gathered.
+ * Expect:    plain: two contended atomics. saturating: the same within a cycle. per_cpu: 2-4 cycles whatever the number
+ *            of threads. spares: like per_cpu as long as `held` is at most SPARES, like plain for those above.
+ * Hazards:   Linux's per-CPU count is the CPU's. Here it is the pinned thread's.
  * Not shown: the object's own line, which the references are for.
  */
 #include "kernel.h"

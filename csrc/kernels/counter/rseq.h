@@ -1,14 +1,15 @@
 /*
- * Adding to a counter of the CPU that we are on, by a restartable sequence (rseq(2), Linux 4.18), as registered by glibc 2.35 or newer
- * for each thread.
+ * Adding to a counter of the present CPU, by a restartable sequence (rseq(2), Linux 4.18), as registered by glibc 2.35
+ * or newer for each thread.
  *
- * The kernel keeps our CPU's number in a structure of ours. If we are preempted, migrated or interrupted by a signal between `start` and
- * `post_commit` of the sequence that the structure names, we go on at `abort` instead of where we were. So the number that is read inside
- * is still true at the one instruction that adds, and no other thread can be between our load and our store: it would have to run on
- * this CPU. That is why a plain add will do, where any other CPU-indexed counter needs an atomic one.
+ * The kernel keeps our CPU's number in a structure of ours. The structure names a sequence with `start` and
+ * `post_commit`. We may be preempted, migrated or interrupted by a signal between them. Then we go on at `abort`
+ * instead of where we were. So the number that is read inside is still true at the one instruction that adds. No other
+ * thread can be between our load and our store, since it would have to run on this CPU. That is why a plain add is
+ * enough, where any other CPU-indexed counter needs an atomic one.
  *
- * HAS_RSEQ is undefined where there is no such sequence here. It is written for x86-64, on which it was tried under migration and
- * signals; no machine of another architecture was at hand to prove one on.
+ * HAS_RSEQ is undefined where there is no such sequence here. It is written for x86-64, on which it was tried under
+ * migration and signals. No machine of another architecture was at hand to prove one on.
  */
 #ifndef FENCEPOST_COUNTER_RSEQ_H
 #define FENCEPOST_COUNTER_RSEQ_H

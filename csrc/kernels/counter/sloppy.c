@@ -1,17 +1,18 @@
 /*
- * counter/sloppy: how much of an atomic increment's cost is left if each thread counts by itself and tells the others only every T-th
- * time?
+ * counter/sloppy: how much of an atomic increment's cost is left if each thread counts by itself and tells the others
+ * every T-th time?
  *
- * One operation is one increment of the thread's own count; at the threshold T it goes to the common one, in one fetch_add.
- * (Boyd-Wickizer et al., OSDI 2010, "sloppy counters"; as a plain count, not as references.) The own count is stored each time, so that a
- * reader can have the exact sum by reading all (counter/read), or the common one alone, which lacks up to T - 1 per thread
- * (counter/error).
+ * One operation is one increment of the thread's own count. At the threshold T the count goes to the common one, in one
+ * fetch_add. (Boyd-Wickizer et al., OSDI 2010, "sloppy counters", here as a plain count, not as references.) The own
+ * count is stored each time. So a reader can get the exact sum by reading all (counter/read). Or it reads the common
+ * one alone, which lacks up to T - 1 per thread (counter/error).
  * Excluded:  reading.
- * Expect:    c0 + c1 / T: c0 is the store and the comparison, 1-2 cycles; c1 the contended fetch_add. Reference guest, ns for one thread
- *            and two: T = 1 10 and 31, 4 2.1 and 8.9, 16 0.8 and 2.8, 64 1.2 and 1.9, 256 0.47 and 0.71, 1024 0.38 and 0.47.
- * Hazards:   between T = 16 and 128 the one branch that is taken every T-th time may be mispredicted each time (branch/pattern): a bump
- *            in the curve of a single thread.
- * Not shown: what the lag costs those who read: counter/error.
+ * Expect:    c0 + c1 / T. c0 is the store and the comparison, 1-2 cycles, and c1 the contended fetch_add. Reference
+ *            guest, ns for one thread and two: T = 1 takes 10 and 31, T = 4 2.1 and 8.9, T = 16 0.8 and 2.8. Further T
+ *            = 64 1.2 and 1.9, T = 256 0.47 and 0.71, T = 1024 0.38 and 0.47.
+ * Hazards:   between T = 16 and 128 the one branch that is taken every T-th time may be mispredicted each time
+ *            (branch/pattern). That is a bump in the curve of a single thread.
+ * Not shown: the cost of the lag to readers (counter/error).
  */
 #include "kernel.h"
 

@@ -1,15 +1,16 @@
 /*
  * counter/staleness: how far behind is an eventually consistent counter, by how often it is collected?
  *
- * All threads but the first count, each in a word of its own, until the first is done. One operation of the first is a comparison: the
- * exact sum now, less the sum that was collected last; once `period_us` of counting have gone by, the sum is collected anew. So the
- * error is what was counted since: it has no bound but rate x period, which is why it stands beside both.
- * Excluded:  the time between two windows, in which nobody counts: the period is one of counting.
- * Expect:    errors evenly spread from 0 to rate x period; at 1 ms and an increment of 0.3-1 ns, one to three million
- *            (arithmetic, no source). perfbook's count_stat_eventual is the model; it publishes no error.
- * Hazards:   a gap in the reader lets the others count on: the largest error is a gap's, the median the rule's.
- * Not shown: the counting threads' own time (counter/increment, kind eventual); errors of counters that flush by number
- *            (counter/error; Linux's percpu_counter is one, with a threshold of its batch, max(32, 2 x CPUs)).
+ * All threads but the first count, each in a separate word, until the first is done. One operation of the first is a
+ * comparison: the exact sum now, less the sum that was collected last. When `period_us` of counting have gone by, the
+ * sum is collected anew. So the error is everything that was counted since. It has no bound but rate x period. So both
+ * are shown beside it.
+ * Excluded:  the time between two windows, in which nobody counts. The period is one of counting.
+ * Expect:    errors evenly spread from 0 to rate x period. At 1 ms and an increment of 0.3-1 ns, that is one to three
+ *            million (arithmetic, no source). The model is perfbook's count_stat_eventual, which publishes no error.
+ * Hazards:   a gap in the reader lets the others count on. So a gap decides the largest error, and the rule the median.
+ * Not shown: the counting threads' own time (counter/increment, kind eventual). Errors of counters that flush by number
+ *            (counter/error). Linux's percpu_counter is one, with a threshold of its batch, max(32, 2 x CPUs).
  */
 #include "kernel.h"
 

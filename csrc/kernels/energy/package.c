@@ -1,18 +1,20 @@
 /*
- * energy/package: how much energy does the processor's package take for a piece of work, beyond what it takes when this thread sleeps?
+ * energy/package: how much energy does the processor's package take for a piece of work, beyond the energy that it
+ * takes when this thread sleeps?
  *
- * One operation is one addition, or one line that is read. Windows alternate: asleep, at work, asleep, at work. Before and after each the
- * package's energy counter is read (powercap, in uJ). Nothing is timed but the windows.
- *   sleep   the thread sleeps in both: the control, whose difference is noise
- *   add     additions that wait for each other
- *   stream  reads of 64 MiB, over and over
+ * One operation is one addition, or one line that is read. Windows alternate: asleep, at work, asleep, at work. Before
+ * and after each the package's energy counter is read (powercap, in uJ). Nothing is timed but the windows.
+ *   sleep             the thread sleeps in both: the control, whose difference is noise
+ *   add               additions that wait for each other
+ *   stream            reads of 64 MiB, over and over
  *   package_w         power while at work
  *   idle_w            power while asleep, in the windows between
- *   extra_w           their difference. It may be negative: other work of the package is in both
- *   nj_per_operation  of extra energy, for one addition or one line of 64 bytes; of `sleep` there is none
- * Excluded:  nothing of the package: other cores, caches and the memory controller are in its counter.
- * Hazards:   the counter is renewed about once a millisecond, so a short window is good to some per cent only. It wraps.
- * Expect:    a fraction of a nJ an addition; some 5 nJ a line from memory. A guest has no such counter.
+ *   extra_w           their difference. It may be negative, since other work of the package is in both
+ *   nj_per_operation  extra energy for one addition or one line of 64 bytes. `sleep` has none
+ * Excluded:  nothing of the package. Other cores, caches and the memory controller are in its counter.
+ * Hazards:   the counter is renewed about once a millisecond, so a short window is good to some per cent only. It
+ *            wraps.
+ * Expect:    a fraction of a nJ an addition, and some 5 nJ a line from memory. A guest has no such counter.
  * Not shown: the memory's own chips, other packages, the power supply.
  */
 #define _GNU_SOURCE

@@ -5,14 +5,15 @@
  *   keys        the question is made and not asked. The control
  *   set         a hash set: open addressing, half full, linear probing
  *   filter      a Bloom filter of 10 bits a key and 7 functions. It answers "no" or "perhaps"
- *   two_stages  the filter, and where it says "perhaps", the set
+ *   two_stages  the filter, and after a "perhaps", the set
  * Excluded:  putting the keys in.
- * Expect:    a false "perhaps" in (1 - exp(-7/10))^7 = 0.82 % of the keys that are not there. Guest of an AMD EPYC (Zen 4), ns a question without
- *            and with only hits: with 1000 keys 20 and 12 by the set, 20 and 22 by two stages; with 10^6 keys, which leave the core's own cache,
- *            97 and 82 by the set, 32 and 133 by two stages.
- * Hazards:   questions do not wait for each other, so that a core overlaps their misses. A set that compares long keys, or asks a disk or
- *            another machine, is dearer than this one, and two stages pay sooner. The branch on the answer is mispredicted at 50 %.
- * Not shown: filters by blocks, which touch one line a question, and are wrong more often; filters that forget.
+ * Expect:    a false "perhaps" in (1 - exp(-7/10))^7 = 0.82 % of the keys that are not there. Guest of an AMD EPYC (Zen
+ *            4), ns a question without and with only hits. With 1000 keys: 20 and 12 by the set, 20 and 22 by two
+ *            stages. With 10^6 keys, which leave the core's own cache: 97 and 82 by the set, 32 and 133 by two stages.
+ * Hazards:   questions do not wait for each other, so that a core overlaps their misses. A set that compares long keys,
+ *            or asks a disk or another machine, is dearer than this one, and two stages pay sooner. The branch on the
+ *            answer is mispredicted at 50 %.
+ * Not shown: filters by blocks, which touch one line a question, and are wrong more often. Filters that forget.
  */
 #define _GNU_SOURCE
 #include "kernel.h"

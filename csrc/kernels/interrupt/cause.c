@@ -1,14 +1,17 @@
 /*
- * interrupt/cause: who took the time while a thread stood still?
+ * interrupt/cause: what took the time during which a thread did not run?
  *
- * A thread spins and notes each gap of more than 1 us. Meanwhile Linux writes down, by tracepoints, when its CPU had an interrupt, a softirq or a
- * switch to another thread. A gap in which one of these lies is named. One operation is one such look of WINDOW_MS. Nothing of it is timed.
- * Excluded:  finding the tracepoints, and looking at what they wrote.
- * Expect:    guest of an AMD EPYC, Linux 6.18: the tick of 250 Hz explains a sixth of the gaps. A hypervisor that runs somebody else leaves no trace.
- * Hazards:   writing down takes some 1 us itself, so that gaps with a cause are longer than untraced ones, and a few more are found.
- *            A gap may hold an event by chance: chance_pct says how many do, by the same events moved by a millisecond. And of the interrupts
- *            found_pct lie in a gap: were the two clocks apart, few would.
- * Not shown: what a hypervisor did.
+ * A thread spins and notes each gap of more than 1 us. Meanwhile Linux writes down, by tracepoints, when its CPU had an
+ * interrupt, a softirq or a switch to another thread. A gap that contains one of these is named. One operation is one
+ * such look of WINDOW_MS. Nothing of it is timed.
+ * Excluded:  finding the tracepoints, and looking at their records.
+ * Expect:    guest of an AMD EPYC, Linux 6.18: the tick of 250 Hz explains a sixth of the gaps. A hypervisor that runs
+ *            somebody else leaves no trace.
+ * Hazards:   writing down takes some 1 us itself. So gaps with a cause are longer than untraced ones, and a few more
+ *            are found. A gap may contain an event by chance. The metric chance_pct says how many do, by the same
+ *            events moved by a millisecond. And found_pct of the interrupts lie in a gap. If the two clocks disagreed,
+ *            few would.
+ * Not shown: the work of a hypervisor.
  */
 #define _GNU_SOURCE
 #include "kernels/tracepoints.h"

@@ -2,15 +2,17 @@
  * interrupt/rate: what interrupts a thread, how often, and does it do so by itself?
  *
  * A thread spins in windows of WINDOW_MS, in turn of three kinds. Linux counts the interrupts of its CPU meanwhile.
- *   spin   it reads the tick counter, and notes where it stood still for more than 1 us: the control of both others
+ *   spin   it reads the tick counter, and notes where it did not run for more than 1 us: the control of both others
  *   calls  it makes system calls: getppid by the instruction of libc's syscall()
  *   timer  it spins beside a timer of 1 kHz
  * One operation is one turn of three windows. Nothing of it is timed: interrupts are counted.
  * Excluded:  reading the counts, some 100 us between two windows.
- * Expect:    guest of an AMD EPYC, Linux 6.18 with HZ=250: 250 timer interrupts a second while it spins, the same with calls, 1000 more with
- *            the timer. Of 1620 gaps a second at most 16 % have an interrupt that could have caused them.
- * Hazards:   a timer in a file is armed anew only when it is read: it is, four times a millisecond. Interrupts of devices come to a CPU as they are
- *            routed. A hypervisor that runs somebody else leaves no count in the guest.
+ * Expect:    guest of an AMD EPYC, Linux 6.18 with HZ=250: 250 timer interrupts a second while it spins. The same with
+ *            calls, 1000 more with the timer. Of 1620 gaps a second at most 16 % have an interrupt that could have
+ *            caused them.
+ * Hazards:   a timer in a file is armed anew only when it is read. It is read four times a millisecond. Interrupts of
+ *            devices come to a CPU as they are routed. A hypervisor that runs somebody else leaves no count in the
+ *            guest.
  * Not shown: which gap had which cause (interrupt/cause). Softirqs are counted, and not timed.
  */
 #define _GNU_SOURCE

@@ -1,12 +1,14 @@
 /*
  * ipc/many: how long is a message on its way where many send to many?
  *
- * Half of the workers send and half receive. Each sender writes a message of 100 bytes to each receiver in turn, through the pipe or the unix
- * socket of that receiver. One event is one message, from before it was written until worker 0, a receiver, had read it.
- * Excluded:  making the pipes, the sockets and the threads. `hackbench` prints the whole of these, and one mean.
- * Expect:    two CPUs of an EPYC guest, two threads: 5000 to 30000 ns; with more than CPUs the time that others run.
- * Hazards:   the tick counters of the CPUs must agree, as clock/offset shows. A message that waits behind others in a pipe has their time too: that
- *            is what the 99th percentile is about.
+ * Half of the workers send and half receive. Each sender writes a message of 100 bytes to each receiver in turn,
+ * through the pipe or the unix socket of that receiver. One event is one message, from before it was written until
+ * worker 0, a receiver, had read it.
+ * Excluded:  making the pipes, the sockets and the threads. `hackbench` prints the total of these, and one mean.
+ * Expect:    two CPUs of an EPYC guest, two threads: 5000 to 30000 ns. With more threads than CPUs, the time that
+ *            others run comes on top.
+ * Hazards:   the tick counters of the CPUs must agree, as clock/offset shows. A message that waits behind others in a
+ *            pipe includes their time too. The 99th percentile shows that.
  * Not shown: processes instead of threads (ipc/switch).
  */
 #define _GNU_SOURCE

@@ -1,20 +1,25 @@
 /*
- * ipc/switch:      what does it cost to go from one thread to another on the same CPU, apart from the calls that bring it about?
+ * ipc/switch:      what does it cost to go from one thread to another on the same CPU, apart from the calls that bring
+ *                  it about?
  * ipc/across:      what does it cost to wake one on another CPU, and how much of that is because that CPU sleeps?
  * ipc/working_set: does a switch cost more where both sides use memory, or does the memory cost?
  *
- * Two workers hand a number back and forth. One event is one message: half of a round trip, the mean of ROUND_TRIPS, less its control. The control
- * are the same calls by one worker that gives and takes by itself, while the other sleeps. So an event is one switch, and it may be negative.
- * With memory each worker writes to each line of its own before it gives. The control writes to both in turn: what is left is no cache.
- *   signal a queued signal, taken by sigwaitinfo
- *   yield  both workers call sched_yield, and nobody hands over anything. Its control is sched_yield with nobody to go to
- * Excluded:  the first round trip of each event; making files and processes.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns: pipe 2850 on one CPU, across 30000, and 20000 where both CPUs are kept awake. Threads and
- *            processes within 2 %, by yield 16 %. Nothing is left of a working set (-40, 780 and -1050 with 64 KiB, 256 KiB and 1 MiB).
- * Hazards:   a worker that still runs when its message comes was not switched to, and somebody else may have had the CPU. So switches of both are counted:
- *            an event whose messages and switches do not add up is left out. Waiting on a semaphore or a condition makes system calls that
- *            its control has not: they are part of the switch.
- * Not shown: more than two; real-time policies; other hyperthreads of one core.
+ * Two workers hand a number back and forth. One event is one message, half of a round trip, less its control. It is the
+ * mean of ROUND_TRIPS. The control is the same calls by one worker that gives and takes by itself, while the other
+ * sleeps. So an event is one switch, and it may be negative. With memory each worker writes to each line of its part
+ * before it gives. The control writes to both parts in turn. So the difference does not contain the caches.
+ *   signal  a queued signal, taken by sigwaitinfo
+ *   yield   both workers call sched_yield, and nobody hands over anything. Its control is sched_yield with nobody to go
+ *           to
+ * Excluded:  the first round trip of each event, and making files and processes.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns: pipe 2850 on one CPU, across 30000, and 20000 where both CPUs are
+ *            kept awake. Threads and processes within 2 %, by yield 16 %. Nothing is left of a working set (-40, 780
+ *            and -1050 with 64 KiB, 256 KiB and 1 MiB).
+ * Hazards:   a worker that still runs when its message comes was not switched to. Another process may also have had the
+ *            CPU. So switches of both are counted, and an event whose messages and switches do not add up is left out.
+ *            Waiting on a semaphore or a condition makes system calls that its control does not make. They are part of
+ *            the switch.
+ * Not shown: more than two threads, real-time policies, other hyperthreads of one core.
  */
 #define _GNU_SOURCE
 #include "ways.h"

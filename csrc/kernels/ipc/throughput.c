@@ -1,13 +1,15 @@
 /*
  * ipc/throughput: how fast do bytes go from one process to another?
  *
- * One operation is one block that worker 0 writes and worker 1 reads, each on a CPU of its own.
- * Excluded:  making the pipe or the socket; what the reader does with the bytes, beyond a look at the number on each block.
- * Expect:    guest of an AMD EPYC, Linux 6.18: bw_pipe of lmbench has 2700 MB/s with blocks of 64 KiB. A pipe of one page is far slower: each block
- *            wakes the other side.
- * Hazards:   the room between both decides how often one waits for the other, and in a guest each wait may be a sleep of the CPU.
- *            `room` is what was asked for; room_bytes is what Linux gave.
- * Not shown: several writers and readers (ipc/many); pages in place of bytes (ipc/zero_copy).
+ * One operation is one block that worker 0 writes and worker 1 reads, each on a separate CPU.
+ * Excluded:  making the pipe or the socket, and the reader's use of the bytes, beyond a look at the number on each
+ *            block.
+ * Expect:    guest of an AMD EPYC, Linux 6.18: bw_pipe of lmbench has 2700 MB/s with blocks of 64 KiB. A pipe of one
+ *            page is far slower, since each block wakes the other side.
+ * Hazards:   the room between both decides how often one waits for the other. In a guest each wait may be a sleep of
+ *            the CPU. The parameter `room` is the room that was asked for. The metric room_bytes is the room that Linux
+ *            gave.
+ * Not shown: several writers and readers (ipc/many), and pages in place of bytes (ipc/zero_copy).
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

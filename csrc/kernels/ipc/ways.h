@@ -1,6 +1,6 @@
 /*
- * Ways by which one thread wakes another and hands it a number: what ipc/switch times. Each has a mailbox for both directions, and one that
- * a thread shares with itself alone, for the control.
+ * Ways by which one thread wakes another and hands it a number. ipc/switch times them. Each has a mailbox for both
+ * directions, and one that a thread shares with itself alone, for the control.
  */
 #ifndef FENCEPOST_IPC_WAYS_H
 #define FENCEPOST_IPC_WAYS_H

@@ -1,18 +1,22 @@
 /*
  * ipc/zero_copy: from which size on does it pay to hand pages over instead of bytes?
  *
- * One event is 64 KiB that go from memory or a file through Linux and are read at the other end, handed over as pages. Beside each the same
- * is done with four other sizes, and each size also with a copy in place of the pages: the control, in turn.
- *   vmsplice  pages of this process into a pipe, beside write(); vmsplice_huge: the same from a page of 2 MiB
+ * One event is 64 KiB that go from memory or a file through Linux and are read at the other end, handed over as pages.
+ * Beside each the same is done with four other sizes. Each size is also done with a copy in place of the pages, in
+ * turn: the control.
+ *   vmsplice  pages of this process into a pipe, beside write(). vmsplice_huge is the same from a page of 2 MiB
  *   splice    pages of a file in memory into a pipe, beside pread() and write()
  *   sendfile  pages of a file in memory into a unix socket, in pieces of 64 KiB, beside pread() and write()
  *   uring     both ends in one call of io_uring, beside write() and read(): calls are saved, and no copy
- * Excluded:  making the pipe, the socket and the file. Either way the other end copies once, into its own memory, and looks at each page.
- * Expect:    guest of an AMD EPYC, Linux 6.18: with vmsplice 4 KiB cost about the same, 16 KiB half, 64 KiB and more a third.
- * Hazards:   pages that are handed over still belong to the sender: what it writes before they were read, the reader finds. So each transfer
- *            carries a number of its own on each page, and the reader compares them.
- * Not shown: SPLICE_F_GIFT; buffers and files that io_uring knows beforehand; readers that splice on without looking; devices and networks,
- *            which save the second copy too.
+ * Excluded:  making the pipe, the socket and the file. Either way the other end copies once, into its own memory, and
+ *            looks at each page.
+ * Expect:    guest of an AMD EPYC, Linux 6.18: with vmsplice 4 KiB cost about the same, 16 KiB half, 64 KiB and more a
+ *            third.
+ * Hazards:   pages that are handed over still belong to the sender. If it writes to them before they are read, the
+ *            reader finds the new bytes. So each transfer carries a different number on each page, and the reader
+ *            compares them.
+ * Not shown: SPLICE_F_GIFT, buffers and files that io_uring knows beforehand, readers that splice on without looking.
+ *            Devices and networks, which save the second copy too.
  */
 #define _GNU_SOURCE
 #include "kernels/ipc/uring.h"

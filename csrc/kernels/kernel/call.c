@@ -3,18 +3,23 @@
  *
  * One operation is one call that does next to nothing where it arrives.
  *   empty         a function of this program: the control, and the floor
- *   vdso          clock_gettime(CLOCK_MONOTONIC_COARSE) of libc: a function that Linux puts into each process, which never enters it
+ *   vdso          clock_gettime(CLOCK_MONOTONIC_COARSE) of libc: a function that Linux puts into each process, which
+ *                 never enters it
  *   bad_raw       a number that no system call has, by the processor's instruction
  *   bad_libc      the same by syscall(2), which turns the answer into errno
  *   getppid_raw   the number of the parent process, by the instruction
  *   getppid_libc  the same by getppid(3)
- *   exit          cpuid, an instruction at which a guest stops until its hypervisor has answered. It enters no Linux of the guest's
- * Excluded:  reading what the calls say, beyond one comparison.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns a call: empty 2.6, vdso 9, bad_raw 97, bad_libc 115, getppid_raw 175, getppid_libc 192 to
- *            260, exit 4570. On bare metal cpuid takes some 100 cycles, and is not measured.
- * Hazards:   mitigations for faults of processors make each entry dearer: the machine facts name them. Seccomp filters run at each entry, and
- *            may answer before Linux does. entering_pct is found beside the timing, by Linux itself: a call that enters it or not, and should not or should, fails the case.
- * Not shown: calls that do something; the caches and predictions that an entry costs the program afterwards.
+ *   exit          cpuid, an instruction at which a guest stops until its hypervisor has answered. It does not enter the
+ *                 guest's Linux
+ * Excluded:  reading the answers of the calls, beyond one comparison.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns a call: empty 2.6, vdso 9, bad_raw 97, bad_libc 115. There
+ *            getppid_raw is 175, getppid_libc 192 to 260, exit 4570. On bare metal cpuid takes some 100 cycles, and is
+ *            not measured.
+ * Hazards:   mitigations for faults of processors make each entry dearer. The machine facts name them. Seccomp filters
+ *            run at each entry, and may answer before Linux does. Linux itself counts entries beside the timing
+ *            (entering_pct). A call that enters and should not fails the case, and so does one that should enter and
+ *            does not.
+ * Not shown: calls that do something, and the caches and predictions that an entry costs the program afterwards.
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

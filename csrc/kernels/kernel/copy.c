@@ -1,19 +1,21 @@
 /*
  * kernel/copy: what does it cost to bring bytes into Linux and out of it, apart from the call itself?
  *
- * One event is one transfer of 4 KiB, the mean of several in a row. Beside each the same is done with seven other sizes, from 1 byte to
- * 1 MiB, in turn. Medians of all eight make a straight line: a transfer of n bytes takes call_ns + n * kib_ns / 1024.
+ * One event is one transfer of 4 KiB, the mean of several in a row. Beside each the same is done with seven other
+ * sizes, from 1 byte to 1 MiB, in turn. Medians of all eight make a straight line. A transfer of n bytes takes call_ns
+ * + n * kib_ns / 1024.
  *   pipe    write to a pipe and read from it: two calls, two copies
  *   file    pread from a file in memory (tmpfs): one copy
  *   vm      process_vm_readv from this process itself: one copy
  *   zero    read of /dev/zero, which clears and copies nothing
  *   null    write to /dev/null, which does neither: the control. It must be flat
  *   memcpy  in the program, without a call: the floor
- * Excluded:  making the file and filling it; the first transfer of each size.
- * Expect:    guest of an AMD EPYC, Linux 6.18: call_ns null 230, zero 250, file 540, pipe 800, vm 1320; kib_ns null 0, zero 28, memcpy 35,
- *            file 80, vm 92, pipe 200 or more, since each page of it is allocated.
- * Hazards:   256 KiB and 1 MiB leave the second-level cache, and bend the line: fit is its R squared. spread is the dearest size over the
- *            cheapest. A null with a spread above 1.1 shows that the machine changed between the sizes.
+ * Excluded:  making the file and filling it, and the first transfer of each size.
+ * Expect:    guest of an AMD EPYC, Linux 6.18. call_ns: null 230, zero 250, file 540, pipe 800, vm 1320. kib_ns: null
+ *            0, zero 28, memcpy 35, file 80, vm 92. The pipe has 200 or more, since each page of it is allocated.
+ * Hazards:   256 KiB and 1 MiB leave the second-level cache, and bend the line. The metric fit is its R squared, and
+ *            spread is the dearest size over the cheapest. A null with a spread above 1.1 shows that the machine
+ *            changed between the sizes.
  * Not shown: files on a device, several processes, and ways that pass pages instead of bytes.
  */
 #define _GNU_SOURCE

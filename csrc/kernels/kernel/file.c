@@ -2,16 +2,16 @@
  * kernel/file: what does it cost to read a file that Linux writes anew for each reader?
  *
  * One operation is one opening, reading and closing of a small file, or one reading of it while it stays open.
- *   tmpfs   a file that somebody wrote, in memory: the control
+ *   tmpfs   an ordinary file in memory: the control
  *   sysfs   /sys/devices/system/cpu/online, one value
  *   uptime  /proc/uptime, two numbers
  *   stat    /proc/self/stat, one line about this process
  * Excluded:  making the file in memory.
- * Expect:    guest of an AMD EPYC, Linux 6.18, us, open+read+close: tmpfs 4.5, sysfs 8.5, uptime 6.7, stat 11; a reading alone 0.69, 1.1, 1.4
- *            and the difference of stat.
- * Hazards:   the path is part of the opening: see kernel/path. Security modules look at each opening. Containers may mount a procfs of
- *            their own (lxcfs), whose files are another program's.
- * Not shown: writing to such files; large ones (kernel/maps); directories.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, us, open+read+close: tmpfs 4.5, sysfs 8.5, uptime 6.7, stat 11. A
+ *            reading alone 0.69, 1.1, 1.4 and the difference of stat.
+ * Hazards:   the path is part of the opening (kernel/path). Security modules look at each opening. Containers may mount
+ *            their own procfs (lxcfs), whose files are another program's.
+ * Not shown: writing to such files, large ones (kernel/maps), directories.
  */
 #define _GNU_SOURCE
 #include "kernels/folder.h"

@@ -2,14 +2,18 @@
  * kernel/path: what does each component of a path cost, and what does a question about a file cost without a path?
  * kernel/name: what does it cost to ask for a name that does not exist?
  *
- * One event of kernel/path is one fstatat() of a folder that lies 32 folders deep in a file system in memory. Beside each the same is done for
- * 1, 2, 4, 8 and 16 folders, in turn, so that all make a straight line; and for the same folders by their open files and an empty path, which
- * is the control. One operation of kernel/name is one fstatat() of a name in one folder, present or missing, in memory or on a disk.
- * Excluded:  making the folders. Each name was looked up before: what Linux keeps of it (its dentry) is there, if it keeps any.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns: 98 a component, and 565 by an empty path whatever the depth; a missing name in memory
- *            2930, since tmpfs keeps no dentry of names that are missing, and a present one 1640.
- * Hazards:   security modules look at each component. A disk may be a layered one (overlay), where a name is looked up in each layer.
- * Not shown: names that nobody has looked up before, which a disk has to be read for; links.
+ * One event of kernel/path is one fstatat() of a folder that lies 32 folders deep in a file system in memory. Beside
+ * each the same is done for 1, 2, 4, 8 and 16 folders, in turn, so that all make a straight line. The control is the
+ * same folders by their open files and an empty path. One operation of kernel/name is one fstatat() of a name in one
+ * folder, present or missing, in memory or on a disk.
+ * Excluded:  making the folders. Each name was looked up before, so Linux's record of it (its dentry) is there, if it
+ *            keeps any.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns: 98 a component, and 565 by an empty path whatever the depth. A
+ *            missing name in memory takes 2930, since tmpfs keeps no dentry of names that are missing. A present one
+ *            takes 1640.
+ * Hazards:   security modules look at each component. A disk may be a layered one (overlay), where a name is looked up
+ *            in each layer.
+ * Not shown: names that nobody has looked up before, which a disk has to be read for, and links.
  */
 #define _GNU_SOURCE
 #include "kernels/folder.h"

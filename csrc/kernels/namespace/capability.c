@@ -1,15 +1,16 @@
 /*
  * namespace/capability: does the loss of a capability take away what it allows, and nothing else?
  *
- * A child asks Linux for one thing a hundred times: as it is, and after it gave up the capability for it, or all others. One operation is one such
- * child. Nothing is timed: calls that are refused are counted.
+ * A child asks Linux for one thing a hundred times. It asks as it is, after it gave up the capability for it, and after
+ * it gave up all others. One operation is one such child. Nothing is timed: calls that are refused are counted.
  *   nice      a nice value of -1, with CAP_SYS_NICE
  *   hostname  the host name as it is, set anew, with CAP_SYS_ADMIN
  *   chroot    a root folder that is the root, with CAP_SYS_CHROOT
  * Excluded:  making the child.
  * Expect:    0 refused with it, 100 without it, 0 with it alone, of 100 each.
- * Hazards:   what a child gives up stays its own loss. Limits can grant without a capability: RLIMIT_NICE is 0 in the child.
- * Not shown: capabilities of files, and what a process keeps over exec.
+ * Hazards:   a child gives up capabilities for itself only. Limits can grant without a capability, so RLIMIT_NICE is 0
+ *            in the child.
+ * Not shown: capabilities of files, and the capabilities that a process keeps over exec.
  */
 #define _GNU_SOURCE
 #include "kernels/other_process.h"

@@ -1,15 +1,17 @@
 /*
- * namespace/unshare: what does it cost to give a process a namespace of its own, of each kind?
+ * namespace/unshare: what does it cost to give a process its own namespace, of each kind?
  *
  * One event is one unshare(2) in a fresh child of a small process, which times it by itself.
- *   none    unshare with nothing to unshare: the control
- *   uts ipc cgroup pid user mount net  a new namespace of this kind. Of processes it is for children that are made later
- * Excluded:  making the child; where it is not root, a user namespace before, which gives it the right to make others. The end of the child,
- *            which gives the namespace up again, is apart: end_ns.
+ *   none                               unshare with nothing to unshare: the control
+ *   uts ipc cgroup pid user mount net  a new namespace of this kind. One of processes (pid) is for children that are
+ *                                      made later
+ * Excluded:  making the child. If it is not root, a user namespace before, which gives it the right to make others. The
+ *            end of the child, which gives the namespace up again, has its own metric, end_ns.
  * Expect:    guest of an AMD EPYC, Linux 6.18, us: uts 12, cgroup 8, pid 11, user 23, ipc 49, mount 56, net 570.
- * Hazards:   most of what a network namespace takes down is done later, by Linux's own threads. Mount namespaces copy the table of mounts: their
- *            price goes with its length. Each child looks whether its namespace is another than its parent's.
- * Not shown: what a container needs besides: mounts, devices, cgroups.
+ * Hazards:   a network namespace is mostly taken down later, by Linux's own threads. Mount namespaces copy the table of
+ *            mounts, so their price grows with its length. Each child checks that its namespace is another than its
+ *            parent's.
+ * Not shown: the other parts of a container: mounts, devices, control groups.
  */
 #define _GNU_SOURCE
 #include "kernels/small_process.h"

@@ -1,16 +1,16 @@
 /*
  * noise/gaps: how much of its time does a pinned thread lose, in how many pieces, and how long is the longest?
  *
- * The thread does nothing but read the tick counter. Two reads that lie more than 1 us further apart than usual enclose
- * a gap: an interrupt, another task, a hypervisor that ran somebody else. One event is one gap; its value is its
- * length, less the usual step between two reads. No gap at all is a result too.
- * Excluded:  what is shorter than 1 us (an SMT sibling, memory refresh, frequency changes on some cores).
- * Expect:    a quiet desktop: the timer tick, 100-1000 a second of 2-10 us, 0.1-0.5 % lost; isolated and tickless
+ * The thread does nothing but read the tick counter. A gap lies between two reads that are more than 1 us further apart
+ * than usual. It is an interrupt, another task, or a hypervisor that ran somebody else. One event is one gap. Its value
+ * is its length, less the usual step between two reads. No gap at all is a result too.
+ * Excluded:  gaps shorter than 1 us (an SMT sibling, memory refresh, frequency changes on some cores).
+ * Expect:    a quiet desktop: the timer tick, 100-1000 a second of 2-10 us, 0.1-0.5 % lost. Isolated and tickless
  *            (nohz_full): none for seconds. Seen on an Intel guest: 330-1200 a second, mostly 2-100 us, up to 18 ms,
- *            1.4-3.9 % lost, while /proc/stat's steal saw almost nothing.
- * Hazards:   a short look sees few long gaps: the longest is that of this process, not of the machine.
- * Not shown: whose fault it was. Context switches of the sample tell a task from an interrupt; a hypervisor leaves no
- *            trace inside.
+ *            1.4-3.9 % lost. There /proc/stat's steal saw almost nothing.
+ * Hazards:   a short look sees few long gaps. The longest is that of this process, not of the machine.
+ * Not shown: the cause. Context switches of the sample tell a task from an interrupt. A hypervisor leaves no trace
+ *            inside.
  */
 #include "kernel.h"
 

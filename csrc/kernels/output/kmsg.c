@@ -2,15 +2,18 @@
  * output/kmsg:         what does a record in the kernel's own log cost, if it is kept?
  * output/kmsg_dropped: and what if it is dropped, although the call says that it was written?
  *
- * Where printk_devkmsg is `ratelimit`, as it is by default, Linux keeps 10 records for each opening of /dev/kmsg in 5 seconds. It drops the
- * others and still says that they were written. One event of output/kmsg is one record, the only one of its opening and of its process. One event of
- * output/kmsg_dropped is one record after ten of the same opening, in one process only.
+ * Where printk_devkmsg is `ratelimit`, as it is by default, Linux keeps 10 records for each opening of /dev/kmsg in 5
+ * seconds. It drops the others and still says that they were written. One event of output/kmsg is one record, the only
+ * one of its opening and of its process. One event of output/kmsg_dropped is one record after ten of the same opening,
+ * in one process only.
  * Excluded:  opening, and reading the log back.
- * Expect:    guest of an AMD EPYC, Linux 6.18: kept 2605 ns, dropped 371 ns. Where a serial line shows each record, kept costs milliseconds.
- * Hazards:   both need permission and run only when they are named. A run adds MOST_RECORDS at most: those of the last ten minutes are counted, and
- *            further processes have none. Each record is looked for in the log afterwards, so a dropped one is never taken for a kept
- *            one. null_ns is a write of the same bytes to /dev/null, in the same process: the control. console_level: records below it are also
- *            shown. Ours have the lowest level, 7.
+ * Expect:    guest of an AMD EPYC, Linux 6.18: kept 2605 ns, dropped 371 ns. If a serial line shows each record, kept
+ *            costs milliseconds.
+ * Hazards:   both need permission and run only when they are named. A run adds MOST_RECORDS at most. Those of the last
+ *            ten minutes are counted, and further processes have none. Each record is looked for in the log afterwards,
+ *            so a dropped one is never taken for a kept one. The metric null_ns is a write of the same bytes to
+ *            /dev/null, in the same process: the control. Records below console_level are also shown. Ours have the
+ *            lowest level, 7.
  * Not shown: printk inside Linux, which formats as well.
  */
 #define _GNU_SOURCE

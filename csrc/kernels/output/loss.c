@@ -1,15 +1,16 @@
 /*
- * output/loss: how much of what a program has printed is lost when it ends without its libc?
+ * output/loss: how much of a program's output is lost when it ends without its libc?
  *
- * A child prints 100 lines with fprintf to a stream on a pipe and leaves by _exit, which ends a process at once. One operation is one such child.
+ * A child prints 100 lines with fprintf to a stream on a pipe and leaves by _exit, which ends a process at once. One
+ * operation is one such child.
  *   full     the stream has a buffer of 4 KiB, as libc gives it for files and pipes
  *   line     it is written at the end of each line, as for a terminal
  *   none     it has no buffer
  *   flushed  as full, and fflush before the end: the control
- * Nothing is timed. Of the bytes that were printed those are counted that arrive.
+ * Nothing is timed. Of the printed bytes, those that arrive are counted.
  * Excluded:  the start of the child.
  * Expect:    full loses all, since 100 lines fit into its buffer. The others lose nothing.
- * Hazards:   more lines than fit into the buffer are written as it fills: then only the rest is lost.
+ * Hazards:   more lines than fit into the buffer are written as it fills. Then only the rest is lost.
  * Not shown: the same by a signal or a crash, which end a process as _exit does.
  */
 #define _GNU_SOURCE

@@ -1,18 +1,19 @@
 /*
- * output/print:  what does a line of output cost, by what stands between the program and its file?
+ * output/print:  what does a line of output cost, by the layers between the program and its file?
  * output/format: and how much of that is to make a line of a number?
  *
- * One operation is one line of 16 bytes with a number in it. output/format makes it in memory by snprintf, and nothing more: the control.
+ * One operation is one line of 16 bytes with a number in it. output/format makes it in memory by snprintf, and nothing
+ * more: the control.
  *   buffered  fprintf to a stream with a buffer of 4 KiB, which is written when it is full
  *   unlocked  the same with locking left to the caller (__fsetlocking)
  *   line      fprintf to a stream that is written at the end of each line
  *   flushed   fprintf and fflush
  *   write     write(2) of a line that is there already: no format, no stream
  * Excluded:  opening and closing. A file is begun anew after a MiB, a pipe is emptied after half of one.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns a line: format 110; to /dev/null buffered 86, write 294, flushed 453, line 490; to a file in
- *            memory write 1001, buffered 97, flushed 1236.
- * Hazards:   /dev/null hides what a file costs. What arrived is counted, except there.
- * Not shown: a terminal, whose other end draws; files on a device; several threads at one stream.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns a line: format 110. To /dev/null: buffered 86, write 294, flushed
+ *            453, line 490. To a file in memory: write 1001, buffered 97, flushed 1236.
+ * Hazards:   /dev/null hides the cost of a file. The bytes that arrived are counted, except there.
+ * Not shown: a terminal, whose other end draws, files on a device, several threads at one stream.
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

@@ -1,15 +1,16 @@
 /*
  * perf/hardware: do the events that the CPU counts come out as they must?
  *
- * A loop of two instructions makes a known number of turns, and a counter of the CPU (PMU) counts, in user mode. One operation is one such look.
+ * A loop of two instructions makes a known number of turns, and a counter of the CPU (PMU) counts, in user mode. One
+ * operation is one such look.
  *   instructions  two in each turn
  *   branches      one in each turn
  * Nothing is timed: events are counted.
- * Excluded:  what is around the loop: a look counts 2 000 000 turns and takes off what 1 000 000 count.
+ * Excluded:  the code around the loop. A look counts 2 000 000 turns and subtracts the count of 1 000 000.
  * Expect:    2 and 1 a turn. An interrupt adds an instruction or two on some CPUs, which a million turns do not show.
- * Hazards:   where others have the counters, Linux lets them take turns: a look that was not counted throughout is taken again. Most guests
- *            have no such counters.
- * Not shown: cycles and misses, of which no number is known beforehand. They stand beside the rows that they belong to.
+ * Hazards:   where others have the counters, Linux lets them take turns. A look that was not counted throughout is
+ *            taken again. Most guests have no such counters.
+ * Not shown: cycles and misses, of which no number is known beforehand. They are shown beside their rows.
  */
 #define _GNU_SOURCE
 #include "kernels/perf_events.h"

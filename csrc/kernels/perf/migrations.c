@@ -8,8 +8,8 @@
  * Nothing is timed: moves are counted.
  * Excluded:  making the thread that spins.
  * Expect:    20, 0, and at least 1 on a machine whose other CPU has nothing to do.
- * Hazards:   where the other CPU is busy too, a free thread may stay for long, and says nothing about a pinned one.
- * Not shown: what a move costs.
+ * Hazards:   if the other CPU is busy too, a free thread may stay for long, and says nothing about a pinned one.
+ * Not shown: the cost of a move.
  */
 #define _GNU_SOURCE
 #include "kernels/cpus.h"

@@ -1,17 +1,18 @@
 /*
  * perf/software: do the events that Linux counts for perf come out as they must?
  *
- * A thread does what raises an event a known number of times, and Linux counts. One operation is one such look.
+ * A thread raises an event a known number of times, and Linux counts. One operation is one such look.
  *   context_switches  1000 round trips through pipes with a thread on the same CPU: each waits once
  *   page_faults       the first write to each of 1024 pages
- *   cpu_clock         20 stretches of 200 us: each must lie between the thread's own time within and real time around it
+ *   cpu_clock         20 stretches of 200 us: each must lie between the thread's own time within and real time around
+ *                     it
  * Nothing is timed: events are counted.
- * Excluded:  what raises events beside. A look that finds too many is taken again; one that finds too few is a fault.
+ * Excluded:  other sources of events. A look that finds too many is taken again. One that finds too few is a fault.
  * Expect:    1000, 1024 and 20, exactly.
- * Hazards:   a thread also leaves its CPU when others want that. Where it is allowed, both threads of the round trip are SCHED_FIFO,
- *            which leaves room for nobody. Huge pages would have one fault for 512.
- * Not shown: what counting costs; moves from CPU to CPU (perf/migrations); events of the hardware, which stand beside the rows that they belong
- *            to.
+ * Hazards:   a thread also leaves its CPU when others want it. With permission, both threads of the round trip are
+ *            SCHED_FIFO, which leaves room for nobody. Huge pages would have one fault for 512.
+ * Not shown: the cost of counting, and moves from CPU to CPU (perf/migrations). Events of the hardware, which are shown
+ *            beside their rows.
  */
 #define _GNU_SOURCE
 #include "kernels/perf_events.h"

@@ -1,14 +1,14 @@
 /*
  * perf/tracepoint: does a tracepoint count each time that Linux passes it?
  *
- * A thread makes 100 files, and Linux counts how often its slab allocator was asked for memory meanwhile: tracepoint kmem:kmem_cache_alloc. One
- * operation is one such look. Nothing is timed.
- *   made   100 files of events (eventfd), each of which takes at least one block
- *   none   100 turns of the same loop, with a system call that allocates nothing: the control
+ * A thread makes 100 files, and Linux counts how often its slab allocator was asked for memory meanwhile: tracepoint
+ * kmem:kmem_cache_alloc. One operation is one such look. Nothing is timed.
+ *   made  100 files of events (eventfd), each of which takes at least one block
+ *   none  100 turns of the same loop, with a system call that allocates nothing: the control
  * Excluded:  closing the files.
- * Expect:    at least one block for each file, and none without: some blocks at most, by interrupts that allocate.
- * Hazards:   how many blocks a file takes is for Linux to say (seen: 3).
- * Not shown: who else allocates.
+ * Expect:    at least one block for each file, and none without. A few blocks may come from interrupts that allocate.
+ * Hazards:   Linux decides how many blocks a file takes (seen: 3).
+ * Not shown: other users of the allocator.
  */
 #define _GNU_SOURCE
 #include "kernels/tracepoints.h"

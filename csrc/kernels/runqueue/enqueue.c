@@ -1,15 +1,17 @@
 /*
  * runqueue/enqueue: what does it cost to add a task, while an empty run queue fills up with `tasks` of them?
  *
- * One operation adds one task; when all are in the queue it begins anew, empty. `by` is as in runqueue/tick. With touch the task only gets its
- * key: the control. With `keys` ascending each task comes to stand behind all others: the worst order for a red-black tree, and the best for
- * an AVL tree.
- * Excluded:  taking tasks out: to empty a queue is to forget what was in it.
- * Expect:    flat for bitmap and pairing heap; with drawn keys flat for the binary heap, where most tasks stay near the end; trees with the
- *            logarithm. Guest of an AMD EPYC (Zen 3), ns a task up to 1000, random and ascending: heap 15, 3; red-black 42, 36; AVL 48, 27.
- * Hazards:   the bitmap's 280 lists are emptied in the window, once in `tasks` operations: with 10 tasks that is most of its figure.
- * Not shown: sorted lists, which take steps by the square of `tasks` to fill. A batch is never shorter than a queue, so 100 000 tasks are in
- *            runqueue/fill.
+ * One operation adds one task. When all are in the queue it begins anew, empty. `by` is as in runqueue/tick. With touch
+ * the task only gets its key: the control. With `keys` ascending each task comes behind all others. That is the worst
+ * order for a red-black tree, and the best for an AVL tree.
+ * Excluded:  taking tasks out. A queue is emptied by forgetting its content.
+ * Expect:    flat for bitmap and pairing heap. With drawn keys flat for the binary heap, where most tasks stay near the
+ *            end. Trees grow with the logarithm. Guest of an AMD EPYC (Zen 3), ns a task up to 1000. With random keys:
+ *            heap 15, red-black 42, AVL 48. Ascending: heap 3, red-black 36, AVL 27.
+ * Hazards:   the bitmap's 280 lists are emptied in the window, once in `tasks` operations. With 10 tasks that is most
+ *            of its figure.
+ * Not shown: sorted lists, which take steps by the square of `tasks` to fill. A batch is never shorter than a queue, so
+ *            100 000 tasks are in runqueue/fill.
  */
 #include "kernel.h"
 

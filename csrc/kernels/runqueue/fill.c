@@ -1,12 +1,13 @@
 /*
  * runqueue/fill: what does it cost to add a task, while a run queue fills up with more tasks than a cache can have?
  *
- * One operation adds 1000 tasks, so its microseconds are nanoseconds a task, and `task_ns` says them. The queue is emptied between two
- * operations where it is full. Tasks, keys and `by` are as in runqueue/enqueue, which times whole queues: a queue of 100 000 would be a batch
- * of 20 ms. Here a batch is 100 operations, and a case has two batches.
+ * One operation adds 1000 tasks, so its microseconds are nanoseconds a task, which the metric `task_ns` gives. The
+ * queue is emptied between two operations where it is full. Tasks, keys and `by` are as in runqueue/enqueue, which
+ * times whole queues. There a queue of 100 000 would be a batch of 20 ms. Here a batch is 100 operations, and a case
+ * has two batches.
  * Excluded:  emptying the queue.
- * Expect:    flat for the bitmap, trees with the logarithm and with the misses of a cache that is too small. Subtract touch, which only gives
- *            the task its key.
+ * Expect:    flat for the bitmap. Trees grow with the logarithm and with the misses of a cache that is too small.
+ *            Subtract touch, which only gives the task its key.
  * Not shown: sorted lists, which take steps by the square of `tasks` to fill.
  */
 #include "kernel.h"

@@ -1,16 +1,21 @@
 /*
- * runqueue/height: how high are search trees, by the order in which their keys come, and are they ever higher than they may be?
+ * runqueue/height: how high are search trees, by the order in which their keys come, and are they ever higher than they
+ * may be?
  *
- * Nothing is timed. `tasks` are added. One operation, with random keys, takes a task out and puts it back with a new key. `order` is
+ * Nothing is timed. `tasks` are added. One operation, with random keys, takes a task out and puts it back with a new
+ * key. `order` is
  *   random     drawn keys
  *   ascending  each key larger than all before: the worst order for a red-black tree, and the best for an AVL tree
- *   fibonacci  the keys of a Fibonacci tree level by level, the root first, and what is left over in ascending order: the highest AVL tree
- * A hundred times on the way the tree is looked at. Each time it must keep its rules, and its bound of height: 2 * log2(n + 1) levels
- * for red-black, 1.4405 * log2(n + 2) - 0.3277 for AVL (Knuth, The Art of Computer Programming 3, 6.2.3). And an AVL tree is given
- * colours, and must keep the rules of a red-black tree.
- * Excluded:  times: see runqueue/tick.
- * Expect:    of 1000 tasks: red-black 13 levels with random keys and 17 ascending; AVL 12, 10, and 14 of a Fibonacci tree; a full tree has 10.
- * Hazards:   none. With drawn keys each process has a history of its own; the other heights are the same on every machine.
+ *   fibonacci  the keys of a Fibonacci tree level by level, the root first, and the rest in ascending order: the
+ *              highest AVL tree
+ * A hundred times on the way the tree is checked. Each time it must keep its rules, and its bound of height. The bound
+ * is 2 * log2(n + 1) levels for red-black and 1.4405 * log2(n + 2) - 0.3277 for AVL (Knuth, The Art of Computer
+ * Programming 3, 6.2.3). An AVL tree is also given colours, and must keep the rules of a red-black tree.
+ * Excluded:  times. See runqueue/tick.
+ * Expect:    of 1000 tasks: red-black 13 levels with random keys and 17 ascending. AVL 12, 10, and 14 of a Fibonacci
+ *            tree. A full tree has 10.
+ * Hazards:   none. With drawn keys each process has a different history. The other heights are the same on every
+ *            machine.
  * Not shown: trees of other kinds.
  */
 #include "kernel.h"

@@ -1,13 +1,15 @@
 /*
- * runqueue/pick: what does it cost to see which task is next, by the structure of the run queue and by the number of tasks?
+ * runqueue/pick: what does it cost to see which task is next, by the structure of the run queue and by the number of
+ * tasks?
  *
- * One operation is one look at who is next, and at the key of that task. The queue stays as it is. `by` is as in runqueue/tick.
- * Excluded:  taking the task out, and putting it back: see runqueue/tick.
- * Expect:    two loads that wait for each other, 8 to 10 cycles, wherever the queue knows its first task; a word of a bitmap more for the O(1)
- *            scheduler; all tasks for the scan. Guest of an AMD EPYC (Zen 3), ns: 4.2 red-black, 8.7 bitmap, with 10 and with 1000
- *            tasks; 16 and 4000 scan.
- * Hazards:   the first task is always in the first cache here, since nothing else is looked at. In a scheduler it may be anywhere.
- * Not shown: who would be next on another CPU.
+ * One operation is one look at the next task and at its key. The queue stays as it is. `by` is as in runqueue/tick.
+ * Excluded:  taking the task out, and putting it back. See runqueue/tick.
+ * Expect:    two loads that wait for each other, 8 to 10 cycles, wherever the queue knows its first task. The O(1)
+ *            scheduler reads a word of a bitmap more, and the scan reads all tasks. Guest of an AMD EPYC (Zen 3), ns:
+ *            4.2 red-black, 8.7 bitmap, with 10 and with 1000 tasks. The scan takes 16 and 4000.
+ * Hazards:   the first task is always in the first cache here, since nothing else is looked at. In a scheduler it may
+ *            be anywhere.
+ * Not shown: the next task on another CPU.
  */
 #include "kernel.h"
 

@@ -1,6 +1,6 @@
 /*
- * What the kernels of this topic share: tasks in a run queue, whose structure is a parameter. Each structure comes from csrc/lib/tree, and
- * each call below becomes a call of one of them: `by` is a constant wherever time is taken.
+ * Shared by the kernels of this topic: tasks in a run queue, whose structure is a parameter. Each structure comes from
+ * csrc/lib/tree. Each call below becomes a call of one of them, since `by` is a constant wherever time is taken.
  */
 #ifndef FENCEPOST_RUNQUEUE_QUEUE_H
 #define FENCEPOST_RUNQUEUE_QUEUE_H

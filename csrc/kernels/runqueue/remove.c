@@ -1,14 +1,14 @@
 /*
- * runqueue/remove: what does it cost when a task blocks and becomes ready again, wherever it stands in the run queue?
+ * runqueue/remove: what does it cost when a task blocks and becomes ready again, wherever it is in the run queue?
  *
- * One operation takes a task chosen at random out of the queue and puts it back with the same key. `by` is as in runqueue/tick. With touch the
- * task is only touched: the control.
- * Excluded:  what the task waits for, and who wakes it.
- * Expect:    nothing but the list depends on where the task stands. A heap whose nodes know their places does it in a few steps, since most
- *            tasks stand near its end. Guest of an AMD EPYC (Zen 3), ns with 10 and 1000 tasks: touch 7, 9; bitmap 12, 12; heap 19, 24;
- *            red-black 32, 55; AVL 38, 67.
+ * One operation takes a task chosen at random out of the queue and puts it back with the same key. `by` is as in
+ * runqueue/tick. With touch the task is only touched: the control.
+ * Excluded:  the event that the task waits for, and the waker.
+ * Expect:    only the list depends on the place of the task. A heap whose nodes know their places does it in a few
+ *            steps, since most tasks are near its end. Guest of an AMD EPYC (Zen 3), ns with 10 and 1000 tasks: touch 7
+ *            and 9, bitmap 12 and 12, heap 19 and 24. There red-black is 32 and 55, AVL 38 and 67.
  * Hazards:   a heap that does not know where its nodes are has to look through all of them.
- * Not shown: tasks that come back with another key, as most schedulers would have it.
+ * Not shown: tasks that come back with another key, as in most schedulers.
  */
 #include "kernel.h"
 

@@ -1,8 +1,10 @@
 /*
  * runqueue/tick: what does a scheduler's turn cost, by the structure of its run queue and by the number of tasks in it?
  *
- * One operation is one turn: look who is next, take it out, let it run (its count of turns goes up), put it back with a later key. `by`:
- *   touch    a task taken at random has its turn, and there is no queue. The control: what the caches take for a node
+ * One operation is one turn: find the next task, take it out, let it run (its count of turns goes up), put it back with
+ * a later key. `by`:
+ *   touch    a task taken at random has its turn, and there is no queue. The control: the time that the caches take for
+ *            a node
  *   bitmap   the O(1) scheduler: two arrays of 140 lists, and a bitmap of those that are not empty
  *   rb, avl  red-black and AVL tree that know their leftmost node
  *   heap     binary heap whose nodes know their places
@@ -10,13 +12,16 @@
  *   pairing  pairing heap
  *   list     sorted list
  *   scan     list in any order: each look walks through all of it
- * With `keys` random the new key is the old one and a number drawn anew: the task comes to stand two thirds down on average. Ascending, it is
- * larger than all others: each has its turn in a ring. Tasks are 128 bytes each, in shuffled order in memory.
- * Excluded:  what else a scheduler does: the clock, accounts, locks, and the switch itself.
- * Expect:    bitmap flat until tasks leave the core's own cache; trees, heap and skip list with the logarithm; list and scan with the number.
- *            Guest of an AMD EPYC (Zen 3), ns a turn with 10, 100, 1000 and 10^4 tasks: bitmap 16, 16, 12, 17; red-black 32, 49, 66, 137;
- *            AVL 34, 55, 73, 153; heap 24, 33, 41, 80; list 19, 101, 2600, 130 000; touch 7, 7, 9, 20.
- * Hazards:   the list beats each tree with few tasks. What a comparison costs depends on whether the branch on it is predicted.
+ * With `keys` random the new key is the old one plus a number drawn anew. On average the task comes two thirds down.
+ * Ascending, the new key is larger than all others, so the tasks take turns in a circle. Tasks are 128 bytes each, in
+ * shuffled order in memory.
+ * Excluded:  the other work of a scheduler: the clock, accounts, locks, and the switch itself.
+ * Expect:    bitmap flat until tasks leave the core's own cache, trees, heap and skip list with the logarithm, list and
+ *            scan with the number. Guest of an AMD EPYC (Zen 3), ns a turn with 10, 100, 1000 and 10^4 tasks: bitmap
+ *            16, 16, 12, 17. There red-black is 32, 49, 66, 137 and AVL 34, 55, 73, 153. The heap is 24, 33, 41, 80,
+ *            the list 19, 101, 2600, 130 000, touch 7, 7, 9, 20.
+ * Hazards:   the list beats each tree with few tasks. The cost of a comparison depends on whether the branch on it is
+ *            predicted.
  * Not shown: several CPUs, which share a queue or steal from each other's.
  */
 #include "kernel.h"

@@ -1,14 +1,15 @@
 /*
- * selfcheck/branch: does a comparison find two per cent of mispredicted branches where there are two, and none where there are none?
+ * selfcheck/branch: does a comparison find two per cent of mispredicted branches where there are two, and none where
+ * there are none?
  *
- * One operation is `branches` turns of a loop. Each draws a random number and branches on one of its bits, so every second branch is
- * mispredicted on average. All turns of a batch stand in one loop, so 102 of them are 2 % more than 100: the truth that
- * `fencepost selfcheck` holds its verdicts against.
- * Excluded:  nothing; drawing is part of the turn.
+ * One operation is `branches` turns of a loop. Each draws a random number and branches on one of its bits, so every
+ * second branch is mispredicted on average. All turns of a batch are in one loop, so 102 of them are 2 % more than 100.
+ * `fencepost selfcheck` compares its verdicts with this truth.
+ * Excluded:  nothing. Drawing is part of the turn.
  * Expect:    15-25 cycles a turn: 6-8 for the number, half of a misprediction of 15-20 (branch/penalty).
- * Hazards:   chance decides how many branches of a batch go wrong: 1 % more or less among some 3000 of them. The rounds average that.
- *            Each trial draws numbers of its own.
- * Not shown: anything but that; branch/pattern and branch/penalty are about branches.
+ * Hazards:   chance decides how many branches of a batch go wrong: 1 % more or less among some 3000 of them. The rounds
+ *            average that. Each trial draws different numbers.
+ * Not shown: anything but that. branch/pattern and branch/penalty are about branches.
  */
 #include "kernel.h"
 #include "kernels/random.h"

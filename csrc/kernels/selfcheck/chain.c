@@ -1,12 +1,14 @@
 /*
  * selfcheck/chain: does a comparison find two per cent of computing where there are two, and none where there are none?
  *
- * One operation is a block of `imuls` dependent multiplications in one register. 102 of them take exactly 2 % longer than
- * 100, on any core that multiplies at a fixed latency: the truth that `fencepost selfcheck` holds its verdicts against.
+ * One operation is a block of `imuls` dependent multiplications in one register. 102 of them take exactly 2 % longer
+ * than 100, on any core that multiplies at a fixed latency. `fencepost selfcheck` compares its verdicts with this
+ * truth.
  * Excluded:  the loop's counter, which runs beside the chain.
- * Expect:    3 cycles per multiplication (uops.info: Intel since Nehalem, AMD since Zen; Arm since Cortex-A76).
- * Hazards:   a core clock that moves within a round moves both sides; see the order of a comparison, docs/statistics.md.
- * Not shown: anything but that; pipeline/chain is about multiplications.
+ * Expect:    3 cycles per multiplication (uops.info: Intel since Nehalem, AMD since Zen, Arm since Cortex-A76).
+ * Hazards:   a core clock that moves within a round moves both sides. See the order of a comparison,
+ *            docs/statistics.md.
+ * Not shown: anything but that. pipeline/chain is about multiplications.
  */
 #include "kernels/chain.h"
 #include "kernel.h"

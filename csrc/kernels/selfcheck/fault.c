@@ -1,12 +1,15 @@
 /*
- * selfcheck/fault: does a comparison find two per cent of page faults where there are two, and none where there are none?
+ * selfcheck/fault: does a comparison find two per cent of page faults where there are two, and none where there are
+ * none?
  *
- * One operation is `faults` turns: write to a page that is not there (a minor fault), then give it back with madvise. All turns of a batch
- * stand in one loop, so 51 of them are exactly 2 % more than 50: the truth that `fencepost selfcheck` holds its verdicts against.
- * Excluded:  nothing; giving the page back is part of the turn.
+ * One operation is `faults` turns. Each writes to a page that is not there (a minor fault), then gives it back with
+ * madvise. All turns of a batch are in one loop, so 51 of them are exactly 2 % more than 50. `fencepost selfcheck`
+ * compares its verdicts with this truth.
+ * Excluded:  nothing. Giving the page back is part of the turn.
  * Expect:    0.5-3 us a turn: the fault (memory/fault), a system call, and one entry of the TLB.
- * Hazards:   a hypervisor that has to find memory for the guest adds to it. The system mostly gives the page that it has just got.
- * Not shown: anything but that; memory/fault is about faults.
+ * Hazards:   a hypervisor that has to find memory for the guest adds to it. The system mostly gives the page that it
+ *            has just got.
+ * Not shown: anything but that. memory/fault is about faults.
  */
 #define _GNU_SOURCE
 #include "kernel.h"

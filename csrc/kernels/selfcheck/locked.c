@@ -1,12 +1,13 @@
 /*
- * selfcheck/locked: does a comparison find two per cent of locked additions where there are two, and none where there are none?
+ * selfcheck/locked: does a comparison find two per cent of locked additions where there are two, and none where there
+ * are none?
  *
- * One operation is `adds` atomic additions to one number of this thread. All of a batch stand in one loop, so 102 of them are exactly 2 %
- * more than 100: the truth that `fencepost selfcheck` holds its verdicts against.
- * Excluded:  nothing; the loop of three instructions is part of the addition, which hides it.
+ * One operation is `adds` atomic additions to one number of this thread. All of a batch are in one loop, so 102 of them
+ * are exactly 2 % more than 100. `fencepost selfcheck` compares its verdicts with this truth.
+ * Excluded:  nothing. The loop of three instructions is part of the addition, which hides it.
  * Expect:    18-25 cycles an addition on x86-64 (uops.info, lock add), less on Arm with LSE.
- * Hazards:   a neighbour on the same core hardly slows a locked addition: it waits for itself.
- * Not shown: anything but that; counter/increment and fence/cost are about locked operations.
+ * Hazards:   a neighbour on the same core hardly slows a locked addition, which waits for the one before.
+ * Not shown: anything but that. counter/increment and fence/cost are about locked operations.
  */
 #include "kernel.h"
 

@@ -1,12 +1,14 @@
 /*
- * selfcheck/malloc: does a comparison find two per cent of allocating where there are two, and none where there are none?
+ * selfcheck/malloc: does a comparison find two per cent of allocating where there are two, and none where there are
+ * none?
  *
- * One operation is `pairs` pairs of malloc(64) and free, with one write and one read of the memory between them. All of a batch stand in
- * one loop, so 102 of them are exactly 2 % more than 100: the truth that `fencepost selfcheck` holds its verdicts against.
- * Excluded:  nothing; the loop is part of the pair.
+ * One operation is `pairs` pairs of malloc(64) and free, with one write and one read of the memory between them. All of
+ * a batch are in one loop, so 102 of them are exactly 2 % more than 100. `fencepost selfcheck` compares its verdicts
+ * with this truth.
+ * Excluded:  nothing. The loop is part of the pair.
  * Expect:    15-25 ns a pair with glibc since 2.26, which gives back the last piece from a cache of the thread.
- * Hazards:   the C library decides what a pair is. Both sides have the same one.
- * Not shown: anything but that; no kernel here is about allocators.
+ * Hazards:   the C library decides the work of a pair. Both sides have the same one.
+ * Not shown: anything but that. The topic alloc is about allocators.
  */
 #include "kernel.h"
 

@@ -1,12 +1,14 @@
 /*
  * selfcheck/memcpy: does a comparison find two per cent of copying where there are two, and none where there are none?
  *
- * One operation is `copies` copies of 1 KiB with the C library's memcpy, within the first-level cache. All of a batch stand in one loop, so
- * 102 of them are exactly 2 % more than 100: the truth that `fencepost selfcheck` holds its verdicts against.
- * Excluded:  nothing; a number is written into the source before each copy and read from its target behind it.
+ * One operation is `copies` copies of 1 KiB with the C library's memcpy, within the first-level cache. All of a batch
+ * are in one loop, so 102 of them are exactly 2 % more than 100. `fencepost selfcheck` compares its verdicts with this
+ * truth.
+ * Excluded:  nothing. A number is written into the source before each copy and read from its target behind it.
  * Expect:    16-64 cycles a copy, by the width of loads and stores and by how the C library copies.
- * Hazards:   source and target are 2 KiB apart in one page. At a distance of 4 KiB loads would wait for stores to other addresses.
- * Not shown: anything but that; no kernel here is about bandwidth.
+ * Hazards:   source and target are 2 KiB apart in one page. At a distance of 4 KiB loads would wait for stores to other
+ *            addresses.
+ * Not shown: anything but that. memory/bandwidth is about copies beyond the caches.
  */
 #include "kernel.h"
 

@@ -1,13 +1,13 @@
 /*
  * selfcheck/mutex: does a comparison find two per cent of locking where there are two, and none where there are none?
  *
- * One operation is `pairs` pairs of pthread_mutex_lock and pthread_mutex_unlock, with one addition between them. Nobody else wants the
- * lock. All of a batch stand in one loop, so 102 of them are exactly 2 % more than 100: the truth that `fencepost selfcheck` holds its
- * verdicts against.
- * Excluded:  nothing; the loop is part of the pair.
+ * One operation is `pairs` pairs of pthread_mutex_lock and pthread_mutex_unlock, with one addition between them. Nobody
+ * else wants the lock. All of a batch are in one loop, so 102 of them are exactly 2 % more than 100. `fencepost
+ * selfcheck` compares its verdicts with this truth.
+ * Excluded:  nothing. The loop is part of the pair.
  * Expect:    40-60 cycles a pair with glibc on x86-64: two locked instructions of some 20 cycles each (lock/hold).
- * Hazards:   the C library decides what a pair is. Both sides have the same one.
- * Not shown: anything but that; lock/hold is about locks, also contended ones.
+ * Hazards:   the C library decides the work of a pair. Both sides have the same one.
+ * Not shown: anything but that. lock/hold is about locks, also contended ones.
  */
 #define _GNU_SOURCE
 #include "kernel.h"

@@ -1,13 +1,14 @@
 /*
- * selfcheck/pingpong: does a comparison find two per cent of hand-overs where there are two, and none where there are none?
+ * selfcheck/pingpong: does a comparison find two per cent of hand-overs where there are two, and none where there are
+ * none?
  *
- * One operation is `trips` round trips of a cache line between two CPUs. All of a batch stand in one loop, so 102 of them are exactly 2 % more
- * than 100: the truth that `fencepost selfcheck` holds its verdicts against.
+ * One operation is `trips` round trips of a cache line between two CPUs. All of a batch are in one loop, so 102 of them
+ * are exactly 2 % more than 100. `fencepost selfcheck` compares its verdicts with this truth.
  * Excluded:  the team's start, once in a batch.
  * Expect:    as line/pingpong, which has sources: 70-450 ns a trip.
- * Hazards:   a host may run both CPUs now on cores that share a cache, now on cores that do not. A round in which that changes says nothing.
- *            Anything else on either CPU stops both.
- * Not shown: anything but that; line/pingpong is about hand-overs.
+ * Hazards:   a host may move the two CPUs between cores that share a cache and cores that do not. A round in which that
+ *            changes says nothing. Anything else on either CPU stops both.
+ * Not shown: anything but that. line/pingpong is about hand-overs.
  */
 #include "kernel.h"
 

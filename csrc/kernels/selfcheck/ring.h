@@ -1,8 +1,8 @@
 /*
- * What the walks of the self-check share: a ring of cache lines in random order, and the walk along it. The kernel that includes this defines
- * LINES, a power of two, before.
+ * Shared by the walks of the self-check: a closed chain of cache lines in random order, and the walk along it. The
+ * kernel that includes this defines LINES, a power of two, before.
  *
- * All steps of a batch stand in one loop, eight to a turn, so that 2 % more steps are exactly 2 % more loads.
+ * All steps of a batch are in one loop, eight to a turn, so that 2 % more steps are exactly 2 % more loads.
  */
 #ifndef FENCEPOST_SELFCHECK_RING_H
 #define FENCEPOST_SELFCHECK_RING_H

@@ -2,15 +2,15 @@
  * selfcheck/syscall: does a comparison find two per cent of system calls where there are two, and none where there are
  * none?
  *
- * One operation is `calls` calls of syscall(SYS_getpid). 102 of them take 2 % longer than 100: the truth that
- * `fencepost selfcheck` holds its verdicts against. What is added must be serialised: two multiplications behind each
- * call were seen to vanish in its shadow. A call waits for the one before it: entering and leaving the kernel (syscall,
+ * One operation is `calls` calls of syscall(SYS_getpid). 102 of them take 2 % longer than 100. `fencepost selfcheck`
+ * compares its verdicts with this truth. The added work must be serialised. Two multiplications behind each call were
+ * seen to vanish in its shadow. A call waits for the one before it, since entering and leaving the kernel (syscall,
  * swapgs, sysret) drains the pipeline.
- * Excluded:  nothing; the loop of three instructions is part of the block.
+ * Excluded:  nothing. The loop of three instructions is part of the block.
  * Expect:    40-250 ns a call, by the mitigations of the machine (clock/null_syscall).
- * Hazards:   what a call costs changes by the hour (seen: 101, then 107-122 ns), so only sides that were measured in
+ * Hazards:   the cost of a call changes by the hour (seen: 101, then 107-122 ns). So only sides that were measured in
  *            turn can be compared.
- * Not shown: anything but that; clock/null_syscall is about the call.
+ * Not shown: anything but that. clock/null_syscall is about the call.
  */
 #define _GNU_SOURCE
 #include "kernel.h"

@@ -1,14 +1,14 @@
 /*
- * selfcheck/walk_l1: does a comparison find two per cent of walking through the first-level cache where there are two, and none where there are
- * none?
+ * selfcheck/walk_l1: does a comparison find two per cent of walking through the first cache where there are two, and
+ * none where there are none?
  *
- * One operation is a walk of `steps` dependent loads along a ring of 256 cache lines in random order (16 KiB: within any L1);
- * the next walk begins where this one ended. 2040 steps take 2 % longer than 2000: the truth that `fencepost selfcheck`
- * holds its verdicts against.
- * Excluded:  building the ring, and one walk round all of it, which warms the caches.
- * Expect:    4-5 cycles a step (memory/chase has sources); the ratio of two walks is that of their steps.
+ * One operation is a walk of `steps` dependent loads along a closed chain of 256 cache lines in random order (16 KiB:
+ * within any L1). The next walk begins where this one ended. 2040 steps take 2 % longer than 2000. `fencepost
+ * selfcheck` compares its verdicts with this truth.
+ * Excluded:  building the chain, and one walk round all of it, which warms the caches.
+ * Expect:    4-5 cycles a step (memory/chase has sources). The ratio of two walks is that of their steps.
  * Hazards:   a neighbour on the same core shares this cache and may push lines out of it.
- * Not shown: anything but that; memory/chase is about memory.
+ * Not shown: anything but that. memory/chase is about memory.
  */
 #define LINES 256
 #include "ring.h"

@@ -1,14 +1,14 @@
 /*
- * selfcheck/walk_l3: does a comparison find two per cent of walking through a shared cache where there are two, and none where there are
- * none?
+ * selfcheck/walk_l3: does a comparison find two per cent of walking through a shared cache where there are two, and
+ * none where there are none?
  *
- * One operation is a walk of `steps` dependent loads along a ring of 65536 cache lines in random order (4 MiB: beyond most L2, within most L3);
- * the next walk begins where this one ended. 408 steps take 2 % longer than 400: the truth that `fencepost selfcheck`
- * holds its verdicts against.
- * Excluded:  building the ring, and one walk round all of it, which warms the caches.
- * Expect:    35-150 cycles a step (memory/chase has sources); the ratio of two walks is that of their steps.
- * Hazards:   all cores of a socket share this cache: other guests slow the walk, and no witness of the core sees it.
- * Not shown: anything but that; memory/chase is about memory.
+ * One operation is a walk of `steps` dependent loads along a closed chain of 65536 cache lines in random order. The
+ * chain is 4 MiB: beyond most L2, within most L3. The next walk begins where this one ended. 408 steps take 2 % longer
+ * than 400. `fencepost selfcheck` compares its verdicts with this truth.
+ * Excluded:  building the chain, and one walk round all of it, which warms the caches.
+ * Expect:    35-150 cycles a step (memory/chase has sources). The ratio of two walks is that of their steps.
+ * Hazards:   all cores of a socket share this cache. Other guests slow the walk, and no witness of the core sees it.
+ * Not shown: anything but that. memory/chase is about memory.
  */
 #define LINES 65536
 #include "ring.h"

@@ -1,8 +1,8 @@
 /*
- * signal/send:    what does it cost that a thread sends itself a signal, by what it does about it?
- * signal/install: and what does it cost to say what is to be done about it?
+ * signal/send:    what does it cost that a thread sends itself a signal, by its response?
+ * signal/install: and what does it cost to choose this response?
  *
- * One operation of signal/send is one signal, from the call that sends it to the end of what it brings about.
+ * One operation of signal/send is one signal, from the call that sends it to the end of its effect.
  *   check        the call with the number 0: it only looks whether the signal might be sent. The control
  *   ignored      nothing is done: Linux drops the signal
  *   sigwaitinfo  the thread has blocked it, and takes it by a call
@@ -11,11 +11,12 @@
  *   fault        nobody sends: a page that may not be read brings a signal, whose function goes on behind the read
  * One operation of signal/install is one sigaction().
  * Excluded:  blocking, and making the file and the page.
- * Expect:    guest of an AMD EPYC, Linux 6.18, ns: ignored 1090, sigwaitinfo 1720, signalfd 2170, handler 3220, fault 3200; sigaction 240.
- * Hazards:   the cost of a handler grows with the registers that are saved, such as those of AVX-512. lat_sig of lmbench subtracts `check`,
- *            which queues nothing, and takes a fault for a handler less something. Handlers belong to the whole process: those that were
- *            there are put back.
- * Not shown: a signal for another thread of the process; many signals at once; alternate stacks.
+ * Expect:    guest of an AMD EPYC, Linux 6.18, ns: ignored 1090, sigwaitinfo 1720, signalfd 2170, handler 3220, fault
+ *            3200, sigaction 240.
+ * Hazards:   the cost of a handler grows with the registers that are saved, such as those of AVX-512. lat_sig of
+ *            lmbench subtracts `check`, which queues nothing. It takes a fault for a handler less something. Handlers
+ *            belong to the whole process. The earlier handlers are put back.
+ * Not shown: a signal for another thread of the process, many signals at once, alternate stacks.
  */
 #define _GNU_SOURCE
 #include "kernels/system.h"

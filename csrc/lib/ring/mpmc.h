@@ -1,24 +1,25 @@
 /*
  * ring_mpmc: several producers, several consumers, bounded, one order for all. Conventions of all functions: ring.h.
  *
- *   slot      | stamp | item |      p: free, for the push at position p; p + 1: holds the item pushed there
+ *   slot      | stamp | item |      p: free, for the push at position p. p + 1: contains the item pushed there
  *
- * A position is an index below the capacity in the low bits and a lap above them; a lap is the power of two beyond the capacity. So
- * positions of any capacity wrap with their type, no index is computed by a division, and a stamp "holds p" is never "free for p's
- * successor", even in a ring of one slot. A producer whose slot is free claims the position by moving `tail`, writes, and stamps; a
- * consumer likewise by `head`. Order is that of the claims.
+ * A position is an index below the capacity in the low bits and a lap above them. A lap is the power of two beyond the
+ * capacity. So positions of any capacity wrap with their type, and no index is computed by a division. The stamp
+ * "contains p" never equals "free for the successor of p", even in a ring of one slot. A producer whose slot is free
+ * claims the position by moving `tail`, writes, and stamps. A consumer does the same by `head`. Order is that of the
+ * claims.
  *
- * Full and empty are exact: a push is refused only if at some time during the call `capacity` positions were claimed by producers and
- * not by consumers, a pop only if there were none. Where the slot is not ready although the other counter says that it ought to be, a
- * peer is between claim and stamp. The forms of ring.h then wait for it (ring_wait); ring_mpmc_attempt_push and _pop say
- * RING_MPMC_BUSY instead, and have changed nothing.
+ * Full and empty are exact. A push is refused only if at some time during the call `capacity` positions were claimed by
+ * producers and not by consumers. A pop is refused only if there were none. A slot may not be ready although the other
+ * counter says that it ought to be. Then a peer is between claim and stamp. The forms of ring.h wait for it
+ * (ring_wait). ring_mpmc_attempt_push and _pop say RING_MPMC_BUSY instead, and have changed nothing.
  *
- * So: attempt_ is lock-free (a claim fails only because another succeeded), try_ and bulk are not. A peer preempted between claim
- * and stamp lets the others pass on to as many further positions as are ready, but holds up those on its own side of the next lap, and
- * the other side at its position. Nobody is held up by a peer that is preempted anywhere else.
+ * So attempt_ is lock-free (a claim fails only because another succeeded). try_ and bulk are not. A peer preempted
+ * between claim and stamp lets the others pass on to as many further positions as are ready. It blocks those on its own
+ * side at the next lap, and the other side at its position. A peer that is preempted anywhere else blocks nobody.
  *
- * The slot two lines ahead is fetched for writing beside each operation: neighbours in the ring come to this CPU for the next
- * claims while this one goes on. A claim that loses to another waits a little longer each time.
+ * The slot two lines ahead is fetched for writing beside each operation. So neighbours in the ring come to this CPU for
+ * the next claims while this one goes on. A claim that loses to another waits a little longer each time.
  */
 #ifndef RING_MPMC_H
 #define RING_MPMC_H

@@ -1,17 +1,18 @@
 /*
  * ring_mpsc: several producers, one consumer thread, bounded, one order for all. Conventions of all functions: ring.h.
  *
- *   slot      | stamp | item |      position + 1: holds the item pushed there; a smaller number: of an earlier lap
+ *   slot      | stamp | item |      position + 1: contains the item pushed there. A smaller number: of an earlier lap
  *
- * Positions are an index below the capacity and, above it, a lap, as in mpmc.h. Producers claim a position by moving `tail`. There being
- * one consumer, it writes no slot: how far it has come it says in `head`, which producers look at only when by their last common look
- * (`limit`) the ring is full.
+ * Positions are an index below the capacity and, above it, a lap, as in mpmc.h. Producers claim a position by moving
+ * `tail`. The one consumer writes no slot. It publishes its position in `head`. Producers look at `head` only if the
+ * ring is full by their last common look (`limit`).
  *
- * Full is exact: a push is refused only if at some time during the call `capacity` positions were claimed and not popped. Pushes are
- * lock-free: a claim fails only because another succeeded, and no state of a peer refuses or delays them. Empty is exact as well: where
- * the slot at `head` holds no item although its position is claimed, its producer is between claim and stamp. The forms of ring.h
- * wait for it; ring_mpsc_attempt_pop says RING_MPSC_BUSY instead and is wait-free. A producer preempted there holds up the consumer
- * at its position, and no producer before the ring is full.
+ * Full is exact. A push is refused only if at some time during the call `capacity` positions were claimed and not
+ * popped. Pushes are lock-free. A claim fails only because another succeeded, and no state of a peer refuses or delays
+ * them. Empty is exact as well. If the slot at `head` has no item although its position is claimed, its producer is
+ * between claim and stamp. The forms of ring.h wait for it. ring_mpsc_attempt_pop says RING_MPSC_BUSY instead and is
+ * wait-free. A producer preempted there blocks the consumer at its position. It blocks no producer before the ring is
+ * full.
  */
 #ifndef RING_MPSC_H
 #define RING_MPSC_H

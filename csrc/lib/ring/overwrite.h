@@ -1,25 +1,30 @@
 /*
- * ring_overwrite: a log in the manner of printk's buffer. Writers never wait, also not for room: the newest records stay, the oldest go,
- * and each reader learns exactly how many it has lost. Several writers, several readers (each reads all records). It departs from the
- * conventions of ring.h where it has to: records are of any length up to item_bytes, and a push cannot be refused by a reader.
+ * ring_overwrite: a log in the manner of printk's buffer. Writers never wait, not even for room. The newest records
+ * stay, the oldest go, and each reader learns exactly how many it has lost. Several writers, several readers (each
+ * reads all records). It departs from the conventions of ring.h where it has to. Records are of any length up to
+ * item_bytes, and a reader cannot refuse a push.
  *
  *   slot      | state | dropped | length | words of the record … |
  *
- * A writer takes the next number from `head`; number modulo slots is its slot. The state says which number the slot is for, and
- * whether its record is being written or complete. A reader copies the record and looks at the state again: what was written to
- * meanwhile is not delivered. There are more slots than `capacity` (a power of two, so that numbers wrap), but a record is lost,
- * exactly, as soon as `capacity` newer ones have their numbers: a burst of b records into an idle log loses b - capacity, the oldest.
+ * A writer takes the next number from `head`. The number modulo slots is its slot. The state says which number the slot
+ * is for, and whether its record is being written or complete. A reader copies the record and looks at the state again.
+ * If the slot was written to meanwhile, the record is not delivered. There are more slots than `capacity` (a power of
+ * two, so that numbers wrap). Still a record is lost, exactly, as soon as `capacity` newer ones have their numbers. So
+ * a burst of b records into an idle log loses b - capacity, the oldest.
  *
- * A writer that finds the writer of an earlier lap still inside its slot (preempted there for so long) does not wait: its record is dropped,
- * marked so, and lost to all readers. So read + lost == written for every reader that has read to the end.
+ * A writer may find the writer of an earlier lap still inside its slot (preempted there for a whole lap). It does not
+ * wait. Its record is dropped, marked so, and lost to all readers. So read + lost == written for every reader that has
+ * read to the end.
  *
- * ring_overwrite_write: lock-free, and wait-free but for the retries against others in the same slot, a lap apart. Readers change
- * nothing that others see: obstruction-free (a reader may be overtaken again and again; it then counts what it loses). A reader that comes to
- * a record whose writer is preempted in it finds nothing to read, though later ones are complete (order is kept), until it is
- * completed or `capacity` newer numbers are taken: then it is lost.
+ * ring_overwrite_write is lock-free. It is also wait-free but for the retries against others in the same slot, a lap
+ * apart. Readers change nothing that others see, and are obstruction-free. A reader may be overtaken again and again,
+ * and then counts its losses. A reader may come to a record whose writer is preempted in it. It then finds nothing to
+ * read, though later records are complete, since order is kept. This lasts until the record is completed or `capacity`
+ * newer numbers are taken. In the second case the record is lost.
  *
- * The words are copied by atomics, release and acquire: a reader that has read a newer writer's word sees the newer state, too. (The usual
- * seqlock has relaxed copies between fences; ThreadSanitizer does not know fences. On x86 both are plain moves.)
+ * The words are copied by atomics, release and acquire. A reader that has read a newer writer's word therefore sees the
+ * newer state, too. (The usual seqlock has relaxed copies between fences, but ThreadSanitizer does not know fences. On
+ * x86 both are plain moves.)
  */
 #ifndef RING_OVERWRITE_H
 #define RING_OVERWRITE_H

@@ -1,32 +1,35 @@
 /*
- * What all rings of this folder share. The folder is a small library of its own: it includes nothing of the suite, needs a compiler with
- * the __atomic builtins (gcc, clang) and a POSIX system, and its headers compile as C11 and as C++11. Copy the folder, or install it.
+ * Shared by all rings of this folder. The folder is a small, separate library. It includes nothing of the suite, and
+ * needs a compiler with the __atomic builtins (gcc, clang) and a POSIX system. Its headers compile as C11 and as C++11.
+ * Copy the folder, or install it.
  *
  *   ring_spsc       one producer, one consumer                    spsc.h
  *   ring_mpsc       several producers, one consumer               mpsc.h
  *   ring_mpmc       several of both                               mpmc.h
- *   ring_overwrite  a writer that never waits; a reader that knows what it has lost   overwrite.h
+ *   ring_overwrite  a writer that never waits, and readers that count their losses   overwrite.h
  *
- * Conventions (X is one of the names above; a ring that departs from them says so in its header):
+ * Conventions (X is one of the names above, and a ring that departs from them says so in its header):
  *
  *   int ring_X_create(struct ring_X **ring, size_t capacity, size_t item_bytes, unsigned flags)
- *       0, or -EINVAL (a capacity or size of 0 or too large to count, an unknown flag), or -ENOMEM. Any capacity of at least one item
- *       and any size of at least one byte: the ring is full when exactly `capacity` items are in it. Memory is touched here, none is
- *       taken later. The ring may be handed to other threads by anything that orders memory (pthread_create, a mutex …).
+ *       0, or -EINVAL (a capacity or size of 0 or too large to count, an unknown flag), or -ENOMEM. Any capacity of at
+ *       least one item and any size of at least one byte are allowed. The ring is full when exactly `capacity` items are
+ *       in it. Memory is touched here, and none is taken later. The ring may be handed to other threads by anything that
+ *       orders memory (pthread_create, a mutex …).
  *   void ring_X_destroy(struct ring_X *ring)
  *       Nobody may be using it. Items still in it are gone. NULL is allowed.
  *   bool ring_X_try_push(ring, const void *item)      false: full. Nothing was written.
  *   bool ring_X_try_pop(ring, void *item)             false: empty. Nothing was read.
  *   size_t ring_X_push_bulk(ring, const void *items, size_t count)
  *   size_t ring_X_pop_bulk(ring, void *items, size_t count)
- *       How many went through, 0 to count, in order and without a gap: call again with the rest.
+ *       How many went through, 0 to count, in order and without a gap. Call again with the rest.
  *   void ring_X_push(ring, const void *item), ring_X_pop(ring, void *item)
  *       Wait as struct ring_wait below does. No system call on the side that does not wait.
  *   …_sized(…, size_t item_bytes)
- *       The same with the size of the ring's items given once more. A constant there turns copying into plain moves. It has to be the
- *       size that the ring was made with.
+ *       The same with the size of the ring's items given once more. A constant there turns copying into plain moves. It
+ *       has to be the size that the ring was made with.
  *
- * Items are copied as bytes and need no alignment. Counters are of type ring_index and wrap: only differences are looked at.
+ * Items are copied as bytes and need no alignment. Counters are of type ring_index and wrap. Only their differences are
+ * used.
  */
 #ifndef RING_RING_H
 #define RING_RING_H

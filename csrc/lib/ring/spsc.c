@@ -1,4 +1,4 @@
-/* Making and freeing of ring_spsc; its fast paths are inline, in spsc.h. */
+/* Making and freeing of ring_spsc. Its fast paths are inline, in spsc.h. */
 #include "spsc.h"
 
 #include <errno.h>

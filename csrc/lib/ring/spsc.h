@@ -1,34 +1,39 @@
 /*
  * ring_spsc: one producer thread, one consumer thread, bounded. Conventions of all functions: ring.h.
  *
- *   block     | word | item | item | … |      the word says how far the producer has come: the number of items pushed when the last item
- *                                             of this block was published, counted from the creation of the ring
+ *   block     | word | item | item | … |
  *
- * As many items stand beside a word as fit into one line (seven of 8 bytes); larger items come in blocks of about 2 KiB after a line
- * with the word. So the consumer finds out that an item is there by the line that brings it: one line crosses for one hand-over, where a ring
- * with two indices moves the index's line and the item's. A word of an earlier lap is a smaller number, so nothing has to be
- * cleared and no value of an item is reserved. What the consumer has taken it says in a line of its own, which the producer reads only when by
- * its last look the ring is full.
+ * The word is the number of items pushed when the last item of this block was published, counted from the creation of
+ * the ring. A line contains a word and as many items as fit beside it (seven of 8 bytes). Larger items come in blocks
+ * of about 2 KiB after a line with the word. So the consumer learns of an item by the line that brings it. One line
+ * crosses for one hand-over. A ring with two indices moves the index's line and the item's. A word of an earlier lap is
+ * a smaller number, so nothing has to be cleared and no value of an item is reserved. The consumer publishes the number
+ * of items that it has taken on a separate line. The producer reads that line only if the ring is full by its last
+ * look.
  *
- * To a line that it has emptied the consumer writes a byte that nobody reads: so the line is its own, where otherwise both caches would
- * keep a copy, which costs the producer's next lap far more than a line that has to come (ring_spsc_disown; docs/topics/ring.md).
+ * To a line that it has emptied the consumer writes a byte that nobody reads. So the consumer's cache owns the line.
+ * Otherwise both caches would keep a copy. That would cost the producer's next lap far more than a line that has to
+ * come (ring_spsc_disown, docs/topics/ring.md).
  *
- * try_push, try_pop and the bulk forms are wait-free: a bounded number of steps whatever the other side does, and if it is preempted
- * the answer is "full" (or "empty") once there is no room (or nothing published). Full and empty are exact: try_push fails only if at some time during
- * the call `capacity` items were in the ring, try_pop only if at some time every item pushed had been popped.
+ * try_push, try_pop and the bulk forms are wait-free: a bounded number of steps, whatever the other side does. If the
+ * other side is preempted, the answer is "full" (or "empty") once there is no room (or nothing published). Full and
+ * empty are exact. try_push fails only if at some time during the call `capacity` items were in the ring. try_pop fails
+ * only if at some time every item pushed had been popped.
  *
- * With RING_SPSC_LAZY at creation both sides speak less often. The producer publishes by groups (8 KiB of items, but no more than a
- * quarter of the capacity, to the next end of a line; where that is less than 256 bytes, by the line), when it finds the ring full, and in
- * ring_spsc_flush; the consumer gives places back by quarters of a group, to the next end of a line, and when nothing published is left.
- * What changes:
- *   - Items pushed since the last publication are not seen by the consumer. Flush when no more is to come soon, and before waiting for
- *     anything that the consumer does. A flush left out loses nothing: the items become visible with the next publication, and stay in
- *     the ring as long as there is none. ring_spsc_destroy drops them like all others.
- *   - try_pop answers "empty" when all that was published has been popped; try_push answers "full" when `capacity` items were pushed and not
- *     given back. Of places not given back the consumer holds fewer than a quarter of a group and a line's items, and none once it has
- *     popped all that was published; a push refused, or a bulk refused in part, has published everything. So no full ring waits for a
- *     consumer that sees nothing, at any capacity.
- *   - push is try_push until it succeeds: it publishes when it has to wait, and not when it returns. pop waits for a publication.
+ * With RING_SPSC_LAZY at creation both sides speak less often. The producer publishes by groups, when it finds the ring
+ * full, and in ring_spsc_flush. A group is 8 KiB of items, but no more than a quarter of the capacity, to the next end
+ * of a line. If that is less than 256 bytes, a group is a line. The consumer gives places back by quarters of a group,
+ * to the next end of a line, and when nothing published is left. Four things change:
+ *   - Items pushed since the last publication are not seen by the consumer. Flush when no more is to come soon, and
+ *     before waiting for the consumer. A flush left out loses nothing. The items become visible with the next
+ *     publication, and stay in the ring as long as there is none. ring_spsc_destroy drops them like all others.
+ *   - try_pop answers "empty" when all published items have been popped. try_push answers "full" when `capacity` items
+ *     were pushed and not given back.
+ *   - The consumer has fewer places that are not given back than a quarter of a group and a line's items. It has none
+ *     once it has popped all published items. A push refused, or a bulk refused in part, has published everything. So
+ *     no full ring waits for a consumer that sees nothing, at any capacity.
+ *   - push is try_push until it succeeds. It publishes when it has to wait, and not when it returns. pop waits for a
+ *     publication.
  */
 #ifndef RING_SPSC_H
 #define RING_SPSC_H

@@ -1,4 +1,4 @@
-/* Whether the bitmaps say of the lists what is there. */
+/* Whether the bitmaps agree with the lists. */
 #include "arrays.h"
 
 /* As arrays_fault, of one array. `*seen` counts its nodes. */

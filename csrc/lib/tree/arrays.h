@@ -1,11 +1,11 @@
 /*
- * The two arrays of Linux's O(1) scheduler (2.6.0 to 2.6.22, Ingo Molnar). Conventions: tree.h, but for arrays_init, and for the order of
- * what it gives out.
+ * The two arrays of Linux's O(1) scheduler (2.6.0 to 2.6.22, Ingo Molnar). Conventions: tree.h, but for arrays_init,
+ * and for the order in which nodes are given out.
  *
- * There are 140 levels, 0 the first: 100 for real time and 40 for nice values. Each has a list, and a bitmap says which lists are not
- * empty, so that the first one is found in at most three words, however many nodes there are. A node that had its turn goes into the
- * expired array. When the active one is empty the two change names: so nobody has a second turn before all have had one. Nodes of a
- * level are not in order of anything but time: a key is a level, and 140 keys are all there are.
+ * There are 140 levels, 0 the first: 100 for real time and 40 for nice values. Each has a list, and a bitmap says which
+ * lists are not empty. So the first one is found in at most three words, however many nodes there are. A node that had
+ * its turn goes into the expired array. When the active one is empty the two change names. So nobody has a second turn
+ * before all have had one. Nodes of a level are in order of time only. A key is a level, so there are 140 keys.
  */
 #ifndef TREE_ARRAYS_H
 #define TREE_ARRAYS_H

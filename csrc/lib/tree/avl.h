@@ -1,9 +1,10 @@
 /*
- * AVL tree. Conventions: tree.h. Its queue is a struct tree, its nodes are struct tree_node, their mark is the balance: the height of the
- * right side less that of the left.
+ * AVL tree. Conventions: tree.h. Its queue is a struct tree, its nodes are struct tree_node, and their mark is the
+ * balance. That is the height of the right side less that of the left.
  *
- * One rule holds it in shape: the balance is -1, 0 or 1. The trees with the fewest nodes for their height that keep it are the Fibonacci
- * trees, and so n nodes are at most 1.4405 * log2(n + 2) - 0.3277 levels high (Knuth, The Art of Computer Programming 3, 6.2.3).
+ * One rule keeps it in shape: the balance is -1, 0 or 1. The trees with the fewest nodes for their height that keep it
+ * are the Fibonacci trees. So n nodes are at most 1.4405 * log2(n + 2) - 0.3277 levels high (Knuth, The Art of Computer
+ * Programming 3, 6.2.3).
  */
 #ifndef TREE_AVL_H
 #define TREE_AVL_H

@@ -1,9 +1,9 @@
 /*
  * Binary heap whose nodes know their places. Conventions: tree.h. The caller gives it an array with room for all nodes.
  *
- * No key is less than that of its parent, so the least is at the top. Since a node knows where it stands, any node can be taken out in
- * log2(n) steps: without that it would have to be looked for. Keys stand in the array, so that comparing touches no node. What moves
- * writes its new place into its node, and does not wait for it.
+ * No key is less than that of its parent, so the least is at the top. A node knows its place, so any node can be taken
+ * out in log2(n) steps. Without that it would have to be looked for. Keys are in the array, so that comparing touches
+ * no node. A move writes the new place into the node, and does not wait for it.
  */
 #ifndef TREE_HEAP_H
 #define TREE_HEAP_H

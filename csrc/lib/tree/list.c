@@ -1,4 +1,4 @@
-/* Whether a list is whole, and sorted. */
+/* Whether a list is complete, and sorted. */
 #include "list.h"
 
 const char *scan_fault(const struct list *list, size_t count)

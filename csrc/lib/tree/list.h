@@ -1,5 +1,5 @@
 /*
- * Two doubly linked lists. Conventions: tree.h, but for list_init: an empty list is a ring of its own head.
+ * Two doubly linked lists. Conventions: tree.h, but for list_init. An empty list is a circle of one head.
  *
  *   list  sorted: adding walks from the front to the node's place, and the first is the least
  *   scan  in the order of adding, as in Linux 2.4: each question for the least walks through all

@@ -1,9 +1,9 @@
 /*
  * Pairing heap (Fredman, Sedgewick, Sleator and Tarjan, The pairing heap, 1986). Conventions: tree.h.
  *
- * A tree of any shape in which no key is less than that of its parent. To join two trees is one comparison: the larger root becomes a
- * child of the other. So adding is one comparison, and taking out the root joins its children: first in pairs, from left to right, and
- * then those into one, from right to left. All the work is put off until then.
+ * A tree of any shape in which no key is less than that of its parent. To join two trees is one comparison: the larger
+ * root becomes a child of the other. So adding is one comparison. Taking out the root joins its children, first in
+ * pairs, from left to right, and then those into one, from right to left. All the work is put off until then.
  */
 #ifndef TREE_PAIRING_H
 #define TREE_PAIRING_H

@@ -1,9 +1,10 @@
 /*
- * Red-black tree. Conventions: tree.h. Its queue is a struct tree, its nodes are struct tree_node, their mark is 1 for red.
+ * Red-black tree. Conventions: tree.h. Its queue is a struct tree, its nodes are struct tree_node, their mark is 1 for
+ * red.
  *
- * Three rules hold it in shape: the root is black; a red node has no red child; each way from the root down to where a node could hang
- * passes as many black nodes as any other (the black height). So no way is more than twice as long as another, and n nodes are at most
- * 2 * log2(n + 1) levels high.
+ * Three rules keep it in shape. The root is black. A red node has no red child. Each way from the root down to a place
+ * where a node could hang passes the same number of black nodes (the black height). So no way is more than twice as
+ * long as another, and n nodes are at most 2 * log2(n + 1) levels high.
  */
 #ifndef TREE_RB_H
 #define TREE_RB_H

@@ -1,8 +1,9 @@
 /*
  * Skip list (Pugh, Skip lists: a probabilistic alternative to balanced trees, 1990). Conventions: tree.h.
  *
- * A sorted list with lanes above it. Each node is in the lowest lane, and in each lane above it by chance: one in four of those of the lane
- * below. A search goes ahead in the highest lane first, and down where it would go too far. Nothing is ever balanced.
+ * A sorted list with lanes above it. Each node is in the lowest lane. It is in each lane above by chance, one in four
+ * of those of the lane below. A search goes ahead in the highest lane first, and down where it would go too far.
+ * Nothing is ever balanced.
  */
 #ifndef TREE_SKIP_H
 #define TREE_SKIP_H

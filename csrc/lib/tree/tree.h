@@ -1,6 +1,7 @@
 /*
- * What all queues of this folder share. The folder is a small library of its own: queues that give out the least of the keys in them, as a
- * scheduler asks for the task that needs its turn most. It includes nothing of the suite and needs gcc or clang. Copy the folder.
+ * Shared by all queues of this folder. The folder is a small, separate library of queues that give out the least of
+ * their keys. So a scheduler finds the task that needs its turn most. It includes nothing of the suite and needs gcc or
+ * clang. Copy the folder.
  *
  *   rb       red-black tree that knows its leftmost node        rb.h
  *   avl      AVL tree that knows its leftmost node              avl.h
@@ -11,17 +12,19 @@
  *   scan     unsorted list, through which each question walks   list.h
  *   arrays   the O(1) scheduler's two arrays of 140 lists       arrays.h
  *
- * Conventions (X is one of the names above; a queue that departs from them says so in its header):
+ * Conventions (X is one of the names above, and a queue that departs from them says so in its header):
  *
  *   void X_add(queue, node, counts)       The node's key is set, and the node is in no queue.
  *   node *X_first(queue, counts)          The node with the least key, or NULL. It stays where it is.
  *   void X_remove(queue, node, counts)    Any node that is in the queue.
- *   const char *X_fault(queue, count)     NULL, or what is wrong with a queue that should hold `count` nodes. Looks at all of them.
+ *   const char *X_fault(queue, count)     NULL, or the fault of a queue that should have `count` nodes. Looks at all of them.
  *
- * A queue of zeros is empty, where its header names no X_init. Nodes lie in the caller's own structures: the queues take no memory. Of
- * equal keys all but the two heaps give out the one first that was added first. Nothing here is for several threads at once.
+ * A queue of zeros is empty, unless its header names an X_init. Nodes lie in the caller's own structures, and the
+ * queues take no memory. Of equal keys, all but the two heaps give out first the one that was added first. Nothing here
+ * is for several threads at once.
  *
- * `counts` adds up what an operation did. With a constant NULL the compiler drops the counting, so that the same code is counted and timed.
+ * `counts` adds up the steps of an operation. With a constant NULL the compiler drops the counting, so that the same
+ * code is counted and timed.
  */
 #ifndef TREE_TREE_H
 #define TREE_TREE_H
