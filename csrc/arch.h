@@ -1,15 +1,15 @@
 /*
- * What this architecture offers, under the same names everywhere:
+ * The services of this architecture, under the same names everywhere:
  *
- *   tick_begin() tick_end()  read the tick counter at the start and the end of a window: nothing before the start is still
- *                            under way when it is read, nothing of the window leaks past the end
+ *   tick_begin() tick_end()  read the tick counter at the start and the end of a window. Nothing before the start is still
+ *                            under way when it is read. Nothing of the window leaks past the end
  *   tick_now()               read it ordered on both sides
  *   TICK_SOURCE              its name, for people
  *   cpu_relax()              a hint for the body of a spin loop
  *   fence_full() fence_load() fence_store()   ordering fences
  *   ARCH_ADD ARCH_MUL        one instruction of a register chain (operand %0), latency 1 and, on most cores, 3 cycles
  *
- * and what it does not offer is an undefined HAS_…:
+ * An undefined HAS_… means that the architecture lacks it:
  *
  *   HAS_X86_64 HAS_AARCH64 HAS_RISCV64   which one this is
  *   HAS_TICKS                the counter is the CPU's own, read without a system call

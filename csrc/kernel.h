@@ -1,11 +1,11 @@
 /*
- * The kernel contract: all that a kernel file needs to include, and all that Python needs to know.
+ * The kernel contract: everything that a kernel file includes, and everything that Python knows of kernels.
  *
- * A kernel answers one question. It is a loop (`run`: the sampler owns the clock), a source of events (`events`: the
- * kernel fills in one tick count per event: wake-ups, gaps, one-way trips), or it only counts (`work`). Either way it comes with a
- * `check` that looks at what the work left behind, and ends in a KERNEL(...) line that puts it into the catalogue by itself: no list, no
- * declaration elsewhere. csrc/build_kernels.py hands the part between the cffi marks to cffi as it stands, so that part is
- * plain C without directives other than `#define NAME number`.
+ * A kernel answers one question. It is a loop (`run`), and the sampler owns the clock. Or it is a source of events
+ * (`events`), and the kernel fills in one tick count per event: wake-ups, gaps, one-way trips. Or it only counts
+ * (`work`). It comes with a `check` that looks at the result of the work. It ends in a KERNEL(...) line that puts it
+ * into the catalogue by itself: no list, no declaration elsewhere. csrc/build_kernels.py hands the part between the
+ * cffi marks to cffi unchanged. So that part is plain C without directives other than `#define NAME number`.
  */
 #ifndef FENCEPOST_KERNEL_H
 #define FENCEPOST_KERNEL_H

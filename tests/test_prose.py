@@ -27,7 +27,7 @@ PAGES = [
 SOURCES = [path for root in ("cli", "bench", "analysis") for path in sorted((ROOT / root).rglob("*.py"))]
 TEMPLATES = sorted((ROOT / "analysis" / "report" / "templates").glob("*.j2"))
 
-HEADERS = [path for root in ("kernels", "lib", "own") for path in sorted((ROOT / "csrc" / root).rglob("*.[ch]"))]
+HEADERS = sorted((ROOT / "csrc").rglob("*.[ch]"))
 
 MOST_WORDS = 25
 LONGEST_LINE = 250
@@ -111,7 +111,7 @@ def in_header(source: str) -> Iterator[str]:
     text = re.sub(r"\n\s+(?:static inline|#define) .*|\n {4}(?: {4})*\S.*[;}]$", "\n", text, flags=re.MULTILINE)
     text = re.sub(r"\n  +(?:int|void|bool|size_t|const char|node)(?:[ ,*]+\w+\([^()\n]*\))+", "\n\n", text)
     text = re.sub(r"(\n\s[^\n]*)\n(?=\S)", r"\1\n\n", text)
-    starts = r"[A-Z][A-Za-z ]{2,16}:\s|\s*- |\s*[\w,.=]+(?: [\w,.=]+)* {2,}\S|[a-z]+/\w+[,:]"
+    starts = r"[A-Z][A-Za-z ]{2,16}:\s|\s*- |\s*[\w,.:=]+(?: [\w,.:=]+)* {2,}\S|[a-z]+/\w+[,:]"
     for part in re.split(rf"\n\s*\n|\n(?={starts})", text):
         if part.strip():
             yield re.sub(r"^(?:[A-Z][A-Za-z ]{2,16}|(?:[a-z_]+/[a-z_0-9]+(?:,\s+)?)+):\s+", "", part.strip())

@@ -1,4 +1,7 @@
-/* x86-64. Manuals: Intel SDM vol. 2 (RDTSC, RDTSCP, LFENCE), AMD APM vol. 3; LFENCE waits for all earlier instructions on both. */
+/*
+ * x86-64. Manuals: Intel SDM vol. 2 (RDTSC, RDTSCP, LFENCE), AMD APM vol. 3. LFENCE waits for all earlier instructions
+ * on both.
+ */
 #ifndef FENCEPOST_ARCH_INSIDE
 #error "include arch.h, which chooses the architecture"
 #endif

@@ -1,4 +1,6 @@
-/* The core clock beside a case: how fast the core runs while it is measured, and whether that can be believed. */
+/*
+ * The core clock beside a case: how fast the core runs while it is measured, and whether that reading can be trusted.
+ */
 #include <math.h>
 
 #include "session.h"

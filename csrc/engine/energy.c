@@ -1,6 +1,7 @@
 /*
- * Energy of a processor's package beside a case: what the counter of powercap (a file of sysfs) or of perf (an event of the package) moved by
- * between two moments. It is the whole package's. So what it takes while this process sleeps is measured once, to be subtracted.
+ * Energy of a processor's package beside a case: the difference of two readings of a counter. The counter is that of
+ * powercap (a file of sysfs) or of perf (an event of the package). The counter is the whole package's. So its rise
+ * while this process sleeps is measured once, to be subtracted.
  */
 #define _GNU_SOURCE
 #include <errno.h>

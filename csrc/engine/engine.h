@@ -1,4 +1,4 @@
-/* What the files of the engine share with each other and with no kernel. */
+/* Shared by the files of the engine, and hidden from kernels. */
 #ifndef FENCEPOST_ENGINE_H
 #define FENCEPOST_ENGINE_H
 

@@ -1,8 +1,8 @@
 /*
- * What a case is expected to take, for the plan: its samples and its time.
+ * The expected cost of a case, for the plan: its samples and its time.
  *
- * Expected times, here and in the kernels' cost_ns, are fitted to stored runs: two of the profile standard in calm hours (972 cases, 20
- * rounds) and one of quick, on a guest of an AMD EPYC with two CPUs.
+ * Expected times, here and in the kernels' cost_ns, are fitted to stored runs. These are two of the profile standard in
+ * calm hours (972 cases, 20 rounds) and one of quick. The machine is a guest of an AMD EPYC with two CPUs.
  */
 #define _GNU_SOURCE
 #include <sched.h>

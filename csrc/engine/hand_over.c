@@ -1,6 +1,6 @@
 /*
- * One line between workers 0 and 1, by load and store: what every figure with several CPUs is divided by, so that it can be compared
- * with one taken in another hour.
+ * One line between workers 0 and 1, by load and store. Every figure with several CPUs is divided by it, so that it can
+ * be compared with one taken in another hour.
  */
 #include <math.h>
 

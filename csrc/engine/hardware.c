@@ -1,9 +1,10 @@
 /*
  * Events of the hardware beside a case: cycles, instructions, misses, of worker 0 and in user mode.
  *
- * A CPU counts few events at once. Asked for more, Linux lets them take turns within a window and scales what it saw. So each process has one
- * group that fits, and the groups take turns from process to process. A thread that is counted switches at another price. So windows of a loop
- * that are counted follow those that are timed. Of a kernel of events the last batch is counted, and timed like the others.
+ * A CPU counts few events at once. Asked for more, Linux lets them take turns within a window and scales the counts. So
+ * each process has one group that fits, and the groups take turns from process to process. A thread that is counted
+ * switches at another price. So windows of a loop that are counted follow those that are timed. Of a kernel of events
+ * the last batch is counted, and timed like the others.
  */
 #define _GNU_SOURCE
 #include <errno.h>

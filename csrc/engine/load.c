@@ -1,8 +1,9 @@
 /*
- * Background loads: threads that spin on CPUs of the case while its batches are measured, and count their turns as proof that they ran.
+ * Background loads: threads that spin on CPUs of the case while its batches are measured, and count their turns as
+ * proof that they ran.
  *
- * A load is a thread of this process, and ends with it, whatever kills it. Whoever waits for a load sleeps: a load of SCHED_FIFO does not
- * give its CPU to a thread that spins or yields at SCHED_OTHER, and there may be only one CPU.
+ * A load is a thread of this process, and ends with it, however it ends. A thread that waits for a load sleeps. A load
+ * of SCHED_FIFO does not give its CPU to a thread that spins or yields at SCHED_OTHER, and there may be only one CPU.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * Memory of a trial: zero, touched before the window opens, its page size asked for explicitly, and between two
- * canaries, so that a kernel that writes past its end is caught in the process in which it did so.
+ * Memory of a trial. It is zero, touched before the window opens, and its page size is asked for explicitly. It lies
+ * between two canaries. So a kernel that writes past its end is caught in the process in which it did so.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,10 +1,11 @@
 /*
- * Kernels of a user's own: shared objects loaded beside the engine, each with nothing in it but its kernels.
+ * A user's kernels: shared objects loaded beside the engine, each with nothing in it but its kernels.
  *
- * Such an object is one or more kernel files compiled with -DFENCEPOST_OBJECT -fPIC -fvisibility=hidden -shared and the suite's other
- * flags (`fencepost config --cflags`). kernel.h then leaves one symbol in it, fencepost_object, that leads to its kernels. It takes
- * trial_alloc and its like from the engine, which is therefore made visible to what is loaded after it. The object itself is loaded
- * RTLD_LOCAL: two objects never see each other's symbols, so both sides of a comparison may have the same names.
+ * Such an object is one or more kernel files compiled with -DFENCEPOST_OBJECT -fPIC -fvisibility=hidden -shared and the
+ * suite's other flags (`fencepost config --cflags`). kernel.h then leaves one symbol in it, fencepost_object, that
+ * leads to its kernels. It takes trial_alloc and its like from the engine. So the engine is made visible to objects
+ * that are loaded after it. The object itself is loaded RTLD_LOCAL. Two objects never see each other's symbols, so both
+ * sides of a comparison may have the same names.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

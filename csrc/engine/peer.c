@@ -1,13 +1,14 @@
 /*
- * Members of a team that are processes of their own, and children in general.
+ * Members of a team that are separate processes, and children in general.
  *
  *   worker 0, a thread:         setup ......... run ................. check
  *   thread i, pinned, sleeps:          fork ..................... wait, and judge how the process ended
  *   process i:                         `---- run in its place ---- end
  *
- * The team meets in shared memory, so that a process is met like a thread. A process that dies can be met no more: the thread that
- * waits for it notes the failure, ends the other processes, and ends worker 0 wherever it waits. So nobody waits for the dead.
- * Every process asks the system to be killed when the thread that made it is gone: also when the engine itself dies by SIGKILL.
+ * The team meets in shared memory, so that a process is met like a thread. A process that dies can be met no more. The
+ * thread that waits for it notes the failure, ends the other processes, and ends worker 0 wherever it waits. So nobody
+ * waits for the dead. Every process asks the system to be killed when the thread that made it is gone. This also works
+ * when the engine itself dies by SIGKILL.
  */
 #define _GNU_SOURCE
 #include "peer.h"

@@ -1,4 +1,4 @@
-/* Members of a team that are processes of their own. See peer.c; what kernels know of it stands in kernel.h. */
+/* Members of a team that are separate processes. See peer.c. The part for kernels is in kernel.h. */
 #ifndef FENCEPOST_PEER_H
 #define FENCEPOST_PEER_H
 

@@ -1,6 +1,7 @@
 /*
- * What has to be known about the machine before and beside the kernels: the tick counter's rate, quantum and cost, the core
- * clock, what this process may do, and whether the hardware counters count. All measured, nothing looked up.
+ * Facts about the machine that are needed before and beside the kernels. They are the tick counter's rate, quantum and
+ * cost, the core clock, the rights of this process, and whether the hardware counters count. All are measured, and none
+ * is looked up.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,6 +1,7 @@
 /*
- * The catalogue. Every KERNEL line leaves a pointer in the linker section fencepost_kernels; the linker names its two ends.
- * Nothing is listed by hand, so the faults that a list would show (a name used twice, a row half filled in) are looked for here.
+ * The catalogue. Every KERNEL line leaves a pointer in the linker section fencepost_kernels. The linker names its two
+ * ends. There is no list by hand. So this file looks for the faults that a list would show (a name used twice, a row
+ * half filled in).
  */
 #include <ctype.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  *
  *   empty window -> operations per batch -> warm-up -> batches
  *
- * A window holds nothing but one call of the kernel's loop. What surrounds it (context switches, faults, the CPU number) is read
- * outside, and the empty window of the same shape is handed on for subtraction.
+ * A window contains only one call of the kernel's loop. Its surroundings (context switches, faults, the CPU number) are
+ * read outside. The empty window of the same shape is handed on for subtraction.
  */
 #define _GNU_SOURCE
 #include <math.h>

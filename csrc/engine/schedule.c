@@ -1,7 +1,9 @@
 /*
- * How the threads of a trial are scheduled: during the batches as setup asked for with trial_schedule(), otherwise as they were found.
+ * How the threads of a trial are scheduled. During the batches it is as setup asked with trial_schedule(). Otherwise it
+ * is as they were found.
  *
- * System calls are made directly. A C library may refuse them because they mean one thread (musl), or not have them (glibc before 2.41).
+ * System calls are made directly. A C library may refuse them because they mean one thread (musl), or not have them
+ * (glibc before 2.41).
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,12 +1,12 @@
 /*
- * Every kernel, run and checked by a plain C program: for sanitizers, for valgrind, and for architectures on which no Python is at
- * hand. Prints one line a case in the manner of TAP; the exit status is the number of failures.
+ * Every kernel, run and checked by a plain C program: for sanitizers, for valgrind, and for architectures on which no
+ * Python is at hand. Prints one line a case in the manner of TAP. The exit code is the number of failures.
  *
- *   selftest          every kernel: its default case, and each label of each parameter in turn (opt-in kernels: the default only)
+ *   selftest          every kernel: its default case, and each label of each parameter in turn (opt-in kernels: the default)
  *   selftest NAME…    these kernels only
  *
  * Kernels that take turns are also two sides of a row, as `fencepost ab` measures them: two teams on the same threads.
- * It judges no figure: under a sanitizer or an emulator there is none to judge. It fails if nothing could run.
+ * It judges no figure, since under a sanitizer or an emulator there is none to judge. It fails if nothing could run.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,4 +1,7 @@
-/* What happens around a batch: whether anybody has failed and why, what the system did meanwhile, and the flags that this gives. */
+/*
+ * The work around a batch: whether anybody has failed and why, the activity of the system meanwhile, and the resulting
+ * flags.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>

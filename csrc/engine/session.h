@@ -1,4 +1,4 @@
-/* One case under way: what the files of the engine that measure it share. trial.c goes from its beginning to its end. */
+/* One case under way, shared by the files of the engine that measure it. trial.c goes from its beginning to its end. */
 #ifndef FENCEPOST_SESSION_H
 #define FENCEPOST_SESSION_H
 

@@ -1,7 +1,6 @@
 /*
- * Threads of a trial: POSIX threads, each pinned to its own CPU inside the mask that the process inherited (some of which may have a
- * process work in their place: peer.c), meeting at
- * barriers and leaving together at an agreed tick.
+ * Threads of a trial: POSIX threads that meet at barriers and leave together at an agreed tick. Each is pinned to its
+ * own CPU inside the mask that the process inherited. Some may have a process work in their place (peer.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,9 +1,9 @@
 /*
  * The mean of many windows of one kind, gaps left out.
  *
- * A counter that moves in steps reads a window as one of two whole numbers of steps. Their median is a whole number as well,
- * however many there are; their mean is true, if windows begin at random within a step. What spoils a mean is gaps, in
- * which something else ran: windows longer than twice the median plus two steps (one for each end) are left out.
+ * A counter that moves in steps reads a window as one of two whole numbers of steps. Their median is a whole number as
+ * well, however many there are. Their mean is true, if windows begin at random within a step. Gaps, in which something
+ * else ran, would spoil a mean. So windows longer than twice the median plus two steps (one for each end) are left out.
  */
 #ifndef FENCEPOST_WINDOW_MEAN_H
 #define FENCEPOST_WINDOW_MEAN_H

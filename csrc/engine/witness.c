@@ -1,12 +1,14 @@
 /*
- * Witnesses: what the core gives at this moment. Three short stretches of code of which it is known how long they take where nobody disturbs
- * them, timed just before and just after each window.
+ * Witnesses: the speed of the core at this moment. Three short stretches of code are timed just before and just after
+ * each window. Their time is known for a core that nobody disturbs.
  *
- *   width   independent additions, then a loop of nothing but its own branch. The additions need the units of the core, the loop needs
- *           its front end, which fetches for one thread at a time. A sibling thread that computes takes half of both. One that waits for
- *           memory leaves the additions alone and still fetches: calls and short loops then cost up to 1.5 times as much. The host's
- *           siblings are hidden from a guest, and nothing else shows them: no switch, no fault, no steal.
- *   clock   dependent multiplications, three cycles each. A sibling leaves them alone, so they tell a change of the core clock from it.
+ *   width   independent additions, then a loop of nothing but its own branch. The additions need the units of the core.
+ *           The loop needs its front end, which fetches for one thread at a time. A sibling thread that computes takes half
+ *           of both. One that waits for memory leaves the additions alone and still fetches. Calls and short loops then cost
+ *           up to 1.5 times as much. The host's siblings are hidden from a guest, and nothing else shows them: no switch, no
+ *           fault, no steal.
+ *   clock   dependent multiplications, three cycles each. A sibling leaves them alone, so they tell a change of the core
+ *           clock from it.
  *
  * Both touch registers only. They say nothing about caches and memory that several cores share.
  */
