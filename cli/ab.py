@@ -58,7 +58,7 @@ class _WantedAb:
     "settings",
     multiple=True,
     metavar="[KERNEL.]PARAMETER=V,V",
-    help="Values of a parameter, for both sides; each value makes a row.",
+    help="Values of a parameter, for both sides. Each value makes a row.",
 )
 @click.option("--cflags", metavar="OPTIONS", default="", help="More compiler options, for the files of both sides.")
 @margin_option
@@ -113,7 +113,7 @@ def ab_command(
     With --fail-on slower the exit code is 1 if a row is slower, and 0 if all are the same, faster or undecided. Add
     --fail-on undecided to stop at those as well.
 
-    Ctrl-C keeps the complete rounds and prints ratios without verdicts; --resume continues. A side that fails its
+    Ctrl-C keeps the complete rounds and prints ratios without verdicts. --resume continues. A side that fails its
     check, crashes or hangs loses only its own row, and the exit code is 1.
     """
     from fencepost.bench.errors import UsageError

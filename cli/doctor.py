@@ -28,7 +28,7 @@ _STYLES = {"ok": "green", "note": "dim", "hurts": "yellow", "unfit": "bold red"}
     "--profile",
     type=click.Choice(["quick", "standard", "rigorous"]),
     default="standard",
-    help="The profile you want to run; rigorous is stricter.  [default: standard]",
+    help="The profile that you want to run. The doctor is stricter with rigorous.  [default: standard]",
 )
 @json_option
 @verbose_option

@@ -43,8 +43,8 @@ def history_command(
     in at most 1 % of unchanged rows. Needs at least ten runs of one machine.
 
     --fail-on changed is for a nightly job. It exits with 1 if a row changed and the machine alone is not the cause.
-    With fewer than ten runs it exits with 0, and with 2 otherwise. After you have looked at a change, move --since to
-    the next day.
+    With fewer than ten runs it exits with 0. Without --fail-on that is exit code 2. After you have looked at a
+    change, move --since to the next day.
     """
     from dataclasses import replace
 

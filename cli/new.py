@@ -29,7 +29,7 @@ _KERNEL_FILE = re.compile(rb"^\s*KERNEL\(|^\s*PEER_(?:SPSC|MPMC)\(", re.MULTILIN
 @click.option(
     "--install",
     metavar="SOURCE",
-    help="Source for pip in that job, such as git+https://HOST/fencepost@main.  [default: where this one is from]",
+    help="Source for pip in that job, such as git+https://HOST/fencepost@main.  [default: that of this fencepost]",
 )
 @click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder.  [default: this one]")
 @verbose_option
@@ -41,7 +41,7 @@ def new_command(
     The file is TOPIC_VARIANT.c. It times a small loop and checks it. Replace the loop with yours, then measure it with
     `fencepost run --kernel FILE`.
 
-    With --ring, NAME is one word and the file is NAME.c. It has a queue that runs beside ours and those of other
+    With --ring, NAME is one word and the file is NAME.c. It has a queue that runs beside fencepost's and those of other
     libraries: `fencepost peers FILE`.
 
     With --ci, each NAME is a kernel file of this repository (default: all of them). The job compares each with its base

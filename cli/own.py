@@ -13,7 +13,7 @@ from fencepost.cli.options import json_option, verbose_option
 @click.option("--cflags", "what", flag_value="cflags", help="Compiler options of kernel files in C.")
 @click.option("--cxxflags", "what", flag_value="cxxflags", help="The same for C++.")
 @click.option("--include-dir", "what", flag_value="include_dir", help="Folder of kernel.h.")
-@click.option("--cache-dir", "what", flag_value="cache_dir", help="Folder of compiled kernels; you may delete it.")
+@click.option("--cache-dir", "what", flag_value="cache_dir", help="Folder of compiled kernels. You may delete it.")
 @json_option
 @verbose_option
 def config_command(what: str | None, as_json: bool) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="[default: peers.svg in the run]")
-@click.option("--from", "stored", metavar="RUN", help="Print the tables of this run again; measure nothing.")
+@click.option("--from", "stored", metavar="RUN", help="Print the tables of this run again, and measure nothing.")
 @json_option
 @verbose_option
 def peers_command(
@@ -45,7 +45,7 @@ def peers_command(
     stored: str | None,
     as_json: bool,
 ) -> int:
-    """Compare our rings (csrc/lib/ring) with those of other libraries, and print the ratios.
+    """Compare fencepost's rings (csrc/lib/ring) with those of other libraries, and print the ratios.
 
     The package has a file for each of some libraries. A library is measured if its headers are installed. A FOLDER
     with such files replaces them.

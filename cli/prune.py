@@ -13,7 +13,13 @@ from fencepost.cli.options import json_option, verbose_option
 
 @click.command(name="prune")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results") / "runs")
-@click.option("--raw-older-than", "age", required=True, metavar="DAYS", help="Of runs begun before, e.g. 90d.")
+@click.option(
+    "--raw-older-than",
+    "age",
+    required=True,
+    metavar="DAYS",
+    help="Drop batches of runs that began longer ago than this, e.g. 90d.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be dropped, and drop nothing.")
 @json_option
 @verbose_option

@@ -47,8 +47,8 @@ COMMON_NAMES = {
 )
 @label_option
 @click.option("--replace", is_flag=True, help="Replace a published run of the same machine and day.")
-@click.option("--anyway", is_flag=True, help="Publish a run that is hardly to be trusted. It stays marked.")
-@click.option("--check", is_flag=True, help="Only check all published folders; exit with 1 if one has a fault.")
+@click.option("--anyway", is_flag=True, help="Publish a run that can hardly be trusted. It stays marked.")
+@click.option("--check", is_flag=True, help="Only check all published folders. Exit with 1 if one has a fault.")
 @click.option("--reports", is_flag=True, help="With --check: also draw the pictures of each report again.")
 @click.option("--rebuild", is_flag=True, help="Only write the pages of the gallery again.")
 @click.option("--rewrite", is_flag=True, help="Write everything derived from the rows again, then the pages.")
@@ -69,7 +69,7 @@ def publish_command(
     """Check RUN, write it to results/<date>-<machine's key>/, and write the gallery's pages.
 
     RUN is a run folder, a run's id, or `latest`. A run that has the name of a user or host, a path or a process id is
-    refused, and the message names the field. The run's label `host` is left out of what is published. On a terminal it
+    refused, and the message names the field. The run's label `host` is not published. On a terminal it
     asks for a label if the run has none.
     """
     from fencepost.bench.errors import EXIT_FINE, EXIT_GATE, UsageError
@@ -198,7 +198,7 @@ def _labelled(analysis: Analysis, labels: dict[str, str], *, ask: bool) -> Analy
         raise UsageError(f"--label {HOST}={labels[HOST]}: a published run names no host; leave it out")
     host = label_of(analysis.run, HOST)
     if host:
-        click.echo(f"fencepost: the host {display.printable(host)} is left out of what is published", err=True)
+        click.echo(f"fencepost: the host {display.printable(host)} is not published", err=True)
     if NAME not in labels and not label_of(analysis.run) and ask and sys.stdin.isatty() and sys.stderr.isatty():
         asked = _asked_label()
         labels = labels if asked is None else {**labels, NAME: asked}

@@ -50,11 +50,11 @@ class _WantedRun:
 
 @click.command(name="run")
 @click.argument("patterns", nargs=-1, metavar="[KERNEL]...", shell_complete=complete_kernels)
-@click.option("--kernels", multiple=True, metavar="KERNEL", help="Same as the argument; may be given several times.")
+@click.option("--kernels", multiple=True, metavar="KERNEL", help="Same as the argument. May be given several times.")
 @click.option(
     "--profile",
     type=click.Choice(["quick", "standard", "rigorous", "pgo"]),
-    help="6, 20 or 40 rounds; pgo: 20 rounds of loops compiled with profiles.  [default: standard]",
+    help="6, 20 or 40 rounds. With pgo, 20 rounds of loops compiled with profiles.  [default: standard]",
 )
 @click.option(
     "--set",
@@ -84,7 +84,7 @@ class _WantedRun:
     help="Continue an interrupted run: its folder, its id, or `latest`.",
 )
 @kernel_files_option
-@click.option("--dry-run", is_flag=True, help="Print the plan and its expected duration; measure nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and its expected duration, and measure nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor summary.")
 @json_option
 @verbose_option

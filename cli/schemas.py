@@ -28,7 +28,7 @@ NAMES = {
 @json_option
 @verbose_option
 def schema_command(name: str | None, as_json: bool) -> None:
-    """Print the JSON Schema (2020-12) of NAME: a file of a run folder, or what a command prints with --json.
+    """Print the JSON Schema (2020-12) of NAME: a file of a run folder, or the output of a command with --json.
 
     Without NAME, lists the names.
     """

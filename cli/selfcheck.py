@@ -72,7 +72,7 @@ def selfcheck_command(
     gets a row of identical code.
 
     Takes about two minutes on a quiet machine, and eight where hardly a batch is quiet. The time grows with --pairs.
-    Ctrl-C keeps the complete repeats and prints them; --resume continues.
+    Ctrl-C keeps the complete repeats and prints them. --resume continues.
     """
     from fencepost.analysis.compare.selfcheck import TRUE_EFFECT, check
     from fencepost.bench import engine as engines
