@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 FUZZ_ARGS ?=
 KILLS ?= 500
 TOOLCHAINS_ARGS ?=
+CROSSCHECK_ARGS ?=
 PYTHON ?=
 export PYTHON
 # Only a CC of the user's is passed on: make's own default says nothing, and an empty one breaks those who read it.
@@ -28,7 +29,7 @@ PYTHON_FILES := analysis bench benchmarks cli csrc tests tools setup.py conftest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test test-slow test-all fuzz faults toolchains peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
+.PHONY: help bench test test-slow test-all fuzz faults toolchains crosscheck peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +56,9 @@ faults: install-dev ## kill a small run 500 times, and fail each of its operatio
 
 toolchains: install-dev ## try every compiler and Python that is here; writes docs/toolchains.md (half an hour)
 	@$(VENV)/python tools/toolchains.py $(TOOLCHAINS_ARGS)
+
+crosscheck: install-dev ## compare our figures with those of perf bench, cyclictest and stress-ng; writes docs/crosscheck.md (3 minutes)
+	@$(VENV)/python tools/crosscheck.py $(CROSSCHECK_ARGS)
 
 peers: install ## compare the rings with those of other libraries that are installed here (about 2 minutes)
 	@$(VENV)/fencepost peers examples/peers
