@@ -165,6 +165,8 @@ def _half_fetched(base: Path, depth: int = 8) -> Iterator[str]:
         return
     names = {entry.name for entry in entries}
     if schema.RUN_FILE in names:
+        if not (base / schema.RUN_FILE).is_file():
+            yield f"{base}: left out, its {schema.RUN_FILE} is not an ordinary file; fetch it again"
         return
     if names & set(_OF_A_RUN):
         yield f"{base}: left out, it has no {schema.RUN_FILE}; fetch it again"
