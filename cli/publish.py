@@ -52,6 +52,10 @@ COMMON_NAMES = {
 @click.option("--reports", is_flag=True, help="With --check: also draw the pictures of each report again.")
 @click.option("--rebuild", is_flag=True, help="Only write the pages of the gallery again.")
 @click.option("--rewrite", is_flag=True, help="Write everything derived from the rows again, then the pages.")
+@click.option(
+    "--imported", type=click.Path(path_type=Path), metavar="FILE", help="Add a CSV file of core-to-core-latency."
+)
+@click.option("--microarchitecture", metavar="NAME", help="With --imported: what the CPU is, such as 'Zen 3'.")
 @json_option
 @verbose_option
 def publish_command(
@@ -64,6 +68,8 @@ def publish_command(
     reports: bool,
     rebuild: bool,
     rewrite: bool,
+    imported: Path | None,
+    microarchitecture: str | None,
     as_json: bool,
 ) -> int:
     """Check RUN, write it to results/<date>-<machine's key>/, and write the gallery's pages.
@@ -71,13 +77,18 @@ def publish_command(
     RUN is a run folder, a run's id, or `latest`. A run that has the name of a user or host, a path or a process id is
     refused, and the message names the field. The run's label `host` is not published. On a terminal it
     asks for a label if the run has none.
+
+    --imported adds the core-to-core map of a machine that somebody else measured. It is marked as imported. --label is
+    the name of its CPU then, by default that of the file.
     """
     from fencepost.bench.errors import EXIT_FINE, EXIT_GATE, UsageError
     from fencepost.bench.machine import machine_key
     from fencepost.cli import display
 
-    if check + rebuild + rewrite > 1:
-        raise UsageError("--check, --rebuild and --rewrite exclude each other; give one of them")
+    if check + rebuild + rewrite + (imported is not None) > 1:
+        raise UsageError("--check, --rebuild, --rewrite and --imported exclude each other; give one of them")
+    if (imported is None) != (microarchitecture is None):
+        raise UsageError("--imported and --microarchitecture go together")
     if check:
         from fencepost.analysis.gallery.check import check_gallery, json_of
 
@@ -93,7 +104,9 @@ def publish_command(
         raise UsageError("--reports goes with --check")
     if not results.is_dir() and (rebuild or rewrite):
         raise UsageError(f"{results}: no such folder; the gallery is the folder results of the project")
-    if rewrite:
+    if imported is not None:
+        written = [_add_imported(imported, microarchitecture or "", results, labels.get("name", ""), replace=replace)]
+    elif rewrite:
         written = _rewrite(results)
     else:
         written = [] if rebuild else [_publish(run, results, labels, ask=not as_json, replace=replace, anyway=anyway)]
@@ -269,6 +282,21 @@ def _rewrite(results: Path) -> list[Path]:
             runfolder.atomic_write(folder / name, content)
         written += [folder / name for name in (RUN_FILE, *derived)]
     return written
+
+
+def _add_imported(file: Path, microarchitecture: str, results: Path, cpu: str, *, replace: bool) -> Path:
+    """Write the entry of a machine that another tool measured; its label is the name of its CPU."""
+    from fencepost.analysis.gallery import imported
+    from fencepost.bench import runfolder
+    from fencepost.bench.errors import UsageError
+
+    entry = imported.read_export(file, microarchitecture, cpu)
+    path = results / imported.FOLDER / f"{entry.name}.csv"
+    if path.exists() and not replace:
+        raise UsageError(f"{path}: is there already; add --replace, or name the CPU by --label")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runfolder.atomic_write(path, imported.encode(entry))
+    return path
 
 
 def _rebuild(results: Path) -> list[Path]:

@@ -56,7 +56,7 @@ def read_matrix(name: str, text: str) -> Parsed:
     if size < 2 or any(len(row) != size for row in numbers):
         raise ExchangeError(
             f"{name}: {NONE_OF_THEM} (a matrix of core-to-core-latency has as many cells in each line as lines, at "
-            f"least 2. This one has {size} lines, the first of {len(numbers[0])} cells)"
+            f"least 2. This one has {size} lines, the first of {len(numbers[0]) if numbers else 0} cells)"
         )
     named = next((line[4:].strip() for _, line in lines[:first] if line[:4].lower() == "cpu:"), "").strip(",")
     reading.fact(CPU=named)

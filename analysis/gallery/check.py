@@ -31,6 +31,7 @@ from fencepost.analysis.gallery.entry import (
     stored_headlines,
     summary,
 )
+from fencepost.analysis.gallery.imported import FOLDER, imported_entries
 from fencepost.analysis.gallery.pages import PAGES, build
 from fencepost.analysis.gallery.summary import HEADLINE
 from fencepost.analysis.report.trust import trust_verdict
@@ -75,9 +76,13 @@ def check_gallery(
     """
     if not results.is_dir():
         return [f"{results}: no such folder; the gallery is the folder results of the project"]
-    faults, folders = [], []
+    faults: list[str] = []
+    folders: list[Path] = []
     for path in sorted(results.iterdir()):
         if path.name in NOT_PUBLISHED:
+            continue
+        if path.name == FOLDER:
+            faults += map(one_line, imported_entries(results)[1])
             continue
         if path.name.startswith(".tmp-"):
             faults.append(f"{_shown(path)}: left behind by a command that was ended; remove it")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from fencepost.analysis.compare.comparison import NO_SPAN, Span, ratio_of
 from fencepost.analysis.draw.grids import FEWEST_ROWS
 from fencepost.analysis.gallery.entry import MOST_MACHINES, README, Entry, published_folders, read_entry
+from fencepost.analysis.gallery.imported import imported_entries
 from fencepost.analysis.report import html
 from fencepost.analysis.report.compared import (
     ComparedLine,
@@ -127,6 +128,8 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
             entries.append(read_entry(folder))
         except (RunFolderError, OSError) as error:
             left_out.append(f"{error}; left out of the gallery")
+    imported, faults = imported_entries(results)
+    left_out += [f"{fault}; left out of the gallery" for fault in faults]
     shown = columns(entries)
     machines = _machines(entries)
     common = {
@@ -147,7 +150,13 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
         assert entry.matrix is not None
         walls[entry.name] = heat_map(entry.matrix)
     pages = {
-        INDEX: _render("gallery.html.j2", "gallery.js", **common, walls=walls),
+        INDEX: _render(
+            "gallery.html.j2",
+            "gallery.js",
+            **common,
+            walls=walls,
+            imported=[(entry, heat_map(entry.matrix)) for entry in imported],
+        ),
         COMPARE: as_page(beside(entries)),
         README: _readme(entries, shown),
     }
