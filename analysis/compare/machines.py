@@ -22,6 +22,7 @@ from fencepost.analysis.compare.told import headlines_of, machine_sentences
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.labels import Kinship, identity_of, relation_of, relation_text
 from fencepost.analysis.runs.named import machine_name, short_names
+from fencepost.analysis.runs.pruning import notes_on_pruned
 from fencepost.analysis.stats.verdict import ROW_ERROR
 from fencepost.analysis.text.numbers import size
 from fencepost.bench.caches import caches
@@ -70,6 +71,7 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         why.append("alone in some of the runs only" if len(bases) > 1 else "")
     machines = [identity_of(run.run) for run in runs]
     notes = [f"{run.run['id']}: {different_code(runs[0], run)}" for run in runs[1:] if different_code(runs[0], run)]
+    notes += notes_on_pruned(*runs)
     notes += (
         ([] if relation_of(machines) is Kinship.ONE else [f"The runs are of {relation_text(machines)}."])
         + unnamed(runs)

@@ -29,6 +29,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.labels import Kinship, identity_of, relation_of
 from fencepost.analysis.runs.paired import core_hz
+from fencepost.analysis.runs.pruning import notes_on_pruned
 from fencepost.analysis.stats.shift import fewest_values
 from fencepost.analysis.stats.verdict import (
     REPORT_ERROR,
@@ -120,7 +121,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         when no common row is usable in both.
     """
     check_margin(margin)
-    notes = _notes_on_code(old, new, anyway=anyway) + notes_on_imports(old, new)
+    notes = _notes_on_code(old, new, anyway=anyway) + notes_on_imports(old, new) + notes_on_pruned(old, new)
     found = pairs_of_runs(old, new)
     if not found:
         raise ComparisonError(

@@ -11,6 +11,7 @@ from fencepost.analysis.report.trust import virtual
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.labels import told_labels
 from fencepost.analysis.runs.machine import FACT_WORDS
+from fencepost.analysis.runs.pruning import DROPPED, was_pruned
 from fencepost.analysis.text.numbers import count, size
 from fencepost.analysis.text.table import Table, table
 from fencepost.bench.caches import caches
@@ -99,6 +100,7 @@ def data_table(analysis: Analysis) -> Table:
             else (("checked", "no: an older version wrote run.json without its hash. A changed bit is not noticed"),)
         ),
         ("made", run["created_utc"]),
+        *((("pruned", DROPPED.replace("`", "")),) if was_pruned(analysis) else ()),
         ("command", shlex.join(run["command"])),
         (
             "profile",

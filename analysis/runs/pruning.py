@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencepost.analysis.runs.estimate import estimate_cases, noise_floor
+from fencepost.analysis.runs.estimate import Analysis, estimate_cases, noise_floor
 from fencepost.analysis.runs.medians import reduce_rounds, reduce_run
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows, read_reduced
-from fencepost.bench.schema import ROWS_FILE, RunFolderError
+from fencepost.bench.schema import IMPORTED, ROWS_FILE, RunFolderError, round_files
+
+DROPPED = "raw batches were dropped by `fencepost prune`: the figures are the same, single batches cannot be looked at"
 
 OF_PROCESS = ["status", "batches", "ticks", "floor_ticks", "tick_hz"]
 """Columns that a process has alone."""
@@ -47,3 +49,15 @@ def check_kept(folder: Path) -> None:
         raise RunFolderError(
             f"{folder / ROWS_FILE}: differs from the rounds that lie beside it; move one of them away, and look at both"
         )
+
+
+def was_pruned(analysis: Analysis) -> bool:
+    """Whether the raw batches of a run were dropped here. Published and imported runs never had any."""
+    run, folder = analysis.run, analysis.folder
+    rows = (folder / ROWS_FILE).exists() and not round_files(folder)
+    return rows and "published" not in run and IMPORTED not in run
+
+
+def notes_on_pruned(*runs: Analysis) -> list[str]:
+    """A sentence for each run of which that is true."""
+    return [f"{run.run['id']}: {DROPPED}" for run in runs if was_pruned(run)]

@@ -11,8 +11,10 @@ import pytest
 from runs.measure import fencepost_inside
 from runs.write import Case, plain_cases, write_run
 
+from fencepost.analysis.report.machine import data_table
 from fencepost.analysis.runs import pruning
 from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import runfolder, schema
@@ -129,3 +131,18 @@ def test_an_age_is_a_number_of_days(base: Path) -> None:
     done = fencepost_inside("prune", str(base), "--raw-older-than", "soon", cwd=base)
     assert done.returncode == 2
     assert "write 90d" in done.stderr
+
+
+def test_report_and_compare_say_what_was_pruned(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_run(tmp_path / "runs" / f"run{number}", plain_cases(2), rounds=8, seed=number)
+    told = "raw batches were dropped by"
+    runs = [str(tmp_path / "runs" / f"run{number}") for number in (1, 2)]
+
+    def said() -> list[int]:
+        table = repr(data_table(analysis_of(Path(runs[0]))))
+        return [fencepost_inside("compare", *runs, cwd=tmp_path).stdout.count(told), table.count(told)]
+
+    assert said() == [0, 0]
+    prune(tmp_path / "runs")
+    assert said() == [2, 1]
