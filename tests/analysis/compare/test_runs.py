@@ -181,8 +181,8 @@ def test_every_pair_that_cannot_be_compared(tmp_path: Path) -> None:
     assert "compiler flags" in refused(tmp_path, 2, old, write(tmp_path, "flags", ROWS, engine={"flags": "-O3"}))
     short = refused(tmp_path, 2, old, write(tmp_path, "one", ROWS, rounds=1))
     assert "1 complete round" in short and "measure with --rounds 5 or more" in short
-    cut = refused(tmp_path, 2, old, write(tmp_path, "cut", ROWS, rounds=1, planned_rounds=9))
-    assert "complete it with `fencepost run --resume`" in cut
+    cut = synthetic.write_run(tmp_path / "cut", ROWS, rounds=1, planned_rounds=9, unmeasurable=[])
+    assert "complete it with `fencepost run --resume`" in refused(tmp_path, 2, old, cut)
     assert "name two" in refused(tmp_path, 2, old)
     assert "no such run" in refused(tmp_path, 2, old, tmp_path / "nowhere")
     flagged = [replace(case, flags=schema.FLAGS["switched"]) for case in ROWS]
