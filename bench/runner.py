@@ -108,6 +108,7 @@ class Runner:
         self._backend = str(backend_path())
         self._energy = find_energy(Tree(root), self.plan.cpus[0])
         self._signal = 0
+        self._traced = False
         self._wakeup: int | None = None
         # Cases that killed their worker: left out of the rounds that follow, with the reason.
         self._left_out: dict[str, str] = {}
@@ -173,7 +174,8 @@ class Runner:
             self._leave_out(number, attempt.under_way, str(attempt.fault))
         assert attempt.end is not None  # or there would be a fault
         self._so_far.end_round(attempt.end["again_ns"])
-        if attempt.end["traced"] or (attempt.hello and attempt.hello["traced"]):
+        if not self._traced and (attempt.end["traced"] or (attempt.hello and attempt.hello["traced"])):
+            self._traced = True  # said once a run; each round's record says it again
             self.progress.note(f"round {number}: the worker is traced (strace, a debugger), which slows it")
         record, rows = self._round(number, started, order, attempt, self._left_out)
         self._so_far.add_floors([record["worker"]["width_floor"]])
