@@ -53,6 +53,25 @@ def _dies_with_us() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def tool_path() -> str:
+    """Where tools are found, those of root among them."""
+    return _PATH
+
+
+def unshared(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> subprocess.Popen[str]:
+    """A command in new namespaces, which end with it and with the process of the tests."""
+    return subprocess.Popen(
+        [*_UNSHARED, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=dict(env),
+        cwd=cwd,
+        preexec_fn=_dies_with_us,
+    )
+
+
 def _call(*words: str | int | Path) -> None:
     subprocess.run([str(word) for word in words], check=True, capture_output=True, env={**os.environ, "PATH": _PATH})
 
@@ -129,6 +148,7 @@ exec $(command -v sshd) -D -e -f {place}/sshd_config
         self._fleet.link(self._number, self.first_process)
         self._process.stdin.write(b"\n")
         self._process.stdin.close()
+        until(lambda: "Server listening" in (place / "log").read_text())
 
     @property
     def first_process(self) -> int:
@@ -268,25 +288,30 @@ class Fleet:
             .replace("ConnectTimeout=10", "ConnectTimeout=3")
         )
 
-    def begin(self, *options: str) -> subprocess.Popen[str]:
-        """Start `fencepost fleet run`."""
+    def on_controller(self, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> subprocess.Popen[str]:
+        """Start a command in the network of the controller."""
         assert self._hub is not None
-        words = [str(FENCEPOST), "fleet", "run", str(self.place), *options]
         return subprocess.Popen(
-            ["nsenter", "--target", str(self._hub.pid), "--net", *words],
+            ["nsenter", "--target", str(self._hub.pid), "--net", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={
-                **os.environ,
-                "PATH": _PATH,
-                "ANSIBLE_HOME": str(self.folder / "ansible"),
-                "ANSIBLE_SSH_CONTROL_PATH_DIR": self._sockets,
-                "NO_COLOR": "1",
-            },
+            env=dict(env),
+            cwd=cwd,
             preexec_fn=_dies_with_us,
         )
+
+    def begin(self, *options: str) -> subprocess.Popen[str]:
+        """Start `fencepost fleet run`."""
+        more = {
+            "PATH": _PATH,
+            "ANSIBLE_HOME": str(self.folder / "ansible"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": self._sockets,
+            "NO_COLOR": "1",
+        }
+        command = [str(FENCEPOST), "fleet", "run", str(self.place), *options]
+        return self.on_controller(command, {**os.environ, **more}, self.folder)
 
     def measure(self, *options: str) -> subprocess.CompletedProcess[str]:
         """`fencepost fleet run`, to its end."""
