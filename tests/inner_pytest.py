@@ -6,11 +6,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from runs.measure import PATIENCE_S
+from runs.measure import PATIENCE_S, environment
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -18,8 +17,13 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
-def run_pytest(cwd: Path, env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`pytest` with these arguments, to its end; what it prints goes through files in `cwd`."""
+def run_pytest(cwd: Path, *arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    """`pytest` with these arguments, to its end, with the kernels of fault_kernels.c as the suite.
+
+    Its output goes through files in `cwd`. `changes` are changes of its environment.
+    """
+    # Whoever runs these tests side by side would otherwise have disabled what they are about.
+    env = environment(PYTEST_ADDOPTS=None, PYTEST_XDIST_WORKER=None, COLUMNS="200", **changes)
     out, err = cwd / "stdout.txt", cwd / "stderr.txt"
     process = _CONTEXT.Process(target=_session, args=(cwd, dict(env), arguments, out, err))
     process.start()

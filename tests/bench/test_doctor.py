@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from doctored import CLOCK, CPU, DEEP, SYSTEM, finding, register
 from machines import NAMES, build, cpuinfo, expected, snapshot, write
 
 from fencepost.analysis.report.trust import examination
@@ -15,16 +16,7 @@ from fencepost.bench.documents import PerfEventJson
 from fencepost.bench.sysfs import TopologyError
 from fencepost.bench.topology import Topology
 
-X86 = cpuinfo([0, 1])
-SYSTEM = "sys/devices/system"
-CPU = f"{SYSTEM}/cpu"
-CLOCK = f"{SYSTEM}/clocksource/clocksource0"
 V2 = {"proc/mounts": "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0", "proc/self/cgroup": "0::/job"}
-
-
-def finding(diagnosis: Diagnosis, knob: str) -> Finding:
-    (found,) = (found for found in diagnosis.findings if found.knob == knob)
-    return found
 
 
 def clock(least: int, most: int, limit: int) -> dict[str, object]:
@@ -412,87 +404,6 @@ def test_live_machine_is_examined_without_a_fault() -> None:
     diagnosis = examine()
     assert diagnosis.topology.cpus
     json.dumps(diagnosis.as_dict())
-
-
-# ---- registers and devices ----
-
-AMD = X86.replace("GenuineIntel", "AuthenticAMD")
-
-
-def register(root: Path, cpu: int, number: int, value: int) -> None:
-    """A file that reads like the device of a CPU's registers."""
-    path = root / "dev" / "cpu" / str(cpu) / "msr"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.seek(number)
-        file.write(value.to_bytes(8, "little"))
-
-
-@pytest.mark.parametrize(
-    ("text", "number", "values", "severity", "value", "change"),
-    [
-        (X86, 0x1A0, (0x850089, 0x850089), "hurts", "on", "wrmsr --all 0x1a0 0x4000850089"),
-        (X86, 0x1A0, (0x4000850089, 0x4000850089), "ok", "off", None),
-        (X86, 0x1A0, (0x4000850089, 0x850089), "hurts", "mixed", "wrmsr --all 0x1a0 0x4000850089"),
-        (AMD, 0xC0010015, (0x1, 0x1), "hurts", "on", "wrmsr --all 0xc0010015 0x2000001"),
-        (AMD, 0xC0010015, (0x2000001, 0x2000001), "ok", "off", None),
-    ],
-)
-def test_turbo_from_the_processors_own_register(
-    text: str, number: int, values: tuple[int, int], severity: str, value: str, change: str | None, tmp_path: Path
-) -> None:
-    root = build(tmp_path, [[0], [1]], more={"proc/cpuinfo": text})
-    for cpu, bits in enumerate(values):
-        register(root, cpu, number, bits)
-    found = finding(examine(root), "turbo")
-    assert (found.severity, found.value) == (severity, value)
-    assert found.change is None if change is None else change in (found.change or "")
-
-
-def test_a_driver_comes_before_the_register(tmp_path: Path) -> None:
-    root = build(tmp_path, [[0]], more={f"{CPU}/cpufreq/boost": 0})
-    register(root, 0, 0x1A0, 0)
-    assert finding(examine(root), "turbo").value == "off"
-
-
-def test_registers_of_a_guest_are_not_believed(tmp_path: Path) -> None:
-    root = build(tmp_path, [[0]], more={"proc/cpuinfo": cpuinfo([0], flags=" hypervisor")})
-    register(root, 0, 0x1A0, 0)
-    assert finding(examine(root), "turbo").state == "unreadable"
-
-
-def test_without_root_the_doctor_says_how_turbo_can_be_read(tmp_path: Path) -> None:
-    assert "modprobe msr" in finding(examine(build(tmp_path, [[0]])), "turbo").effect
-
-
-DEEP = {f"{CPU}/cpu0/cpuidle/state3/{name}": value for name, value in (("latency", 890), ("disable", 0))}
-
-
-@pytest.mark.parametrize(
-    ("limit", "states", "severity", "value"),
-    [
-        (2_000_000_000, DEEP, "note", "no limit"),
-        (0, DEEP, "ok", "0 us"),
-        (100, DEEP, "note", "100 us"),
-        (2_000_000_000, {}, "ok", "no limit"),
-    ],
-)
-def test_how_long_a_cpu_may_take_to_wake_up(
-    limit: int, states: dict[str, object], severity: str, value: str, tmp_path: Path
-) -> None:
-    root = build(tmp_path, [[0]], more=states)
-    (root / "dev").mkdir()
-    (root / "dev" / "cpu_dma_latency").write_bytes(limit.to_bytes(4, "little"))
-    found = finding(examine(root), "dma_latency")
-    assert (found.severity, found.value) == (severity, value)
-    assert (found.change is None) == (severity == "ok")
-
-
-def test_a_truncated_device_is_unreadable(tmp_path: Path) -> None:
-    root = build(tmp_path, [[0]])
-    (root / "dev").mkdir()
-    (root / "dev" / "cpu_dma_latency").write_bytes(b"\0")
-    assert finding(examine(root), "dma_latency").state == "unreadable"
 
 
 def test_every_finding_names_path_value_effect_and_change(tmp_path_factory: pytest.TempPathFactory) -> None:
