@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import math
 import os
 import shutil
-import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +17,19 @@ from jsonschema_rs import Draft202012Validator
 from kernels.measure import kernel
 from kernels.own import write
 from runs import measure as runtime
-from runs.write import Case, plain_cases, write_run
+from runs.sides import fencepost, interrupted, refused, row
+from runs.write import plain_cases, write_run
 
-from fencepost.analysis.compare.comparison import ComparisonError, NothingMeasuredError
-from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
-from fencepost.analysis.compare.side_ratios import RowRounds, _prefer_alone, _Quiet, read_rows
+from fencepost.analysis.compare.side_ratios import read_rows
 from fencepost.analysis.compare.sides import compare_sides, judge_rounds
 from fencepost.analysis.runs.rounds import iter_rounds
-from fencepost.analysis.stats.verdict import ChangeVerdict
-from fencepost.bench import engine as engines
 from fencepost.bench import plan as plans
 from fencepost.bench import revisions, schema
 from fencepost.bench.ab_plan import AbSide, Pair, make_ab_plan
 from fencepost.bench.case import SIDES, TWIN_SUFFIX
 from fencepost.bench.catalog import read_catalog
-from fencepost.bench.engine import Engine
 from fencepost.bench.errors import UsageError
-from fencepost.bench.progress import Progress
 from fencepost.bench.runfolder import read_round_record
-from fencepost.bench.schema import RunFolderError
 from fencepost.cli import ab, verdicts
 from fencepost.cli.schemas import schema_of
 
@@ -73,17 +63,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def _heeds_signals() -> Iterator[None]:
     with runtime.heeding_signals():
         yield
-
-
-def fencepost(*arguments: str | Path | int, cwd: Path) -> runtime.Answer:
-    return runtime.fencepost_inside(*map(str, arguments), cwd=cwd)
-
-
-def refused(code: int, *arguments: str | Path, cwd: Path) -> str:
-    done = fencepost(*arguments, cwd=cwd)
-    assert done.returncode == code, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr and done.stdout == ""
-    return done.stderr.strip().splitlines()[-1]
 
 
 def small_plan(rows: int = 3, rounds: int = 4) -> plans.Plan:
@@ -366,21 +345,6 @@ def test_more_rows_want_more_rounds() -> None:
 # Ctrl-C, and going on.
 
 
-def interrupted(cwd: Path, rounds: int, *arguments: str, load: Callable[[], Engine]) -> tuple[Path, str, str]:
-    """Send SIGINT to a comparison once it has `rounds` complete rounds: its folder, and what it said."""
-
-    def round_done(_: Progress, number: int) -> None:
-        if number == rounds:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Progress, "round_done", round_done)
-        done = runtime.fencepost_inside(*arguments, cwd=cwd, load=load)
-    assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
-    (folder,) = cwd.glob("results/*/*")
-    return folder, done.stdout, done.stderr.strip().splitlines()[-1]
-
-
 def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> None:
     sides = ("good/steady", "good/steady[size=8KiB]")
     options = ("--rounds", "3000", "-q", "--fail-on", "undecided")
@@ -413,222 +377,3 @@ def test_undecided_rows_say_how_to_measure_anew() -> None:
     assert advice == [] if not wanted else f"--rounds {24 + wanted}" in advice[0]
     noisy = judge_rounds([row("r", [1.0] * 24, [1.0] * 8 + [1.03] * 16)], 0.01)
     assert noisy.rows[0].decision.more and f"--rounds {24 + noisy.rows[0].decision.more}" in ab._advice(noisy)[0]
-
-
-# Reading.
-
-
-def test_a_run_without_sides_has_nothing_to_judge(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", plain_cases(2))
-    with pytest.raises(RunFolderError, match="not made by fencepost ab"):
-        compare_sides(folder, 0.01)
-
-
-def row(
-    name: str,
-    old: list[float],
-    new: list[float],
-    *,
-    kernel: str = "test/loop",
-    twin: bool = False,
-    disturbed: float = 0.0,
-) -> RowRounds:
-    steps = [0.0] * len(old)
-    return RowRounds(name, "u", kernel, twin, "a", "b", old, new, steps, steps, floor_ns=old, disturbed=disturbed)
-
-
-def test_a_row_is_judged_by_the_twin_of_its_kernel() -> None:
-    """A noisy kernel vetoes its own rows only."""
-    same, faster = [10.0] * 20, [9.5] * 20
-    rows = [
-        row("calm", same, faster, kernel="a/calm"),
-        row("calm~twin", same, same, kernel="a/calm", twin=True),
-        row("noisy", same, faster, kernel="b/noisy"),
-        row("noisy~twin", same, [11.0] * 20, kernel="b/noisy", twin=True),
-        row("without", same, faster, kernel="b/without"),
-        row("other", same, faster, kernel="c/other"),
-    ]
-    found = judge_rounds(rows, 0.01)
-    verdicts = {one.case: one.decision.verdict for one in found.rows}
-    assert verdicts["calm"] is ChangeVerdict.CHANGED
-    # Of its kernel, of its topic, of any: 10 % in all three.
-    assert {verdicts[name] for name in ("noisy", "without", "other")} == {ChangeVerdict.UNDECIDED}
-    assert any("3 of 4 rows: identical code of their kernel differed by up to 10 %" in note for note in found.notes)
-
-
-def test_the_columns_of_a_row_agree() -> None:
-    """The quotient of two medians is another figure than the median of the pairs' ratios."""
-    old, new = [1.0, 2.0, 10.0] * 5, [1.1, 2.2, 3.0] * 5
-    (found,) = judge_rounds([row("r", old, new)], 0.01).rows
-    assert found.new_ns == pytest.approx(found.old_ns * found.decision.ratio)
-    assert found.decision.ratio == pytest.approx(1.1)
-
-
-def sides_run(folder: Path, neighbour: float | None, cpus: tuple[int, ...] = (1,), size: str = "4KiB") -> Path:
-    """Two sides that cost the same. The new one has more neighbours by far."""
-    old = Case("test/a", {"size": size}, ns=5.0, neighbour=neighbour, cpus=cpus)
-    new = replace(old, kernel="test/b", neighbour=neighbour and (neighbour + 1) / 2)
-    free = Case("test/free", ns=5.0, neighbour=0.0)
-    folder = write_run(folder, [old, new, free], rounds=16, batches=200, unmeasurable=())
-    document = json.loads((folder / schema.RUN_FILE).read_text())
-    for case, side in zip(document["plan"]["cases"], ("old", "new"), strict=False):
-        case |= {"row": "r", "side": side}
-    (folder / schema.RUN_FILE).write_text(json.dumps(document))
-    return folder
-
-
-def test_threads_that_disturb_each_other_are_compared_as_found(tmp_path: Path) -> None:
-    (found,) = compare_sides(sides_run(tmp_path / "run", 0.2, (0, 1)), 0.02).rows
-    assert found.basis == "as found"
-
-
-def test_memory_that_other_cores_share_is_compared_as_found(tmp_path: Path) -> None:
-    found = compare_sides(sides_run(tmp_path / "run", 0.2, size="4MiB"), 0.02)
-    assert [row.basis for row in found.rows] == ["as found"]
-    assert "1 row is compared as found: other cores share this memory" in found.notes
-
-
-@pytest.mark.parametrize(("neighbour", "basis"), [(0.5, "alone"), (1.0, "as found"), (None, "as found")])
-def test_sides_are_compared_by_their_quiet_batches(tmp_path: Path, neighbour: float | None, basis: str) -> None:
-    folder = sides_run(tmp_path / "run", neighbour)
-    (found,) = compare_sides(folder, 0.02).rows
-    assert found.basis == basis
-    assert found.decision.verdict is ChangeVerdict.SAME
-    assert found.old_ns == pytest.approx(5.0 * (1.4 if neighbour == 1.0 else 1.0), rel=0.02)
-
-
-def test_all_batches_disturbed_is_no_measurement() -> None:
-    with pytest.raises(NothingMeasuredError, match="disturbed"):
-        judge_rounds([row("r", [1.0] * 9, [1.0] * 9, disturbed=1.0)], 0.01)
-    with pytest.raises(ComparisonError, match="margin"):
-        judge_rounds([row("r", [1.0] * 9, [1.0] * 9)], 0.0)
-
-
-def test_the_noise_floor_is_the_largest_of_identical_code() -> None:
-    rows = [row("r", [1.0] * 9, [1.02] * 9), row("r~twin", [1.0] * 9, [1.03] * 9, twin=True)]
-    found = judge_rounds(rows, 0.01)
-    assert found.noise_floor == pytest.approx(0.03)
-    assert str(found.rows[0].decision.verdict) == "undecided" and "margin" in found.notes[0]
-    assert str(judge_rounds(rows[:1], 0.01).rows[0].decision.verdict) == "changed"
-
-
-# The self-check.
-
-CHECKED = ("selfcheck/chain", "selfcheck/locked", "selfcheck/syscall")
-
-
-def test_each_repeat_has_quiet_batches_enough_by_itself() -> None:
-    found, quiet = row("a", [2.0] * 30, [2.0] * 30), [quiet_side(1.0)] * 12 + [quiet_side()] * 18
-    assert _prefer_alone(found, quiet, quiet, range(15))
-    assert not _prefer_alone(found, quiet, quiet, range(15, 30))
-    assert found.old_ns == pytest.approx([1.0] * 12 + [math.nan] * 3 + [2.0] * 15, nan_ok=True)
-
-
-def test_sides_that_took_turns_are_alone_if_most_rounds_are() -> None:
-    found = RowRounds("r", "u", "k", False, "old", "new", [2.0] * 30, [2.0] * 30, rounds_in_turns=30)
-    fast = _Quiet(*np.array([1.0, 1.0, math.nan, math.nan]))
-    none = _Quiet(*np.full(4, math.nan))
-    assert not _prefer_alone(found, [fast] * 15 + [none] * 15, [fast] * 30, range(30))
-    assert _prefer_alone(found, [fast] * 16 + [none] * 14, [fast] * 30, range(30))
-
-
-def quiet_side(ns: float = math.nan, slowed_cycles: float = math.nan) -> _Quiet:
-    """One round of a side. Its batches with slowed branches cost 3 ns and `slowed_cycles`, those with fast ones 4."""
-    return _Quiet(*(np.asarray(value) for value in (ns, 3.0, 4.0, slowed_cycles)))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "alone"), [(4.03, 4.0, True), (4.0, 5.0, False), (5.0, 4.0, False), (math.nan, 4.0, False)], ids=str
-)
-def test_rounds_with_slowed_branches_count_where_neither_side_minds(old: float, new: float, alone: bool) -> None:
-    found = row("a", [2.0] * 30, [2.0] * 30)
-    old_rounds, new_rounds = ([quiet_side(slowed_cycles=cycles)] * 30 for cycles in (old, new))
-    assert _prefer_alone(found, old_rounds, new_rounds, range(30)) == alone
-    assert found.old_ns == [3.0 if alone else 2.0] * 30
-
-
-def test_repeats_say_what_they_stand_on() -> None:
-    found = row("a~twin", [1.0] * 10 + [2.0] * 10, [1.0] * 10 + [2.0] * 10, twin=True)
-    found.alone_repeats, found.quiet = [True, False], 0.25
-    (checked,), _, times, _ = judge_repeats([found], [range(10), range(10, 20)], 0.01)
-    assert (checked.alone, checked.quiet) == (Share(1, 2), 0.25)
-    # Each against the repeats of its own kind: quiet batches and all batches are two figures.
-    assert times["a~twin"] == Share(2, 2)
-
-
-@pytest.mark.slow
-def test_a_disturbed_selfcheck_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("needs two CPUs: one to measure on, one for the disturber")
-    monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
-    selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
-    done = selfcheck("selfcheck/chain", "--pairs", "1", "--rounds", "7", "--disturb", "spin", "--json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    assert len(document["rows"]) == 2
-    assert document["disturb"]["kind"] == "spin"
-    assert f"runs without a pause on CPU {document['disturb']['cpu']} (spin)" in done.stderr
-    (folder,) = (tmp_path / "results" / "selfcheck").iterdir()
-    schema.round_file(folder, 7).unlink()
-    again = selfcheck("--resume", str(folder), "-q")
-    assert "disturbed on purpose" in again.stderr and "disturbed on purpose" in again.stdout
-    assert "leave it out" in refused(2, "selfcheck", "--resume", folder, "--disturb", "spin", cwd=tmp_path)
-
-
-def test_repeats_are_judged_one_by_one() -> None:
-    old = [1.0] * 40
-    alarm = [1.0] * 10 + [1.5] * 10 + [1.0] * 20
-    found = judge_repeats(
-        [row("a~twin", old, alarm, twin=True), row("a", old, [1.0199, 1.0201] * 20)],
-        [range(i, i + 10) for i in range(0, 40, 10)],
-        0.01,
-    )
-    (twin, true), alarms, times, floors = found
-    assert (twin.changed.count, twin.same.count, twin.changed.of) == (1, 3, 4)
-    assert true.effect == 0.02 and true.covered.count == 4
-    # In the repeat with the alarm the noise floor was half as much again: 2 % are not claimed there.
-    assert (true.changed.count, true.undecided.count) == (3, 1)
-    assert alarms == Share(1, 4)
-    assert times["a"].count == 4 and floors["a"] == 0
-
-
-def test_shares_have_exact_bounds() -> None:
-    low, high = Share(0, 100).bounds
-    assert low == 0 and high == pytest.approx(1 - 0.025 ** (1 / 100))
-    assert Share(0, 0).bounds == (0.0, 1.0)
-
-
-def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
-    selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
-    done = selfcheck(*CHECKED, "--pairs", "2", "--rounds", "7", "--json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    assert document["repeats"] == 2 and len(document["rows"]) == 6
-    assert {row["true_effect_pct"] for row in document["rows"]} == {0.0, 2.0}
-    (folder,) = (tmp_path / "results" / "selfcheck").iterdir()
-    schema.round_file(folder, 10).unlink()  # as after Ctrl-C in the second repeat
-    assert check(folder, 7, 0.01).repeats == 1
-    again = selfcheck("--resume", str(folder), "-q")
-    assert again.returncode == 0, again.stderr
-    assert "2 repeats of 6 rows" in again.stdout and "true 2 % found" in again.stdout
-    assert "leave it out" in refused(2, "selfcheck", "--resume", folder, "--pairs", "3", cwd=tmp_path)
-    assert "fencepost selfcheck --resume" in refused(2, "ab", "--resume", folder, cwd=tmp_path)
-
-
-@pytest.mark.slow
-def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
-    options = (*CHECKED, "--pairs", "400", "--rounds", "7", "-q")
-    folder, out, last = interrupted(tmp_path, 8, "selfcheck", *options, load=engines.load)
-    assert f"{len(schema.round_files(folder)) // 7} repeats of 6 rows" in out
-    assert f"Continue with: fencepost selfcheck --resume {folder.relative_to(tmp_path)}" in last, last
-
-
-def test_a_margin_that_hides_the_true_effect_checks_nothing(tmp_path: Path) -> None:
-    assert "nothing is left" in refused(2, "selfcheck", "--margin", "2%", cwd=tmp_path)
