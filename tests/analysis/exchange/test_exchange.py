@@ -8,8 +8,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +15,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft7Validator
+from runs.exchange import GOOGLE, imported, parsed_file, pytest_file, stored
 from runs.measure import fencepost_inside
-from runs.write import Case, plain_cases, write_run
-from topics.line.cases import pingpong_cases
+from runs.write import Case, write_run
 from topics.suite import suite_cases
 
 from fencepost.analysis.exchange.export import FORMATS, export
 from fencepost.analysis.exchange.exported import ExchangeError
-from fencepost.analysis.exchange.formats import Parsed
-from fencepost.analysis.exchange.importing import import_files, parse, read_bytes
+from fencepost.analysis.exchange.importing import import_files
 from fencepost.analysis.report.data import as_json
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.rows_file import encode_rows
-from fencepost.analysis.text.escape import HIDDEN, one_line
+from fencepost.analysis.text.escape import one_line
 from fencepost.bench import runfolder, schema
 from fencepost.bench.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-TOOL = Path("/usr/share/benchmark/compare.py")
+
 """Google's, from Debian's libbenchmark-tools."""
 HOLDING_VALUES = ("pytest-benchmark", "pyperf", "google-benchmark")
 BMF = {
@@ -57,34 +54,6 @@ BMF = {
     },
 }
 """As published at bencher.dev/docs/reference/bencher-metric-format."""
-
-
-def parsed_file(path: Path) -> Parsed:
-    return parse(str(path), read_bytes(path))
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pairs = pingpong_cases({(0, 1): ("same_l3", 40.0), (1, 0): ("same_l3", 42.0)})
-    return write_run(tmp_path_factory.mktemp("runs") / "run", [*plain_cases(3), *pairs], rounds=7)
-
-
-def imported(tmp_path: Path, *files: Path | str) -> Path:
-    """The run folder that `files` come to."""
-    document, machine, rows = import_files(files)
-    with runfolder.create(tmp_path / "runs", machine, document) as folder:
-        runfolder.atomic_write(folder.path / schema.ROWS_FILE, rows(folder.run))
-    return folder.path
-
-
-def stored(tmp_path: Path, content: str | bytes | dict[str, Any], name: str = "file.json") -> Path:
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else _text(content).encode())
-    return path
-
-
-def _text(content: str | dict[str, Any]) -> str:
-    return content if isinstance(content, str) else json.dumps(content)
 
 
 # ---- rows.parquet ----
@@ -276,14 +245,6 @@ def test_no_name_of_a_host_leaves(run: Path) -> None:
 # ---- several files, replication ----
 
 
-def pytest_file(values: list[float], name: str = "test_a", **stats: Any) -> dict[str, Any]:
-    return {
-        "machine_info": {"cpu": {"brand_raw": "Some CPU"}},
-        "benchmarks": [{"fullname": name, "stats": {"data": values, **stats}}],
-        "version": "5.1.0",
-    }
-
-
 def test_one_process_gives_no_interval_and_six_files_do(tmp_path: Path) -> None:
     files = [stored(tmp_path, pytest_file([(5 + i + k / 10) * 1e-9 for k in range(5)]), f"{i}.json") for i in range(6)]
     one = analyse(imported(tmp_path, files[0])).rows[0]
@@ -309,122 +270,12 @@ def test_files_of_two_tools_do_not_mix(tmp_path: Path, run: Path) -> None:
         import_files([files[0], files[2]])
 
 
-GOOGLE: dict[str, Any] = {
-    "context": {"date": "2026-01-01", "num_cpus": 2, "library_version": "v1.9"},
-    "benchmarks": [
-        {"name": "BM_a", "run_name": "BM_a", "run_type": "iteration", "real_time": 2.0, "time_unit": "us"},
-        {"name": "BM_a", "run_name": "BM_a", "run_type": "iteration", "real_time": 4.0, "time_unit": "us"},
-        {
-            "name": "BM_a_mean",
-            "run_name": "BM_a",
-            "run_type": "aggregate",
-            "aggregate_name": "mean",
-            "real_time": 3.0,
-            "time_unit": "us",
-        },
-        {
-            "name": "BM_b_median",
-            "run_name": "BM_b",
-            "run_type": "aggregate",
-            "aggregate_name": "median",
-            "real_time": 7.0,
-            "time_unit": "ms",
-        },
-        {"name": "BM_c", "run_name": "BM_c", "error_occurred": True, "error_message": "no such device"},
-    ],
-}
-
-
 def test_googles_repetitions_medians_and_errors(tmp_path: Path) -> None:
     rows = analyse(imported(tmp_path, stored(tmp_path, GOOGLE))).by_case
     assert rows["BM_a"].time.value == pytest.approx(3000)
     assert rows["BM_a"].batches == 2
     assert rows["BM_b"].time.value == pytest.approx(7e6)
     assert "no such device" in str(rows["BM_c"].reason)
-
-
-# ---- the tools themselves ----
-
-
-def tool(*arguments: str | Path, cwd: Path) -> str:
-    done = subprocess.run(
-        [str(argument) for argument in arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def needs_pyperf() -> None:
-    """A development dependency: CI has it, or fails where it is imported."""
-    if not os.environ.get("CI"):
-        pytest.importorskip("pyperf")
-
-
-def twice(folder: Path, tmp_path: Path, wanted: str) -> tuple[Path, Path]:
-    slower = write_run(tmp_path / "slower", [Case("plain/loop", {"i": i}, ns=2 * (1 + i / 10)) for i in range(3)])
-    faster = write_run(tmp_path / "faster", plain_cases(3))
-    return (
-        stored(tmp_path, export(faster, wanted).text, "old.json"),
-        stored(tmp_path, export(slower, wanted).text, "new.json"),
-    )
-
-
-@pytest.mark.slow
-def test_pytest_benchmark_compares_our_files(run: Path, tmp_path: Path) -> None:
-    old, new = twice(run, tmp_path, "pytest-benchmark")
-    out = tool(Path(sys.executable).with_name("pytest-benchmark"), "compare", old, new, cwd=tmp_path)
-    assert out.count("plain/loop[i=2]@cpu1") == 2
-    assert "(2.0" in out or "(1.9" in out
-
-
-@pytest.mark.slow
-def test_pyperf_compares_our_files(run: Path, tmp_path: Path) -> None:
-    needs_pyperf()
-    old, new = twice(run, tmp_path, "pyperf")
-    out = tool(sys.executable, "-m", "pyperf", "compare_to", old, new, cwd=tmp_path)
-    assert out.count("slower") >= 3
-    assert "plain/loop[i=2]@cpu1" in out
-    tool(sys.executable, "-m", "pyperf", "stats", old, cwd=tmp_path)
-    tool(sys.executable, "-m", "pyperf", "check", old, cwd=tmp_path)
-
-
-def test_pyperf_files_are_read(tmp_path: Path) -> None:
-    needs_pyperf()
-    import pyperf
-
-    runs = [pyperf.Run([1e-6 * (i + 1), 2e-6 * (i + 1)], collect_metadata=False) for i in range(6)]
-    runs = [pyperf.Run(run.values, metadata={"name": "mine"}, collect_metadata=False) for run in runs]
-    pyperf.BenchmarkSuite([pyperf.Benchmark(runs)]).dump(str(tmp_path / "p.json"))
-    row = analyse(imported(tmp_path, tmp_path / "p.json")).rows[0]
-    assert (row.case, row.rounds, row.batches) == ("mine", 6, 12)
-    assert row.time.value == pytest.approx(5250)
-
-
-def test_a_row_that_reads_zero_stays_out_of_googles_format(tmp_path: Path) -> None:
-    """compare.py would take its logarithm, and call the mean of all rows no number."""
-    cases = [Case("own/some", ns=5.0), Case("own/none", ns=0.0, noise=0.0, process_noise=0.0)]
-    found = export(write_run(tmp_path / "run", cases, rounds=7, unmeasurable=[]), "google-benchmark")
-    assert {item["run_name"] for item in json.loads(found.text)["benchmarks"]} == {"own/some@cpu1"}
-    (left_out,) = found.left_out
-    assert left_out.startswith("own/none@cpu1: left out") and "above zero" in left_out
-
-
-@pytest.mark.slow
-def test_googles_compare_reads_our_files(run: Path, tmp_path: Path) -> None:
-    if not TOOL.exists():
-        if os.environ.get("CI"):
-            pytest.fail("Google's compare.py is missing: install libbenchmark-tools")
-        pytest.skip("Google's compare.py is not installed (Debian: libbenchmark-tools)")
-    old, new = twice(run, tmp_path, "google-benchmark")
-    out = tool(sys.executable, TOOL, "--no-color", "benchmarks", old, new, cwd=tmp_path)
-    lines = [line.split() for line in out.splitlines() if line.startswith("plain/loop[i=2]@cpu1 ")]
-    assert len(lines) == 6
-    assert all(float(line[1]) == pytest.approx(1.0, abs=0.1) for line in lines)
 
 
 # ---- imported runs are runs ----
@@ -465,113 +316,3 @@ def test_commands(run: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["machine.json", "rows.parquet", "run.json"]
     out = fencepost_inside("export", str(folder), "--format", "csv", cwd=tmp_path)
     assert out.stdout.startswith("case,kernel,")
-
-
-# ---- bad files ----
-
-NOT_OURS = "not a file of pytest-benchmark"
-BAD: dict[str, tuple[str | bytes | dict[str, Any], str]] = {
-    "empty": ("", "empty"),
-    "blank": (" \n", "empty"),
-    "binary": (b"\x80\xfe\x00\x01", "not text in UTF-8"),
-    "compressed": (b"\x1f\x8b\x08\x00", "not a whole gzip file"),
-    "truncated": ('{"benchmarks": [{"full', "not valid JSON"),
-    "deep": ("[" * 100_000, "not valid JSON"),
-    "other json": ({"hello": 1}, NOT_OURS),
-    "list": ("[1, 2]", NOT_OURS),
-    "no benchmarks": ({"machine_info": {}, "benchmarks": []}, "nothing to import"),
-    "text": ("hello, world\nhow, are you\n", NOT_OURS),
-    "not square": ("1,2\n3,4\n5,6\n", NOT_OURS),
-    "matrix of nothing": (",\n,\n", "every cell is empty"),
-    "matrix with NaN": (",\nnan,\n", "not a time in ns"),
-    "negative matrix": (",\n-5,\n", "not a time in ns"),
-    "NaN": (pytest_file([math.nan]), r"benchmarks\[0\]\.stats\.data\[0\]: NaN is not a time"),
-    "infinite": (pytest_file([1e-9, math.inf]), r"data\[1\]: an infinite value"),
-    "huge": ('{"machine_info": {}, "benchmarks": [{"name": "a", "stats": {"data": [1e999]}}]}', "an infinite value"),
-    "a word": (pytest_file(["fast"]), r'data\[0\]: "fast" is not a number'),  # type: ignore[list-item]
-    "no stats": ({"machine_info": {}, "benchmarks": [{"name": "a"}]}, r"stats: null is not an object"),
-    "no name": ({"machine_info": {}, "benchmarks": [{"stats": {"data": [1]}}]}, r"fullname: null is not a name"),
-    "long name": (pytest_file([1e-9], "a" * 5000), "1 to 1000 characters"),
-    "unknown unit": (
-        {"context": {}, "benchmarks": [{**GOOGLE["benchmarks"][0], "time_unit": "fortnight"}]},
-        r'time_unit: "fortnight" is not a unit of time',
-    ),
-    "bytes": (
-        {"benchmarks": [{"metadata": {"name": "a", "unit": "byte"}, "runs": [{"values": [1.0]}]}]},
-        "'byte' is not a unit of time",
-    ),
-    "only calibrated": ({"benchmarks": [{"metadata": {"name": "a"}, "runs": [{"warmups": []}]}]}, "has values"),
-    "only means": ({"context": {}, "benchmarks": [GOOGLE["benchmarks"][2]]}, "none of them is a measurement"),
-    "forged": (
-        {
-            "machine_info": {},
-            "benchmarks": [{"name": "a", "extra_info": {"fencepost": {"cpus": [-1]}}, "stats": {"data": [1]}}],
-        },
-        "cpus: not a list of numbers of CPUs",
-    ),
-    "negative step": (
-        {
-            "machine_info": {},
-            "benchmarks": [{"name": "a", "extra_info": {"fencepost": {"step_ns": -1}}, "stats": {"data": [1]}}],
-        },
-        "step_ns: not a time",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_a_bad_file_is_one_sentence(kind: str, tmp_path: Path) -> None:
-    content, words = BAD[kind]
-    path = stored(tmp_path, content)
-    done = fencepost_inside("import", path.name, cwd=tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stdout == ""
-    assert not (tmp_path / "results").exists()
-    with pytest.raises(ExchangeError, match=words):
-        parsed_file(path)
-
-
-def test_a_missing_file_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
-    for name, words in (("nothing.json", "no such file"), (".", "a folder")):
-        done = fencepost_inside("import", name, cwd=tmp_path)
-        assert done.returncode == 2
-        assert words in done.stderr
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_a_file_or_one_sentence(data: bytes) -> None:
-    try:
-        parse("x", data)
-    except ExchangeError as error:
-        assert "\n" not in str(error)
-
-
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner)))
-@settings(max_examples=50)
-def test_any_field_is_a_value_or_one_sentence(value: object) -> None:
-    for path in (("stats",), ("stats", "data"), ("fullname",), ("extra_info",)):
-        document = pytest_file([1e-9])
-        place: Any = document["benchmarks"][0]
-        for step in path[:-1]:
-            place = place[step]
-        place[path[-1]] = value
-        try:
-            parse("x", json.dumps(document).encode())
-        except ExchangeError as error:
-            assert "\n" not in str(error)
-
-
-def test_hostile_names_are_text_wherever_they_are_shown(tmp_path: Path) -> None:
-    hostile = "<script>alert(1)</script>\x1b[2J\u202e=cmd"
-    document = pytest_file([1e-9, 2e-9], hostile)
-    document["machine_info"]["cpu"]["brand_raw"] = hostile
-    folder = imported(tmp_path, stored(tmp_path, document))
-    page = as_html(build_document(analyse(folder)))
-    assert "<script>alert" not in page
-    assert not HIDDEN.search(page)
-    for wanted in ("pytest-benchmark", "google-benchmark", "csv", "bmf"):
-        assert not HIDDEN.search(export(folder, wanted).text)
-    assert parsed_file(stored(tmp_path, export(folder, "pytest-benchmark").text)).benchmarks[0].name == hostile
-    done = fencepost_inside("import", str(stored(tmp_path, {**document, "machine_info": hostile})), cwd=tmp_path)
-    assert not HIDDEN.search(done.stdout + done.stderr)
