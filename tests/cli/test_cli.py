@@ -6,23 +6,19 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from jsonschema_rs import Draft202012Validator
-from machines import build
 from runs import measure as runtime
 from runs.measure import any_cpu, fault_engine, fencepost, fencepost_inside, tiny_plan
 
 from fencepost.bench import schema
-from fencepost.bench.doctor import examine as doctor
-from fencepost.bench.doctor.finding import Diagnosis
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.runfolder import read_round_record
-from fencepost.cli import disassembly, display, faults, kernels, main, progress
+from fencepost.cli import disassembly, display, faults, kernels, main
 from fencepost.cli.expected import expected
 from fencepost.cli.schemas import schema_of
 
@@ -416,50 +412,6 @@ def test_report_on_a_damaged_run_names_file_and_field(tmp_path: Path, measured: 
     assert "run.json: field plan.cases[0]" in refused(2, "report", str(folder), cwd=tmp_path)
 
 
-def test_doctor_on_this_machine_and_on_nothing(tmp_path: Path) -> None:
-    seen: list[Diagnosis] = []
-
-    def once(*arguments: Any, examine: Any = doctor.examine, **options: Any) -> Diagnosis:
-        # A second look at this machine would find another load, and another sensor the hottest.
-        if not seen:
-            seen.append(examine(*arguments, **options))
-        return seen[0]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(doctor, "examine", once)
-        done, shown = (fencepost_inside("doctor", *options, cwd=tmp_path) for options in (["--json"], []))
-    document = json.loads(done.stdout)
-    assert {"cpus", "cores", "packages", "l2", "l3", "numa"} <= set(document["topology"])
-    assert document["findings"][0]["knob"] == "neighbours"
-    assert " neighbours: " in shown.stdout.splitlines()[1]
-    assert done.returncode == shown.returncode == (0 if document["fit"] else 1)  # this machine may be busy just now
-    assert shown.stdout.splitlines()[-1] == document["verdict"]
-    # Whatever is found out, it is said where.
-    assert [found["path"] for found in document["findings"] if found["path"] not in shown.stdout] == []
-    nothing = fencepost("doctor", "--root", str(tmp_path), cwd=tmp_path)
-    assert nothing.returncode == 1
-    assert "not fit" in nothing.stdout
-
-
-@pytest.mark.parametrize(
-    ("load", "profile", "code"), [("0.1", "rigorous", 0), ("1.2", "quick", 0), ("1.2", "rigorous", 1)]
-)
-def test_the_doctors_exit_code_says_whether_the_machine_is_fit(
-    tmp_path: Path, load: str, profile: str, code: int
-) -> None:
-    root = build(tmp_path / "root", [[0], [1]], more={"proc/loadavg": f"{load} 0.2 0.3 1/90 7"})
-    done = fencepost_inside("doctor", "--root", str(root), "--profile", profile, cwd=tmp_path)
-    assert done.returncode == code
-    assert f"This machine is {'fit' if code == 0 else 'not fit'} for profile {profile}" in done.stdout
-
-
-def test_doctor_works_without_an_engine(tmp_path: Path) -> None:
-    done = fencepost(
-        "doctor", "--json", cwd=tmp_path, env=runtime.environment(FENCEPOST_ENGINE=str(tmp_path / "absent.so"))
-    )
-    assert json.loads(done.stdout)["findings"] and done.stderr == ""
-
-
 def test_a_run_keeps_what_the_doctor_found_and_no_path(measured: Path) -> None:
     record = json.loads((only_run(measured) / "run.json").read_text())["doctor"]
     assert record["profile"] == "quick" and isinstance(record["fit"], bool)
@@ -511,23 +463,6 @@ def test_text_from_outside_is_neither_markup_nor_control(capsys: pytest.CaptureF
     assert "[red]x[/red] \N{REPLACEMENT CHARACTER}[2J" in out
 
 
-@pytest.mark.parametrize(
-    ("nanoseconds", "text"),
-    [
-        (1500, "1.5 us"),
-        (2_500_000, "2.5 ms"),
-        (1.5e9, "1.5 s"),
-        (250e9, "4 min 10 s"),
-        (3599e9, "59 min 59 s"),
-        (11_130e9, "3 h 05 min"),
-        (47.5 * 3600e9, "47 h 30 min"),
-        (52 * 3600e9, "2 days 4 h"),
-    ],
-)
-def test_durations(nanoseconds: float, text: str) -> None:
-    assert display.duration(nanoseconds) == text
-
-
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     display.print_json({"a": [float("nan"), 1.0, {"b": float("inf")}]})
     assert json.loads(capsys.readouterr().out) == {"a": [None, 1.0, {"b": None}]}
@@ -548,48 +483,6 @@ def test_an_unexpected_fault_asks_for_a_report(
     monkeypatch.delenv("FENCEPOST_DEBUG", raising=False)
     assert faults.report(ZeroDivisionError("oops")) == 3
     assert "internal error: ZeroDivisionError: oops" in capsys.readouterr().err
-
-
-def test_the_bar_is_drawn_and_removed(capsys: pytest.CaptureFixture[str]) -> None:
-    plan = tiny_plan(["good"])
-    bar = progress.BarProgress()
-    bar.begin(plan, [1, 2])
-    bar.update(1, 1000)
-    bar.note("something [red]odd[/red]")
-    bar.round_done(1)
-    bar.round_done(2)
-    bar.end()
-    assert "something [red]odd[/red]" in capsys.readouterr().err
-
-
-def test_time_left_falls_to_zero() -> None:
-    plain = progress.PlainProgress()
-    plain.begin(tiny_plan(["good"], rounds=3), [2, 3])
-    full = plain.left_ns()
-    plain.round_done(2)
-    plain.round_done(3)
-    assert full > 0
-    assert plain.left_ns() == 0
-
-
-@pytest.mark.parametrize(("pace", "corrected"), [(1.0, False), (1.5, True), (0.5, True)])
-def test_the_first_round_corrects_the_plan(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pace: float, corrected: bool
-) -> None:
-    plan = tiny_plan(["good"], rounds=40)
-    now_s = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now_s)
-    plain = progress.PlainProgress()
-    plain.begin(plan, list(range(1, 41)))
-    now_s += pace * plan.round_ns(1) / 1e9
-    plain.round_done(1)
-    rest_ns = 39 * plan.round_ns(2)
-    assert plain.left_ns() == pytest.approx(pace * rest_ns)
-    now_s += pace * plan.round_ns(2) / 1e9
-    plain.round_done(2)
-    said = capsys.readouterr().err
-    assert said.count("the time left is corrected") == corrected
-    assert " beside busy neighbours" in said.splitlines()[0]
 
 
 def test_what_is_missing_of_a_run_is_expected(tmp_path: Path) -> None:
