@@ -29,7 +29,7 @@ PYTHON_FILES := analysis bench benchmarks cli csrc tests tools setup.py conftest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test test-slow test-all fuzz faults toolchains crosscheck peers report compare lint format sanitize soak arch-check gallery-check wheel clean install install-dev
+.PHONY: help bench test test-slow test-all fuzz faults toolchains crosscheck peers report compare lint format sanitize soak arch-check gallery-check wheel release-check clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +98,9 @@ gallery-check: install ## check every published folder in results/: one sentence
 
 wheel: ## build an installable wheel in dist/
 	@sh tools/install.sh wheel
+
+release-check: install ## build what a release has twice, compare, check, and measure with it as another user (5 minutes)
+	@$(VENV)/python tools/release_check.py
 
 clean: ## remove everything that make made, except runs and reports
 	rm -rf .venv build dist *.egg-info bench/_kernels* .mypy_cache .ruff_cache .pytest_cache .hypothesis

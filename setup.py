@@ -1,12 +1,17 @@
 """Maps the rooms of the house to packages and names the cffi script; everything else is in pyproject.toml."""
 
+import gzip
+import os
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from pathlib import Path
+from typing import Any
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 ROOMS = ("bench", "analysis", "cli")
 SOURCES, WORDS, EXAMPLES = "fencepost.csrc", "fencepost.docs", "fencepost.examples"
@@ -31,8 +36,41 @@ class BuildEngine(build_ext):
         super().build_extension(ext)
 
 
+class SourceOfCommit(sdist):
+    """Packs the same bytes for the same files, wherever and by whomever. A wheel does so by itself."""
+
+    def make_archive(
+        self,
+        base_name: Any,
+        format: str,  # noqa: A002 -- the name that setuptools calls it by
+        root_dir: Any = None,
+        base_dir: Any = None,
+        owner: str | None = None,
+        group: str | None = None,
+    ) -> str:
+        """Write the archive, with SOURCE_DATE_EPOCH as the time of everything if that is set."""
+        epoch = os.environ.get("SOURCE_DATE_EPOCH")
+        if format != "gztar" or epoch is None or base_dir is None:
+            return str(super().make_archive(base_name, format, root_dir, base_dir, owner, group))
+
+        def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+            info.mtime, info.uid, info.gid, info.uname, info.gname = int(epoch), 0, 0, "", ""
+            info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+            return info
+
+        path = f"{base_name}.tar.gz"
+        with (
+            open(path, "wb") as file,  # noqa: PTH123 -- beside what setuptools names as text
+            gzip.GzipFile("", "wb", fileobj=file, mtime=int(epoch)) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for name in sorted(map(str, [base_dir, *Path(base_dir).rglob("*")])):
+                archive.add(name, recursive=False, filter=plain)
+        return path
+
+
 setup(
-    cmdclass={"build_ext": BuildEngine},
+    cmdclass={"build_ext": BuildEngine, "sdist": SourceOfCommit},
     packages=[
         *(f"fencepost.{room}{rest}" for room in ROOMS for rest in ("", *(f".{name}" for name in find_packages(room)))),
         SOURCES,

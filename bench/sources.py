@@ -92,4 +92,7 @@ def find_compiler(language: str) -> list[str]:
         if shutil.which(name):
             return [name]
     kind = {"c": "C", "c++": "C++"}[language]
-    raise MeasureError(f"no {kind} compiler ({', '.join(names)}); install one, or name it in {variable}")
+    raise MeasureError(
+        f"no {kind} compiler ({', '.join(names)}); install one, or name it in {variable}. "
+        "The kernels of the suite need none"
+    )
