@@ -48,7 +48,7 @@ def describe_run(
         "versions": {
             "fencepost": _version("fencepost"),
             "python": platform.python_version(),
-            **{name: _version(name) for name in ("cffi", "numpy", "pyarrow")},
+            **{name: _version(name) for name in ("cffi", "numpy")},
         },
         "engine": {
             "arch": engine.arch,

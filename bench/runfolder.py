@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from fencepost.bench import schema
+from fencepost.bench import parquet, schema
 from fencepost.bench.documents import MachineJson, RoundRecord, RunFactsJson, RunJson
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.labels import run_folders, run_folders_like, run_id
@@ -299,17 +299,14 @@ def _meant(name: str, base: Path) -> list[Path]:
 
 def read_round_record(path: Path) -> RoundRecord:
     """Read and check the JSON record of a round file; raises `RunFolderError` when the file is damaged."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise schema.RunFolderError(f"{path}: not a file that can be read; remove it")
     try:
-        metadata = pq.read_metadata(path).metadata
-    except (OSError, pa.ArrowException) as error:
-        first = str(error).splitlines()[0]
+        with path.open("rb") as file:
+            metadata = parquet.read_metadata(file)
+    except (OSError, parquet.ParquetError) as error:
         raise schema.RunFolderError(
-            f"{path}: not a whole parquet file ({first:.120}); delete it and complete the run with --resume"
+            f"{path}: not a whole parquet file ({error}); delete it and complete the run with --resume"
         ) from error
     return schema.parse_round_record(path, metadata)
 
@@ -317,33 +314,23 @@ def read_round_record(path: Path) -> RoundRecord:
 def encode_round(record: RoundRecord, rows: Sequence[CaseRows]) -> bytes:
     """A round as the bytes of its parquet file."""
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     lengths = [len(case.samples) for case in rows]
     # A case that was visited several times has as many entries in `rows`, one after the other.
     names = list(dict.fromkeys(case.case for case in rows))
     places = {name: place for place, name in enumerate(names)}
-    codes = pa.array(np.repeat(np.array([places[case.case] for case in rows], np.int32), lengths))
-    types = {"int32": pa.int32(), "int64": pa.int64(), "float32": pa.float32(), "float64": pa.float64()}
-    columns: dict[str, pa.Array] = {
-        "case": pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())),
-        "round": pa.array(np.full(sum(lengths), record["round"], np.int32)),
-        "overhead_ticks": pa.array(np.repeat(np.array([case.overhead_ticks for case in rows], np.float64), lengths)),
+    overhead_ticks = np.repeat(np.array([case.overhead_ticks for case in rows], np.float64), lengths)
+    columns = {
+        "case": parquet.runs_of_names(
+            "case", names, [(places[case.case], length) for case, length in zip(rows, lengths, strict=True)]
+        ),
+        "round": parquet.numbers("round", np.full(sum(lengths), record["round"]), "int32"),
+        "overhead_ticks": parquet.numbers("overhead_ticks", overhead_ticks, "float64"),
     }
     for name, kind in _SAMPLE_COLUMNS.items():
         parts = [case.samples[name] for case in rows]
-        columns[name] = pa.array(np.concatenate(parts) if parts else np.empty(0), types[kind])
-    table = pa.table({name: columns[name] for name in schema.COLUMNS})
-    sink = pa.BufferOutputStream()
-    # With checksums a changed byte is noticed when the file is read.
-    pq.write_table(
-        table.replace_schema_metadata(schema.record_metadata(record)),
-        sink,
-        compression="zstd",
-        write_page_checksum=True,
-    )
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+        columns[name] = parquet.numbers(name, np.concatenate(parts) if parts else np.empty(0), kind)
+    return parquet.encode([columns[name] for name in schema.COLUMNS], schema.record_metadata(record))
 
 
 def atomic_write(path: Path, data: bytes) -> None:

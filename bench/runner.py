@@ -132,7 +132,6 @@ class Runner:
         self._so_far.add_floors(read_round_record(path)["worker"].get("width_floor") for path in there)
         # What stores a round takes half a second to import: not while the time left is being learnt from the first.
         import numpy as np  # noqa: F401
-        import pyarrow.parquet  # noqa: F401
 
         end_marked(self.folder.id)  # what a run that was killed has left
         self.progress.begin(self.plan, missing)

@@ -20,8 +20,10 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 RECIPE: dict[str, Any] = yaml.safe_load((ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8"))
 
 
-def plain(requirements: list[str]) -> set[str]:
-    return {requirement.replace(" ", "") for requirement in requirements}
+def plain(requirements: list[Any]) -> set[str]:
+    """Requirements without spaces and without the versions of Python for which they are. Conda has dots in names."""
+    texts = [one["then"] if isinstance(one, dict) else one.partition(";")[0] for one in requirements]
+    return {text.replace(" ", "").replace("backports.", "backports-") for text in texts}
 
 
 def test_the_recipe_needs_what_the_package_needs() -> None:

@@ -45,4 +45,7 @@ def open_parquet(path: Path, data: bytes | None = None) -> pq.ParquetFile:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise RunFolderError(f"{path}: column {twice} is there twice; fencepost writes no such file")
+    if "case" in names and pa.types.is_string(file.schema_arrow.field("case").type):
+        # As they are stored: a dictionary of names, and numbers.
+        return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, read_dictionary=["case"])
     return file
