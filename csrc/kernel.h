@@ -18,12 +18,14 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* What is declared here is the engine's to give: the only names of it that objects loaded beside it can see. */
+/* Exported to kernel objects loaded at run time. Everything else in the engine is hidden. */
 #pragma GCC visibility push(default)
 
 /* cffi: begin */
-/* Counted up with every change of this header that is more than a comment: engines, objects of a user's own and Python that do not agree
-   about it refuse each other. tests/test_house.py notices a change without it. */
+/*
+ * The version of this header. It goes up with every change that is more than a comment. Engines, user's objects and
+ * Python refuse each other if their versions differ. tests/test_house.py notices a change without a new version.
+ */
 #define ENGINE_ABI 10
 #define MAX_PARAMETERS 6
 #define MAX_METRICS 24
@@ -33,7 +35,7 @@ extern "C" {
 #define MAX_BUCKETS 4096
 #define HARDWARE_COUNTERS 6
 
-/* What a kernel may need beyond CPUs. The engine tests them before setup; capability_text() names each for people. */
+/* Needs of a kernel beyond CPUs. The engine tests them before setup. capability_text() names each for people. */
 #define NEED_TICKS 1 /* a tick counter that user code can read */
 #define NEED_X86_64 2
 #define NEED_SERIALIZE 4     /* the SERIALIZE instruction, CPUID.7.EDX[14] */
@@ -47,7 +49,7 @@ extern "C" {
 #define NEED_DEADLINE 1024 /* permission for SCHED_DEADLINE */
 #define CAPABILITY_COUNT 11
 
-/* On which CPUs the cases of a kernel are placed; bench/placement.py turns this into CPU lists. */
+/* On which CPUs the cases of a kernel are placed. bench/placement.py turns this into CPU lists. */
 #define PLACE_ANY 0      /* the one best set of threads.min CPUs */
 #define PLACE_EACH_CPU 1 /* one case per usable CPU */
 #define PLACE_PAIRS 2    /* one case per pair of CPUs and direction, sampled by relation where there are many */
@@ -57,18 +59,24 @@ extern "C" {
 
 #define KERNEL_ONCE 1   /* measured in the first round only: a picture of time, not an estimate */
 #define KERNEL_TWIN 2   /* its default case runs twice under two names in every round: the A/A row */
-#define KERNEL_OPT_IN 4 /* planned only when its full name is given: disturbs others, or needs a build of its own */
+#define KERNEL_OPT_IN 4 /* planned only when its full name is given: it disturbs others, or needs a separate build */
 #define KERNEL_MISSES 8 /* mispredictions are counted while it runs, where the hardware can: see branch_misses() */
 #define KERNEL_OVERSUBSCRIBE 16 /* with PLACE_SWEEP: also 2 and 4 times as many threads as CPUs, labelled so */
-/* It keeps what a process has once, such as static data or a handler of signals: no two trials of it side by side. */
+/*
+ * It uses something that a process has only once, such as static data or a signal handler. No two trials of it run side
+ * by side.
+ */
 #define KERNEL_SOLE 32
 
-/* What the engine saw during a batch. Flagged batches are kept and counted. The first three may be a kernel's subject. */
+/*
+ * Disturbances that the engine saw during a batch. Flagged batches are kept and counted. The first three may be a
+ * kernel's subject.
+ */
 #define FLAG_MIGRATED 1         /* began and ended on different CPUs, or on one that was not asked for */
 #define FLAG_SWITCHED 2         /* a voluntary or involuntary context switch inside the window */
 #define FLAG_FAULTED 4          /* a minor or major page fault inside the window */
 #define FLAG_LOW_OVERLAP 8      /* the team's threads ran together for less than half of the window */
-#define FLAG_SHORT 16           /* shorter than 1000 quanta of the tick counter (or 20 us) for want of operations */
+#define FLAG_SHORT 16           /* shorter than 1000 quanta of the tick counter (or 20 us): too few operations */
 #define FLAG_HAND_OVER_DRIFT 32 /* the raw ping-pong before and after the case differ by more than 1.35 x */
 
 /* Values are integers. With labels (one word each, separated by spaces) value i is shown and given as the i-th word. */
@@ -78,16 +86,17 @@ struct parameter {
     const char *summary;
     const char *labels;
     int64_t initial; /* the default value, or the index of the default label */
-    /* Swept values by profile, as users write them ("4KiB 2MiB 7", "*": all labels); NULL: the default only. */
+    /* Swept values by profile, as users write them ("4KiB 2MiB 7", "*": all labels). NULL: the default only. */
     const char *quick;
     const char *standard;
     const char *rigorous;
 };
 
 /*
- * A named figure beside time, one per process. Its unit ends its name (…_ns, …_ticks, …_pct), ticks are converted later.
- * footprint_bytes states how much memory a case goes through; a parameter `size` in bytes states the same. A case that does not fit into the
- * core's own cache is as found, never alone: no witness shows what other cores do to its memory.
+ * A named figure beside time, one per process. Its unit ends its name (…_ns, …_ticks, …_pct). Ticks are converted
+ * later. footprint_bytes states how much memory a case goes through. A parameter `size` in bytes states the same. A
+ * case that does not fit into the core's own cache is as found, never alone. No witness shows the effect of other cores
+ * on its memory.
  */
 struct metric {
     const char *name;
@@ -95,11 +104,11 @@ struct metric {
     const char *summary;
 };
 
-/* A whole number as it came out, and as it must. See trial_count(). */
+/* A whole number as found, and as expected. See trial_count(). */
 struct counted {
     int64_t found;
     int64_t expected;
-    int taken; /* not 0 once the kernel has said both */
+    int taken; /* not 0 once the kernel has given both */
 };
 
 struct trial;
@@ -115,7 +124,7 @@ struct kernel {
     } threads;
     unsigned place; /* one of PLACE_ */
     unsigned flags; /* KERNEL_ bits */
-    /* What it is about: any of FLAG_MIGRATED, FLAG_SWITCHED, FLAG_FAULTED. They flag none of its batches. */
+    /* Its subject: any of FLAG_MIGRATED, FLAG_SWITCHED, FLAG_FAULTED. They flag none of its batches. */
     unsigned subject;
     unsigned needs; /* NEED_ bits */
     struct parameter parameters[MAX_PARAMETERS];
@@ -124,8 +133,8 @@ struct kernel {
     int (*setup)(struct trial *trial); /* optional; 0 or -errno. Runs on the first worker's CPU. */
     void (*run)(struct worker *worker, uint64_t operations);
     int64_t (*events)(struct worker *worker, int64_t *ticks, uint64_t count); /* how many it filled in, or -errno */
-    /* Optional, beside `events`: the same work without what the question is about. The engine then asks each for one event in turn
-       (operation, control, operation, control ...). An event is the difference of the two, and may be negative. */
+    /* Optional, beside `events`: the same work without the part in question. The engine then asks each for one event in
+       turn (operation, control, operation, control ...). An event is the difference of the two, and may be negative. */
     int64_t (*control)(struct worker *worker, int64_t *ticks, uint64_t count);
     int (*work)(struct worker *worker);    /* in place of run and events, for counts without a time; 0 or -errno */
     uint64_t events_per_batch;             /* with `events`: how many are asked for at once */
@@ -150,7 +159,7 @@ struct trial {
     void (*run)(struct worker *worker, uint64_t operations);
     const char *need; /* with -ENOTSUP: what is missing, as the end of the sentence "needs …" */
     double tick_hz;
-    double core_hz; /* estimate from before the case; 0 where unknown */
+    double core_hz; /* an estimate, made before the case. 0 if unknown */
     uint64_t quantum_ticks;
     double overhead_ticks; /* mean empty window */
     uint64_t batch_ns;
@@ -159,11 +168,11 @@ struct trial {
     uint64_t granule;            /* operations are asked for in multiples of this; 1 unless setup says otherwise */
     int miss_counter;            /* see branch_misses(); 0: none */
     double misses_per_operation; /* mispredictions of a loop kernel, over all batches; NaN where nothing counts */
-    int oversubscribed;          /* some CPU has several of the threads: whoever waits for another must yield */
+    int oversubscribed;          /* some CPU has several of the threads, so a waiting thread must yield */
     unsigned subject;            /* FLAG_ bits that mark no batch of this case: the kernel's, and those of its kind */
     /* Setup may set it, before its first trial_alloc: every worker but the first is then a process. See "Processes" below. */
     int processes;
-    unsigned measured; /* the windows of the first so many workers become samples: all, unless setup says otherwise */
+    unsigned measured; /* windows of this many first workers become samples: all, unless setup says otherwise */
     const struct sample *samples; /* for the check of a loop kernel: batch by batch, in it worker by worker */
     uint64_t sample_count;
     void *allocations;
@@ -195,7 +204,7 @@ struct sample {
     int32_t major_faults;
     int32_t flags;
     float overlap; /* share of the window in which the whole team ran; 1 for a single thread */
-    /* What the core gave just before and just after the window, see csrc/engine/witness.c. NaN where that is not known. */
+    /* The speed of the core just before and just after the window, see csrc/engine/witness.c. NaN if not known. */
     float width_ticks;     /* of 1000 additions, a taken branch counting as four: the longer of the two */
     float additions_ticks; /* of 1000 additions alone, in the same reading */
     float clock_ticks;     /* of 1000 dependent multiplications: the longer of the two */
@@ -203,7 +212,7 @@ struct sample {
         distance_ticks; /* of a round trip of one line between workers 0 and 1, as worker 0 saw it: the mean of the two */
 };
 
-/* What a core gives at one moment: the witnesses of csrc/engine/witness.c. */
+/* The speed of a core at one moment: the witnesses of csrc/engine/witness.c. */
 struct witnessed {
     int64_t begin_ticks;
     float width_ticks;
@@ -221,16 +230,17 @@ struct settings {
     uint64_t batches;
     uint64_t warmup_batches;
     uint64_t batch_ns;
-    uint64_t keep_memory; /* not 0: large mappings may go from one case to the next; 0 where each side has its own */
-    /* A loop kernel of one thread whose last batch was free goes on until so many were quiet, or it has made `most_batches`. Never by its
-       value. */
+    uint64_t keep_memory; /* not 0: large mappings may go from one case to the next. 0: each side has its own */
+    /* A loop kernel of one thread whose last batch was free goes on until this many were quiet, or it has made
+       `most_batches`. This never depends on its value. */
     uint64_t quiet_batches;
     uint64_t most_batches; /* 0: no more than `batches` */
     /* Quiet: the width takes at most this many times as long as multiplications do beside the case. 0: not known yet. */
     double width_limit;
     /* Which process of a run this is, from 1: groups of hardware counters take turns. 0: nothing is counted. */
     uint64_t counter_turn;
-    /* Two cases take turns if so many bytes hold the memory of both: what fits into the core's own cache is there when its turn comes again. */
+    /* Two cases take turns if the memory of both fits into this many bytes. Then data in the core's own cache is still
+       there when a case's turn comes again. */
     uint64_t most_turn_bytes;
 };
 
@@ -291,31 +301,32 @@ const char *registry_fault(void);
 unsigned registry_count(void);
 const struct kernel *registry_get(unsigned index);
 /*
- * Load kernels of a user's own: a shared object made as in csrc/engine/object.c, beside this engine and beside others, so that two objects
- * may hold a kernel of the same name each. Returns its kernels and their number; NULL with one sentence in `reason` when it cannot be
- * loaded, is of another ENGINE_ABI, or a kernel in it is at fault (none at all, a name used twice, no check). The object stays loaded.
+ * Load a user's kernels: a shared object made as in csrc/engine/object.c, beside this engine and beside others. Two
+ * objects may each have a kernel of the same name. Returns its kernels and their number. Returns NULL with one sentence
+ * in `reason` if it cannot be loaded, is of another ENGINE_ABI, or has a faulty kernel (none at all, a name used twice,
+ * no check). The object stays loaded.
  */
 const struct kernel *const *object_load(const char *path, unsigned *count, char *reason);
-/* Capabilities of this process on this machine, as NEED_ bits; and what a missing one is called ("needs …"). */
+/* Capabilities of this process on this machine, as NEED_ bits, and the name of a missing one ("needs …"). */
 unsigned capabilities(void);
 const char *capability_text(unsigned bit);
 /* Measured at the first call: a process has one rate. */
 void clock_measure(struct clock_facts *facts);
 unsigned perf_probe(struct perf_fact *facts, unsigned capacity);
-/* What the members of outcome.hardware count; NULL past the last. */
+/* Names of the events that the members of outcome.hardware count. NULL past the last. */
 const char *hardware_counter_name(unsigned counter);
 /* Cases from now on are measured with the energy of a package: from a file in uJ, which begins anew at `range_uj` ... */
 int energy_open_file(const char *path, double range_uj);
 /* ... or from an event of perf, whose count is in `joules`, and which this CPU reads. 0 or -errno. */
 int energy_open_event(unsigned type, uint64_t config, double joules, int cpu);
-/* Its power while this thread sleeps for so long; NaN where nothing tells. */
+/* Its power while this thread sleeps for this time. NaN if it is not known. */
 double energy_idle_watts(uint64_t ns);
 /* Ask to be killed when the parent dies, so that no worker outlives its run. 0 or -errno. */
 int die_with_parent(void);
 /* Spin for a while so that the core is at its working frequency before the first case. */
 void spin_ns(uint64_t ns);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
-/* The witnesses on this CPU one after the other, for so long. Returns how many; 0 where the architecture has none. */
+/* The witnesses on this CPU one after the other, for this time. Returns how many. 0 if the architecture has none. */
 uint64_t witness_series(uint64_t ns, struct witnessed *found, uint64_t capacity);
 /* The tick counter, ordered on both sides: for callers that time their own work, such as the plugin for pytest. */
 uint64_t read_ticks(void);
@@ -331,9 +342,10 @@ int trial_measure(const struct kernel *kernel, const int64_t *values, const int 
 /* Whether batches of this kernel can take turns with another's: a loop with the usual number of batches, and not KERNEL_SOLE. */
 int trial_takes_turns(const struct kernel *kernel);
 /*
- * Measure two cases side by side: both set up, and their batches in turns, so that whatever disturbs the machine disturbs both. Each has an
- * outcome like trial_measure()'s, and its samples apart. Both kernels take turns. Each case is measured by itself if one of them cannot:
- * with background loads, processes, schedules, more threads than CPUs or too much memory, or where its setup fails.
+ * Measure two cases side by side. Both are set up, and their batches take turns. So a disturbance of the machine
+ * disturbs both. Each has an outcome like trial_measure()'s, and separate samples. Both kernels take turns. Each case
+ * is measured by itself if one of them cannot. That is so with background loads, processes, schedules, more threads
+ * than CPUs or too much memory, or if its setup fails.
  */
 void trial_measure_in_turns(const struct kernel *const *kernels, const int64_t *const *values, const int *cpus,
                             unsigned team_size, const struct settings *settings, struct sample *const *samples,
@@ -345,12 +357,15 @@ void trial_measure_in_turns(const struct kernel *const *kernels, const int64_t *
  * re-reads after the check. NULL when there is none. The first allocation also becomes trial->state.
  */
 void *trial_alloc(struct trial *trial, size_t bytes);
-/* The same on pages of the asked size: huge or small by madvise. Aligned to 2 MiB. The caller sees with memory_huge_bytes() what it got. */
+/*
+ * The same on pages of the given size: huge or small by madvise. Aligned to 2 MiB. memory_huge_bytes() tells the caller
+ * how much is on huge pages.
+ */
 void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge);
 /*
- * Between trials the engine may keep one large mapping of huge pages, which the next trial that asks for as much or less finds zeroed like any
- * other.
- * This gives it back to the system: for whoever looks at how much memory is free.
+ * Between trials the engine may keep one large mapping of huge pages. The next trial that asks for as much or less
+ * finds it zeroed like any other. This call gives it back to the system, for kernels that look at how much memory is
+ * free.
  */
 void memory_give_back(void);
 size_t memory_kept_bytes(void); /* no child of this process has it */
@@ -358,16 +373,19 @@ size_t memory_kept_bytes(void); /* no child of this process has it */
 int64_t memory_huge_bytes(const void *start, size_t bytes);
 
 /*
- * Processes. A setup that sets trial->processes makes every worker but the first a process of its own, pinned like a thread. The engine
- * starts them after setup, meets them, ends them and reaps them; run and events are the same for both. What they change is seen by all
- * only in memory from trial_alloc, which they share. A process that dies fails the case with one sentence. The engine then ends
- * worker 0 in the middle of run or events, so that code must hold no lock and call nothing that allocates.
+ * Processes. A setup that sets trial->processes makes every worker but the first a separate process, pinned like a
+ * thread. The engine starts them after setup, meets them, ends them and reaps them. run and events are the same for
+ * both. All workers see a process's changes only in memory from trial_alloc, which they share. A process that dies
+ * fails the case with one sentence. The engine then ends worker 0 in the middle of run or events. So that code must
+ * hold no lock and call nothing that allocates.
  */
-/* As trial_alloc, but shared with the processes that are made afterwards, also with children that a kernel makes by itself. */
+/*
+ * As trial_alloc, but shared with processes that are made afterwards, including children that a kernel makes by itself.
+ */
 void *trial_alloc_shared(struct trial *trial, size_t bytes);
 /*
- * Wait for a child process of the kernel's own. Its exit status, or ENDED_BY_SIGNAL + the signal that ended it, or -errno. Works also
- * where SIGCHLD was ignored when the suite started: the engine sees to that during each case.
+ * Wait for a child process that the kernel made. Returns its exit code, or ENDED_BY_SIGNAL + the signal that ended it,
+ * or -errno. Works also if SIGCHLD was ignored when the suite started, since the engine changes that during each case.
  */
 int wait_for_child(int child);
 #define ENDED_BY_SIGNAL 256
@@ -378,7 +396,7 @@ int trial_needs(struct trial *trial, const char *need);
 /* A failure in plain words: `return trial_fault(trial, "%d hops instead of %d", …);` Returns -EILSEQ. */
 int trial_fault(struct trial *trial, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* How a thread is to be scheduled. Zeros: SCHED_OTHER, its nice value and timer slack as they were found. */
+/* The scheduling of a thread. Zeros: SCHED_OTHER, its nice value and timer slack as they were found. */
 struct schedule {
     int policy;          /* of <sched.h> */
     int nice;            /* added to the one found, as nice(1) does. Negative: NEED_NICE */
@@ -386,29 +404,31 @@ struct schedule {
     uint64_t slack_ns;   /* by how much its timers may be put off to serve several at once */
     uint64_t runtime_ns; /* of SCHED_DEADLINE, in each period. NEED_DEADLINE; such a thread is not pinned */
     uint64_t period_ns;
-    uint64_t deadline_ns; /* after the begin of each period. 0: its end */
+    uint64_t deadline_ns; /* after the start of each period. 0: its end */
 };
 /*
- * For setup: so is worker `index` scheduled during the batches. Before and afterwards it is as it was found. A missing permission makes the
- * case "unsupported". A kernel that changes the scheduling of a worker by itself and leaves it so fails.
+ * For setup: the scheduling of worker `index` during the batches. Before and afterwards it is as it was found. A
+ * missing permission makes the case "unsupported". A kernel that changes the scheduling of a worker by itself and
+ * leaves it changed fails.
  */
 int trial_schedule(struct trial *trial, unsigned index, const struct schedule *schedule);
 
 /*
- * For setup: a background load, a thread of this process that spins on this CPU during the batches. The engine looks in every window whether
- * it ran. A load that never ran fails the case, but for SCHED_IDLE, which a busy CPU leaves no time: the case is unsupported. The metric
- * loaded_pct says in how many windows all ran. A real-time load needs workers of
- * a higher priority on its CPU: any other would never run again.
+ * For setup: a background load, a thread of this process that spins on this CPU during the batches. The engine checks
+ * in every window whether it ran. A load that never ran fails the case. One of SCHED_IDLE makes it unsupported instead,
+ * since a busy CPU leaves it no time. The metric loaded_pct says in how many windows all ran. A real-time load needs
+ * workers of a higher priority on its CPU. Any other worker would never run again.
  */
 int trial_load(struct trial *trial, int cpu, const struct schedule *schedule);
 
 /*
- * The number `which` of the kernel's `counts` came out as `found` and must be `expected`: 1024 faults for 1024 pages. To be said of every
- * count in every case, in events, work or check. One that differs, or of which nothing was said, fails the case.
+ * The number `which` of the kernel's `counts` was `found` and must be `expected`: 1024 faults for 1024 pages. Call it
+ * for every count in every case, in events, work or check. A count that differs, or that is never given, fails the
+ * case.
  */
 void trial_count(struct trial *trial, unsigned which, int64_t found, int64_t expected);
 
-/* Middle of `count` values, which it sorts; NaN for none. For metrics, after timing. */
+/* Median of `count` values, which it sorts. NaN for none. For metrics, after timing. */
 double median_of(double *values, size_t count);
 
 /* Ticks of a stretch from tick_begin() to tick_end() without those of an empty one. May be negative: noise is not cut off here. */
@@ -417,25 +437,27 @@ static inline double net_ticks(const struct trial *trial, uint64_t begin, uint64
     return (double)(end - begin) - trial->overhead_ticks;
 }
 
-/* In an event kernel with a team: all workers leave together; the returned tick is a common start a little later. */
+/* In an event kernel with a team: all workers leave together. The returned tick is a common start a little later. */
 uint64_t team_start(struct worker *worker);
 
 /*
- * Mispredicted branches of the trial's first thread so far, in user mode, as the hardware counts them for kernels with KERNEL_MISSES; NaN
- * where it does not. What lies between two readings is their difference. A system call: outside of windows only. The check of a loop
- * kernel finds the sum over its batches in trial->misses_per_operation.
+ * Mispredicted branches of the trial's first thread up to now, in user mode, as the hardware counts them for kernels
+ * with KERNEL_MISSES. NaN if it does not count. Subtract two readings. It is a system call, so call it outside of
+ * windows only. The check of a loop kernel finds the sum over its batches in trial->misses_per_operation.
  */
 double branch_misses(const struct trial *trial);
 
 /*
- * Contention is measured for a time, not for a number of operations: a thread that has made its share leaves the others alone. So worker
- * 0 leads: it makes the operations that are asked for, and its window is the batch. The others go on until leader_has_ended() and
- * say in worker->done how many operations they made, at least one. To be asked once in a block of operations, so that asking does
- * not show: until worker 0 has left its window, nobody writes to the line of this flag.
+ * Contention is measured for a time, not for a number of operations. A thread that has done its share would leave the
+ * others alone. So worker 0 leads. It makes the operations that are asked for, and its window is the batch. The others
+ * go on until leader_has_ended(), and store in worker->done how many operations they made, at least one. Call it once
+ * in a block of operations, so that its cost does not show. Until worker 0 has left its window, nobody writes to the
+ * line of this flag.
  */
 static inline int leader_has_ended(const struct worker *worker)
 {
-    /* Relaxed: only that it comes to be seen matters. What the threads wrote is ordered by the meeting after the window. */
+    /* Relaxed: the flag only has to become visible at some time. The meeting after the window orders the other writes
+       of the threads. */
     return __atomic_load_n((const unsigned *)worker->leader_end, __ATOMIC_RELAXED) != 0;
 }
 
@@ -444,18 +466,21 @@ static inline int leader_has_ended(const struct worker *worker)
 /* The compiler can neither see through `x` nor drop it. */
 #define OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
-/* `file` comes last: C++ wants designators in the order of the members, and so the kernel's own come before it. */
+/* `file` is last, since C++ wants designators in the order of the members, and the kernel's own must come before it. */
 #define KERNEL(id, ...)                                                                                                \
     static const struct kernel kernel_##id = {__VA_ARGS__, .file = __FILE__};                                          \
     /* The linker gathers these pointers into one array: registration without a list. */                               \
     static const struct kernel *const kernel_entry_##id __attribute__((used, section("fencepost_kernels"))) =          \
         &kernel_##id;
 
-/* The ends of that array, named by the linker. Hidden: each object has its own section, and its own ends; weak: or has none. */
+/*
+ * The ends of that array, named by the linker. Hidden: each object has its own section with its own ends. Weak: or it
+ * has none.
+ */
 extern const struct kernel *const __start_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 
-/* What an object with kernels of a user's own shows to the engine that loads it: see csrc/engine/object.c. */
+/* The symbol that an object with a user's kernels shows to the engine that loads it: see csrc/engine/object.c. */
 struct kernel_object {
     /* ENGINE_ABI and sizeof(struct kernel) of the headers it was compiled with. */
     unsigned abi;

@@ -11,7 +11,10 @@
 #define ARCH_NAME "aarch64"
 #define TICK_SOURCE "cntvct"
 
-/* CNTVCT_EL0 may be read out of order: an ISB before it waits for what went before, one after it holds back what follows. */
+/*
+ * CNTVCT_EL0 may be read out of order. An ISB before it waits for all earlier instructions. One after it delays all
+ * later ones.
+ */
 static inline uint64_t tick_now(void)
 {
     uint64_t ticks;

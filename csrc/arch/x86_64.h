@@ -26,7 +26,10 @@ static inline uint64_t tick_begin(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* RDTSCP waits for all earlier instructions (and loads) by itself; the LFENCE keeps what follows out of the window. It also writes ECX. */
+/*
+ * RDTSCP waits for all earlier instructions (and loads) by itself. The LFENCE keeps later ones out of the window. It
+ * also writes ECX.
+ */
 static inline uint64_t tick_end(void)
 {
     uint32_t low, high;

@@ -31,7 +31,7 @@ double raw_round_trip(struct session *session, struct worker *worker)
         if (worker->index == 0)
             for (uint64_t i = 1; i < 2 * RAW_TRIPS; i += 2) {
                 atomic_store_explicit(line, i,
-                                      memory_order_release); /* A: pairs with B; nothing but the number is passed */
+                                      memory_order_release); /* A: pairs with B, passes nothing but the number */
                 while (atomic_load_explicit(line, memory_order_acquire) != i + 1) /* D: pairs with C */
                     ;
             }
@@ -40,7 +40,7 @@ double raw_round_trip(struct session *session, struct worker *worker)
                 while (atomic_load_explicit(line, memory_order_acquire) != i) /* B: pairs with A */
                     ;
                 atomic_store_explicit(line, i + 1,
-                                      memory_order_release); /* C: pairs with D; without it both wait for ever */
+                                      memory_order_release); /* C: pairs with D, without it both wait for ever */
             }
         repeats[repeat] = (double)(tick_end() - begin) / RAW_TRIPS;
         peer_endable(&session->trial, 0);

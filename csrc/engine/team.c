@@ -62,7 +62,8 @@ int team_meet(struct team *team)
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed); /* published by B */
         /* Relaxed: A ordered the failures before it. Not overwritten before all have read it: the next meeting needs them all. */
         team->agreed = atomic_load_explicit(&team->status, memory_order_relaxed);
-        /* B: release, pairs with C: passes on all that A gathered; without it a thread could leave and not see the start tick. */
+        /* B: release, pairs with C. It passes on all that A gathered. Without it a thread could leave and not see the
+           start tick. */
         atomic_store_explicit(&team->generation, generation + 1, memory_order_release);
         return team->agreed;
     }

@@ -66,7 +66,7 @@ static __attribute__((noinline)) int64_t timed_chain(struct lane *lane)
         MULTIPLY_TIMES(64, product, factor);
     end = tick_end();
     lane->product = product;
-    /* A: relaxed: a plain count that tells nothing about other data; only its own worker writes it. */
+    /* A: relaxed: a plain count that tells nothing about other data. Only its own worker writes it. */
     atomic_store_explicit(&lane->chains, atomic_load_explicit(&lane->chains, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     return (int64_t)(end - begin);
@@ -277,7 +277,7 @@ static int64_t loaded_events(struct worker *worker, int64_t *ticks, uint64_t cou
 
     team_start(worker);
     if (worker->index != 0) {
-        /* B: relaxed, pairs with worker 0's store: it passes on no data; lanes are read after the team has met. */
+        /* B: relaxed, pairs with worker 0's store. It passes on no data. Lanes are read after the team has met. */
         while (atomic_load_explicit(&core->finished, memory_order_relaxed) == batch)
             timed_chain(lane);
         return 0;

@@ -112,8 +112,10 @@ struct counter {
         (void)slot, (void)packed, (void)count;                                                                         \
     }
 
-/* Relaxed, everywhere below: a count orders nothing else. What a reader may conclude from it is only that so many increments were made;
-   the final sum is read after the threads have met. */
+/*
+ * Relaxed, everywhere below: a count orders nothing else. A reader may conclude from it only that this many increments
+ * were made. The final sum is read after the threads have met.
+ */
 RUN(atomic, 0, atomic_fetch_add_explicit(&counter->total, 1, memory_order_relaxed))
 
 RUN(cas, 0, count = atomic_load_explicit(&counter->total, memory_order_relaxed);
@@ -123,12 +125,14 @@ RUN(cas, 0, count = atomic_load_explicit(&counter->total, memory_order_relaxed);
 
 RUN(mutex, 0, pthread_mutex_lock(&counter->mutex); counter->guarded++; pthread_mutex_unlock(&counter->mutex))
 
-/* Two atomic operations are no atomic increment: what another thread adds between them is lost. (Atomic at all, so that the loss is in the
-   algorithm and the program has no undefined behaviour.) */
+/*
+ * Two atomic operations do not make an atomic increment. An addition of another thread between them is lost. (They are
+ * atomic at all so that the loss is in the algorithm and the program has no undefined behaviour.)
+ */
 RUN(racy, 0, count = atomic_load_explicit(&counter->total, memory_order_relaxed);
     atomic_store_explicit(&counter->total, count + 1, memory_order_relaxed))
 
-/* Relaxed: nobody else writes here, so the owner knows what stands there, and an aligned store is seen whole. */
+/* Relaxed: nobody else writes here. So the owner knows the value, and an aligned store is seen as a whole. */
 RUN(private, atomic_load_explicit(&slot->count, memory_order_relaxed),
     atomic_store_explicit(&slot->count, ++count, memory_order_relaxed))
 

@@ -42,7 +42,8 @@ static void read_all(struct worker *worker, uint64_t operations)
 
     for (uint64_t i = operations; i > 0; i--) {
         sum = 0;
-        /* Relaxed: each slot is seen whole and never goes back; nothing else is read because of it. By two: as many as there are at least. */
+        /* Relaxed: each slot is seen as a whole and never goes back. Nothing else is read because of it. By two: there
+           are at least two. */
         for (const struct slot *slot = first; slot != end; slot += 2)
             sum += atomic_load_explicit(&slot[0].count, memory_order_relaxed) +
                    atomic_load_explicit(&slot[1].count, memory_order_relaxed);
@@ -60,7 +61,7 @@ static void write_in_turn(struct worker *worker)
     uint64_t writes = 0;
 
     do { /* once at least: a thread that comes to its CPU when all is over has written too */
-        /* Relaxed: the only writer, so a load and a store are enough; counts order nothing. */
+        /* Relaxed: this is the only writer, so a load and a store are enough. Counts order nothing. */
         const uint64_t count = atomic_load_explicit(&slot->count, memory_order_relaxed);
 
         atomic_store_explicit(&slot->count, count + 1, memory_order_relaxed);

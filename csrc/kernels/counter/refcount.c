@@ -32,7 +32,7 @@ enum { KIND, HELD };
 enum { PLAIN, SATURATING, PER_CPU, LOCAL_SPARES };
 
 struct side {
-    _Alignas(128) _Atomic int64_t own; /* per_cpu: gets less puts; spares: references that nobody uses */
+    _Alignas(128) _Atomic int64_t own; /* per_cpu: gets less puts, spares: references that nobody uses */
     _Alignas(128) uint64_t faults;
 };
 
@@ -72,9 +72,10 @@ struct object {
     }
 
 /*
- * Get: relaxed. Whoever takes a reference has one, or the object could be gone; nothing is learnt by counting it.
- * Put, A: acquire and release, with itself: all that others did with the object is over for the one who gives back the last reference and
- * frees it. Without release their accesses could come after the free; without acquire the free before their accesses.
+ * Get: relaxed. A thread that takes a reference has one already, or the object could be gone. Counting it teaches the
+ * thread nothing. Put, A: acquire and release, with itself. The thread that gives back the last reference frees the
+ * object. For it, all that others did with the object is over. Without release their accesses could come after the
+ * free. Without acquire the free could come before their accesses.
  */
 #define ADD_ONE atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed)
 #define TAKE_ONE atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel)
@@ -90,14 +91,19 @@ static __attribute__((noinline, cold)) void saturate(struct object *object, uint
 
 RUN(saturating, if (ADD_ONE <= 0) saturate(object, &faults), if (TAKE_ONE <= 1) saturate(object, &faults))
 
-/* Relaxed: only the owner writes its count; that the object is being given up is made known in Linux by RCU, not by this flag's order. */
+/*
+ * Relaxed: only the owner writes its count. In Linux, RCU makes known that the object is being given up, not the order
+ * of this flag.
+ */
 RUN(per_cpu, if (atomic_load_explicit(&object->dying, memory_order_relaxed)) ADD_ONE;
     else atomic_store_explicit(own, ++count, memory_order_relaxed),
     if (atomic_load_explicit(&object->dying, memory_order_relaxed)) faults += TAKE_ONE == 1;
     else atomic_store_explicit(own, --count, memory_order_relaxed))
 
-/* Release, pairs with whoever gathers the spares (here: the check, after the threads have met): what we did with the object while we held
-   the reference comes before the spare that is left of it. */
+/*
+ * Release, pairs with the thread that gathers the spares (here: the check, after the threads have met). Everything that
+ * we did with the object under the reference comes before the spare that is left of it.
+ */
 RUN(
     spares, if (count > 0) atomic_store_explicit(own, --count, memory_order_release);
     else ADD_ONE, if (++count > SPARES) {

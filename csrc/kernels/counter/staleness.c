@@ -39,7 +39,8 @@ static uint64_t sum_made(const struct eventual *eventual, unsigned team_size)
     uint64_t sum = 0;
 
     for (unsigned i = 1; i < team_size; i++)
-        /* Relaxed: one number of each thread, nothing else is passed; a thread's own numbers are never seen to fall. */
+        /* Relaxed: one number of each thread, and nothing else is passed. A thread's own numbers are never seen to
+           fall. */
         sum += atomic_load_explicit(&eventual->sides[i].made, memory_order_relaxed);
     return sum;
 }

@@ -70,7 +70,7 @@ typedef _Atomic uint64_t cell_t;
     static inline __attribute__((always_inline)) void fence_##id(cell_t *cell)                                         \
     {                                                                                                                  \
         (void)cell;                                                                                                    \
-        atomic_thread_fence(order); /* alone: nobody pairs with it; its price is the question */                       \
+        atomic_thread_fence(order); /* alone: nobody pairs with it, its price is the question */                       \
     }
 
 NO_FENCE(none)
@@ -95,7 +95,10 @@ static inline __attribute__((always_inline)) void fence_c11_fetch_add(cell_t *ce
 ASM_FENCE(sfence, "sfence") /* SDM vol. 2: orders stores */
 ASM_FENCE(lfence, "lfence") /* waits for all earlier instructions to complete */
 ASM_FENCE(mfence, "mfence")
-/* A locked no-change on the stack's own line, as compilers and kernels use it; 64 bytes down is inside the red zone, and adding 0 harms nothing. */
+/*
+ * A locked instruction on the stack's own line that changes nothing, as compilers and kernels use it. 64 bytes down is
+ * inside the red zone, and adding 0 harms nothing.
+ */
 ASM_FENCE(lock_add, "lock addl $0, -64(%%rsp)")
 ASM_FENCE(serialize, ".byte 0x0f, 0x01, 0xe8") /* SERIALIZE, spelt out for assemblers that do not know it */
 
@@ -281,7 +284,7 @@ static const struct {
     void (*run[5])(struct worker *worker, uint64_t turns);
 } rows[] = {PORTABLE_FENCES(ROW) ARCH_FENCES(ROW)};
 
-/* All that any architecture has, so that a case has one name everywhere; rows[] tells which are here. */
+/* All fences of all architectures, so that a case has one name everywhere. rows[] tells which are here. */
 #define FENCES                                                                                                         \
     "none compiler c11_acquire c11_release c11_seq_cst c11_xchg c11_fetch_add "                                        \
     "sfence lfence mfence lock_add xchg lock_inc lock_xadd cmpxchg_ok cmpxchg_fail serialize "                         \
@@ -364,7 +367,10 @@ static int setup(struct trial *trial)
     return trial_needs(trial, "another architecture: this one has no such instruction");
 }
 
-/* What is left behind: by the contexts the last stored number and the product of all factors, by the fences what is in the cell. */
+/*
+ * The results: of the contexts the last stored number and the product of all factors, of the fences the content of the
+ * cell.
+ */
 static int check(struct trial *trial)
 {
     const struct yard *yard = trial->state;

@@ -59,7 +59,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 #endif
 }
 
-/* The bytes across the border hold the count. */
+/* The bytes across the border contain the count. */
 static int check(struct trial *trial)
 {
     const struct split *split = trial->state;

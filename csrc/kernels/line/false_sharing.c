@@ -28,7 +28,7 @@ enum { OP, STRIDE }; /* of line/alone: only the first */
 enum { ATOMIC_ADD, PLAIN_ADD, STORE, READER_WRITER };
 
 #define LARGEST_STRIDE 4096
-/* What the reader finds and nobody changes. Odd: a sum of n of them is 0 for no small n. */
+/* The value that the reader finds and nobody changes. It is odd, so a sum of n of them is 0 for no small n. */
 #define UNCHANGED UINT64_C(0x9e3779b97f4a7c15)
 
 struct field {

@@ -38,11 +38,10 @@ struct table {
 };
 
 /*
- * Waiting means: as long as the last number is there. That the next one is the right one is asked afterwards and off the way: a wrong
- * one is a fault in the report, where waiting for the right one would never end.
- *
- * A: release, pairs with B on the other side. Only the number itself is handed over here; release and acquire are what a
- * real hand-over needs, for the work that goes with it. On x86 they cost nothing beyond the plain instructions.
+ * A thread waits while the last number is there. The check of the next number comes later, outside of the timed way. So
+ * a wrong number is a fault in the report. Waiting for the right one would never end. A: release, pairs with B on the
+ * other side. Only the number itself is handed over here. A real hand-over needs release and acquire for the work that
+ * goes with it. On x86 they cost nothing beyond the plain instructions.
  */
 #define SEND(line, number) atomic_store_explicit(&(line), number, memory_order_release)
 /* B: acquire, pairs with A. */

@@ -36,7 +36,8 @@ enum { SEEN, RETRIES };
 #define MOST_READS ((int64_t)1 << 40)
 
 struct board {
-    /* What is read stands with its guard on one line: a read costs one transfer at most. (The rwlock is a line by itself.) */
+    /* The data and its guard are on one line, so a read costs one transfer at most. (The rwlock is a line by itself.)
+       */
     _Alignas(128) _Atomic uint64_t sequence;
     _Atomic uint64_t left, right; /* always equal for those who read properly */
     _Alignas(128) pthread_rwlock_t lock;

@@ -117,7 +117,7 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* Wait for the other worker; outside of all windows. */
+/* Wait for the other worker, outside of all windows. */
 static void await(_Atomic uint64_t *number, uint64_t run)
 {
     /* Acquire, pairs with announce(): the lines are as the other left them. */
@@ -267,7 +267,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     return (int64_t)count;
 }
 
-/* Every run found what was prepared and left what it should; the ring of lines is whole. */
+/* Every run found the prepared state and left the right one. The closed chain of lines is complete. */
 static int check(struct trial *trial)
 {
     struct square *square = trial->state;

@@ -21,7 +21,7 @@
 #define FINALS ""
 #define WEAK "11"
 
-/* A store does not pass an earlier load on x86-64; elsewhere it may, unless a fence orders loads before stores. */
+/* A store does not pass an earlier load on x86-64. Elsewhere it may, unless a fence orders loads before stores. */
 #define FORBIDDEN                                                                                                      \
     {                                                                                                                  \
         .x86_64 = "none sfence lfence mfence lock_add xchg", .aarch64 = "dmb_ish dmb_ishld dsb_ish",                   \

@@ -32,7 +32,7 @@
 enum { ORDERS(NUMBER) ORDER_COUNT };
 #undef NUMBER
 
-/* Those that this architecture can run; the fence that forbids all; what is swept. */
+/* The orders that this architecture can run, the fence that forbids all, and the swept orders. */
 #define PORTABLE_ORDERS(X) X(none) C11_ORDERS(X)
 #define C11_WORDS "c11_relaxed c11_acq_rel c11_seq_cst int"
 #if defined(HAS_X86_64)
@@ -83,7 +83,8 @@ struct verdicts {
 
 INLINE void store(int order, struct cell *cell, uint32_t value)
 {
-    /* Release pairs with load()'s acquire in another thread; relaxed and seq_cst: their orders are what is tested. */
+    /* Release pairs with load()'s acquire in another thread. With relaxed and seq_cst the orders themselves are tested.
+       */
     if (order == ORDER_int)
         cell->word = value;
     else if (order == ORDER_c11_relaxed)
@@ -109,7 +110,10 @@ INLINE uint32_t load(int order, const struct cell *cell)
     return *(const volatile uint32_t *)&cell->word;
 }
 
-/* What stands between the accesses: in C11 orders and for plain ints nothing. All clobber memory, so that they are fences to the compiler. */
+/*
+ * The fence between the accesses. In C11 orders and for plain ints there is none. All clobber memory, so that they are
+ * fences to the compiler.
+ */
 INLINE void fence(int order)
 {
 #if defined(HAS_X86_64)
@@ -124,7 +128,8 @@ INLINE void fence(int order)
     else if (order == ORDER_lock_add)
         __asm__ volatile("lock addl $0, -64(%%rsp)" : : : "memory", "cc"); /* locked no-change, in the red zone */
     else if (order == ORDER_xchg)
-        /* On a word of our own. Both operands are read and written: without "+" the compiler may take either for unused. */
+        /* On a word that no other thread uses. Both operands are read and written. Without "+" the compiler may take
+           either for unused. */
         __asm__ volatile("xchgq %0, %1" : "+r"(value), "+m"(own) : : "memory");
     (void)own, (void)value;
 #elif defined(HAS_AARCH64)

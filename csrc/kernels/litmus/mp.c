@@ -21,7 +21,9 @@
 #define FINALS ""
 #define WEAK "10"
 
-/* Stores stay in order, loads stay in order on x86-64; elsewhere both sides need a fence, or release and acquire. */
+/*
+ * Stores stay in order, and loads stay in order, on x86-64. Elsewhere both sides need a fence, or release and acquire.
+ */
 #define FORBIDDEN                                                                                                      \
     {                                                                                                                  \
         .x86_64 = "none sfence lfence mfence lock_add xchg", .aarch64 = "dmb_ish dsb_ish",                             \

@@ -46,15 +46,20 @@ enum { WEAK_PER_MILLION, WEAK_PER_S, WEAK_COUNT, TRIALS, IS_FORBIDDEN, WINDOW_TI
     [WINDOW_TICKS] = {"window_ticks", "ticks", "from trial to trial of the runner rendezvous"},                        \
     [BEST_OFFSET_TICKS] = {"best_offset_ticks", "ticks", "the others behind the first thread where most were weak"}
 
-/* Cells of a block fit a cache of the second level; a block is long against its start, some microseconds. */
+/*
+ * Cells of a block fit a cache of the second level. A block is long against its start, which takes some microseconds.
+ */
 #define BLOCK 256
 #define SEEN 4
-/* A window is good if fewer than one trial in so many found a thread late. */
+/* A window is good if fewer than one trial in this number found a thread late. */
 #define LATE_SHARE 20
 #define FIRST_WINDOW_NS 60
 #define LAST_WINDOW_NS 20000
 #define CALIBRATION_TRIALS 64
-/* Half of what a line takes from CPU to CPU: shifted by more, the accesses of a trial hardly meet (seen with 80: half as many weak). */
+/*
+ * Half of the time that a line takes from CPU to CPU. Shifted by more, the accesses of a trial hardly meet (seen with
+ * 80: half as many weak).
+ */
 #define OFFSET_NS 40
 #define OFFSETS 9
 /* From the agreement on a start to the start: long enough for the others to see it. */
@@ -70,7 +75,7 @@ struct side {
 };
 
 struct litmus {
-    _Alignas(128) uint64_t arrived; /* A: counts for ever; see meet() */
+    _Alignas(128) uint64_t arrived; /* A: counts for ever, see meet() */
     _Alignas(128) uint64_t start, window;
     int64_t offsets[OFFSETS];
     uint64_t block, trials;
@@ -85,7 +90,7 @@ struct litmus {
     struct cell cells[BLOCK][CELLS];
 };
 
-/* All threads are here; what each wrote before, all see after. */
+/* All threads are here. Afterwards all see everything that each wrote before. */
 static void meet(struct litmus *litmus, struct side *side)
 {
     uint64_t looks = 0;
@@ -98,7 +103,7 @@ static void meet(struct litmus *litmus, struct side *side)
             sched_yield();
 }
 
-/* Where trial `i` stands in the sweep of offsets: neighbours differ, all come equally often. */
+/* The place of trial `i` in the sweep of offsets. Neighbours differ, and all come equally often. */
 INLINE unsigned offset_of(uint64_t i)
 {
     return (unsigned)(i * 5 % OFFSETS);
@@ -118,11 +123,11 @@ INLINE void await_trial(struct litmus *litmus, struct side *side, unsigned numbe
         while (now < slot)
             now = tick_now();
     }
-    /* A trial is a region of its own for the compiler, whatever its order. */
+    /* A trial is a separate region for the compiler, whatever its order. */
     __asm__ volatile("" : : : "memory");
 }
 
-/* The text of the loop is one for all; `order` and `number` are constants in each. */
+/* All loops have one source. `order` and `number` are constants in each. */
 #define INSTANCE(id, number)                                                                                           \
     static __attribute__((noinline)) void run_##id##_##number(struct litmus *litmus, unsigned self)                    \
     {                                                                                                                  \

@@ -22,7 +22,7 @@
 #define FINALS ""
 #define WEAK "00"
 
-/* A store may wait while the next load reads: only a fence that holds loads back until stores are seen forbids that. */
+/* A store may wait while the next load reads. Only a fence that blocks loads until stores are seen forbids that. */
 #define FORBIDDEN                                                                                                      \
     {                                                                                                                  \
         .x86_64 = "mfence lock_add xchg", .aarch64 = "dmb_ish dsb_ish", .riscv64 = "fence_rw_rw", .c11 = "c11_seq_cst" \

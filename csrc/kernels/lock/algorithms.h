@@ -22,13 +22,13 @@
 /* 10-50 us of pauses (40 to 140 cycles each): longer than a queue of ten sections of 1000 ns, far shorter than a time slice. */
 #define SPINS_BEFORE_YIELD 1000
 
-/* A place in the queue of an MCS lock: each waiter spins on a line of its own. */
+/* A place in the queue of an MCS lock. Each waiter spins on a separate line. */
 struct mcs_place {
     _Alignas(128) struct mcs_place *_Atomic next;
     atomic_int waiting;
 };
 
-/* What a thread needs to take a lock. */
+/* The data that a thread needs to take a lock. */
 struct taker {
     struct mcs_place place;
     uint64_t yields;
@@ -86,7 +86,7 @@ static inline void acquire_ttas(struct locks *locks, struct taker *me)
 
     /* A: acquire, pairs with B, as in the lock above. */
     while (atomic_exchange_explicit(&locks->ttas, 1, memory_order_acquire))
-        /* Relaxed: only a hint that the exchange is worth while; A orders. */
+        /* Relaxed: only a hint that the exchange is worth trying. A orders. */
         while (atomic_load_explicit(&locks->ttas, memory_order_relaxed))
             look_again(me, &looks);
 }
@@ -129,8 +129,9 @@ static inline void acquire_mcs(struct locks *locks, struct taker *me)
     /* Relaxed, both: our place is not known to anybody before A. */
     atomic_store_explicit(&place->next, NULL, memory_order_relaxed);
     atomic_store_explicit(&place->waiting, 1, memory_order_relaxed);
-    /* A: acquire, pairs with C (the queue was empty: the last holder's section is over); release, pairs with A of whoever queues behind
-       us, who writes into our place: it must be cleared before it is found. */
+    /* A: acquire, pairs with C (the queue was empty, so the last holder's section is over). A: release, pairs with A of
+       the thread that queues behind us. That thread writes into our place, so our place must be cleared before it is
+       found. */
     before = atomic_exchange_explicit(&locks->mcs, place, memory_order_acq_rel);
     if (!before)
         return;
@@ -174,7 +175,7 @@ static inline void release_pthread_spin(struct locks *locks, struct taker *me)
     pthread_spin_unlock(&locks->pthread_spin);
 }
 
-/* The same for teams that have to share CPUs: it knows no yielding of its own, so it is tried. */
+/* The same for teams that have to share CPUs. The lock itself does not yield, so it is tried. */
 static inline void acquire_pthread_spin_shared(struct locks *locks, struct taker *me)
 {
     unsigned looks = 0;
@@ -201,7 +202,10 @@ static inline void release_pthread_mutex(struct locks *locks, struct taker *me)
     pthread_mutex_unlock(&locks->pthread_mutex);
 }
 
-/* A semaphore of one unit that sleeps at once, without a spin before it. Whoever comes may take a unit, sleepers have no precedence. */
+/*
+ * A semaphore of one unit that sleeps at once, without a spin before it. Any thread that comes may take a unit.
+ * Sleepers have no precedence.
+ */
 static inline void acquire_futex(struct locks *locks, struct taker *me)
 {
     int one = 1;
@@ -210,8 +214,9 @@ static inline void acquire_futex(struct locks *locks, struct taker *me)
     /* A: acquire, pairs with B: the section before is over. Relaxed on failure: nothing was taken. */
     while (!atomic_compare_exchange_strong_explicit(&locks->futex.units, &one, 0, memory_order_acquire,
                                                     memory_order_relaxed)) {
-        /* C: sequentially consistent, pairs with B and D: either the one who gives the unit back reads us as a sleeper, or the system
-           call finds the unit there and does not sleep. With anything weaker both could miss each other, and we would sleep for ever. */
+        /* C: sequentially consistent, pairs with B and D. Either the thread that gives the unit back reads us as a
+           sleeper, or the system call finds the unit there and does not sleep. With anything weaker both could miss
+           each other, and we would sleep for ever. */
         atomic_fetch_add_explicit(&locks->futex.sleepers, 1, memory_order_seq_cst);
         syscall(SYS_futex, &locks->futex.units, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
         /* Relaxed: too many sleepers only cost a call too many. */
@@ -230,7 +235,7 @@ static inline void release_futex(struct locks *locks, struct taker *me)
         syscall(SYS_futex, &locks->futex.units, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-/* What is not free when zeroed. 0 or -errno. */
+/* Sets up the locks that are not free when zeroed. 0 or -errno. */
 static inline int locks_open(struct locks *locks)
 {
     int error;

@@ -30,7 +30,7 @@
 /* To time a turn of the section's loop: some 10 us, the shortest of five. */
 #define TIMED_TURNS 32768
 
-/* The last batches are remembered; a profile has up to 43 of equal length. */
+/* The last batches are remembered. A profile has up to 43 of equal length. */
 #define MAX_BATCHES 64
 /* Where time decides: reading the clock is dearer than some locks. */
 #define SECTIONS_PER_LOOK 16
@@ -104,9 +104,10 @@ static int in_time(struct hold *hold, uint64_t batch, uint64_t deadline)
 }
 
 /*
- * The counter is read when the section begins and written when it ends: two threads inside at once lose a number.
- * Threads end a batch by the number that they see, so each makes one section at least, and up to one too many: `end` takes that back in
- * the next batch. The mean share (worker->done) is the number asked for; where time decides, it is what the counter says.
+ * The counter is read when the section begins and written when it ends, so two threads inside at once lose a number.
+ * Threads end a batch by the number that they see. So each makes one section at least, and up to one too many, which
+ * `end` takes back in the next batch. The mean share (worker->done) is the number asked for. Where time decides, it is
+ * the number in the counter.
  */
 #define RUN(name, lock, STAY, GO_ON, SHARE)                                                                            \
     static void name(struct worker *worker, uint64_t operations)                                                       \
@@ -132,7 +133,7 @@ static int in_time(struct hold *hold, uint64_t batch, uint64_t deadline)
             held++;                                                                                                    \
         } while (GO_ON);                                                                                               \
         longest = next - run_began > longest ? next - run_began : longest;                                             \
-        keep(me, operations, held, changes - 1, longest); /* the first run of a batch is no change */                  \
+        keep(me, operations, held, changes - 1, longest); /* the first run of a batch is not a change */               \
         worker->done = SHARE;                                                                                          \
         me->seen = next;                                                                                               \
         (void)turns, (void)batch, (void)end, (void)deadline;                                                           \
@@ -143,7 +144,7 @@ static int in_time(struct hold *hold, uint64_t batch, uint64_t deadline)
 #define TIME                                                                                                           \
     atomic_load_explicit(&hold->stopped, memory_order_relaxed) < batch &&                                              \
         (held % SECTIONS_PER_LOOK || in_time(hold, batch, deadline))
-/* Sections since the thread last looked, shared out; at least one. */
+/* The sections since the thread last looked, divided by the threads. At least one. */
 #define SEEN (next - me->seen) / worker->team_size + (next - me->seen < worker->team_size)
 
 /* OPAQUE keeps the load of the number before the stay: the two are then in the order of the source. */
@@ -213,13 +214,13 @@ static int setup(struct trial *trial)
     trial->measured = 1;
     if (section_ns > 0)
         hold->turns = (uint64_t)ceil((double)section_ns * trial->tick_hz / 1e9 / ticks_per_turn());
-    /* An operation is as long as a batch of other cases, for each thread of a CPU: the engine asks for more of them than one, so that
-       there are several turns of the scheduler in a batch. */
+    /* An operation is as long as a batch of other cases, for each thread of a CPU. The engine asks for more than one of
+       them, so that there are several turns of the scheduler in a batch. */
     hold->ticks_per_operation = (uint64_t)((double)trial->batch_ns * trial->tick_hz / 1e9 * threads_per_cpu(trial));
     return locks_open(&hold->locks);
 }
 
-/* The smallest share of a batch over its largest; of all batches, the median. */
+/* The smallest share of a batch over its largest, as the median of all batches. */
 static double fairness(const struct trial *trial, const struct hold *hold)
 {
     const uint64_t batches = hold->holders[0].batches < MAX_BATCHES ? hold->holders[0].batches : MAX_BATCHES;
@@ -297,7 +298,7 @@ KERNEL(hold,
     .run        = run_ttas_empty,
     .check      = check);
 
-/* A row of its own, because each oversubscribed case costs as much as ten others. */
+/* A separate row, because each oversubscribed case costs as much as ten others. */
 KERNEL(oversubscribed,
     .name       = "lock/oversubscribed",
     .summary    = "threads take a lock and give it back, with one, two or four of them on each CPU",

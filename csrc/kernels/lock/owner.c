@@ -175,8 +175,10 @@ static int setup(struct trial *trial)
     return -error;
 }
 
-/* Each call was either allowed or refused with EPERM, all alike; and what they left behind fits: a unit where it was given back, a
-   mutex still held where it was refused. */
+/*
+ * Each call was either allowed or refused with EPERM, all alike. The state afterwards fits: a unit where it was given
+ * back, a mutex still locked where it was refused.
+ */
 static int check(struct trial *trial)
 {
     struct owner *owner = trial->state;
@@ -214,7 +216,7 @@ static void teardown(struct trial *trial)
 
 static uint64_t cost_ns(const struct trial *trial)
 {
-    /* Two switches of threads a window, seen 2-4 us each; without them the engine's own share is nearly all. */
+    /* Two switches of threads a window, seen 2-4 us each. Without them nearly all is the engine's own share. */
     return trial->batches * WINDOWS_PER_BATCH * (is_other(trial) ? 5000 : 300);
 }
 

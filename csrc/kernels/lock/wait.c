@@ -41,9 +41,9 @@ struct queue {
     _Alignas(128) sem_t semaphore;
     pthread_mutex_t mutex;
     pthread_spinlock_t spin;
-    _Alignas(128) _Atomic uint32_t held;    /* so many times so far */
-    _Alignas(128) _Atomic uint32_t waiting; /* so many waits have begun */
-    _Atomic uint32_t ended;                 /* so many are over, and the lock is free again */
+    _Alignas(128) _Atomic uint32_t held;    /* number of times up to now */
+    _Alignas(128) _Atomic uint32_t waiting; /* number of waits that have begun */
+    _Atomic uint32_t ended;                 /* number of waits that are over, with the lock free again */
     _Alignas(128) uint32_t waits;           /* of the one who waits */
     uint32_t holds;                         /* of the other */
     uint64_t early, failed, failed_to_hold; /* calls: of the one who waits, and of the other */
@@ -90,8 +90,8 @@ static void hold(struct trial *trial, struct queue *queue)
     struct timespec left = {queue->held_ns / 1000000000, queue->held_ns % 1000000000};
     int64_t gave_ns;
 
-    /* Relaxed: nothing is read that the other wrote. Without it this thread may take the lock again before the other, who has waited for
-       it, and then wait for a wait that cannot begin. */
+    /* Relaxed: this thread reads nothing that the other wrote. Without this loop it may take the lock again before the
+       other thread, which has waited for it. It would then wait for a wait that cannot begin. */
     while (atomic_load_explicit(&queue->ended, memory_order_relaxed) != queue->holds)
         sched_yield();
     queue->failed_to_hold += take(queue, by) != 0;
@@ -139,7 +139,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     struct trial *trial = worker->trial;
     struct queue *queue = trial->state;
 
-    (void)count; /* as many as a batch has; the other is asked for none, and holds the lock as often */
+    (void)count; /* as many as a batch has. The other is asked for none, and takes the lock as often */
     for (uint64_t i = 0; i < trial->kernel->events_per_batch; i++)
         if (worker->index)
             hold(trial, queue);
@@ -226,7 +226,7 @@ static int check_brief(struct trial *trial)
 
     if (status)
         return status;
-    /* As many waits as holds: the team ends a batch together. */
+    /* As many waits as times that the lock is taken, so the team ends a batch together. */
     trial->metric[SPENT_NS] =
         (double)(queue->used_ns + queue->gave_ns) / queue->waits - 2.0 * (double)queue->reading_ns;
     trial->metric[WAITED_NS] = (double)queue->waited_ns / queue->waits;

@@ -114,7 +114,7 @@ static __attribute__((noinline)) void run_fast_side(struct asymmetric *both, uin
     both->seen = seen;
 }
 
-/* One window of `TURNS` turns alone; the cost of the fast side. */
+/* One window of `TURNS` turns alone: the cost of the fast side. */
 #define WINDOW(name, FENCE)                                                                                            \
     static __attribute__((noinline)) uint64_t name(struct asymmetric *both)                                            \
     {                                                                                                                  \
@@ -177,7 +177,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     if (worker->index) {
         run_fast_side(both, generation);
         __atomic_store_n(&both->go, generation,
-                         __ATOMIC_RELEASE); /* A: pairs with B; publishes turns, seen and first */
+                         __ATOMIC_RELEASE); /* A: pairs with B, and publishes turns, seen and first */
         return 0;
     }
     if (both->windows + count > TRIALS_MAX || both->trials + count * turns >= TRIALS_MAX)
@@ -199,8 +199,8 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 }
 
 /*
- * A trial is weak where neither side saw the other: it read the fast side's turn s, so the store of turn s + 1 came later, and turn s + 1
- * did not see the trial either. With a fence on the slow side that must not be.
+ * A trial is weak if neither side saw the other. It read the fast side's turn s, so the store of turn s + 1 came later.
+ * And turn s + 1 did not see the trial either. With a fence on the slow side that must not happen.
  */
 static int check(struct trial *trial)
 {

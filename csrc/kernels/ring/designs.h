@@ -30,7 +30,7 @@ RING_INLINE bool spsc_try_pop(void *ring, void *item, size_t item_bytes)
     return ring_spsc_try_pop_sized(ring, item, item_bytes);
 }
 
-/* The ring's functions by name; in the order of the labels. */
+/* The ring's functions by name, in the order of the labels. */
 #define RING_DESIGNS(x) x(spsc) x(naive) x(cached) x(seq_cst) x(mutex_spin) x(mutex_condvar) x(pipe) x(eventfd)
 #define RING_DESIGN_LABELS "spsc naive cached seq_cst mutex_spin mutex_condvar pipe eventfd"
 enum ring_design {

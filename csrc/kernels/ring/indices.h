@@ -44,8 +44,9 @@ struct together {
     }
 
 /*
- * A: the release store of an index pairs with the acquire load B of it on the other side: the item is in place before the tail says so,
- * and was read before the head says so. `look` is whether the other index is read every time or only when the remembered one says no.
+ * A: the release store of an index pairs with the acquire load B of it on the other side. So the item is in place
+ * before the tail says so, and was read before the head says so. `look` says whether the other index is read every
+ * time, or only when the remembered one leaves nothing to do.
  */
 #define MAKE_RING(name, type, load_order, store_order, look)                                                           \
     MAKE_CREATE(name, type)                                                                                            \
@@ -111,7 +112,7 @@ RING_INLINE bool batched_try_push(void *ring, const void *item, size_t item_byte
     if (next == r->tail.other) {
         r->tail.other = __atomic_load_n(&r->head.index, __ATOMIC_ACQUIRE); /* B */
         if (next == r->tail.other) {
-            /* Whoever waits holds nothing back, or both sides of a small ring wait for ever. */
+            /* A thread that waits publishes everything first. Otherwise both sides of a small ring wait for ever. */
             if (r->tail.held)
                 batched_tell(&r->tail);
             return false;

@@ -42,7 +42,7 @@ static int setup(struct trial *trial)
 
 static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 {
-    (void)count; /* only worker 0 is told; both make the same number */
+    (void)count; /* only worker 0 is told, and both make the same number */
     return ring_latency_events(worker, ticks, ends[worker->trial->value[DESIGN]]);
 }
 

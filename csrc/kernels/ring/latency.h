@@ -16,7 +16,7 @@
 #include "kernels/ring/trial.h"
 
 #define RING_LATENCY_EVENTS_PER_BATCH 256
-#define RING_LATENCY_WARM 16        /* items of each batch that meet cold lines, and are no events */
+#define RING_LATENCY_WARM 16        /* items of each batch that meet cold lines, and do not count as events */
 #define RING_LATENCY_LONGEST_NS 8e6 /* of a case in one process: all batches at 1 us, 3 at 10 us */
 
 /* Metrics. */
@@ -154,7 +154,7 @@ static inline int ring_latency_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The least value that so many of 1000 events do not exceed. */
+/* The least value that this many of 1000 events do not exceed. */
 static inline double ring_latency_quantile(const int64_t *sorted, uint64_t count, unsigned of_1000)
 {
     return (double)sorted[(count * of_1000 + 999) / 1000 - 1];

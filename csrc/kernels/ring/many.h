@@ -17,13 +17,13 @@
 
 /* After the parameters of ring/trial.h. */
 enum { RING_ROLES = RING_PAUSE + 1 };
-/* Where there are several threads a CPU: consumers and producers on CPUs of their own, or as many of both on each. */
+/* With several threads a CPU: consumers and producers on separate CPUs, or as many of both on each. */
 enum { RING_APART_ROLES, RING_MIXED_ROLES };
 
 /* Producer in the high bits of a number, so that single items of 8 bytes carry both. */
 #define RING_MANY_SHIFT 48
 
-/* What a consumer has seen of one producer. */
+/* The items that a consumer has seen of one producer. */
 struct ring_many_seen {
     uint64_t last, count, sum, squares;
 };
@@ -54,7 +54,9 @@ static __attribute__((noinline, unused)) bool ring_many_are_gone(const struct ri
     return true;
 }
 
-/* Roles by CPU (apart) or in turn on each CPU (mixed), neither of them ever all of the team; on one CPU both are mixed. */
+/*
+ * Roles by CPU (apart) or in turn on each CPU (mixed). Neither role is ever all of the team. On one CPU both are mixed.
+ */
 static inline void ring_many_assign(struct ring_many *many, const struct trial *trial, bool single, int64_t roles)
 {
     unsigned cpus = 0; /* different ones */
@@ -63,7 +65,7 @@ static inline void ring_many_assign(struct ring_many *many, const struct trial *
         cpus += trial->cpus[i] != trial->cpus[0];
     for (unsigned i = 0; i < trial->team_size; i++) {
         unsigned before = 0,
-                 rank = 0; /* threads on this worker's CPU that come before it; CPUs that come before its own */
+                 rank = 0; /* threads on this worker's CPU that come before it, CPUs that come before its own */
 
         for (unsigned j = 0; j < i; j++)
             before += trial->cpus[j] == trial->cpus[i];
@@ -296,7 +298,7 @@ RING_TRIAL_INLINE void RING_FN(_many_consume)(struct worker *worker, uint64_t co
     side->disorder += disorder;
 }
 
-/* An operation is an item of each producer for each consumer, so that both sides divide evenly; `done` counts items. */
+/* An operation is an item of each producer for each consumer, so that both sides divide evenly. `done` counts items. */
 #define RING_MANY_RUN(bytes)                                                                                           \
     static void RING_FN(_many_##bytes)(struct worker * worker, uint64_t operations)                                    \
     {                                                                                                                  \

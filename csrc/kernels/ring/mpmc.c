@@ -64,7 +64,7 @@ KERNEL(mpmc,
     .check      = ring_many_check,
     .teardown   = mpmc_many_teardown);
 
-/* A row of its own, because each oversubscribed case costs as much as ten others. */
+/* A separate row, because each oversubscribed case costs as much as ten others. */
 KERNEL(mpmc_oversubscribed,
     .name       = "ring/mpmc_oversubscribed",
     .summary    = "several threads hand items to several others, with one, two or four of them on each CPU",

@@ -62,7 +62,7 @@ KERNEL(mpsc,
     .check      = ring_many_check,
     .teardown   = mpsc_many_teardown);
 
-/* A row of its own, because each oversubscribed case costs as much as ten others. */
+/* A separate row, because each oversubscribed case costs as much as ten others. */
 KERNEL(mpsc_oversubscribed,
     .name       = "ring/mpsc_oversubscribed",
     .summary    = "several threads hand items to one, with one, two or four of them on each CPU",

@@ -137,7 +137,7 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* Wait until `due`; false at the end of the batch. */
+/* Wait until `due`. False at the end of the batch. */
 static bool wait_until(const struct trial *trial, uint64_t due, uint64_t end)
 {
     for (;;) {

@@ -31,7 +31,7 @@ enum { TORN, DROPPED, READ, READ_MEANWHILE };
 #define CAPACITY 4096 /* records: 256 KiB, near the log of a distribution's kernel */
 /* Records between two looks whether the first thread is done: few looks leave its line alone. */
 #define RECORDS_A_BLOCK 16
-#define NUMBER_BITS 48 /* of each word; the writer's index has the rest */
+#define NUMBER_BITS 48 /* of each word, the writer's index has the rest */
 
 struct writer {
     _Alignas(128) uint64_t number, dropped;
@@ -111,7 +111,10 @@ static bool read_record(struct log *log, bool locks, unsigned team_size)
     return found;
 }
 
-/* The first thread writes what is asked for, the others go on until it is done; the last of several reads as well. */
+/*
+ * The first thread writes the records that are asked for. The others go on until it is done. The last of several also
+ * reads.
+ */
 static void run(struct worker *worker, uint64_t operations)
 {
     struct log *log = worker->trial->state;
@@ -131,7 +134,9 @@ static void run(struct worker *worker, uint64_t operations)
     worker->done = made;
 }
 
-/* What is left is whole too; and with what was lost, all that was read is all that was written. */
+/*
+ * The remaining records are complete too. The records that were read and those that were lost are all that was written.
+ */
 static int check(struct trial *trial)
 {
     struct log *log = trial->state;

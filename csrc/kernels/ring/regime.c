@@ -23,7 +23,10 @@ enum { BY_PRODUCER, BY_CONSUMER, BY_BOTH };
 
 #define WORK_TRIES 7
 #define WORK_ITEMS 1000
-/* What a pipe of at least two pages holds wherever the oldest item begins. More could block for ever, with nobody there to read. */
+/*
+ * The capacity of a pipe of at least two pages, wherever the oldest item begins. More could block for ever, with nobody
+ * there to read.
+ */
 #define PIPE_ITEMS (4096 / (int64_t)sizeof(uint64_t))
 
 struct regime {
@@ -158,7 +161,7 @@ static void run(struct worker *worker, uint64_t operations)
         ends[design].produce(&regime->common, regime->steps[1], operations);
 }
 
-/* Every number came, once, in order; what was put in beforehand is still in there. */
+/* Every number came, once, in order. The items that were put in beforehand are still in there. */
 static int check(struct trial *trial)
 {
     struct regime *regime = trial->state;

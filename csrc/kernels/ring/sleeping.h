@@ -22,7 +22,7 @@ struct pipe_ring {
     int ends[2];
 };
 
-/* How many bytes it really holds is the kernel's matter: whole pages, a power of two, at most fs.pipe-max-size without privilege. */
+/* The kernel decides its real size: full pages, a power of two, at most fs.pipe-max-size without privilege. */
 RING_INLINE int pipe_create(void **ring, size_t capacity, size_t item_bytes)
 {
     /* A page is given back only when all of it was read: one more, and `capacity` items fit wherever the oldest of them begins. */
@@ -67,7 +67,7 @@ RING_INLINE size_t pipe_push_bulk(void *ring, const void *items, size_t count, s
     return done / item_bytes;
 }
 
-/* What is there, but whole items: a write of more than PIPE_BUF may come in pieces. */
+/* Read all that is there, but only complete items. A write of more than PIPE_BUF may come in pieces. */
 RING_INLINE size_t pipe_pop_bulk(void *ring, void *items, size_t count, size_t item_bytes)
 {
     struct pipe_ring *pipe_ring = ring;
@@ -137,9 +137,10 @@ RING_INLINE int eventfd_create(void **ring, size_t capacity, size_t item_bytes)
 }
 
 /*
- * Whoever waits says so, fences, looks once more and sleeps; whoever has given something fences and looks whether somebody sleeps. Each
- * side stores and then loads what the other stores: without both fences F either load may come before the store (SB), both see the old
- * value, and the waiter sleeps with work in the ring. That fence is the price of being able to sleep, for every item.
+ * A side that waits says so, fences, looks once more and sleeps. A side that has given something fences and looks
+ * whether somebody sleeps. Each side stores and then loads the word that the other stores. Without both fences F either
+ * load may come before the store (SB). Then both see the old value, and the waiter sleeps with work in the ring. That
+ * fence is the price of being able to sleep, for every item.
  */
 RING_INLINE void doorbell_ring(struct doorbell *bell)
 {

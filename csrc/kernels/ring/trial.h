@@ -38,7 +38,7 @@
 enum { RING_CAPACITY, RING_BYTES, RING_BATCH, RING_PAUSE };
 /* Metrics of throughput. */
 enum { RING_FULL, RING_EMPTY, RING_REGIME };
-/* What a thread does when its ring refuses. */
+/* The behaviour of a thread when its ring refuses. */
 enum { RING_SPIN, RING_RELAX, RING_YIELD };
 
 #define RING_LARGEST_BYTES 256
@@ -46,11 +46,11 @@ enum { RING_SPIN, RING_RELAX, RING_YIELD };
 #define RING_LARGEST_CAPACITY (INT64_C(1) << 24)
 /* Looks at an empty ring between two questions whether the producer has ended: the question costs a line. */
 #define RING_PATIENCE 65536
-/* After the producer has ended, an item that does not come within so many questions is lost. */
+/* After the producer has ended, an item that does not come within this many tries is lost. */
 #define RING_LAST_QUESTIONS 4
 
 struct ring_trial_side {
-    __attribute__((aligned(128))) uint64_t number; /* items of all windows so far */
+    __attribute__((aligned(128))) uint64_t number; /* items of all windows up to now */
     uint64_t refused, disorder, missing;
 };
 
@@ -159,7 +159,7 @@ static inline int ring_trial_throughput_check(struct trial *trial)
     return ring_trial_check(trial);
 }
 
-/* The fields of a KERNEL in the order of the struct, as C++ wants them; name and summary come before. */
+/* The fields of a KERNEL in the order of the struct, as C++ wants them. Name and summary come before. */
 #define RING_TRIAL_PARAMETERS(capacities, all_capacities, sizes, batches)                                              \
     {                                                                                                                  \
         {"capacity", "items", "of the ring", NULL, 1024, NULL, capacities, all_capacities},                            \
@@ -372,7 +372,10 @@ RING_TRIAL_INLINE void RING_FN(_consume_bulk)(struct ring_trial *trial, struct r
         side->number += operations;                                                                                    \
     }
 
-/* Worker 0 sends and waits for the answer; worker 1 answers with what it got, so that what worker 0 compares went both ways. */
+/*
+ * Worker 0 sends and waits for the answer. Worker 1 answers with the item that it got. So an item that worker 0
+ * compares went both ways.
+ */
 #define RING_ROUND_TRIP(bytes)                                                                                         \
     static void RING_FN(_round_trip_##bytes)(struct worker * worker, uint64_t operations)                              \
     {                                                                                                                  \

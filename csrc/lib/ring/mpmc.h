@@ -88,8 +88,8 @@ RING_INLINE void ring_mpmc_look_ahead(const struct ring_mpmc *ring, const unsign
 }
 
 /*
- * Claim up to `wanted` positions in a row from `own` (tail or head) whose stamps are the position plus `held` (0: free, 1: an
- * item). How many; for none, *answer says why.
+ * Claim up to `wanted` positions in a row from `own` (tail or head) whose stamps are the position plus `held` (0: free,
+ * 1: an item). Returns how many. If none, *answer says why.
  */
 RING_INLINE size_t ring_mpmc_claim(struct ring_mpmc *ring, ring_index *own, const ring_index *other, ring_index held,
                                    size_t wanted, size_t item_bytes, ring_index *from, enum ring_mpmc_answer *answer)
@@ -114,7 +114,8 @@ RING_INLINE size_t ring_mpmc_claim(struct ring_mpmc *ring, ring_index *own, cons
             next = ring_mpmc_next(ring, next);
         } while (++ready < wanted);
         if (RING_LIKELY(ready)) {
-            /* Relaxed: what a position stands for is passed on by its stamp. A slot seen ready stays so until its position is claimed. */
+            /* Relaxed: the stamp of a position passes its item on. A slot seen ready stays so until its position is
+               claimed. */
             if (RING_LIKELY(__atomic_compare_exchange_n(own, &at, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))) {
                 *from = at;
                 return ready;
@@ -134,8 +135,9 @@ RING_INLINE size_t ring_mpmc_claim(struct ring_mpmc *ring, ring_index *own, cons
             continue;
         }
         RING_TEST_POINT("mpmc: not ready");
-        /* Acquire: what another thread did before it told this one is seen, its push or pop among it. `own` is at least `at`, so when the
-           opposite counter stands here there is nothing between them (or all slots are). */
+        /* Acquire: this thread sees everything that another thread did before it told this one, including its push or
+           pop. `own` is at least `at`. So if the opposite counter is here, there is nothing between them (or all slots
+           are). */
         opposite = __atomic_load_n(other, __ATOMIC_ACQUIRE);
         if (opposite == (ring_index)(held ? at : at - ring->lap)) {
             *answer = RING_MPMC_REFUSED;
@@ -150,7 +152,7 @@ RING_INLINE size_t ring_mpmc_claim(struct ring_mpmc *ring, ring_index *own, cons
     }
 }
 
-/* The item of each claimed position, then its stamp; returns the last slot. */
+/* The item of each claimed position, then its stamp. Returns the last slot. */
 RING_INLINE void ring_mpmc_put(struct ring_mpmc *ring, ring_index at, const void *items, size_t count,
                                size_t item_bytes)
 {

@@ -139,7 +139,7 @@ RING_INLINE size_t ring_mpsc_push_bulk_sized(struct ring_mpsc *ring, const void 
     return claimed;
 }
 
-/* Up to `count` items; for none, *answer says why. */
+/* Up to `count` items. If none, *answer says why. */
 RING_INLINE size_t ring_mpsc_attempt_pop_bulk_sized(struct ring_mpsc *ring, void *items, size_t count,
                                                     size_t item_bytes, enum ring_mpsc_answer *answer)
 {

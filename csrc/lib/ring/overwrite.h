@@ -68,14 +68,20 @@ struct ring_overwrite_reader {
     ring_index next;
 };
 
-/* As in ring.h; `item_bytes` is the length of the longest record, `capacity` how many of the newest are kept, however long. */
+/*
+ * As in ring.h. `item_bytes` is the length of the longest record, `capacity` how many of the newest are kept, however
+ * long.
+ */
 int ring_overwrite_create(struct ring_overwrite **ring, size_t capacity, size_t item_bytes, unsigned flags);
 void ring_overwrite_destroy(struct ring_overwrite *ring);
 /* For tests: an empty ring whose next number is `start`, near its wrap. Nobody else may be using it. */
 void ring_overwrite_start_at(struct ring_overwrite *ring, ring_index start);
-/* The next record that this reader gets is the first ever written that is still there; what is gone already counts as lost. */
+/*
+ * The next record that this reader gets is the first ever written that is still there. Records that are gone already
+ * count as lost.
+ */
 void ring_overwrite_reader_init(struct ring_overwrite_reader *reader, struct ring_overwrite *ring);
-/* Skip to what is written from now on; what is left out does not count as lost. */
+/* Skip to the records that are written from now on. The skipped ones do not count as lost. */
 void ring_overwrite_reader_skip(struct ring_overwrite_reader *reader);
 
 RING_INLINE struct ring_overwrite_slot *ring_overwrite_find(const struct ring_overwrite *ring, ring_index number)
@@ -110,8 +116,9 @@ RING_INLINE void ring_overwrite_drop(struct ring_overwrite_slot *slot, ring_inde
 }
 
 /*
- * 0: written. -EMSGSIZE: longer than item_bytes; nothing was written and no number taken. -EBUSY: dropped, since an earlier writer is still
- * inside the slot, or a later one was there first (this thread was preempted for a lap): counts as written, and as lost.
+ * 0: written. -EMSGSIZE: longer than item_bytes. Nothing was written and no number taken. -EBUSY: dropped, since an
+ * earlier writer is still inside the slot, or a later one was there first (this thread was preempted for a lap). It
+ * counts as written, and as lost.
  */
 RING_INLINE int ring_overwrite_write(struct ring_overwrite *ring, const void *record, size_t bytes)
 {
@@ -155,7 +162,7 @@ RING_INLINE int ring_overwrite_write(struct ring_overwrite *ring, const void *re
     return 0;
 }
 
-/* Copies the record with this number if it is there whole; the copy is cut to `room`, *bytes is the whole length. */
+/* Copies the record with this number if it is complete. The copy is cut to `room`, and *bytes is the full length. */
 RING_INLINE bool ring_overwrite_copy(const struct ring_overwrite *ring, ring_index number, void *record, size_t room,
                                      size_t *bytes)
 {

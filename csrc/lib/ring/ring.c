@@ -7,7 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-/* First nap of a waiter, about the time that waking up takes anyway; the last is what a waiter may be late by. */
+/*
+ * First nap of a waiter, about as long as waking up takes anyway. The last nap is the most by which a waiter may be
+ * late.
+ */
 #define FIRST_NAP_NS 50000L
 #define LAST_NAP_NS 1000000L
 
@@ -25,8 +28,9 @@ ring_index ring_lap(size_t capacity, size_t item_bytes, size_t stride)
 {
     ring_index lap = 1;
 
-    /* A quarter of the counters' range: a position and one a lap later stay less than half of it apart, whatever the lap is rounded
-       to. Nor may the size of all slots wrap; that of one, the stride, is right once the item is known to be no larger. */
+    /* A quarter of the counters' range. A position and one a lap later stay less than half of it apart, however the lap
+       is rounded. The size of all slots must not wrap either. The stride of one slot is right once the item is known to
+       be no larger. */
     if (capacity == 0 || item_bytes == 0 || capacity > RING_INDEX_HALF / 4 || item_bytes > SIZE_MAX / 4 ||
         capacity > SIZE_MAX / 4 / stride)
         return 0;

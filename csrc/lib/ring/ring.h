@@ -46,7 +46,10 @@
 extern "C" {
 #endif
 
-/* What a hand-over moves. 64 bytes on all x86-64 and nearly all AArch64 and RISC-V cores; a wrong value costs time and breaks nothing. */
+/*
+ * The unit that a hand-over moves. 64 bytes on all x86-64 and nearly all AArch64 and RISC-V cores. A wrong value costs
+ * time and breaks nothing.
+ */
 #ifndef RING_LINE
 #define RING_LINE 64
 #endif
@@ -66,7 +69,7 @@ typedef RING_INDEX ring_index;
 /* Differences of counters are read as signed: more than half of their range cannot be told from less than nothing. */
 #define RING_INDEX_HALF ((ring_index)-1 / 2)
 
-/* Whether counter a stands before b. */
+/* Whether counter a comes before b. */
 RING_INLINE bool ring_before(ring_index a, ring_index b)
 {
     return (ring_index)(a - b) > RING_INDEX_HALF;
@@ -80,7 +83,7 @@ RING_INLINE void ring_relax(void)
 #elif defined(__aarch64__)
     __asm__ __volatile__(
         "isb" ::
-            : "memory"); /* yield is a nop on most cores; isb waits about as long as pause (Arm's advice) */
+            : "memory"); /* yield is a nop on most cores, isb waits about as long as pause (Arm's advice) */
 #elif defined(__riscv)
     __asm__ __volatile__(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory"); /* pause (Zihintpause), a nop elsewhere */
 #else
@@ -102,10 +105,10 @@ RING_INLINE void ring_prefetch_write(const void *address)
 #define ring_prefetch_read(address) __builtin_prefetch((address), 0, 3)
 
 /*
- * Copy an item that its owner has just written, most likely in words, into a ring. A 16-byte load of two fresh 8-byte stores cannot be
- * forwarded from the store buffer: it waits until both are in the cache, and they stand behind the ring's own stores, which wait for a
- * line. Seen: 19 million items of 64 bytes a second, where words make 40. So words are loaded, and stored in pairs. For constant
- * sizes; others are left to memcpy.
+ * Copy an item that its owner has just written, most likely in words, into a ring. A 16-byte load of two fresh 8-byte
+ * stores cannot be forwarded from the store buffer. It waits until both are in the cache. They come behind the ring's
+ * own stores, which wait for a line. Seen: 19 million items of 64 bytes a second, where words make 40. So words are
+ * loaded, and stored in pairs. For constant sizes. Others are left to memcpy.
  */
 RING_INLINE void ring_copy_in(void *to, const void *from, size_t bytes)
 {
@@ -152,11 +155,11 @@ RING_INLINE void ring_wait_on(struct ring_wait *wait)
         ring_wait_longer(wait);
 }
 
-/* Zeroed memory that begins on a pair of lines; NULL when there is none or the size is absurd. Freed by free(). */
+/* Zeroed memory that begins on a pair of lines. NULL if there is none or the size is absurd. Freed by free(). */
 void *ring_memory(size_t bytes);
 /*
- * Positions of a lap (see mpmc.h) in a ring of slots of `stride` bytes, stamp and item: the smallest power of two beyond the capacity; 0 where a
- * ring of this size cannot be.
+ * Positions of a lap (see mpmc.h) in a ring of slots of `stride` bytes, stamp and item. It is the smallest power of two
+ * beyond the capacity. 0 if a ring of this size is not possible.
  */
 ring_index ring_lap(size_t capacity, size_t item_bytes, size_t stride);
 

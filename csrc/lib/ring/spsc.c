@@ -8,7 +8,7 @@ void ring_spsc_start_at(struct ring_spsc *ring, ring_index start)
 {
     const ring_index first_end = start + (ring_index)ring_spsc_per_block(ring->item_bytes);
 
-    /* No word may stand before an item that is not there: at `start` all of them say that nothing was published. */
+    /* No word may announce an item that is not there. At `start` all of them say that nothing was published. */
     for (unsigned char *block = ring->first; block != ring->end; block += ring_spsc_stride(ring->item_bytes))
         ring_spsc_publish(block, start);
     ring->producer.tail = ring->producer.shown = ring->consumer.head = ring->consumer.known = ring->consumer.looked =

@@ -48,31 +48,46 @@ extern "C" {
 
 /* Before the items of a block. Eight bytes for every ring_index, so that items of 8 bytes are aligned. */
 #define RING_SPSC_WORD 8
-/* Items larger than a line less its word: so many bytes of them after a line with a word, or one that is larger still. With 7 items of 64
-   bytes a block 21 million items a second came through in batches of 32, with 31 items 30 (raw round trip 315 ns). */
+/*
+ * Items larger than a line less its word. After a line with a word come this many bytes of them, or one item that is
+ * larger still. With 7 items of 64 bytes a block, 21 million items a second came through in batches of 32. With 31
+ * items it was 30 million (raw round trip 315 ns).
+ */
 #define RING_SPSC_BLOCK 2048
 
 /* A flag of ring_spsc_create: see above. */
 #define RING_SPSC_LAZY 1u
-/* A lazy producer's group: 128 lines, a quarter of a first-level cache of 32 KiB, so that the group being filled and the one being emptied
-   have room there. Each publication costs the line that the consumer is looking at: single items of 64 bytes came in 11.6 ns with 16 lines,
-   9.7 with 64, 3.8-5.0 with 128, 4.1 with 256 (raw round trip 75-93 ns). Of a small ring a quarter, so that both sides have room. */
+/*
+ * A lazy producer's group: 128 lines, a quarter of a first-level cache of 32 KiB. So the group being filled and the one
+ * being emptied have room there. Each publication costs the line that the consumer is looking at. Single items of 64
+ * bytes came in 11.6 ns with 16 lines, 9.7 with 64, 3.8-5.0 with 128, 4.1 with 256 (raw round trip 75-93 ns). In a
+ * small ring it is a quarter, so that both sides have room.
+ */
 #define RING_SPSC_GROUP (128 * RING_LINE)
-/* Where that quarter is fewer than 4 lines of small items, each line is published: 4.3 ns an item of 8 bytes instead of 5.4 at capacity 32,
-   2.8 instead of 4.0 at 48, 2.7 instead of 2.9 at 64; from 112 on groups are as fast or faster (raw round trip 85 ns). */
+/*
+ * If that quarter is fewer than 4 lines of small items, each line is published. It took 4.3 ns an item of 8 bytes
+ * instead of 5.4 at capacity 32, 2.8 instead of 4.0 at 48, 2.7 instead of 2.9 at 64. From 112 on groups are as fast or
+ * faster (raw round trip 85 ns).
+ */
 #define RING_SPSC_GROUP_LEAST (4 * RING_LINE)
-/* In so many parts of a group a lazy consumer gives places back: each takes a line from a producer that looks for room. 2, 4 and 8 were
-   the same within 15 %; every block by itself took 5.3 ns an item of 8 bytes at capacity 4096, where these take 2.3. */
+/*
+ * A lazy consumer gives places back in this number of parts of a group. Each part takes a line from a producer that
+ * looks for room. 2, 4 and 8 were the same within 15 %. Every block by itself took 5.3 ns an item of 8 bytes at
+ * capacity 4096, where these take 2.3.
+ */
 #define RING_SPSC_SHARES 4
 /* Blocks known to be complete that a lazy consumer fetches ahead: 4, 8 and 16 were the same. */
 #define RING_SPSC_AHEAD 8
 /* Blocks that the consumer of a ring that is not lazy fetches ahead on a guess. 32 items of 8 bytes at a time came in 2.0 ns each without,
    1.7 with 2, 1.4 with 5 and with 9. */
 #define RING_SPSC_GUESSES 5
-/* Blocks of small items kept free between producer and consumer. One would do for the words (spsc.c). But in a full ring the producer is only
-   so far behind the consumer, and what either CPU fetches ahead, told to or not, it takes from the other: single items of 8 bytes at
-   capacity 4096 came in 30 ns each with 1, 21 with 8, 16 with 16, 12 with 32 (raw round trip 330 ns; 5.9, 5.6, 5.4, 5.3 at 90 ns); at
-   capacity 64 in 13.9, 13.2, 14.5, 16.5. More than RING_SPSC_GUESSES, so that a guess stays in the ring. */
+/*
+ * Blocks of small items kept free between producer and consumer. One would be enough for the words (spsc.c). But in a
+ * full ring the producer is close behind the consumer. Each line that one CPU fetches ahead, by hint or by itself, is
+ * taken from the other. Single items of 8 bytes at capacity 4096 came in 30 ns each with 1, 21 with 8, 16 with 16, 12
+ * with 32 (raw round trip 330 ns). At a raw round trip of 90 ns it was 5.9, 5.6, 5.4, 5.3. At capacity 64 it was 13.9,
+ * 13.2, 14.5, 16.5. More than RING_SPSC_GUESSES, so that a guess stays in the ring.
+ */
 #define RING_SPSC_SPARE 16
 
 struct ring_spsc {
@@ -81,7 +96,7 @@ struct ring_spsc {
     ring_index capacity;
     ring_index per_block;
     size_t item_bytes, stride;
-    ring_index group; /* items that a lazy producer keeps to itself; 0: every push is published */
+    ring_index group; /* items that a lazy producer keeps to itself, 0 if every push is published */
     ring_index share; /* places that a lazy consumer keeps to itself */
     struct {
         RING_APART_ALIGNED ring_index tail; /* items pushed */
@@ -105,10 +120,10 @@ struct ring_spsc {
 
 int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes, unsigned flags);
 void ring_spsc_destroy(struct ring_spsc *ring);
-/* For tests: an empty ring whose counters stand at `start`, near their wrap. Nobody else may be using it. */
+/* For tests: an empty ring whose counters are at `start`, near their wrap. Nobody else may be using it. */
 void ring_spsc_start_at(struct ring_spsc *ring, ring_index start);
 
-/* Whether items stand in the line of their word. */
+/* Whether items are in the line of their word. */
 RING_INLINE bool ring_spsc_is_small(size_t item_bytes)
 {
     return item_bytes <= RING_LINE - RING_SPSC_WORD;
@@ -136,13 +151,13 @@ RING_INLINE size_t ring_spsc_stride(size_t item_bytes)
     return ring_spsc_is_small(item_bytes) ? RING_LINE : RING_LINE + (items + RING_LINE - 1) / RING_LINE * RING_LINE;
 }
 
-/* The same at run time without a division, for sizes that are no constants. */
+/* The same at run time without a division, for sizes that are not constants. */
 RING_INLINE ring_index ring_spsc_items(const struct ring_spsc *ring, size_t item_bytes)
 {
     return __builtin_constant_p(item_bytes) ? (ring_index)ring_spsc_per_block(item_bytes) : ring->per_block;
 }
 
-/* Where the item stands that has `left` items of its block from it on. */
+/* The place of the item that has `left` items of its block from it on. */
 RING_INLINE unsigned char *ring_spsc_slot(const struct ring_spsc *ring, unsigned char *block, ring_index left,
                                           size_t item_bytes)
 {
@@ -180,7 +195,7 @@ RING_INLINE void ring_spsc_pass_over(unsigned char *block, ring_index tail)
     __atomic_store_n((ring_index *)(void *)block, tail, __ATOMIC_RELAXED);
 }
 
-/* Publish all items pushed. Only for the producer; without RING_SPSC_LAZY there is never anything to do. */
+/* Publish all items pushed. Only for the producer. Without RING_SPSC_LAZY there is never anything to do. */
 RING_INLINE void ring_spsc_flush(struct ring_spsc *ring)
 {
     if (ring->group == 0 || ring->producer.shown == ring->producer.tail)
@@ -197,7 +212,7 @@ RING_INLINE void ring_spsc_flush_group(struct ring_spsc *ring)
         ring_spsc_flush(ring);
 }
 
-/* The block so many further on, no more than there are. */
+/* The block this many further on, at most as many as there are. */
 RING_INLINE unsigned char *ring_spsc_further(const struct ring_spsc *ring, unsigned char *block, size_t blocks,
                                              size_t item_bytes)
 {
@@ -226,9 +241,12 @@ RING_INLINE void ring_spsc_fetch_known(struct ring_spsc *ring, size_t item_bytes
     }
 }
 
-/* The consumer has come to a block from one that was whole at the first look. Where every push is published a word speaks of its own block
-   only, but after a whole block the next are likely to be whole. A wrong guess takes a line from the producer that is writing it: so guesses
-   go one block farther after each whole one, and none is made after one that was not. */
+/*
+ * The consumer has come to a block from one that was complete at the first look. If every push is published, a word
+ * speaks of its own block only. But after a complete block the next are likely to be complete. A wrong guess takes a
+ * line from the producer that is writing it. So guesses go one block farther after each complete one. After an
+ * incomplete block there is no guess.
+ */
 RING_INLINE void ring_spsc_guess(struct ring_spsc *ring, size_t item_bytes)
 {
     ring_index blocks = ring->consumer.guesses;

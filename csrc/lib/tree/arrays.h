@@ -49,19 +49,19 @@ TREE_INLINE void arrays_append(struct arrays_half *half, struct arrays_node *nod
     node->half = half;
 }
 
-/* Who has just become ready may still have its turn in this lap. */
+/* A node that has just become ready may still have its turn in this lap. */
 TREE_INLINE void arrays_add(struct arrays *arrays, struct arrays_node *node)
 {
     arrays_append(arrays->active, node);
 }
 
-/* Who has had its turn waits for the next lap. */
+/* A node that has had its turn waits for the next lap. */
 TREE_INLINE void arrays_expire(struct arrays *arrays, struct arrays_node *node)
 {
     arrays_append(arrays->expired, node);
 }
 
-/* The lowest bit that is set; one is. */
+/* The lowest bit that is set. There is one. */
 TREE_INLINE unsigned arrays_lowest(const struct arrays_half *half)
 {
     unsigned word = 0;

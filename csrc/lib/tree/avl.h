@@ -16,13 +16,13 @@ TREE_INLINE struct tree_node *avl_first(const struct tree *tree)
     return tree->first;
 }
 
-/* What the balance of a parent gains when this side of it gets higher. */
+/* The gain in a parent's balance when this side of it gets higher. */
 TREE_INLINE int avl_weight(int side)
 {
     return side ? 1 : -1;
 }
 
-/* A node whose balance is 2 or -2 comes down. Returns the node that stands in its place. */
+/* A node whose balance is 2 or -2 comes down. Returns the node that takes its place. */
 TREE_INLINE struct tree_node *avl_rebalance(struct tree *tree, struct tree_node *node, struct tree_counts *counts)
 {
     const int side = node->mark > 0, weight = avl_weight(side);

@@ -12,8 +12,8 @@
 
 struct pairing_node {
     uint64_t key;
-    struct pairing_node *child, *next; /* the child that came last; the sibling that came before */
-    struct pairing_node *back;         /* the sibling that came after, of the last child the parent; NULL of the root */
+    struct pairing_node *child, *next; /* the child that came last, the sibling that came before */
+    struct pairing_node *back;         /* the sibling that came after. The last child: its parent. The root: NULL */
 };
 
 struct pairing {
@@ -43,7 +43,7 @@ TREE_INLINE struct pairing_node *pairing_join(struct pairing_node *a, struct pai
     return above;
 }
 
-/* A row of siblings as one tree; NULL for none. */
+/* A row of siblings as one tree. NULL for none. */
 TREE_INLINE struct pairing_node *pairing_join_all(struct pairing_node *row, struct tree_counts *counts)
 {
     struct pairing_node *pairs = NULL, *one = NULL;

@@ -48,13 +48,13 @@ TREE_INLINE bool tree_before(uint64_t a, uint64_t b, struct tree_counts *counts)
 }
 
 /*
- * What red-black and AVL trees have in common: search trees with links both ways. Children by number and not by name, so that each case is
- * written once: `side` is the one of which we speak, `!side` the other.
+ * Shared by red-black and AVL trees: search trees with links both ways. Children have numbers instead of names, so that
+ * each case is written once. `side` is the child in question, `!side` the other.
  */
 struct tree_node {
     uint64_t key;
     struct tree_node *parent, *child[2];
-    int mark; /* rb.h: whether it is red; avl.h: its balance */
+    int mark; /* rb.h: whether it is red, avl.h: its balance */
 };
 
 struct tree {
@@ -67,7 +67,7 @@ TREE_INLINE int tree_side(const struct tree_node *node)
     return node->parent && node->parent->child[1] == node;
 }
 
-/* Whatever pointed down to `old` points to `with`, which may be NULL. */
+/* The link that pointed down to `old` points to `with`, which may be NULL. */
 TREE_INLINE void tree_replace(struct tree *tree, struct tree_node *old, struct tree_node *with)
 {
     if (old->parent)
@@ -93,7 +93,7 @@ TREE_INLINE void tree_rotate(struct tree *tree, struct tree_node *node, int side
         between->parent = node;
 }
 
-/* The next in order; NULL after the last. */
+/* The next in order. NULL after the last. */
 TREE_INLINE struct tree_node *tree_next(const struct tree_node *node)
 {
     struct tree_node *next = node->child[1];
@@ -108,7 +108,7 @@ TREE_INLINE struct tree_node *tree_next(const struct tree_node *node)
     return node->parent;
 }
 
-/* Hang the node where its key belongs, as a leaf with mark 0: behind equal ones. What this does to the shape is for the caller to mend. */
+/* Hang the node where its key belongs, as a leaf with mark 0, behind equal ones. The caller then mends the shape. */
 TREE_INLINE void tree_hang(struct tree *tree, struct tree_node *node, struct tree_counts *counts)
 {
     struct tree_node *parent = NULL;
@@ -134,7 +134,10 @@ TREE_INLINE void tree_hang(struct tree *tree, struct tree_node *node, struct tre
     node->mark = 0;
 }
 
-/* What a removal leaves: below `parent`, on `side`, stands `child` (or nothing), where before stood a node with this mark, and `child` below. */
+/*
+ * The state after a removal. `child` (or nothing) is below `parent`, on `side`. Before, a node with this mark was
+ * there, with `child` below it.
+ */
 struct tree_gap {
     struct tree_node *parent, *child;
     int side, mark;
