@@ -118,6 +118,11 @@ state() {
     [ -d "$1/runs" ] && rounds=$(find "$1/runs" -path '*/rounds/[0-9]*.parquet' | wc -l)
     printf '%d %d\n' "$complete" "$rounds"
     [ -s "$1/log" ] && tail -n 3 "$1/log" | cut -c 1-400
+    # Where the disk is full, the log is not written either.
+    if [ -d "$1" ] && ! echo try 2>/dev/null >"$1/try"; then
+        printf 'fencepost: %s: no space left on its disk, or it cannot be written; free some\n' "$1"
+    fi
+    rm -f "$1/try"
     return 0
 }
 
