@@ -30,6 +30,8 @@ NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 MOST_NAME = 1000
 
 
+LARGEST_COUNT = 2**53
+"""JSON promises no exact whole number above this one (RFC 8259). The counts of many files are added up in 64 bits."""
 LARGEST_TIME = 1e290
 """In the unit of a file. In ns it is still a finite number."""
 
@@ -234,6 +236,13 @@ class Place:
         if not text.strip() or len(text) > MOST_NAME:
             raise self.wrong(f"a name has 1 to {MOST_NAME} characters, this one has {len(text.strip())}")
         return text
+
+    def count(self, value: object) -> int:
+        """The value, where it is a whole number of at least 1 that has room in a column."""
+        number: int = self.of(value, int, "a whole number")
+        if not 1 <= number <= LARGEST_COUNT:
+            raise self.wrong(f"{one_line(str(number), 60)} is not a number between 1 and {LARGEST_COUNT}")
+        return number
 
     def number(self, value: object, *, difference: bool = False) -> float:
         """The value, where it is a time: a finite number, and one that has room for its unit. It is below zero only

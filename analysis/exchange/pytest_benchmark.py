@@ -121,5 +121,5 @@ def _benchmark(here: Place, entry: Mapping[str, object]) -> Benchmark:
     # Saved without --benchmark-save-data.
     median = here["stats"]["median"].number(stats.get("median")) * 1e9
     floor = here["stats"]["min"].number(stats.get("min")) * 1e9
-    rounds = here["stats"]["rounds"].of(stats.get("rounds"), int, "a whole number")
+    rounds = here["stats"]["rounds"].count(stats.get("rounds"))
     return Benchmark(name, [[median]], about, floor, rounds)

@@ -23,6 +23,12 @@ from fencepost.analysis.text.escape import HIDDEN
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
+
+def summary(rounds: int) -> dict[str, Any]:
+    """A file without samples."""
+    return pytest_file([], median=2e-9, min=1e-9, rounds=rounds)
+
+
 NOT_OURS = "not a file of pytest-benchmark"
 BAD: dict[str, tuple[str | bytes | dict[str, Any], str]] = {
     "empty": ("", "empty"),
@@ -56,6 +62,8 @@ BAD: dict[str, tuple[str | bytes | dict[str, Any], str]] = {
     ),
     "only calibrated": ({"benchmarks": [{"metadata": {"name": "a"}, "runs": [{"warmups": []}]}]}, "has values"),
     "only means": ({"context": {}, "benchmarks": [GOOGLE["benchmarks"][2]]}, "none of them is a measurement"),
+    "too many rounds": (summary(2**63), r"stats\.rounds: 9223372036854775808 is not a number between 1 and"),
+    "no rounds": (summary(0), r"stats\.rounds: 0 is not a number between 1 and"),
     "forged": (
         {
             "machine_info": {},
