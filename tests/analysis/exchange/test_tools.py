@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from runs.exchange import imported, stored
+from runs.measure import fencepost_inside
 from runs.write import Case, plain_cases, write_run
 
 from fencepost.analysis.exchange.export import export
@@ -84,6 +85,8 @@ def test_a_row_that_reads_zero_stays_out_of_googles_format(tmp_path: Path) -> No
     assert {item["run_name"] for item in json.loads(found.text)["benchmarks"]} == {"own/some@cpu1"}
     (left_out,) = found.left_out
     assert left_out.startswith("own/none@cpu1: left out") and "above zero" in left_out
+    told = fencepost_inside("export", "run", "--format", "google-benchmark", cwd=tmp_path)
+    assert told.returncode == 0 and left_out in told.stderr and "own/none" not in told.stdout
 
 
 @pytest.mark.slow
