@@ -106,6 +106,8 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        # Tests make mostly what goes without being looked for.
+        gc.set_threshold(10_000, 20, 20)
         gc.enable()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -29,16 +30,7 @@ def analysis_of(folder: Path | str) -> Analysis:
     """
     folder = Path(folder)
     key = kept.key_of(folder)
-    table = packed.read(folder, key, (packed.ESTIMATE, packed.TWINS, packed.REDUCED))
-    if table is not None:
-        try:
-            return _decoded(folder, table)
-        except (ValueError, TypeError, KeyError, IndexError):  # written by somebody else, with a right key
-            pass
-    analysis = analyse(folder)
-    if analysis.rounds and key is not None:
-        kept.store(folder, packed.NAME, key, _encoded(analysis, key))
-    return analysis
+    return _kept(folder, key) or _made(folder, key)[0]
 
 
 def packed_of(folder: Path, columns: Sequence[str]) -> tuple[str, pa.Table]:
@@ -47,11 +39,31 @@ def packed_of(folder: Path, columns: Sequence[str]) -> tuple[str, pa.Table]:
     table = packed.read(folder, key, columns)
     if table is None:
         key = key or ""
-        analysis = analysis_of(folder)
-        table = packed.decode(folder / kept.FOLDER / packed.NAME, _encoded(analysis, key), key, columns)
+        analysis, whole = _made(folder, key)
+        table = packed.decode(folder / kept.FOLDER / packed.NAME, whole or _encoded(analysis, key), key, columns)
     if table is None or key is None:
         raise RunFolderError(f"{folder}: too large to be packed")
     return key, table
+
+
+def _kept(folder: Path, key: str | None) -> Analysis | None:
+    """The analysis that was kept under `key`; None where there is none."""
+    table = packed.read(folder, key, (packed.ESTIMATE, packed.TWINS, packed.REDUCED))
+    if table is not None:
+        # Somebody else may have written nonsense, with a right key.
+        with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):
+            return _decoded(folder, table)
+    return None
+
+
+def _made(folder: Path, key: str | None) -> tuple[Analysis, bytes]:
+    """Estimate a run, and keep it: its analysis, and the bytes that were kept; none where it cannot be kept."""
+    analysis = analyse(folder)
+    if not analysis.rounds or not key:
+        return analysis, b""
+    whole = _encoded(analysis, key)
+    kept.store(folder, packed.NAME, key, whole)
+    return analysis, whole
 
 
 def _encoded(analysis: Analysis, key: str) -> bytes:

@@ -93,6 +93,9 @@ _PROCESS_COLUMNS = (
 )
 
 
+_NUMBERS = (*_MEASURED, "tick_hz", "core_hz", "chain_ratio", "elapsed_ns")
+
+
 def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -> pd.DataFrame:
     """Rows, one a case and process, or their columns by name, as the frame that `process_medians` describes."""
     import pandas as pd  # half a second, which an answer that was kept does without
@@ -102,6 +105,8 @@ def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -
     else:
         usual: dict[str, object] = {"counts": {}, "places": ()}
         columns = {name: [row.get(name, usual.get(name, math.nan)) for row in rows] for name in _PROCESS_COLUMNS}
+        if rows:  # pandas looks at each value of a list to find that it is a number
+            columns |= {name: np.asarray(columns[name], float) for name in _NUMBERS}
     count = len(columns["case"])
     for name in ("run", "case", "kernel", "status"):
         values = columns[name]

@@ -42,8 +42,8 @@ def open_parquet(path: Path, data: bytes | None = None) -> pq.ParquetFile:
     if max(values, file.metadata.num_rows) > MOST_VALUES:
         raise RunFolderError(f"{path}: unfolds to {values} values, more than {MOST_VALUES}")
     names = file.schema_arrow.names
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         raise RunFolderError(f"{path}: column {twice} is there twice; fencepost writes no such file")
     if "case" in names and pa.types.is_string(file.schema_arrow.field("case").type):
         # As they are stored: a dictionary of names, and numbers.

@@ -6,8 +6,10 @@ the median over all batches: what this hour charged. See docs/statistics.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ import pyarrow.parquet as pq
 from fencepost.analysis.runs.footprint import shares_memory
 from fencepost.analysis.runs.model import BY_FRONT_END, WITNESSED
 from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, moved_pairs
-from fencepost.analysis.runs.visits import Visits
+from fencepost.analysis.runs.visits import Visits, rows_by_code
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
 from fencepost.bench import schema
 from fencepost.bench.witness import WIDTH_SLACK, clock_held, relative_clock, relative_width, run_floor
@@ -35,7 +37,10 @@ FEWEST_BY_FRONT_END = 3
 """Quiet batches of a process, and then processes, with fast branches and with slowed ones, that are compared to tell
 whether a row minds. Single batches are hit by what no witness sees."""
 
-_WORKER = re.compile(r'"worker":\s*')
+_WORKER = re.compile(rb'"worker":\s*')
+
+_WORKER_BYTES = 64 << 10
+"""Of what a record says of its worker: some hundred bytes, and the numbers of its CPUs."""
 
 INDIFFERENT = 0.01
 """A row whose cost differs by less does not mind how fast the core takes branches. Loops that mind mostly cost a
@@ -53,20 +58,31 @@ def width_floor_of(folder: Path, arch: str) -> float:
     floors = []
     for path in filter(Path.is_file, schema.round_files(folder).values()):
         try:
-            text = (pq.read_metadata(path).metadata or {}).get(schema.ROUND_KEY, b"{}")
-            floors.append(_worker_in(text.decode()).get("width_floor"))
+            floors.append(_worker_of(path).get("width_floor"))
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     found = run_floor((float(floor) if isinstance(floor, int | float) else None for floor in floors), arch)
     return math.nan if found is None else found
 
 
-def _worker_in(record: str) -> Any:
+def _worker_of(path: Path) -> Any:
     """What a round's record says of its worker. The rest is long, and parsed by those who read the round."""
-    found = _WORKER.search(record)
-    # In a text the quotes would have a backslash before them.
-    worker = json.JSONDecoder().raw_decode(record, found.end())[0] if found else None
-    return worker if isinstance(worker, dict) else json.loads(record)["worker"]
+    with path.open("rb") as file:
+        # The record lies in the footer as it is. To let Arrow make sense of the footer takes five times as long.
+        file.seek(-8, os.SEEK_END)
+        size = int.from_bytes(file.read(4), "little")
+        file.seek(-8 - size, os.SEEK_END)
+        footer = file.read(size)
+    found = _WORKER.search(footer)
+    if found:
+        text = footer[found.end() : found.end() + _WORKER_BYTES].decode(errors="replace")
+        with contextlib.suppress(ValueError):
+            # In a text the quotes would have a backslash before them.
+            worker = json.JSONDecoder().raw_decode(text)[0]
+            if isinstance(worker, dict):
+                return worker
+    record = (pq.read_metadata(path).metadata or {}).get(schema.ROUND_KEY, b"{}")
+    return json.loads(record.decode())["worker"]
 
 
 class Seen(NamedTuple):
@@ -235,8 +251,12 @@ def choose_figures(
     pairs = {one.case: one.pair for one in teams}
     moved = moved_pairs(pairs, found)
     main = main_places(pairs, found)
-    places = [found.get((case, number), ()) for case, number in zip(frame["case"], frame["round"], strict=True)]
-    frame["places"] = pd.Series(places, index=frame.index, dtype=object)
+    # Plain lists and arrays: pandas takes a microsecond and more for each value that is asked for by itself.
+    kind = frame["case"].cat
+    names, codes = kind.categories.tolist(), kind.codes.to_numpy().astype(np.int32)
+    numbers = frame["round"].tolist()
+    keys = [(names[code], number) for code, number in zip(codes.tolist(), numbers, strict=True)]
+    frame["places"] = _objects([found.get(key, ()) for key in keys])
     ns, alone = (frame[name].to_numpy(float, copy=True) for name in ("ns", "alone_ns"))
     units, fast, slowed = (frame[name].to_numpy(float) for name in BY_FRONT_END)
     metrics = frame["metrics"].to_numpy()
@@ -245,23 +265,29 @@ def choose_figures(
         for (case, number), every in found.items()
         if pairs[case] in moved
     }
-    with_hand_over = [
-        _hand_over(known, in_main[case, number], main[pairs[case]]) if (case, number) in in_main else known
-        for case, number, known in zip(frame["case"], frame["round"], metrics, strict=True)
-    ]
-    frame["metrics"] = pd.Series(with_hand_over, index=frame.index, dtype=object)
+    if in_main:
+        with_hand_over = [
+            _hand_over(known, in_main[key], main[pairs[key[0]]]) if key in in_main else known
+            for key, known in zip(keys, metrics, strict=True)
+        ]
+        frame["metrics"] = _objects(with_hand_over)
     measured = np.flatnonzero(frame["status"] == "ok")
-    for name, inside in frame.iloc[measured].groupby("case", observed=True).indices.items():
-        rows = measured[inside]
-        if (name, frame["round"].iloc[rows[0]]) in in_main:
-            ns[rows] = [in_main.get((str(name), number), math.nan) for number in frame["round"].iloc[rows]]
-        elif name in planned and why_never_alone(planned[str(name)], metrics[rows], machine) is None:
+    for rows in (measured[inside] for inside in rows_by_code(codes[measured], len(names)) if len(inside)):
+        name, first = keys[rows[0]]
+        if (name, first) in in_main:
+            ns[rows] = [in_main.get((name, numbers[row]), math.nan) for row in rows]
+        elif name in planned and why_never_alone(planned[name], metrics[rows], machine) is None:
             if not has_alone(int(np.isfinite(alone[rows]).sum()), len(rows)) and indifferent(fast[rows], slowed[rows]):
                 alone[rows] = units[rows]
             if has_alone(int(np.isfinite(alone[rows]).sum()), len(rows)):
                 ns[rows] = alone[rows]
     frame["ns"], frame["alone_ns"] = ns, alone
     return frame
+
+
+def _objects(values: Sequence[object]) -> npt.NDArray[np.object_]:
+    """Values as a column of objects, of shape (values,), whatever they hold."""
+    return np.fromiter(values, object, len(values))
 
 
 def _hand_over(metrics: Mapping[str, float], ns: float, distance_ns: float) -> dict[str, float]:

@@ -239,15 +239,21 @@ def _as_parquet(table: pa.Table) -> pa.Buffer:
     return made.getvalue()
 
 
+VARYING = (
+    *("batch", "thread", "ticks", "begin_ticks", "cpu_begin", "cpu_end", "involuntary", "flags"),
+    *("width_ticks", "additions_ticks", "clock_ticks", "distance_ticks"),
+)
+"""Columns that differ from one batch of a case to the next."""
+
+
 class Fixed(NamedTuple):
     """Columns that all rounds of a case of so many batches have alike. Nobody may change one."""
 
-    zeros: npt.NDArray[np.int32]
     batch: npt.NDArray[np.int32]
     thread: npt.NDArray[np.int32]
     cpus: npt.NDArray[np.int32]
-    overlap: npt.NDArray[np.float32]
-    no_distance: npt.NDArray[np.float64]
+    unknown: npt.NDArray[np.float64]
+    """Not a number: what no witness told."""
 
 
 @functools.cache
@@ -256,11 +262,9 @@ def fixed_columns(count: int, cpus: tuple[int, ...]) -> Fixed:
     team = len(cpus)
     rows = count * team
     return Fixed(
-        np.zeros(rows, np.int32),
         np.repeat(np.arange(count, dtype=np.int32), team),
         np.tile(np.arange(team, dtype=np.int32), count),
         np.tile(np.asarray(cpus, np.int32), count),
-        np.ones(rows, np.float32),
         np.full(rows, np.nan),
     )
 
@@ -279,8 +283,8 @@ def round_table(
     overhead = 40.0
     here = [case for case in cases if number == 1 or not case.once]
     order = generator.permutation(len(here))
-    columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in schema.COLUMNS if name != "case"}
-    codes: list[npt.NDArray[np.int32]] = []
+    columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in VARYING}
+    alike: list[tuple[int, int, int, float]] = []  # of each case: its rows, and what is the same in them
     records: dict[str, Any] = {}
     process_hz = tick_hz * (1 + generator.normal(0, 1e-6))
     for position in order:
@@ -318,7 +322,7 @@ def round_table(
             slowed = np.repeat(np.repeat(generator.random(len(stretches)) < share, STRETCH)[:count], team) & ~beside
             value[slowed] *= cost
         fixed = fixed_columns(count, case.cpus)
-        distance = fixed.no_distance
+        distance = fixed.unknown
         if case.places:
             distance = distance.copy()
             of_places = np.array(case.places)
@@ -340,27 +344,20 @@ def round_table(
             operations = max(1, round(50_000 / max(case.ns, 0.01)))
             case_overhead = overhead
         ticks = np.rint((value * operations * tick_hz / 1e9 + case_overhead) / quantum).astype(np.int64) * quantum
-        codes.append(np.full(rows, position, np.int32))
-        columns["round"].append(np.full(rows, number, np.int32))
+        alike.append((rows, position, operations, case_overhead))
         columns["batch"].append(fixed.batch)
         columns["thread"].append(fixed.thread)
         columns["ticks"].append(ticks)
-        columns["operations"].append(np.full(rows, operations, np.int64))
-        columns["overhead_ticks"].append(np.full(rows, case_overhead))
         columns["begin_ticks"].append(np.cumsum(ticks))
         columns["cpu_begin"].append(fixed.cpus)
         columns["cpu_end"].append(fixed.cpus)
-        columns["voluntary"].append(fixed.zeros)
         columns["involuntary"].append(gap.astype(np.int32))
-        columns["minor_faults"].append(fixed.zeros)
-        columns["major_faults"].append(fixed.zeros)
         columns["flags"].append(gap * np.int32(schema.FLAGS["switched"]) | np.int32(case.flags))
-        columns["overlap"].append(fixed.overlap)
-        width, additions, clock = _witnesses(case, record["core_hz"], rows, beside, slowed, generator, tick_hz)
+        width, additions, clock = _witnesses(case, record["core_hz"], fixed.unknown, beside, slowed, generator, tick_hz)
         columns["width_ticks"].append(width)
         columns["additions_ticks"].append(additions)
         columns["clock_ticks"].append(clock)
-        columns["distance_ticks"].append((distance * tick_hz / 1e9).astype(np.float32))
+        columns["distance_ticks"].append(distance)
     document = {
         "schema": schema.SCHEMA_VERSION,
         "run": run,
@@ -380,10 +377,24 @@ def round_table(
         "cases": records,
     }
     names = pa.array([case.id for case in here], pa.string())
-    indices = pa.array(np.concatenate(codes) if codes else np.empty(0, np.int32))
+    whole = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in columns.items()}
+    whole["distance_ticks"] *= tick_hz / 1e9
+    lengths, codes, operations_of, overheads = np.array(alike).reshape(-1, 4).T
+    lengths = lengths.astype(int)
+    total = int(lengths.sum())
+    zeros = np.zeros(total, np.int32)
+    whole |= {
+        "round": np.full(total, number, np.int32),
+        "operations": np.repeat(operations_of.astype(np.int64), lengths),
+        "overhead_ticks": np.repeat(overheads, lengths),
+        "overlap": np.ones(total, np.float32),
+        **dict.fromkeys(("voluntary", "minor_faults", "major_faults"), zeros),
+    }
+    indices = pa.array(np.repeat(codes.astype(np.int32), lengths))
     arrays = [pa.DictionaryArray.from_arrays(indices, names)]
-    for name, parts in columns.items():
-        arrays.append(pa.array(np.concatenate(parts) if parts else np.empty(0), ARROW_TYPES[schema.COLUMNS[name]]))
+    arrays += [
+        pa.array(whole[name].astype(schema.COLUMNS[name], copy=False)) for name in schema.COLUMNS if name != "case"
+    ]
     return pa.Table.from_arrays(
         arrays, schema=ARROW_SCHEMA.with_metadata({schema.ROUND_KEY: json.dumps(document).encode()})
     )
@@ -392,17 +403,15 @@ def round_table(
 def _witnesses(
     case: Case,
     core_hz: float | None,
-    rows: int,
+    unknown: npt.NDArray[np.float64],
     beside: npt.NDArray[np.bool_],
     slowed: npt.NDArray[np.bool_],
     generator: np.random.Generator,
     tick_hz: float,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """What the three witnesses took beside each batch, in ticks; NaN where there was none."""
     if case.neighbour is None or not core_hz:
-        unknown = np.full(rows, np.nan, np.float32)
         return unknown, unknown, unknown
-    multiplications = 3000 * tick_hz / core_hz * (1 + np.abs(generator.normal(0, 0.002, rows)))
+    multiplications = 3000 * tick_hz / core_hz * (1 + np.abs(generator.normal(0, 0.002, len(unknown))))
     additions = multiplications * WIDTH_FLOOR * np.where(beside, 1.8, 1.0)
-    width = additions * np.where(slowed, 1.13, 1.0)
-    return width.astype(np.float32), additions.astype(np.float32), multiplications.astype(np.float32)
+    return additions * np.where(slowed, 1.13, 1.0), additions, multiplications
