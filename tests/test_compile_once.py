@@ -11,6 +11,7 @@ from pathlib import Path
 import compile_once
 import pytest
 from compile import ROOT
+from runs.measure import wait_for
 
 Compile = Callable[[], tuple[str, int]]
 
@@ -80,3 +81,33 @@ def test_a_refusal_is_the_compilers(tmp_path: Path) -> None:
     done = subprocess.run([*command, "-c", str(tmp_path / "bad.c")], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "no such thing" in done.stderr
     assert not (tmp_path / "made").exists()
+
+
+def test_two_processes_make_the_same_once(tmp_path: Path) -> None:
+    """The second waits for the first, and takes what that has made."""
+    compiler = tmp_path / "compiler"
+    # Ends when the other process has begun as well: where neither waits, both are asked.
+    compiler.write_text(
+        '#!/bin/sh\necho run >>"${0%/*}/runs"\nfor made; do :; done\n'
+        'until [ -e "${0%/*}/both" ]; do sleep 0.02; done\necho made >"$made"\n'
+    )
+    compiler.chmod(0o755)
+    (tmp_path / "one.c").write_text("int one;\n")
+    code = (
+        "import sys, pathlib, compile_once\n"
+        "compile_once.STORE = pathlib.Path(sys.argv[1]) / 'store'\n"
+        "key = compile_once._key\n"
+        "def told(command):\n"
+        "    pathlib.Path(sys.argv[2] + '.begun').touch()\n"
+        "    return key(command)\n"
+        "compile_once._key = told\n"
+        "compile_once.compile_once(pathlib.Path(sys.argv[2]), sys.argv[3:])\n"
+    )
+    command = [str(compiler), "-c", str(tmp_path / "one.c")]
+    made = [tmp_path / "a", tmp_path / "b"]
+    both = [subprocess.Popen([sys.executable, "-c", code, tmp_path, one, *command], cwd=ROOT / "tools") for one in made]
+    wait_for(lambda: all(one.with_suffix(".begun").exists() for one in made))
+    (tmp_path / "both").touch()
+    assert [process.wait() for process in both] == [0, 0]
+    assert [one.read_text() for one in made] == ["made\n", "made\n"]
+    assert (tmp_path / "runs").read_text() == "run\n"

@@ -9,6 +9,7 @@ have a new name each time.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import os
@@ -37,17 +38,38 @@ def compile_once(made: Path, command: Sequence[str]) -> None:
         The compiler refused. Its words are in `stderr`.
     """
     kept = STORE / _key(command)
+    if _taken(kept, made):
+        return
+    with _one_at_a_time(kept.name):
+        if _taken(kept, made):  # by another process, while this one waited
+            return
+        names = [f"-fmacro-prefix-map={Path(word).parent}/=" for word in command if _is_source(word)]
+        made.unlink(missing_ok=True)
+        subprocess.run([*command, *names, "-o", str(made)], check=True, capture_output=True, text=True)
+        _copy(made, kept)
+    _forget()
+
+
+def _taken(kept: Path, made: Path) -> bool:
+    """Whether what was made before is there, and is copied."""
     if kept.is_file():
         with contextlib.suppress(FileNotFoundError):  # another process threw it away meanwhile
             os.utime(kept)
             _copy(kept, made)
-            return
-    names = [f"-fmacro-prefix-map={Path(word).parent}/=" for word in command if _is_source(word)]
-    made.unlink(missing_ok=True)
-    subprocess.run([*command, *names, "-o", str(made)], check=True, capture_output=True, text=True)
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _one_at_a_time(key: str) -> Iterator[None]:
+    """Let one process at a time make what has this key: the tests run in two, which begin with the same sources.
+
+    One byte of one file stands for a key, so that no locks are left behind. A process that ends lets go of it.
+    """
     STORE.mkdir(parents=True, exist_ok=True)
-    _copy(made, kept)
-    _forget()
+    with STORE.with_name(f"{STORE.name}.lock").open("a+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, int(key[:7], 16))
+        yield
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,7 +12,9 @@ from runs.write import Case, machine_document, write_run
 from topics.line.cases import pingpong_cases
 from topics.suite import suite_cases
 
+from fencepost.analysis.gallery.check import check_gallery
 from fencepost.analysis.gallery.entry import published_folders
+from fencepost.analysis.text.escape import HIDDEN
 from fencepost.bench.machine import machine_key
 from fencepost.bench.schema import RUN_FILE, hash_of
 
@@ -42,3 +44,14 @@ def published(results: Path, run: Path, *more: str) -> Path:
     done = fencepost_inside("publish", str(run), "--results", str(results), *more, cwd=results.parent)
     assert done.returncode == 0, done.stderr
     return next(path for path in published_folders(results))
+
+
+def only(results: Path) -> Path:
+    (folder,) = published_folders(results)
+    return folder
+
+
+def faults(results: Path) -> list[str]:
+    found = check_gallery(results, machine_key)
+    assert all("\n" not in fault and not HIDDEN.search(fault) for fault in found)
+    return found

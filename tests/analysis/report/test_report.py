@@ -9,84 +9,32 @@ import itertools
 import json
 import re
 import shutil
-import sys
-from collections.abc import Iterator
-from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
 
 import pytest
-from machines import NAMES, expected
 from rich.console import Console
 from runs import write as synthetic
-from runs.write import Case, machine_document
-from topics.branch.cases import branch_cases
+from runs.pages import EVIL, Page, scripts, title
+from runs.write import Case
 from topics.suite import suite_cases
 from undrawn import without_drawing
 
 import fencepost.analysis
-from fencepost.analysis.report.causes import causes
 from fencepost.analysis.report.data import as_json
-from fencepost.analysis.report.document import FOLD_ROWS
 from fencepost.analysis.report.headline import ladder_table, link
 from fencepost.analysis.report.html import column_kinds
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.report.terminal import summary_table
-from fencepost.analysis.report.topology import topology_figure
-from fencepost.analysis.report.trust import trust_of_topics, trust_table, trust_verdict
 from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.text.table import MOST_TELLING, table
 from fencepost.analysis.topics.topic import headlines, rungs
-from fencepost.analysis.topics.words import page_words
 from fencepost.bench import schema
-from fencepost.bench.documents import MachineJson
 from fencepost.bench.schema import RunFolderError
 
 pytestmark = pytest.mark.usefixtures("undrawn")
-
-EVIL = "<script>alert(1)</script> | `x` [a](http://b) $c$ & <img src=x onerror=alert(1)>"
-CELLS = ("td", "th")
-VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
-
-
-class Page(HTMLParser):
-    """Tags in order, with what is inside of them, and whether all are closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text: list[tuple[str, str]] = []
-        self.feed(text)
-        assert not self.open, self.open
-
-    def end(self, *tags: str) -> None:
-        """Close the innermost elements of these kinds: cells and rows need no end of their own."""
-        while self.open and self.open[-1] in tags:
-            self.open.pop()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.end(*{"td": CELLS, "th": CELLS, "tr": (*CELLS, "tr")}.get(tag, ()))
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.end(*{"tr": CELLS, "tbody": (*CELLS, "tr")}.get(tag, ()))
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.text.append((self.open[-1] if self.open else "", data.strip()))
-
-    def named(self, *tags: str) -> Iterator[dict[str, str | None]]:
-        return (attributes for tag, attributes in self.tags if tag in tags)
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +86,6 @@ def evil_run(folder: Path) -> Path:
     run["versions"] = {"python": EVIL}
     (folder / schema.RUN_FILE).write_text(json.dumps(run))
     return folder
-
-
-def title(topic: str) -> str:
-    """The heading of a topic's section."""
-    words = page_words(topic)
-    assert words is not None
-    return words.title
 
 
 # ---- HTML ----
@@ -206,11 +147,6 @@ def test_the_page_needs_nothing_else(html: str) -> None:
     for attributes in (attributes for _, attributes in page.tags):
         assert not any(name.startswith("on") for name in attributes)
         assert (attributes.get("href") or "#").startswith(("#", "data:application/gzip;base64,"))
-
-
-def scripts(html: str) -> list[str]:
-    """Contents of the scripts that are run."""
-    return re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
 
 
 def test_one_script_is_allowed_and_by_its_hash_alone(html: str) -> None:
@@ -359,100 +295,6 @@ def test_json_of_what_cannot_be_measured_has_a_reason_and_nulls(told: dict[str, 
 # ---- trust ----
 
 
-@pytest.mark.parametrize(
-    ("cases", "rounds", "word"),
-    [
-        ([Case("a/b", ns=9, process_noise=0.0), Case("a/b", ns=9, process_noise=0.0, twin_of="a/b@cpu1")], 20, "Yes"),
-        (
-            [Case("a/b", ns=9, process_noise=0.0), Case("a/b", ns=9.3, process_noise=0.0, twin_of="a/b@cpu1")],
-            20,
-            "With care",
-        ),
-        (
-            [Case("a/b", ns=9, process_noise=0.0), Case("a/b", ns=12, process_noise=0.0, twin_of="a/b@cpu1")],
-            20,
-            "Hardly",
-        ),
-        (
-            [Case("a/b", ns=9, process_noise=0.3), Case("a/b", ns=9, process_noise=0.3, twin_of="a/b@cpu1")],
-            20,
-            "Hardly",
-        ),
-        ([Case("a/b")], 20, "In part"),
-        ([Case("a/b")], 3, "Not yet"),
-        ([Case("a/b")], 0, "Nothing to trust yet"),
-    ],
-)
-def test_one_verdict_in_words(tmp_path: Path, cases: list[Case], rounds: int, word: str) -> None:
-    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, planned_rounds=20))
-    assert trust_verdict(analysis).word == word
-
-
-def test_a_noisy_topic_does_not_spoil_the_others(tmp_path: Path) -> None:
-    calm = [Case("calm/loop", {"i": i}, ns=9, process_noise=0.0) for i in range(4)]
-    noisy = Case("noisy/loop", ns=9, process_noise=0.0)
-    cases = [*calm, calm[0].twin(), noisy, replace(noisy.twin(), ns=12), Case("plain/loop", ns=3)]
-    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=20))
-    assert {one.topic: one.word for one in trust_of_topics(analysis)} == {
-        "calm": "Yes",
-        "noisy": "Hardly",
-        "plain": "In part",
-    }
-    verdict = trust_verdict(analysis)
-    assert verdict.word == "Yes"
-    assert "Not known for plain; hardly in noisy." in verdict.sentence
-    found = next(cells for cells in trust_table(analysis).rows if cells[0] == "trust by topic")
-    assert found[1].startswith("Yes: calm (") and "Hardly: noisy (" in found[1] and "In part: plain" in found[1]
-    assert as_json(analysis.folder)["trust"]["topics"][0]["trust"] == "Yes"
-
-
-def test_the_cause_is_named_with_what_helps(tmp_path: Path) -> None:
-    row = Case("a/b", ns=9, process_noise=0.0, neighbour=0.6)
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40))
-    said = trust_verdict(analysis).sentence
-    assert re.search(r"A neighbour shared the core in (5\d|6\d) % of the batches. Use the figures alone", said)
-
-
-def test_where_a_neighbour_left_nothing_nobody_is_sent_to_figures_alone(tmp_path: Path) -> None:
-    row = Case("a/b", ns=9, process_noise=0.0, neighbour=1.0)
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40))
-    said = trust_verdict(analysis).sentence
-    assert "Use the figures alone" not in said
-    assert "`fencepost ab` compares code even so" in said
-
-
-def test_a_difference_is_never_a_power_of_ten(tmp_path: Path) -> None:
-    row = Case("a/b", ns=9, process_noise=0.0)
-    cases = [row, replace(row.twin(), ns=19)]
-    said = trust_verdict(analyse(synthetic.write_run(tmp_path / "run", cases, rounds=20))).sentence
-    assert "differ by 111 %" in said
-
-
-def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
-    quiet = Case("a/b", ns=9, process_noise=0.0)
-    gaps = Case("noise/gaps", kind="events", metrics={"lost_pct": 40.0})
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [quiet, quiet.twin(), gaps], rounds=20))
-    assert trust_verdict(analysis).word == "With care"
-    assert "loses 40 % of its time to interrupts and other work" in trust_verdict(analysis).sentence
-
-
-def test_interrupts_are_named_as_the_cause_with_or_without_a_witness(tmp_path: Path) -> None:
-    for name, neighbour in (("with", 0.0), ("without", None)):
-        row = Case("a/b", ns=9, process_noise=0.0, neighbour=neighbour, gap_share=0.15)
-        folder = synthetic.write_run(tmp_path / name, [row, row.twin()], rounds=12, batches=40)
-        said = trust_verdict(analyse(folder)).sentence
-        assert re.search(r"Interrupts or other threads broke into 1\d % of the batches. Stop other work", said)
-
-
-def test_every_cause_is_named_the_largest_first(tmp_path: Path) -> None:
-    row = Case("a/b", ns=9, process_noise=0.0, neighbour=0.6, gap_share=0.15)
-    folder = synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40)
-    said = [cause.said.partition(" ")[0] for cause in causes(analyse(folder))]
-    assert said == ["A", "Interrupts"]
-    # One piece of advice, against the largest of them.
-    assert trust_verdict(analyse(folder)).sentence.count("`fencepost") == 1
-
-
 def test_the_panel_names_what_it_rests_on(html: str) -> None:
     panel = html[html.index('id="trust"') : html.index('id="machine"')]
     for word in (
@@ -492,45 +334,6 @@ def test_the_ladder_has_all_rungs_by_topic(analysis: Analysis) -> None:
 # ---- incomplete runs, damage, summary ----
 
 
-def test_a_run_without_rounds_is_one_sentence_and_no_section(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=0, planned_rounds=20)
-    write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
-    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
-    said = " ".join(text for _, text in page.text)
-    assert "No round of this run is complete (20 are planned)" in said
-    assert title("clock") not in said and len(list(page.named("figure"))) == 1
-    assert [path.name for path in (tmp_path / "r_figures").iterdir()] == ["topology.svg"]
-
-
-def test_a_run_of_one_round(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", suite_cases(), rounds=1, planned_rounds=20)
-    with without_drawing():  # test_figures.py draws them
-        write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
-    text = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "1 round of 20 is complete" in text
-    assert len(list(Page(text).named("figure"))) == 2 + 1 + 9
-
-
-def test_every_case_failed(tmp_path: Path) -> None:
-    cases = [
-        Case("plain/x", status="failed", reason="wrong sum"),
-        Case("mine/y", status="unsupported", reason="needs root"),
-    ]
-    folder = synthetic.write_run(tmp_path / "run", cases, rounds=6)
-    write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
-    assert "failed in 6 of 6 rounds: wrong sum" in (tmp_path / "r.html").read_text(encoding="utf-8")
-
-
-def test_a_machine_that_tells_little(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", [Case("own/a")], rounds=6)
-    few = {name: synthetic.machine_document()[name] for name in ("schema", "key", "cpu_model", "arch", "kernel")}
-    (folder / schema.MACHINE_FILE).write_text(json.dumps(few | {"topology": {}, "governor": None, "smt": True}))
-    with without_drawing():
-        write_report(folder, html=tmp_path / "r.html")
-    text = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "not known" in text
-
-
 def test_damage_is_passed_on(suite: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(suite, tmp_path / "run")
     (folder / schema.MACHINE_FILE).unlink()
@@ -555,71 +358,6 @@ def test_the_analysis_starts_no_kernel() -> None:
         assert "_kernels" not in text and "bench.engine" not in text
         for module in re.findall(r"from fencepost\.bench\.?(\w*) import|import fencepost\.bench\.?(\w*)", text):
             assert set(module) <= {"caches", "schema", "documents", "files", "labels", "witness", ""}
-
-
-def test_no_global_state_of_pyplot_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in Path(fencepost.analysis.__file__).parent.rglob("*.py"):
-        assert "pyplot" not in path.read_text(encoding="utf-8")
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # nor by another library: to import it is an error
-    few = [Case("clock/read", {"read": "rdtsc"}, ns=5), Case("pipeline/imul100", ns=80)]
-    write_report(synthetic.write_run(tmp_path / "run", few), html=tmp_path / "r.html")
-
-
-# ---- long tables, claims ----
-
-
-@pytest.fixture(scope="module")
-def long_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    folder = tmp_path_factory.mktemp("long")
-    cases = [*branch_cases(), Case("mine/few", ns=3)]
-    run = synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[])
-    with without_drawing():
-        write_report(run, html=folder / "r.html", markdown=folder / "r.md")
-    return (folder / "r.html").read_text(encoding="utf-8"), (folder / "r.md").read_text(encoding="utf-8")
-
-
-def test_long_tables_fold_without_a_script(long_run: tuple[str, str]) -> None:
-    html, markdown = long_run
-    page = Page(html)
-    rows = sum(case.kernel.startswith("branch/") for case in branch_cases())
-    summaries = [text for tag, text in page.text if tag == "summary"]
-    assert f"The other {rows - MOST_TELLING} rows" in summaries
-    assert f"The other {rows - MOST_TELLING} rows</summary>" in markdown
-    assert markdown.count("<details>") == markdown.count("</details>")
-    assert "<details>" not in "".join(scripts(html))
-    for block in re.findall(r"<details><summary>[^<]* rows</summary>.*?</details>", html, re.DOTALL):
-        assert block.count("<tr") - 1 > FOLD_ROWS
-    assert "topic mine" in html.replace("\n", " ") and "topic mine" not in " ".join(summaries)
-
-
-def test_a_section_goes_from_the_picture_to_the_command(long_run: tuple[str, str]) -> None:
-    html, markdown = long_run
-    for text, start in (
-        (html, f'<h2 id="topic-branch">{title("branch")}'),
-        (markdown, f"## {title('branch')}"),
-    ):
-        section = text[text.index(start) :]
-        places = [
-            section.index(words)
-            for words in (
-                "What does a mispredicted branch cost",
-                "Cost of a jump, by how often",
-                "by share of taken jumps",
-                "How to read this",
-                "What it does not show",
-                "Sentences of the lecture",
-                "Modern microprocessors tend to have quite long pipelines",
-                "Estimates of the topic branch",
-                "Again, only this: ",
-            )
-        ]
-        assert places == sorted(places)
-
-
-def test_quotes_are_marked_with_their_language(long_run: tuple[str, str]) -> None:
-    html, _ = long_run
-    assert '<q lang="en">Modern microprocessors' in html and '<q lang="zh-Hant">告訴編譯器' in html
-    assert "Tested: a misprediction costs 10 to 20 cycles." in html
 
 
 # ---- the ladder, the topology, the doctor, the lecture notes ----
@@ -659,90 +397,6 @@ def test_marks_say_what_they_are_when_the_pointer_rests_on_them(html: str) -> No
 )
 def test_columns_of_time_and_of_cycles_are_known(header: tuple[str, ...], kinds: tuple[str, ...]) -> None:
     assert column_kinds(table("c", header, [])) == kinds
-
-
-@pytest.mark.drawn
-@pytest.mark.parametrize(
-    ("topology", "drawn"),
-    [
-        ({"cpus": [0, 1], "cores": [[0, 1]], "packages": [[0, 1]], "l3": [[0, 1]], "numa": {"0": [0, 1]}}, True),
-        ({"cpus": [0, 1, 2], "cores": [], "packages": [], "l3": [], "numa": {}}, True),
-        ({"cpus": [0, 1], "cores": "none", "numa": {"0": [0], "1": [1]}}, True),
-        ({"cpus": list(range(4096))}, False),
-        ({"cpus": ["0"]}, False),
-        ({"cpus": []}, False),
-        ({}, False),
-        (None, False),
-    ],
-)
-def test_the_topology_is_drawn_where_the_machine_tells_it(topology: object, drawn: bool) -> None:
-    figure = topology_figure(cast(MachineJson, {"topology": topology}), [0])
-    assert (figure is not None) == drawn
-    if figure is not None:
-        assert figure.table.rows and "Filled: the CPUs that this run may use (0)" in figure.description
-
-
-@pytest.mark.drawn
-@pytest.mark.parametrize("name", NAMES)
-def test_topologies_of_whole_machines_are_drawn_within_their_picture(name: str) -> None:
-    topology = expected(name)
-    figure = topology_figure(machine_document(topology=topology, caches=[]), topology["cpus"][:2])
-    assert figure is not None
-    for cpu in topology["cpus"]:
-        assert re.search(rf">{cpu}</text>", figure.svg)
-    assert len(figure.table.rows) >= len(topology["l3"] or [1])
-    alone = {cpu: core for core in topology["cores"] for cpu in core}
-    shared = [group for group in topology["l2"] if any(alone.get(cpu) != alone.get(group[0]) for cpu in group)]
-    assert figure.svg.count(">L2</text>") == len(shared)
-
-
-DOCTOR = {
-    "profile": "standard",
-    "fit": True,
-    "best_change": "governor",
-    "findings": [
-        {
-            "knob": "governor",
-            "value": "powersave",
-            "effect": "the clock follows the load",
-            "change": "echo performance",
-            "reboot": False,
-            "severity": "hurts",
-        },
-        {
-            "knob": "turbo",
-            "value": None,
-            "effect": EVIL,
-            "change": None,
-            "reboot": False,
-            "severity": "note",
-        },
-    ],
-}
-
-
-def test_what_the_doctor_found_is_told_with_the_best_change(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", [Case("own/a")])
-    run = json.loads((folder / schema.RUN_FILE).read_text())
-    (folder / schema.RUN_FILE).write_text(json.dumps(run | {"doctor": DOCTOR}))
-    with without_drawing():
-        write_report(folder, html=tmp_path / "r.html", markdown=tmp_path / "r.md")
-    text = (tmp_path / "r.html").read_text(encoding="utf-8")
-    said = " ".join(text for _, text in Page(text).text)
-    assert "no setting that forbids the profile standard. 1 setting spoils figures: governor." in said
-    assert "Best next step: governor, echo performance" in said
-    assert text.count("<script") == 1 and EVIL in said
-    assert "**Best next step:** governor, echo performance" in (tmp_path / "r.md").read_text()
-
-
-def test_a_doctors_record_of_a_wrong_kind_is_refused_by_name(tmp_path: Path) -> None:
-    folder = synthetic.write_run(tmp_path / "run", [Case("own/a")])
-    run = json.loads((folder / schema.RUN_FILE).read_text())
-    (folder / schema.RUN_FILE).write_text(
-        json.dumps(run | {"doctor": {"profile": "quick", "fit": "yes", "findings": []}})
-    )
-    with pytest.raises(RunFolderError, match=r"run\.json: field doctor\.fit"):
-        as_json(folder)
 
 
 def test_the_lecture_is_one_table_with_links(html: str, told: dict[str, Any]) -> None:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from compile import CSRC, compile_once
-from engine.build import Engine, Measured, build_script, compile_files, engine_objects
-from kernels.disassemble import TOOLCHAINS, Instruction, Toolchain, functions, innermost_loops, loops, reachable
+from engine.build import Engine, Measured, compile_files
+from kernels.disassemble import Instruction, Toolchain, functions, innermost_loops, loops
 from kernels.measure import EILSEQ, EINVAL, ENOTSUP, built_engine, measure, names, parameters
 from kernels.plant import KERNELS, compile_broken
 from kernels.program import program
+from topics.branch.instructions import CHOOSES, HINTS, each_toolchain
 
 FILES = sorted(KERNELS.glob("branch/*.c"))
 HAS_LOADED = {"x86_64", "aarch64"}
-HINTS = ("plain", "likely", "unlikely", "even", "cold")
-
-each_toolchain = pytest.mark.parametrize("toolchain", TOOLCHAINS, ids=lambda toolchain: toolchain.name)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +52,6 @@ BRANCH_FREE = {
     "aarch64": ["ldrb", "cmp", "cinc", "cmp", "b.cc"],
     "riscv64": ["lbu", "add", "seqz", "add", "bltu"],
 }
-CHOOSES = re.compile(r"cmov|set|cs(el|inc|inv|et)|cinc|seqz|snez")
-"""Instructions that take the place of a jump."""
 
 
 def mnemonics(instructions: Sequence[Instruction]) -> list[str]:
@@ -174,92 +166,6 @@ def test_a_run_is_16384_jumps_8_bytes_apart(toolchain: Toolchain) -> None:
         elif toolchain.arch == "x86_64":  # out of the run, into a trap: a jump that went astray would be seen
             assert {step.target for step in found} == {listing["footprint_stray"][0].address}
             assert listing["footprint_stray"][0].mnemonic == "ud2"
-
-
-# ---- branch/likely: one source, five texts ----
-
-
-def hinted(hint: str, toolchain: Toolchain) -> list[Instruction]:
-    """Everything that belongs to one loop of branch/likely: gcc puts what is cold into a part of its own."""
-    listing = functions("branch/likely.c", toolchain)
-    parts = [body for name, body in listing.items() if name in (f"loop_{hint}", f"loop_{hint}.cold")]
-    assert parts
-    return sorted((step for part in parts for step in part), key=lambda step: step.address)
-
-
-def wording(hint: str, toolchain: Toolchain) -> list[str]:
-    """The text of a loop's function, addresses left out; targets count from the function's beginning."""
-    body = functions("branch/likely.c", toolchain)[f"loop_{hint}"]
-    lines = []
-    for step in body:
-        if "nop" in f"{step.mnemonic} {step.operands}" or step.mnemonic == "xchg":
-            continue  # padding
-        where = f"+{step.target - body[0].address:x}" if step.target is not None else ""
-        lines.append(f"{step.mnemonic} {re.sub(r'[0-9a-f]+ <.*', '', step.operands)}{where}")
-    return lines
-
-
-def data_jump(body: Sequence[Instruction]) -> Instruction:
-    """The conditional jump after the load of the outcome."""
-    load = next(i for i, step in enumerate(body) if step.mnemonic in {"cmpb", "movzbl", "ldrb", "lbu"})
-    return next(step for step in body[load:] if step.target is not None)
-
-
-def taken_jumps(body: Sequence[Instruction], outcome: bool) -> int:
-    """Jumps that are taken in one turn of the loop, if every outcome is this one."""
-    after = {one.address: two.address for one, two in pairwise(body)}
-    at = {step.address: step for step in body}
-    test = data_jump(body)
-    jumps_on_zero = test.mnemonic in {"je", "cbz", "beqz", "b.eq"}
-    step, taken = test, 0
-    for _ in range(100):
-        if step.target is None:
-            goes = False
-        elif step.address == test.address:
-            goes = jumps_on_zero != outcome
-        elif step.mnemonic in {"jmp", "b", "j"}:
-            goes = True
-        else:  # the end of the loop: on to the next turn, wherever that is
-            goes = test.address in reachable(body, step.target) and (
-                step.target <= test.address or test.address not in reachable(body, after[step.address])
-            )
-        taken += goes
-        step = at[step.target if goes and step.target is not None else after[step.address]]
-        if step.address == test.address:
-            return taken
-    raise AssertionError("the loop does not come back to its test")
-
-
-@each_toolchain
-@pytest.mark.parametrize("hint", HINTS)
-def test_each_text_holds_a_jump(hint: str, toolchain: Toolchain) -> None:
-    body = hinted(hint, toolchain)
-    assert data_jump(body).mnemonic in {"je", "jne", "cbz", "cbnz", "beqz", "bnez", "b.eq", "b.ne"}
-    inside = {step.address for loop in loops(body) for step in loop}
-    assert not any(CHOOSES.match(step.mnemonic) for step in body if step.address in inside)
-
-
-@each_toolchain
-def test_texts_differ_where_they_should(toolchain: Toolchain) -> None:
-    texts = {hint: wording(hint, toolchain) for hint in HINTS}
-    assert texts["unlikely"] != texts["plain"]
-    assert texts["unlikely"] != texts["likely"]
-    assert texts["cold"] != texts["plain"]
-    # Neither gcc 12 nor clang 14 makes a difference between no hint and a probability of one half.
-    assert texts["even"] == texts["plain"]
-
-
-@each_toolchain
-def test_the_hint_decides_who_has_to_jump(toolchain: Toolchain) -> None:
-    plain, likely, unlikely = (
-        [taken_jumps(hinted(hint, toolchain), outcome) for outcome in (False, True)]
-        for hint in ("plain", "likely", "unlikely")
-    )
-    assert unlikely == [1, 3], "the block is out of the way: there and back again when it is wanted"
-    assert likely == [2, 1], "the block is in the way: over it when it is not wanted"
-    assert taken_jumps(hinted("cold", toolchain), False) == 1
-    # Nothing said: gcc leaves the block in the way, clang 14 puts it at the end of the turn: one jump either way.
-    assert plain == ([1, 1] if toolchain.name == "clang" else [2, 1])
 
 
 # ---- behaviour ----
@@ -535,99 +441,3 @@ def test_check_of_likely_notices_a_loop_that_does_less(tmp_path: Path) -> None:
     measured = measure(compile_broken(tmp_path, faults), "branch/likely")
     assert measured.status == EILSEQ
     assert "sum is wrong" in measured.reason
-
-
-# ---- a predictor that can be looked into ----
-
-
-def require(*tools: str) -> None:
-    for tool in tools:
-        if shutil.which(tool) is None:
-            reason = f"needs {tool}, to count what a simulated branch predictor misses"
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason)
-            pytest.skip(reason)
-
-
-WALK = """
-#include <stdio.h>
-#include <stdlib.h>
-#include "kernels/branch/pattern.c"
-
-int main(int count, char **words)
-{
-    static struct trial trial = {.kernel = &kernel_pattern, .team_size = 1};
-    struct worker worker = {.trial = &trial, .team_size = 1};
-
-    if (count != 4)
-        return 2;
-    trial.value[PATTERN] = atoi(words[1]);
-    trial.value[TAKEN_PCT] = 50;
-    trial.value[FORM] = atoi(words[2]);
-    if (kernel_pattern.setup(&trial))
-        return 95;
-    trial.run(&worker, (uint64_t)atoll(words[3]));
-    return kernel_pattern.check(&trial) != 0;
-}
-"""
-ELEMENTS = 50_000
-
-
-@pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program that walks along as many elements as it is told to, however long that takes; with the suite's flags."""
-    require("valgrind", "cg_annotate")
-    folder = tmp_path_factory.mktemp("walk")
-    source, made = folder / "walk.c", folder / "walk"
-    source.write_text(WALK, encoding="utf-8")
-    compiler = os.environ.get("CC") or "cc"
-    objects = [*engine_objects(), "-lm", "-ldl"]
-    compile_once(made, [compiler, *build_script().FLAGS, f"-I{CSRC}", source, *objects])
-    return made
-
-
-def simulated(walk: Path, pattern: int, form: int, function: str, folder: Path) -> tuple[int, int]:
-    """Conditional jumps that cachegrind saw in a function, and how many of them its predictor missed."""
-    counts = folder / "counts"
-    command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--branch-sim=yes", f"--cachegrind-out-file={counts}"]
-    done = subprocess.run(
-        [*command, str(walk), str(pattern), str(form), str(ELEMENTS)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    if done.returncode == -ENOTSUP:
-        pytest.skip("the loop is not written for this architecture")
-    assert done.returncode == 0, done.stdout + done.stderr
-    listing = subprocess.run(
-        ["cg_annotate", "--show=Bc,Bcm", "--threshold=0.01", "--auto=no", str(counts)],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    number = r"([\d,]+) *(?:\([^)]*\))?"
-    rows = re.findall(rf"^ *{number} +{number} +\S*:{function}(?:\s|$)", listing, re.MULTILINE)
-    # A row for each file of which it has lines: the loop itself lies in a header.
-    assert rows, f"{function} is not a row of\n{listing}"
-    branches, missed = (sum(int(text.replace(",", "")) for text in column) for column in zip(*rows, strict=True))
-    return branches, missed
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("pattern", "low", "high"), [(3, 0.45, 0.55), (0, 0.0, 0.01)], ids=["random", "sorted"])
-def test_a_simulated_predictor_misses_half_of_random_and_none_of_sorted(
-    walk: Path, pattern: int, low: float, high: float, tmp_path: Path
-) -> None:
-    branches, missed = simulated(walk, pattern, 0, "walk_branch", tmp_path)
-    # Two jumps an element: the loop's own is missed once an array at most; the other is the question.
-    assert 2 * ELEMENTS <= branches <= 2 * ELEMENTS + 100
-    # Half of so many coins: five hundredths are 22 standard deviations.
-    assert low <= missed / ELEMENTS <= high
-
-
-@pytest.mark.slow
-def test_a_simulated_predictor_misses_nothing_in_the_twin(walk: Path, tmp_path: Path) -> None:
-    branches, missed = simulated(walk, 3, 1, "walk_branch_free", tmp_path)
-    assert ELEMENTS <= branches <= ELEMENTS + 100
-    assert missed / ELEMENTS < 0.01
