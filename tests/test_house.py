@@ -378,24 +378,12 @@ LONGEST_FUNCTION = 60
 """Lines of a function with its docstring: what a screen shows at once."""
 
 
-LONGER = {
-    "analysis/exchange/test_exchange.py": 577,
-    "bench/test_doctor.py": 540,
-    "bench/test_runner.py": 524,
-    "cli/test_ab.py": 634,
-    "cli/test_cli.py": 599,
-    "cli/test_pytest_plugin.py": 522,
-}
-"""Files of tests that are longer still, with as many lines as they may have. No other joins them."""
-
-
 def test_files_of_tests_are_short_enough_to_read() -> None:
     tests = ROOT / "tests"
     lines = {
         path.relative_to(tests).as_posix(): len(path.read_text("utf-8").splitlines()) for path in tests.rglob("*.py")
     }
-    assert {name: long for name, long in lines.items() if long > LONGER.get(name, LONGEST_FILE)} == {}
-    assert [name for name in LONGER if lines[name] <= LONGEST_FILE] == []
+    assert {name: long for name, long in lines.items() if long > LONGEST_FILE} == {}
 
 
 def test_files_and_functions_are_short_enough_to_read() -> None:
