@@ -82,7 +82,7 @@ def check_gallery(
         if path.name in NOT_PUBLISHED:
             continue
         if path.name == FOLDER:
-            faults += map(one_line, imported_entries(results)[1])
+            faults += imported_entries(results)[1]
             continue
         if path.name.startswith(".tmp-"):
             faults.append(f"{_shown(path)}: left behind by a command that was ended; remove it")

@@ -111,9 +111,9 @@ def read_imported(path: Path) -> ImportedEntry:
         entry = read_export(path, words[1], words[0])
         fault = "" if path.stem == entry.name and schema.read_file(path) == encode(entry) else "it was edited"
     except (ExchangeError, UnicodeDecodeError, IndexError, OSError) as error:
-        raise RunFolderError(f"{path}: {one_line(str(error), 200)}; {again}") from None
+        raise RunFolderError(f"{one_line(str(path))}: {one_line(str(error))}; {again}") from None
     if fault:
-        raise RunFolderError(f"{path}: {fault}; {again}")
+        raise RunFolderError(f"{one_line(str(path))}: {fault}; {again}")
     return entry
 
 
@@ -121,11 +121,13 @@ def imported_entries(results: Path) -> tuple[list[ImportedEntry], list[str]]:
     """Entries of the gallery in `results` by microarchitecture and CPU, and a sentence for each that has a fault."""
     folder = results / FOLDER
     if not folder.is_dir() or folder.is_symlink():
-        return [], [f"{folder}: not a folder; remove it"] if folder.is_symlink() or folder.exists() else []
+        return [], [
+            f"{one_line(str(folder))}: not a folder; remove it"
+        ] if folder.is_symlink() or folder.exists() else []
     found, faults = [], []
     for path in sorted(folder.iterdir()):
         if path.suffix != ".csv":
-            faults.append(f"{path}: not an entry of another tool; remove it")
+            faults.append(f"{one_line(str(path))}: not an entry of another tool; remove it")
             continue
         try:
             found.append(read_imported(path))
