@@ -178,10 +178,10 @@ def test_a_time_that_is_none_is_one_sentence(created: str, run: Path, tmp_path: 
 def test_what_no_schema_foresees_costs_its_run_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path / "runs" / "a", plain_cases(1), rounds=2)
 
-    def broken(_: Path) -> None:
+    def broken(*_: object) -> None:
         raise OverflowError("a number beyond all measure")
 
-    monkeypatch.setattr("fencepost.analysis.runs.estimated.analysis_of", broken)
+    monkeypatch.setattr("fencepost.analysis.runs.estimated.packed_of", broken)
     with pytest.raises(HistoryError, match=r"left out: .*a number beyond all measure"):
         history(tmp_path / "runs", processes=1)
 

@@ -54,6 +54,6 @@ def test_report_and_claims_show_each_with_its_reason(tmp_path: Path) -> None:
     document = build_document(run)
     for item in left_out():
         for page in (as_html(document), claims_page(run)):
-            assert f'<th scope="row">{item["words"].replace(">", "&gt;")}</th>' in page and item["reason"] in page
+            assert f'<th scope="row">{item["words"].replace(">", "&gt;")}<td>' in page and item["reason"] in page
         for page in (as_markdown(document, "p"), claims_markdown(run)):
             assert f"| {markdown(item['words'])} | {item['lines']} | {markdown(item['reason'])} |" in page
