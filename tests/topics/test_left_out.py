@@ -52,8 +52,10 @@ def test_every_line_of_the_page_is_read_and_none_is_tested_as_well() -> None:
 def test_report_and_claims_show_each_with_its_reason(tmp_path: Path) -> None:
     run = analyse(synthetic.write_run(tmp_path / "run", [Case("mine/loop")], rounds=6))
     document = build_document(run)
+    pages = (as_html(document), claims_page(run))
+    texts = (as_markdown(document, "p"), claims_markdown(run))
     for item in left_out():
-        for page in (as_html(document), claims_page(run)):
+        for page in pages:
             assert f'<th scope="row">{item["words"].replace(">", "&gt;")}<td>' in page and item["reason"] in page
-        for page in (as_markdown(document, "p"), claims_markdown(run)):
-            assert f"| {markdown(item['words'])} | {item['lines']} | {markdown(item['reason'])} |" in page
+        for text in texts:
+            assert f"| {markdown(item['words'])} | {item['lines']} | {markdown(item['reason'])} |" in text
