@@ -14,6 +14,10 @@ from fencepost.bench.tuning.journal import Journal, write
 from fencepost.bench.tuning.settings import Step, TuningPlan
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+LOOK_S = 1.0
+"""So long may the end of the command go unseen. Where a library has started a thread, Linux may give SIGCHLD to it,
+and there it is lost.
+"""
 """Signals that are meant for the command."""
 
 PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 29, 30
@@ -124,8 +128,8 @@ def run(command: Sequence[str], mask: set[signal.Signals]) -> int:
         command[0], [*command], os.environ, setsigmask=mask, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ)
     )
     while True:
-        told = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
-        if told.si_signo == signal.SIGCHLD:
+        told = signal.sigtimedwait({*PASSED_ON, signal.SIGCHLD}, LOOK_S)
+        if told is None or told.si_signo == signal.SIGCHLD:
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 code = os.waitstatus_to_exitcode(status)

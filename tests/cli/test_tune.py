@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machines import build
 from runs.measure import PATIENCE_S, command, fencepost_inside, wait_for
 
 from fencepost.bench.sysfs import Tree
-from fencepost.bench.tuning import journal
+from fencepost.bench.tuning import journal, tuner
 
 ASLR = "proc/sys/kernel/randomize_va_space"
 THP = "sys/kernel/mm/transparent_hugepage/enabled"
@@ -42,6 +45,27 @@ def test_the_command_sees_the_settings_and_its_exit_code_is_kept(root: Path) -> 
 def test_a_signal_ends_the_command_and_everything_comes_back(root: Path) -> None:
     done = fencepost_inside("tune", "--root", ".", "sh", "-c", "kill -USR1 $$", cwd=root)
     assert (done.returncode, aslr(root)) == (128 + signal.SIGUSR1, "0")
+
+
+def test_the_end_is_seen_though_another_thread_took_the_signal(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, over = signal.sigtimedwait, threading.Event()
+
+    def late(*arguments: Any) -> object:
+        # The command has ended before anybody waits for its signal.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        return real(*arguments)
+
+    monkeypatch.setattr(signal, "sigtimedwait", late)
+    monkeypatch.setattr(tuner, "LOOK_S", 0.01)
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        done = fencepost_inside("tune", "--root", ".", "sh", "-c", "exit 5", cwd=root)
+    finally:
+        over.set()
+        thread.join()
+    assert (done.returncode, aslr(root)) == (5, "0")
 
 
 def test_a_dry_run_prints_and_sets_nothing(root: Path) -> None:
