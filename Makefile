@@ -44,7 +44,7 @@ test: install-dev ## run the tests but for the slow ones, about 3 minutes (PYTES
 	@$(PYTEST) -m "not slow" --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 test-slow: install-dev ## run the slow tests: all compilers, sanitizers, models, a browser
-	@$(PYTEST) -m slow --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@$(PYTEST) -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-all: test test-slow ## run all tests
 

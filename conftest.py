@@ -111,10 +111,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Mark as slow what other tests stand for."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what other tests stand for. Tests of minutes begin first, or one process would end long after the
+    other.
+    """
     for item in _left_to_slow(items):
         item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 @pytest.fixture

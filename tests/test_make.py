@@ -437,41 +437,6 @@ def test_make_bench_reports_what_was_measured_and_ends_as_the_run_did(
     assert status == 0 or f"Error {status}" in run.stderr
 
 
-def needs(*tools: str) -> None:
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if missing:
-        message = f"needs {', '.join(missing)}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{message}, and CI installs what the tests need")
-        pytest.skip(message)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("part", "programs", "tools"),
-    [
-        ("sanitize", ["address", "thread"], ["gcc", "setarch"]),
-        (
-            "architectures",
-            ["aarch64", "riscv64"],
-            ["aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "qemu-aarch64", "qemu-riscv64"],
-        ),
-    ],
-)
-def test_the_self_test_passes(part: str, programs: list[str], tools: list[str]) -> None:
-    needs(*tools)
-    run = subprocess.run(["sh", "tools/selftest.sh", part], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    for program in programs:
-        assert re.search(rf"^fencepost: {program}: [1-9]\d* cases ok", run.stderr, re.MULTILINE), run.stderr
-        assert " in turns" in (ROOT / f"build/selftest/{program}.log").read_text()
-    if part == "sanitize":  # a self-test in which nothing ran is no success
-        nothing = subprocess.run(
-            [ROOT / "build/selftest/address", "no/kernel"], capture_output=True, text=True, check=False
-        )
-        assert (nothing.returncode, "not ok 2 - nothing ran" in nothing.stdout) == (1, True)
-
-
 def test_the_installed_command_is_this_checkout() -> None:
     command = Path(sys.executable).parent / "fencepost"
     if not command.exists():
