@@ -266,10 +266,10 @@ def updated(page: str, lines: Sequence[str], told: str) -> str:
 
 
 def beside(load: float) -> str:
-    """What else ran when it began: the means of other tools grow with it, and our medians do not."""
+    """What ran in the minute before: the means of other tools grow with it, and our medians do not."""
     if load < 1:
         return "Nothing else ran."
-    return f"{load:.0f} other processes ran beside it, so these ratios say little: measure again on an idle machine."
+    return f"The load average was {load:.0f} when it began. Beside other work the ratios say little."
 
 
 def main() -> int:
