@@ -120,6 +120,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a missing package is a failure: .ci/run installs each that a test needs. Elsewhere the test is skipped."""
+    report = yield
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if report.skipped and "(the package " in why and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"{why}. .ci/run has to install it"
+    return report
+
+
 @pytest.fixture
 def undrawn(request: pytest.FixtureRequest) -> Iterator[None]:
     """Pictures without shapes, except in tests that are marked `drawn`: those look at shapes.
