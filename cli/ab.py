@@ -10,7 +10,7 @@ import click
 
 from fencepost.cli.completion import complete_kernels
 from fencepost.cli.gates import Gates, Judged, gate_options
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import json_option, label_option, verbose_option
 from fencepost.cli.verdicts import margin_option, markdown_option
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class _WantedAb:
     rounds: int | None
     seed: int | None
     cpus: str | None
+    labels: dict[str, str]
 
 
 @click.command(name="ab")
@@ -75,6 +76,7 @@ class _WantedAb:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/ab]")
+@label_option
 @click.option("--resume", metavar="RUN", help="Continue an interrupted comparison, or judge a complete one again.")
 @gate_options
 @markdown_option
@@ -93,6 +95,7 @@ def ab_command(
     seed: int | None,
     cpus: str | None,
     out: Path | None,
+    labels: dict[str, str],
     resume: str | None,
     gates: Gates,
     as_markdown: bool,
@@ -121,14 +124,13 @@ def ab_command(
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: choose one")
-    options = _options_in(cflags)
     notes: list[str] = []
     if resume is not None:
-        folder = _go_on(resume, out or DEFAULT_BASE)
+        folder = _go_on(resume, out or DEFAULT_BASE, labels)
     elif old is None or new is None:
         raise UsageError("two sides are needed: fencepost ab OLD NEW; see `fencepost ab --help`")
     else:
-        wanted = _WantedAb(old, new, only, settings, options, profile, rounds, seed, cpus)
+        wanted = _WantedAb(old, new, only, settings, _options_in(cflags), profile, rounds, seed, cpus, labels)
         folder, notes = _begin(wanted, out or DEFAULT_BASE)
     stopped = _measure(folder, quiet=quiet or as_json)
     found = _judge(folder, margin, notes, stopped)
@@ -233,7 +235,7 @@ def _advice(found: RunComparison) -> list[str]:
     return [f"for a decision measure anew with --rounds {needed}: more rounds on top of these would be a peek"]
 
 
-def _go_on(name: str, base: Path) -> RunFolder:
+def _go_on(name: str, base: Path, labels: dict[str, str]) -> RunFolder:
     """Open the comparison that a user names with --resume."""
     from fencepost.analysis.compare.side_ratios import planned_rows
     from fencepost.bench import engine as engines
@@ -247,7 +249,7 @@ def _go_on(name: str, base: Path) -> RunFolder:
         other = "selfcheck" if "rounds_a_repeat" in run else "run"
         raise UsageError(f"{path}: not made by fencepost ab; resume it with `fencepost {other} --resume`")
     measuring.refuse_beside_resume("only", "settings", "cflags", "profile", "rounds", "seed", "cpus", "old", "new")
-    return measuring.resume_run(engines.load(), path, {}, None, None, None, [])
+    return measuring.resume_run(engines.load(), path, measuring.beside_host(labels), None, None, None, [], labels)
 
 
 def _unlike(pairs: Sequence[Pair]) -> list[str]:
@@ -301,7 +303,7 @@ def _begin(wanted: _WantedAb, base: Path) -> tuple[RunFolder, list[str]]:
     notes += [f"{item.case}: not measurable here, {item.reason}" for item in plan.unmeasurable]
     notes += plan.notes
     machine = measuring.machine_facts(engine, topology, allowed)
-    return runfolder.create(base, machine, describe_run(engine, plan, own)), notes
+    return runfolder.create(base, machine, describe_run(engine, plan, own, labels=wanted.labels)), notes
 
 
 def rounds_for(rows: int, profile: str, rounds: int | None) -> int:

@@ -80,6 +80,13 @@ def refuse_beside_resume(*names: str) -> None:
             raise UsageError(f"{word} with --resume: the plan is the interrupted run's; leave it out")
 
 
+def beside_host(labels: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The labels that a run cannot get afterwards, as an option that `resume_run` refuses: all but that of the host."""
+    from fencepost.bench.labels import HOST
+
+    return {"--label": tuple(labels.keys() - {HOST})}
+
+
 def resume_run(
     engine: Engine,
     path: Path,

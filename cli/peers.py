@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fencepost.cli.options import json_option, load_kernel_files, verbose_option
+from fencepost.cli.options import json_option, label_option, load_kernel_files, verbose_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--rounds", type=click.IntRange(1, 100_000), help="Number of rounds (processes).  [default: 20]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
+@label_option
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="[default: peers.svg in the run]")
 @click.option("--from", "stored", metavar="RUN", help="Print the tables of this run again, and measure nothing.")
 @json_option
@@ -41,6 +42,7 @@ def peers_command(
     rounds: int | None,
     seed: int | None,
     out: Path | None,
+    labels: dict[str, str],
     picture: Path | None,
     stored: str | None,
     as_json: bool,
@@ -65,7 +67,9 @@ def peers_command(
     if picture is not None and (picture.suffix != ".svg" or not picture.parent.is_dir()):
         raise UsageError(f"--picture {picture}: write a name that ends in .svg, in a folder that exists")
     given = _given(paths, include)
-    path = runfolder.find(stored) if stored is not None else _measure(given, rounds, seed, out, quiet=as_json)
+    if stored is not None and labels:
+        raise UsageError("--label with --from: the labels are those of the run that was measured; leave it out")
+    path = runfolder.find(stored) if stored is not None else _measure(given, rounds, seed, out, labels, quiet=as_json)
     from fencepost.analysis.compare import peers, peers_latency
     from fencepost.analysis.compare.peers import compare_peers
     from fencepost.analysis.runs.estimate import analyse
@@ -151,7 +155,9 @@ def _draw(comparison: PeerComparison, path: Path) -> Path | None:
     return path
 
 
-def _measure(given: _Given, rounds: int | None, seed: int | None, out: Path | None, *, quiet: bool) -> Path:
+def _measure(
+    given: _Given, rounds: int | None, seed: int | None, out: Path | None, labels: dict[str, str], *, quiet: bool
+) -> Path:
     import os
     import secrets
 
@@ -201,7 +207,7 @@ def _measure(given: _Given, rounds: int | None, seed: int | None, out: Path | No
         from fencepost.cli.progress import progress_on
 
         progress = progress_on()
-    with runfolder.create(base, machine, describe_run(engine, plan, own)) as run:
+    with runfolder.create(base, machine, describe_run(engine, plan, own, labels=labels)) as run:
         Runner(engine, run, progress).run()
         return run.path
 

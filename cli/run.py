@@ -128,7 +128,7 @@ def run_command(
         own = load_kernel_files(engine, kernel_files, cflags)
         if unfinished is not None:
             given = {"KERNEL": wanted.patterns, "--set": settings, "--cpus": cpus, "--out": out, "--dry-run": dry_run}
-            given |= {"--until": until, "--at-most": at_most, "--label": tuple(labels.keys() - {"host"})}
+            given |= {"--until": until, "--at-most": at_most, **measuring.beside_host(labels)}
             folder = measuring.resume_run(engine, unfinished, given, profile, rounds, seed, own, labels)
         else:
             plan, machine = _plan(engine, wanted, [item.label for item in own])

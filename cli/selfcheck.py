@@ -12,7 +12,7 @@ import click
 
 from fencepost.cli.ab import ROUNDS
 from fencepost.cli.completion import complete_kernels
-from fencepost.cli.options import json_option, verbose_option
+from fencepost.cli.options import json_option, label_option, verbose_option
 from fencepost.cli.verdicts import margin_option
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ DEFAULT_BASE = Path("results") / "selfcheck"
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/selfcheck]")
+@label_option
 @click.option("--resume", metavar="RUN", help="Continue an interrupted self-check: its folder, its id, or `latest`.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @json_option
@@ -60,6 +61,7 @@ def selfcheck_command(
     seed: int | None,
     cpus: str | None,
     out: Path | None,
+    labels: dict[str, str],
     resume: str | None,
     quiet: bool,
     as_json: bool,
@@ -86,9 +88,9 @@ def selfcheck_command(
     if resume is not None:
         measuring.refuse_beside_resume("kernels", "pairs", "rounds", "disturb", "seed", "cpus")
     folder, rounds = (
-        _begin(kernels, pairs, rounds, disturb, seed, cpus, out or DEFAULT_BASE)
+        _begin(kernels, pairs, rounds, disturb, seed, cpus, out or DEFAULT_BASE, labels)
         if resume is None
-        else _go_on(resume, out or DEFAULT_BASE)
+        else _go_on(resume, out or DEFAULT_BASE, labels)
     )
     stopped: RunInterruptedError | None = None
     with folder:
@@ -118,6 +120,7 @@ def _begin(
     seed: int | None,
     cpus: str | None,
     base: Path,
+    labels: dict[str, str],
 ) -> tuple[RunFolder, int]:
     import secrets
 
@@ -146,7 +149,7 @@ def _begin(
         seed=secrets.randbits(32) if seed is None else seed,
         twins={pair.old.kernel.name for pair in compared if pair.old != pair.new},
     )
-    record = describe_run(engine, plan)
+    record = describe_run(engine, plan, labels=labels)
     record["rounds_a_repeat"] = rounds
     if disturb is not None:
         from fencepost.bench.disturb import cpu_beside
@@ -190,7 +193,7 @@ def _disturbed(folder: RunFolder) -> Iterator[None]:
         yield
 
 
-def _go_on(name: str, base: Path) -> tuple[RunFolder, int]:
+def _go_on(name: str, base: Path, labels: dict[str, str]) -> tuple[RunFolder, int]:
     from fencepost.bench import engine as engines
     from fencepost.bench import runfolder, schema
     from fencepost.bench.errors import UsageError
@@ -200,7 +203,8 @@ def _go_on(name: str, base: Path) -> tuple[RunFolder, int]:
     rounds = schema.read_run(path).get("rounds_a_repeat")
     if not isinstance(rounds, int) or rounds < 1:
         raise UsageError(f"{path}: not a self-check; resume it with `fencepost run --resume`")
-    return measuring.resume_run(engines.load(), path, {}, None, None, None, []), rounds
+    given = measuring.beside_host(labels)
+    return measuring.resume_run(engines.load(), path, given, None, None, None, [], labels), rounds
 
 
 def _progress(rounds: int, *, quiet: bool) -> Any:

@@ -19,6 +19,7 @@ from fencepost.analysis.exchange.exported import ExchangeError
 from fencepost.analysis.exchange.table import digits
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
+from fencepost.bench.files import read_regular
 from fencepost.bench.schema import RunFolderError
 
 FOLDER = "imported"
@@ -57,11 +58,13 @@ def read_export(path: Path, microarchitecture: str, cpu: str = "") -> ImportedEn
 
     Raises
     ------
-    ExchangeError, RunFolderError
+    ExchangeError
         where it is no such file, or too large.
     """
     try:
-        text = schema.read_file(path, MOST_BYTES).decode()
+        text = read_regular(path, ExchangeError, MOST_BYTES).decode()
+    except FileNotFoundError:
+        raise ExchangeError(f"{path}: no such file; give a CSV file of {TOOL}") from None
     except UnicodeDecodeError:
         raise ExchangeError(f"{path}: is not a text file; give a CSV file of {TOOL}") from None
     parsed = read_matrix(str(path), text)

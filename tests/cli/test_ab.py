@@ -109,7 +109,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "ab-cache"))
         old, new = (write(cwd, f"{name}.c", answer=work, text=SLOW) for name, work in (("old", "1"), ("new", "16")))
-        done = fencepost("ab", old, new, *FEW, "--json", cwd=cwd)
+        done = fencepost("ab", old, new, *FEW, "--label", "rack=b12", "--json", cwd=cwd)
     assert done.returncode == 0, done.stderr
     return cwd, json.loads(done.stdout)
 
@@ -132,6 +132,7 @@ def test_what_a_comparison_leaves_behind(measured: tuple[Path, dict[str, Any]]) 
     folder = Path(document["folder"])
     run = schema.read_run(folder)
     assert [item["label"] for item in run["objects"]] == ["old", "new"]
+    assert run["labels"]["rack"] == "b12" and folder.name.endswith("b12")
     record = read_round_record(schema.round_file(folder, 1))
     batches = run["plan"]["batches"]
     schema_columns = ("case", "batch", "ticks", "overhead_ticks", "operations")
@@ -362,6 +363,7 @@ def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> N
         assert "rounds" not in row["reason"]
     assert "leave it out" in refused(2, "ab", "--resume", folder, "--rounds", "9", cwd=tmp_path)
     assert "leave it out" in refused(2, "ab", *sides, "--resume", folder, cwd=tmp_path)
+    assert "--label with --resume" in refused(2, "ab", "--resume", folder, "--label", "rack=b12", cwd=tmp_path)
 
 
 def test_what_is_no_comparison_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import os
 import re
@@ -84,6 +85,7 @@ def test_a_file_without_a_ring_is_refused(tmp_path: Path) -> None:
         (("--include", "none"), "none: no such file or folder"),
         (("a", "b"), "b: a second folder"),
         (("--picture", "x.png"), "write a name that ends in .svg"),
+        (("--from", "latest", "--label", "rack=b12"), "--label with --from"),
     ],
 )
 def test_wrong_use_is_one_sentence(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
@@ -119,8 +121,11 @@ def test_a_queue_that_loses_an_item_fails_alone(tmp_path: Path) -> None:
     (tmp_path / "lossy.c").write_text(lossy[:at] + planted + lossy[at:])
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "other.c").write_text("/* peer: header no_such_ring.h package none */\n")
-    done = fencepost("peers", "none", "mine.c", "lossy.c", "--rounds", "2", "--picture", "p.svg", cwd=tmp_path)
+    words = ("--rounds", "2", "--picture", "p.svg", "--label", "rack=b12")
+    done = fencepost("peers", "none", "mine.c", "lossy.c", *words, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
+    (run,) = (tmp_path / "results" / "runs").glob("*/run.json")
+    assert json.loads(run.read_text())["labels"]["rack"] == "b12"
     assert re.search(
         r"^fencepost: lossy\.c: peer/lossy_spsc\w* failed in \d+ rows?: check failed: .+$", done.stderr, re.MULTILINE
     )

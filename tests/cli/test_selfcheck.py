@@ -115,7 +115,7 @@ def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
     monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
     selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
-    done = selfcheck(*CHECKED, "--pairs", "2", "--rounds", "7", "--json")
+    done = selfcheck(*CHECKED, "--pairs", "2", "--rounds", "7", "--label", "rack=b12", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["repeats"] == 2 and len(document["rows"]) == 6
@@ -123,10 +123,12 @@ def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path, monkeypatch: py
     (folder,) = (tmp_path / "results" / "selfcheck").iterdir()
     schema.round_file(folder, 10).unlink()  # as after Ctrl-C in the second repeat
     assert check(folder, 7, 0.01).repeats == 1
+    assert schema.read_run(folder)["labels"]["rack"] == "b12"
     again = selfcheck("--resume", str(folder), "-q")
     assert again.returncode == 0, again.stderr
     assert "2 repeats of 6 rows" in again.stdout and "true 2 % found" in again.stdout
     assert "leave it out" in refused(2, "selfcheck", "--resume", folder, "--pairs", "3", cwd=tmp_path)
+    assert "--label with --resume" in refused(2, "selfcheck", "--resume", folder, "--label", "x", cwd=tmp_path)
     assert "fencepost selfcheck --resume" in refused(2, "ab", "--resume", folder, cwd=tmp_path)
 
 

@@ -15,7 +15,6 @@ from fencepost.analysis.gallery.check import check_gallery
 from fencepost.analysis.gallery.imported import encode, imported_entries, read_export, read_imported
 from fencepost.analysis.gallery.pages import COMPARE, INDEX, build
 from fencepost.bench.machine import machine_key
-from fencepost.bench.schema import RunFolderError
 
 LOWER = ",,\n51.25,,\n98.5,49.75,\n"
 
@@ -100,10 +99,21 @@ def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
     for name in (" ", "a\x1bb", "x" * 81):
         with pytest.raises(ExchangeError, match="microarchitecture"):
             read_export(path, name)
-    with pytest.raises(RunFolderError):
-        read_export(tmp_path, "Core Z")
     code, said = add(path, tmp_path / "results")
     assert (code, "go together" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nosuch.csv", "no such file; give a CSV file of core-to-core-latency"),
+        (".", "a folder, where a file is needed"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_of_as_a_file(name: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    code, said = add(path, tmp_path / "results", "--microarchitecture", "Core Z")
+    assert (code, said) == (2, f"fencepost: {path}: {sentence}\n")
 
 
 def test_what_is_written_is_read(tmp_path: Path, file: Path) -> None:
