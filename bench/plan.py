@@ -85,7 +85,7 @@ class Profile:
 
 
 _PROFILES = {
-    "quick": Profile("quick", rounds=6, batches=12, warmup_batches=2, batch_ns=25_000, most_threads_per_cpu=1),
+    "quick": Profile("quick", rounds=8, batches=12, warmup_batches=2, batch_ns=25_000, most_threads_per_cpu=1),
     "standard": Profile("standard", rounds=20, batches=30, warmup_batches=4, batch_ns=25_000, most_threads_per_cpu=2),
     "rigorous": Profile("rigorous", rounds=40, batches=60, warmup_batches=3, batch_ns=25_000, most_batches=320),
 }

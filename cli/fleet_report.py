@@ -31,13 +31,13 @@ def fleet_report_command(
 ) -> int:
     """Show which hosts differ from the others, and how much hosts differ.
 
-    DIR has a folder for each host, such as DIR/HOST/RUN. Of each case the report says how much hosts differ, and how
-    much the runs of one host do. A host is named if it is slower or faster than the others in some cases, or as a
-    whole. In at most 1 % of fleets of equal hosts one is named.
+    DIR has a folder for each host, such as DIR/HOST/RUN. For each case the report says how much the hosts differ, and
+    how much the runs of one host differ. It names a host that is slower or faster than the others, in some cases or
+    in most. Among equal hosts it names one in at most 1 % of fleets.
 
     With AFTER, the hosts of DIR are compared with the same hosts in AFTER. With --by, runs are compared by a label.
 
-    A run that cannot be used is named, and the others count. Exit code 0 does not depend on the verdicts.
+    A run that cannot be used is named, and the other runs count. The verdicts do not change the exit code.
     """
     from fencepost.analysis.compare.fleet import fleet_change, fleet_report
     from fencepost.bench.errors import UsageError

@@ -49,10 +49,10 @@ def peers_command(
 ) -> int:
     """Compare fencepost's rings (csrc/lib/ring) with those of other libraries, and print the ratios.
 
-    The package has a file for each of some libraries. A library is measured if its headers are installed. A FOLDER
-    with such files replaces them.
+    The package knows several libraries, and measures those whose headers are installed. Name a FOLDER to measure the
+    queues of its files instead.
 
-    Each FILE has your queues, as `fencepost new --ring NAME` writes them. They are measured beside all others.
+    A FILE has your own queues, as `fencepost new --ring NAME` writes it. They are measured beside all others.
     All are rows of one run. Each round measures every queue once, in shuffled order, on the same two CPUs.
 
     A picture shows latency against throughput. If a queue of a FILE fails its check, the other rows are kept, and the

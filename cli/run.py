@@ -54,7 +54,7 @@ class _WantedRun:
 @click.option(
     "--profile",
     type=click.Choice(["quick", "standard", "rigorous", "pgo"]),
-    help="6, 20 or 40 rounds. With pgo, 20 rounds of loops compiled with profiles.  [default: standard]",
+    help="8, 20 or 40 rounds. With pgo, 20 rounds of loops compiled with profiles.  [default: standard]",
 )
 @click.option(
     "--set",

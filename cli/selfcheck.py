@@ -42,7 +42,7 @@ DEFAULT_BASE = Path("results") / "selfcheck"
 @click.option(
     "--disturb",
     type=click.Choice(("spin", "memory", "sibling-load")),
-    help="Run a disturber on another CPU. It never pauses, streams through memory, or runs in short bursts.",
+    help="Disturb from another CPU. The disturber never pauses, streams through memory, or runs in short bursts.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of sides.  [default: random]")
 @click.option("--cpus", metavar="LIST", help="Use only these CPUs, e.g. 1,3-5.")
@@ -68,13 +68,13 @@ def selfcheck_command(
 ) -> int:
     """Count how often verdicts are right, on code whose difference is known.
 
-    Compares code with itself and with 2 % more of the same work, many times. The work is multiplications, locked
-    additions, walks through three caches, system calls and a mutex. It is also random branches, copies, allocations,
-    page faults, and hand-overs between two CPUs. KERNELs (names, globs or topics) choose among them. Any other KERNEL
-    gets a row of identical code.
+    It compares code with itself, and with exactly 2 % more of the same work, many times. Some of the work computes:
+    multiplications, locked additions, random branches. Some uses memory: walks through three caches, copies,
+    allocations, page faults. Some uses Linux: system calls, a mutex, hand-overs between two CPUs. KERNELs (names, globs
+    or topics) choose among these. Any other KERNEL gets a row of identical code.
 
-    Takes about two minutes on a quiet machine, and eight where hardly a batch is quiet. The time grows with --pairs.
-    Ctrl-C keeps the complete repeats and prints them. --resume continues.
+    It takes about two minutes on a quiet machine, and about eight if hardly any batch is quiet. The time grows with
+    --pairs. Ctrl-C keeps the complete repeats and prints them. --resume continues.
     """
     from fencepost.analysis.compare.selfcheck import TRUE_EFFECT, check
     from fencepost.bench import engine as engines

@@ -34,9 +34,9 @@ def tune_command(dry_run: bool, only_restore: bool, root: Path, command: tuple[s
     \b
     sudo fencepost tune -- taskset -c 2,3 sudo -u "$USER" fencepost run
 
-    Old values are written down before a setting is changed. If tune itself is killed, the next one puts everything
-    back, and so does --restore. A setting that needs more rights is named, and COMMAND runs without it. The exit code
-    is that of COMMAND, 128 + n after signal n.
+    Old values are stored on the disk before a setting is changed. If tune itself is killed, the next tune puts
+    everything back, and so does --restore. A setting that needs more rights is named, and COMMAND runs without it. The
+    exit code is that of COMMAND, or 128 + n if signal n ended it.
     """  # noqa: D301 -- click wants the character itself
     import shutil
 

@@ -80,7 +80,8 @@ def _ratio(value: float) -> str:
     if not math.isfinite(value):
         return "–"
     if 0.5 <= value <= 1.5:
-        return f"{(value - 1) * 100:+.2f} %"
+        percent = f"{(value - 1) * 100:+.2f} %"
+        return percent.lstrip("+-") if float(percent.rstrip(" %")) == 0 else percent
     return f"x {value:.3f}" if value < 10 else f"x {value:.4g}"
 
 

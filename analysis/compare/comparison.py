@@ -132,6 +132,29 @@ def why_found_notes(reasons: Iterable[str]) -> list[str]:
     ]
 
 
+def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each reason why rows are left out; `reasons` by case. Many rows of a kernel share one name."""
+    cases: dict[str, list[str]] = {}
+    for case, reason in reasons.items():
+        cases.setdefault(reason, []).append(case)
+    return [
+        f"{names[0]}: left out, {reason}"
+        if len(names) == 1
+        else f"{len(names)} rows are left out, {reason}: {_by_kernel(names)}"
+        for reason, names in cases.items()
+    ]
+
+
+def _by_kernel(cases: Sequence[str]) -> str:
+    """The cases, and how many of a kernel that has several."""
+    kernels: dict[str, list[str]] = {}
+    for case in cases:
+        kernels.setdefault(case.partition("[")[0].partition("@")[0], []).append(case)
+    return ", ".join(
+        names[0] if len(names) == 1 else f"{kernel} ({len(names)} rows)" for kernel, names in kernels.items()
+    )
+
+
 @dataclass(frozen=True)
 class RunComparison:
     """Rows with verdicts, and what they were held against. `controls` and `notes` say what moved besides.

@@ -12,6 +12,7 @@ from fencepost.analysis.compare.comparison import (
     MachineComparison,
     MachineRow,
     Span,
+    left_out_notes,
     span_of,
     why_found_notes,
 )
@@ -76,7 +77,7 @@ def compare_machines(runs: Sequence[Analysis]) -> MachineComparison:
         ([] if relation_of(machines) is Kinship.ONE else [f"The runs are of {relation_text(machines)}."])
         + unnamed(runs)
         + why_found_notes(why)
-        + [f"{name}: left out, it reads zero on one of the machines" for name in zero]
+        + left_out_notes(dict.fromkeys(zero, "the time is zero on one of the machines"))
     )
     labels, scales = headlines_of(runs, {places[0][row.case]: row.case for row in rows})
     names = tuple(short_names(runs))

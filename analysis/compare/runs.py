@@ -17,6 +17,7 @@ from fencepost.analysis.compare.comparison import (
     ComparisonError,
     NothingMeasuredError,
     RunComparison,
+    left_out_notes,
     why_found_notes,
 )
 from fencepost.analysis.compare.floors import kernel_floors, nearest_floors
@@ -189,7 +190,7 @@ def _why_left_out(pair: PairedTimes | None) -> str:
             "the runs have no figures of one kind: their CPUs were at other or unknown distances, or nothing was "
             "measured"
         )
-    return "all its batches were disturbed in one of the runs, or it reads zero"
+    return "all batches were disturbed in one of the runs, or the time is zero"
 
 
 def _undisturbed(run: Analysis) -> set[str]:
@@ -232,7 +233,7 @@ def _notes_on_cases(
     """Which of the common cases `found` are not among the compared `pairs`, or by other figures, and which are not
     common.
     """
-    notes = [f"{case}: left out, {_why_left_out(found[case])}" for case in found if case not in pairs]
+    notes = left_out_notes({case: _why_left_out(found[case]) for case in found if case not in pairs})
     notes += why_found_notes(_why_found(old, new, case) for case, pair in pairs.items() if pair.basis == "as found")
     only = tuple(len(cases_of_run(run) - found.keys()) for run in (old, new))
     if any(only):
@@ -247,8 +248,8 @@ def _drift_notes(drifts: Mapping[str, float], margin: float) -> list[str]:
         return []
     sentence = (
         f"control cases differ by up to {max(beyond.values()) * 100:.2g} %, more than the margin of "
-        f"{margin * 100:.2g} %. No smaller change is called one, and nothing is called the same, among the rows of "
-        f"these figures: {', '.join(sorted(beyond))}"
+        f"{margin * 100:.2g} %. So no smaller change is called changed, and no row is called the same, among these "
+        f"figures: {', '.join(sorted(beyond))}"
     )
     return [sentence]
 

@@ -43,8 +43,8 @@ def fleet_init_command(folder: Path) -> None:
 def fleet_run_command(folder: Path, ansible: tuple[str, ...]) -> int:
     """Measure on the machines of FOLDER (default: fleet), and fetch their runs into FOLDER/runs/HOST/RUN.
 
-    Each run that is whole here is left alone. So the same command again completes a series, and measures nothing twice.
-    All further options go to ansible-playbook, such as --limit HOST or --ask-become-pass.
+    A complete run that is already here is left alone. So the same command completes a series, and measures nothing
+    twice. All further options go to ansible-playbook, such as --limit HOST or --ask-become-pass.
     """
     import os
     import subprocess

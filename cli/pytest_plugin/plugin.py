@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fencepost-profile",
         choices=("quick", "standard", "rigorous"),
         default="quick",
-        help="How many processes (6, 20, 40) and which sweeps fencepost measures.  Default: quick.",
+        help="How many processes (8, 20, 40) and which sweeps fencepost measures.  Default: quick.",
     )
     group.addoption(
         "--fencepost-out",

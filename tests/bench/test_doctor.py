@@ -354,6 +354,12 @@ def test_no_damage_is_no_finding(tmp_path: Path) -> None:
     assert "damage" not in {found.knob for found in examine(build(tmp_path, [[0]])).findings}
 
 
+def test_a_machine_whose_host_takes_time_is_not_fit(tmp_path: Path) -> None:
+    root = build(tmp_path, [[0], [1]], more={"proc/stat": "cpu0 985 0 0 0 0 0 0 15 0 0\ncpu1 985 0 0 0 0 0 0 15 0 0"})
+    found = examine(root)
+    assert found.word == "disturbed" and not found.fit and "(steal)" in found.verdict
+
+
 def test_rigorous_does_not_accept_competition(tmp_path: Path) -> None:
     root = build(tmp_path, [[0], [1]], more={"proc/loadavg": "1.00 0.2 0.3 1/90 7"})
     assert examine(root).fit

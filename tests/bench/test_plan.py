@@ -53,7 +53,7 @@ def test_the_profile_decides_the_sweep() -> None:
     assert len(tiny_plan(["good/steady"], profile=rigorous).cases) == 2 + 1
     assert (rigorous.rounds, rigorous.batches, rigorous.batch_ns) == (40, 60, 25_000)
     assert plans.PROFILES["standard"].rounds == 20
-    assert plans.PROFILES["quick"].rounds == 6
+    assert plans.PROFILES["quick"].rounds == 8
 
 
 def test_the_twin_is_the_default_case_under_another_name() -> None:

@@ -137,7 +137,7 @@ def test_a_row_that_reads_zero_is_left_out_of_machines(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         found = compare_machines(read_runs(folders))
     assert [row.case for row in found.rows] == ["own/some"]
-    assert "own/none: left out, it reads zero on one of the machines" in found.notes
+    assert "own/none: left out, the time is zero on one of the machines" in found.notes
 
 
 def test_a_headline_has_the_time_that_its_label_speaks_of(tmp_path: Path) -> None:

@@ -39,6 +39,21 @@ def test_an_undecided_row_says_what_would_decide_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.00004, "0.00 %"),
+        (0.99996, "0.00 %"),
+        (1.0, "0.00 %"),
+        (0.9999, "-0.01 %"),
+        (1.0001, "+0.01 %"),
+        (2, "x 2.000"),
+    ],
+)
+def test_no_change_has_no_sign(value: float, text: str) -> None:
+    assert verdicts.ratio(row("own/x", value, ChangeVerdict.SAME).decision) == text
+
+
+@pytest.mark.parametrize(
     ("fail_on", "outcomes"),
     [
         ((), ["failure", "system-out", "system-out", "skipped", "error"]),

@@ -93,7 +93,7 @@ def test_fault(fencepost_benchmark, fault):
 """
 FAULTS = {
     "compile": r"broken.c: does not compile:\n(.*\n)*.*no_such_function",
-    "crash": r"own/crash.*: failed in 6 of 6 rounds: the worker was killed by SIGABRT",
+    "crash": r"own/crash.*: failed in 8 of 8 rounds: the worker was killed by SIGABRT",
     "check": r"two/wrong.*: check failed: two and two are 5",
     "several": "two.c: has two/b, two/wrong, and a test is one row; name the kernel after the file",
     "unknown": "two.c: no kernel 'two/c'; it has two/b, two/wrong",

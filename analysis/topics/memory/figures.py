@@ -240,7 +240,7 @@ WALKS = lines_by(
     says="{each}. Beyond the reach of the TLB each load waits for a translation.",
     unit="load",
     caption="Added cost of a load where each is on a separate page",
-    groups=lambda row: {"huge": "less the same on huge pages", "packed": "less as many on few pages"}.get(
+    groups=lambda row: {"huge": "minus as many loads on huge pages", "packed": "minus as many loads on few pages"}.get(
         str(row.parameter("control")), ""
     ),
     group_heading="figure",

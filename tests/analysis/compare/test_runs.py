@@ -17,19 +17,22 @@ from runs import measure as runtime
 from runs import write as synthetic
 from runs.write import CORE_HZ, Case, plain_cases
 
-from fencepost.analysis.compare.comparison import ComparisonError, RunComparison
+from fencepost.analysis.compare.comparison import ComparisonError, RunComparison, left_out_notes
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import (
     compare_runs,
     ratio_bounds,
     read_runs,
     same_machine,
+    two_sample_rounds,
 )
 from fencepost.analysis.compare.series import ProcessTimes, series_of_run, steady
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimate import analyse
-from fencepost.analysis.stats.verdict import ChangeVerdict
+from fencepost.analysis.stats.shift import fewest_values
+from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, ChangeVerdict
 from fencepost.bench import schema
+from fencepost.bench.plan import PROFILES
 from fencepost.bench.schema import RunFolderError
 
 CYCLE = 1e9 / CORE_HZ
@@ -424,3 +427,18 @@ def test_runs_that_can_decide_nothing_are_told_so_in_a_sentence(tmp_path: Path) 
     ]
     with pytest.raises(ComparisonError, match="7 rounds cannot decide any of 200 rows, whatever they show: 8 can"):
         compared(*folders)
+
+
+def test_two_quick_runs_can_be_compared() -> None:
+    rounds = PROFILES["quick"].rounds
+    assert rounds >= two_sample_rounds(ROW_ERROR), "two machines"
+    assert rounds >= fewest_values(REPORT_ERROR / 500), "one machine, with as many rows as two CPUs have"
+
+
+def test_rows_that_are_left_out_are_counted_by_kernel() -> None:
+    zero, few = "the time is zero", "nothing was measured"
+    cases = {"a/b[n=1]@cpu1": zero, "c/d@cpu0": few, "a/b[n=2]@cpu1": zero, "e/f@cpu1": zero}
+    assert left_out_notes(cases) == [
+        "3 rows are left out, the time is zero: a/b (2 rows), e/f@cpu1",
+        "c/d@cpu0: left out, nothing was measured",
+    ]
