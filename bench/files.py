@@ -60,10 +60,26 @@ def read_regular(path: Path, fault: type[Exception], most: int = MOST_BYTES) -> 
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise fault(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+        raise fault(f"{path}: cannot be read ({words_of(error)})") from error
     if size > most:
         raise fault(f"{path}: more than {most >> 20} MiB; fencepost writes no such file")
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def words_of(error: Exception, *, named: bool = False) -> str:
+    """What an exception says, as a part of a sentence: `no space left on device`.
+
+    Python's own text of an `OSError` begins with a number in brackets, which helps nobody.
+
+    Parameters
+    ----------
+    named
+        whether the file comes first, where the exception names one.
+    """
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f"{os.fsdecode(error.filename)}: " if named and isinstance(error.filename, (str, bytes)) else ""
+    return where + (error.strerror.lower() if error.strerror else str(error).partition("\n")[0])
 
 
 def _kind(mode: int) -> str:

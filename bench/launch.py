@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from fencepost.bench.errors import MeasureError
+from fencepost.bench.files import words_of
 from fencepost.bench.sysfs import format_cpulist
 
 MARK = "FENCEPOST_RUN"
@@ -135,7 +136,7 @@ def affinity(cpus: Iterable[int]) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise MeasureError(f"CPU {format_cpulist(cpus)} went offline, or is no longer allowed here") from error
-        said = (error.strerror or str(error)).lower()
+        said = words_of(error)
         raise MeasureError(
             f"workers cannot be pinned to their CPUs (sched_setaffinity: {said}); allow that call in the sandbox or "
             "container, and CPUs in its set"

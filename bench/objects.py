@@ -22,7 +22,7 @@ from pathlib import Path
 from fencepost.bench import sources
 from fencepost.bench.documents import ObjectJson
 from fencepost.bench.errors import MeasureError, UsageError
-from fencepost.bench.files import read_regular
+from fencepost.bench.files import read_regular, words_of
 
 LANGUAGES = {".c": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++"}
 PREBUILT = ".so"
@@ -309,7 +309,7 @@ def _store(key: str, label: str, content: bytes) -> Path:
         for place, data in ((path, content), (_hash_file(path), told)):
             _put(place, data)
     except OSError as error:
-        said = (error.strerror or str(error)).lower()
+        said = words_of(error)
         raise MeasureError(
             f"{path.parent}: compiled kernels cannot be kept there ({said}); "
             "set XDG_CACHE_HOME to a folder that can be written"
@@ -336,7 +336,7 @@ def _read(file: Path) -> bytes:
     try:
         return read_regular(file, UsageError, MOST_SOURCE_BYTES)
     except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+        raise UsageError(f"{file}: cannot be read ({words_of(error)})") from error
 
 
 def _options_in(file: Path, content: bytes) -> list[str]:
@@ -356,7 +356,7 @@ def _version(compiler: tuple[str, ...]) -> str:
             [*compiler, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise MeasureError(f"{compiler[0]}: does not run ({error})") from error
+        raise MeasureError(f"{compiler[0]}: does not run ({words_of(error)})") from error
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     return " ".join(lines[:2]).strip() or compiler[0]
 
@@ -381,7 +381,7 @@ def _call(command: Sequence[str], folder: Path, file: Path) -> subprocess.Comple
     except subprocess.TimeoutExpired:
         raise MeasureError(f"{file}: {command[0]} did not end within {COMPILE_TIMEOUT_S} s") from None
     except OSError as error:
-        raise MeasureError(f"{command[0]}: does not run ({(error.strerror or str(error)).lower()})") from error
+        raise MeasureError(f"{command[0]}: does not run ({words_of(error)})") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip() or f"{command[0]} ended with status {done.returncode}"
         raise UsageError(f"{file}: does not compile:\n{said}")

@@ -19,6 +19,7 @@ from types import ModuleType
 
 from fencepost.bench.engine import MODULE
 from fencepost.bench.errors import EngineError, MeasureError
+from fencepost.bench.files import words_of
 from fencepost.bench.sources import CSRC, build_script
 
 LOOP = CSRC / "kernels" / "branch" / "pgo" / "loop.c"
@@ -132,7 +133,7 @@ def _run(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=300)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineError(f"building the loops of branch/pgo: {error}") from error
+        raise EngineError(f"building the loops of branch/pgo: {words_of(error, named=True)}") from error
     if done.returncode:
         said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:300])
         name = Path(command[0]).name

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.files import words_of
 from fencepost.bench.objects import LANGUAGES
 
 GIT_TIMEOUT_S = 60
@@ -70,7 +71,7 @@ def _git(what: str, *arguments: str) -> bytes | None:
     except FileNotFoundError:
         raise MeasureError(f"{what}: git is not installed") from None
     except (OSError, subprocess.SubprocessError) as error:
-        raise MeasureError(f"{what}: git does not run ({error})") from error
+        raise MeasureError(f"{what}: git does not run ({words_of(error)})") from error
     if done.returncode and b"not a git repository" in done.stderr:
         raise UsageError(f"{what}: this folder is not in a git repository")
     return None if done.returncode else done.stdout

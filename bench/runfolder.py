@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from fencepost.bench import parquet, schema
 from fencepost.bench.documents import MachineJson, RoundRecord, RunFactsJson, RunJson
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.files import words_of
 from fencepost.bench.labels import run_folders, run_folders_like, run_id
 from fencepost.bench.plan import Plan, plan_from_json
 
@@ -306,7 +307,7 @@ def read_round_record(path: Path) -> RoundRecord:
             metadata = parquet.read_metadata(file)
     except (OSError, parquet.ParquetError) as error:
         raise schema.RunFolderError(
-            f"{path}: not a whole parquet file ({error}); delete it and complete the run with --resume"
+            f"{path}: not a whole parquet file ({words_of(error)}); delete it and complete the run with --resume"
         ) from error
     return schema.parse_round_record(path, metadata)
 
@@ -377,14 +378,10 @@ def storage_fault(path: Path, error: OSError) -> MeasureError:
     if error.errno in _FULL:
         return MeasureError(f"{path}: no space left on its disk; free some, or choose another place with --out")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return MeasureError(f"{path}: cannot be written ({_words(error)}); choose another place with --out")
+        return MeasureError(f"{path}: cannot be written ({words_of(error)}); choose another place with --out")
     if error.errno == errno.EFBIG:
         return MeasureError(f"{path}: larger than this process may write; raise the limit (`ulimit -f`)")
-    return MeasureError(f"{path}: cannot be written ({_words(error)})")
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return MeasureError(f"{path}: cannot be written ({words_of(error)})")
 
 
 def _json_bytes(document: Mapping[str, object]) -> bytes:

@@ -31,6 +31,7 @@ from fencepost.bench.documents import CaseRecord, HistogramRecord, RoundRecord
 from fencepost.bench.energy import find_energy
 from fencepost.bench.engine import Engine, backend_path
 from fencepost.bench.errors import MeasureError, RunInterruptedError
+from fencepost.bench.files import words_of
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.interrupts import added, read_counts
 from fencepost.bench.launch import MARK, affinity, end_marked, find_taskset, kill_group, memory_file, usable_cpus
@@ -296,7 +297,9 @@ class Runner:
                     env={**os.environ, MARK: self.folder.id},
                 )
         except OSError as error:
-            raise MeasureError(self._kept(f"the worker of round {number} did not start ({error})")) from error
+            raise MeasureError(
+                self._kept(f"the worker of round {number} did not start ({words_of(error, named=True)})")
+            ) from error
 
     def _ended(self, process: subprocess.Popen[bytes]) -> bool:
         """Sleep until the worker ends, a signal comes, or it is time to show progress; whether it ended."""
@@ -397,7 +400,7 @@ class Runner:
             try:
                 now = hashlib.sha256(path.read_bytes()).hexdigest()
             except OSError as error:
-                raise MeasureError(self._kept(f"{path}: {what} cannot be read any more ({error.strerror})")) from error
+                raise MeasureError(self._kept(f"{path}: {what} cannot be read any more ({words_of(error)})")) from error
             if now != sha256:
                 there = len(schema.round_files(self.folder.path))
                 raise MeasureError(

@@ -378,7 +378,10 @@ def main() -> int:
     except FramesLostError:
         sys.stderr.write(f"{FRAMES_LOST}\n")
         return EXIT_FRAMES
-    except (OSError, MemoryError) as error:
+    except OSError as error:
+        sys.stderr.write(f"{(error.strerror or str(error)).lower()}\n")  # as words_of, which is not imported here
+        return EXIT_OUTPUT
+    except MemoryError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_OUTPUT
     return 0

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fencepost.bench.files import words_of
+
 if TYPE_CHECKING:
     from fencepost.bench.catalog import KernelInfo
     from fencepost.bench.engine import Engine
@@ -104,7 +106,7 @@ def hot_functions(engine: Engine, kernel: KernelInfo, binary: Binary | None = No
     try:
         binary = binary or Binary(engine.file_of(kernel.object))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return Disassembly((), f"cannot be read ({str(error).splitlines()[0]:.200})")
+        return Disassembly((), f"cannot be read ({words_of(error).splitlines()[0]:.200})")
     symbols, base = binary.symbols, binary.base
     main = _pointers(engine, descriptors[kernel.index], base)
     outside_names = tuple(_OUTSIDE)
@@ -132,7 +134,7 @@ def hot_functions(engine: Engine, kernel: KernelInfo, binary: Binary | None = No
         try:
             text = binary.code(symbol)
         except (OSError, subprocess.SubprocessError) as error:
-            return Disassembly(tuple(functions), f"objdump failed ({error!s:.200})")
+            return Disassembly(tuple(functions), f"objdump failed ({words_of(error):.200})")
         functions.append(Function(symbol.name, role, symbol.address, symbol.size, text))
     return Disassembly(tuple(functions), None if functions else "no function of this kernel was found")
 

@@ -10,6 +10,7 @@ import sys
 import click
 
 from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE, FencepostError, MeasureError, UsageError
+from fencepost.bench.files import words_of
 from fencepost.cli import extras
 
 DEBUG_VARIABLE = "FENCEPOST_DEBUG"
@@ -99,9 +100,8 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         sentence = "interrupted"
     elif isinstance(error, OSError) and not isinstance(error, FencepostError):
-        where = f"{error.filename}: " if error.filename else ""
         advice = _advice(error)
-        sentence = f"{where}{(error.strerror or str(error)).lower()}{f'; {advice}' if advice else ''}"
+        sentence = f"{words_of(error, named=True)}{f'; {advice}' if advice else ''}"
     elif expected(error):
         sentence = str(error)
     elif absent := extras.advice(error):

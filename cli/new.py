@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.bench.files import words_of
 from fencepost.cli.options import verbose_option
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _write(path: Path, text: str, *, parents: bool = False) -> None:
         hint = "another folder with --to" if parents else "another name"
         raise UsageError(f"{path}: exists already and was not changed; choose {hint}") from None
     except OSError as error:
-        said = (error.strerror or str(error)).lower()
+        said = words_of(error)
         raise MeasureError(f"{path}: cannot be written ({said}); choose another folder with --to") from error
 
 
@@ -228,7 +229,7 @@ def _git(*arguments: str, missing: str | None = None) -> str:
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.SubprocessError) as error:
-        raise MeasureError(f"git does not run ({error}); install git") from error
+        raise MeasureError(f"git does not run ({words_of(error)}); install git") from error
     if done.returncode:
         if missing is None:
             raise MeasureError(f"git {arguments[0]}: {done.stderr.strip()}")

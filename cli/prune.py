@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fencepost.bench.files import words_of
 from fencepost.cli.options import json_option, verbose_option
 
 
@@ -47,7 +48,7 @@ def prune_command(folder: Path, age: str, dry_run: bool, as_json: bool) -> int:
             notes.append(str(error))
             continue
         except OSError as error:
-            notes.append(f"{path}: {error.strerror or error}")
+            notes.append(f"{path}: {words_of(error)}")
             continue
         if size:
             pruned.append(str(path))
@@ -106,6 +107,6 @@ def _drop(path: Path, files: Sequence[Path]) -> None:
             file.unlink()
         except OSError as error:
             raise MeasureError(
-                f"{path}: {number} of {len(files)} rounds dropped, then {error.strerror or error}; its figures are "
+                f"{path}: {number} of {len(files)} rounds dropped, then {words_of(error)}; its figures are "
                 "kept, and the same command goes on"
             ) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fencepost.bench.files import words_of
 from fencepost.cli.options import verbose_option
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _tuned(tree: Tree, plan: TuningPlan, command: Sequence[str]) -> int:
                 early = tuner.waiting()
                 code = 128 + early if early else tuner.run(command, mask)
         except OSError as error:
-            raise MeasureError(f"{command[0]}: {(error.strerror or str(error)).lower()}") from error
+            raise MeasureError(f"{command[0]}: {words_of(error)}") from error
         finally:
             journal.close()
             restored = _restore(tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import hashlib
 import itertools
@@ -432,3 +433,45 @@ def test_each_promise_of_security_names_a_test_that_exists() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)`", text)
     assert len(named) >= 9
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def names_caught(handler: ast.ExceptHandler) -> set[str]:
+    whole = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type] if handler.type else []
+    return {ast.unparse(part).rpartition(".")[2] for part in whole}
+
+
+def raw_errors(path: Path) -> list[int]:
+    """Lines that print an `OSError` as Python does, with its number in brackets."""
+    found = []
+    for handler in ast.walk(syntax(path)):
+        if not isinstance(handler, ast.ExceptHandler) or not names_caught(handler) & SYSTEM_ERRORS:
+            continue
+        for node in ast.walk(handler):
+            put = node.value if isinstance(node, ast.FormattedValue) else None
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "str" and node.args:
+                put = node.args[0]
+            if put is not None and ast.unparse(put) == handler.name:
+                found.append(node.lineno)
+    return found
+
+
+SYSTEM_ERRORS = {
+    name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, OSError)
+} | {"SubprocessError"}
+
+
+def test_no_sentence_has_the_number_of_an_error() -> None:
+    """`[Errno 28] No space left on device: '/a'` helps nobody: `bench.files.words_of` says it."""
+    found = {path.relative_to(ROOT).as_posix(): raw_errors(path) for room in ROOMS for path in python_files(room)}
+    # It imports nothing of ours, and prints these words only where Linux gave none.
+    assert {name: lines for name, lines in found.items() if lines}.keys() <= {"bench/worker.py"}
+
+
+def test_a_number_of_an_error_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_text(
+        "try:\n    f()\nexcept (ValueError, OSError) as error:\n    g(f'{error}')\n    h(str(error))\n"
+        "except ValueError as error:\n    g(f'{error}')\n",
+        encoding="utf-8",
+    )
+    assert sorted(raw_errors(path)) == [4, 5]

@@ -25,6 +25,7 @@ from fencepost.analysis.runs.labels import MachineIdentity
 from fencepost.analysis.runs.row import SERIES_COLUMNS
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
+from fencepost.bench.files import words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -224,7 +225,7 @@ def read_packed(folder: Path) -> tuple[str, pa.Table] | str:
     try:
         return packed_of(folder, _COLUMNS)
     except (schema.RunFolderError, OSError) as error:
-        return f"left out: {error}"
+        return f"left out: {words_of(error, named=True)}"
     except Exception as error:  # types and ranges that the schemas let through: such a run costs itself only
         return f"left out: {folder}: cannot be estimated ({type(error).__name__}: {one_line(str(error), 99)})"
 

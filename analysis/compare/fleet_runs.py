@@ -19,6 +19,7 @@ from fencepost.analysis.stats.interval import FEWEST_PROCESSES
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
 from fencepost.bench.documents import RunJson
+from fencepost.bench.files import words_of
 from fencepost.bench.labels import run_folders
 
 APART = timedelta(hours=2)
@@ -136,7 +137,7 @@ def _usable(one: CollectedRun, notes: list[str]) -> RunJson | None:
     try:
         run = schema.read_run(one.folder)
     except (schema.RunFolderError, OSError) as error:  # gone or changed since it was collected
-        notes.append(f"left out: {error}")
+        notes.append(f"left out: {words_of(error, named=True)}")
         return None
     planned = run["plan"]["rounds"]
     if one.complete_rounds < planned:
@@ -161,7 +162,7 @@ def _half_fetched(base: Path, depth: int = 8) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(base), key=lambda entry: entry.name)
     except OSError as error:
-        yield f"{base}: cannot be read ({error.strerror or error})"
+        yield f"{base}: cannot be read ({words_of(error)})"
         return
     names = {entry.name for entry in entries}
     if schema.RUN_FILE in names:

@@ -46,7 +46,7 @@ from fencepost.analysis.runs.model import Reduced, process_frame
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, ImportedFileJson, MachineJson, RunFactsJson, RunJson
-from fencepost.bench.files import parse_json, read_regular
+from fencepost.bench.files import parse_json, read_regular, words_of
 from fencepost.bench.labels import NAME
 
 # ---- files ----
@@ -64,7 +64,7 @@ def read_bytes(path: Path) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ExchangeError(f"{shown(path)}: not a whole gzip file ({error}); let the tool write it again") from error
     except OSError as error:
-        raise ExchangeError(f"{shown(path)}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+        raise ExchangeError(f"{shown(path)}: cannot be read ({words_of(error)})") from error
     if len(data) > LARGEST_BYTES:
         raise ExchangeError(f"{shown(path)}: larger than {LARGEST_BYTES >> 20} MiB; export fewer benchmarks")
     return data

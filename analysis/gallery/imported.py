@@ -19,7 +19,7 @@ from fencepost.analysis.exchange.exported import ExchangeError
 from fencepost.analysis.exchange.table import digits
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
-from fencepost.bench.files import read_regular
+from fencepost.bench.files import read_regular, words_of
 from fencepost.bench.schema import RunFolderError
 
 FOLDER = "imported"
@@ -114,7 +114,7 @@ def read_imported(path: Path) -> ImportedEntry:
         entry = read_export(path, words[1], words[0])
         fault = "" if path.stem == entry.name and schema.read_file(path) == encode(entry) else "it was edited"
     except (ExchangeError, UnicodeDecodeError, IndexError, OSError) as error:
-        raise RunFolderError(f"{one_line(str(path))}: {one_line(str(error))}; {again}") from None
+        raise RunFolderError(f"{one_line(str(path))}: {one_line(words_of(error))}; {again}") from None
     if fault:
         raise RunFolderError(f"{one_line(str(path))}: {fault}; {again}")
     return entry

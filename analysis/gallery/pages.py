@@ -38,6 +38,7 @@ from fencepost.analysis.text.escape import markdown
 from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.text.table import DASH
 from fencepost.analysis.topics.rungs import MOST_HEADLINES
+from fencepost.bench.files import words_of
 from fencepost.bench.schema import RunFolderError
 
 INDEX, COMPARE = "index.html", "compare.html"
@@ -127,7 +128,7 @@ def build(results: Path) -> tuple[dict[str, bytes], list[str]]:
         try:
             entries.append(read_entry(folder))
         except (RunFolderError, OSError) as error:
-            left_out.append(f"{error}; left out of the gallery")
+            left_out.append(f"{words_of(error, named=True)}; left out of the gallery")
     imported, faults = imported_entries(results)
     left_out += [f"{fault}; left out of the gallery" for fault in faults]
     shown = columns(entries)

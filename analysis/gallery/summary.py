@@ -16,6 +16,7 @@ from fencepost.analysis.runs.row import CSV_COLUMNS
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.escape import markdown, one_line
+from fencepost.bench.files import words_of
 from fencepost.bench.schema import RunFolderError
 
 HEADLINE = "headline"
@@ -82,7 +83,7 @@ def summary_lines(path: Path) -> list[dict[str, str]]:
         lines = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8")), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RunFolderError(
-            f"{path}: cannot be read as CSV ({one_line(str(error), 80)}); publish the run again"
+            f"{path}: cannot be read as CSV ({one_line(words_of(error), 80)}); publish the run again"
         ) from error
     if not lines or tuple(lines[0]) != SUMMARY_COLUMNS:
         raise RunFolderError(f"{path}: its columns are not those that fencepost writes; publish the run again")

@@ -38,6 +38,10 @@ COARSE_STEP_NS = 5.0
 """A longer step of the tick counter shows in single events, of which the shortest take some nanoseconds."""
 
 
+MOST_NOTES = 10
+"""Of an import. A file may have thousands of rows that are left out."""
+
+
 class Kind(StrEnum):
     """Every warning there is. The first ones are flags of rows, the others are about the whole run."""
 
@@ -68,6 +72,7 @@ class Kind(StrEnum):
     COARSE_TICKS = "coarse_ticks"
     NO_TICK_COUNTER = "no_tick_counter"
     TRACED = "traced"
+    IMPORT_NOTES = "import_notes"
 
 
 @dataclass(frozen=True)
@@ -274,6 +279,15 @@ def _traced(analysis: Analysis) -> Mapping[str, object] | None:
     return {"traced": traced, "rounds": analysis.rounds} if traced else None
 
 
+def _import_notes(analysis: Analysis) -> Mapping[str, object] | None:
+    """What the import left out or pooled."""
+    notes = analysis.run["imported"].get("notes") if "imported" in analysis.run else None
+    if not notes:
+        return None
+    more = [f"run.json has {len(notes) - MOST_NOTES} more such sentences"] if len(notes) > MOST_NOTES else []
+    return {"notes": ". ".join([*notes[:MOST_NOTES], *more])}
+
+
 _RUN_WORDS: dict[Kind, tuple[_RunNumbers, _Words]] = {
     Kind.INCOMPLETE_RUN: (
         _incomplete,
@@ -353,6 +367,14 @@ _RUN_WORDS: dict[Kind, tuple[_RunNumbers, _Words]] = {
             "Another process traced the worker in {traced} of {rounds} rounds.",
             "The run was started under strace or a debugger, or one was attached.",
             "Each system call and fault costs more. Measure again without it.",
+        ),
+    ),
+    Kind.IMPORT_NOTES: (
+        _import_notes,
+        _Words(
+            "The import says: {notes}.",
+            "Rows without a whole measurement have no figures. Values that are there twice are taken once.",
+            "If you miss a row, let the tool write the file again.",
         ),
     ),
 }

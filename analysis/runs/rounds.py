@@ -12,6 +12,7 @@ import pyarrow as pa
 from fencepost.analysis.runs.unfolded import open_parquet
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, RoundRecord, RunJson
+from fencepost.bench.files import words_of
 from fencepost.bench.schema import RunFolderError
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
@@ -81,7 +82,7 @@ def read_round(path: Path, number: int, columns: tuple[str, ...]) -> Round:
         kinds = {field.name: field.type for field in file.schema_arrow}
         metadata = file.metadata.metadata
     except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror or _first_line(error)}") from error
+        raise RunFolderError(f"{path}: {words_of(error)}") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise RunFolderError(
             f"{path}: not a complete Parquet file ({_first_line(error)}); delete this round and run `fencepost run "

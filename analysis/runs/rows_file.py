@@ -23,6 +23,7 @@ from fencepost.analysis.runs.regimes import InPlace
 from fencepost.analysis.runs.unfolded import open_parquet
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, ReducedWorkerRecord, RowsRecord
+from fencepost.bench.files import words_of
 from fencepost.bench.schema import ROWS_FILE, RunFolderError
 
 _NUMBERS = (
@@ -238,7 +239,7 @@ def _table(path: Path, data: bytes) -> tuple[pa.Table, RowsRecord]:
         table = file.read(use_threads=False)
         table.validate(full=True)
     except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror or str(error).partition(chr(10))[0]}") from error
+        raise RunFolderError(f"{path}: {words_of(error)}") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise RunFolderError(f"{path}: not a complete Parquet file ({first}); publish or import it again") from error

@@ -101,7 +101,7 @@ class Journal:
             _sync_folder(self.path.parent)
         except OSError as error:
             raise MeasureError(
-                f"{self.path}: {(error.strerror or str(error)).lower()}; without a journal no setting is changed"
+                f"{self.path}: {files.words_of(error)}; without a journal no setting is changed"
             ) from error
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ def _put_back(tree: Tree, entry: JournalEntry, notes: list[str], faults: list[st
     try:
         write(tree, entry.path, setting, entry.old)
     except OSError as error:
-        said = (error.strerror or str(error)).lower()
+        said = files.words_of(error)
         faults.append(f"/{entry.path} cannot be put back from {now} to {old} ({said})")
         return False
     return True
@@ -207,7 +207,7 @@ def _read(path: Path) -> tuple[str | None, list[JournalEntry]]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise UsageError(f"{path}: {files.words_of(error)}") from error
     if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_mode & 0o022:
         raise UsageError(f"{path}: not a journal that only you can write; look at it, then remove it")
     lines = files.read_regular(path, UsageError).split(b"\n")[:-1]

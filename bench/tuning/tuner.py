@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from fencepost.bench.files import words_of
 from fencepost.bench.sysfs import Tree
 from fencepost.bench.tuning.journal import Journal, write
 from fencepost.bench.tuning.settings import Step, TuningPlan
@@ -64,7 +65,7 @@ def _closed(tree: Tree, step: Step) -> str | None:
     try:
         os.close(os.open(target or "", os.O_WRONLY | os.O_CLOEXEC))
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return words_of(error)
     return None
 
 
@@ -73,7 +74,7 @@ def _set(tree: Tree, step: Step, old: str) -> SettingChange:
     try:
         write(tree, step.path, step.setting, step.wanted)
     except OSError as error:
-        return SettingChange(step, old, (error.strerror or str(error)).lower())
+        return SettingChange(step, old, words_of(error))
     now = step.setting.plain(tree.text(step.path))
     if now == step.wanted:
         return SettingChange(step, old, None)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from fencepost.bench.errors import FencepostError, RunInterruptedError
+from fencepost.bench.files import words_of
 
 if TYPE_CHECKING:
     from fencepost.analysis.runs.estimate import Analysis
@@ -289,7 +290,7 @@ def machine_facts() -> dict[str, object]:
         facts = {name: described[name] for name in MACHINE_FACTS if name in described}
         loaded = engine.load()
     except (FencepostError, ValueError, OSError) as error:
-        return {"unknown": str(error)}
+        return {"unknown": words_of(error, named=True)}
     return facts | {"compiler": loaded.compiler, "flags": loaded.flags}
 
 

@@ -21,7 +21,7 @@ from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.rounds import iter_rounds
 from fencepost.analysis.runs.rows_file import encode_rows, read_reduced
 from fencepost.bench import runfolder, schema
-from fencepost.bench.files import MOST_DEPTH, parse_json, read_regular
+from fencepost.bench.files import MOST_DEPTH, parse_json, read_regular, words_of
 from fencepost.bench.schema import RunFolderError
 from fencepost.bench.sysfs import TopologyError, Tree, parse_cpulist
 
@@ -184,6 +184,24 @@ def test_what_no_schema_foresees_costs_its_run_only(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("fencepost.analysis.runs.estimated.packed_of", broken)
     with pytest.raises(HistoryError, match=r"left out: .*a number beyond all measure"):
         history(tmp_path / "runs", processes=1)
+
+
+# ---- words ----
+
+
+@pytest.mark.parametrize(
+    ("error", "plain", "named"),
+    [
+        (OSError(28, "No space left on device"), "no space left on device", "no space left on device"),
+        (OSError(28, "No space left on device", "/a"), "no space left on device", "/a: no space left on device"),
+        (OSError(28, "No space left on device", b"/a"), "no space left on device", "/a: no space left on device"),
+        (OSError(13, "Permission denied", 3), "permission denied", "permission denied"),
+        (OSError("not Parquet\nat all"), "not Parquet", "not Parquet"),
+        (ValueError("no Such thing"), "no Such thing", "no Such thing"),
+    ],
+)
+def test_an_error_is_told_without_its_number(error: Exception, plain: str, named: str) -> None:
+    assert (words_of(error), words_of(error, named=True)) == (plain, named)
 
 
 # ---- machines ----

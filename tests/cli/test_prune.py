@@ -121,7 +121,7 @@ def test_a_round_that_cannot_be_dropped_is_told_as_it_is(base: Path, monkeypatch
     with monkeypatch.context() as context:
         context.setattr(Path, "unlink", refuse)
         said = prune(base)
-    assert said["runs"] == [] and "2 of 6 rounds dropped, then Input/output error" in str(said["notes"])
+    assert said["runs"] == [] and "2 of 6 rounds dropped, then input/output error" in str(said["notes"])
     assert len(schema.round_files(base / "old")) == 4 and repr(analyse(base / "old").rows) == right
     assert prune(base)["runs"] == [str(base / "old")]
     assert repr(analyse(base / "old").rows) == right

@@ -85,20 +85,24 @@ def test_a_side_that_cannot_be_set_up_leaves_the_other_alone(
     assert engine.lib.turns_set_up == 0
 
 
-def by_itself(engine: Engine, sides: list[Measured]) -> bool:
-    """Whether both were measured, and one after the other."""
-    assert [len(side.samples) for side in sides] == [4, 4]
+def one_after_the_other(engine: Engine, sides: list[Measured]) -> bool:
     assert [side.outcome.turn_batches for side in sides] == [0, 0]
     first, second = (abs(mark) for mark, _ in log_of(engine)[-4::2])
     return (first, second) == (1, 2)
 
 
+def by_itself(engine: Engine, sides: list[Measured]) -> bool:
+    """Whether both were measured, and one after the other."""
+    assert [len(side.samples) for side in sides] == [4, 4]
+    return one_after_the_other(engine, sides)
+
+
 def test_background_loads_take_no_turns(engine: Engine) -> None:
-    """A load of one side would disturb the other."""
+    """A load of one side would disturb the other. On a busy CPU it gets no turn, and its side has no figures."""
     sides = both(engine, (1, 64, WELL), (2, 64, LOADED), batch_ns=200_000)
-    if any("lowest priority" in side.reason for side in sides):
-        pytest.skip("the background load never ran here")
-    assert by_itself(engine, sides)
+    assert one_after_the_other(engine, sides)
+    assert len(sides[0].samples) == 4
+    assert len(sides[1].samples) == 4 or "lowest priority" in sides[1].reason
 
 
 def test_memory_that_the_core_cannot_keep_takes_no_turns(engine: Engine) -> None:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs.exchange import imported as imported_run
 from runs.measure import fencepost_inside
 
 from fencepost.analysis.compare.imported import CAVEAT, UNNAMED
 from fencepost.analysis.exchange.exported import ExchangeError
 from fencepost.analysis.exchange.formats import Parsed
 from fencepost.analysis.exchange.importing import import_files, parse, read_bytes
+from fencepost.analysis.report.warnings import MOST_NOTES, Kind, collect
+from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import runfolder, schema
 from fencepost.bench.documents import RunFactsJson
@@ -156,6 +159,19 @@ def test_a_bad_row_costs_itself() -> None:
     assert figures(found) == {"good": [[2.0]]}
     assert len(found.left_out) == len(bad)
     assert all(sentence.endswith("this row is left out") for sentence in found.left_out)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("bad", [1, 12])
+def test_a_report_says_what_the_import_left_out(bad: int, tmp_path: Path) -> None:
+    rows = [{"fullname": f"bad {i}", "stats": None} for i in range(bad)]
+    good = {"fullname": "good", "stats": {"data": [2e-9]}}
+    path = stored(tmp_path, {"machine_info": {}, "benchmarks": [*rows, good]})
+    found = {item.kind: item for item in collect(analyse(imported_run(tmp_path, *path)))}
+    said = found[Kind.IMPORT_NOTES].seen
+    assert said.startswith(f"The import says: {path[0]}: ")
+    assert said.count("this row is left out") == min(bad, MOST_NOTES)
+    assert ("run.json has 2 more such sentences." in said) == (bad > MOST_NOTES)
 
 
 # ---- files that do not belong together ----
