@@ -6,6 +6,7 @@ RUN ?= latest
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
 KILLS ?= 500
+READER ?= imports
 TOOLCHAINS_ARGS ?=
 CROSSCHECK_ARGS ?=
 PYTHON ?=
@@ -50,6 +51,9 @@ test-all: test test-slow ## run all tests
 
 fuzz: install-dev ## try a million hostile inputs over every reader (an hour; FUZZ_ARGS="--inputs 20000 --seed 2" for less)
 	@PYTHONPATH=tests:tools $(VENV)/python -m fuzz $(FUZZ_ARGS)
+
+fuzz-guided: install-dev ## try inputs that atheris makes, if it is installed (READER=imports; a minute)
+	@PYTHONPATH=tests:tools $(VENV)/python -m fuzz.guided $(READER) $(FUZZ_ARGS)
 
 faults: install-dev ## kill a small run 500 times, and fail each of its operations on files (an hour; KILLS=50 for less)
 	@KILLS=$(KILLS) FAULTS=all $(PYTEST) -m "" $(PYTEST_ARGS) tests/bench/test_file_faults.py tests/bench/test_whole_faults.py tests/bench/test_kills.py
