@@ -30,7 +30,7 @@ PYTHON_FILES := analysis bench benchmarks cli csrc tests tools setup.py conftest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test test-slow test-all fuzz faults toolchains crosscheck peers report compare lint format sanitize soak arch-check gallery-check wheel release-check clean install install-dev
+.PHONY: help bench test test-slow test-all fuzz faults fleet-faults toolchains crosscheck peers report compare lint format sanitize soak arch-check gallery-check wheel release-check clean install install-dev
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ fuzz-guided: install-dev ## try inputs that atheris makes, if it is installed (R
 
 faults: install-dev ## kill a small run 500 times, and fail each of its operations on files (an hour; KILLS=50 for less)
 	@KILLS=$(KILLS) FAULTS=all $(PYTEST) -m "" $(PYTEST_ARGS) tests/bench/test_file_faults.py tests/bench/test_whole_faults.py tests/bench/test_kills.py
+
+fleet-faults: install-dev ## plant 24 faults in fleets of namespaces, and faults here (as root, 15 minutes)
+	@FAULTS=all $(PYTEST) -m "" $(PYTEST_ARGS) tests/fleet/test_faults.py tests/fleet/test_hosts.py
 
 toolchains: install-dev ## try every compiler and Python that is here; writes docs/toolchains.md (half an hour)
 	@$(VENV)/python tools/toolchains.py $(TOOLCHAINS_ARGS)

@@ -6,7 +6,6 @@ has a name, so nothing of it stays. The controller is in a namespace too. No add
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -90,10 +89,9 @@ class Host:
         self._process: subprocess.Popen[bytes] | None = None
         self.home.mkdir(parents=True)
 
-    @property
-    def series(self) -> Path:
-        """Where the role keeps its runs."""
-        return self.home / ".local/share/fencepost/series/first"
+    def series(self, name: str = "first") -> Path:
+        """Where the role keeps the runs of a series."""
+        return self.home / ".local/share/fencepost/series" / name
 
     def start(self, small_disk: str = "") -> None:
         """Boot: network, sshd. With `small_disk` its home has so much space and is gone after a reboot."""
@@ -182,24 +180,35 @@ exec $(command -v sshd) -D -e -f {place}/sshd_config
         enter = ["nsenter", "--target", str(self.first_process), "--all"]
         return subprocess.run([*enter, *words], capture_output=True, text=True, check=False, env={"PATH": _PATH})
 
-    def processes(self, word: str) -> list[int]:
-        """Processes of the host, by their numbers there, whose command has `word`."""
+    def processes(self, *words: str) -> list[int]:
+        """Processes of the host, by their numbers there, whose command has one of `words`."""
         code = f"""
 import pathlib
 for path in pathlib.Path("/proc").glob("[0-9]*"):
     try:
-        words = (path / "cmdline").read_bytes().replace(b"\\0", b" ").decode()
+        command = (path / "cmdline").read_bytes().replace(b"\\0", b" ").decode()
     except OSError:
         continue
-    if {word!r} in words and "pathlib" not in words:
+    if any(word in command for word in {words!r}) and "pathlib" not in command:
         print(path.name)
 """
         return [int(line) for line in self.inside(sys.executable, "-c", code).stdout.split()]
 
-    def rounds(self) -> list[Path]:
+    def kill(self, signal_name: str, *words: str) -> None:
+        """Send a signal to the processes whose command has one of `words`. There has to be one."""
+        found = self.processes(*words)
+        assert found, words
+        self.inside("kill", signal_name, *map(str, found))
+
+    def rounds(self, series: str = "first") -> list[Path]:
         """Complete rounds that are on the host."""
-        found = self.inside("find", str(self.series / "runs"), "-path", "*/rounds/[0-9]*.parquet").stdout
+        found = self.inside("find", str(self.series(series) / "runs"), "-path", "*/rounds/[0-9]*.parquet").stdout
         return [Path(line) for line in found.split()]
+
+    def digests(self) -> dict[str, str]:
+        """The contents of the complete rounds that are on the host, by their names."""
+        lines = self.inside("sha256sum", *map(str, self.rounds())).stdout.splitlines()
+        return {Path(path).name: digest for digest, path in (line.split() for line in lines)}
 
 
 class Fleet:
@@ -254,15 +263,26 @@ class Fleet:
         host.start(small_disk)
         return host
 
-    def prepare(self, rounds: int = 20, **variables: Any) -> None:
-        """Write what `fencepost fleet init` writes, for these hosts and a run of a few seconds."""
+    def prepare(self, rounds: int = 20, of_hosts: Mapping[str, Mapping[str, Any]] | None = None, **more: Any) -> None:
+        """Write what `fencepost fleet init` writes, for these hosts and a run of a few seconds.
+
+        Parameters
+        ----------
+        of_hosts
+            variables of single hosts.
+        more
+            variables of all.
+        """
         from fencepost.cli.main import run
 
         assert run(["fleet", "init", str(self.place)]) == 0
         common = f"-F /dev/null -o UserKnownHostsFile={self.folder}/known -o StrictHostKeyChecking=accept-new"
         inventory = {
             "all": {
-                "hosts": {name: {"ansible_host": host.address} for name, host in self.hosts.items()},
+                "hosts": {
+                    name: {"ansible_host": host.address, **(of_hosts or {}).get(name, {})}
+                    for name, host in self.hosts.items()
+                },
                 "vars": {
                     "ansible_user": "root",
                     "ansible_ssh_private_key_file": str(self.folder / "key"),
@@ -271,14 +291,16 @@ class Fleet:
                     "fencepost_python": sys.executable,
                     "fencepost_command": str(FENCEPOST),
                     "fencepost_retries": 3,
-                    **variables,
+                    **more,
                 },
             }
         }
         (self.place / "inventory.yml").write_text(json.dumps(inventory))
         playbook = (self.place / "playbook.yml").read_text()
-        words = json.dumps(variables.get("fencepost_arguments", [KERNEL, "--rounds", str(rounds)]))
-        assert "[--profile, quick]" in playbook
+        words = json.dumps([KERNEL, "--rounds", str(rounds)])
+        runs = "fencepost_runs: 1"
+        assert "[--profile, quick]" in playbook and runs in playbook
+        playbook = playbook.replace(runs, f"fencepost_runs: {more.get('fencepost_runs', 1)}")
         (self.place / "playbook.yml").write_text(playbook.replace("[--profile, quick]", words))
         settings = self.place / "ansible.cfg"
         # A dead link is noticed within seconds.
@@ -300,22 +322,23 @@ class Fleet:
             env=dict(env),
             cwd=cwd,
             preexec_fn=_dies_with_us,
+            start_new_session=True,  # so that it can be killed with all that it started
         )
 
-    def begin(self, *options: str) -> subprocess.Popen[str]:
-        """Start `fencepost fleet run`."""
+    def begin(self, *options: str, within: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start `fencepost fleet run`; `within` is a command that starts it."""
         more = {
             "PATH": _PATH,
             "ANSIBLE_HOME": str(self.folder / "ansible"),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": self._sockets,
             "NO_COLOR": "1",
         }
-        command = [str(FENCEPOST), "fleet", "run", str(self.place), *options]
+        command = [*within, str(FENCEPOST), "fleet", "run", str(self.place), *options]
         return self.on_controller(command, {**os.environ, **more}, self.folder)
 
-    def measure(self, *options: str) -> subprocess.CompletedProcess[str]:
+    def measure(self, *options: str, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """`fencepost fleet run`, to its end."""
-        process = self.begin(*options)
+        process = self.begin(*options, within=within)
         out, _ = process.communicate(timeout=280)
         return subprocess.CompletedProcess(process.args, process.returncode, out, "")
 
@@ -323,31 +346,22 @@ class Fleet:
         """The runs that were fetched from a host."""
         return sorted(self.place.glob(f"runs/{name}/*/{schema.RUN_FILE}"))
 
-    def require_whole(self, name: str, runs: int = 1) -> list[Path]:
+    def require_whole(self, name: str, runs: int = 1, series: str = "first") -> list[Path]:
         """See that what was fetched from a host is whole, and that nothing was measured twice; returns the rounds."""
-        found = [path.parent for path in self.runs(name)]
+        fetched = [path.parent for path in self.runs(name)]
+        found = [folder for folder in fetched if schema.read_run(folder)["labels"]["series"] == series]
         assert len(found) == runs, (name, found)
         files = []
         for folder in found:
             with runfolder.resume(folder) as run:
                 assert run.complete_rounds() == list(range(1, run.plan.rounds + 1))
-                assert run.run["labels"] == {"host": name, "series": "first"}
+                assert run.run["labels"] == {"host": name, "series": series}
             files += [path for _, path in sorted(schema.round_files(folder).items())]
         place = self.place / "runs" / name
-        assert {path.name for path in place.iterdir()} == {folder.name for folder in found}
-        begun = list(self.hosts[name].inside("ls", str(self.hosts[name].series / "runs")).stdout.split())
+        assert {path.name for path in place.iterdir()} == {folder.name for folder in fetched}
+        begun = self.hosts[name].inside("ls", str(self.hosts[name].series(series) / "runs")).stdout.split()
         assert sorted(begun) == sorted(folder.name for folder in found)
         return files
-
-
-@contextlib.contextmanager
-def fleet_of(folder: Path, *names: str, rounds: int = 20, **variables: Any) -> Iterator[Fleet]:
-    """Booted hosts with a playbook that measures them."""
-    with Fleet(folder) as fleet:
-        for name in names:
-            fleet.add(name)
-        fleet.prepare(rounds, **variables)
-        yield fleet
 
 
 def until(condition: Any, seconds: float = 120) -> None:
