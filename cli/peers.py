@@ -70,7 +70,7 @@ def peers_command(
     if stored is not None and labels:
         raise UsageError("--label with --from: the labels are those of the run that was measured; leave it out")
     path = runfolder.find(stored) if stored is not None else _measure(given, rounds, seed, out, labels, quiet=as_json)
-    from fencepost.analysis.compare import peers, peers_latency
+    from fencepost.analysis.compare import peers_json, peers_latency
     from fencepost.analysis.compare.peers import compare_peers
     from fencepost.analysis.runs.estimate import analyse
     from fencepost.cli import display
@@ -81,7 +81,7 @@ def peers_command(
     drawn = _draw(comparison, picture or path / "peers.svg")
     if as_json:
         shown = None if drawn is None else str(drawn)
-        found = {**peers.as_json(comparison), "latency": peers_latency.as_json(latency)}
+        found = {**peers_json.as_json(comparison), "latency": peers_latency.as_json(latency)}
         display.print_json({"folder": str(path), "picture": shown, **found})
     else:
         _show(comparison, latency, path)

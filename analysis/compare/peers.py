@@ -2,7 +2,8 @@
 
 A cell is one way of use (round trip; one item or many at a time; size; capacity; spin hint). Values are in *xraw*, the
 time of an operation divided by the raw round trip of one line measured beside it. They are in ns where threads share
-CPUs, which have no such round trip. A ratio is taken in each round first.
+CPUs, which have no such round trip. A ratio within a cell is taken in each round first. A ratio of worst cells is of
+medians, as the tables show them.
 
 Where a host moved the CPUs between places (`fencepost.analysis.runs.regimes`), each place that held for a tenth of the
 batches has cells and bars of its own. Elsewhere a case of a round in which the raw round trip drifted by more than
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -355,12 +356,12 @@ def _bars(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]:
             if cell.family == ROUND_TRIP:
                 more = _more(values[own.case].to_numpy(float), 2.3)
                 bars.append(Goal(f"{what}: ours, xraw", 2.3, False, own.value, more=more))
-                bars.append(_times_as_fast(what, 1.4, values, cell.best, own, _name(cell.best)))
+                bars.append(_times_as_fast(what, 1.4, values, cell.best, own, peer_name(cell.best)))
             elif cell.family == SPSC and batch > 1 and size == 8:
                 bars.append(_against(cell, own, RTE, 1.25, values))
             elif cell.family == SPSC and size == 64:
                 limit = 1.5 if batch == 1 else 1.2
-                bars.append(_times_as_fast(what, limit, values, cell.best, own, _name(cell.best)))
+                bars.append(_times_as_fast(what, limit, values, cell.best, own, peer_name(cell.best)))
             elif cell.family == MPMC:
                 bars.append(_against(cell, own, RTE, 1.4, values, 15))
     return [*bars, *_worst(cells, values)]
@@ -372,13 +373,15 @@ def _form(ring: Ring) -> str:
 
 def _against(cell: Cell, own: Ring, peer: str, limit: float, values: Mapping[str, pd.Series], rounds: int = 0) -> Goal:
     """The bar of a ratio to one peer; of its modes, the fastest."""
-    others = [ring for ring in cell.rings if _name(ring).startswith(peer) and _mostly_there(ring)]
+    others = [ring for ring in cell.rings if peer_name(ring).startswith(peer) and _mostly_there(ring)]
     other = min(others, key=lambda ring: ring.value.value, default=None)
-    return _times_as_fast(cell.title + _form(own), limit, values, other, own, _name(other) or peer, rounds)
+    return _times_as_fast(cell.title + _form(own), limit, values, other, own, peer_name(other) or peer, rounds)
 
 
 def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]:
-    """The worst cell of single items of 8 bytes, of each form, against the worst of the peer whose worst is best."""
+    """Single items of 8 bytes, of each form: the worst cell against that of the peer whose worst is best, and the lead
+    over each peer in each cell.
+    """
     single = [cell for cell in cells if cell.family == SPSC and int(cell.parameters["bytes"]) == 8]
     single = [cell for cell in single if int(cell.parameters["batch"]) == 1]
     by_name: dict[str, list[Ring]] = {}
@@ -386,74 +389,72 @@ def _worst(cells: Sequence[Cell], values: Mapping[str, pd.Series]) -> list[Goal]
         for ring in cell.rings:
             if ring.value.n:
                 by_name.setdefault(ring.name, []).append(ring)
-    worst = {
-        name: max(rings, key=lambda ring: ring.value.value)
-        for name, rings in by_name.items()
-        if len(rings) == len(single)
-    }
-    peer = min((ring for ring in worst.values() if not ring.ours), key=lambda ring: ring.value.value, default=None)
+    worst = {name: worst_of(rings) for name, rings in by_name.items() if len(rings) == len(single)}
+    peer = min((name for name in worst if not name.startswith(OURS)), key=lambda name: worst[name].value, default=None)
     if peer is None:
         return []
-    place = single[0].place
-    what = f"SPSC, single, 8 B, worst of {len(single)} cells of each" + (f", {place.name}" if place else "")
-    forms = sorted((ring for ring in worst.values() if ring.ours), key=lambda ring: "_lazy" in ring.name)
-    return [_times_as_fast(what + _form(own), 3.0, values, peer, own, _name(peer)) for own in forms]
+    place = f", {single[0].place.name}" if single[0].place else ""
+    cells_of = f"{len(single)} cells{place}"
+    goals = []
+    for own in sorted((name for name in worst if name.startswith(OURS)), key=lambda name: "_lazy" in name):
+        form, limit = _form(by_name[own][0]), 3.0 if "_lazy" in own else 2.0
+        ratio = quotient(worst[peer], worst[own])
+        what = f"SPSC, single, 8 B, worst of {cells_of}{form}"
+        goals.append(Goal(what, limit, True, ratio, peer.removeprefix(PEERS), more=_more_by_width(ratio, limit)))
+        goals.append(_lead(f"SPSC, single, 8 B, ahead in each of {cells_of}{form}", single, own, values))
+    return goals
 
 
-def _name(ring: Ring | None) -> str:
+def worst_of(rings: Sequence[Ring]) -> Interval:
+    """The largest median of several cells, between the largest lower and the largest upper end of their intervals."""
+    found = [ring.value for ring in rings]
+    return Interval(
+        float(np.max([one.value for one in found])),
+        float(np.max([one.low for one in found])),
+        float(np.max([one.high for one in found])),
+        COVERAGE,
+        min(one.n for one in found),
+    )
+
+
+def quotient(top: Interval, bottom: Interval) -> Interval:
+    """A ratio of two figures of different cells. No round pairs them, so each end takes the least favourable end of
+    either. Both of 95 % give at least 90 %.
+    """
+    coverage = max(0.0, 1 - (1 - top.coverage) - (1 - bottom.coverage))
+    return Interval(
+        top.value / bottom.value, top.low / bottom.high, top.high / bottom.low, coverage, min(top.n, bottom.n)
+    )
+
+
+def _lead(what: str, cells: Sequence[Cell], own: str, values: Mapping[str, pd.Series]) -> Goal:
+    """The least lead over any peer in any cell. Its lower end is the least of all, so that "met" needs each of them."""
+    leads: list[tuple[Interval, str]] = []
+    for cell in cells:
+        mine = next(ring for ring in cell.rings if ring.name == own)
+        for ring in cell.rings:
+            if ring.name.startswith(PEERS) and _mostly_there(ring):
+                pause = ", PAUSE" if cell.parameters["pause"] == "yes" else ""
+                leads.append((_ratio(values, ring, mine), f"{peer_name(ring)}, {cell.parameters['capacity']}{pause}"))
+    against = min(leads, key=lambda lead: lead[0].low if lead[0].bounded else lead[0].value)[1]
+    seen = Interval(
+        min(lead.value for lead, _ in leads),
+        float(np.min([lead.low for lead, _ in leads])),
+        float(np.min([lead.high for lead, _ in leads])),
+        COVERAGE,
+        min(lead.n for lead, _ in leads),
+    )
+    return Goal(what, 1.0, True, seen, against, more=_more_by_width(seen, 1.0))
+
+
+def _more_by_width(seen: Interval, limit: float) -> int | None:
+    """How many more rounds would move the limit out of an interval that narrows with the root of their number."""
+    if not seen.bounded or seen.value == limit:
+        return None
+    end = seen.low if seen.value > limit else seen.high
+    return max(1, math.ceil(seen.n * ((math.log(seen.value / end) / math.log(seen.value / limit)) ** 2 - 1)))
+
+
+def peer_name(ring: Ring | None) -> str:
+    """The name of a ring without its topic; empty if there is none."""
     return ring.name.partition("/")[2] if ring else ""
-
-
-def as_json(comparison: PeerComparison) -> dict[str, object]:
-    """The comparison as `fencepost peers --json` prints it."""
-
-    def interval(of: Interval) -> dict[str, object]:
-        return {"value": of.value, "low": of.low, "high": of.high, "rounds": of.n}
-
-    return {
-        "values": comparison.measured,
-        "set_aside": comparison.set_aside,
-        "quiet": comparison.quiet,
-        "places": [asdict(place) for place in comparison.places],
-        "cells": [
-            {
-                "cell": cell.title,
-                "parameters": dict(cell.parameters),
-                "place": cell.place.name if cell.place else None,
-                "unit": cell.unit,
-                "best_peer": _name(cell.best) or None,
-                "ratio": interval(cell.ratio),
-                "rings": [
-                    {
-                        "ring": ring.name,
-                        "case": ring.case,
-                        **interval(ring.value),
-                        "ns": interval(ring.ns),
-                        "full_per_item": ring.refused_full,
-                        "empty_per_item": ring.refused_empty,
-                        "set_aside": ring.set_aside,
-                        "failed_rounds": ring.faults,
-                        "reason": ring.reason,
-                    }
-                    for ring in cell.rings
-                ],
-            }
-            for cell in comparison.cells
-        ],
-        "own": [
-            {"cell": one.cell, "ring": one.name, "against": one.against, "ratio": interval(one.ratio)}
-            for one in comparison.own
-        ],
-        "bars": [
-            {
-                "what": bar.what,
-                "against": bar.against or None,
-                "limit": bar.limit,
-                "at_least": bar.at_least,
-                **interval(bar.seen),
-                "more_rounds": bar.more,
-                "verdict": bar.verdict,
-            }
-            for bar in comparison.bars
-        ],
-    }

@@ -6,6 +6,12 @@
  * The classes whose capacity is given at run time. Numbers of 8 bytes: AtomicQueueB, whose slots are the items, with a reserved value
  * that is never pushed here; larger items: AtomicQueueB2, with a state beside each. SPSC where there is one of each. try_push and
  * try_pop: its waiting forms (the "optimist" ones) are no answer to a full ring. It has no bulk form.
+ *
+ * MPMC keeps no order by producer where threads are preempted, and the check of the row says so. try_push and try_pop claim a position by
+ * moving head_ or tail_. Only then do they wait for its slot, a push until it is empty and a pop until it is full. The slot does not
+ * say which lap it is in. Consumer C claims position p, whose producer was preempted between its claim and its store. Others go on, and
+ * tail_ has passed p, so a lap later another producer claims p plus the capacity, which is the same slot. It finds the slot empty and
+ * stores. C takes this item, and afterwards older ones of the same producer. Nothing is lost, doubled or torn.
  */
 #include <atomic_queue/atomic_queue.h>
 #include <memory>
