@@ -171,7 +171,11 @@ class Analysis:
 
 def analyse(folder: Path | str) -> Analysis:
     """Reduce and estimate one run folder. Raises `RunFolderError` where it is damaged."""
-    reduced = reduce_run(folder)
+    return analysis_of(reduce_run(folder))
+
+
+def analysis_of(reduced: Reduced) -> Analysis:
+    """Estimate what was reduced."""
     return Analysis(reduced, estimate_cases(reduced), noise_floor(reduced))
 
 

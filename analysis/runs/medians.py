@@ -30,7 +30,7 @@ from fencepost.analysis.runs.visits import visits_in
 from fencepost.analysis.runs.witnesses import UNSEEN, choose_figures, quiet_figures, seen_in, width_floor_of
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
-from fencepost.bench.documents import CaseJson, CaseRecord
+from fencepost.bench.documents import CaseJson, CaseRecord, MachineJson, RunJson
 from fencepost.bench.schema import RunFolderError
 
 REDUCE_COLUMNS = (
@@ -38,6 +38,9 @@ REDUCE_COLUMNS = (
     *schema.WITNESS_COLUMNS,
 )
 """Columns that medians per process need; the others stay on disk."""
+
+_SERIES_COLUMNS = ("begin_ticks", "cpu_begin")
+"""Those that a case needs as well which is measured once."""
 
 
 _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS["faulted"] | schema.FLAGS["low_overlap"]
@@ -122,21 +125,30 @@ def reduce_rounds(folder: Path) -> Reduced:
     machine = schema.read_machine(folder)
     if schema.IMPORTED in run:
         raise RunFolderError(f"{folder / schema.ROWS_FILE}: not found in an imported run; import its file again")
+    once = any(case["once"] for case in run["plan"]["cases"])
+    rounds = (
+        read_round(path, number, (*REDUCE_COLUMNS, *_SERIES_COLUMNS) if once and number == 1 else REDUCE_COLUMNS)
+        for number, path in schema.round_files(folder).items()
+    )
+    return reduce_these(folder, run, machine, rounds, width_floor_of(folder, run["engine"]["arch"]))
+
+
+def reduce_these(
+    folder: Path, run: RunJson, machine: MachineJson, rounds: Iterable[Round], width_floor: float
+) -> Reduced:
+    """Reduce rounds that were read, one after the other; `width_floor` is that of `witnesses.width_floor_of`."""
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     once = {name for name, case in planned.items() if case["once"]}
     rows: list[dict[str, object]] = []
     workers: list[dict[str, object]] = []
     events: dict[str, tuple[list[Integers], list[Integers], list[float]]] = {}
     series: dict[str, pd.DataFrame] = {}
-    floor = width_floor_of(folder, run["engine"]["arch"])
     teams: list[TeamBatches] = []
-    for number, path in schema.round_files(folder).items():
-        columns = (*REDUCE_COLUMNS, "begin_ticks", "cpu_begin") if once and number == 1 else REDUCE_COLUMNS
-        item = read_round(path, number, columns)
+    for item in rounds:
         check_belongs(item, run, planned)
         worker = item.record["worker"]
-        workers.append({"round": number, **{name: value for name, value in worker.items() if name != "cpus"}})
-        rows += _reduce_round(item, run["id"], planned, floor)
+        workers.append({"round": item.number, **{name: value for name, value in worker.items() if name != "cpus"}})
+        rows += _reduce_round(item, run["id"], planned, width_floor)
         teams += team_batches(item, planned)
         for name, case in item.record["cases"].items():
             histogram = case.get("histogram")
@@ -145,8 +157,8 @@ def reduce_rounds(folder: Path) -> Reduced:
                 ticks.append(np.asarray(histogram["ticks"], np.int64))
                 count.append(np.asarray(histogram["count"], np.int64))
                 rates.append(worker["tick_hz"])
-        if "begin_ticks" in columns:
-            series |= _series(item, once)
+        if once and item.number == 1:
+            series = _series(item, once)
     histograms = {name: _pool(*parts) for name, parts in events.items()}
     processes = choose_figures(process_frame(rows), planned, teams, machine)
     return Reduced(folder, run, machine, processes, pd.DataFrame(workers), histograms, series)

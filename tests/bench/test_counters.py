@@ -73,10 +73,10 @@ def test_the_document_for_programs_has_them(folder: Path) -> None:
     assert row["metrics"]["hw_ipc"]["value"] == pytest.approx(2.0, rel=1e-3)
 
 
-def test_the_report_has_a_column_for_them_where_some_row_has_any(tmp_path: Path) -> None:
+def test_the_report_has_a_column_for_them_where_some_row_has_any() -> None:
     metrics = {"hw_cycles": 3.0, "hw_instructions": 8.97, "hw_ipc": 2.99, "hw_l1_misses": 0.0, "own_pct": 5.0}
     cases = [Case("mine/counted", metrics=metrics, metric_noise=0.0), Case("mine/other", metrics={"own_pct": 1.0})]
-    analysis = analysed(tmp_path, cases, rounds=6)
+    analysis = analysed(cases, rounds=6)
     (estimates,) = topic_tables(analysis, "mine")
     column = estimates.header.index(COLUMN)
     assert [row[column] for row in estimates.rows] == [
@@ -87,6 +87,6 @@ def test_the_report_has_a_column_for_them_where_some_row_has_any(tmp_path: Path)
     assert {cells for item in beside_tables(analysis, "mine") for cells in item.header} == {"case", "own_pct"}
 
 
-def test_the_report_has_no_such_column_without(tmp_path: Path) -> None:
-    (estimates,) = topic_tables(analysed(tmp_path, [Case("mine/plain")], rounds=6), "mine")
+def test_the_report_has_no_such_column_without() -> None:
+    (estimates,) = topic_tables(analysed([Case("mine/plain")], rounds=6), "mine")
     assert COLUMN not in estimates.header

@@ -163,14 +163,14 @@ def test_a_machine_without_a_counter_has_none(tmp_path: Path) -> None:
     assert cases and not any(NAMES & set(case["metrics"]) for case in cases)
 
 
-def test_the_report_has_a_column_where_some_row_has_any(tmp_path: Path) -> None:
+def test_the_report_has_a_column_where_some_row_has_any() -> None:
     metrics = {"energy_w": 14.2, "energy_idle_w": 10.0, "energy_extra_w": 4.2, "own_pct": 5.0}
     cases = [
         Case("mine/loop", ns=2.0, metrics=metrics, metric_noise=0.0, process_noise=0.0),
         Case("mine/events", ns=2.0, kind="events", metrics=metrics, metric_noise=0.0),
         Case("mine/other"),
     ]
-    run = analysed(tmp_path, cases, rounds=6)
+    run = analysed(cases, rounds=6)
     (estimates,) = (item for item in topic_tables(run, "mine") if item.caption.startswith("Estimates"))
     column = estimates.header.index(COLUMN)
     cells = {row[0].partition("@")[0]: row[column] for row in estimates.rows}

@@ -1,14 +1,15 @@
 """Run folders made of numbers instead of measurements, so that the analysis can be tested against a known truth.
 
-`write_run` writes a folder that conforms to `fencepost.bench.schema`; every fault and oddity that a real machine has
-can be asked for: noise, gaps, modes, failed and unsupported cases, twins, migrations, incomplete runs.
+`write_run` writes a folder that conforms to `fencepost.bench.schema`, and `make_run` has the same run in memory. Every
+fault and oddity that a real machine has can be asked for: noise, gaps, modes, failed and unsupported cases, twins,
+migrations, incomplete runs.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -179,8 +180,16 @@ def machine_document(**changes: Any) -> MachineJson:
     return cast(MachineJson, document | changes)
 
 
-def write_run(
-    folder: Path,
+class Made(NamedTuple):
+    """A run in memory. Its rounds are made as they are asked for: their rows, and the records about them."""
+
+    run: dict[str, Any]
+    machine: MachineJson
+    rounds: Iterator[tuple[pa.Table, dict[str, Any]]]
+
+
+def make_run(
+    name: str,
     cases: Sequence[Case],
     *,
     rounds: int = 6,
@@ -194,16 +203,15 @@ def write_run(
     process_factor: npt.NDArray[np.float64] | None = None,
     profile: str = "quick",
     launcher: str = "taskset",
-) -> Path:
-    """Write a run folder of `rounds` complete rounds out of `planned_rounds`; returns `folder`.
+) -> Made:
+    """A run of `rounds` complete rounds out of `planned_rounds`.
 
     `process_factor`, shape (rounds,), multiplies all cases of a round: a machine that was slower in that round.
     """
     generator = np.random.default_rng(seed)
-    (folder / schema.ROUNDS_FOLDER).mkdir(parents=True, exist_ok=True)
     run = {
         "schema": schema.SCHEMA_VERSION,
-        "id": folder.name,
+        "id": name,
         "created_utc": "2026-01-02T03:04:05Z",
         "command": ["fencepost", "run", "--profile", profile],
         "launcher": launcher,
@@ -221,22 +229,35 @@ def write_run(
             "unmeasurable": [dict(item) for item in unmeasurable],
         },
     }
-    (folder / schema.RUN_FILE).write_text(json.dumps(run), encoding="utf-8")
-    (folder / schema.MACHINE_FILE).write_text(json.dumps(machine_document(**(machine or {}))), encoding="utf-8")
-    for number in range(1, rounds + 1):
-        factor = 1.0 if process_factor is None else float(process_factor[number - 1])
-        table = round_table(cases, number, folder.name, batches, generator, tick_hz, quantum, factor)
-        schema.round_file(folder, number).write_bytes(_as_parquet(table))
+    factors = np.ones(rounds) if process_factor is None else process_factor
+    made = (
+        make_round(cases, number, name, batches, generator, tick_hz, quantum, float(factors[number - 1]))
+        for number in range(1, rounds + 1)
+    )
+    return Made(run, machine_document(**(machine or {})), made)
+
+
+def write_run(folder: Path, cases: Sequence[Case], **options: Any) -> Path:
+    """Write the folder of a run that is made with these `options` of `make_run`; returns `folder`."""
+    made = make_run(folder.name, cases, **options)
+    (folder / schema.ROUNDS_FOLDER).mkdir(parents=True, exist_ok=True)
+    (folder / schema.RUN_FILE).write_text(json.dumps(made.run), encoding="utf-8")
+    (folder / schema.MACHINE_FILE).write_text(json.dumps(made.machine), encoding="utf-8")
+    for number, (table, record) in enumerate(made.rounds, 1):
+        write_round(schema.round_file(folder, number), table, record)
     return folder
 
 
-def _as_parquet(table: pa.Table) -> pa.Buffer:
-    """A round as a file. Not compressed and without statistics: of so few rows that is most of the writing."""
-    made = pa.BufferOutputStream()
+def write_round(path: Path, table: pa.Table, record: Mapping[str, Any]) -> None:
+    """Write a round as a file. Not compressed and without statistics: of so few rows that is most of the writing."""
     pq.write_table(
-        table, made, compression="none", use_dictionary=["case"], write_statistics=False, write_page_checksum=True
+        table.replace_schema_metadata({schema.ROUND_KEY: json.dumps(record).encode()}),
+        path,
+        compression="none",
+        use_dictionary=["case"],
+        write_statistics=False,
+        write_page_checksum=True,
     )
-    return made.getvalue()
 
 
 VARYING = (
@@ -269,7 +290,7 @@ def fixed_columns(count: int, cpus: tuple[int, ...]) -> Fixed:
     )
 
 
-def round_table(
+def make_round(
     cases: Sequence[Case],
     number: int,
     run: str,
@@ -278,8 +299,8 @@ def round_table(
     tick_hz: float = TICK_HZ,
     quantum: int = QUANTUM,
     factor: float = 1.0,
-) -> pa.Table:
-    """One round as an Arrow table with its record in the metadata."""
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The rows of one round, and its record."""
     overhead = 40.0
     here = [case for case in cases if number == 1 or not case.once]
     order = generator.permutation(len(here))
@@ -395,9 +416,7 @@ def round_table(
     arrays += [
         pa.array(whole[name].astype(schema.COLUMNS[name], copy=False)) for name in schema.COLUMNS if name != "case"
     ]
-    return pa.Table.from_arrays(
-        arrays, schema=ARROW_SCHEMA.with_metadata({schema.ROUND_KEY: json.dumps(document).encode()})
-    )
+    return pa.Table.from_arrays(arrays, schema=ARROW_SCHEMA), document
 
 
 def _witnesses(

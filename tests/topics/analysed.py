@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from runs.write import Case, write_run
+from runs.analysed import analysed as in_memory
+from runs.write import Case
 from undrawn import without_drawing
 
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report.sections import sections
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics.claim import Verdict, _verdict, claims
 
 
-def analysed(folder: Path, cases: Sequence[Case], rounds: int = 10) -> Analysis:
-    """The analysis of a run of these cases, which is written below `folder`.
+def analysed(cases: Sequence[Case], rounds: int = 10) -> Analysis:
+    """The analysis of a run of these cases.
 
     The interval of a median of ten processes leaves out the extremes. More take longer and show no more here.
     """
-    return analyse(write_run(folder / "run", cases, rounds=rounds, unmeasurable=[]))
+    return in_memory(cases, rounds=rounds, unmeasurable=[])
 
 
 def verdict_of(analysis: Analysis, claim: str) -> Verdict:

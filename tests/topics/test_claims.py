@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import CORE_HZ, TICK_HZ, Case
 from topics.analysed import verdict_of
 from topics.clock.cases import core_case
@@ -95,16 +96,14 @@ def test_rdtsc_counts_time(tmp_path: Path, asleep: float, outcome: Outcome) -> N
     ("neighbours", "basis"),
     [((0.0, 0.0), "alone"), ((1.0, 1.0), "as found"), ((0.0, 1.0), "4 rows alone, 4 as found"), ((None, None), None)],
 )
-def test_a_claim_says_which_figures_it_uses(
-    tmp_path: Path, neighbours: tuple[float | None, float | None], basis: str | None
-) -> None:
+def test_a_claim_says_which_figures_it_uses(neighbours: tuple[float | None, float | None], basis: str | None) -> None:
     rows = [
         replace(case, neighbour=neighbour, batches=20)
         for op, neighbour in zip(("imul", "add"), neighbours, strict=True)
         for case in chains(op, 3, 1)
     ]
     free = Case("plain/loop", ns=3, neighbour=None if neighbours[0] is None else 0.0)
-    said = sentences(analyse(synthetic.write_run(tmp_path / "run", [*rows, free])))
+    said = sentences(analysed([*rows, free]))
     found = next(item for item in as_rows(said) if item["id"] == "pipeline/dependence")
     if basis is None:  # as found throughout: without a witness the word would say nothing
         assert found["basis"] == "as found" and "as found" not in found["figure"]
@@ -112,9 +111,9 @@ def test_a_claim_says_which_figures_it_uses(
         assert found["basis"] == basis and found["figure"].endswith(f" ({basis})")
 
 
-def test_a_claim_that_counts_has_no_such_figure(tmp_path: Path) -> None:
+def test_a_claim_that_counts_has_no_such_figure() -> None:
     cases = [replace(case, neighbour=0.0) for case in owner_cases(True, False)]
-    said = as_rows(sentences(analyse(synthetic.write_run(tmp_path / "run", cases))))
+    said = as_rows(sentences(analysed(cases)))
     found = next(item for item in said if item["id"] == "lock/owner")
     assert found["basis"] is None and "alone" not in found["figure"]
 
@@ -182,12 +181,12 @@ def test_what_failed_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hidden", [0, 12])
-def test_bias_recovers_slope_intercept_and_what_floats_out(tmp_path: Path, hidden: int) -> None:
+def test_bias_recovers_slope_intercept_and_what_floats_out(hidden: int) -> None:
     cycle = TICK_HZ / CORE_HZ
     distances = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
     metrics = {f"k{k}_mean_ticks": 40 + 3 * max(0, k - hidden) * cycle for k in distances}
     case = Case("clock/bias", {"pair": "a_to_b"}, kind="events", ns=20, metrics=metrics, metric_noise=1e-4)
-    (found,) = bias(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=12)))
+    (found,) = bias(analysed([case], rounds=12))
     intercept = 40 - 3 * hidden * cycle
     assert found.pair == "a_to_b"
     assert found.slope_cycles.value == pytest.approx(3, rel=0.005)
@@ -198,19 +197,19 @@ def test_bias_recovers_slope_intercept_and_what_floats_out(tmp_path: Path, hidde
 
 
 @pytest.mark.parametrize("knee", [192, 320, 512])
-def test_the_window_is_where_the_second_miss_shows(tmp_path: Path, knee: int) -> None:
+def test_the_window_is_where_the_second_miss_shows(knee: int) -> None:
     metrics = {f"k{k}_ns": 90 + 0.02 * k + (90 if k >= knee else 0) for k in range(32, 800, 32)}
     case = Case("pipeline/window", {"fill": "nop"}, kind="events", ns=90, metrics=metrics)
-    (found,) = windows(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=12)))
+    (found,) = windows(analysed([case], rounds=12))
     assert (found.last_fit, found.first_miss) == (knee - 32, knee)
     assert knee - 32 <= found.knee.low <= found.knee.high <= knee
 
 
-def test_no_knee_is_no_number(tmp_path: Path) -> None:
+def test_no_knee_is_no_number() -> None:
     case = Case(
         "pipeline/window", {"fill": "nop"}, kind="events", ns=90, metrics={f"k{k}_ns": 90.0 for k in range(32, 800, 32)}
     )
-    (found,) = windows(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))
+    (found,) = windows(analysed([case], rounds=6))
     assert found.knee.n == 0
 
 
@@ -225,8 +224,8 @@ def test_a_knee_that_few_processes_show_is_none(tmp_path: Path) -> None:
     assert found.knee.n == 0
 
 
-def test_core_series_is_in_ghz(tmp_path: Path) -> None:
+def test_core_series_is_in_ghz() -> None:
     case = core_case("clock/core_series", 1.0, once=True, batches=200, noise=0.01, gap_share=0.0)
-    (found,) = core_series(analyse(synthetic.write_run(tmp_path / "run", [case], rounds=6)))
+    (found,) = core_series(analysed([case], rounds=6))
     assert float(sorted(found.ghz)[100]) == pytest.approx(CORE_HZ / 1e9, rel=0.01)
     assert (found.seconds[1:] > found.seconds[:-1]).all()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html, claims_page
 from fencepost.analysis.report.markdown import as_markdown, claims_markdown
-from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.escape import markdown
 from fencepost.analysis.text.pages import PAGES
 from fencepost.analysis.topics.claim import claims
@@ -49,8 +46,8 @@ def test_every_line_of_the_page_is_read_and_none_is_tested_as_well() -> None:
     assert {item["words"] for item in left_out()}.isdisjoint(claim.quote for claim in claims())
 
 
-def test_report_and_claims_show_each_with_its_reason(tmp_path: Path) -> None:
-    run = analyse(synthetic.write_run(tmp_path / "run", [Case("mine/loop")], rounds=6))
+def test_report_and_claims_show_each_with_its_reason() -> None:
+    run = analysed([Case("mine/loop")], rounds=6)
     document = build_document(run)
     pages = (as_html(document), claims_page(run))
     texts = (as_markdown(document, "p"), claims_markdown(run))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.topics import claim as claims
@@ -79,7 +78,7 @@ def test_what_is_known_comes_back(found: object) -> None:
     assert known(found, "never said") is found
 
 
-def test_the_verdict_tells_what_is_missing_and_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_verdict_tells_what_is_missing_and_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "_CLAIMS", [])
 
     @claims.claim("mine/said", "q", "e", ["mine/loop"], "t", control=SEEN)
@@ -97,7 +96,7 @@ def test_the_verdict_tells_what_is_missing_and_the_figure(tmp_path: Path, monkey
         return FINE
 
     monkeypatch.setattr(claims, "modules", lambda _: [])
-    found = analyse(synthetic.write_run(tmp_path / "run", [Case("mine/loop", {"n": 1})], rounds=6, unmeasurable=[]))
+    found = analysed([Case("mine/loop", {"n": 1})], rounds=6, unmeasurable=[])
     assert [(verdict.figure, verdict.because) for _, verdict in verdicts(found)] == [
         ("seen with two", "needs eight CPUs."),
         ("", "needs n=2 of mine/loop."),

@@ -6,18 +6,18 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case, crowd_cases
 from topics.memory.cases import fault_cases
 
 from fencepost.analysis.draw.figure import Bar, Figure, Group
 from fencepost.analysis.report.sections import Section, sections
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Metric, Regime, Row
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.modes import Mode
@@ -231,9 +231,9 @@ def test_a_share_by_cpu_needs_no_time() -> None:
     assert [line[0] for line in cells(figure)] == ["CPU 0", "CPU 3"]
 
 
-def test_a_matrix_has_a_row_a_relation(tmp_path: Path) -> None:
+def test_a_matrix_has_a_row_a_relation() -> None:
     cases = [synthetic.pair_case("mine/pass", {"how": how}, ns) for how, ns in (("pipe", 400.0), ("futex", 200.0))]
-    found = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[]))
+    found = analysed(cases, rounds=6, unmeasurable=[])
     picture = heat_by("mine/pass", "how", ("futex", "pipe"), share=0.5, title="T", says="{least}", unit="one way")
     figure = picture(found)
     assert figure is not None and figure.description.startswith("100")
@@ -272,7 +272,7 @@ def test_a_wrong_field_is_refused_when_it_is_declared() -> None:
         crowds_by("mine/loop", "op", title="t", says="{lowest}", unit="u", name="n", caption="c")
 
 
-def test_a_crowd_is_drawn_where_several_threads_were_measured(tmp_path: Path) -> None:
+def test_a_crowd_is_drawn_where_several_threads_were_measured() -> None:
     says = "{threads}: {least_of} {least}, {most_of} {most}, {fairness_of} {fairness}. {each}."
     picture = crowds_by("mine/call", "how", where={"size": 8}, title="t", says=says, unit="call", name="n", caption="c")
     ns = {"cheap": {1: 2.0, 2: 10.0, 4: 20.0}, "dear": {1: 2.0, 2: 40.0, 4: 90.0}, "alone": {1: 2.0}}
@@ -283,14 +283,14 @@ def test_a_crowd_is_drawn_where_several_threads_were_measured(tmp_path: Path) ->
         for case in crowd_cases("mine/call", {"how": how, "size": size}, costs, fairness=0.9 if how == "cheap" else 0.5)
     ]
     exact = [replace(case, process_noise=0.0, metric_noise=0.0, noise=0.0, gap_share=0.0) for case in cases]
-    figure = picture(analyse(synthetic.write_run(tmp_path / "run", exact, rounds=6, unmeasurable=[])))
+    figure = picture(analysed(exact, rounds=6, unmeasurable=[]))
     assert figure is not None
     assert figure.description.startswith(
         "4: cheap 20.0 ns, dear 90.0 ns, dear 0.50. cheap with 2 threads costs each of them 5"
     )
     assert [row[0] for row in figure.table.rows] == ["cheap"] * 3 + ["dear"] * 3
     one = [case for case in exact if len(case.cpus) == 1]
-    assert picture(analyse(synthetic.write_run(tmp_path / "one", one, rounds=6, unmeasurable=[]))) is None
+    assert picture(analysed(one, rounds=6, unmeasurable=[])) is None
 
 
 def test_a_metric_that_a_row_lacks_is_a_dash() -> None:
@@ -376,15 +376,15 @@ def test_nothing_swept_and_too_much_have_no_picture() -> None:
     assert default(many) is None
 
 
-def shown(folder: Path, cases: list[Case]) -> dict[str, Section]:
-    found = analyse(synthetic.write_run(folder / "run", cases, rounds=6, unmeasurable=[]))
+def shown(cases: list[Case]) -> dict[str, Section]:
+    found = analysed(cases, rounds=6, unmeasurable=[])
     return {section.topic.name: section for section in sections(found)}
 
 
-def test_a_new_kernel_has_a_table_and_a_picture_without_python(tmp_path: Path) -> None:
+def test_a_new_kernel_has_a_table_and_a_picture_without_python() -> None:
     cases = [*fault_cases(), *(Case("memory/readv", {"bytes": 1 << n}, ns=3.0**n) for n in range(1, 6))]
     cases += [Case("mine/loop", {"how": how}, ns=3.0) for how in ("one", "two")]
-    found = shown(tmp_path, cases)
+    found = shown(cases)
     assert [figure.name for figure in found["memory"].figures] == ["memory-fault", "memory-readv"]
     assert [line[0] for line in cells(found["memory"].figures[1])] == ["2", "4", "8", "16", "32"]
     assert [figure.name for figure in found["mine"].figures] == ["mine-loop"]
@@ -393,20 +393,20 @@ def test_a_new_kernel_has_a_table_and_a_picture_without_python(tmp_path: Path) -
         assert section.tables[0].rows
 
 
-def test_kernels_of_an_unknown_topic_stand_beside_each_other_too(tmp_path: Path) -> None:
+def test_kernels_of_an_unknown_topic_stand_beside_each_other_too() -> None:
     cases = [Case("mine/a", ns=3.0), Case("mine/b", ns=4.0), *(Case("mine/c", {"n": n}, ns=5.0) for n in (1, 2))]
-    names = [figure.name for figure in shown(tmp_path, cases)["mine"].figures]
+    names = [figure.name for figure in shown(cases)["mine"].figures]
     assert names == ["mine-rows", "mine-c"]
 
 
-def test_a_topic_may_leave_a_kernel_to_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_may_leave_a_kernel_to_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
     topic = Topic("mine", tables_only=("mine/l*",))
     monkeypatch.setattr("fencepost.analysis.report.sections.known_topics", lambda: (topic,))
     cases = [Case(f"mine/{name}", {"n": n}, ns=5.0) for name in ("loop", "walk") for n in (1, 2)]
-    assert [figure.name for figure in shown(tmp_path, cases)["mine"].figures] == ["mine-rows", "mine-walk"]
+    assert [figure.name for figure in shown(cases)["mine"].figures] == ["mine-rows", "mine-walk"]
 
 
-def test_a_name_from_outside_is_safe_as_an_id(tmp_path: Path) -> None:
+def test_a_name_from_outside_is_safe_as_an_id() -> None:
     cases = [Case('mine/"><b>', {"n": n}, ns=5.0) for n in (1, 2)]
-    (figure,) = shown(tmp_path, cases)["mine"].figures
+    (figure,) = shown(cases)["mine"].figures
     assert re.fullmatch("[a-z0-9-]+", figure.name)

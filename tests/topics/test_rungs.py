@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from published.compare import RUN
-from runs.write import Case, crowd_cases, pair_case, write_run
+from runs.analysed import analysed as in_memory
+from runs.write import Case, crowd_cases, pair_case
 from topics.analysed import analysed
 from topics.suite import sharing_cases
 from undrawn import without_drawing
@@ -32,12 +32,12 @@ def test_the_published_run_has_its_headlines_and_no_more() -> None:
     assert len({topic.name for topic, _ in headlines(analysis)}) >= 8, "each kind of cost has one"
 
 
-def test_rungs_of_what_is_shared_are_those_of_a_single_thread(tmp_path: Path) -> None:
+def test_rungs_of_what_is_shared_are_those_of_a_single_thread() -> None:
     trip = pair_case("ring/spsc_round_trip", {"capacity": 1024, "bytes": 8, "pause": "no"}, 150.0)
     cases = [*sharing_cases(), trip]
     cases += crowd_cases("lock/hold", {"lock": "pthread_mutex", "section_ns": 0}, {2: 90.0, 1: 14.0})
     with without_drawing():
-        document = build_document(analysed(tmp_path, cases, rounds=6))
+        document = build_document(analysed(cases, rounds=6))
     assert document.ladder is not None
     steps = {row[0]: row for row in document.ladder.rows}
     assert "14" in steps["take a free mutex and give it back"][2]
@@ -55,9 +55,9 @@ def hand_overs(cpus: tuple[int, int] = (0, 1), **changes: Any) -> Case:
     )
 
 
-def test_a_rung_of_several_regimes_is_one_rung_a_regime_with_its_share(tmp_path: Path) -> None:
+def test_a_rung_of_several_regimes_is_one_rung_a_regime_with_its_share() -> None:
     cases = [hand_overs(places=NEAR_AND_FAR), hand_overs((1, 0), places=NEAR_AND_FAR)]
-    analysis = analyse(write_run(tmp_path / "run", cases, rounds=8, batches=60, unmeasurable=[]))
+    analysis = in_memory(cases, rounds=8, batches=60, unmeasurable=[])
     found = ladder_table(headlines(analysis))
     assert found is not None
     near, far = found.rows
@@ -71,10 +71,10 @@ def test_a_rung_of_several_regimes_is_one_rung_a_regime_with_its_share(tmp_path:
     assert [row[0] for row in ladder.table.rows] == [near[0], far[0]]
 
 
-def test_a_relation_names_modes_that_its_directions_met_and_not_their_mean(tmp_path: Path) -> None:
+def test_a_relation_names_modes_that_its_directions_met_and_not_their_mean() -> None:
     # In each process one direction ran near and the other far: the median of the two is 128.
     cases = [hand_overs(), hand_overs((1, 0), ns=408.0)]
-    analysis = analyse(write_run(tmp_path / "run", cases, rounds=8, unmeasurable=[]))
+    analysis = in_memory(cases, rounds=8, unmeasurable=[])
     found = ladder_table(headlines(analysis))
     assert found is not None
     time = re.fullmatch(r"([\d.]+).ns \(50%\) or ([\d.]+).ns \(50%\)", found.rows[0][2])
@@ -86,20 +86,21 @@ def test_a_relation_names_modes_that_its_directions_met_and_not_their_mean(tmp_p
     assert " or " in ladder.table.rows[0][1]
 
 
-def test_the_headlines_say_which_figure_they_show(tmp_path: Path) -> None:
+def test_the_headlines_say_which_figure_they_show() -> None:
     chain = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27, neighbour=0.3)
     load = Case("memory/chase", {"size": "4KiB", "pages": "small", "order": "random"}, ns=1.1, neighbour=1.0)
-    found = ladder_table(headlines(analyse(write_run(tmp_path / "run", [chain, load], batches=40))))
+    analysis = in_memory([chain, load], batches=40)
+    found = ladder_table(headlines(analysis))
     assert found is not None
     place = found.header.index("figure")
     assert {cells[-1]: cells[place] for cells in found.rows} == {chain.id: "alone", load.id: "as found"}
-    (ladder, *_) = ladder_figures(headlines(analyse(tmp_path / "run")))
+    (ladder, *_) = ladder_figures(headlines(analysis))
     assert [cells[1].endswith(" *") for cells in ladder.table.rows] == [
         cells[place] == "as found" for cells in found.rows
     ]
 
 
-def test_headlines_of_runs_without_witnesses_have_no_such_column(tmp_path: Path) -> None:
+def test_headlines_of_runs_without_witnesses_have_no_such_column() -> None:
     chain = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27)
-    found = ladder_table(headlines(analyse(write_run(tmp_path / "run", [chain]))))
+    found = ladder_table(headlines(in_memory([chain])))
     assert found is not None and "figure" not in found.header

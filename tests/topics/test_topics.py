@@ -82,10 +82,10 @@ def test_a_module_more_is_a_topic_with_rungs_and_claims(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.slow)])
-def test_each_kernel_alone_makes_a_report(tmp_path: Path, rounds: int) -> None:
+def test_each_kernel_alone_makes_a_report(rounds: int) -> None:
     cases = sharing_cases()
     for kernel in sorted({case.kernel for case in cases}):
-        analysis = analysed(tmp_path / kernel, [case for case in cases if case.kernel == kernel], rounds)
+        analysis = analysed([case for case in cases if case.kernel == kernel], rounds)
         with without_drawing():  # test_figures.py draws them
             text = as_html(build_document(analysis))
         assert ">nan" not in text and " nan" not in text

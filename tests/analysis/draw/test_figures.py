@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 from topics.branch.cases import branch_cases
 from topics.fence.cases import fence_cases
@@ -42,12 +43,12 @@ TABLE = table("caption", ("x", "y"), [("1", "2")])
 
 
 @pytest.fixture(scope="module", params=["few", pytest.param("many", marks=pytest.mark.slow)])
-def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+def measured(request: pytest.FixtureRequest) -> Analysis:
     """Of each kind of picture at least one, and nearly all of them."""
     cases = suite_cases()
     if request.param == "many":
         cases += [*branch_cases(), *fence_cases(), *sharing_cases(), *process_cases(), *fault_cases(), *cow_cases()]
-    return analyse(synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", cases, rounds=6, quantum=26))
+    return analysed(cases, rounds=6, quantum=26)
 
 
 @pytest.fixture(scope="module")
@@ -244,9 +245,9 @@ def test_an_unknown_topic_has_a_section(tmp_path: Path) -> None:
     assert not section.figures
 
 
-def test_a_topic_without_figures_of_its_own_shows_its_rows(tmp_path: Path) -> None:
+def test_a_topic_without_figures_of_its_own_shows_its_rows() -> None:
     cases = [Case(f"mine/loop{n}", ns=3.0**n) for n in (2, 1, 4)]
-    (section,) = sections(analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[])))
+    (section,) = sections(analysed(cases, rounds=6, unmeasurable=[]))
     (figure,) = section.figures
     assert [row[0] for row in figure.table.rows] == ["loop1", "loop2", "loop4"]
 

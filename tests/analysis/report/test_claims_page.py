@@ -7,14 +7,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from runs import write as synthetic
+from runs.analysed import analysed
 from topics.suite import suite_cases
 
 from fencepost.analysis.draw.number_line import EDGE, WIDTH, Range, number_line, short_number
 from fencepost.analysis.report.code import KernelCode, packed_code
 from fencepost.analysis.report.html import OtherVerdict, claims_page
 from fencepost.analysis.report.lecture import Sentence, sentences, telling_first
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.table import MOST_TELLING
 from fencepost.analysis.topics.claim import Outcome, claims
 from fencepost.analysis.topics.mechanisms import Predicted, mechanisms, parse
@@ -23,8 +23,8 @@ NAN, INFINITE = float("nan"), float("inf")
 
 
 @pytest.fixture(scope="module")
-def analysis(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
-    return analyse(synthetic.write_run(tmp_path_factory.mktemp("runs") / "suite", suite_cases(), rounds=6))
+def analysis() -> Analysis:
+    return analysed(suite_cases(), rounds=6)
 
 
 @pytest.fixture(scope="module")

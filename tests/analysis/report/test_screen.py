@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from published.compare import RUN, UPDATE
-from runs.write import Case, pair_case, write_run
+from runs.analysed import analysed
+from runs.write import Case, pair_case
 from topics.suite import suite_cases
 
 from fencepost.analysis.report.screen import NARROWEST
@@ -35,8 +36,8 @@ def screen(analysis: Analysis, columns: int = NARROWEST) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
-    return analyse(write_run(tmp_path_factory.mktemp("suite") / "run", suite_cases(), rounds=8))
+def suite() -> Analysis:
+    return analysed(suite_cases(), rounds=8)
 
 
 def test_the_screen_is_eighty_columns_wide_and_names_what_it_must(suite: Analysis) -> None:
@@ -63,34 +64,34 @@ def test_longer_bars_are_higher_costs(suite: Analysis) -> None:
     assert bars == sorted(bars) and bars[0] == 1 and bars[-1] > bars[0]
 
 
-def test_regimes_stand_beside_each_other_and_have_no_interval(tmp_path: Path) -> None:
+def test_regimes_stand_beside_each_other_and_have_no_interval() -> None:
     places = ((105.0, 0.4, 1.0), (400.0, 0.6, 3.5))
     trips = [
         pair_case("line/pingpong", {"variant": "load_store", "pause": "no"}, 104.0, cpus=cpus, places=places)
         for cpus in ((0, 1), (1, 0))
     ]
-    lines = screen(analyse(write_run(tmp_path / "run", trips, rounds=8, batches=60, unmeasurable=[])))
+    lines = screen(analysed(trips, rounds=8, batches=60, unmeasurable=[]))
     (line,) = [line for line in lines if "a cache line to another CPU" in line]
     assert re.search(r"\b5\d\.\d / 1\d\d.ns", line) and "±" not in line
 
 
-def test_each_figure_says_whether_it_is_alone(tmp_path: Path) -> None:
+def test_each_figure_says_whether_it_is_alone() -> None:
     chain = Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27, neighbour=0.3)
-    lines = screen(analyse(write_run(tmp_path / "one", [chain], batches=40)))
+    lines = screen(analysed([chain], batches=40))
     assert sum(" alone " in line for line in lines) == 1
-    found = screen(analyse(write_run(tmp_path / "two", [replace(chain, neighbour=1.0)], batches=40)))
+    found = screen(analysed([replace(chain, neighbour=1.0)], batches=40))
     assert sum(" found " in line for line in found) == 1
 
 
-def test_the_next_step_is_against_the_largest_disturbance(tmp_path: Path) -> None:
+def test_the_next_step_is_against_the_largest_disturbance() -> None:
     rows = [Case("pipeline/chain", {"op": "add", "chains": 1}, ns=0.27, neighbour=share) for share in (0.8, 0.0)]
-    busy, calm = (analyse(write_run(tmp_path / str(row.neighbour), [row], batches=40)) for row in rows)
+    busy, calm = (analysed([row], batches=40) for row in rows)
     assert "neighbour" in next_step(busy) and "fencepost neighbours" in next_step(busy)
     assert next_step(calm) == ""
 
 
-def test_a_run_without_headlines_has_no_screen(tmp_path: Path) -> None:
-    assert summary_of(analyse(write_run(tmp_path / "run", [Case("own/a")]))) is None
+def test_a_run_without_headlines_has_no_screen() -> None:
+    assert summary_of(analysed([Case("own/a")])) is None
 
 
 @given(st.text(st.sampled_from("abc ,(-)"), min_size=1, max_size=60), st.integers(20, 60))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 from undrawn import without_drawing
 
@@ -154,10 +154,10 @@ def test_no_row_is_in_a_table_twice_or_lost(pages: tuple[str, str]) -> None:
     assert len(rows) == len(set(rows)) == 41
 
 
-def test_figures_beside_time_have_a_table_a_kernel(tmp_path: Path) -> None:
+def test_figures_beside_time_have_a_table_a_kernel() -> None:
     cases = [Case("mine/sweep", {"n": n}, metrics={"own_pct": float(n)}, metric_noise=0.0) for n in range(3)]
     cases += [Case("mine/one", metrics={"own_pct": 1.0, "lost_pct": 2.0}, metric_noise=0.0), Case("mine/none")]
-    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[]))
+    analysis = analysed(cases, rounds=6, unmeasurable=[])
     wide, tall = beside_tables(analysis, "mine")
     assert wide.caption == "mine/sweep: figures beside time"
     assert [cells[0] for cells in wide.rows] == [case.id for case in cases[:3]]
@@ -166,11 +166,11 @@ def test_figures_beside_time_have_a_table_a_kernel(tmp_path: Path) -> None:
     assert tall.header == ("what", cases[3].id) and len(tall.rows) == 2
 
 
-def test_a_figure_that_a_row_lacks_is_a_dash(tmp_path: Path) -> None:
+def test_a_figure_that_a_row_lacks_is_a_dash() -> None:
     cases = [
         Case("mine/sweep", {"n": n}, metrics={"own_pct": 1.0} if n else {"own_pct": 1.0, "x_pct": 3.0})
         for n in range(3)
     ]
-    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=6, unmeasurable=[]))
+    analysis = analysed(cases, rounds=6, unmeasurable=[])
     (found,) = beside_tables(analysis, "mine")
     assert [cells[2] == DASH for cells in found.rows] == [False, True, True]

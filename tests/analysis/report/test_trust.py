@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 
 from fencepost.analysis.report.causes import causes
@@ -42,8 +43,8 @@ pytestmark = pytest.mark.usefixtures("undrawn")
         ([Case("a/b")], 0, "Nothing to trust yet"),
     ],
 )
-def test_one_verdict_in_words(tmp_path: Path, cases: list[Case], rounds: int, word: str) -> None:
-    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, planned_rounds=20))
+def test_one_verdict_in_words(cases: list[Case], rounds: int, word: str) -> None:
+    analysis = analysed(cases, rounds=rounds, planned_rounds=20)
     assert trust_verdict(analysis).word == word
 
 
@@ -65,32 +66,32 @@ def test_a_noisy_topic_does_not_spoil_the_others(tmp_path: Path) -> None:
     assert as_json(analysis.folder)["trust"]["topics"][0]["trust"] == "Yes"
 
 
-def test_the_cause_is_named_with_what_helps(tmp_path: Path) -> None:
+def test_the_cause_is_named_with_what_helps() -> None:
     row = Case("a/b", ns=9, process_noise=0.0, neighbour=0.6)
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40))
+    analysis = analysed([row, row.twin()], rounds=12, batches=40)
     said = trust_verdict(analysis).sentence
     assert re.search(r"A neighbour shared the core in (5\d|6\d) % of the batches. Use the figures alone", said)
 
 
-def test_where_a_neighbour_left_nothing_nobody_is_sent_to_figures_alone(tmp_path: Path) -> None:
+def test_where_a_neighbour_left_nothing_nobody_is_sent_to_figures_alone() -> None:
     row = Case("a/b", ns=9, process_noise=0.0, neighbour=1.0)
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [row, row.twin()], rounds=12, batches=40))
+    analysis = analysed([row, row.twin()], rounds=12, batches=40)
     said = trust_verdict(analysis).sentence
     assert "Use the figures alone" not in said
     assert "`fencepost ab` compares code even so" in said
 
 
-def test_a_difference_is_never_a_power_of_ten(tmp_path: Path) -> None:
+def test_a_difference_is_never_a_power_of_ten() -> None:
     row = Case("a/b", ns=9, process_noise=0.0)
     cases = [row, replace(row.twin(), ns=19)]
-    said = trust_verdict(analyse(synthetic.write_run(tmp_path / "run", cases, rounds=20))).sentence
+    said = trust_verdict(analysed(cases, rounds=20)).sentence
     assert "differ by 111 %" in said
 
 
-def test_a_cpu_that_is_not_ours_spoils_trust(tmp_path: Path) -> None:
+def test_a_cpu_that_is_not_ours_spoils_trust() -> None:
     quiet = Case("a/b", ns=9, process_noise=0.0)
     gaps = Case("noise/gaps", kind="events", metrics={"lost_pct": 40.0})
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [quiet, quiet.twin(), gaps], rounds=20))
+    analysis = analysed([quiet, quiet.twin(), gaps], rounds=20)
     assert trust_verdict(analysis).word == "With care"
     assert "loses 40 % of its time to interrupts and other work" in trust_verdict(analysis).sentence
 

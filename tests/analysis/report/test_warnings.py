@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 
 from fencepost.analysis.report import warnings
@@ -22,14 +23,14 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 QUIET = Case("plain/loop", ns=10, process_noise=0.0)
 
 
-def collect(tmp_path: Path, *cases: Case, rounds: int = 12, **options: Any) -> dict[Kind, RunWarning]:
+def collect(*cases: Case, rounds: int = 12, **options: Any) -> dict[Kind, RunWarning]:
     options = {"unmeasurable": []} | options
-    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
+    analysis = analysed(cases, rounds=rounds, **options)
     return {item.kind: item for item in warnings.collect(analysis)}
 
 
-def test_a_quiet_complete_run_warns_of_nothing(tmp_path: Path) -> None:
-    assert collect(tmp_path, QUIET, QUIET.twin()) == {}
+def test_a_quiet_complete_run_warns_of_nothing() -> None:
+    assert collect(QUIET, QUIET.twin()) == {}
 
 
 ROWS: dict[Kind, Case] = {
@@ -48,50 +49,48 @@ ROWS: dict[Kind, Case] = {
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_rows_with_a_flag_are_named(tmp_path: Path, kind: Kind) -> None:
-    found = collect(tmp_path, QUIET, QUIET.twin(), ROWS[kind])
+def test_rows_with_a_flag_are_named(kind: Kind) -> None:
+    found = collect(QUIET, QUIET.twin(), ROWS[kind])
     assert found[kind].cases == (ROWS[kind].id,)
     assert "1 row" in found[kind].seen
 
 
-def test_a_run_that_was_cut_short(tmp_path: Path) -> None:
-    found = collect(tmp_path, QUIET, QUIET.twin(), rounds=2, planned_rounds=20)
+def test_a_run_that_was_cut_short() -> None:
+    found = collect(QUIET, QUIET.twin(), rounds=2, planned_rounds=20)
     assert "2 of 20 rounds" in found[Kind.INCOMPLETE_RUN].seen
     assert "--resume" in found[Kind.INCOMPLETE_RUN].next_step
     assert found[Kind.FEW_ROUNDS].cases == (QUIET.id, QUIET.id + "~twin")
 
 
-def test_no_round_is_one_thing_to_say(tmp_path: Path) -> None:
-    assert set(collect(tmp_path, QUIET, rounds=0, planned_rounds=20)) == {Kind.INCOMPLETE_RUN, Kind.NOT_MEASURED}
+def test_no_round_is_one_thing_to_say() -> None:
+    assert set(collect(QUIET, rounds=0, planned_rounds=20)) == {Kind.INCOMPLETE_RUN, Kind.NOT_MEASURED}
 
 
-def test_no_twin(tmp_path: Path) -> None:
-    assert Kind.NO_TWIN in collect(tmp_path, QUIET)
+def test_no_twin() -> None:
+    assert Kind.NO_TWIN in collect(QUIET)
 
 
-def test_twins_that_differ(tmp_path: Path) -> None:
-    found = collect(tmp_path, QUIET, Case("plain/loop", ns=10.4, process_noise=0.0, twin_of=QUIET.id))
+def test_twins_that_differ() -> None:
+    found = collect(QUIET, Case("plain/loop", ns=10.4, process_noise=0.0, twin_of=QUIET.id))
     assert "4.0 %" in found[Kind.NOISE_FLOOR].seen
 
 
-def test_gaps(tmp_path: Path) -> None:
+def test_gaps() -> None:
     gaps = Case("noise/gaps", ns=3000, kind="events", metrics={"lost_pct": 7.0})
-    assert "7.0 %" in collect(tmp_path, QUIET, QUIET.twin(), gaps)[Kind.GAPS].seen
+    assert "7.0 %" in collect(QUIET, QUIET.twin(), gaps)[Kind.GAPS].seen
 
 
 def test_a_core_clock_that_wanders(tmp_path: Path) -> None:
     folder = synthetic.write_run(tmp_path / "run", [QUIET], rounds=3, unmeasurable=[])
     generator = np.random.default_rng(9)
-    import pyarrow.parquet as pq
-
-    slow = synthetic.round_table([Case("plain/loop", ns=10, core_hz=3e9)], 2, "run", 12, generator)
-    pq.write_table(slow, schema.round_file(folder, 2))
+    slow = synthetic.make_round([Case("plain/loop", ns=10, core_hz=3e9)], 2, "run", 12, generator)
+    synthetic.write_round(schema.round_file(folder, 2), *slow)
     found = {item.kind: item for item in warnings.collect(analyse(folder))}
     assert "from 3.0" in found[Kind.CLOCK_WANDERS].seen
 
 
-def test_a_coarse_counter(tmp_path: Path) -> None:
-    found = collect(tmp_path, QUIET, QUIET.twin(), quantum=26)
+def test_a_coarse_counter() -> None:
+    found = collect(QUIET, QUIET.twin(), quantum=26)
     assert "26 ticks (10.4" in found[Kind.COARSE_TICKS].seen
 
 
@@ -107,9 +106,9 @@ def test_a_traced_worker_costs_the_trust(tmp_path: Path) -> None:
     assert verdict.word == "Hardly" and "traced the worker in 3 of 12 rounds" in verdict.sentence
 
 
-def test_every_kind_of_row_has_words_and_every_warning_three_parts(tmp_path: Path) -> None:
+def test_every_kind_of_row_has_words_and_every_warning_three_parts() -> None:
     cases = [Case(f"plain/{kind}", **_changes(case)) for kind, case in ROWS.items()]
-    for item in collect(tmp_path, *cases, rounds=5, planned_rounds=9, quantum=26).values():
+    for item in collect(*cases, rounds=5, planned_rounds=9, quantum=26).values():
         assert item.seen and item.cause and item.next_step
         for part in (item.seen, item.cause, item.next_step):
             assert part.endswith(".")
@@ -123,7 +122,7 @@ def _changes(case: Case) -> dict[str, Any]:
     }
 
 
-def test_flags_of_rows_are_kinds(tmp_path: Path) -> None:
-    analysis = analyse(synthetic.write_run(tmp_path / "run", [*ROWS.values()], rounds=3))
+def test_flags_of_rows_are_kinds() -> None:
+    analysis = analysed([*ROWS.values()], rounds=3)
     for row in analysis.rows:
         assert set(row.flags) <= {str(kind) for kind in Kind}

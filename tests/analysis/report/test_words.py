@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 
 from fencepost.analysis.report.document import Document, build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.markdown import as_markdown
-from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.text.escape import COMMAND
 from fencepost.analysis.text.pages import PAGES
 from fencepost.analysis.topics.words import Words, listed_topics, page_words, parse, place
@@ -41,8 +40,8 @@ Much.
 TOPICS = sorted(path.stem for path in PAGES.glob("*.md") if path.name != "README.md")
 
 
-def shown(folder: Path, *cases: Case) -> Document:
-    return build_document(analyse(synthetic.write_run(folder / "run", list(cases), rounds=6, unmeasurable=[])))
+def shown(*cases: Case) -> Document:
+    return build_document(analysed(list(cases), rounds=6, unmeasurable=[]))
 
 
 def test_a_page_gives_its_title_and_three_sections() -> None:
@@ -118,8 +117,8 @@ def test_no_page_is_looked_for_outside_of_the_folder(name: str) -> None:
     assert page_words(name) is None
 
 
-def test_the_section_shows_the_words_of_the_page(tmp_path: Path) -> None:
-    document = shown(tmp_path, Case("clock/read", {"read": "rdtsc"}, ns=9.0))
+def test_the_section_shows_the_words_of_the_page() -> None:
+    document = shown(Case("clock/read", {"read": "rdtsc"}, ns=9.0))
     words = page_words("clock")
     assert words is not None
     (section,) = document.sections
@@ -129,10 +128,10 @@ def test_the_section_shows_the_words_of_the_page(tmp_path: Path) -> None:
     assert f"{words.question}\n" in as_markdown(document, "pictures")
 
 
-def test_a_kernel_without_a_page_speaks_for_itself(tmp_path: Path) -> None:
+def test_a_kernel_without_a_page_speaks_for_itself() -> None:
     """One C file is enough: its summary and its unit are in the run."""
     mine = [Case("mine/readv", {"pieces": pieces}, ns=9.0, unit="call") for pieces in (1, 2)]
-    document = shown(tmp_path, *mine, Case("clock/mine", ns=9.0))
+    document = shown(*mine, Case("clock/mine", ns=9.0))
     clock, section = document.sections
     assert (section.words.title, section.words.question) == ("Mine", "What do these kernels cost on this machine?")
     assert section.kernels is not None and clock.kernels is not None

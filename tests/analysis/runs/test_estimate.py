@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 
 from fencepost.analysis.runs.estimate import Analysis, analyse, estimate_runs, pooled_quantiles
@@ -31,8 +32,8 @@ DISTRIBUTIONS: dict[str, Sample] = {
 }
 
 
-def one(tmp_path: Path, *cases: Case, rounds: int = 20, **options: Any) -> Analysis:
-    return analyse(synthetic.write_run(tmp_path / "run", cases, rounds=rounds, **options))
+def one(*cases: Case, rounds: int = 20, **options: Any) -> Analysis:
+    return analysed(cases, rounds=rounds, **options)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +126,8 @@ def test_a_figure_between_two_modes_is_the_larger_mode_and_has_no_bounds() -> No
     assert of_modes(whole, ()) == whole
 
 
-def test_an_estimate_recovers_the_truth(tmp_path: Path) -> None:
-    row = one(tmp_path, Case("plain/loop", ns=25.0)).rows[0]
+def test_an_estimate_recovers_the_truth() -> None:
+    row = one(Case("plain/loop", ns=25.0)).rows[0]
     assert row.time.low <= row.time.value <= row.time.high
     assert row.time.value == pytest.approx(25, rel=0.01)
     assert row.floor_ns < row.time.value
@@ -135,14 +136,14 @@ def test_an_estimate_recovers_the_truth(tmp_path: Path) -> None:
     assert (row.rounds, row.batches, row.flags, row.modes) == (20, 240, (), ())
 
 
-def test_ticks_become_ns_by_the_rate_of_their_own_round(tmp_path: Path) -> None:
-    slow = one(tmp_path / "a", Case("plain/loop", ns=25.0), tick_hz=24e6).rows[0]
-    fast = one(tmp_path / "b", Case("plain/loop", ns=25.0), tick_hz=5e9).rows[0]
+def test_ticks_become_ns_by_the_rate_of_their_own_round() -> None:
+    slow = one(Case("plain/loop", ns=25.0), tick_hz=24e6).rows[0]
+    fast = one(Case("plain/loop", ns=25.0), tick_hz=5e9).rows[0]
     assert slow.time.value == pytest.approx(fast.time.value, rel=0.01)
 
 
-def test_several_modes_have_no_pooled_interval(tmp_path: Path) -> None:
-    row = one(tmp_path, Case("lock/spin", ns=50, modes=((1.0, 0.5), (2.0, 0.5)))).rows[0]
+def test_several_modes_have_no_pooled_interval() -> None:
+    row = one(Case("lock/spin", ns=50, modes=((1.0, 0.5), (2.0, 0.5)))).rows[0]
     assert row.flags == ("modes",)
     assert math.isnan(row.time.low) and math.isnan(row.time.high) and math.isnan(row.cycles.low)
     assert [round(mode.ns / 50) for mode in row.modes] == [1, 2]
@@ -160,9 +161,9 @@ def test_several_modes_have_no_pooled_interval(tmp_path: Path) -> None:
     ],
 )
 def test_cycles_only_where_the_chains_can_be_believed(
-    tmp_path: Path, ratio: float | None, core: float | None, flags: tuple[str, ...]
+    ratio: float | None, core: float | None, flags: tuple[str, ...]
 ) -> None:
-    row = one(tmp_path, Case("plain/loop", chain_ratio=ratio, core_hz=core)).rows[0]
+    row = one(Case("plain/loop", chain_ratio=ratio, core_hz=core)).rows[0]
     assert row.flags == flags
     assert math.isnan(row.cycles.value) == bool(flags)
     assert math.isfinite(row.time.value)
@@ -177,56 +178,56 @@ def test_cycles_only_where_the_chains_can_be_believed(
         (Case("plain/loop", flags=schema.FLAGS["short"]), "short"),
     ],
 )
-def test_flags_of_batches_mark_the_row(tmp_path: Path, case: Case, flag: str) -> None:
-    assert flag in one(tmp_path, case).rows[0].flags
+def test_flags_of_batches_mark_the_row(case: Case, flag: str) -> None:
+    assert flag in one(case).rows[0].flags
 
 
-def test_short_windows_are_not_noise(tmp_path: Path) -> None:
-    row = one(tmp_path, Case("plain/loop", flags=schema.FLAGS["short"], gap_share=0.0)).rows[0]
+def test_short_windows_are_not_noise() -> None:
+    row = one(Case("plain/loop", flags=schema.FLAGS["short"], gap_share=0.0)).rows[0]
     assert row.flags == ("short",)
 
 
-def test_few_rounds_give_figures_without_interval(tmp_path: Path) -> None:
+def test_few_rounds_give_figures_without_interval() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        row = one(tmp_path, Case("plain/loop", ns=7), rounds=5).rows[0]
+        row = one(Case("plain/loop", ns=7), rounds=5).rows[0]
     assert row.flags == ("few_rounds",)
     assert row.time.value == pytest.approx(7, rel=0.02)
     assert math.isnan(row.time.low)
 
 
-def test_a_case_measured_once_is_not_called_short_of_rounds(tmp_path: Path) -> None:
-    row = one(tmp_path, Case("clock/core_series", once=True)).rows[0]
+def test_a_case_measured_once_is_not_called_short_of_rounds() -> None:
+    row = one(Case("clock/core_series", once=True)).rows[0]
     assert row.flags == ("once",)
     assert row.rounds == 1
 
 
-def test_a_failed_check_withholds_every_figure(tmp_path: Path) -> None:
-    analysis = one(tmp_path, Case("plain/bad", status="failed", reason="the sum is wrong"), Case("plain/loop"))
+def test_a_failed_check_withholds_every_figure() -> None:
+    analysis = one(Case("plain/bad", status="failed", reason="the sum is wrong"), Case("plain/loop"))
     bad = analysis.rows[0]
     assert bad.flags == ("failed",)
     assert bad.reason == "failed in 20 of 20 rounds: the sum is wrong"
     assert math.isnan(bad.time.value) and math.isnan(bad.cycles.value) and not bad.metrics
 
 
-def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
-    analysis = one(tmp_path, Case("plain/no", status="unsupported", reason="needs 4 CPUs, this machine has 2"))
+def test_what_cannot_be_measured_says_why() -> None:
+    analysis = one(Case("plain/no", status="unsupported", reason="needs 4 CPUs, this machine has 2"))
     reasons = ["needs 4 CPUs, this machine has 2", synthetic.UNMEASURABLE[0]["reason"]]
     assert [row.reason for row in analysis.rows] == reasons
     assert [row.flags for row in analysis.rows] == [("not_measurable",)] * 2
     assert not analysis.measured()
 
 
-def test_a_run_without_rounds(tmp_path: Path) -> None:
-    analysis = one(tmp_path, Case("plain/loop"), rounds=0, unmeasurable=[])
+def test_a_run_without_rounds() -> None:
+    analysis = one(Case("plain/loop"), rounds=0, unmeasurable=[])
     assert analysis.rows[0].reason == "no complete round has this case"
     assert analysis.rounds == 0
     assert math.isnan(analysis.noise_floor_pct)
 
 
-def test_metrics_get_the_same_interval_and_ticks_become_ns(tmp_path: Path) -> None:
+def test_metrics_get_the_same_interval_and_ticks_become_ns() -> None:
     case = Case("clock/offset", kind="events", metrics={"low_ticks": -250.0, "share_pct": 40.0})
-    row = one(tmp_path, case).rows[0]
+    row = one(case).rows[0]
     ticks = row.metric("low_ticks")
     assert ticks.value == pytest.approx(-250, rel=0.01)
     assert row.ns_of("low_ticks").value == pytest.approx(-100, rel=0.01)
@@ -250,10 +251,10 @@ def test_pooled_quantiles_are_those_of_the_events(events: list[int]) -> None:
     assert (found["min"], found["max"], found["events"]) == (min(events), max(events), len(events))
 
 
-def test_noise_floor_is_the_largest_effect_of_a_twin(tmp_path: Path) -> None:
+def test_noise_floor_is_the_largest_effect_of_a_twin() -> None:
     quiet, loud = Case("plain/quiet", ns=10, process_noise=0.0), Case("plain/loud", ns=10, process_noise=0.0)
     shifted = Case("plain/loud", ns=10.5, process_noise=0.0, twin_of=loud.id)
-    analysis = one(tmp_path, quiet, loud, quiet.twin(), shifted)
+    analysis = one(quiet, loud, quiet.twin(), shifted)
     assert analysis.noise_floor_pct == pytest.approx(5, abs=0.2)
     effects = {twin.original: twin.effect_pct for twin in analysis.twins}
     assert abs(effects[quiet.id].value) < 0.2
@@ -262,20 +263,20 @@ def test_noise_floor_is_the_largest_effect_of_a_twin(tmp_path: Path) -> None:
     assert analysis.noise_reach_pct >= analysis.noise_floor_pct
 
 
-def test_a_slower_round_leaves_the_noise_floor_alone(tmp_path: Path) -> None:
+def test_a_slower_round_leaves_the_noise_floor_alone() -> None:
     case = Case("plain/loop", ns=10, process_noise=0.0)
     factor = np.where(np.arange(20) % 2, 1.0, 1.5)
-    assert one(tmp_path, case, case.twin(), process_factor=factor).noise_floor_pct < 0.3
+    assert one(case, case.twin(), process_factor=factor).noise_floor_pct < 0.3
 
 
-def test_twins_at_zero_have_no_ratio(tmp_path: Path) -> None:
+def test_twins_at_zero_have_no_ratio() -> None:
     case = Case("clock/empty", ns=0.0)
-    analysis = one(tmp_path, case, case.twin())
+    analysis = one(case, case.twin())
     assert math.isnan(analysis.noise_floor_pct) or analysis.twins[0].effect_pct.n < 20
 
 
-def test_a_frame_has_a_column_for_each_of_a_row(tmp_path: Path) -> None:
-    analysis = one(tmp_path, Case("plain/loop", ns=25.0), Case("plain/no", status="unsupported", reason="needs more"))
+def test_a_frame_has_a_column_for_each_of_a_row() -> None:
+    analysis = one(Case("plain/loop", ns=25.0), Case("plain/no", status="unsupported", reason="needs more"))
     frame = analysis.as_frame()
     assert tuple(frame.columns) == tuple(COLUMNS)
     row = analysis.rows[0]
@@ -284,8 +285,8 @@ def test_a_frame_has_a_column_for_each_of_a_row(tmp_path: Path) -> None:
     assert np.isnan(frame["coverage"].iloc[1]) and frame["coverage"].iloc[0] == row.time.coverage
 
 
-def test_a_row_answers_by_name(tmp_path: Path) -> None:
-    row = one(tmp_path, Case("memory/chase", parameters={"size": 4096, "pages": "huge"})).rows[0]
+def test_a_row_answers_by_name() -> None:
+    row = one(Case("memory/chase", parameters={"size": 4096, "pages": "huge"})).rows[0]
     assert (row.parameter("size"), row.parameter("pages"), row.parameter("no")) == ("4096", "huge", None)
     assert row.number("size") == 4096 and math.isnan(row.number("pages")) and math.isnan(row.number("no"))
     assert row.has(size=4096, pages="huge") and not row.has(size=4096, pages="4k")

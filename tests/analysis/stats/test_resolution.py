@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case
 
 from fencepost.analysis.compare.selfcheck import judge_repeats
@@ -258,13 +259,13 @@ def test_the_interval_of_a_time_is_no_narrower_than_a_step(
     assert twin.effect_pct.high >= 199 * found.resolution_ns / ns
 
 
-def test_what_a_fence_adds_is_no_surer_than_its_two_rows(tmp_path: Path) -> None:
+def test_what_a_fence_adds_is_no_surer_than_its_two_rows() -> None:
     names = ("none", "mfence")
     cases = [
         exact(kernel="fence/cost", parameters={"fence": name, "context": "bare"}, ns=ns)
         for name, ns in zip(names, (40.0, 43.0), strict=True)
     ]
-    analysis = analyse(synthetic.write_run(tmp_path / "run", cases, quantum=100, unmeasurable=[]))
+    analysis = analysed(cases, quantum=100, unmeasurable=[])
     rows = analysis.rows
     both = sum(row.resolution_ns for row in rows)
     (cost,) = costs(analysis).items.values()

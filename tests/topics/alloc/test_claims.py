@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from topics.alloc.cases import SIZES, freeze_cases, pattern_cases, size_cases, slab_case, steps_cases
 from topics.analysed import analysed, verdict_of
@@ -15,8 +13,8 @@ from fencepost.analysis.topics.claim import Outcome
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_pictures_show_the_price_of_one_pair(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, [*size_cases(), *steps_cases()], rounds=6)).sections
+def test_pictures_show_the_price_of_one_pair() -> None:
+    (section,) = build_document(analysed([*size_cases(), *steps_cases()], rounds=6)).sections
     lines, bars = section.figures
     assert (lines.name, bars.name) == ("alloc-size", "alloc-steps")
     assert len(lines.table.rows) == 4 * len(SIZES)
@@ -25,19 +23,19 @@ def test_pictures_show_the_price_of_one_pair(tmp_path: Path) -> None:
     assert "33" in bars.description
 
 
-def test_small_blocks_come_by_brk(tmp_path: Path) -> None:
-    said = verdict_of(analysed(tmp_path, steps_cases(), rounds=6), "alloc/sbrk_mmap")
+def test_small_blocks_come_by_brk() -> None:
+    said = verdict_of(analysed(steps_cases(), rounds=6), "alloc/sbrk_mmap")
     assert said.outcome is Outcome.CONFIRMED
     assert "Where blocks were freed before" in said.because
 
 
-def test_without_the_fixed_threshold_it_is_not_measurable(tmp_path: Path) -> None:
-    found = analysed(tmp_path, steps_cases()[1:], rounds=6)
+def test_without_the_fixed_threshold_it_is_not_measurable() -> None:
+    found = analysed(steps_cases()[1:], rounds=6)
     assert verdict_of(found, "alloc/sbrk_mmap").outcome is Outcome.NOT_MEASURABLE
 
 
-def test_freezes_of_all_processes_are_added_up(tmp_path: Path) -> None:
-    found = analysed(tmp_path, freeze_cases(), rounds=20)
+def test_freezes_of_all_processes_are_added_up() -> None:
+    found = analysed(freeze_cases(), rounds=20)
     said = verdict_of(found, "alloc/lock_free")
     assert said.outcome is Outcome.CONFIRMED
     assert "0 of 500 with 1000 bytes (at most 0.74 %)" in said.figure.replace("\N{NO-BREAK SPACE}", " ")
@@ -45,14 +43,14 @@ def test_freezes_of_all_processes_are_added_up(tmp_path: Path) -> None:
     assert [figure.name for figure in section.figures] == ["alloc-freeze"]
 
 
-def test_a_library_with_locks_that_is_not_seen_to_stall_decides_nothing(tmp_path: Path) -> None:
-    said = verdict_of(analysed(tmp_path, freeze_cases(libc_stalls=0.0), rounds=6), "alloc/lock_free")
+def test_a_library_with_locks_that_is_not_seen_to_stall_decides_nothing() -> None:
+    said = verdict_of(analysed(freeze_cases(libc_stalls=0.0), rounds=6), "alloc/lock_free")
     assert said.outcome is Outcome.UNDECIDED
     assert "The control fails: a stop in libc, which has locks" in said.because
 
 
-def test_without_mimalloc_the_package_is_named(tmp_path: Path) -> None:
-    said = verdict_of(analysed(tmp_path, freeze_cases()[:1], rounds=6), "alloc/lock_free")
+def test_without_mimalloc_the_package_is_named() -> None:
+    said = verdict_of(analysed(freeze_cases()[:1], rounds=6), "alloc/lock_free")
     assert said.outcome is Outcome.NOT_MEASURABLE
     assert "libmimalloc2.0" in said.because
 
@@ -69,16 +67,16 @@ def test_bounds_of_shares_are_exact(events: int, trials: int, low: float, high: 
     assert not exact_share(0, 0).known
 
 
-def test_libraries_stand_beside_each_other_in_each_order(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, pattern_cases(), rounds=6)).sections
+def test_libraries_stand_beside_each_other_in_each_order() -> None:
+    (section,) = build_document(analysed(pattern_cases(), rounds=6)).sections
     (figure,) = section.figures
     assert figure.name == "alloc-pattern"
     assert [row[0] for row in figure.table.rows] == ["libc", "mimalloc", "a pool of equal blocks"] * 2
     assert figure.table.rows[0][1] == "freed at once, 64 bytes, 1000 live"
 
 
-def test_slabs_are_drawn_with_their_objects(tmp_path: Path) -> None:
-    found = analysed(tmp_path, [slab_case()], rounds=6)
+def test_slabs_are_drawn_with_their_objects() -> None:
+    found = analysed([slab_case()], rounds=6)
     assert verdict_of(found, "alloc/slab").outcome is Outcome.CONFIRMED
     (section,) = build_document(found).sections
     (figure,) = section.figures

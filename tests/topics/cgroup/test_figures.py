@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from runs.write import Case
 from topics.analysed import analysed
@@ -15,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 HIERARCHIES = ["folder", "v2", "pids", "memory"]
 
 
-def test_hierarchies_stand_in_the_report(tmp_path: Path) -> None:
+def test_hierarchies_stand_in_the_report() -> None:
     cases = [
         Case(
             "cgroup/create",
@@ -27,7 +25,7 @@ def test_hierarchies_stand_in_the_report(tmp_path: Path) -> None:
         )
         for place, hierarchy in enumerate(HIERARCHIES)
     ]
-    (section,) = build_document(analysed(tmp_path, cases, rounds=6)).sections
+    (section,) = build_document(analysed(cases, rounds=6)).sections
     (figure,) = section.figures
     assert figure.name == "cgroup-create"
     assert len(figure.table.rows) == 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from topics.analysed import analysed
 from topics.coroutine.cases import coroutine_cases
@@ -13,8 +11,8 @@ from fencepost.analysis.report.document import build_document
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_ways_and_numbers_of_coroutines_have_a_picture_each(tmp_path: Path) -> None:
-    document = build_document(analysed(tmp_path, coroutine_cases(), rounds=6))
+def test_ways_and_numbers_of_coroutines_have_a_picture_each() -> None:
+    document = build_document(analysed(coroutine_cases(), rounds=6))
     (section,) = document.sections
     ways, many = section.figures
     assert [row[0] for row in ways.table.rows] == [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -41,14 +40,14 @@ CAUSE = Case(
 )
 
 
-def test_causes_stand_in_the_report(tmp_path: Path) -> None:
-    figure = figures_of(analysed(tmp_path, [CAUSE], rounds=6))["interrupt-cause"]
+def test_causes_stand_in_the_report() -> None:
+    figure = figures_of(analysed([CAUSE], rounds=6))["interrupt-cause"]
     assert figure.table.rows[0][0] == "another thread ran"
     assert "By chance 1" in figure.description
 
 
-def test_lines_are_summed_over_the_rounds_that_tell(tmp_path: Path) -> None:
-    plain = analysed(tmp_path, [RATE], rounds=6)
+def test_lines_are_summed_over_the_rounds_that_tell() -> None:
+    plain = analysed([RATE], rounds=6)
     assert lines(plain) == []
     workers = plain.reduced.workers.assign(elapsed_ms=1000.0)
     of = {"interrupts": {"LOC: Local timer interrupts": 300, "36: virtio1-req.0": 5}, "softirqs": {"RCU": 7}}

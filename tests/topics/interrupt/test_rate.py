@@ -98,8 +98,8 @@ def rate_case(added_per_call: float = 0.0, added_by_timer: float = 1000.0) -> Ca
         (1.0, 1000.0, Outcome.REFUTED),
     ],
 )
-def test_a_system_call_is_no_interrupt(tmp_path: Path, call: float, timer: float, outcome: Outcome) -> None:
-    found = analysed(tmp_path, [rate_case(call, timer)], rounds=6)
+def test_a_system_call_is_no_interrupt(call: float, timer: float, outcome: Outcome) -> None:
+    found = analysed([rate_case(call, timer)], rounds=6)
     assert verdict_of(found, "interrupt/software").outcome is outcome
     (section,) = build_document(found).sections
     (figure,) = section.figures

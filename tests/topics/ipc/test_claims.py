@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from runs.write import TICK_HZ
@@ -23,8 +22,8 @@ from fencepost.analysis.topics.claim import Outcome
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_placements_are_never_one_figure(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, [*switch_cases(), *across_cases()], rounds=6)).sections
+def test_placements_are_never_one_figure() -> None:
+    (section,) = build_document(analysed([*switch_cases(), *across_cases()], rounds=6)).sections
     (figure,) = section.figures
     assert figure.name == "ipc-switch"
     assert list(dict.fromkeys(row[1] for row in figure.table.rows)) == [
@@ -36,8 +35,8 @@ def test_placements_are_never_one_figure(tmp_path: Path) -> None:
     assert len(figure.table.rows) == 2 * 9 + 2 * 8
 
 
-def test_the_working_set_has_its_control_beside_it(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, working_set_cases(), rounds=6)).sections
+def test_the_working_set_has_its_control_beside_it() -> None:
+    (section,) = build_document(analysed(working_set_cases(), rounds=6)).sections
     (figure,) = section.figures
     assert figure.name == "ipc-working-set"
     assert figure.table.header[2:] == ("whole message", "by one alone")
@@ -48,9 +47,9 @@ def test_the_working_set_has_its_control_beside_it(tmp_path: Path) -> None:
     ("found", "awake", "outcome"),
     [(5.0, 3.0, Outcome.CONFIRMED), (5.0, 0.8, Outcome.DEPENDS), (0.8, 0.7, Outcome.REFUTED)],
 )
-def test_two_cpus_against_one(tmp_path: Path, found: float, awake: float, outcome: Outcome) -> None:
+def test_two_cpus_against_one(found: float, awake: float, outcome: Outcome) -> None:
     cases = [*switch_cases(), *across_cases(found, awake), *working_set_cases()]
-    said = verdict_of(analysed(tmp_path, cases, rounds=6), "ipc/taskset")
+    said = verdict_of(analysed(cases, rounds=6), "ipc/taskset")
     assert said.outcome is outcome
     assert "kept awake" in said.because
     assert "KiB on each side" in said.because
@@ -64,31 +63,31 @@ def test_two_cpus_against_one(tmp_path: Path, found: float, awake: float, outcom
         (0.1, 0.5, "Whether a working set adds more than cache is open."),
     ],
 )
-def test_what_cache_has_of_a_message_is_decided(tmp_path: Path, share: float, noise: float, said: str) -> None:
+def test_what_cache_has_of_a_message_is_decided(share: float, noise: float, said: str) -> None:
     sets = working_set_cases()
     none, most = sets[0], sets[-1]
     message_ns = most.metrics["operation_ticks"] / TICK_HZ * 1e9
     sets[0] = replace(none, process_noise=0.0)
     sets[-1] = replace(most, ns=none.ns + share * message_ns, process_noise=noise)
     cases = [*switch_cases(), *across_cases(5.0, 3.0), *sets]
-    assert said in verdict_of(analysed(tmp_path, cases, rounds=12), "ipc/taskset").because
+    assert said in verdict_of(analysed(cases, rounds=12), "ipc/taskset").because
 
 
-def test_two_cpus_need_the_row_without_sleep(tmp_path: Path) -> None:
+def test_two_cpus_need_the_row_without_sleep() -> None:
     cases = [*switch_cases(), *(case for case in across_cases() if case.parameters["awake"] == "no")]
-    assert verdict_of(analysed(tmp_path, cases, rounds=6), "ipc/taskset").outcome is Outcome.NOT_MEASURABLE
+    assert verdict_of(analysed(cases, rounds=6), "ipc/taskset").outcome is Outcome.NOT_MEASURABLE
 
 
 @pytest.mark.parametrize(("process", "outcome"), [(1.3, Outcome.CONFIRMED), (0.7, Outcome.REFUTED)])
-def test_threads_keep_the_memory_map(tmp_path: Path, process: float, outcome: Outcome) -> None:
-    found = analysed(tmp_path, switch_cases(process), rounds=6)
+def test_threads_keep_the_memory_map(process: float, outcome: Outcome) -> None:
+    found = analysed(switch_cases(process), rounds=6)
     assert verdict_of(found, "ipc/borrowed_mm").outcome is outcome
     assert verdict_of(found, "ipc/domain_socket").outcome is Outcome.CONFIRMED
 
 
 @pytest.mark.parametrize(("small", "outcome"), [(1.5, Outcome.CONFIRMED), (0.9, Outcome.DEPENDS)])
-def test_it_pays_to_hand_pages_over(tmp_path: Path, small: float, outcome: Outcome) -> None:
-    found = analysed(tmp_path, zero_copy_cases(small), rounds=6)
+def test_it_pays_to_hand_pages_over(small: float, outcome: Outcome) -> None:
+    found = analysed(zero_copy_cases(small), rounds=6)
     assert verdict_of(found, "ipc/zero_copy").outcome is outcome
     (section,) = build_document(found).sections
     (figure,) = section.figures
@@ -96,8 +95,8 @@ def test_it_pays_to_hand_pages_over(tmp_path: Path, small: float, outcome: Outco
     assert len(figure.table.rows) == 4
 
 
-def test_bytes_and_crowds_have_their_pictures(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, [*throughput_cases(), *many_cases()], rounds=6)).sections
+def test_bytes_and_crowds_have_their_pictures() -> None:
+    (section,) = build_document(analysed([*throughput_cases(), *many_cases()], rounds=6)).sections
     figures = {figure.name: figure for figure in section.figures}
     assert list(figures) == ["ipc-throughput", "ipc-many"]
     assert len(figures["ipc-throughput"].table.rows) == 8

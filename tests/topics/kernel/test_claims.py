@@ -18,8 +18,8 @@ from fencepost.analysis.topics.kernel.figures import mitigations
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_the_picture_of_calls_names_what_makes_entries_dearer(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, call_cases(), rounds=6)).sections
+def test_the_picture_of_calls_names_what_makes_entries_dearer() -> None:
+    (section,) = build_document(analysed(call_cases(), rounds=6)).sections
     (figure,) = section.figures
     assert figure.name == "kernel-call"
     assert len(figure.table.rows) == 7
@@ -42,8 +42,8 @@ def test_mitigations_are_said_as_the_machine_states_them(stated: dict[str, objec
     assert mitigations(stated) == said
 
 
-def test_the_picture_of_copies_has_a_line_a_way(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, copy_cases(), rounds=6)).sections
+def test_the_picture_of_copies_has_a_line_a_way() -> None:
+    (section,) = build_document(analysed(copy_cases(), rounds=6)).sections
     (figure,) = section.figures
     assert figure.name == "kernel-copy"
     assert [row[0] for row in figure.table.rows[::5]] == ["through a pipe", "in the program"]
@@ -58,10 +58,8 @@ def test_the_picture_of_copies_has_a_line_a_way(tmp_path: Path) -> None:
         (0.0, 0.0, Outcome.DEPENDS),
     ],
 )
-def test_bytes_cost_where_they_are_copied(
-    tmp_path: Path, null_kib_ns: float, pipe_kib_ns: float, outcome: Outcome
-) -> None:
-    found = analysed(tmp_path, copy_cases(null_kib_ns, pipe_kib_ns), rounds=6)
+def test_bytes_cost_where_they_are_copied(null_kib_ns: float, pipe_kib_ns: float, outcome: Outcome) -> None:
+    found = analysed(copy_cases(null_kib_ns, pipe_kib_ns), rounds=6)
     assert verdict_of(found, "kernel/copy").outcome is outcome
 
 
@@ -86,14 +84,14 @@ def test_stored_times_are_on_a_straight_line_in_each_process() -> None:
     assert all(len(each) == 20 for each in fits.values())
 
 
-def test_copies_need_what_copies_nothing_as_their_control(tmp_path: Path) -> None:
+def test_copies_need_what_copies_nothing_as_their_control() -> None:
     cases = [case for case in copy_cases() if case.parameters["by"] != "null"]
-    assert verdict_of(analysed(tmp_path, cases, rounds=6), "kernel/copy").outcome is Outcome.NOT_MEASURABLE
+    assert verdict_of(analysed(cases, rounds=6), "kernel/copy").outcome is Outcome.NOT_MEASURABLE
 
 
 @pytest.mark.parametrize(("stated", "outcome"), [(0.0, Outcome.CONFIRMED), (18.0, Outcome.REFUTED)])
-def test_files_of_procfs_say_that_they_are_empty(tmp_path: Path, stated: float, outcome: Outcome) -> None:
-    found = analysed(tmp_path, [*file_cases(stated), maps_case()], rounds=6)
+def test_files_of_procfs_say_that_they_are_empty(stated: float, outcome: Outcome) -> None:
+    found = analysed([*file_cases(stated), maps_case()], rounds=6)
     assert verdict_of(found, "kernel/pseudo").outcome is outcome
     assert verdict_of(found, "kernel/sysfs").outcome is Outcome.CONFIRMED
     (section,) = build_document(found).sections
@@ -101,14 +99,14 @@ def test_files_of_procfs_say_that_they_are_empty(tmp_path: Path, stated: float, 
     assert len(section.figures[0].table.rows) == 8
 
 
-def test_what_sysfs_follows_needs_a_device_to_count(tmp_path: Path) -> None:
+def test_what_sysfs_follows_needs_a_device_to_count() -> None:
     cases = [case for case in file_cases() if "followed_pct" not in case.metrics]
     cases += [replace(case, metrics={}) for case in file_cases() if "followed_pct" in case.metrics]
-    assert verdict_of(analysed(tmp_path, cases, rounds=6), "kernel/sysfs").outcome is Outcome.NOT_MEASURABLE
+    assert verdict_of(analysed(cases, rounds=6), "kernel/sysfs").outcome is Outcome.NOT_MEASURABLE
 
 
-def test_names_stand_by_file_system(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, name_cases(), rounds=6)).sections
+def test_names_stand_by_file_system() -> None:
+    (section,) = build_document(analysed(name_cases(), rounds=6)).sections
     (figure,) = section.figures
     assert figure.name == "kernel-name"
     assert [row[1] for row in figure.table.rows[::2]] == ["in memory (tmpfs)", "on a disk"]

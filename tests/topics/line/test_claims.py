@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs.analysed import analysed as in_memory
 from runs.write import Case, crowd_cases, write_run
 from topics.analysed import analysed, figures_of, told_of, verdict_of
 from topics.line.cases import line_cases, pingpong_cases, stride_cases
@@ -32,8 +33,8 @@ def many_pairs(cpus: int) -> list[Case]:
     )
 
 
-def test_one_way_is_half_a_round_trip_by_relation(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, many_pairs(8))
+def test_one_way_is_half_a_round_trip_by_relation() -> None:
+    analysis = analysed(many_pairs(8))
     near, far = relations(analysis, "load_store")
     assert (near.name, near.pairs, far.name, far.pairs) == ("same_l3", 12, "cross_numa", 16)
     assert near.ns.value == pytest.approx(40, rel=0.01) and far.ns.value == pytest.approx(200, rel=0.01)
@@ -43,26 +44,26 @@ def test_one_way_is_half_a_round_trip_by_relation(tmp_path: Path) -> None:
     assert np.isnan(np.diag(found.ns)).all() and np.array_equal(found.ns, found.ns.T, equal_nan=True)
 
 
-def test_the_matrix_has_a_row_a_relation_beneath(tmp_path: Path) -> None:
-    drawn = told_of(analysed(tmp_path, many_pairs(4), rounds=6))["line-matrix"]
+def test_the_matrix_has_a_row_a_relation_beneath() -> None:
+    drawn = told_of(analysed(many_pairs(4), rounds=6))["line-matrix"]
     assert [row[0] for row in drawn.table.rows] == ["same L3", "cross NUMA"]
     assert "by definition" in drawn.description
 
 
-def test_both_directions_are_kept_and_a_single_one_serves_for_both(tmp_path: Path) -> None:
+def test_both_directions_are_kept_and_a_single_one_serves_for_both() -> None:
     cases = pingpong_cases({(0, 1): ("same_l3", 40), (1, 0): ("same_l3", 80), (0, 2): ("same_l3", 60)})
-    found = matrix(analysed(tmp_path, cases, rounds=6))
+    found = matrix(analysed(cases, rounds=6))
     assert found is not None and found.pairs == 2
     assert found.ns[0, 1] == pytest.approx(40, rel=0.02) and found.ns[1, 0] == pytest.approx(80, rel=0.02)
     assert found.ns[2, 0] == found.ns[0, 2] and np.isnan(found.ns[1, 2])
 
 
 @pytest.mark.drawn
-def test_more_than_128_cpus_are_one_picture(tmp_path: Path) -> None:
+def test_more_than_128_cpus_are_one_picture() -> None:
     pairs = {(0, b): ("same_l3", 40.0) for b in range(1, 140)}
-    drawn = figures_of(analysed(tmp_path, pingpong_cases(pairs), rounds=1))["line-matrix"]
+    drawn = figures_of(analysed(pingpong_cases(pairs), rounds=1))["line-matrix"]
     assert "<image" in drawn.svg and "data:image/png" in drawn.svg and len(drawn.svg) < 200_000
-    assert "<image" not in figures_of(analysed(tmp_path / "few", many_pairs(4), 1))["line-matrix"].svg
+    assert "<image" not in figures_of(analysed(many_pairs(4), 1))["line-matrix"].svg
     assert len(drawn.table.rows) == 1
 
 
@@ -76,61 +77,61 @@ def test_pairs_that_were_sampled_are_said_to_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("line", "last"), [(64, 56), (128, 64)])
-def test_sharing_ends_with_the_line(tmp_path: Path, line: int, last: int) -> None:
+def test_sharing_ends_with_the_line(line: int, last: int) -> None:
     cases = stride_cases(line)
-    (found,) = staircases(analysed(tmp_path, cases))
+    (found,) = staircases(analysed(cases))
     assert found.ends[:3] == (line, line, line) and found.last_shared == last
     assert found.factor.value == pytest.approx(5, rel=0.02) and found.against_alone.value == pytest.approx(1, rel=0.02)
-    said = verdict_of(analysed(tmp_path / "v", cases), "line/whole")
+    said = verdict_of(analysed(cases), "line/whole")
     assert said.outcome is Outcome.CONFIRMED and said.figure.startswith(f"sharing ends at {line}")
 
 
-def test_no_sharing_refutes_lines(tmp_path: Path) -> None:
-    assert verdict_of(analysed(tmp_path, stride_cases(shared=6.0)), "line/whole").outcome is Outcome.REFUTED
+def test_no_sharing_refutes_lines() -> None:
+    assert verdict_of(analysed(stride_cases(shared=6.0)), "line/whole").outcome is Outcome.REFUTED
 
 
-def test_processes_that_differ_are_said_to(tmp_path: Path) -> None:
+def test_processes_that_differ_are_said_to() -> None:
     cases = stride_cases(64)
     cases[4] = replace(cases[4], modes=((1.0, 0.5), (5.0, 0.5)))
-    assert verdict_of(analysed(tmp_path, cases), "line/whole").outcome is Outcome.UNDECIDED
+    assert verdict_of(analysed(cases), "line/whole").outcome is Outcome.UNDECIDED
 
 
 def contended(ns: dict[int, float], cpus: int) -> list[Case]:
     return crowd_cases("line/contended", {"op": "fetch_add", "between": 0}, ns, cpus, fairness=0.5)
 
 
-def test_two_cpus_show_one_step_and_no_slope(tmp_path: Path) -> None:
-    said = verdict_of(analysed(tmp_path, contended({1: 2, 2: 10, 4: 30}, 2)), "line/cpus")
+def test_two_cpus_show_one_step_and_no_slope() -> None:
+    said = verdict_of(analysed(contended({1: 2, 2: 10, 4: 30}, 2)), "line/cpus")
     assert said.outcome is Outcome.NOT_MEASURABLE
     assert "needs 8 CPUs" in said.because and "2 threads cost each of them ×" in said.figure
 
 
 @pytest.mark.parametrize(("each", "outcome"), [(12.0, Outcome.CONFIRMED), (-4.0, Outcome.REFUTED)])
-def test_eight_cpus_show_a_slope(tmp_path: Path, each: float, outcome: Outcome) -> None:
+def test_eight_cpus_show_a_slope(each: float, outcome: Outcome) -> None:
     cases = contended({1: 2, **{n: 60 + each * n for n in (2, 4, 8)}, 16: 300}, 8)
-    said = verdict_of(analysed(tmp_path, [*cases, *many_pairs(8)]), "line/cpus")
+    said = verdict_of(analysed([*cases, *many_pairs(8)]), "line/cpus")
     assert said.outcome is outcome
     assert "2 to 8 threads" in said.figure and "cross NUMA" in said.because
-    table = grid(analysed(tmp_path / "s", cases), "line/contended")
+    table = grid(analysed(cases), "line/contended")
     assert slope(table, crowds(table, "op")[0]).value == pytest.approx(each, abs=1)
 
 
 @pytest.mark.parametrize(("both", "outcome"), [(10.0, Outcome.CONFIRMED), (2.0, Outcome.REFUTED)])
-def test_an_atomic_instruction_has_no_fixed_cost(tmp_path: Path, both: float, outcome: Outcome) -> None:
-    said = verdict_of(analysed(tmp_path, contended({1: 2, 2: both, 4: 99}, 2)), "line/atomic")
+def test_an_atomic_instruction_has_no_fixed_cost(both: float, outcome: Outcome) -> None:
+    said = verdict_of(analysed(contended({1: 2, 2: both, 4: 99}, 2)), "line/atomic")
     assert said.outcome is outcome and "with 2 threads" in said.figure
 
 
 @pytest.mark.drawn
-def test_oversubscribed_is_labelled_and_fairness_stands_beneath(tmp_path: Path) -> None:
+def test_oversubscribed_is_labelled_and_fairness_stands_beneath() -> None:
     cases = [case for case in line_cases() if case.kernel == "line/contended"]
-    drawn = figures_of(analysed(tmp_path, cases, rounds=6))["line-contended"]
+    drawn = figures_of(analysed(cases, rounds=6))["line-contended"]
     assert "more threads than CPUs" in drawn.svg and "fairness" in drawn.svg
     assert [row[1] for row in drawn.table.rows[:3]] == ["1", "2", "4 on fewer CPUs"]
 
 
-def test_the_ladder_has_a_hand_over(tmp_path: Path) -> None:
-    found = rungs(analysed(tmp_path, line_cases(), rounds=6))
+def test_the_ladder_has_a_hand_over() -> None:
+    found = rungs(analysed(line_cases(), rounds=6))
     assert [(rung.label, rung.headline) for topic, rung in found if topic.name == "line"] == [
         ("atomic addition to a line that 2 threads want", False),
         ("a cache line to another CPU, one way (same L3)", True),
@@ -148,13 +149,13 @@ def moved(cases: list[Case], places: tuple[tuple[float, float, float], ...] = NE
     return [replace(case, places=places) if len(case.cpus) == 2 else case for case in cases]
 
 
-def of_run(folder: Path, cases: list[Case]) -> Analysis:
-    return analyse(write_run(folder / "run", cases, rounds=8, batches=60, unmeasurable=[]))
+def of_run(cases: list[Case]) -> Analysis:
+    return in_memory(cases, rounds=8, batches=60, unmeasurable=[])
 
 
-def test_the_matrix_tells_each_distance_and_draws_the_longest(tmp_path: Path) -> None:
+def test_the_matrix_tells_each_distance_and_draws_the_longest() -> None:
     cases = moved(pingpong_cases({(0, 1): ("same_l3", 52), (1, 0): ("same_l3", 52)}))
-    analysis = of_run(tmp_path, cases)
+    analysis = of_run(cases)
     found = matrix(analysis)
     assert found is not None and found.ns[0, 1] == pytest.approx(182, rel=0.03)
     assert (found.least, found.most) == pytest.approx((52, 182), rel=0.03)
@@ -164,28 +165,28 @@ def test_the_matrix_tells_each_distance_and_draws_the_longest(tmp_path: Path) ->
     assert re.match(r"near 5[\d.]+.ns \[.+\] \(\d+%\), far 18[\d.]+.ns \[.+\] \(\d+%\)$", cells[3]), cells
 
 
-def test_the_middle_of_two_directions_stands_where_both_are_steady(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, pingpong_cases({(0, 1): ("same_l3", 40), (1, 0): ("same_l3", 44)}))
+def test_the_middle_of_two_directions_stands_where_both_are_steady() -> None:
+    analysis = analysed(pingpong_cases({(0, 1): ("same_l3", 40), (1, 0): ("same_l3", 44)}))
     (found,) = relations(analysis, "load_store")
     assert found.modes == () and found.ns.bounded and found.ns.value == pytest.approx(42, rel=0.02)
 
 
-def test_a_claim_holds_where_it_holds_at_each_distance(tmp_path: Path) -> None:
-    said = verdict_of(of_run(tmp_path, moved(contended({1: 2, 2: 10}, 2))), "line/atomic")
+def test_a_claim_holds_where_it_holds_at_each_distance() -> None:
+    said = verdict_of(of_run(moved(contended({1: 2, 2: 10}, 2))), "line/atomic")
     assert said.outcome is Outcome.CONFIRMED
     assert re.match(r"near \(\d+%\): .*; far \(\d+%\): ", said.figure)
 
 
-def test_a_claim_depends_where_distances_disagree(tmp_path: Path) -> None:
+def test_a_claim_depends_where_distances_disagree() -> None:
     places = ((105.0, 0.4, 1.0), (400.0, 0.6, 5.0))
-    said = verdict_of(of_run(tmp_path, moved(contended({1: 2, 2: 2}, 2), places)), "line/atomic")
+    said = verdict_of(of_run(moved(contended({1: 2, 2: 2}, 2), places)), "line/atomic")
     assert said.outcome is Outcome.DEPENDS
     assert "refuted near, confirmed far" in said.because
 
 
-def test_a_distance_that_leaves_a_claim_open_contradicts_none(tmp_path: Path) -> None:
+def test_a_distance_that_leaves_a_claim_open_contradicts_none() -> None:
     # 5 % above: on the limit of what counts as the same.
     places = ((105.0, 0.4, 1.05), (400.0, 0.6, 5.0))
-    said = verdict_of(of_run(tmp_path, moved(contended({1: 2, 2: 2}, 2), places)), "line/atomic")
+    said = verdict_of(of_run(moved(contended({1: 2, 2: 2}, 2), places)), "line/atomic")
     assert said.outcome is Outcome.UNDECIDED
     assert "undecided here near, confirmed far" in said.because

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from runs.write import Case
 from topics.analysed import analysed, figures_of, told_of, verdict_of
@@ -26,9 +24,9 @@ def test_the_bound_of_a_zero_is_exact(trials: int) -> None:
     assert upper_bound(0) != upper_bound(0)
 
 
-def test_rates_by_test_order_and_runner(tmp_path: Path) -> None:
+def test_rates_by_test_order_and_runner() -> None:
     cases = [tried("sb", "none", 512), tried("sb", "none", 51.2, "array"), tried("sb", "mfence", forbidden=1)]
-    plain, array, fenced = rates(analysed(tmp_path, cases, rounds=ROUNDS))
+    plain, array, fenced = rates(analysed(cases, rounds=ROUNDS))
     assert (plain.test, plain.order, plain.runner, plain.forbidden) == ("sb", "none", "rendezvous", False)
     assert plain.per_million.value == pytest.approx(100_000) and plain.per_second.value == pytest.approx(512_000)
     assert (plain.least, plain.most) == pytest.approx((100_000, 100_000)) and plain.bound != plain.bound
@@ -37,7 +35,7 @@ def test_rates_by_test_order_and_runner(tmp_path: Path) -> None:
     assert fenced.bound == pytest.approx(upper_bound(TRIALS * ROUNDS) * 1e6)
 
 
-def test_quantiles_are_over_processes(tmp_path: Path) -> None:
+def test_quantiles_are_over_processes() -> None:
     spread = Case(
         "litmus/sb",
         {"runner": "rendezvous", "order": "none"},
@@ -45,7 +43,7 @@ def test_quantiles_are_over_processes(tmp_path: Path) -> None:
         metrics={"weak_per_million": 1000.0, "weak_per_s": 1.0, "weak": 5.0, "trials": TRIALS, "forbidden": 0},
         metric_noise=0.5,
     )
-    analysis = analysed(tmp_path, [spread])
+    analysis = analysed([spread])
     (found,) = rates(analysis)
     of_processes = sorted(per_process(analysis, found.case, "weak_per_million"))
     assert (
@@ -54,7 +52,7 @@ def test_quantiles_are_over_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.drawn
-def test_every_row_is_in_the_figure_and_those_never_weak_stand_at_their_bound(tmp_path: Path) -> None:
+def test_every_row_is_in_the_figure_and_those_never_weak_stand_at_their_bound() -> None:
     cases = [
         tried("sb", "none", 512),
         tried("sb", "none", 5.12, "array"),
@@ -62,7 +60,7 @@ def test_every_row_is_in_the_figure_and_those_never_weak_stand_at_their_bound(tm
         tried("sb", "lock_add", forbidden=1),
         *(tried("corr", order, forbidden=1) for order in ("none", "mfence")),
     ]
-    drawn = figures_of(analysed(tmp_path, cases))["litmus-rates"]
+    drawn = figures_of(analysed(cases))["litmus-rates"]
     bound = upper_bound(TRIALS * ROUNDS) * 1e6
     for said in ("none, sb: 100", "none, array, sb: 1", "mfence, sb: none, less than", "lock_add, sb: none, less than"):
         assert said in drawn.svg
@@ -74,20 +72,18 @@ def test_every_row_is_in_the_figure_and_those_never_weak_stand_at_their_bound(tm
     assert rows["sb", "none", "rendezvous"][0] == "allowed" and "512" in rows["sb", "none", "rendezvous"][3]
 
 
-def test_a_run_without_weak_outcomes_has_its_figure(tmp_path: Path) -> None:
-    drawn = told_of(analysed(tmp_path, [tried("sb", "none")], rounds=6))["litmus-rates"]
+def test_a_run_without_weak_outcomes_has_its_figure() -> None:
+    drawn = told_of(analysed([tried("sb", "none")], rounds=6))["litmus-rates"]
     assert "Seen without a fence: none" in drawn.description
 
 
 @pytest.mark.parametrize(("weak", "outcome"), [(512, Outcome.CONFIRMED), (0, Outcome.REFUTED)])
-def test_claim_reordering(weak: float, outcome: Outcome, tmp_path: Path) -> None:
-    said = verdict_of(analysed(tmp_path, [tried("sb", "none", weak), tried("mp", "none")]), "litmus/reordering")
+def test_claim_reordering(weak: float, outcome: Outcome) -> None:
+    said = verdict_of(analysed([tried("sb", "none", weak), tried("mp", "none")]), "litmus/reordering")
     assert said.outcome == outcome
     assert "mp: none, at most" in said.figure or "sb, mp: none, at most" in said.figure
     assert ("sb 100" in said.figure) == bool(weak)
 
 
-def test_claim_reordering_needs_the_control(tmp_path: Path) -> None:
-    assert (
-        verdict_of(analysed(tmp_path, [tried("sb", "mfence")]), "litmus/reordering").outcome == Outcome.NOT_MEASURABLE
-    )
+def test_claim_reordering_needs_the_control() -> None:
+    assert verdict_of(analysed([tried("sb", "mfence")]), "litmus/reordering").outcome == Outcome.NOT_MEASURABLE

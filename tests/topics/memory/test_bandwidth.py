@@ -106,7 +106,7 @@ def test_lists_of_nodes_are_read(tmp_path: Path, text: str, inside: list[int], o
     assert found == ["1"] * len(inside) + ["0"] * len(outside)
 
 
-def test_the_picture_shows_what_all_threads_move(tmp_path: Path) -> None:
-    figure = told_of(analysed(tmp_path, bandwidth_cases(), rounds=6))["memory-bandwidth"]
+def test_the_picture_shows_what_all_threads_move() -> None:
+    figure = told_of(analysed(bandwidth_cases(), rounds=6))["memory-bandwidth"]
     assert len(figure.table.rows) == 8
     assert "to 22.0" in figure.description

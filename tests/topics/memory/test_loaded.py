@@ -49,8 +49,8 @@ def test_a_load_that_is_none_fails(tmp_path: Path, load: str, file: str, whole: 
     assert said in measured.reason
 
 
-def test_the_picture_shows_loads_with_and_without(tmp_path: Path) -> None:
-    figure = told_of(analysed(tmp_path, loaded_cases(), rounds=6))["memory-loaded"]
+def test_the_picture_shows_loads_with_and_without() -> None:
+    figure = told_of(analysed(loaded_cases(), rounds=6))["memory-loaded"]
     assert [row[:2] for row in figure.table.rows] == [
         ("1 other thread", "while they read memory"),
         ("1 other thread", "while they write around the caches"),
@@ -58,6 +58,6 @@ def test_the_picture_shows_loads_with_and_without(tmp_path: Path) -> None:
     assert "110.0" in figure.description and "100.0" in figure.description
 
 
-def test_one_row_has_a_picture_too(tmp_path: Path) -> None:
+def test_one_row_has_a_picture_too() -> None:
     """On two CPUs the standard profile has no more."""
-    assert "memory-loaded" in told_of(analysed(tmp_path, loaded_cases()[:1], rounds=6))
+    assert "memory-loaded" in told_of(analysed(loaded_cases()[:1], rounds=6))

@@ -59,7 +59,7 @@ def test_pages_on_another_node_fail(tmp_path: Path) -> None:
     assert "lies on node 0" in measured.reason
 
 
-def test_the_picture_shows_nodes_of_threads_and_of_memory(tmp_path: Path) -> None:
-    figure = told_of(analysed(tmp_path, numa_cases(), rounds=6))["memory-numa"]
+def test_the_picture_shows_nodes_of_threads_and_of_memory() -> None:
+    figure = told_of(analysed(numa_cases(), rounds=6))["memory-numa"]
     assert len(figure.table.rows) == 4
     assert "from memory of node 1" in figure.description

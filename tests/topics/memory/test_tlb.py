@@ -108,17 +108,17 @@ static int fake(unsigned leaf, unsigned i, unsigned *a, unsigned *b, unsigned *c
     assert program(tmp_path, TLB, body, before) in (["96", "2048"], [])
 
 
-def test_knees_lie_between_sizes(tmp_path: Path) -> None:
-    found = knees(analysed(tmp_path, tlb_cases(), rounds=6))
+def test_knees_lie_between_sizes() -> None:
+    found = knees(analysed(tlb_cases(), rounds=6))
     assert [(knee.low, knee.high) for knee in found] == [(32, 64), (1024, 2048)]
 
 
-def test_no_knee_where_translations_cost_nothing(tmp_path: Path) -> None:
-    assert knees(analysed(tmp_path, tlb_cases(level_ns=0.0, walk_ns=0.0), rounds=6)) == []
+def test_no_knee_where_translations_cost_nothing() -> None:
+    assert knees(analysed(tlb_cases(level_ns=0.0, walk_ns=0.0), rounds=6)) == []
 
 
-def test_the_picture_names_knees_and_what_is_stated(tmp_path: Path) -> None:
-    figure = told_of(analysed(tmp_path, tlb_cases(), rounds=6))["memory-tlb"]
+def test_the_picture_names_knees_and_what_is_stated() -> None:
+    figure = told_of(analysed(tlb_cases(), rounds=6))["memory-tlb"]
     assert "between 32 and 64 pages" in figure.description
     assert "between 1\N{NARROW NO-BREAK SPACE}024 and 2\N{NARROW NO-BREAK SPACE}048 pages" in figure.description
     assert "L1 64" in figure.description
@@ -133,7 +133,7 @@ def test_the_picture_names_knees_and_what_is_stated(tmp_path: Path) -> None:
         (2.4, 0.5, Outcome.UNDECIDED),
     ],
 )
-def test_translations_have_a_second_stage(tmp_path: Path, level_ns: float, huge_share: float, outcome: Outcome) -> None:
-    said = verdict_of(analysed(tmp_path, tlb_cases(level_ns, huge_share=huge_share), rounds=6), "memory/translation")
+def test_translations_have_a_second_stage(level_ns: float, huge_share: float, outcome: Outcome) -> None:
+    said = verdict_of(analysed(tlb_cases(level_ns, huge_share=huge_share), rounds=6), "memory/translation")
     assert said.outcome is outcome
     assert math.isfinite(said.measure.value) if said.measure else False

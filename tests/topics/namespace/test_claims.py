@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from runs.write import Case
 from topics.analysed import analysed, verdict_of
@@ -19,7 +17,7 @@ KINDS = ["none", "uts", "ipc", "cgroup", "pid", "user", "mount", "net"]
 @pytest.mark.parametrize(
     ("net_ns", "outcome"), [(5e5, Outcome.CONFIRMED), (5e4, Outcome.DEPENDS), (5e3, Outcome.REFUTED)]
 )
-def test_a_network_is_more_than_a_name(tmp_path: Path, net_ns: float, outcome: Outcome) -> None:
+def test_a_network_is_more_than_a_name(net_ns: float, outcome: Outcome) -> None:
     cases = [
         Case(
             "namespace/unshare",
@@ -32,7 +30,7 @@ def test_a_network_is_more_than_a_name(tmp_path: Path, net_ns: float, outcome: O
         )
         for place, kind in enumerate(KINDS)
     ]
-    found = analysed(tmp_path, cases, rounds=6)
+    found = analysed(cases, rounds=6)
     assert verdict_of(found, "namespace/net").outcome is outcome
     (section,) = build_document(found).sections
     (figure,) = section.figures

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from topics.analysed import analysed, verdict_of
 from topics.output.cases import kmsg_cases, loss_cases, print_cases
@@ -14,16 +12,16 @@ from fencepost.analysis.topics.claim import Outcome
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_lines_stand_by_where_they_go(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, [*print_cases(), *loss_cases()], rounds=6)).sections
+def test_lines_stand_by_where_they_go() -> None:
+    (section,) = build_document(analysed([*print_cases(), *loss_cases()], rounds=6)).sections
     figures = {figure.name: figure for figure in section.figures}
     assert list(figures) == ["output-print", "output-loss"]
     assert len(figures["output-print"].table.rows) == 16
     assert "a buffer of 4 KiB: 100" in figures["output-loss"].description.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_a_buffer_is_lost(tmp_path: Path) -> None:
-    found = analysed(tmp_path, loss_cases(), rounds=6)
+def test_a_buffer_is_lost() -> None:
+    found = analysed(loss_cases(), rounds=6)
     assert verdict_of(found, "output/buffer").outcome is Outcome.CONFIRMED
 
 
@@ -31,13 +29,13 @@ def test_a_buffer_is_lost(tmp_path: Path) -> None:
     ("kept_ns", "outcome"),
     [(2600.0, Outcome.CONFIRMED), (1000.0, Outcome.DEPENDS), (400.0, Outcome.REFUTED)],
 )
-def test_what_a_kept_record_costs(tmp_path: Path, kept_ns: float, outcome: Outcome) -> None:
-    said = verdict_of(analysed(tmp_path, [*print_cases(), *kmsg_cases(kept_ns)], rounds=6), "output/printk")
+def test_what_a_kept_record_costs(kept_ns: float, outcome: Outcome) -> None:
+    said = verdict_of(analysed([*print_cases(), *kmsg_cases(kept_ns)], rounds=6), "output/printk")
     assert said.outcome is outcome
     assert "that is dropped takes" in said.because
 
 
-def test_records_are_not_measurable_where_nobody_may_write_them(tmp_path: Path) -> None:
-    said = verdict_of(analysed(tmp_path, print_cases(), rounds=6), "output/printk")
+def test_records_are_not_measurable_where_nobody_may_write_them() -> None:
+    said = verdict_of(analysed(print_cases(), rounds=6), "output/printk")
     assert said.outcome is Outcome.NOT_MEASURABLE
     assert "fencepost run 'output/kmsg'" in said.because

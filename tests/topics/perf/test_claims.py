@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from runs.write import Case
 from topics.analysed import analysed, verdict_of
 from topics.stored import Stored
@@ -21,11 +19,11 @@ def test_a_pinned_thread_that_was_moved_refutes() -> None:
     assert run.verdict("perf/taskset").outcome is Outcome.REFUTED
 
 
-def test_without_counters_of_the_cpu_it_is_not_measurable(tmp_path: Path) -> None:
+def test_without_counters_of_the_cpu_it_is_not_measurable() -> None:
     reason = "needs a hardware counter that opens and counts"
     cases = [
         Case("perf/hardware", {"event": event}, status="unsupported", reason=reason)
         for event in ("instructions", "branches")
     ]
-    said = verdict_of(analysed(tmp_path, cases, rounds=6), "perf/hardware")
+    said = verdict_of(analysed(cases, rounds=6), "perf/hardware")
     assert said.outcome is Outcome.NOT_MEASURABLE and reason in said.because

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from runs.write import Case
@@ -17,8 +16,8 @@ from fencepost.analysis.topics.topic import headlines
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
-    document = build_document(analysed(tmp_path, process_cases(), rounds=6))
+def test_the_section_shows_children_by_call_and_memory() -> None:
+    document = build_document(analysed(process_cases(), rounds=6))
     (section,) = document.sections
     assert section.topic.name == "process"
     (figure,) = section.figures
@@ -38,32 +37,32 @@ def test_the_section_shows_children_by_call_and_memory(tmp_path: Path) -> None:
     ]
 
 
-def headline(folder: Path, cases: list[Case]) -> tuple[str, str]:
+def headline(cases: list[Case]) -> tuple[str, str]:
     """The name of the topic's headline, and the row that it shows."""
-    ((_, rung),) = headlines(analysed(folder, cases, rounds=6))
+    ((_, rung),) = headlines(analysed(cases, rounds=6))
     return rung.label, rung.measured_as
 
 
 @pytest.mark.parametrize(("resident", "named"), [(0.6, "1 MiB"), (1.0, "1 MiB"), (1.1, "2 MiB"), (0.3, "512 KiB")])
-def test_the_headline_names_the_parents_memory(tmp_path: Path, resident: float, named: str) -> None:
+def test_the_headline_names_the_parents_memory(resident: float, named: str) -> None:
     cases = [replace(case, metrics={**case.metrics, "resident_mib": resident}) for case in process_cases()]
-    label, row = headline(tmp_path, cases)
+    label, row = headline(cases)
     assert label == f"fork a process with up to {named} resident and wait for it"
     assert "how=fork" in row and "parent=small" in row
 
 
-def test_a_run_of_the_interpreter_alone_names_its_memory(tmp_path: Path) -> None:
-    label, _ = headline(tmp_path, [case for case in process_cases() if case.parameters["parent"] == "interpreter"])
+def test_a_run_of_the_interpreter_alone_names_its_memory() -> None:
+    label, _ = headline([case for case in process_cases() if case.parameters["parent"] == "interpreter"])
     assert label == "fork a process with up to 32 MiB resident and wait for it"
 
 
-def test_a_run_from_before_there_was_a_choice_keeps_its_names(tmp_path: Path) -> None:
+def test_a_run_from_before_there_was_a_choice_keeps_its_names() -> None:
     cases = [
         replace(case, parameters={name: value for name, value in case.parameters.items() if name != "parent"})
         for case in process_cases()
         if case.parameters["parent"] == "interpreter"
     ]
-    analysis = analysed(tmp_path, cases, rounds=6)
+    analysis = analysed(cases, rounds=6)
     assert [rung.label for _, rung in headlines(analysis)] == ["fork a process and wait for it"]
     (section,) = build_document(analysis).sections
     assert {row[1] for row in section.figures[0].table.rows} == {"as the process is", "64 MiB more in memory"}
@@ -73,8 +72,8 @@ def test_a_run_from_before_there_was_a_choice_keeps_its_names(tmp_path: Path) ->
     ("vfork_waits", "fork_waits", "outcome"),
     [(100.0, 0.0, Outcome.CONFIRMED), (60.0, 0.0, Outcome.REFUTED), (100.0, 100.0, Outcome.UNDECIDED)],
 )
-def test_vfork_blocks_its_parent(tmp_path: Path, vfork_waits: float, fork_waits: float, outcome: Outcome) -> None:
-    analysis = analysed(tmp_path, process_cases(vfork_waits, fork_waits), rounds=6)
+def test_vfork_blocks_its_parent(vfork_waits: float, fork_waits: float, outcome: Outcome) -> None:
+    analysis = analysed(process_cases(vfork_waits, fork_waits), rounds=6)
     said = verdict_of(analysis, "process/vfork")
     assert said.outcome is outcome
     assert f"vfork: {vfork_waits:.3g} %" in said.figure.replace(".0 %", " %")
@@ -82,14 +81,14 @@ def test_vfork_blocks_its_parent(tmp_path: Path, vfork_waits: float, fork_waits:
     assert told in said.because
 
 
-def test_vfork_alone_tells_nothing(tmp_path: Path) -> None:
+def test_vfork_alone_tells_nothing() -> None:
     cases = [case for case in process_cases() if case.parameters["how"] == "vfork"]
-    said = verdict_of(analysed(tmp_path, cases, rounds=6), "process/vfork")
+    said = verdict_of(analysed(cases, rounds=6), "process/vfork")
     assert said.outcome is Outcome.NOT_MEASURABLE
 
 
-def test_memory_of_another_process_is_read_by_words_or_at_once(tmp_path: Path) -> None:
-    found = analysed(tmp_path, peek_cases(), rounds=6)
+def test_memory_of_another_process_is_read_by_words_or_at_once() -> None:
+    found = analysed(peek_cases(), rounds=6)
     assert verdict_of(found, "process/ptrace").outcome is Outcome.CONFIRMED
     (section,) = build_document(found).sections
     (figure,) = section.figures
@@ -98,8 +97,8 @@ def test_memory_of_another_process_is_read_by_words_or_at_once(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("io", "outcome"), [(60.0, Outcome.CONFIRMED), (5.0, Outcome.DEPENDS), (1.0, Outcome.REFUTED)])
-def test_system_calls_pay_for_a_tracer(tmp_path: Path, io: float, outcome: Outcome) -> None:
-    found = analysed(tmp_path, trace_cases(io), rounds=6)
+def test_system_calls_pay_for_a_tracer(io: float, outcome: Outcome) -> None:
+    found = analysed(trace_cases(io), rounds=6)
     assert verdict_of(found, "process/uml").outcome is outcome
     (section,) = build_document(found).sections
     (figure,) = section.figures
@@ -107,8 +106,8 @@ def test_system_calls_pay_for_a_tracer(tmp_path: Path, io: float, outcome: Outco
     assert [row[0] for row in figure.table.rows] == ["computing", "a system call", "a write and a read"]
 
 
-def test_a_fork_pays_for_its_parents_memory(tmp_path: Path) -> None:
-    found = analysed(tmp_path, create_cases(), rounds=6)
+def test_a_fork_pays_for_its_parents_memory() -> None:
+    found = analysed(create_cases(), rounds=6)
     said = verdict_of(found, "process/fork")
     assert said.outcome is Outcome.CONFIRMED, said
     (section,) = build_document(found).sections
@@ -118,7 +117,7 @@ def test_a_fork_pays_for_its_parents_memory(tmp_path: Path) -> None:
     assert [float(row[1].split()[0]) for row in prices.table.rows[:2]] == pytest.approx([50, 0.5], rel=0.2)
 
 
-def test_two_cpus_at_once_have_a_picture(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, smp_cases(), rounds=6)).sections
+def test_two_cpus_at_once_have_a_picture() -> None:
+    (section,) = build_document(analysed(smp_cases(), rounds=6)).sections
     (figure,) = section.figures
     assert [row[0] for row in figure.table.rows] == ["system calls", "a loop in user mode"]

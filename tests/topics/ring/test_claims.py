@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from runs import write as synthetic
+from runs.analysed import analysed
 from runs.write import Case, pair_case
 from topics.analysed import verdict_of
 
-from fencepost.analysis.runs.estimate import Analysis, analyse
+from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.topics.claim import Outcome, Verdict
 from fencepost.analysis.topics.ring.figures import DESIGNS, SLOWED, TOPIC
 
@@ -29,12 +27,12 @@ def one_cpu(design: str, ns: float, suffix: str = "") -> Case:
     return Case(f"ring/one_cpu{suffix}", parameters, ns=ns, cpus=(1, 1), relation="oversubscribed")
 
 
-def analysis_of(folder: Path, cases: list[Case]) -> Analysis:
-    return analyse(synthetic.write_run(folder / "run", cases, rounds=12))
+def analysis_of(cases: list[Case]) -> Analysis:
+    return analysed(cases, rounds=12)
 
 
-def verdict(folder: Path, cases: list[Case]) -> Verdict:
-    return verdict_of(analysis_of(folder, cases), "ring/lockless")
+def verdict(cases: list[Case]) -> Verdict:
+    return verdict_of(analysis_of(cases), "ring/lockless")
 
 
 def rings(spsc: float = 5, naive: float = 50, seq_cst: float = 90, mutex: float = 100) -> list[Case]:
@@ -42,45 +40,45 @@ def rings(spsc: float = 5, naive: float = 50, seq_cst: float = 90, mutex: float 
     return [throughput(name, ns) for name, ns in named.items()]
 
 
-def test_lockless_is_confirmed_where_every_ring_is_faster(tmp_path: Path) -> None:
-    assert verdict(tmp_path, rings()).outcome is Outcome.CONFIRMED
+def test_lockless_is_confirmed_where_every_ring_is_faster() -> None:
+    assert verdict(rings()).outcome is Outcome.CONFIRMED
 
 
-def test_lockless_depends_and_names_the_ring_that_is_not_faster(tmp_path: Path) -> None:
-    said = verdict(tmp_path, rings(seq_cst=150))
+def test_lockless_depends_and_names_the_ring_that_is_not_faster() -> None:
+    said = verdict(rings(seq_cst=150))
     assert said.outcome is Outcome.DEPENDS
     assert "ring/seq_cst" in said.because and "ring/naive" not in said.because
 
 
-def test_lockless_depends_on_a_cpu_for_each_thread(tmp_path: Path) -> None:
+def test_lockless_depends_on_a_cpu_for_each_thread() -> None:
     shared = [one_cpu("spsc", 5), one_cpu("mutex_condvar", 20), one_cpu("spsc", 5000, "_spin")]
-    said = verdict(tmp_path, [*rings(), *shared])
+    said = verdict([*rings(), *shared])
     assert said.outcome is Outcome.DEPENDS
     assert "spsc on one CPU, spinning" in said.because and "giving way" not in said.because
     assert "giving way" in said.figure and said.figure.count("×") == 5
 
 
-def test_lockless_is_refuted_where_none_is_faster(tmp_path: Path) -> None:
-    assert verdict(tmp_path, rings(200, 200, 200)).outcome is Outcome.REFUTED
+def test_lockless_is_refuted_where_none_is_faster() -> None:
+    assert verdict(rings(200, 200, 200)).outcome is Outcome.REFUTED
 
 
-def test_lockless_needs_the_mutex(tmp_path: Path) -> None:
-    assert verdict(tmp_path, [throughput("spsc", 5)]).outcome is Outcome.NOT_MEASURABLE
+def test_lockless_needs_the_mutex() -> None:
+    assert verdict([throughput("spsc", 5)]).outcome is Outcome.NOT_MEASURABLE
 
 
 @pytest.mark.parametrize(
     ("full", "empty", "word"),
     [(0, 0, "no refusals"), (1, 0.1, "mostly full"), (0.1, 1, "mostly empty"), (1, 1.2, "balanced")],
 )
-def test_regime_in_words(tmp_path: Path, full: float, empty: float, word: str) -> None:
+def test_regime_in_words(full: float, empty: float, word: str) -> None:
     cases = [throughput("spsc", 5, full=full, empty=empty), throughput("naive", 50)]
-    figure = DESIGNS(analysis_of(tmp_path, cases))
+    figure = DESIGNS(analysis_of(cases))
     assert figure is not None
     assert [row[-1] for row in figure.table.rows] == [word, "no refusals"]
 
 
 @pytest.mark.drawn
-def test_pictures(tmp_path: Path) -> None:
+def test_pictures() -> None:
     trips = [
         pair_case(f"ring/{name}_round_trip", USUAL | {"pause": "no"}, 80.0 * factor, raw_ns=80.0)
         for name, factor in {"spsc": 2, "naive": 4, "pipe": 300}.items()
@@ -92,7 +90,7 @@ def test_pictures(tmp_path: Path) -> None:
     ]
     beyond = {"beyond_ticks": 50.0, "work_ticks": 500.0, "regime": -1.0, "full_per_item": 0.0, "empty_per_item": 2.0}
     regime = [pair_case("ring/regime", {"design": "spsc", "slowed": slowed}, 220, metrics=beyond) for slowed in SLOWED]
-    found = analysis_of(tmp_path, [*rings(), *trips, *latency, *regime])
+    found = analysis_of([*rings(), *trips, *latency, *regime])
     figures = [draw(found) for draw in TOPIC.figures]
     drawn = {figure.name: figure for figure in figures if figure is not None}
     assert {"ring-designs", "ring-round-trip", "ring-latency", "ring-regime"} <= set(drawn)
@@ -103,6 +101,6 @@ def test_pictures(tmp_path: Path) -> None:
     assert {row[4] for row in drawn["ring-regime"].table.rows} == {"mostly empty"}
 
 
-def test_nothing_is_drawn_of_what_was_not_measured(tmp_path: Path) -> None:
-    found = analysis_of(tmp_path, [throughput("spsc", 5)])
+def test_nothing_is_drawn_of_what_was_not_measured() -> None:
+    found = analysis_of([throughput("spsc", 5)])
     assert [draw(found) for draw in TOPIC.figures] == [None] * len(TOPIC.figures)

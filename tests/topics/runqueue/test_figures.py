@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from topics.analysed import analysed, verdict_of
 from topics.runqueue.cases import IN_CACHE, TASKS, change_cases, height_cases, tick_cases, turn_ns
@@ -17,12 +15,12 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Grid:
-    return grid(analysed(tmp_path_factory.mktemp("runqueue"), tick_cases(), rounds=12), "runqueue/tick")
+def found() -> Grid:
+    return grid(analysed(tick_cases(), rounds=12), "runqueue/tick")
 
 
-def test_the_picture_has_a_line_for_each_structure(tmp_path: Path) -> None:
-    document = build_document(analysed(tmp_path, tick_cases(), rounds=6))
+def test_the_picture_has_a_line_for_each_structure() -> None:
+    document = build_document(analysed(tick_cases(), rounds=6))
     (section,) = document.sections
     (figure,) = section.figures
     assert figure.name == "runqueue-tick"
@@ -49,8 +47,8 @@ def test_list_and_tree_cost_the_same_where_their_lines_cross(found: Grid) -> Non
     assert not crossing(found, "bitmap", "touch").known
 
 
-def test_claims_name_where_tasks_leave_the_cache_and_who_is_passed_over(tmp_path: Path) -> None:
-    run = analysed(tmp_path, tick_cases(), rounds=12)
+def test_claims_name_where_tasks_leave_the_cache_and_who_is_passed_over() -> None:
+    run = analysed(tick_cases(), rounds=12)
     constant, neediest = (verdict_of(run, f"runqueue/{name}") for name in ("constant", "neediest"))
     assert constant.outcome is Outcome.CONFIRMED
     assert "from 10 to 1\u202f000 tasks" in constant.because.replace("\u00a0", "\u202f")
@@ -58,15 +56,15 @@ def test_claims_name_where_tasks_leave_the_cache_and_who_is_passed_over(tmp_path
     assert "passes over one in up to 80.0 % of its turns" in neediest.because
 
 
-def test_without_a_second_size_in_the_cache_the_slope_is_not_known(tmp_path: Path) -> None:
+def test_without_a_second_size_in_the_cache_the_slope_is_not_known() -> None:
     cases = [case for case in tick_cases() if case.parameters["tasks"] in (1000, 10000)]
-    said = verdict_of(analysed(tmp_path, cases, rounds=12), "runqueue/constant")
+    said = verdict_of(analysed(cases, rounds=12), "runqueue/constant")
     assert said.outcome is Outcome.NOT_MEASURABLE
     assert "No two numbers of tasks" in said.because
 
 
-def test_each_kernel_has_its_picture(tmp_path: Path) -> None:
-    (section,) = build_document(analysed(tmp_path, [*change_cases(), *height_cases()], rounds=6)).sections
+def test_each_kernel_has_its_picture() -> None:
+    (section,) = build_document(analysed([*change_cases(), *height_cases()], rounds=6)).sections
     pick, remove, enqueue, fill, height = section.figures
     assert pick.table.header[1:] == ("bitmap of lists, O(1)", "red-black tree", "scan of a list")
     assert [row[0] for row in remove.table.rows] == ["10", "1\u202f000"]
@@ -80,12 +78,12 @@ def test_each_kernel_has_its_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["blocked", "query", "rb_height", "worst_case", "avl_is_rb"])
-def test_what_the_notes_say_of_trees_and_changes_is_confirmed(tmp_path: Path, name: str) -> None:
-    said = verdict_of(analysed(tmp_path, [*change_cases(), *height_cases()], rounds=12), f"runqueue/{name}")
+def test_what_the_notes_say_of_trees_and_changes_is_confirmed(name: str) -> None:
+    said = verdict_of(analysed([*change_cases(), *height_cases()], rounds=12), f"runqueue/{name}")
     assert said.outcome is Outcome.CONFIRMED, said
 
 
-def test_the_highest_avl_tree_is_told_beside_a_full_one(tmp_path: Path) -> None:
-    said = verdict_of(analysed(tmp_path, height_cases(), rounds=12), "runqueue/avl_height")
+def test_the_highest_avl_tree_is_told_beside_a_full_one() -> None:
+    said = verdict_of(analysed(height_cases(), rounds=12), "runqueue/avl_height")
     assert said.outcome is Outcome.REFUTED
     assert "That is 14 levels. A full tree has 10" in said.because and "up to 44 % more" in said.because

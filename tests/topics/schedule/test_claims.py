@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from topics.analysed import analysed, told_of, verdict_of
 from topics.schedule.cases import (
@@ -23,10 +21,10 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+def found() -> Analysis:
     cases = [*share_cases(), *clock_cases(), *wakeup_cases(), *realtime_cases()]
     cases += [*preempt_cases(), *migrate_cases(), *balance_cases()]
-    return analysed(tmp_path_factory.mktemp("schedule"), cases, rounds=6)
+    return analysed(cases, rounds=6)
 
 
 def test_each_kernel_has_a_picture(found: Analysis) -> None:
@@ -50,6 +48,6 @@ def test_what_is_so_is_confirmed(found: Analysis, claim: str) -> None:
     assert said.outcome is Outcome.CONFIRMED, said
 
 
-def test_a_pair_alike_is_the_control(tmp_path: Path) -> None:
+def test_a_pair_alike_is_the_control() -> None:
     cases = [case for case in share_cases() if case.parameters["pair"] != "equal"]
-    assert verdict_of(analysed(tmp_path, cases, rounds=6), "schedule/nice").outcome is Outcome.NOT_MEASURABLE
+    assert verdict_of(analysed(cases, rounds=6), "schedule/nice").outcome is Outcome.NOT_MEASURABLE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from topics.analysed import analysed
 from topics.signal.cases import signal_cases
@@ -13,8 +11,8 @@ from fencepost.analysis.report.document import build_document
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_signals_stand_beside_what_installs_their_handlers(tmp_path: Path) -> None:
-    document = build_document(analysed(tmp_path, signal_cases(), rounds=6))
+def test_signals_stand_beside_what_installs_their_handlers() -> None:
+    document = build_document(analysed(signal_cases(), rounds=6))
     (section,) = document.sections
     (figure,) = section.figures
     assert figure.name == "signal-send"
