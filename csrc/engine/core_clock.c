@@ -5,21 +5,21 @@
 
 #include "session.h"
 
-/* So long a reading of the core clock stands for the present: the time of a check, of a record and of the next team's threads. A clock
+/* For how long a reading of the core clock counts as present. That is time for a check, a record and the next team's threads. A clock
    wanders over seconds (seen 2.7-3.0 GHz in 30 s), and a governor looks every few milliseconds at best. */
 #define SAME_CLOCK_NS 1e6
 
 /*
- * The core clock from the multiply chain, three cycles an instruction: it has slack, so that a busy sibling thread of the host
- * disturbs it less than the add chain (seen: 3 % on the add, nothing on the multiply). The add chain is the control: only where
- * the two stand 1 to 3 is this figure cycles.
+ * The core clock from the multiply chain, three cycles an instruction. This chain has slack, so a busy sibling thread of the host
+ * disturbs it less than the add chain (seen: 3 % on the add, nothing on the multiply). The add chain is the control. The figure is
+ * in cycles only if the two are 1 to 3.
  */
 double core_hz(const struct chains *chains)
 {
     return 3 * chains->mul_hz;
 }
 
-/* The latest reading of the core clock in this process; written by worker 0 of one team after the other. */
+/* The latest reading of the core clock in this process. Worker 0 of one team after the other writes it. */
 static struct {
     struct chains chains;
     uint64_t ticks; /* 0: none yet */

@@ -53,7 +53,7 @@ int energy_open_event(unsigned type, uint64_t config, double joules, int cpu)
     return take((int)syscall(SYS_perf_event_open, &attributes, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC), 1, joules, 0);
 }
 
-/* The counter's number; NaN where it cannot be read. */
+/* The counter's number. NaN if it cannot be read. */
 static double read_source(void)
 {
     uint64_t count;

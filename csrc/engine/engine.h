@@ -9,7 +9,7 @@
 
 /* registry.c */
 
-/* Whether something is wrong with these kernels; then `sentence` (REASON_BYTES) says what, of the first that is at fault. */
+/* Whether something is wrong with these kernels. Then `sentence` (REASON_BYTES) says what, for the first that is at fault. */
 int kernels_fault(const struct kernel *const *kernels, unsigned count, char *sentence);
 
 /* How many words a parameter's labels are. */
@@ -17,7 +17,7 @@ int labels_in(const char *labels);
 
 /* probe.c */
 
-/* The two chains, timed side by side. Rates are instructions per second; NaN where the architecture has no chains. */
+/* The two chains, timed side by side. Rates are instructions per second. NaN if the architecture has no chains. */
 struct chains {
     double add_hz, mul_hz;
 };
@@ -25,7 +25,7 @@ struct chains {
 const struct clock_facts *process_clock(void);
 void probe_chains(double tick_hz, struct chains *chains);
 int compare_int64(const void *left, const void *right);
-/* File descriptor of a running counter of this thread's mispredicted branches; 0 where there is none. */
+/* File descriptor of a running counter of this thread's mispredicted branches. 0 if there is none. */
 int branch_misses_open(void);
 
 /* Something of everything that a CPU counts: KNOWN_ROUNDS rounds of a loop with a branch that is hard to predict, fresh pages, a sleep. */
@@ -61,7 +61,7 @@ struct energy_mark {
     uint64_t ns;
 };
 struct energy_mark energy_mark(void);
-/* Power of the package since then; NaN where nothing tells, or for less than 3 ms. */
+/* Power of the package since then. NaN if nothing tells it, or for less than 3 ms. */
 double energy_watts(const struct energy_mark *since);
 
 /* team.c */
@@ -79,15 +79,15 @@ struct team {
     _Alignas(128) _Atomic int status;
     _Atomic unsigned makers; /* threads that have left the meetings to the processes that they make */
     _Atomic int broken;      /* not 0 once a process of the team is dead: nobody is to wait for it */
-    /* Not 0 once worker 0 has left the window under way; see leader_has_ended. Alone on its lines: the others poll it. */
+    /* Not 0 once worker 0 has left the window under way (leader_has_ended). Alone on its lines, because the others poll it. */
     _Alignas(128) unsigned leader_end;
     _Alignas(128) unsigned spins_before_yield;
     _Atomic unsigned naps;      /* not 0: whoever waits sleeps instead of yielding, see nap() */
-    struct schedule *schedules; /* one per worker, with policy -1 where it stays as it is; NULL: all do */
-    struct load *loads;         /* a list; NULL: setup asked for none */
+    struct schedule *schedules; /* one per worker, with policy -1 where it stays as it is. NULL if all stay */
+    struct load *loads;         /* a list. NULL if setup asked for none */
     int loads_run;              /* not 0 from the start of the loads to their end */
     uint64_t windows, loaded_windows, real_time_limit; /* see load.c */
-    uint64_t window_began_ticks, windows_ticks;        /* of the window under way; of all windows together */
+    uint64_t window_began_ticks, windows_ticks;        /* of the window under way, and of all windows together */
     int agreed;                                        /* the status at the last meeting: see team_meet */
     uint64_t start_ticks; /* common start of the coming window: written by worker 0 before a meeting */
     void (*body)(struct worker *worker, void *context);
@@ -97,20 +97,20 @@ struct team {
 };
 
 /*
- * Run body(worker, context) once on each CPU of the trial, in threads of their own, and wait for all. Returns 0 or -errno, with a
- * reason; no thread outlives the call. A thread that cannot be pinned stops the whole team before the body.
+ * Run body(worker, context) once on each CPU of the trial, each in a separate thread, and wait for all. Returns 0 or -errno, with a
+ * reason. No thread outlives the call. A thread that cannot be pinned stops the whole team before the body.
  */
 int team_run(struct team *team, void (*body)(struct worker *worker, void *context), void *context);
 /*
- * All threads of the team meet; none goes on before the last has come. What one wrote before, all see after. Returns the team's status
- * as of this meeting, the same to all: whoever goes on first may fail before the others have looked, and they must not leave for it.
+ * All threads of the team meet. None goes on before the last has come. After the meeting all see what each wrote before it. Returns the
+ * team's status at this meeting, the same to all. The first to go on may fail before the others have looked. They must not leave for it.
  */
 int team_meet(struct team *team);
 /* The calling thread runs on this CPU only. 0 or -errno. */
 int pin_thread(int cpu);
 /* Sleep for a moment. Between threads of different policies a yield is not enough: a real-time thread yields to its like only. */
 void nap(void);
-/* Note a failure; the first one stays. */
+/* Note a failure. The first one stays. */
 void team_fail(struct team *team, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* schedule.c */
@@ -146,11 +146,11 @@ void loads_window_begins(struct team *team);
 void loads_window_ended(struct team *team);
 /* 0, or -errno where a load never ran, with that in the trial's explanation: -ENOTSUP for one of the lowest priority. */
 int loads_check(struct trial *trial);
-/* Windows in which all ran, in per cent; NaN without loads. */
+/* Windows in which all ran, in per cent. NaN without loads. */
 double loaded_pct(const struct team *team);
 
 /* memory.c */
-/* Fresh zeroed memory that processes made from now on share; NULL when there is none. Freed by munmap(). */
+/* Fresh zeroed memory. Processes made from now on share it. NULL if there is none. munmap() frees it. */
 void *shared_memory(size_t bytes);
 /* With `keep`, a large mapping stays for the next trial that asks for as much: see memory_give_back(). */
 void allocations_free(struct trial *trial, int keep);

@@ -156,7 +156,7 @@ static int64_t rounded_down(int64_t value)
     return size < 256 ? value : value & ~(((int64_t)1 << (56 - __builtin_clzll(size))) - 1);
 }
 
-/* Sort, count equal values; if there are more than fit, count them in steps of 1/128 of their size. */
+/* Sort, and count equal values. If there are more than fit, count them in steps of 1/128 of their size. */
 static void make_histogram(struct session *session)
 {
     const uint64_t count = session->event_count;

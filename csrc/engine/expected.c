@@ -10,8 +10,8 @@
 
 #include "session.h"
 
-/* A case beside its batches: the core-clock probes, the empty windows and the first steps of the search, seen 0.35-0.5 ms; and the windows
-   of the search that are as long as a batch. */
+/* A case beside its batches. The core-clock probes, the empty windows and the first steps of the search took 0.35-0.5 ms. Added are the
+   windows of the search that are as long as a batch. */
 #define CASE_OVERHEAD_NS 450000
 #define SEARCH_BATCHES 3
 /* Between two batches: the witness, and the counters of the thread. Seen 2.7 to 3.7 us. */
@@ -35,7 +35,7 @@ uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const st
     return (kernel->flags & KERNEL_ONCE && batches < SERIES_BATCHES ? SERIES_BATCHES : batches) * team_size;
 }
 
-/* How many CPUs this process may use; 1 where that cannot be read. */
+/* How many CPUs this process may use. 1 if that cannot be read. */
 static unsigned mask_size(void)
 {
     const size_t bytes = CPU_ALLOC_SIZE(MAX_CPUS);

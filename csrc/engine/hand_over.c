@@ -7,7 +7,7 @@
 #include "peer.h"
 #include "session.h"
 
-/* RAW_COST_NS in expected.c: 5 x 200 round trips, some 0.2 ms; the median of the five dodges gaps. */
+/* RAW_COST_NS in expected.c is 5 x 200 round trips, some 0.2 ms. The median of the five dodges gaps. */
 #define RAW_TRIPS 200
 #define RAW_REPEATS 5
 /* The machine's hand-over cost drifts (seen 115-450 ns within an hour). By more than this between before and after: flagged. */

@@ -63,7 +63,7 @@ static int counter_open(unsigned counter, int leader)
     return (int)syscall(SYS_perf_event_open, &attributes, 0, -1, leader, PERF_FLAG_FD_CLOEXEC);
 }
 
-/* Those of a group that are wanted and that open; the others are left out. */
+/* Those of a group that are wanted and that open. The others are left out. */
 static void group_open(struct hardware *hardware, unsigned group, unsigned wanted)
 {
     *hardware = (struct hardware){.members = 0};

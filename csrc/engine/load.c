@@ -22,10 +22,10 @@
 #define STACK_BYTES ((size_t)64 << 10)
 /* How often the first turn of a load is looked for, a nap apart: 0.1 s in all. One that has not come by then is missed by the windows. */
 #define FIRST_LOOKS 2000
-/* What windows must last in all before a load that ran in none of them is at fault: as long as its first turn is waited for. In less than that,
-   another process may have had the CPU. */
+/* How long all windows must last before a load that ran in none of them is at fault. That is as long as the engine waits for its first turn.
+   In less time, another process may have had the CPU. */
 #define TELLING_S 0.1
-/* A real-time load that its case has forgotten is killed by the kernel after so many seconds without a sleep, and its process with it:
+/* Linux kills a real-time load that its case has forgotten, and its process with it, after this many seconds without a sleep. This is
    hundreds of times as long as a case is. */
 #define REAL_TIME_SECONDS 30
 
@@ -36,7 +36,7 @@ struct load {
     pthread_t thread;
     int created;
     sem_t ready, go;
-    uint64_t turns_before, windows; /* worker 0's: turns when the window began; windows in which it ran */
+    uint64_t turns_before, windows; /* of worker 0: turns when the window began, and windows in which it ran */
     _Alignas(128) uint64_t turns;   /* alone on its lines: the load writes it all the time */
     _Alignas(128) unsigned stop;    /* and reads this one */
 };
@@ -152,7 +152,7 @@ static void prepare(struct team *team, struct load *load)
                   load->cpu, strerror(-load->status));
 }
 
-/* The soft limit on how long a real-time thread goes on without a sleep; whoever exceeds it is killed. Returns what it was. */
+/* The soft limit on how long a real-time thread goes on without a sleep. A thread that exceeds it is killed. Returns the old limit. */
 static rlim_t limit_real_time(rlim_t microseconds)
 {
     struct rlimit limit;

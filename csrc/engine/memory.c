@@ -16,12 +16,12 @@
 /* A page on each side: an index that is off by one element of up to a page is still seen. */
 #define CANARY_BYTES ((size_t)4096)
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
-#ifndef MADV_POPULATE_WRITE /* headers older than Linux 5.14; the number is the same everywhere */
+#ifndef MADV_POPULATE_WRITE /* headers older than Linux 5.14 lack it. The number is the same everywhere */
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* From here on a mapping of huge pages is kept for the next trial, and from there on one is made of a part of it. Fresh pages may be dear
-   beyond what this system says: in a guest whose free memory goes back to the host, 256 MiB were seen to take 600 ms in place of 22. */
+/* From the first size on a mapping of huge pages is kept for the next trial. From the second on one is made of a part of it. Fresh pages may
+   cost more than this system says. In a guest whose free memory goes back to the host, 256 MiB took 600 ms in place of 22. */
 #define KEPT_BYTES ((size_t)64 << 20)
 #define REUSED_BYTES ((size_t)8 << 20)
 
@@ -44,8 +44,8 @@ static size_t round_up(size_t bytes, size_t to)
     return (bytes + to - 1) / to * to;
 }
 
-/* A fresh mapping is zero; what it lacks are its pages. All at once is half as dear as a fault for each (seen with 256 MiB of small pages:
-   82 ms, 115 by a store to each page, 150 by writing all the zeros again). */
+/* A fresh mapping is zero, and lacks only its pages. All at once cost half as much as a fault for each. With 256 MiB of small pages it took
+   82 ms, 115 by a store to each page, and 150 by writing all the zeros again. */
 static void touch(unsigned char *data, size_t bytes)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -68,7 +68,7 @@ size_t memory_kept_bytes(void)
     return kept.mapping ? kept.bytes : 0;
 }
 
-/* The mapping that was kept, if it has so many bytes; how many it has. A trial that needs more must not find it in its way. */
+/* The mapping that was kept, if it has this many bytes, and how many it has. A trial that needs more must not find it in its way. */
 static void *take_kept(size_t *bytes)
 {
     void *mapping = kept.mapping;
@@ -117,7 +117,7 @@ static void *private_memory(size_t bytes)
 static void *allocate(struct trial *trial, size_t bytes, int huge, int shared)
 {
     const size_t align = huge ? HUGE_PAGE_BYTES : (size_t)sysconf(_SC_PAGESIZE);
-    /* Data starts at a multiple of `align` that leaves room for the first canary; the second follows the data at once. */
+    /* Data starts at a multiple of `align` that leaves room for the first canary. The second follows the data at once. */
     const size_t span = round_up(bytes, align) + CANARY_BYTES;
     size_t total = sizeof(struct allocation) + CANARY_BYTES + 2 * align + span;
     struct allocation *allocation;
@@ -139,8 +139,8 @@ static void *allocate(struct trial *trial, size_t bytes, int huge, int shared)
     allocation->next = trial->allocations;
     trial->allocations = allocation;
 
-    /* Always said, never left to the machine's default: whether pages are huge is part of what is measured. A kernel without
-       THP refuses the advice; memory_huge_bytes() tells what came of it. */
+    /* Always set, because huge pages are part of what is measured. The default of the machine may be either. A Linux without
+       THP refuses the advice. memory_huge_bytes() tells the result. */
     madvise(allocation->data, round_up(bytes, align), huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     if (again)
         memset(allocation->data, 0, bytes);

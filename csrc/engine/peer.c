@@ -128,7 +128,7 @@ static void end_team(struct team *team)
     pthread_cancel(team->leader); /* not joined before this thread is: see team_run */
 }
 
-/* Sleep until the process has ended; what wait_for_child() says. It keeps its number until nobody can send a signal to it any more. */
+/* Sleep until the process has ended. Returns the answer of wait_for_child(). The process keeps its number until nobody can signal it any more. */
 static int reap(unsigned index, pid_t child)
 {
     siginfo_t ignored;
@@ -143,7 +143,7 @@ static int reap(unsigned index, pid_t child)
     return ended;
 }
 
-/* A new process, which returns from here as 0 if it may take part; its number for its maker, or -errno. */
+/* A new process. In it the call returns 0 if it may take part. Its maker gets its number, or -errno. */
 static int start(unsigned index)
 {
     const pid_t engine = getpid();

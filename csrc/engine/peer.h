@@ -20,8 +20,8 @@ void peer_run(struct worker *worker, void (*part)(struct worker *worker, void *c
 void peers_await(struct team *team);
 
 /*
- * Between yes and no worker 0 may be ended in the middle of the kernel's own code, when a process that it waits for has died. Elsewhere
- * it is not: the engine's code holds locks. Without processes this does nothing.
+ * Between yes and no, worker 0 may be ended in the middle of the kernel's own code if a process that it waits for has died. Elsewhere it
+ * is not ended, because the engine's code has locks. Without processes this does nothing.
  */
 void peer_endable(const struct trial *trial, int yes);
 

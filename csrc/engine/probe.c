@@ -366,7 +366,7 @@ static const struct {
     {"cpu-migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, 0},
 };
 
-/* A counter of the calling thread, stopped; -1 with errno where there is none. */
+/* A counter of the calling thread, stopped. -1 with errno if there is none. */
 static int event_open(uint32_t type, uint64_t config)
 {
     struct perf_event_attr attributes = {

@@ -48,8 +48,8 @@ static __attribute__((noinline)) struct window timed(void (*run)(struct worker *
 }
 
 /*
- * The mean of windows that begin at random within a step of the counter. Not the median: where the counter moves in steps of many
- * ticks, that is a whole number of steps, and off by up to half of one (seen: 10 ticks of 26).
+ * The mean of windows that begin at random within a step of the counter. The median would be a whole number of steps. If steps have
+ * many ticks, it is off by up to half of one (seen: 10 ticks of 26).
  */
 double measure_empty(struct worker *worker)
 {
@@ -68,7 +68,7 @@ double measure_empty(struct worker *worker)
     return mean_without_gaps(windows, EMPTY_WINDOWS, worker->trial->quantum_ticks, &kept);
 }
 
-/* One batch of the whole team; worker 0's window is returned. */
+/* One batch of the whole team. Returns the window of worker 0. */
 static uint64_t team_window(struct session *session, struct worker *worker, uint64_t operations)
 {
     struct window *window = &session->windows[worker->index];
@@ -111,7 +111,7 @@ static uint64_t calibrate(struct session *session, struct worker *worker)
 
             team_meet(&session->team); /* the windows are read: the next batch may write them */
             shortest = fmin(shortest, ticks);
-            /* Gaps do not agree; or the step is the largest already, and a shorter window could only ask for more. */
+            /* Two windows with gaps do not agree. Or the step is the largest already, and a shorter window could only ask for more. */
             if (agree || shortest * MOST_GROWTH <= target)
                 break;
         }

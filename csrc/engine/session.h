@@ -6,13 +6,13 @@
 
 #include "engine.h"
 
-/* With more threads than CPUs a window has to hold several turns of the scheduler (3-4 ms each): so much of worker 0's own time, in so
-   many batches. A case of this kind costs as much as ten others. */
+/* With more threads than CPUs a window needs several turns of the scheduler (3-4 ms each). These are the time of worker 0 and the number
+   of batches. A case of this kind costs as much as ten others. */
 #define OVERSUBSCRIBED_NS UINT64_C(6000000)
 #define OVERSUBSCRIBED_BATCHES 2
 
 /* By how much multiplications beside a batch may differ from those beside its case, and the batch still be quiet. */
-#define QUIET_CLOCK_LOW 0.95 /* two steps of a coarse counter; lower, and the reading beside the case was wrong */
+#define QUIET_CLOCK_LOW 0.95 /* two steps of a coarse counter. With less, the reading beside the case was wrong */
 #define QUIET_CLOCK_HIGH 1.03
 
 /* How many blocks of instructions the witnesses have here, and the empty window to be subtracted. */
@@ -79,7 +79,7 @@ unsigned subject_of(const struct trial *trial);
    less the subject. */
 struct sample make_sample(const struct worker *worker, uint64_t batch, const struct surroundings *before,
                           const struct surroundings *after);
-/* Whether the core was free of neighbours around this batch, and at its clock; no where that is not known. */
+/* Whether the core was free of neighbours around this batch, and at its clock. No if that is not known. */
 int was_quiet(const struct session *session, const struct sample *sample);
 /* Share of the window under way in which the whole team ran. */
 float team_overlap(const struct session *session);
@@ -104,16 +104,16 @@ void conclude_events(struct session *session);
 
 double core_hz(const struct chains *chains);
 void read_clock(const struct worker *worker, struct chains *chains);
-/* The reading after one case is the one before the next, where that follows on the same CPU at once: they would stand side by side. */
+/* The reading after one case is the one before the next, if that follows at once on the same CPU. */
 void read_clock_before(const struct worker *worker, struct chains *chains);
 
 /* hand_over.c */
 
-/* A round trip of one line between workers 0 and 1, in ticks, for worker 0; NaN for a single thread and where CPUs are shared. */
+/* A round trip of one line between workers 0 and 1, in ticks, for worker 0. NaN for a single thread and on shared CPUs. */
 double raw_round_trip(struct session *session, struct worker *worker);
 /* The same within 2 us, beside each batch: all workers call it, workers 0 and 1 learn it. `turn` counts the calls. */
 double line_distance(struct session *session, const struct worker *worker, uint64_t turn);
-/* Whether two of them differ by more than the machine's hand-over cost may within a case; no for NaN. */
+/* Whether two of them differ by more than the machine's hand-over cost may within a case. No for NaN. */
 int hand_over_drifted(double before_ticks, double after_ticks);
 
 /* witness.c */

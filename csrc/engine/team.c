@@ -21,7 +21,7 @@
 #define START_DELAY_US 3
 /* Shorter than a timer's usual slack: as short as a sleep can be. */
 #define NAP_NS 50000
-/* Threads only run the engine and a kernel's loop; small stacks keep a team of a thousand affordable. */
+/* Threads only run the engine and a kernel's loop. Small stacks keep a team of a thousand affordable. */
 #define STACK_BYTES ((size_t)256 << 10)
 
 struct member {
@@ -57,7 +57,7 @@ int team_meet(struct team *team)
     const unsigned generation = atomic_load_explicit(&team->generation, memory_order_acquire);
     unsigned spins = 0;
 
-    /* A: acquire and release, with itself: the last to arrive has seen everything that the others wrote before they came. */
+    /* A: acquire and release, with itself. The last to arrive has seen everything that the others wrote before they came. */
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == team->size) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed); /* published by B */
         /* Relaxed: A ordered the failures before it. Not overwritten before all have read it: the next meeting needs them all. */

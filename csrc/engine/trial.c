@@ -107,7 +107,7 @@ static void measure(struct session *session, struct worker *worker)
     if (worker->index == 0)
         loads_prepare(&session->team);
     schedule_begin(worker, &found);
-    /* Before anybody measures, all are scheduled as they are to be; before anybody is what it was, all have measured. */
+    /* All are scheduled as they must be before anybody measures. All have measured before anybody goes back to what it was. */
     if (all_well(session) && worker->index == 0)
         loads_start(&session->team);
     if (all_well(session)) {
@@ -348,8 +348,8 @@ static void begin(struct session *session)
     const struct kernel *kernel = trial->kernel;
 
 #if defined(__GLIBC__)
-    /* Large blocks always come from the system and go back to it. Left alone, glibc raises this limit with each that is freed, and keeps up to
-       32 MiB in the arena of a thread that is gone: memory that one case leaves to the next, and that a fork copies. */
+    /* Large blocks always come from the system and go back to it. Otherwise glibc raises this limit with each block that is freed. It keeps up
+       to 32 MiB in the arena of a thread that is gone. One case would leave this memory to the next, and a fork would copy it. */
     mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
 #endif
     trial->oversubscribed = oversubscribed(trial);

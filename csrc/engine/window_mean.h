@@ -13,8 +13,8 @@
 #include "kernel.h"
 
 /*
- * A pause of random length, which moves the next window's start across the counter's step: up to 64 multiplications in a
- * row, some 50 ns. `state` is not 0. (Marsaglia's xorshift64; any generator would do.)
+ * A pause of random length, up to 64 multiplications in a row, some 50 ns. It moves the next window's start across the
+ * counter's step. `state` is not 0. (This is Marsaglia's xorshift64. Any generator would do.)
  */
 static inline void random_pause(uint64_t *state)
 {
@@ -36,7 +36,7 @@ static inline int ascending_ticks(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Sorts `ticks` and counts what it keeps; `count` is at least 1. */
+/* Sorts `ticks` and counts what it keeps. `count` is at least 1. */
 static inline double mean_without_gaps(int64_t *ticks, uint64_t count, uint64_t quantum_ticks, uint64_t *kept)
 {
     int64_t step = (int64_t)quantum_ticks, median, limit;

@@ -34,7 +34,7 @@ enum { GB_PER_S, PEAK_PCT, CACHE_TIMES, HUGE_PCT };
 #define LINE_BYTES 64
 /* So few that the threads do not come to what was filled last, which caches have. */
 #define BATCHES 16
-/* At least: 256 KiB of each array, beside which the lines that a core has under way at the start and at the end are few. */
+/* At least 256 KiB of each array. Beside these, the lines that a core has under way at the start and at the end are few. */
 #define BLOCKS_A_WINDOW 64
 #define MAX_SIZE ((int64_t)1 << 40)
 #define MAX_ARRAYS 3
@@ -106,7 +106,7 @@ static void run(struct worker *worker, uint64_t operations)
 
 /* ---- before and after ---- */
 
-/* Where an array begins. Not all at one place of a page: a CPU that looks at the lower bits alone takes a load for one of the last store. */
+/* Where an array begins. Each has another place in its page. A CPU that compares only lower bits takes a load for one of the last store. */
 static unsigned char *array_at(const struct bandwidth *bandwidth, unsigned array)
 {
     return bandwidth->memory + array * (bandwidth->array_bytes + SYSTEM_HUGE_PAGE_BYTES) + array * SHIFT_BYTES;
@@ -272,7 +272,7 @@ static unsigned at_offset(const unsigned char *structure, unsigned offset, unsig
     return number;
 }
 
-/* Bytes a second of all memory devices together, by the DMI tables; NaN where nobody says. */
+/* Bytes a second of all memory devices together, by the DMI tables. NaN if the tables do not say it. */
 static double stated_peak(void)
 {
     static unsigned char table[DMI_BYTES];
@@ -287,7 +287,7 @@ static double stated_peak(void)
             break;
         speed = speed == 0xffff ? at_offset(structure, 0x58, 4) : speed;
         speed = speed ? speed : at_offset(structure, 0x15, 2); /* as the device could */
-        /* With a size: there is a device in the slot. 0x0a: the width of its data in bits. */
+        /* A size says that a device is in the slot. The width of its data in bits is at 0x0a. */
         if (structure[0] == MEMORY_DEVICE && at_offset(structure, 0x0c, 2) && at_offset(structure, 0x0a, 2) != 0xffff)
             sum += speed * 1e6 * at_offset(structure, 0x0a, 2) / 8;
         /* Its strings follow, and an empty one ends them. */

@@ -54,7 +54,7 @@ static inline void triad_block(const pair *a, const pair *b, pair *c)
     }
 }
 
-/* A non-temporal store; a plain one where there is no instruction for 16 bytes of it. */
+/* A non-temporal store. It is a plain one where no instruction stores 16 bytes in that way. */
 static inline void store_around(pair *at, pair value)
 {
 #if HAS_X86_64

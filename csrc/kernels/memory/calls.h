@@ -15,17 +15,17 @@
 enum { UNTOUCHED, TOUCHED, MPROTECT, DONTNEED };
 
 struct mapping {
-    unsigned char *standing; /* what mprotect and dontneed work on, its first page written to; NULL for the others */
+    unsigned char *standing; /* mprotect and dontneed work on it. Its first page is written to. NULL for the others */
     size_t bytes;
     uint64_t turns;
     int error;          /* of the first call that failed, as -errno: the turns after it do nothing */
-    const char *failed; /* which call that was; NULL: none */
+    const char *failed; /* which call that was, or NULL */
     int small;          /* this process had huge pages before: they are forbidden for so long */
 };
 
 /*
- * Nobody is asked for the memory: only addresses are wanted. By number, as the way back: the thread sanitizer keeps a book of mappings that are
- * made through libc, in memory that then faults as well.
+ * Only addresses are wanted, no memory. The call goes by its number, and so does the way back. The thread sanitizer records mappings that are
+ * made through libc. Its records lie in memory that then faults as well.
  */
 static inline unsigned char *map_addresses(size_t bytes)
 {
@@ -80,8 +80,8 @@ static __attribute__((noinline, no_sanitize_thread)) void turn(struct mapping *m
 }
 
 /*
- * 0 where every turn came to its end. Where the system had no memory for a call (its tables, or a limit that was reached meanwhile) that is a
- * need, anything else is a failure.
+ * 0 if every turn came to its end. If the system had no memory for a call (for its tables, or beyond a limit), that is a need. Anything else
+ * is a failure.
  */
 static inline int mapping_check(struct trial *trial, const struct mapping *mapping)
 {

@@ -65,11 +65,11 @@ struct chase {
 
 /*
  * A permutation of [0, 2^m) that can be computed in both directions, so that a ring is built by one sequential pass of
- * stores (a shuffle would miss twice per line). Three rounds of: times an odd number, then the upper half folded onto
- * the lower. Multiplication carries low bits upwards, the fold carries high bits downwards, so that neither the
- * position in a page nor the page follows from the last few. Seen on a Zen 4 guest, beside a Sattolo shuffle: 256 KiB
+ * stores (a shuffle would miss twice per line). There are three rounds. Each multiplies by an odd number, then folds the
+ * upper half onto the lower. Multiplication carries low bits upwards, and the fold carries high bits downwards. So neither
+ * the position in a page nor the page follows from the last few. Seen on a Zen 4 guest, beside a Sattolo shuffle: 256 KiB
  * 3.81 and 3.81 ns, 1 MiB 8.5 and 8.7, 64 MiB 155 and 160, 256 MiB in the long run 158-165 and 160. Any odd factors
- * would be correct; these are the ones of MurmurHash3's and of D. Stafford's mixers.
+ * would be correct. These are the ones of MurmurHash3's and of D. Stafford's mixers.
  */
 static const uint64_t factors[3] = {UINT64_C(0xff51afd7ed558ccd), UINT64_C(0xc4ceb9fe1a85ec53),
                                     UINT64_C(0xbf58476d1ce4e5b9)};
@@ -97,8 +97,8 @@ static uint64_t place_of(const struct chase *chase, uint64_t line)
     return x;
 }
 
-/* Modulo 2^64, hence modulo 2^m. An odd number is its own inverse in the lowest 3 bits; each step (Newton) doubles the
-   right bits. */
+/* Modulo 2^64, hence modulo 2^m. An odd number is its own inverse in the lowest 3 bits. Each step (Newton) doubles the
+   number of right bits. */
 static uint64_t inverse(uint64_t odd)
 {
     uint64_t result = odd;
@@ -211,9 +211,9 @@ static int setup(struct trial *trial)
     if (chase->line_count > MAX_WARM_LINES) {
         if (build_cold(trial, chase))
             return -ENOMEM;
-        /* One load per 4 KiB. Seen without it, on small pages: the first 10 ms at 300 ns a load, the rest at 180,
-           because the page tables were as cold as the ring. A long walk keeps them warm: one line of them stands for
-           512 lines of the ring. */
+        /* One load per 4 KiB. Without it, on small pages, the first 10 ms took 300 ns a load, and the rest 180.
+           The page tables were as cold as the buffer. A long walk keeps them warm, because one line of them covers
+           512 lines of the buffer. */
         chase->before = chase->line_count * LINE_BYTES / 4096 / LOADS * LOADS;
     } else {
         for (uint64_t i = 0; i < chase->line_count; i++)
@@ -266,8 +266,8 @@ static int check(struct trial *trial)
     return 0;
 }
 
-/* What a line costs beyond the windows. Seen with 256 MiB: 13 ns to touch and to write on huge pages, 45 on small ones,
-   and 3 for the walk before; with 16 MiB, whose pass was served by memory, 90 to 190. */
+/* What a line costs beyond the windows. With 256 MiB it took 13 ns to touch and to write on huge pages and 45 on small
+   ones, and 3 for the walk before. With 16 MiB, whose pass was served by memory, it took 90 to 190. */
 static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t lines = (uint64_t)trial->value[SIZE] / LINE_BYTES;

@@ -48,7 +48,7 @@ struct memory {
     size_t written;
     int64_t faults;
     pid_t child; /* 0: none, or reaped */
-    int gate;    /* the child sleeps until this is closed; -1: closed */
+    int gate;    /* the child sleeps until this is closed (-1) */
     int child_status;
 };
 

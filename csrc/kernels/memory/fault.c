@@ -24,7 +24,7 @@
 
 #include <stdbool.h>
 
-#ifndef MADV_POPULATE_WRITE /* headers older than Linux 5.14; the number is the same everywhere */
+#ifndef MADV_POPULATE_WRITE /* headers older than Linux 5.14 lack it. The number is the same everywhere */
 #define MADV_POPULATE_WRITE 23
 #endif
 
@@ -45,8 +45,8 @@ struct pages {
 };
 
 /*
- * The next batch of pages; -errno. Not inlined: what is timed is one call, whoever asks for it. The thread sanitizer keeps out: it notes
- * each access in memory of its own, which then faults as well.
+ * The next batch of pages, or -errno. It is not inlined, so that one call is timed, whoever asks for it. The thread sanitizer keeps out,
+ * because it notes each access in other memory, which then faults as well.
  */
 static __attribute__((noinline, no_sanitize_thread)) int touch(struct pages *pages, int access)
 {
@@ -173,7 +173,7 @@ static int64_t faults_of_fresh_pages(struct trial *trial)
     return error ? error : faults;
 }
 
-/* Each page is there and holds what it should; a page that was written to or read for the first time had a fault of its own. */
+/* Each page is there and has the right content. A page that was written or read for the first time had one fault. */
 static int check(struct trial *trial)
 {
     const int access = (int)trial->value[0];

@@ -33,7 +33,7 @@ enum { MINOR_PER_PAGE, MAJOR_PER_PAGE };
 
 struct cached_file {
     int file;                           /* -1: none */
-    unsigned char *addresses, *mapping; /* the mapping lies among these addresses; NULL: none */
+    unsigned char *addresses, *mapping; /* the mapping lies among these addresses, if not NULL */
     size_t page_bytes, stride;
     int pages;
     uint64_t sum, touched;

@@ -43,7 +43,7 @@ struct loader {
 struct desk {
     _Alignas(128) _Atomic unsigned ended; /* sides that are over */
     _Alignas(128) struct cold cold;
-    struct loader *loaders; /* one for each worker; that of worker 0 does nothing */
+    struct loader *loaders; /* one for each worker. That of worker 0 does nothing */
     uint64_t pairs, blocks;
     double ticks[2][PAIRS], loaded_ticks;
 };

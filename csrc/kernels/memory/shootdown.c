@@ -114,7 +114,7 @@ static int begin_thread(struct desk *desk)
     return -error;
 }
 
-/* The TLB shootdowns that a CPU was interrupted for; -1 where the system does not count them. */
+/* How often TLB shootdowns interrupted a CPU. -1 if the system does not count them. */
 static int64_t shootdowns_of(int cpu)
 {
     return interrupts_of("/proc/interrupts", cpu, "TLB:").named;

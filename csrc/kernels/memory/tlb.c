@@ -68,7 +68,7 @@ struct tlb {
     double added[BATCHES * PAIRS_A_BATCH];
 };
 
-/* The line of a page, at a place that is spread by the golden ratio times 2^64: its upper bits come evenly, whatever the distance of pages. */
+/* The line of a page. The golden ratio times 2^64 spreads its place: the upper bits come evenly, whatever the distance of pages. */
 static struct line *line_of(const struct cycle *cycle, uint64_t page)
 {
     const uint64_t lines = cycle->apart / LINE_BYTES;
@@ -203,7 +203,7 @@ static int setup(struct trial *trial)
 }
 
 #if HAS_X86_64
-/* Entries of the second level for small pages, as AMD states them: a number in bits 16 to 27, and in 28 to 31 0 where there is none. */
+/* Entries of the second level for small pages, as AMD states them in bits 16 to 27. Bits 28 to 31 are 0 if there is none. */
 static double amd_second_level(unsigned ebx)
 {
     return ebx >> 28 ? (double)(ebx >> 16 & 0xfff) : NAN;
@@ -215,7 +215,7 @@ static void intel_levels(double *entries)
     unsigned a, b, c, d, last = 0;
 
     for (unsigned i = 0; i <= last && i < 64 && __get_cpuid_count(0x18, i, &a, &b, &c, &d); i++) {
-        const unsigned type = d & 31, level = d >> 5 & 7; /* type 2: instructions; 4 and 5: loads and stores apart */
+        const unsigned type = d & 31, level = d >> 5 & 7; /* type 2 is for instructions, 4 for loads, 5 for stores */
         const double found = (double)(b >> 16) * (double)c;
 
         last = i == 0 ? a : last;
@@ -225,7 +225,7 @@ static void intel_levels(double *entries)
 }
 #endif
 
-/* Entries for data on small pages that CPUID states for both levels; NaN where it does not. */
+/* Entries for data on small pages that CPUID states for both levels. NaN if it does not. */
 static void stated(double *entries)
 {
     entries[0] = entries[1] = NAN;
@@ -297,7 +297,7 @@ static void teardown(struct trial *trial)
         munmap(tlb->sides[0].first, tlb->pages * tlb->page_bytes);
 }
 
-/* A fault for each small page, a 500th of one for each on huge pages; loads at 2 to 40 ns. */
+/* A fault for each small page, a 500th of one for each on huge pages, and loads at 2 to 40 ns. */
 static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t pages = (uint64_t)trial->value[PAGES];

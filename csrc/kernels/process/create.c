@@ -258,7 +258,7 @@ static double total_ticks(const struct trial *trial, const struct birth *birth)
     return fmax(0, net_ticks(trial, birth->begin, birth->ended));
 }
 
-/* How long the child took, in ticks; -errno. A clone3 has a fork beside it. */
+/* How long the child took, in ticks, or -errno. A clone3 has a fork beside it. */
 static int64_t child_ticks(struct trial *trial)
 {
     struct children *children = trial->state;
@@ -346,7 +346,7 @@ static void teardown(struct trial *trial)
         small_end(&children->small);
 }
 
-/* Seen 0.1 ms a fork, and 20 us more for each MiB on small pages; touching 0.3 ms/MiB; starting the small process 5 ms. */
+/* Seen: 0.1 ms a fork, and 20 us more for each MiB on small pages. Touching takes 0.3 ms/MiB, starting the small process 5 ms. */
 static uint64_t cost_ns(const struct trial *trial)
 {
     const int how = (int)trial->value[HOW];

@@ -118,7 +118,7 @@ static int start(struct trial *trial, struct peeks *peeks)
     return got == 1 ? 0 : trial_fault(trial, "the other process ended before it had its memory");
 }
 
-/* Stopped, for ptrace; or its memory as a file. 0 or -errno. */
+/* Stop it, for ptrace, or open its memory as a file. 0 or -errno. */
 static int look_into(struct trial *trial, struct peeks *peeks, int by)
 {
     char path[64];

@@ -51,7 +51,7 @@ struct wish {
 struct birth {
     int error; /* 0, or -errno where none could be made */
     int ended_with;
-    uint64_t begin, returned, child, ended; /* child: when it came to its work; 0: never */
+    uint64_t begin, returned, child, ended; /* child: when it came to its work, or 0 */
 };
 
 struct children {
@@ -162,7 +162,7 @@ static SMALL_MAIN void serve(void)
     _exit(0);
 }
 
-/* How long the child took, in ticks; -errno. */
+/* How long the child took, in ticks, or -errno. */
 static int64_t child_ticks(struct trial *trial)
 {
     struct children *children = trial->state;
@@ -260,7 +260,7 @@ static void teardown(struct trial *trial)
         small_end(&children->small);
 }
 
-/* Seen 0.1 ms a fork, and 20 us more for each MiB; touching 0.3 ms/MiB; starting a small process 5 ms. */
+/* Seen: 0.1 ms a fork, and 20 us more for each MiB. Touching takes 0.3 ms/MiB, starting a small process 5 ms. */
 static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t mib = (uint64_t)trial->value[TOUCHED] >> 20;

@@ -13,7 +13,7 @@
 /* Where a program without a shift may lie on all three architectures. */
 #define TINY_ADDRESS 0x400000
 
-/* Load the number at the stack pointer, which is how many arguments there are; exit_group. */
+/* Load the number at the stack pointer, which is the count of arguments. Then exit_group. */
 #if defined(HAS_X86_64)
 #define TINY_MACHINE EM_X86_64
 #define TINY_CODE 0x48, 0x8b, 0x3c, 0x24, 0xb8, 0xe7, 0x00, 0x00, 0x00, 0x0f, 0x05

@@ -75,7 +75,7 @@ static void operate(struct desk *desk, int work, int file)
     }
 }
 
-/* Relaxed or not, the futex calls order what both sides read; acquire and release say so where they might not be made. */
+/* The futex calls order what both sides read, relaxed or not. Acquire and release say so where no call may be made. */
 static void wait_until(_Atomic uint32_t *word, uint32_t value)
 {
     uint32_t now;

@@ -29,7 +29,7 @@ struct zombies {
     double slab_bytes, reap_ns;
 };
 
-/* The kernel's memory that it cannot give back, in bytes; NaN where it cannot be read to the point. */
+/* Memory that Linux cannot give back, in bytes. NaN if it cannot be read exactly. */
 static double slab_bytes(void)
 {
     char nothing[1];

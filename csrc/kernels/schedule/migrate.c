@@ -209,7 +209,7 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* The first line that was not written once in each half, which a shorter cycle leaves out; -1: there is none. */
+/* The first line that was not written once in each half, or -1. A shorter cycle leaves lines out. */
 static int64_t line_left_out(const struct desk *desk)
 {
     const uint64_t halves = (uint64_t)(desk->halves[0] + desk->halves[1]);
@@ -242,7 +242,7 @@ static int check(struct trial *trial)
     return 0;
 }
 
-/* A hop there and back 0.2 ms; a line 20 ns, three times a half. */
+/* A hop there and back takes 0.2 ms, and a line 20 ns, three times a half. */
 static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t lines = (uint64_t)trial->value[TOUCHED] / LINE_BYTES;

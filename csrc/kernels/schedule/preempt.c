@@ -226,8 +226,8 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 }
 
 /*
- * Whether the victim was at it while the thread woke: a long call may not have ended, and who waits for a disk uses no CPU. So one that did
- * neither has to end the turn that it is in. 0 or -errno.
+ * Whether the victim was at work while the thread woke. A long call may not have ended, and a wait for a disk uses no CPU. So a victim that
+ * did neither has to end its present turn. 0 or -errno.
  */
 static int victim_was_at_it(struct trial *trial, const struct preempted *preempted)
 {

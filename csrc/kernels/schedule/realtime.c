@@ -39,7 +39,7 @@ static const int64_t divisors[] = {10, 12, 15, 20, 24, 30, 40, 60, 120};
 
 struct task {
     int64_t period, cost;
-    int64_t left, deadline; /* of the job that is there; left 0: none */
+    int64_t left, deadline; /* of the present job. With left 0 there is none */
 };
 
 struct tally {

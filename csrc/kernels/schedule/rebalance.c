@@ -31,7 +31,7 @@ struct balance {
     uint32_t slept;
 };
 
-/* So often all have been moved so far; NaN where Linux does not tell. */
+/* How often all have been moved until now. NaN if Linux does not tell. */
 static double migrations(const struct spinners *spinners)
 {
     double all = 0;

@@ -22,7 +22,7 @@
 #define MAX_SPINNERS 8
 /* Much longer than a case. A spinner that its case has forgotten ends by SIGALRM. */
 #define LIMIT_SECONDS 60
-/* At one moment; a look takes a tenth of a slice. */
+/* At one moment. A look takes a tenth of a slice. */
 #define MAX_LOOKS 100
 /* Of a window: what spinners have may be charged to them a tick later. */
 #define MOST_OF_WINDOW 1.05
@@ -36,7 +36,7 @@
 struct spinners_desk {
     _Atomic uint32_t go;
     struct {
-        _Alignas(64) _Atomic uint32_t ready; /* 1: it waits to be let go; 2: it could not be scheduled so */
+        _Alignas(64) _Atomic uint32_t ready; /* 1 while it waits to be let go, 2 if it could not be scheduled so */
         int error;                           /* then, as errno */
         _Atomic uint64_t turns;
     } of[MAX_SPINNERS];
@@ -174,7 +174,7 @@ static inline int64_t spinner_ns(const struct spinners *spinners, int place)
     return clock_ns(spinners->clock[place]);
 }
 
-/* A number of its /proc/PID/sched, whose line begins so; NaN where Linux does not tell (CONFIG_SCHED_DEBUG). */
+/* A number of its /proc/PID/sched, by how its line begins. NaN if Linux does not tell (CONFIG_SCHED_DEBUG). */
 static inline double spinner_field(const struct spinners *spinners, int place, const char *name)
 {
     char path[32], text[PROCFS_BYTES];
@@ -195,8 +195,8 @@ static inline double spinner_virtual_ns(const struct spinners *spinners, int pla
 }
 
 /*
- * Of all at one moment: what each has had, and its virtual time. Whoever asks is on their CPU, so that none runs meanwhile; if one has, it is
- * asked again. Spinners on several CPUs run on. 0, or -EAGAIN where some ran in each of the looks.
+ * The time that each has had and its virtual time, of all at one moment. The caller is on their CPU, so that none runs meanwhile. If one has
+ * run, it looks again. Spinners on several CPUs run on. 0, or -EAGAIN if some ran in each of the looks.
  */
 static inline int spinners_read(const struct spinners *spinners, int64_t *ns, double *virtual_ns)
 {
