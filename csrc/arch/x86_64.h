@@ -15,7 +15,7 @@
 #define TICK_SOURCE "tsc"
 
 /*
- * RDTSC is not ordered: the first LFENCE lets everything before it finish, the second keeps the window's own instructions
+ * RDTSC is not ordered. The first LFENCE lets everything before it finish. The second keeps the window's own instructions
  * from starting before the counter is read. "memory" keeps the compiler's loads and stores on their side.
  */
 static inline uint64_t tick_begin(void)

@@ -43,7 +43,7 @@ static const char *const library_folders[] = {
 #endif
 };
 
-/* The file of a library; empty for libc. 0, or -ENOENT. */
+/* The file of a library, empty for libc. 0, or -ENOENT. */
 static inline int find_library(int library, char *path, size_t room)
 {
     *path = '\0';

@@ -79,7 +79,7 @@ static void pool_give(void *block)
     free_blocks = block;
 }
 
-/* Blocks of this size and one more, from one mapping; none where there is no memory. */
+/* Blocks of this size and one more, from one mapping. None if there is no memory. */
 static void pool_begin(size_t size, uint64_t count)
 {
     const size_t bytes = size < sizeof(void *) ? sizeof(void *) : (size + 15) / 16 * 16;
@@ -209,7 +209,7 @@ static void pass(const struct allocator *allocator, const struct order *order, s
     answer->by_other = other.done;
 }
 
-/* Blocks that live at once are memory of their own, all of it: how many still hold what they were filled with, one after the other. */
+/* Blocks that live at once share no memory. This counts those that still have what they were filled with, one after the other. */
 static void verify(const struct allocator *allocator, const struct order *order, struct answer *answer)
 {
     const uint64_t count = order->pattern == STEADY ? order->live : take_all(allocator, order);

@@ -128,7 +128,7 @@ static int work(struct worker *worker)
             status = look(&slabs->after);
         if (status)
             return status;
-        /* Room that was there before is used first; the rest must be new. */
+        /* Room that was there before is used first. The rest must be new. */
         if (slabs->before.objects - slabs->before.active + grown(slabs) >= slabs->made - OBJECTS / HIDDEN_PART)
             return 0;
         give_back(slabs);

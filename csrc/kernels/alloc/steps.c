@@ -29,7 +29,7 @@ enum { BEGIN, CACHED, HEAP };
 #define BLOCKS 64
 /* So many tell on which side of the step a size lies, while the step is looked for. */
 #define FEW_BLOCKS 8
-/* A cache holds a few blocks of a size; so many that some are left over. */
+/* A cache keeps a few blocks of a size. With this number some are left over. */
 #define SIDE_BY_SIDE 16
 /* Of the 132 KiB that glibc's heap begins with. */
 #define REST_BYTES 100000
@@ -94,7 +94,7 @@ static void look_at_heap(uint64_t size, int blocks, struct answer *answer)
     }
 }
 
-/* Whether a block that was freed among others is handed out again as it was: not at the place of the lowest, where all of them are one. */
+/* Whether a block that was freed among others is handed out again as it was. If all became one block, it begins at the lowest of them. */
 static void look_at_cache(uint64_t size, struct answer *answer)
 {
     unsigned char *blocks[SIDE_BY_SIDE], *again, *lowest = NULL;
@@ -184,7 +184,7 @@ static int setup(struct trial *trial)
     return status ? status : ask(trial, BEGIN, 0, 0, &answer);
 }
 
-/* The largest size of which `what` is said; 0 where it is said of none. */
+/* The largest size for which `what` is true. 0 if there is none. */
 static int find_step(struct trial *trial, int what, int64_t wanted, uint64_t *largest)
 {
     uint64_t low = LEAST - 1, high = (what == CACHED ? MOST_CACHED : MOST) + 1;

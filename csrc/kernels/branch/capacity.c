@@ -20,7 +20,7 @@
 
 enum { PERIOD };
 
-/* Whole passes before the first batch; twenty are enough for what can be learnt at all ([n = 4000] was learnt by pass 20). */
+/* Whole passes before the first batch. Twenty are enough for what can be learnt at all ([n = 4000] was learnt by pass 20). */
 #define WARM_PASSES 20
 /* ... but no more elements than this, about 10 ms: what is not learnt by then is beyond capacity. */
 #define WARM_ELEMENTS ((uint64_t)1 << 21)
@@ -80,7 +80,7 @@ static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t warm = WARM_PASSES * (uint64_t)trial->value[PERIOD];
 
-    return 3 * (warm < WARM_ELEMENTS ? warm : WARM_ELEMENTS); /* seen; 15 cycles an element where nothing is learnt */
+    return 3 * (warm < WARM_ELEMENTS ? warm : WARM_ELEMENTS); /* seen: 15 cycles an element if nothing is learnt */
 }
 
 KERNEL(capacity,

@@ -29,8 +29,8 @@ struct footprint {
 };
 
 /*
- * The runs: MAX_JUMPS slots and a return, entered so far from the end that `jumps` slots remain. In file-scope assembly, where a jump is
- * what it says; 8 bytes a slot (the BTB indexes by address, and so do we). The carry flag is clear on entry: see run().
+ * The runs are MAX_JUMPS slots and a return. They are entered where `jumps` slots remain. In file-scope assembly a jump stays as it is
+ * written. A slot has 8 bytes (the BTB indexes by address, and so do we). The carry flag is clear on entry, see run().
  */
 #if defined(HAS_X86_64)
 #define HAS_RUNS 1
@@ -115,7 +115,7 @@ static int setup(struct trial *trial)
 
 #endif
 
-/* A stray jump would have trapped; what is left to see is that each asked-for jump belonged to a run that was made. */
+/* A stray jump would have trapped. It remains to check that each jump asked for belonged to a run that was made. */
 static int check(struct trial *trial)
 {
     const struct footprint *footprint = trial->state;

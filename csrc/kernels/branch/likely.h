@@ -9,7 +9,7 @@
 
 enum { ALL_FALSE, ALL_TRUE, RANDOM };
 
-/* 16 KiB: fits the L1 beside everything else; a batch goes over it several times. */
+/* 16 KiB fit the L1 beside everything else. A batch goes over them several times. */
 #define CONSTANT_ELEMENTS ((uint64_t)1 << 14)
 /* Random outcomes must be more than a predictor remembers (branch/capacity), or they are not random to it. */
 #define RANDOM_ELEMENTS ((uint64_t)1 << 20)

@@ -12,7 +12,7 @@
 #include "kernels/random.h"
 
 /*
- * Coins, one a byte, 0 or 1: each of the 64 bits of a number is used once, so that 2^20 of them take a fifth of a millisecond and not two.
+ * Coins, one a byte, 0 or 1. Each of the 64 bits of a number is used once. So 2^20 coins take a fifth of a millisecond and not two.
  * Bytes beyond n, up to a multiple of 64, are not touched.
  */
 static inline void fill_with_coins(uint8_t *outcomes, uint64_t n, uint64_t *state)
@@ -29,9 +29,9 @@ static inline void fill_with_coins(uint8_t *outcomes, uint64_t n, uint64_t *stat
 }
 
 /*
- * The loop under test, in assembly so that no compiler can if-convert it: one byte, one conditional jump, one count of the
- * outcomes that were 0. `branch`: an outcome of 1 takes the jump over the count. `branch_free`: the same bytes, the same sum, no jump but
- * the loop's own. Aligned, so that neither form straddles a fetch block that the other does not: compilers leave assembly where it falls.
+ * The loop under test, in assembly so that no compiler can if-convert it. It has one byte, one conditional jump, and one count of the
+ * outcomes that were 0. In `branch` an outcome of 1 takes the jump over the count. `branch_free` has the same bytes and the same sum, and no
+ * jump but the loop's own. Both are aligned, so that neither straddles a fetch block that the other does not. Compilers do not align assembly.
  */
 #if defined(HAS_X86_64)
 #define HAS_BRANCH_LOOP 1
@@ -57,7 +57,7 @@ static inline uint64_t count_zeros_branch(const uint8_t *outcomes, uint64_t n)
     return zeros;
 }
 
-/* The increment is chosen first and added then: a cmov on the sum itself would be a chain of two cycles a turn, and cost what the chain does. */
+/* The increment is chosen first and then added. A cmov on the sum itself would be a chain of two cycles a turn, and would time that chain. */
 static inline uint64_t count_zeros_branch_free(const uint8_t *outcomes, uint64_t n)
 {
     const uint8_t *end = outcomes + n;
@@ -182,8 +182,8 @@ struct walk {
         walk->zeros += zeros;                                                                                          \
     }
 
-/* Zeros among the first n outcomes, counted by other code than the loop under test: eight bytes at a time, up to 31 words before the sums
-   of their bytes are added up, so that their total stays below 256. */
+/* Zeros among the first n outcomes, counted by other code than the loop under test, eight bytes at a time. The sums of bytes are added up
+   after at most 31 words, so that their total stays below 256. */
 static inline uint64_t recount_zeros(const struct walk *walk, uint64_t n)
 {
     uint64_t ones = 0, i = 0;

@@ -27,7 +27,7 @@
 
 #include <errno.h>
 
-/* Start, end. All but the last of each architecture are cautionary; the first of x86-64 is what most programs do. */
+/* Start, end. All but the last of each architecture are cautionary. The first of x86-64 is what most programs do. */
 #define X86_64_PAIRS(X)                                                                                                \
     X(rdtsc, rdtsc)                                                                                                    \
     X(rdtscp, rdtscp)                                                                                                  \
@@ -64,7 +64,7 @@
 #define VALUE(start, end) PAIR_##start##_to_##end,
 #define WORD(start, end) " " #start "_to_" #end
 #define LABELS &ALL_PAIRS(WORD)[1]
-/* Swept are this architecture's own; another's can be named, and is refused with the reason. */
+/* A sweep has those of this architecture. One of another can be named, and is refused with the reason. */
 #if !defined(NATIVE_LABELS)
 #define NATIVE_LABELS &NATIVE_PAIRS(WORD)[1]
 #endif
@@ -87,8 +87,8 @@ struct chain {
 };
 
 /*
- * One window. The chain does not depend on the first reading, nor the second on the chain, or an unfenced pair would be
- * ordered by its operands. settle() keeps the neighbours out of it: the pause before, the bookkeeping after.
+ * One window. The chain does not depend on the first reading, nor the second on the chain. Otherwise its operands would
+ * order an unfenced pair. settle() keeps the code around it out, which is the pause before and the bookkeeping after.
  */
 #define WINDOW(start, end, k)                                                                                          \
     static __attribute__((noinline)) int64_t window_##start##_to_##end##_##k(struct chain *chain)                      \
@@ -199,7 +199,7 @@ static int unfenced(int64_t pair)
     return pair == PAIR_rdtsc_to_rdtsc || pair == PAIR_cntvct_to_cntvct || pair == PAIR_rdtime_to_rdtime;
 }
 
-/* The chain holds exactly as many factors as were asked for; a window around 64 is longer than one around none. */
+/* The chain has exactly as many factors as were asked for. A window around 64 is longer than one around none. */
 static int check(struct trial *trial)
 {
     struct bias *bias = trial->state;

@@ -66,7 +66,7 @@ static __attribute__((noinline)) int64_t timed_chain(struct lane *lane)
         MULTIPLY_TIMES(64, product, factor);
     end = tick_end();
     lane->product = product;
-    /* A: relaxed: a plain count that tells nothing about other data. Only its own worker writes it. */
+    /* A: relaxed, because a plain count tells nothing about other data. Only its own worker writes it. */
     atomic_store_explicit(&lane->chains, atomic_load_explicit(&lane->chains, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     return (int64_t)(end - begin);
@@ -180,8 +180,8 @@ static void burst_avx512(uint64_t until_ns)
 {
 #ifdef HAS_X86_64
     while (now_ns() < until_ns)
-        /* Eight independent fused multiply-adds a turn, on zeros (no slow denormals): the widest and hottest there are.
-           The clobbers name the parts that every compiler knows; VZEROUPPER leaves no dirty upper half behind. */
+        /* Eight independent fused multiply-adds a turn, the widest and hottest there are. Zeros have no slow denormals.
+           The clobbers name the parts that every compiler knows. VZEROUPPER leaves no dirty upper half behind. */
         __asm__ volatile("vpxor %%xmm0, %%xmm0, %%xmm0\n\tvpxor %%xmm1, %%xmm1, %%xmm1\n\t"
                          "vpxor %%xmm2, %%xmm2, %%xmm2\n\tvpxor %%xmm3, %%xmm3, %%xmm3\n\t"
                          "vpxor %%xmm4, %%xmm4, %%xmm4\n\tvpxor %%xmm5, %%xmm5, %%xmm5\n\t"

@@ -54,7 +54,7 @@ static uint64_t send(struct letter *letter, uint64_t number)
     const uint64_t now = tick_now();
 
     letter->stamp = now;
-    /* A: release, pairs with B in the other worker: whoever sees the number sees the stamp. Without it the stamp of the
+    /* A: release, pairs with B in the other worker. A reader that sees the number sees the stamp. Without it the stamp of the
        letter before could be read, and a way would come out too long. */
     atomic_store_explicit(&letter->number, number, memory_order_release);
     return now;
@@ -89,7 +89,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     const unsigned side = worker->index;
     int64_t way;
 
-    (void)count; /* only worker 0 is told; both make the same number of trips, and the first is not kept */
+    (void)count; /* only worker 0 is told. Both make the same number of trips, and the first is not kept */
     team_start(worker);
     for (unsigned i = 0; i <= TRIPS_PER_BATCH; i++) {
         const uint64_t number = ++offset->side[side].trips;

@@ -33,7 +33,7 @@ struct moment {
     double ticks, ns;
 };
 
-/* Both clocks at one moment; the tightest bracket has met no gap. */
+/* Both clocks at one moment. The tightest bracket has met no gap. */
 static struct moment take_moment(void)
 {
     struct moment best = {0, 0};

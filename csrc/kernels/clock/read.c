@@ -31,12 +31,12 @@
 #define SLOT_BITS 14 /* more slots than deltas in a process, so that every one could be distinct */
 #define SLOTS (1 << SLOT_BITS)
 
-/* One list for all architectures, as an enumeration and as words ("rdtsc rdtscp …"; the first space is skipped). */
+/* One list for all architectures, as an enumeration and as words ("rdtsc rdtscp …", whose first space is skipped). */
 #define ALL_READS(X) X86_64_READS(X) AARCH64_READS(X) RISCV64_READS(X) ANYWHERE_READS(X)
 #define VALUE(name) READ_##name,
 #define WORD(name) " " #name
 #define LABELS &ALL_READS(WORD)[1]
-/* Swept are this architecture's own; another's can be named, and is refused with the reason. */
+/* A sweep has those of this architecture. One of another can be named, and is refused with the reason. */
 #define NATIVE_LABELS &NATIVE_READS(WORD) ANYWHERE_READS(WORD)[1]
 #define VALUE_OF(name) VALUE_OF_EXPANDED(name)
 #define VALUE_OF_EXPANDED(name) READ_##name

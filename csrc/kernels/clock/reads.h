@@ -40,7 +40,7 @@
 #define NATIVE_READS X86_64_READS
 #define NATIVE_BEST lfence_rdtsc_lfence
 
-/* Intel SDM vol. 2, AMD APM vol. 3: RDTSC writes EDX:EAX, RDTSCP ECX as well; CPUID overwrites all four. */
+/* Intel SDM vol. 2, AMD APM vol. 3: RDTSC writes EDX:EAX, RDTSCP ECX as well. CPUID overwrites all four. */
 #define X86_64_READ(name, instructions, ...)                                                                           \
     READ_FUNCTION(name)                                                                                                \
     {                                                                                                                  \
@@ -65,7 +65,7 @@ X86_64_READ(cpuid_rdtsc, "xor %%eax, %%eax\n\tcpuid\n\trdtsc", "rbx", "rcx", "cc
 #define NATIVE_READS AARCH64_READS
 #define NATIVE_BEST isb_cntvct_isb
 
-/* Arm ARM, CNTVCT_EL0: may be read speculatively and out of order; an ISB waits for all that came before. */
+/* Arm ARM, CNTVCT_EL0: may be read speculatively and out of order. An ISB waits for all that came before. */
 #define AARCH64_READ(name, instructions)                                                                               \
     READ_FUNCTION(name)                                                                                                \
     {                                                                                                                  \

@@ -24,8 +24,8 @@ switch_function coroutine_ret __attribute__((visibility("hidden")));
 switch_function coroutine_jump_fp __attribute__((visibility("hidden")));
 
 /*
- * For the check of these: put `values` into the registers that a called function keeps, call `by`, and put into `values` what is there when the
- * other side comes back. The words stand as in a saved place, see SAVED_AT.
+ * For the check of these. It puts `values` into the registers that a called function keeps, and calls `by`. When the other side comes back,
+ * it puts into `values` what the registers have. The order of the words is that of a saved place, see SAVED_AT.
  */
 void coroutine_keep(switch_function *by, void **from, void *to, uint64_t *values) __attribute__((visibility("hidden")));
 
@@ -34,7 +34,7 @@ void coroutine_keep(switch_function *by, void **from, void *to, uint64_t *values
 
 #if defined(__x86_64__)
 #define HAS_COROUTINES
-/* rdi: where to leave this stack's place. rsi: the other one. 8 bytes of floating point are there in each, used or not. */
+/* rdi says where to leave this stack's place, rsi is the other one. Each has 8 bytes of floating point, used or not. */
 #define SWITCH(name, save_fp, load_fp, leave)                                                                          \
     __asm__(".text\n" SWITCH_BEGINS(name) "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"         \
                                           "sub $8, %rsp\n" save_fp "mov %rsp, (%rdi)\nmov %rsi, %rsp\n" load_fp        \
@@ -69,7 +69,7 @@ static inline uint64_t floating_point_control(void)
 }
 #elif defined(__aarch64__)
 #define HAS_COROUTINES
-/* x0: where to leave this stack's place. x1: the other one. */
+/* x0 says where to leave this stack's place, x1 is the other one. */
 #define SWITCH(name, save_fp, load_fp, leave)                                                                          \
     __asm__(".text\n" SWITCH_BEGINS(                                                                                   \
         name) "sub sp, sp, #176\n"                                                                                     \
@@ -114,7 +114,7 @@ static inline uint64_t floating_point_control(void)
        " fs3, 144(" base ")\n" fop " fs4, 152(" base ")\n" fop " fs5, 160(" base ")\n" fop " fs6, 168(" base ")\n" fop \
        " fs7, 176(" base ")\n" fop " fs8, 184(" base ")\n" fop " fs9, 192(" base ")\n" fop " fs10, 200(" base          \
        ")\n" fop " fs11, 208(" base ")\n"
-/* a0: where to leave this stack's place. a1: the other one. A return is a jump through ra; any other register is no return to the core. */
+/* a0 says where to leave this stack's place, a1 is the other one. The core takes a jump through ra for a return, and no other. */
 #define SWITCH(name, save_fp, load_fp, leave)                                                                          \
     __asm__(".text\n" SWITCH_BEGINS(name) "addi sp, sp, -224\n" FOR_EACH_KEPT("sd", "fsd", "sp") save_fp               \
             "sd sp, 0(a0)\nmv sp, a1\n" load_fp FOR_EACH_KEPT("ld", "fld", "sp") "addi sp, sp, 224\n" leave            \

@@ -269,7 +269,7 @@ static void fill(struct side *side, uint64_t value)
         side->values[i] = value + (uint64_t)i;
 }
 
-/* The first of these registers that is not as it was; 0: none. */
+/* The first of these registers that is not as it was, or 0. */
 static int lost(const struct side *side, uint64_t value)
 {
     for (int i = KEPT_FIRST; i < KEPT_END; i++)

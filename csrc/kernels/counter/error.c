@@ -43,8 +43,8 @@ static uint64_t sum_made(const struct sloppy *sloppy, unsigned team_size)
     uint64_t sum = 0;
 
     for (unsigned i = 1; i < team_size; i++)
-        /* A: acquire, pairs with B: whoever sees a number of increments sees those of them that were flushed. Without it a flush could
-           seem to be missing, and the error be larger than its bound. */
+        /* A: acquire, pairs with B. A thread that sees a number of increments sees those of them that were flushed. Without it a flush
+           could seem to be missing, and the error be larger than its bound. */
         sum += atomic_load_explicit(&sloppy->sides[i].made, memory_order_acquire);
     return sum;
 }

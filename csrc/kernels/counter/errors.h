@@ -18,7 +18,7 @@ static inline int by_size(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Sorts what was kept of `reads` errors. The smallest that at least `per_cent` of them are no larger than; `reads` is at least 1. */
+/* Sorts what was kept of `reads` errors, at least 1. Returns the smallest that at least `per_cent` of them do not exceed. */
 static inline double kept_quantile(uint64_t *errors, uint64_t reads, uint64_t per_cent)
 {
     const uint64_t kept = reads < KEPT ? reads : KEPT;

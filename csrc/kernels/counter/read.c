@@ -103,7 +103,7 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* The slots hold what they began with and all that was written; what was read last of a batch never fell, and is no more than that. */
+/* The slots have what they began with and all that was written. The last read of a batch never fell, and is not more than that. */
 static int check(struct trial *trial)
 {
     const struct reading *reading = trial->state;

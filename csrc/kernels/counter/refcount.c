@@ -32,7 +32,7 @@ enum { KIND, HELD };
 enum { PLAIN, SATURATING, PER_CPU, LOCAL_SPARES };
 
 struct side {
-    _Alignas(128) _Atomic int64_t own; /* per_cpu: gets less puts, spares: references that nobody uses */
+    _Alignas(128) _Atomic int64_t own; /* gets less puts in per_cpu, references that nobody uses in spares */
     _Alignas(128) uint64_t faults;
 };
 

@@ -50,9 +50,9 @@ static inline __attribute__((always_inline)) void rseq_add(struct rseq *rseq, vo
     uint64_t scratch;
 
     /*
-     * The descriptor needs relocation in a shared object, hence a writable section. The signature before `abort` is what glibc registered:
-     * the kernel jumps nowhere else; it is the operand of a UD1, so that a disassembler stays in step. Clobbers: memory, since other
-     * threads and the check read the slot; the flags by add and shift.
+     * The descriptor needs relocation in a shared object, hence a writable section. The signature before `abort` is what glibc registered,
+     * and Linux jumps nowhere else. It is the operand of a UD1, so that a disassembler stays in step. Clobbers are memory, since other
+     * threads and the check read the slot, and the flags, by add and shift.
      */
     __asm__ volatile(".pushsection __rseq_cs, \"aw\"\n\t"
                      ".balign 32\n"

@@ -79,7 +79,7 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* Common and own counts are exactly the increments made; no own count has reached the threshold, the common one is a multiple of it. */
+/* Common and own counts are exactly the increments made. No own count has reached the threshold. The common one is a multiple of it. */
 static int check(struct trial *trial)
 {
     struct sloppy *sloppy = trial->state;

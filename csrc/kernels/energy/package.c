@@ -43,7 +43,7 @@ struct energy {
     int64_t moved; /* windows in which the counter moved */
 };
 
-/* Dependent, so that no core makes two at once; in a register, so that no memory is part of it. */
+/* Dependent, so that no core makes two at once, and in a register, so that no memory is part of it. */
 static uint64_t add(void)
 {
     uint64_t sum = 0;
@@ -65,7 +65,7 @@ static uint64_t stream(const unsigned char *pages, size_t *place)
     return piece / LINE_BYTES;
 }
 
-/* One window. Adds its energy and time to those at work or asleep; 0 or -errno. */
+/* One window. Adds its energy and time to those at work or asleep. 0 or -errno. */
 static int window(struct trial *trial, struct energy *energy, int op, int at_work)
 {
     const int64_t before = number_in(COUNTER, NULL), ms = trial->value[WINDOW_MS];

@@ -203,8 +203,8 @@ static inline uint64_t random_line(uint64_t *state)
 #endif
 
 /*
- * The contexts' own accesses: one thread alone, so plain ones, each kept in its turn. (Not relaxed atomics: gcc makes an amoswap of such a
- * store on RISC-V.)
+ * The contexts' own accesses. They are plain, since there is one thread, and each keeps its turn. (Of a relaxed atomic store gcc makes an
+ * amoswap on RISC-V.)
  */
 static inline void store(uint64_t *to, uint64_t value)
 {

@@ -196,7 +196,7 @@ static int setup(struct trial *trial)
     return 0;
 }
 
-/* Answers "yes" that are due: those of members; a filter's may be more. */
+/* Answers "yes" that are due, which are those of members. A filter may have more. */
 static int check_answers(struct trial *trial, const struct stages *stages)
 {
     const int by = (int)trial->value[BY];

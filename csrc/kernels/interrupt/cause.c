@@ -73,7 +73,7 @@ struct gap {
 
 struct causes {
     struct tracepoints tracepoints;
-    int files[TRACED]; /* of the tracepoints that there are; -1 */
+    int files[TRACED]; /* of the tracepoints that there are, or -1 */
     uint64_t ids[TRACED];
     unsigned leader;
     struct perf_event_mmap_page *ring; /* NULL: none */
@@ -259,7 +259,7 @@ static int lies_in(const struct gap *gap, double ticks, double slack)
     return ticks >= (double)gap->begin - slack && ticks <= (double)gap->end + slack;
 }
 
-/* The cause of a gap, with events moved by so many ticks: the first by weight, CAUSES: none. */
+/* The cause of a gap, with events moved by this many ticks. It is the first by weight, or CAUSES. */
 static int name_of(const struct causes *causes, const struct gap *gap, double moved, double slack)
 {
     int found = CAUSES;

@@ -60,7 +60,7 @@ static void send_all(struct crowd *crowd, unsigned sender)
     }
 }
 
-/* Those of all senders. The ticks of each, where somebody wants them; how many. */
+/* Those of all senders. The ticks of each, if somebody wants them, and how many there are. */
 static int64_t receive_all(struct trial *trial, struct receiver *receiver, unsigned pairs, int64_t *ticks)
 {
     const unsigned count = EVENTS / pairs * pairs;
@@ -132,8 +132,7 @@ static int check(struct trial *trial)
                 return trial_fault(trial, "sender %u sent %u messages, and %u came", sender, crowd->sent[sender],
                                    receiver->last[sender]);
     }
-    trial->metric[FOOTPRINT] =
-        (double)crowd->pairs * 65536; /* what a pipe may hold; no more is under way in a socket */
+    trial->metric[FOOTPRINT] = (double)crowd->pairs * 65536; /* the most in a pipe. In a socket there is no more */
     return 0;
 }
 

@@ -45,7 +45,7 @@ struct desk {
     uint32_t slept;                          /* through so many of them, as worker 1 knows */
     _Atomic uint32_t sleeping;               /* worker 1 is about to sleep */
     _Atomic uint32_t known;                  /* who the partner is, and that it is ready */
-    unsigned char *memory[2];                /* of each worker; NULL: none */
+    unsigned char *memory[2];                /* of each worker, or NULL */
     size_t touched;
     uint64_t messages, wrong, events, refused;
     int64_t switches, involuntary; /* of events that were not refused */
@@ -309,7 +309,7 @@ static void teardown(struct trial *trial)
         ways_end(&((const struct desk *)trial->state)->ways);
 }
 
-/* Seen 4 to 15 us a message on one CPU and 20 to 60 across; a fork of the interpreter 5 ms; memory 3 us for each 64 KiB. */
+/* Seen: 4 to 15 us a message on one CPU, and 20 to 60 across. A fork of the interpreter takes 5 ms, memory 3 us for each 64 KiB. */
 static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t across = trial->kernel->place == PLACE_ONE_CPU ? 1 : 5;

@@ -43,7 +43,7 @@ enum { PAYS_FROM = 3 * SIZES, FOOTPRINT };
 
 struct hand_over {
     unsigned char *from, *to;
-    unsigned char *mapped; /* the file in memory; NULL: none */
+    unsigned char *mapped; /* the file in memory, or NULL */
     int file, in, out;     /* -1: none */
     struct uring uring;
     uint64_t number, made, failed, stale;
@@ -211,7 +211,7 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
     return (int64_t)made;
 }
 
-/* The size from which on, and for all larger ones, pages are cheaper; NaN where the largest are not. */
+/* The size from which on pages are cheaper, for all larger ones too. NaN if they are not for the largest. */
 static double pays_from(const double *ratios)
 {
     double from = NAN;

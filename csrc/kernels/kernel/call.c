@@ -40,7 +40,7 @@ enum { ENTERING_PCT, FILTERS };
 /* So many that one that does otherwise shows. */
 #define COUNTED_CALLS 64
 
-#ifndef PR_SET_SYSCALL_USER_DISPATCH /* headers older than Linux 5.11; the numbers are the same everywhere */
+#ifndef PR_SET_SYSCALL_USER_DISPATCH /* headers older than Linux 5.11 lack them. The numbers are the same everywhere */
 #define PR_SET_SYSCALL_USER_DISPATCH 59
 #define PR_SYS_DISPATCH_OFF 0
 #define PR_SYS_DISPATCH_ON 1
@@ -170,7 +170,7 @@ static void note_entry(int number)
     entries++;
 }
 
-/* Per cent of COUNTED_CALLS that entered; NaN where the system cannot tell so. */
+/* Per cent of COUNTED_CALLS that entered. NaN if the system cannot tell. */
 static double look_who_enters(struct trial *trial)
 {
     struct calls *calls = trial->state;

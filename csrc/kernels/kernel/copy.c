@@ -41,7 +41,7 @@ enum { CALL_NS = SIZES, KIB_NS, FIT, SPREAD, FOOTPRINT };
 
 struct transfers {
     unsigned char *from, *to;
-    int ends[2];   /* of a pipe; of a file or device the first alone. -1: none */
+    int ends[2];   /* of a pipe. A file or device has the first alone. -1 if there is none */
     pid_t process; /* this one */
     uint64_t made, short_ones;
     double ticks[SIZES][TURNS];

@@ -94,8 +94,8 @@ static int setup(struct trial *trial)
 }
 
 /*
- * Whether a value in sysfs follows what Linux does: the packets of the loopback device, before and after some that this process sends to
- * itself. 100 or 0; NaN where there is no such device.
+ * Whether a value in sysfs follows what Linux does. It is the count of packets of the loopback device, before and after some that this
+ * process sends to itself. 100 or 0. NaN if there is no such device.
  */
 static double look_whether_it_follows(void)
 {

@@ -53,7 +53,7 @@ static int make_mappings(struct mappings *mappings, size_t count)
     return 0;
 }
 
-/* All of a file, from its beginning; its bytes, or -errno. */
+/* All of a file, from its beginning. Its bytes, or -errno. */
 static int64_t read_all(struct mappings *mappings, int file)
 {
     int64_t bytes = 0;

@@ -205,7 +205,7 @@ static int name_setup(struct trial *trial)
     return folder_begin(trial, &names->folder, trial->value[WHERE] == 0 ? IN_MEMORY : ON_A_DISK, 0);
 }
 
-/* The dentries of names that there are not, in the whole system; -1 where it does not say (before Linux 5.0). */
+/* The dentries of names that do not exist, in the whole system. -1 if it does not say (before Linux 5.0). */
 static int64_t negative_dentries(void)
 {
     char text[256];

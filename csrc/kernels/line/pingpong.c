@@ -91,8 +91,8 @@ struct table {
         table->side[worker->index].disorder |= disorder;                                                               \
     }
 
-/* C: acquire and release on success, with itself on the other side: each takes over from the other by the same instruction. A failed try
-   learns nothing that it uses: relaxed. */
+/* C: acquire and release on success, with itself on the other side. Each takes over from the other by the same instruction. A failed try
+   is relaxed, because it uses nothing that it learns. */
 #define CAS_RUN(name, relax)                                                                                           \
     static void name(struct worker *worker, uint64_t trips)                                                            \
     {                                                                                                                  \

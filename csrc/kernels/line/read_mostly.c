@@ -57,7 +57,7 @@ struct reading {
 
 static inline struct reading read_atomic(struct board *board, uint64_t *retries)
 {
-    /* A: acquire, pairs with B: what the writer did before is seen with the word. One word cannot be torn. */
+    /* A: acquire, pairs with B. All that the writer did before is seen with the word. One word cannot be torn. */
     const uint64_t word = atomic_load_explicit(&board->left, memory_order_acquire);
 
     (void)retries;
@@ -103,12 +103,12 @@ static inline struct reading read_seqlock(struct board *board, uint64_t *retries
     uint64_t before, after;
 
     for (;;) {
-        /* C: acquire, pairs with F: an even number means that the words of that write can be read, and no older ones. */
+        /* C: acquire, pairs with F. An even number means that the words of that write can be read, and no older ones. */
         before = atomic_load_explicit(&board->sequence, memory_order_acquire);
         /* Relaxed: possibly torn, and then thrown away. Atomic, for they are read while being written. */
         reading.left = atomic_load_explicit(&board->left, memory_order_relaxed);
         reading.right = atomic_load_explicit(&board->right, memory_order_relaxed);
-        /* D: acquire fence, pairs with E: whoever read a word of the next write sees its odd number below. */
+        /* D: acquire fence, pairs with E. A reader of a word of the next write sees its odd number below. */
         atomic_thread_fence(memory_order_acquire);
         after = atomic_load_explicit(&board->sequence, memory_order_relaxed);
         if (__builtin_expect(before == after && !(before & 1), 1))
@@ -123,7 +123,7 @@ static inline void write_seqlock(struct board *board, uint64_t number)
     const uint64_t sequence = atomic_load_explicit(&board->sequence, memory_order_relaxed);
 
     atomic_store_explicit(&board->sequence, sequence + 1, memory_order_relaxed); /* published by E */
-    /* E: release fence, pairs with D: the odd number is there before any of the words. */
+    /* E: release fence, pairs with D. The odd number is there before any of the words. */
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&board->left, number, memory_order_relaxed);
     atomic_store_explicit(&board->right, number, memory_order_relaxed);

@@ -96,7 +96,7 @@ static void meet(struct litmus *litmus, struct side *side)
     uint64_t looks = 0;
 
     side->met += THREADS;
-    /* A: acquire and release, pairs with itself and with B: without it a tally could read what is not yet written. */
+    /* A: acquire and release, pairs with itself and with B. Without it a tally could read what is not yet written. */
     __atomic_fetch_add(&litmus->arrived, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(&litmus->arrived, __ATOMIC_ACQUIRE) < side->met) /* B: acquire, pairs with A */
         if (++looks % LOOKS_BEFORE_YIELD == 0)

@@ -64,7 +64,7 @@ static inline void acquire_tas(struct locks *locks, struct taker *me)
 {
     unsigned looks = 0;
 
-    /* A: acquire, pairs with B: what the last holder did is ours to see. Without it its section could show through in ours. */
+    /* A: acquire, pairs with B. All that the last holder did is ours to see. Without it its section could show through in ours. */
     while (atomic_exchange_explicit(&locks->tas, 1, memory_order_acquire))
         if (++looks >= SPINS_BEFORE_YIELD) {
             sched_yield();
@@ -75,7 +75,7 @@ static inline void acquire_tas(struct locks *locks, struct taker *me)
 static inline void release_tas(struct locks *locks, struct taker *me)
 {
     (void)me;
-    /* B: release, pairs with A: our section is over for everybody before the lock is free. */
+    /* B: release, pairs with A. Our section is over for everybody before the lock is free. */
     atomic_store_explicit(&locks->tas, 0, memory_order_release);
 }
 
@@ -135,9 +135,9 @@ static inline void acquire_mcs(struct locks *locks, struct taker *me)
     before = atomic_exchange_explicit(&locks->mcs, place, memory_order_acq_rel);
     if (!before)
         return;
-    /* B: release, pairs with D: who follows the pointer finds `waiting` set, and clears it only then. */
+    /* B: release, pairs with D. A thread that follows the pointer finds `waiting` set, and clears it only then. */
     atomic_store_explicit(&before->next, place, memory_order_release);
-    /* E: acquire, pairs with F: the section of the one before us is over. */
+    /* E: acquire, pairs with F. The section of the one before us is over. */
     while (atomic_load_explicit(&place->waiting, memory_order_acquire))
         look_again(me, &looks);
 }
@@ -211,7 +211,7 @@ static inline void acquire_futex(struct locks *locks, struct taker *me)
     int one = 1;
 
     (void)me;
-    /* A: acquire, pairs with B: the section before is over. Relaxed on failure: nothing was taken. */
+    /* A: acquire, pairs with B. The section before is over. It is relaxed on failure, since nothing was taken. */
     while (!atomic_compare_exchange_strong_explicit(&locks->futex.units, &one, 0, memory_order_acquire,
                                                     memory_order_relaxed)) {
         /* C: sequentially consistent, pairs with B and D. Either the thread that gives the unit back reads us as a
@@ -228,7 +228,7 @@ static inline void acquire_futex(struct locks *locks, struct taker *me)
 static inline void release_futex(struct locks *locks, struct taker *me)
 {
     (void)me;
-    /* B: sequentially consistent: release for A, and before D for C. */
+    /* B: sequentially consistent. It is a release for A, and it is before D for C. */
     atomic_fetch_add_explicit(&locks->futex.units, 1, memory_order_seq_cst);
     /* D: sequentially consistent, after B, pairs with C. */
     if (atomic_load_explicit(&locks->futex.sleepers, memory_order_seq_cst))

@@ -19,7 +19,7 @@
 
 #define GAP_SECONDS 1e-6 /* more than a cache miss with a page walk, less than the cheapest interrupt of a guest */
 #define STEPS 1001       /* odd, for the median: how far apart two reads usually are */
-/* Gaps with a length of their own: 20 a millisecond at 200 ms; later ones still count in the metrics. */
+/* Gaps whose length is kept: 20 a millisecond at 200 ms. Later ones still count in the metrics. */
 #define CAPACITY 4096
 
 enum { GAPS_PER_S, LOST_PCT, LONGEST_US };
@@ -101,9 +101,9 @@ static int64_t events(struct worker *worker, int64_t *ticks, uint64_t count)
 }
 
 /*
- * All time is accounted for: steps and gaps add up to what passed, which is what was asked for, and another clock saw
- * no less pass (with 1 % for the rate of the tick counter; it may have seen more, when a gap fell between the two
- * clocks' reads).
+ * All time is accounted for. Steps and gaps add up to the time that passed, which is the time that was asked for. Another
+ * clock saw no less pass, with 1 % for the rate of the tick counter. It may have seen more, if a gap fell between the two
+ * clocks' reads.
  */
 static int check(struct trial *trial)
 {

@@ -95,7 +95,7 @@ static int begin(struct trial *trial, int64_t records)
     return log->null < 0 ? -errno : 0;
 }
 
-/* One record, under its number; ticks, or -errno. */
+/* One record, under its number. Ticks, or -errno. */
 static int64_t write_record(struct trial *trial, int file, uint64_t number)
 {
     char text[96];

@@ -31,7 +31,7 @@ enum { TO_NULL, TO_FILE, TO_PIPE };
 
 struct output {
     FILE *stream;  /* NULL: none */
-    int file, out; /* what is written to; the other end of a pipe. -1: none */
+    int file, out; /* what is written to, and the other end of a pipe, or -1 */
     int null;      /* where a pipe is emptied to */
     uint32_t printed;
     uint64_t failed;
@@ -46,7 +46,7 @@ static int way_of(const struct trial *trial)
     return trial->kernel->parameters[HOW].name ? (int)trial->value[HOW] : FORMAT;
 }
 
-/* What is in the pipe goes away, without being copied; how many bytes. */
+/* Empties the pipe without a copy. Returns how many bytes it had. */
 static uint64_t empty_pipe(const struct output *output)
 {
     uint64_t bytes = 0;
@@ -160,7 +160,7 @@ static int setup(struct trial *trial)
     return status;
 }
 
-/* Bytes that arrived since the beginning, or since the file was begun anew; all of them for a pipe. */
+/* Bytes that arrived since the beginning, or since the file was begun anew. For a pipe these are all. */
 static int64_t arrived(const struct output *output, int to)
 {
     return to == TO_PIPE ? (int64_t)(output->gone + empty_pipe(output)) : (int64_t)lseek(output->file, 0, SEEK_CUR);

@@ -49,7 +49,7 @@ static __attribute__((noinline)) int loop(int64_t turns)
     return turns == 0;
 }
 
-/* What so many turns count; negative where that is not known. */
+/* The count of this many turns. Negative if that is not known. */
 static int64_t counted(int event, int64_t turns)
 {
     event_start(event);

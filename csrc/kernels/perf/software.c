@@ -45,7 +45,7 @@ static const int64_t expected[] = {
 
 struct look {
     int event;             /* -1: none */
-    int there[2], back[2]; /* pipes; -1: none */
+    int there[2], back[2]; /* pipes, or -1 */
     int64_t found;
 };
 
@@ -126,8 +126,8 @@ static __attribute__((noinline, no_sanitize_thread)) int64_t faults(const struct
 
 /* ---- the clock ---- */
 
-/* Whether the count of one stretch lies where it must; -EAGAIN where others had the CPU meanwhile: the clocks then end at different places of
-   a switch. */
+/* Whether the count of one stretch lies where it must. -EAGAIN if others had the CPU meanwhile, since the clocks then end at different places
+   of a switch. */
 static int one_clock(const struct look *look)
 {
     const struct thread_counts before = thread_counts();

@@ -23,7 +23,7 @@
 #include <inttypes.h>
 
 #define MAX_CHAINS 8
-/* Rounds per turn of the loop: its three instructions run beside 64 steps of a chain, and 512 of 4 bytes fit in any uop
+/* Rounds per turn of the loop. Its three instructions run beside 64 steps of a chain, and 512 of 4 bytes fit in any uop
    cache. */
 #define ROUNDS 64
 #define BY_INTEGER UINT64_C(0x9e3779b97f4a7c15) /* odd: a product of odd numbers never dies out in zeros */
@@ -32,7 +32,7 @@
 enum { IMUL, ADD, FADD, LOAD, OPS };
 
 struct chains {
-    /* ring[row][i]: chains walk side by side, each in its own eight bytes of a line, so that no two meet in one bank of
+    /* ring[row][i]: chains walk side by side, each in its own eight bytes of a line. So no two meet in one bank of
        the L1. */
     uint64_t ring[64][MAX_CHAINS];
     uint64_t imul[MAX_CHAINS], add[MAX_CHAINS], load[MAX_CHAINS];
@@ -46,7 +46,7 @@ static unsigned next_row(unsigned row)
     return (37 * row + 11) % 64;
 }
 
-/* One step of chain `c`, an operand's name; `by` is the constant operand. */
+/* One step of chain `c`, an operand's name. `by` is the constant operand. */
 #if HAS_X86_64
 #define STEP_imul(c) "imul %[by], %[" #c "]\n\t"
 #define STEP_add(c) "add %[by], %[" #c "]\n\t"
@@ -77,9 +77,9 @@ static unsigned next_row(unsigned row)
 #define ROUND_7(step) ROUND_6(step) step(c6)
 #define ROUND_8(step) ROUND_7(step) step(c7)
 
-/* All eight chains are operands whatever the number in use, so that each has a register of its own and the compiler
-   knows nothing of any; "memory", because loads read the rings. x86 also writes the flags, which gcc and clang assume
-   of every asm there. */
+/* All eight chains are operands whatever the number in use. So each has its register, and the compiler knows nothing
+   of any. "memory" is there because loads read the buffers. x86 also writes the flags, which gcc and clang assume of
+   every asm there. */
 #define REPEAT(text, kind)                                                                                             \
     __asm__ volatile(text                                                                                              \
                      : [c0] "+" kind(c0), [c1] "+" kind(c1), [c2] "+" kind(c2), [c3] "+" kind(c3), [c4] "+" kind(c4),  \
@@ -87,8 +87,8 @@ static unsigned next_row(unsigned row)
                      : [by] kind(by)                                                                                   \
                      : "memory")
 
-/* Operations come in whole turns of the loop: that is the granule which setup asks for. They are counted down and not
-   divided: with the quotient of a division by 3 gcc 12 runs out of ideas and copies registers in each turn. */
+/* Operations come in whole turns of the loop, the granule which setup asks for. They are counted down and not divided.
+   With the quotient of a division by 3, gcc 12 copies registers in each turn. */
 #define CHAIN(op, n, type, kind, factor)                                                                               \
     static void op##_##n(struct worker *worker, uint64_t operations)                                                   \
     {                                                                                                                  \
@@ -169,7 +169,7 @@ static uint64_t power(uint64_t base, uint64_t exponent)
     return result;
 }
 
-/* Every register holds what that many steps make of its first value; chains not in use hold their first value still. */
+/* Every register has what that many steps make of its first value. Chains not in use still have their first value. */
 static int check(struct trial *trial)
 {
     const struct chains *chains = trial->state;

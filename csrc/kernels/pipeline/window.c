@@ -26,7 +26,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* Granule of coherence on x86-64 and most Arm; where lines are longer two nodes share one, out of order. */
+/* Granule of coherence on x86-64 and most Arm. If lines are longer, two nodes share one, out of order. */
 #define LINE_BYTES 64
 #define NODES 16384    /* in each chase: 2 x 16384 x 64 bytes are one huge page */
 #define ITERATIONS 128 /* in one walk: 256 of 32768 lines, so hardly any is brought in by its neighbour's prefetcher */
@@ -79,7 +79,7 @@ static inline void flush_done(void)
 #define INCREASE_VECTOR(v) "add %[" #v "].2d, %[" #v "].2d, %[by_vector].2d\n\t"
 #define VECTOR "w"
 
-/* Clean and invalidate to the point of coherency; Linux lets user code (SCTLR_EL1.UCI). Complete at the DSB. */
+/* Clean and invalidate to the point of coherency. Linux lets user code (SCTLR_EL1.UCI). Complete at the DSB. */
 static inline void flush(const void *line)
 {
     __asm__ volatile("dc civac, %0" : : "r"(line) : "memory");

@@ -127,7 +127,7 @@ QUEUE_INLINE void queue_add_new(struct runqueue *queue, int by, struct task *tas
     queue_add(queue, by, task, counts);
 }
 
-/* Of the O(1) scheduler a task that had its turn waits for the next lap; any other queue knows its place by its key. */
+/* In the O(1) scheduler a task that had its turn waits for the next lap. In any other queue its key gives its place. */
 QUEUE_INLINE void queue_put_back(struct runqueue *queue, int by, struct task *task, struct tree_counts *counts)
 {
     if (by == BITMAP)
@@ -224,7 +224,7 @@ static inline const char *queue_fault(const struct runqueue *queue, int by)
     }
 }
 
-/* Levels of nodes one above the other; NaN where there is no such thing. */
+/* Levels of nodes one above the other. NaN if the queue has no levels. */
 static inline double queue_height(const struct runqueue *queue, int by)
 {
     switch (by) {
@@ -248,8 +248,8 @@ static inline int descending(const void *a, const void *b)
 }
 
 /*
- * All tasks with new keys, added one by one. Drawn keys are as after many turns: what is left of a number drawn below `spread` is below a part
- * x of it with the chance 1 - (1 - x)^2, as the lesser of two draws is.
+ * All tasks with new keys, added one by one. Drawn keys are as after many turns. What is left of a number drawn below `spread` is below a
+ * part x of it with the chance 1 - (1 - x)^2, as the lesser of two draws is.
  */
 static inline void queue_fill(struct runqueue *queue, int by, uint64_t seed)
 {
@@ -339,8 +339,8 @@ static inline int queue_check_turns(struct trial *trial, const struct runqueue *
 }
 
 /*
- * Of one case. Seen 700 ns a task to fill a queue twice, to count and to look; of tasks that leave the caches 3 us, and 15 us where each turn
- * walks through all of them, since a batch is never shorter than a turn.
+ * Of one case. It took 700 ns a task to fill a queue twice, to count and to look. Tasks that leave the caches took 3 us. They took 15 us
+ * where each turn walks through all of them, since a batch is never shorter than a turn.
  */
 static inline uint64_t queue_cost_ns(int by, int64_t tasks)
 {

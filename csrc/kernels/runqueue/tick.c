@@ -48,7 +48,7 @@ QUEUE_INLINE void turns(struct runqueue *queue, int by, uint64_t count, struct t
         if (by == BITMAP)
             task->key %= ARRAYS_LEVELS;
         queue_put_back(queue, by, task, counts);
-        /* No key is that large, but who does not know it has to wait for this one: as in a queue, whose next is not known before. */
+        /* No key is that large, but code that does not know this has to wait for it, as for the next of a queue. */
         random += key >> 63;
     }
     queue->ran = key;
@@ -64,7 +64,7 @@ static void run(struct worker *worker, uint64_t operations)
     WITH_STRUCTURE(worker->trial->value[BY], TURNS);
 }
 
-/* Of so many turns from now on, those that pass over a task with a lesser key; of the O(1) scheduler, one of the same lap. */
+/* Of this many turns from now on, those that pass over a task with a lesser key, in the O(1) scheduler one of the same lap. */
 static uint64_t passed_over(struct runqueue *queue, int by, uint64_t looks, int same_lap)
 {
     uint64_t found = 0;

@@ -26,7 +26,7 @@ enum { PAIR, WINDOW_MS };
 enum { EQUAL, NICE1, NICE5, NICE10, NICE19, MINUS5, BATCH, IDLE, FIFO, RR };
 enum { RATIO, EXPECTED, SECOND_PCT, HAD_PCT, VIRTUAL_RATIO };
 
-/* For a pair whose second has some 1 % of the CPU. 1.2 s show a handful of its slices, and four times as long shows enough. */
+/* For a pair whose second has some 1 % of the CPU. A time of 1.2 s shows a few of its slices, and four times as long shows enough. */
 #define MOST_WINDOWS 4
 /* Of the spinners, and of the worker, which has to wake beside them. */
 #define SPINNER_PRIORITY 10

@@ -36,7 +36,7 @@ static int setup(struct trial *trial)
     return trial_alloc(trial, sizeof(struct table)) ? 0 : -ENOMEM;
 }
 
-/* Waits until the number is no longer `last`; that the next one is right is asked afterwards, so a wrong one does not hang. */
+/* Waits until the number is no longer `last`. Whether the next one is right is checked afterwards, so a wrong one does not hang. */
 static inline uint64_t await_change(_Atomic uint64_t *ball, uint64_t last, int yields)
 {
     uint64_t seen;

@@ -48,7 +48,7 @@ static int setup(struct trial *trial)
         return -ENOMEM;
     for (uint32_t i = 0; i < LINES; i++)
         walk->order[i] = i;
-    /* Fisher and Yates; the same order in each process and on each side: only where the ring lies differs. */
+    /* Fisher and Yates. The order is the same in each process and on each side. Only the place of the buffer differs. */
     for (uint32_t i = LINES - 1; i > 0; i--) {
         uint32_t j, swapped;
 

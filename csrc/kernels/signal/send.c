@@ -41,13 +41,13 @@ struct signals {
     unsigned char *page;
     struct sigaction found;
     sigset_t found_blocked;
-    int handled, blocked; /* the number whose action is ours, 0: none; whether the mask is */
+    int handled, blocked; /* the number whose action is ours, or 0, and whether the mask is */
 };
 
 /* Of this thread, while it measures. */
 static __thread volatile uint64_t handled_here;
 static __thread volatile uint64_t entered_ticks;
-static __thread uintptr_t behind; /* the read that faults; 0: none is under way */
+static __thread uintptr_t behind; /* the read that faults, or 0 */
 static struct sigaction found_fault;
 
 static void count_signal(int number)
@@ -217,7 +217,7 @@ static int64_t count_signals(struct signals *signals, int way)
     return (int64_t)(signals->taken + handled_here - before);
 }
 
-/* How long it takes until the handler runs, the median of some; NaN for signals without one. */
+/* How long it takes until the handler runs, the median of some. NaN for signals without one. */
 static double until_entered(const struct trial *trial, struct signals *signals, int way)
 {
     double ticks[COUNTED_SIGNALS];

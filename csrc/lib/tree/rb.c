@@ -1,7 +1,7 @@
 /* Whether a tree keeps the rules of red and black. */
 #include "rb.h"
 
-/* Black nodes on each way down, or -1 where the ways differ; `*reds` where a red node has a red child. */
+/* Black nodes on each way down, or -1 if the ways differ. Sets `*reds` if a red node has a red child. */
 static int black_height(const struct tree_node *node, bool *reds)
 {
     int left, right;

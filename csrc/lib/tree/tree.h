@@ -54,7 +54,7 @@ TREE_INLINE bool tree_before(uint64_t a, uint64_t b, struct tree_counts *counts)
 struct tree_node {
     uint64_t key;
     struct tree_node *parent, *child[2];
-    int mark; /* rb.h: whether it is red, avl.h: its balance */
+    int mark; /* in rb.h whether it is red, in avl.h its balance */
 };
 
 struct tree {
