@@ -80,6 +80,7 @@ def turbo(analysis: Analysis) -> Verdict:
     moves = Interval(
         fastest[0] / slowest[0], max(1.0, fastest[1] / slowest[2]), fastest[2] / slowest[1], 0.95, clocks[0].ghz.n
     )
+    figure = f"fastest / slowest core clock = {with_bounds(*moves[:3])}, {figure}"
     number = measure(moves, "1", 1 + 2 * SAME)
     spread = moves.value - 1
     moved = side(moves, 1 + 2 * SAME, noise)
