@@ -24,6 +24,8 @@ enum { FAULTS_PER_TURN, RESIDENT_KIB, FOOTPRINT_BYTES };
 
 /* 1 TiB: more than any machine of today has, and less than half of the smallest address space of 64-bit systems. */
 #define MAX_SIZE ((int64_t)1 << 40)
+/* The smallest pages of any Linux: a size that only larger ones cannot make up is no mistake. */
+#define SMALLEST_PAGE 4096
 /* So many that one fault too many or too few shows. */
 #define COUNTED_TURNS 64
 
@@ -42,6 +44,8 @@ static int setup(struct trial *trial)
     struct mapping *mapping;
     int status;
 
+    if (size > 0 && size <= MAX_SIZE && size % SMALLEST_PAGE == 0 && size % page)
+        return trial_needs(trial, "pages of 4 KiB or less");
     if (size <= 0 || size > MAX_SIZE || size % page) {
         trial_fault(trial, "size=%" PRId64 " is not a multiple of a page of %" PRId64 " bytes up to 1 TiB", size, page);
         return -EINVAL;

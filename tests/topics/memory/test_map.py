@@ -40,6 +40,16 @@ def test_sizes_that_nobody_can_map_are_refused(engine: Engine, size: str) -> Non
     assert "is not a multiple of a page" in measured.reason
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "status"), [(4096, ENOTSUP), (20480, ENOTSUP), (16384, 0), (4095, EINVAL)])
+def test_a_system_of_larger_pages_lacks_small_ones(size: int, status: int, tmp_path: Path) -> None:
+    """As on Arm and POWER with pages of 16 or 64 KiB: the row is not measurable, and has not failed."""
+    larger = compile_broken(tmp_path, {MAP: [("page = sysconf(_SC_PAGESIZE)", "page = 16384")]})
+    measured = measure(larger, "memory/map", {"size": size})
+    assert measured.status == status
+    assert (measured.reason == "needs pages of 4 KiB or less") == (status == ENOTSUP)
+
+
 def test_a_limit_of_address_space_is_a_need(tmp_path: Path) -> None:
     lines = program(
         tmp_path,
