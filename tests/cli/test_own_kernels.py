@@ -287,9 +287,13 @@ def test_new_takes_kernel_names_only(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.c"))
 
 
-@pytest.mark.parametrize("name", ["division.c", pytest.param("lookup.cc", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["division.c", "one_thread.c", "handover.c", pytest.param("lookup.cc", marks=pytest.mark.slow)]
+)
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_cxx(name)
+    if name == "handover.c" and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two CPUs: nothing is handed over between threads of one")
     monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
     file = runtime.ROOT / "examples" / "own" / name
     answer = fencepost("run", "own", "--kernel", file, "--profile", "quick", "--rounds", 1, "--json", cwd=tmp_path)
