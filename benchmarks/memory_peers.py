@@ -1,17 +1,18 @@
 """What do other tools print for page faults, mappings and bandwidth, and what do they measure? Runs them and our
 kernels in turn, on one CPU, and says of each what its figure is.
 
-    python benchmarks/memory_peers.py --lmbench FOLDER --will-it-scale FOLDER --stream stream.c --turns 5
+    python benchmarks/memory_peers.py --lmbench FOLDER --will-it-scale FOLDER --stream stream.c --multichase FOLDER
 
-None of these tools is a package of Debian's main archive. The options name their sources: intel/lmbench,
-antonblanchard/will-it-scale (which needs libhwloc-dev) and jeffhammond/STREAM on GitHub. A tool that is not given is
-named in a sentence. A plain loop of our own, benchmarks/triad.c, stands in for STREAM.
+None of these tools is a package of Debian's main archive. The options name their sources on GitHub: intel/lmbench,
+antonblanchard/will-it-scale (which needs libhwloc-dev), jeffhammond/STREAM and google/multichase. A tool that is not
+given is named in a sentence. A plain loop of our own, benchmarks/triad.c, stands in for STREAM.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -79,6 +80,31 @@ def scale_ways(folder: Path, cpu: int, sources: Path) -> list[Way]:
     ]
 
 
+def chase_ways(folder: Path, cpu: int, sources: Path) -> list[Way]:
+    """Of multichase as it comes, and asked for the same walk as ours. See docs/crosscheck.md."""
+    built = shutil.copytree(sources, folder / "multichase")
+    run(["make", "-C", built, "multichase"])
+    return [
+        *(
+            our_way(folder, cpu, ("memory/chase", f"size=64MiB order=random pages={pages}", "", "ns a load", measures))
+            for pages, measures in (("small", "random order over all lines, cold"), ("huge", "the same on huge pages"))
+        ),
+        *(
+            Way(
+                " ".join(["multichase", *options]),
+                "ns a load",
+                measures,
+                lambda options=options: float(run([built / "multichase", "-n", "2", *options], cpu).split()[-1]),
+            )
+            for options, measures in (
+                (["-m", "64m"], "a line of 256 bytes, and all of 256 KiB before the next 256 KiB; the best of means"),
+                (["-m", "64m", "-s", "64", "-T", "64m"], "random order over all lines, warm; the best of means"),
+                (["-m", "64m", "-s", "64", "-T", "64m", "-H"], "the same on huge pages"),
+            )
+        ),
+    ]
+
+
 def triad_ways(folder: Path, cpu: int, stream: Path | None) -> list[Way]:
     """The plain loop, and STREAM where it is given."""
     plain = compiled(folder, "triad", [Path(__file__).with_name("triad.c")], "-O3")
@@ -120,6 +146,7 @@ def main() -> None:
     parser.add_argument("--lmbench", type=Path, help="folder with the sources of lmbench")
     parser.add_argument("--will-it-scale", type=Path, help="folder with the sources of will-it-scale")
     parser.add_argument("--stream", type=Path, help="stream.c")
+    parser.add_argument("--multichase", type=Path, help="folder with the sources of multichase")
     parser.add_argument("--turns", type=int, default=5, choices=range(1, 1000), metavar="N")
     parser.add_argument("--only", default="", help="only what has this word in its unit, such as GB/s")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
@@ -135,6 +162,10 @@ def main() -> None:
             ways += scale_ways(folder, given.cpu, given.will_it_scale)
         else:
             say("page_fault1 is not run: Debian has no will-it-scale, see --will-it-scale.")
+        if given.multichase:
+            ways += chase_ways(folder, given.cpu, given.multichase)
+        else:
+            say("multichase is not run: Debian has no package of it, see --multichase.")
         if not given.stream:
             say("STREAM is not run: Debian has no package of it, see --stream. The plain loop stands in for it.")
         ways += triad_ways(folder, given.cpu, given.stream)
