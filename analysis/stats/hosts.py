@@ -48,9 +48,20 @@ _MEDIAN = math.pi / 2
 """Variance of a median over that of a mean, of many normal values."""
 _WINSORISED, _WINSORISED_SPREAD = 0.2, 0.642
 """Share at each end, and the standard deviation that is left of normal values."""
+_NEAR, _NEAR_SPREAD = 3.0, 0.9866
+"""Values farther out than this many spreads are left out of a spread, and the standard deviation of normal values that
+is left."""
 _FAR = 3.0
 """Values farther out than this many standard deviations say no more of the correlation of cases."""
 _TAIL = 0.999
+_LEAST_LEFT = 0.1
+"""Of a case that is nearly all level, what is left is not enlarged more than ten times."""
+_SHIFTS = (2.0, 3.0, 5.0)
+"""In spreads. Two shifts next to each other lose little against one between them."""
+_LARGEST_LOG = 500.0
+"""Larger exponents do not fit into a float."""
+_LEVEL, _LARGEST, _OF_ALL, _NUMBERS = 0, 1, 2, 4
+"""Places of the numbers of a host, and how many there are for each sign."""
 _FEWEST_CASES = 8
 """Of fewer cases there is no common level to be told from them."""
 
@@ -143,13 +154,15 @@ def apart(values: Floats, weights: Floats | None = None, *, rate: float = _TESTE
     """Hosts that differ from the others, with at most `rate` of fleets in which equal hosts are named.
 
     Each value is set in relation to the median over hosts and to the spread of its case. A host is then described by
-    numbers: the median over its cases (its level), and the sums of its 1, 2, 4, 8, … largest values, and smallest ones,
-    with that level and without it. Each number is scaled by its tail, and the largest one is the host's score. The same
-    is done with fleets of equal hosts that are drawn from a normal distribution with the correlation of cases
-    that the fleet has. A host is named where at most `rate` of these fleets have a host with such a score: so hosts,
-    cases and sums are all accounted for. The step from one largest value to sums is that of Donoho and Jin, Annals of
-    Statistics 32 (2004); the largest of many under one drawing is that of Westfall and Young, Resampling-Based Multiple
-    Testing (1993).
+    numbers: the median over its cases (its level), the largest value beyond that level, and two likelihood ratios. One
+    is of the values, the other of what is left of them without the level. They ask how much more likely the values are
+    if some cases are shifted, on average over how many and how far. Each number is scaled by its tail, and the largest
+    one is the host's score. The same is done with fleets of equal hosts that are drawn from a normal distribution with
+    the correlation of cases that the fleet has. A host is named where at most `rate` of these fleets have a host with
+    such a score: so hosts, cases and numbers are all accounted for. The step from one largest value to many small ones
+    is that of Donoho and Jin, Annals of Statistics 32 (2004), the average of likelihood ratios that of Walther, From
+    Probability to Statistics and Back (2013); the largest of many under one drawing is that of Westfall and Young,
+    Resampling-Based Multiple Testing (1993).
 
     Parameters
     ----------
@@ -164,49 +177,65 @@ def apart(values: Floats, weights: Floats | None = None, *, rate: float = _TESTE
     if hosts < FEWEST_HOSTS or not cases:
         return []
     scores = _scores(values, weights)
-    sizes = _sizes(cases)
-    middle, tail, largest = _drawn(scores, np.isfinite(values), sizes, (seed, math.ceil(1 / rate)))
-    scaled = (_numbers(scores, sizes) - middle) / tail
+    middle, tail, largest = _drawn(scores, np.isfinite(values), (seed, math.ceil(1 / rate)))
+    scaled = (_numbers(scores) - middle) / tail
     p = (1 + (largest[None, :] >= scaled.max(1)[:, None]).sum(1)) / (len(largest) + 1)
     threshold = np.sort(largest)[-max(int(rate * (len(largest) + 1)), 1)]
-    rest = scores - _levels(scores)[:, None]
+    rest = _beyond(scores, _levels(scores))
     found = []
     for host in map(int, np.flatnonzero(p <= rate)):
-        sign, place = divmod(int(scaled[host].argmax()), 1 + 2 * len(sizes))
-        beyond, size = divmod(place - 1, len(sizes))
-        outward = (rest if beyond == 0 else scores)[host] * (1 - 2 * sign)
-        order = np.argsort(-outward, kind="stable")
-        own = () if place == 0 else tuple(map(int, order[: sizes[size]]))
-        first = sign * (1 + 2 * len(sizes)) + 1
+        sign, place = divmod(int(scaled[host].argmax()), _NUMBERS)
+        outward = (scores if place == _OF_ALL else rest)[host] * (1 - 2 * sign)
+        own = () if place == _LEVEL else _shifted(outward)
+        first = sign * _NUMBERS + _LARGEST
         single = (rest[host] * (1 - 2 * sign) - middle[first]) / tail[first] >= threshold
         found.append(Apart(host, sign == 0, own, tuple(case for case in own if single[case]), float(p[host])))
     return found
 
 
-def _sizes(cases: int) -> list[int]:
-    return [2**power for power in range(12) if power == 0 or 2**power <= cases // 2]
-
-
 def _scores(values: Floats, weights: Floats | None = None) -> Floats:
     """Distance from the median over hosts, in spreads of the case; 0 where there is no value. Hosts are the last but
     one axis.
-
-    The spread is that of values winsorised by a fifth at each end, so that a fifth of all hosts may be slow.
     """
     rest = values - np.expand_dims(median_along(values, -2), -2)
     if weights is not None:
         rest = rest / weights
+    spread = _spread_of_near(rest)
+    scores = _as_normal(rest / np.maximum(spread, FINEST))
+    return np.where(np.isfinite(scores), scores, 0.0)
+
+
+def _as_normal(ratios: Floats) -> Floats:
+    """Ratios to a spread that comes from as many hosts, as values of the normal distribution with equal chances.
+
+    The ratios of few hosts have heavier tails, those of t. The formula is Wallace's, Annals of Mathematical Statistics
+    30 (1959).
+    """
+    free = ratios.shape[-2] - 1
+    scale = (8 * free + 1) / (8 * free + 3)
+    found: Floats = np.copysign(scale * np.sqrt(free * np.log1p(ratios**2 / free)), ratios)
+    return found
+
+
+def _spread_of_near(rest: Floats) -> Floats:
+    """The spread over hosts, the last but one axis, so that a fifth of them may be slow.
+
+    First of values winsorised by a fifth at each end, then of those within `_NEAR` of these spreads. The second step is
+    that of Rousseeuw and Leroy, Robust Regression and Outlier Detection (1987): it knows the spread of equal hosts
+    nearly as well as the standard deviation does.
+    """
     ordered = np.sort(rest, axis=-2)
     count = np.isfinite(rest).sum(-2, keepdims=True)
     cut = np.maximum(np.ceil(_WINSORISED * count).astype(int), 1)
     low = np.take_along_axis(ordered, np.minimum(cut, ordered.shape[-2] - 1), -2)
     high = np.take_along_axis(ordered, np.maximum(count - 1 - cut, 0), -2)
-    near = np.clip(rest, low, np.maximum(low, high))
+    clipped = np.clip(rest, low, np.maximum(low, high))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a case that no host has
-        spread = np.nanstd(near, axis=-2, keepdims=True) / _WINSORISED_SPREAD
-    scores: Floats = rest / np.maximum(spread, FINEST)
-    return np.where(np.isfinite(scores), scores, 0.0)
+        first = np.nanstd(clipped, axis=-2, keepdims=True) / _WINSORISED_SPREAD
+        near = np.where(np.abs(rest) <= _NEAR * first, rest, np.nan)
+        spread: Floats = np.sqrt(np.nanmean(near**2, axis=-2, keepdims=True)) / _NEAR_SPREAD
+    return spread
 
 
 def _levels(scores: Floats) -> Floats:
@@ -214,23 +243,57 @@ def _levels(scores: Floats) -> Floats:
     return np.median(scores, axis=-1) if scores.shape[-1] >= _FEWEST_CASES else np.zeros(scores.shape[:-1])
 
 
-def _numbers(scores: Floats, sizes: Sequence[int]) -> Floats:
-    """What a host is described by: its level, the sums of its largest values beyond that level, those of its largest
-    values; then all of them with the other sign.
+def _beyond(scores: Floats, levels: Floats) -> Floats:
+    """What is left without the level, in spreads of its own: where cases move together, less is left."""
+    rest = scores - levels[..., None]
+    spread = _spread_of_near(rest - np.expand_dims(median_along(rest, -2), -2))
+    return _as_normal(rest / np.maximum(spread, _LEAST_LEFT))
+
+
+def _shares(cases: int) -> list[float]:
+    """Shares of cases that may be shifted: one case, four, sixteen, … and up to half of them."""
+    return [4**power / cases for power in range(6) if power == 0 or 4**power <= cases / 2]
+
+
+def _likelihoods(scores: Floats) -> Floats:
+    """Logarithm of how much more likely the scores of a host are if a share of them is shifted upwards.
+
+    The average over shares and shifts, so that neither has to be known. Shape (…, cases) to (…).
     """
+    logs = []
+    for shift in _SHIFTS:
+        more = np.expm1(np.minimum(shift * scores - shift**2 / 2, _LARGEST_LOG))
+        logs += [np.log1p(share * more).sum(-1) for share in _shares(scores.shape[-1])]
+    average = np.logaddexp.reduce(np.stack(logs), axis=0) - math.log(len(logs))
+    found: Floats = np.sqrt(2 * np.maximum(average, 0))
+    return found
+
+
+def _shifted(scores: Floats) -> tuple[int, ...]:
+    """The cases that are more likely shifted than not, the largest first; at least one. Shape (cases,).
+
+    Of the share and the shift that fit best.
+    """
+    shares = _shares(len(scores))
+    more = [np.minimum(shift * scores - shift**2 / 2, _LARGEST_LOG) for shift in _SHIFTS]
+    fits = [(np.log1p(share * np.expm1(log)).sum(), share, at) for at, log in enumerate(more) for share in shares]
+    _, share, at = max(fits)
+    order = np.argsort(-scores, kind="stable")
+    number = int((more[at] + math.log(share) > math.log1p(-share)).sum())
+    return tuple(map(int, order[: max(number, 1)]))
+
+
+def _numbers(scores: Floats) -> Floats:
+    """What a host is described by, see `apart`; then all of that with the other sign."""
     level = _levels(scores)
-    places = [size - 1 for size in sizes]
-    slow, fast = [level[..., None]], [-level[..., None]]
-    ordered = np.sort(scores, axis=-1)
-    for each in (ordered - level[..., None], ordered):
-        slow.append(np.cumsum(each[..., ::-1][..., : sizes[-1]], axis=-1)[..., places])
-        fast.append(-np.cumsum(each[..., : sizes[-1]], axis=-1)[..., places])
-    return np.concatenate([*slow, *fast], axis=-1)
+    rest = _beyond(scores, level)
+    numbers = []
+    for sign in (1, -1):
+        numbers += [sign * level, (sign * rest).max(-1), _likelihoods(sign * scores), _likelihoods(sign * rest)]
+    return np.stack(numbers, axis=-1)
 
 
-def _drawn(
-    scores: Floats, known: npt.NDArray[np.bool_], sizes: Sequence[int], seed_and_fewest: tuple[int, int]
-) -> tuple[Floats, ...]:
+def _drawn(scores: Floats, known: npt.NDArray[np.bool_], seed_and_fewest: tuple[int, int]) -> tuple[Floats, ...]:
     """Of fleets of equal hosts: the middle and the tail of each number, and the largest score of each fleet."""
     hosts, cases = scores.shape
     seed, fewest = seed_and_fewest
@@ -243,7 +306,7 @@ def _drawn(
         values = draw(min(at_once, fleets - begin))
         values[:, ~known] = np.nan
         # Their spread is 1, so that the finest spread plays no part.
-        numbers.append(_numbers(_scores(values), sizes))
+        numbers.append(_numbers(_scores(values)))
     every = np.concatenate(numbers)
     flat = every.reshape(-1, every.shape[-1])
     middle = np.median(flat, axis=0)
