@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from scipy import special  # scipy.stats takes longer to import than most answers
 
 from fencepost.analysis.compare.collected import Collected
 from fencepost.analysis.compare.fleet_runs import FleetError, Host, HostRun, collect, fleet_hosts, named
@@ -274,7 +274,7 @@ def _verdict(hosts: Sequence[Host], one: Apart, cases: Sequence[str], sides: Seq
     error = math.hypot(*(part[1] for part in parts))
     free = sum(part[2] for part in parts)
     chosen = (1 - COVERAGE) * named / len(hosts)
-    reach = float(stats.t.ppf(1 - chosen / 2, free)) * error if free else math.nan
+    reach = float(special.stdtrit(free, 1 - chosen / 2)) * error if free else math.nan
     low, high = math.exp(value - reach), math.exp(value + reach)
     own, alone = ([cases[case] for case in which] for which in (one.cases, one.alone))
     return HostVerdict(hosts[one.host].name, math.exp(value), low, high, one.p, own, alone)
@@ -288,9 +288,9 @@ def _changes(cases: Sequence[str], rest: Floats, floor_pct: float) -> list[CaseC
         if len(own) < 2:
             continue
         error = max(float(own.std(ddof=1)), FINEST) / math.sqrt(len(own))
-        reach = float(stats.t.ppf((1 + COVERAGE) / 2, len(own) - 1)) * error
+        reach = float(special.stdtrit(len(own) - 1, (1 + COVERAGE) / 2)) * error
         middle = float(own.mean())
-        p = 2 * float(stats.t.sf(abs(middle) / error, len(own) - 1))
+        p = 2 * float(special.stdtr(len(own) - 1, -abs(middle) / error))
         bounds = (math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
         found.append(CaseChange(case, len(own), *bounds, p, changed=False))
     worst = 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from fencepost.analysis.compare.floors import effect_of, nearest_floors
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
@@ -42,8 +42,10 @@ class Share:
         """Between which shares the truth lies; (0, 1) where nothing was tried."""
         if not self.of:
             return 0.0, 1.0
-        found = stats.binomtest(self.count, self.of).proportion_ci(0.95, method="exact")
-        return float(found.low), float(found.high)
+        k, rest = self.count, self.of - self.count
+        low = special.betaincinv(k, rest + 1, 0.025) if k else 0.0
+        high = special.betaincinv(k + 1, rest, 0.975) if rest else 1.0
+        return float(low), float(high)
 
     def as_json(self) -> dict[str, object]:
         """As ``--json`` prints it."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from fencepost.analysis.stats.interval import COVERAGE, Floats
 
@@ -102,10 +102,10 @@ def spread_of(values: Cube, coverage: float = COVERAGE) -> Spread:
         tail, degrees = (1 - coverage) / 2, np.maximum(hosts - 1, 1)
         bounds = []
         for side in (1 - tail, tail):
-            of_ratio = stats.f.ppf(side, degrees, np.maximum(free, 1))
-            scale = stats.chi2.ppf(side, degrees) * harmonic
+            of_ratio = special.fdtri(degrees, np.maximum(free, 1), side)
+            scale = 2 * special.gammaincinv(degrees / 2, side) * harmonic  # of chi squared
             bounds.append(np.maximum(degrees * (harmonic * of_means - of_ratio * within) / scale, 0))
-        p = np.where(known, stats.f.sf(ratio, degrees, np.maximum(free, 1)), np.nan)
+        p = np.where(known, special.fdtrc(degrees, np.maximum(free, 1), ratio), np.nan)
         low, high = (np.where(known, np.sqrt(bound), np.nan) for bound in bounds)
         return Spread(np.sqrt(between), low, high, np.sqrt(within), p)
 

@@ -19,7 +19,6 @@ import pytest
 from hypothesis import strategies as st
 from runs import write as synthetic
 from runs.measure import fencepost_inside
-from scipy import stats
 
 from fencepost.analysis.compare import history_kept
 from fencepost.analysis.compare.collected import Collected
@@ -73,6 +72,8 @@ NOISES: dict[str, Callable[[np.random.Generator, int], Values]] = {
 @pytest.mark.parametrize("noise", NOISES)
 def test_noise_shows_a_change_no_more_often_than_said(noise: str) -> None:
     """The exact upper bound of the rate over 400 series stays below 4 %; docs/history.md has longer simulations."""
+    from scipy import stats  # imported by few: it takes a second
+
     generator = np.random.default_rng(6)
     lengths = generator.integers(FEWEST_RUNS, 40, 400)
     found = sum(bool(changes_of(series(np.exp(0.01 * NOISES[noise](generator, n))))) for n in lengths)
@@ -101,6 +102,8 @@ def test_a_step_is_found_within_one_run(n: int, share: float, step: float, up: b
 
 @pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    from scipy import stats  # imported by few: it takes a second
+
     generator = np.random.default_rng(8)
     place = ratio = found = 0
     for _ in range(150):

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import stats
 
 from fencepost.analysis.stats import hosts
 from fencepost.analysis.stats.hosts import apart, host_values, spread_of
@@ -28,6 +27,8 @@ def fewer_fleets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_spread_is_that_of_an_analysis_of_variance() -> None:
+    from scipy import stats  # imported by few: it takes a second
+
     values = fleet(1, count=8, runs=4, cases=3)
     found = spread_of(values)
     for case in range(3):
@@ -40,6 +41,8 @@ def test_the_spread_is_that_of_an_analysis_of_variance() -> None:
 
 
 def test_hosts_may_have_different_numbers_of_runs() -> None:
+    from scipy import stats  # imported by few: it takes a second
+
     values = fleet(2, count=6, runs=4, cases=1)
     values[0, 1:] = np.nan
     values[1, 3:] = np.nan

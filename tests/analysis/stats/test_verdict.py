@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from fencepost.analysis.stats.verdict import (
     REPORT_ERROR,
@@ -33,6 +32,8 @@ def one(logs: npt.ArrayLike, margin: float = MARGIN, noise_floor: float = 0.0) -
 
 @given(st.integers(1, 300), st.sampled_from([0.05, 0.01, 0.0083, 0.0005, 1e-6]))
 def test_a_bound_is_the_closest_that_keeps_its_error(n: int, error: float) -> None:
+    from scipy import stats  # imported by few: it takes a second
+
     k = bound_rank(n, error)
     assert k == 0 or stats.binom.cdf(k - 1, n, 0.5) <= error
     assert stats.binom.cdf(k, n, 0.5) > error
@@ -113,6 +114,8 @@ def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.f
 def test_wrong_claims_are_as_rare_as_promised(
     noise: Callable[[np.random.Generator, tuple[int, ...]], npt.NDArray[np.float64]], effect: float
 ) -> None:
+    from scipy import stats  # imported by few: it takes a second
+
     rng = np.random.default_rng(20261122)
     reports, rows = 250, 5
     wrong_rows = wrong_reports = 0
@@ -126,6 +129,8 @@ def test_wrong_claims_are_as_rare_as_promised(
 
 
 def test_a_true_effect_is_found_through_the_noise() -> None:
+    from scipy import stats  # imported by few: it takes a second
+
     rng = np.random.default_rng(7)
     # Twice the margin, and a tenth of the rounds anywhere.
     logs = math.log(1.02) + rng.standard_t(2, (300, 24)) * 0.001

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from runs import write as synthetic
 from runs.write import CYCLE, Case
-from scipy import stats
 from topics.analysed import analysed, figures_of, told_of, verdict_of
 from topics.branch.cases import (
     COINS,
@@ -175,6 +174,8 @@ def test_learning_is_refuted_where_nothing_grows_cheaper() -> None:
 
 @pytest.mark.parametrize("spread", [0.0, 1e-9, 1.0, 100.0])
 def test_the_line_is_that_of_least_squares(spread: float) -> None:
+    from scipy import stats  # imported by few: it takes a second
+
     generator = np.random.default_rng(1)
     for _ in range(20):
         x = generator.uniform(0, 64, 9)
