@@ -20,7 +20,7 @@
 struct attempts {
     jmp_buf back;
     uint64_t made, passed, signals, elsewhere;
-    uintptr_t address; /* of the access under way; 0 is one too */
+    uintptr_t address; /* of the access under way. 0 is one too */
     int anywhere;      /* what is tried has no address */
     struct sigaction before;
     int handled; /* the handler is ours */
@@ -40,7 +40,7 @@ static void attempts_handle(int number, siginfo_t *about, void *context)
         return;
     }
     attempts->signals++;
-    /* A kernel's address is told by some systems and hidden by others; a signal that was sent has none. */
+    /* Some systems tell an address of Linux, and others hide it. A signal that was sent has none. */
     attempts->elsewhere += !attempts->anywhere && about->si_code > 0 && attempts->address != KERNEL_ADDRESS &&
                            (uintptr_t)about->si_addr != attempts->address;
     longjmp(attempts->back, 1);

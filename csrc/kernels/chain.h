@@ -18,7 +18,7 @@
 
 #define FACTOR UINT64_C(0x9e3779b97f4a7c15)
 
-/* product = product * factor, `k` times over (k is written out: no loop, no counter). "cc": imul writes the flags. */
+/* product = product * factor, `k` times over (k is written out, without a loop or a counter). "cc": imul writes the flags. */
 #define MULTIPLY_TIMES(k, product, factor)                                                                             \
     __asm__ volatile(".rept " #k "\n\t" MULTIPLY ".endr" : "+r"(product) : "r"(factor) : "cc")
 

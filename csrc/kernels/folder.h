@@ -76,7 +76,7 @@ static inline int folder_start_keeper(struct folder *folder)
     return status;
 }
 
-/* The folder with its file; with `depths` not 0 also its folders. 0 or -errno. */
+/* The folder with its file, and also its folders if `depths` is not 0. 0 or -errno. */
 static inline int folder_fill(const struct folder *folder, size_t depths)
 {
     char inner[2 * FOLDER_DEPTHS];

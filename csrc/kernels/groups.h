@@ -12,7 +12,7 @@
 /* Each process's groups, a line each. */
 #define GROUPS_OF_THIS_PROCESS "/proc/self/cgroup"
 
-/* The first number in a file, or the one after `key` at the start of a line; -1 where there is none ("max" of a
+/* The first number in a file, or the one after `key` at the start of a line. -1 if there is none ("max" of a
    cgroup). */
 static inline int64_t number_in(const char *path, const char *key)
 {

@@ -14,8 +14,8 @@
 #define INTERRUPTS_BYTES 4096
 
 struct interrupts {
-    int64_t named; /* of the line with the name that was asked for; -1: there is none */
-    int64_t all;   /* of all lines; -1: the file cannot be read, or has no such CPU */
+    int64_t named; /* of the line with the name that was asked for, or -1 */
+    int64_t all;   /* of all lines. -1 if the file cannot be read or has no such CPU */
 };
 
 /*

@@ -17,7 +17,7 @@
 #define POLICY_BIND 2
 #define MOVE_PAGES 2
 
-/* Whether a number is in a list such as "0-3,8"; the highest of the list, where `highest` is given. */
+/* Whether a number is in a list such as "0-3,8". Sets `highest`, if given, to the highest of the list. */
 static inline int in_list(const char *list, long number, long *highest)
 {
     int found = 0;
@@ -49,7 +49,7 @@ static inline int nodes_with_memory(void)
     return count ? count : 1;
 }
 
-/* Whether this node has memory; -1 in place of a node has none. */
+/* Whether this node has memory. -1 in place of a node has none. */
 static inline int has_memory(int64_t node)
 {
     char list[256];
@@ -59,7 +59,7 @@ static inline int has_memory(int64_t node)
     return node >= 0 && in_list(list, node, NULL);
 }
 
-/* The node on which a CPU lies; 0 where the system does not say. */
+/* The node on which a CPU lies. 0 if the system does not say. */
 static inline int node_of(int cpu)
 {
     for (int node = 0; node < MAX_NODES; node++) {

@@ -14,7 +14,7 @@
 
 #define NO_TRACING "permission to trace a child (kernel.yama.ptrace_scope, seccomp)"
 
-/* 0 in the other process; its number in this one, or -errno: trial_needs() where there can be none. */
+/* 0 in the other process, and its number in this one. -errno on failure, of trial_needs() where there can be none. */
 static inline int other_start(struct trial *trial)
 {
     const pid_t parent = getpid();
@@ -41,7 +41,7 @@ static inline void other_end(pid_t other)
     wait_for_child(other);
 }
 
-/* Its next stop: 0 and the status; -ECHILD where it has ended instead. */
+/* Its next stop: 0 and the status. -ECHILD if it has ended instead. */
 static inline int other_stops(pid_t other, int *status)
 {
     while (waitpid(other, status, __WALL) < 0)

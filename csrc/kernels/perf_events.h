@@ -46,7 +46,7 @@ static inline void event_start(int file)
     ioctl(file, PERF_EVENT_IOC_ENABLE, 0);
 }
 
-/* What it has counted since it was started; negative where it cannot be read. */
+/* The count since it was started. Negative if it cannot be read. */
 static inline int64_t event_stop(int file)
 {
     int64_t count = -1;

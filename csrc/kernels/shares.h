@@ -51,9 +51,9 @@ static inline struct shares team_shares(const struct trial *trial)
 #define REPEAT_16(step) REPEAT_4(REPEAT_4(step))
 
 /*
- * The loop of a kernel under contention: blocks of 16 operations, so that neither counting nor asking for the end shows. Worker 0 makes
- * what it was asked for, the others go on until it has ended. The same loop for all, and for a thread alone: loops that
- * differ only in what stands at their end were seen to differ by 8 %. `operations` is what was made, afterwards.
+ * The loop of a kernel under contention. It has blocks of 16 operations, so that neither counting nor asking for the end shows. Worker 0
+ * makes as many as it was asked for. The others go on until it has ended. The loop is the same for all, and for a thread alone. Loops that
+ * differed only in their end differed by 8 %. Afterwards `operations` is the number that was made.
  */
 #define BLOCK 16
 #define MAKE_BLOCKS(worker, operations, step)                                                                          \

@@ -48,7 +48,7 @@
 
 struct small {
     pid_t pid;  /* 0: none */
-    int socket; /* for send and recv of whole messages; recv of 0 bytes: it has died */
+    int socket; /* for send and recv of whole messages. A recv of 0 bytes says that it has died */
 };
 
 /* Where an address lies: the object's shift from its file, and the segment. */
@@ -121,7 +121,7 @@ static int let_begin_at(unsigned char *file, size_t bytes, uintptr_t entry)
     return 0;
 }
 
-/* The same of the copy in this file. 0 or -errno; -ESTALE: it is not the object that runs here, it was built anew since. */
+/* The same of the copy in this file. 0 or -errno. -ESTALE if it was built anew, and is not the object that runs here. */
 static int make_program(int copy, size_t bytes, const struct place *place)
 {
     const ElfW(Phdr) *segment = place->segment;
@@ -237,7 +237,7 @@ static inline int small_start(struct trial *trial, struct small *small, void (*b
     return small_start_with(trial, small, begin, NULL);
 }
 
-/* End it and wait for it; what wait_for_child() says. Nothing to do where it was not started. */
+/* End it and wait for it. Returns the answer of wait_for_child(). Does nothing if it was not started. */
 static int small_end(struct small *small)
 {
     const pid_t pid = small->pid;
@@ -249,7 +249,7 @@ static int small_end(struct small *small)
     return wait_for_child(pid);
 }
 
-/* Send it an order and read its answer, messages of so many bytes. 0 or -errno; where it has died, a failure that says how. */
+/* Send it an order and read its answer, messages of this many bytes. 0 or -errno. If it has died, a failure says how. */
 static int small_ask(struct trial *trial, struct small *small, const void *order, size_t order_bytes, void *answer,
                      size_t answer_bytes)
 {

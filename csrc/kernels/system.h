@@ -23,7 +23,7 @@
 
 #include "kernel.h"
 
-/* The largest procfs file of use here, /proc/vmstat, has some 5 KiB; a worker's stack has 256 KiB. */
+/* The largest procfs file of use here, /proc/vmstat, has some 5 KiB. A worker's stack has 256 KiB. */
 #define PROCFS_BYTES 16384
 #define SYSTEM_HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define HUGE_PAGES_NEED "transparent huge pages, and enough of them free"
@@ -63,7 +63,7 @@ static inline struct thread_counts thread_counts(void)
     return (struct thread_counts){usage.ru_minflt, usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw};
 }
 
-/* The text of a procfs file, as far as it fits, and its length; -errno. Without stdio, which allocates: memory may be what is measured. */
+/* The text of a procfs file, as far as it fits, and its length, or -errno. Not with stdio, which allocates, because memory may be measured. */
 static inline int64_t procfs_text(const char *path, char *text, size_t bytes)
 {
     const int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -87,8 +87,8 @@ static inline int64_t procfs_text(const char *path, char *text, size_t bytes)
 }
 
 /*
- * A field of a procfs file: the number behind `name` at the start of a line, as 1234 of "VmRSS:  1234 kB" and of "pgfault 1234".
- * -ENODATA where no line has it, or -errno.
+ * A field of a procfs file, the number behind `name` at the start of a line. It is 1234 in "VmRSS:  1234 kB" and in "pgfault 1234".
+ * -ENODATA if no line has it, or -errno.
  */
 static inline int64_t procfs_field(const char *path, const char *name)
 {
@@ -109,7 +109,7 @@ static inline int64_t procfs_field(const char *path, const char *name)
     return -ENODATA;
 }
 
-/* Bytes that a process has in memory, by its statm file; NaN where the system does not say. */
+/* Bytes that a process has in memory, by its statm file. NaN if the system does not say. */
 static inline double resident_in(const char *statm)
 {
     char text[PROCFS_BYTES];
@@ -175,9 +175,9 @@ static inline void *private_pages(size_t bytes, int huge)
 #define COUNT_ATTEMPTS 8
 
 /*
- * For the check of a kernel whose first count is of faults: `faults` touches fresh pages and says how many faults that took, or -errno. The
- * system also charges this thread for what it does beside (a stack that grows, a page that it moves), so more than `expected` are counted
- * again. Fewer are not: a page that was there before stays a fault of the kernel.
+ * For the check of a kernel whose first count is of faults. `faults` touches fresh pages and says how many faults that took, or -errno. The
+ * system also charges this thread for other work (a stack that grows, a page that it moves). So more than `expected` are counted again.
+ * Fewer are not counted again, because a page that was there before is a mistake of the kernel.
  */
 static inline int count_faults(struct trial *trial, int64_t (*faults)(struct trial *trial), int64_t expected)
 {

@@ -11,17 +11,17 @@
 
 #include "kernel.h"
 
-#define DEFAULT_SLACK_NS 50000 /* the kernel's default; set anew, since ours may have been inherited otherwise */
+#define DEFAULT_SLACK_NS 50000 /* the default of Linux, set anew, since ours may be inherited */
 #define WAKEUP_PRIORITY 50     /* above timer threads of ordinary programs, below the kernel's own interrupt threads */
 #define LEAST_PERIOD_US 10
 #define MOST_PERIOD_US 1000000
 
 struct wakeups {
-    int64_t deadline_ns; /* the last one; batches go on where the one before stopped */
+    int64_t deadline_ns; /* the last one. Batches go on where the one before stopped */
     int64_t count, early, missed;
 };
 
-/* Sleep until the next deadline that has not passed; how late it came, in nanoseconds. */
+/* Sleep until the next deadline that has not passed. Returns how late it came, in nanoseconds. */
 static inline int64_t next_wakeup(struct wakeups *wakeups, int64_t period_ns)
 {
     const int64_t began_ns = (int64_t)now_ns();
