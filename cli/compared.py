@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fencepost.analysis.compare.comparison import FASTEST, TIED, marks_of_times, reach_of, span_of
@@ -123,8 +123,8 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
         for label, row in headlines:
             decision = row.ratios[other]
             times = (nanoseconds(row.ns), nanoseconds(row.ns * decision.ratio))
-            bounds = f"[{_factor(decision.low)}, {_factor(decision.high)}]"
-            lines.append((label, *times, f"x {_factor(decision.ratio)}", bounds, bar(decision, reach)))
+            interval = _between(decision, _factor) or "–"
+            lines.append((label, *times, f"x {_factor(decision.ratio)}", interval, bar(decision, reach)))
         header = ("what", "first", "second", "ratio", "98 % interval", bar_header(reach))
         tables.append((f"{name} (second) against {found.names[0]} (first)", header, lines))
     return tables
@@ -132,6 +132,13 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
 
 def _factor(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:.3g}"
+
+
+def _between(decision: Decision, written: Callable[[float], str]) -> str:
+    """The interval of a ratio, empty where too few rounds give none."""
+    if not (math.isfinite(decision.low) and math.isfinite(decision.high)):
+        return ""
+    return f"[{written(decision.low)}, {written(decision.high)}]"
 
 
 def best_table(found: MachineComparison, *, every: bool) -> Titled:
@@ -158,7 +165,7 @@ def row_table(found: MachineComparison) -> Titled:
     """All rows, with the ratio of each further run."""
     header = ("case", *(f"{name} / {found.names[0]}" for name in found.names[1:]))
     lines = [
-        (row.case, *(f"x {item.ratio:.3g} [{item.low:.3g}, {item.high:.3g}]" for item in row.ratios))
+        (row.case, *(f"x {item.ratio:.3g} {_between(item, '{:.3g}'.format)}".strip() for item in row.ratios))
         for row in found.rows
     ]
     return "ratios of medians, with 98 % intervals; no verdicts between machines", header, lines

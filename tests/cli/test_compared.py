@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.stats.verdict import ChangeVerdict, Decision
 from fencepost.analysis.topics.topic import headline_rungs
 from fencepost.bench import schema
-from fencepost.cli.compared import BAR_CELLS, FEW_ROWS, bar, bar_header
+from fencepost.cli.compared import BAR_CELLS, FEW_ROWS, bar, bar_header, headline_tables, row_table
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -128,6 +129,20 @@ def test_of_two_machines_it_is_said_which_is_faster_in_what(tmp_path: Path) -> N
     assert all(sentence in said for sentence in found.sentences) and "add --all" in said
     every = fencepost_inside("compare", str(first), str(second), "--all", cwd=tmp_path).stdout
     assert all(row.case in every for row in found.rows)
+
+
+def test_a_ratio_without_an_interval_has_no_brackets(tmp_path: Path) -> None:
+    other = {schema.RUN_FILE: {"machine_key": "other-2"}}
+    found = compare_machines(read_runs([written(tmp_path / "a", {}, 1), written(tmp_path / "b", {}, 2, **other)]))
+    assert any("[" in cell for line in row_table(found)[2] for cell in line)
+    open_ended = [
+        replace(row, ratios=tuple(replace(ratio, low=math.nan, high=math.nan) for ratio in row.ratios))
+        for row in found.rows
+    ]
+    none = replace(found, rows=tuple(open_ended))
+    (headlines,) = headline_tables(none)
+    assert [line[4] for line in headlines[2]] == ["–"] * len(none.headlines) != []
+    assert all(re.fullmatch(r"x [\d.]+", line[1]) for line in row_table(none)[2])
 
 
 def test_a_row_that_reads_zero_is_left_out_of_machines(tmp_path: Path) -> None:
