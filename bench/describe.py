@@ -48,7 +48,7 @@ def describe_run(
         "versions": {
             "fencepost": _version("fencepost"),
             "python": platform.python_version(),
-            **{name: _version(name) for name in ("cffi", "numpy")},
+            "cffi": _version("cffi"),
         },
         "engine": {
             "arch": engine.arch,

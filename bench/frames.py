@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from fencepost.bench.documents import HistogramRecord
 from fencepost.bench.engine import Engine
 from fencepost.bench.messages import Frame
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class FrameReader:
@@ -50,36 +50,83 @@ class FrameReader:
             self._pending = whole[begin:]
 
 
-def decode_samples(engine: Engine, data: bytes) -> np.ndarray:
-    """The worker's bytes as an array with the fields of ``struct sample``."""
-    import numpy as np
+@dataclass(frozen=True)
+class Layout:
+    """A C struct of plain numbers, as the compiler laid it out.
 
-    return np.frombuffer(data, dtype=dtype_of(engine.ffi, "struct sample"))
+    Attributes
+    ----------
+    size_bytes
+        of the struct.
+    fields
+        by name: offset in bytes, and the letter of `array` for its type.
+    """
+
+    size_bytes: int
+    fields: Mapping[str, tuple[int, str]]
+
+
+@functools.cache
+def layout_of(ffi: Any, struct: str) -> Layout:
+    """The layout of a struct that `ffi` knows."""
+    codes = {"int64_t": "q", "int32_t": "i", "float": "f", "double": "d"}
+    fields = {name: (member.offset, codes[member.type.cname]) for name, member in ffi.typeof(struct).fields}
+    return Layout(ffi.sizeof(struct), fields)
+
+
+@dataclass(frozen=True)
+class Records:
+    """Structs that a worker wrote, one after the other, read by field.
+
+    Raises
+    ------
+    ValueError
+        when the bytes are not a whole number of structs.
+    """
+
+    layout: Layout
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.data) % self.layout.size_bytes:
+            raise ValueError(
+                f"{len(self.data)} bytes are not a whole number of structs of {self.layout.size_bytes} bytes"
+            )
+
+    def __len__(self) -> int:
+        return len(self.data) // self.layout.size_bytes
+
+    def __getitem__(self, name: str) -> memoryview[Any]:
+        """A field of all structs, shape (structs,). It is a view, which copies nothing."""
+        return _field(self.layout, self.data, name)
+
+    def raised(self, name: str, by: int) -> Records:
+        """The same, with an integer field raised by a number."""
+        data = bytearray(self.data)
+        field = _field(self.layout, data, name)
+        for place, value in enumerate(field):
+            field[place] = value + by
+        return Records(self.layout, bytes(data))
+
+
+def _field(layout: Layout, data: bytes | bytearray, name: str) -> memoryview[Any]:
+    offset, code = layout.fields[name]
+    if not data:
+        return memoryview(array(code))
+    view: memoryview[Any] = memoryview(data).cast(code)  # type: ignore[call-overload] # one of four letters
+    return view[offset // view.itemsize :: layout.size_bytes // view.itemsize]
+
+
+def decode_samples(engine: Engine, data: bytes) -> Records:
+    """The worker's bytes by the fields of ``struct sample``."""
+    return Records(layout_of(engine.ffi, "struct sample"), data)
 
 
 def decode_buckets(engine: Engine, data: bytes) -> HistogramRecord:
     """The worker's bytes as the histogram of a round record, ascending."""
-    import numpy as np
-
-    buckets = np.frombuffer(data, dtype=dtype_of(engine.ffi, "struct bucket"))
-    ticks, where = np.unique(buckets["ticks"], return_inverse=True)
-    count = np.zeros(len(ticks), np.int64)
-    np.add.at(count, where, buckets["count"])
-    return {"ticks": ticks.tolist(), "count": count.tolist()}
-
-
-@functools.cache
-def dtype_of(ffi: Any, struct: str) -> np.dtype[Any]:
-    """The numpy type of a C struct of plain numbers, laid out as the compiler did."""
-    import numpy as np
-
-    kinds = {"int64_t": "i8", "int32_t": "i4", "float": "f4", "double": "f8"}
-    fields = ffi.typeof(struct).fields
-    return np.dtype(
-        {
-            "names": [name for name, _ in fields],
-            "formats": [kinds[member.type.cname] for _, member in fields],
-            "offsets": [member.offset for _, member in fields],
-            "itemsize": ffi.sizeof(struct),
-        }
-    )
+    buckets = Records(layout_of(engine.ffi, "struct bucket"), data)
+    found: defaultdict[int, int] = defaultdict(int)
+    for ticks, count in zip(buckets["ticks"].tolist(), buckets["count"].tolist(), strict=True):
+        found[ticks] += count
+    ascending = sorted(found)
+    return {"ticks": ascending, "count": [found[ticks] for ticks in ascending]}

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from fencepost.bench.errors import MeasureError
-from fencepost.bench.frames import dtype_of
+from fencepost.bench.frames import layout_of
 from fencepost.bench.launch import affinity
 from fencepost.bench.witness import (
     FLOOR_SHARE,
     KNOWN_FLOOR,
     WIDTH_SLACK,
     clock_held,
+    floor_of,
     relative_clock,
     relative_width,
-    round_floor,
     run_floor,
 )
 
@@ -128,7 +128,7 @@ def second_of(cpu: int, at_s: float, looks: Sequence[Readings], tick_hz: float) 
     watched = lost = longest = 0.0
     for look in looks:
         core_hz = 3000 * tick_hz / float(np.median(look.clock_ticks))
-        clocks.append(np.full(len(look.width_ticks), core_hz))
+        clocks.append(core_hz)
         widths.append(relative_width(look.width_ticks, tick_hz, core_hz))
         held.append(clock_held(relative_clock(look.clock_ticks, tick_hz, core_hz)))
         steps = np.diff(look.begin_ticks).astype(float)
@@ -141,24 +141,18 @@ def second_of(cpu: int, at_s: float, looks: Sequence[Readings], tick_hz: float) 
     every, steady = (np.concatenate(parts) if looks else nothing for parts in (widths, held))
     known = every[steady.astype(bool)]
     middles = (np.arange(POINTS) + 0.5) / POINTS
-    floor = None
-    if looks:
-        width, clock = (
-            np.concatenate([getattr(look, name) for look in looks]) for name in ("width_ticks", "clock_ticks")
-        )
-        floor = round_floor(width, clock, tick_hz, np.concatenate(clocks))
     return Second(
         cpu=cpu,
         at_s=at_s,
         readings=len(every),
         widths=np.quantile(known, middles) if len(known) else nothing,
         held=len(known) / len(every) if len(every) else 0.0,
-        core_hz=float(np.median([hz[0] for hz in clocks])) if clocks else None,
+        core_hz=float(np.median(clocks)) if clocks else None,
         watched_ns=watched / tick_hz * 1e9,
         lost_ns=lost / tick_hz * 1e9,
         longest_ns=longest / tick_hz * 1e9,
         switches=sum(look.switches for look in looks),
-        floor=floor,
+        floor=floor_of(np.sort(known[np.isfinite(known)]).tolist()),
     )
 
 
@@ -215,6 +209,15 @@ Look = Callable[[int, float], Readings]
 def look_by(engine: Engine) -> Look:
     """Looks with the witnesses of `engine`."""
     ffi, lib = engine.ffi, engine.lib
+    layout = layout_of(ffi, "struct witnessed")
+    kind = np.dtype(
+        {
+            "names": list(layout.fields),
+            "formats": [code for _, code in layout.fields.values()],
+            "offsets": [offset for offset, _ in layout.fields.values()],
+            "itemsize": layout.size_bytes,
+        }
+    )
     most = int(SLICE_S / READING_S)
     found = ffi.new("struct witnessed[]", most)
 
@@ -224,7 +227,7 @@ def look_by(engine: Engine) -> Look:
             count = lib.witness_series(int(seconds * 1e9), found, most)
             switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - before
         readings = ffi.buffer(found, count * ffi.sizeof("struct witnessed"))
-        array = np.frombuffer(readings, dtype=dtype_of(ffi, "struct witnessed"))
+        array = np.frombuffer(readings, dtype=kind)
         # Copies: the next look overwrites the buffer.
         return Readings(
             array["begin_ticks"].copy(),

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import zlib
+from array import array
 from collections.abc import Mapping, Sequence
-from typing import IO, TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    import numpy as np
+from typing import IO, Any, NamedTuple
 
 MAGIC = b"PAR1"
 TYPES = {"int32": 1, "int64": 2, "float32": 4, "float64": 5}
 """Parquet's numbers of them."""
+CODES = {"int32": "i", "int64": "q", "float32": "f", "float64": "d"}
+"""The letters of `array` for them."""
 _BYTES = 6
 _DATA_PAGE, _DICTIONARY_PAGE = 0, 2
 _PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
@@ -52,10 +53,28 @@ class StoredColumn(NamedTuple):
     values: StoredPage
 
 
-def numbers(name: str, values: np.ndarray, kind: str) -> StoredColumn:
-    """A column of numbers; `kind` is one of `TYPES`."""
-    data = values.astype(f"<{'i' if kind.startswith('int') else 'f'}{int(kind[-2:]) // 8}").tobytes()
-    return StoredColumn(name, TYPES[kind], len(values), None, _page(_DATA_PAGE, data, len(values), _PLAIN))
+def numbers(name: str, values: memoryview[Any] | array[Any], kind: str) -> StoredColumn:
+    """A column of numbers, shape (rows,).
+
+    Parameters
+    ----------
+    kind
+        one of `TYPES`. `values` have its letter in `CODES`.
+
+    Raises
+    ------
+    ParquetError
+        when they are of another type.
+    """
+    view = memoryview(values)
+    if view.format != CODES[kind]:
+        raise ParquetError(f"the column {name} has numbers of the type {view.format}, where {CODES[kind]} is needed")
+    data = view.tobytes()
+    if sys.byteorder == "big":  # Parquet's numbers are little-endian
+        swapped = array(CODES[kind], data)
+        swapped.byteswap()
+        data = swapped.tobytes()
+    return StoredColumn(name, TYPES[kind], len(view), None, _page(_DATA_PAGE, data, len(view), _PLAIN))
 
 
 def runs_of_names(name: str, names: Sequence[str], runs: Sequence[tuple[int, int]]) -> StoredColumn:

@@ -14,21 +14,20 @@ import json
 import os
 import re
 import shutil
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from fencepost.bench import parquet, schema
 from fencepost.bench.documents import MachineJson, RoundRecord, RunFactsJson, RunJson
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.files import words_of
+from fencepost.bench.frames import Records
 from fencepost.bench.labels import run_folders, run_folders_like, run_id
 from fencepost.bench.plan import Plan, plan_from_json
-
-if TYPE_CHECKING:
-    import numpy as np
 
 DEFAULT_BASE = Path("results") / "runs"
 LATEST = "latest"
@@ -40,14 +39,14 @@ _SAMPLE_COLUMNS = {name: kind for name, kind in schema.COLUMNS.items() if name n
 
 @dataclass(frozen=True)
 class CaseRows:
-    """The samples of one visit to a case in a round, an array with the fields of C's ``struct sample``; and the core
-    clock beside it.
+    """The samples of one visit to a case in a round, by the fields of C's ``struct sample``; and the core clock beside
+    it.
     """
 
     case: str
     overhead_ticks: float
     core_hz: float | None
-    samples: np.ndarray
+    samples: Records
 
 
 class CaseOutcome(NamedTuple):
@@ -314,23 +313,25 @@ def read_round_record(path: Path) -> RoundRecord:
 
 def encode_round(record: RoundRecord, rows: Sequence[CaseRows]) -> bytes:
     """A round as the bytes of its parquet file."""
-    import numpy as np
-
     lengths = [len(case.samples) for case in rows]
     # A case that was visited several times has as many entries in `rows`, one after the other.
     names = list(dict.fromkeys(case.case for case in rows))
     places = {name: place for place, name in enumerate(names)}
-    overhead_ticks = np.repeat(np.array([case.overhead_ticks for case in rows], np.float64), lengths)
+    overhead_ticks = array("d")
+    for case, length in zip(rows, lengths, strict=True):
+        overhead_ticks.extend([case.overhead_ticks] * length)
+    # Once for all visits, which are thousands.
+    samples = Records(rows[0].samples.layout, b"".join(case.samples.data for case in rows)) if rows else None
     columns = {
         "case": parquet.runs_of_names(
             "case", names, [(places[case.case], length) for case, length in zip(rows, lengths, strict=True)]
         ),
-        "round": parquet.numbers("round", np.full(sum(lengths), record["round"]), "int32"),
+        "round": parquet.numbers("round", array("i", [record["round"]]) * sum(lengths), "int32"),
         "overhead_ticks": parquet.numbers("overhead_ticks", overhead_ticks, "float64"),
     }
     for name, kind in _SAMPLE_COLUMNS.items():
-        parts = [case.samples[name] for case in rows]
-        columns[name] = parquet.numbers(name, np.concatenate(parts) if parts else np.empty(0), kind)
+        values = samples[name] if samples is not None else array(parquet.CODES[kind])
+        columns[name] = parquet.numbers(name, values, kind)
     return parquet.encode([columns[name] for name in schema.COLUMNS], schema.record_metadata(record))
 
 

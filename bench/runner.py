@@ -131,9 +131,6 @@ class Runner:
         missing = self.folder.missing_rounds()
         there = schema.round_files(self.folder.path).values()
         self._so_far.add_floors(read_round_record(path)["worker"].get("width_floor") for path in there)
-        # What stores a round takes half a second to import: not while the time left is being learnt from the first.
-        import numpy as np  # noqa: F401
-
         end_marked(self.folder.id)  # what a run that was killed has left
         self.progress.begin(self.plan, missing)
         try:
@@ -364,13 +361,14 @@ class Runner:
         rows: list[CaseRows] = []
         histogram: HistogramRecord | None = None
         if bad is None:
-            for record, samples, _ in visits:
-                array = decode_samples(self.engine, samples)
-                if rows and len(array):
+            batches = 0
+            for record, data, _ in visits:
+                samples = decode_samples(self.engine, data)
+                if batches and len(samples):
                     # Batches count on from visit to visit, so that no two of a round have one number.
-                    array = array.copy()
-                    array["batch"] += 1 + max((int(row.samples["batch"].max(initial=-1)) for row in rows), default=-1)
-                rows.append(CaseRows(case.case, record.get("overhead_ticks") or 0.0, record.get("core_hz"), array))
+                    samples = samples.raised("batch", batches)
+                batches = max(samples["batch"], default=batches - 1) + 1
+                rows.append(CaseRows(case.case, record.get("overhead_ticks") or 0.0, record.get("core_hz"), samples))
             if case.kind == "events":
                 histogram = decode_buckets(self.engine, b"".join(buckets for _, _, buckets in visits))
         # One that failed speaks for all: its figures, and no rows. Visits that looked for quiet batches add rows only.

@@ -8,8 +8,9 @@ own value, so that the choice favours no result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from fencepost.bench.runfolder import CaseRows
 
     Floats: TypeAlias = npt.NDArray[np.float64]
+
+Number = TypeVar("Number", "float", "Floats")
+"""Beside a run one number is looked at after the other, without numpy. Analysis has arrays of them."""
 
 WIDTH_SLACK = 1.03
 """By how much a witness may exceed its floor. One step of a coarse counter is 1.5 % of it, a neighbour costs 10 % and
@@ -43,7 +47,7 @@ FEWEST_FOR_FLOOR = 100
 """Batches of a round. Of fewer the lowest hundredth is a single one."""
 
 
-def relative_width(width_ticks: Floats, tick_hz: float, core_hz: Floats | float) -> Floats:
+def relative_width(width_ticks: Number, tick_hz: float, core_hz: Number | float) -> Number:
     """The time of an addition over that of a dependent multiplication: 1 / 12 on a core that makes four in a cycle.
 
     A taken branch counts as four additions.
@@ -51,35 +55,50 @@ def relative_width(width_ticks: Floats, tick_hz: float, core_hz: Floats | float)
     Parameters
     ----------
     width_ticks
-        of 1000 additions, a taken branch counting as four; shape (batches,).
+        of 1000 additions, a taken branch counting as four: a number, or an array of shape (batches,).
     core_hz
         the core clock beside the case, of each batch or of all. It takes the core's own changes of clock out.
     """
     return width_ticks * core_hz / (3000 * tick_hz)
 
 
-def relative_clock(clock_ticks: Floats, tick_hz: float, core_hz: Floats | float) -> Floats:
-    """The time of a multiplication beside the batch over the same beside its case, shape (batches,)."""
+def relative_clock(clock_ticks: Number, tick_hz: float, core_hz: Number | float) -> Number:
+    """The time of a multiplication beside the batch over the same beside its case: a number, or shape (batches,)."""
     return clock_ticks * core_hz / (3000 * tick_hz)
 
 
-def clock_held(relative: Floats) -> npt.NDArray[np.bool_]:
-    """Where `relative_clock` is in `CLOCK_RANGE`; nowhere for NaN."""
-    held: npt.NDArray[np.bool_] = (relative >= CLOCK_RANGE[0]) & (relative <= CLOCK_RANGE[1])
-    return held
+@overload
+def clock_held(relative: float) -> bool: ...
+@overload
+def clock_held(relative: Floats) -> npt.NDArray[np.bool_]: ...
+def clock_held(relative: Any) -> Any:
+    """Whether, or where, `relative_clock` is in `CLOCK_RANGE`; not for NaN."""
+    return (relative >= CLOCK_RANGE[0]) & (relative <= CLOCK_RANGE[1])
 
 
-def round_floor(width_ticks: Floats, clock_ticks: Floats, tick_hz: float, core_hz: Floats) -> float | None:
+def round_floor(
+    width_ticks: Iterable[float], clock_ticks: Iterable[float], tick_hz: float, core_hz: Iterable[float]
+) -> float | None:
     """The floor of `relative_width` in a round, from all its batches; None where too few are known.
 
-    All arrays have the shape (batches,). A batch at another clock is left out: a width without its clock says nothing.
+    A batch at another clock is left out: a width without its clock says nothing.
     """
-    import numpy as np
+    batches = zip(width_ticks, clock_ticks, core_hz, strict=True)
+    every = [relative_width(width, tick_hz, hz) for width, clock, hz in batches if _held(clock, tick_hz, hz)]
+    return floor_of(sorted(width for width in every if math.isfinite(width)))
 
-    held = clock_held(relative_clock(clock_ticks, tick_hz, core_hz))
-    every = relative_width(width_ticks, tick_hz, core_hz)[held]
-    every = every[np.isfinite(every)]
-    return float(np.quantile(every, FLOOR_SHARE)) if len(every) >= FEWEST_FOR_FLOOR else None
+
+def _held(clock_ticks: float, tick_hz: float, core_hz: float) -> bool:
+    return clock_held(relative_clock(clock_ticks, tick_hz, core_hz))
+
+
+def floor_of(widths: Sequence[float]) -> float | None:
+    """The floor of ascending relative widths at a clock that held: their quantile `FLOOR_SHARE`; None for too few."""
+    if len(widths) < FEWEST_FOR_FLOOR:
+        return None
+    place = FLOOR_SHARE * (len(widths) - 1)
+    below = int(place)
+    return float(widths[below] + (widths[below + 1] - widths[below]) * (place - below))
 
 
 def run_floor(floors: Iterable[float | None], arch: str) -> float | None:
@@ -98,13 +117,12 @@ def run_floor(floors: Iterable[float | None], arch: str) -> float | None:
 
 def floor_of_rows(rows: Sequence[CaseRows], tick_hz: float) -> float | None:
     """`round_floor` of the rows of a round."""
-    import numpy as np
-
-    known = [row for row in rows if row.core_hz]
-    if not known:
-        return None
-    width, clock = (
-        np.concatenate([row.samples[name] for row in known]).astype(float) for name in ("width_ticks", "clock_ticks")
-    )
-    core_hz = np.repeat([row.core_hz for row in known], [len(row.samples) for row in known])
-    return round_floor(width, clock, tick_hz, core_hz)
+    width_ticks: list[float] = []
+    clock_ticks: list[float] = []
+    core_hz: list[float] = []
+    for row in rows:
+        if row.core_hz:
+            width_ticks += row.samples["width_ticks"].tolist()
+            clock_ticks += row.samples["clock_ticks"].tolist()
+            core_hz += [row.core_hz] * len(row.samples)
+    return round_floor(width_ticks, clock_ticks, tick_hz, core_hz)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from fencepost.bench.errors import UsageError
 
 EXTRAS = {
-    "analysis": ("duckdb", "jinja2", "markupsafe", "matplotlib", "pandas", "pyarrow", "scipy"),
+    "analysis": ("duckdb", "jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"),
     "pytest": ("pytest", "pytest_benchmark"),
     "fleet": ("ansible",),
 }

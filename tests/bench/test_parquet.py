@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+from array import array
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +33,7 @@ def test_arrow_reads_what_was_written(data: st.DataObject, runs: list[tuple[int,
     size = data.draw(st.sampled_from([300, 1 + max((place for place, _ in runs), default=0)]))
     names = [f"näme {number}" for number in range(size)]
     columns = {
-        kind: np.resize(np.array(data.draw(st.lists(values, min_size=1, max_size=9)), kind), rows)
+        kind: array(parquet.CODES[kind], (data.draw(st.lists(values, min_size=1, max_size=9)) * rows)[:rows])
         for kind, values in KINDS.items()
     }
     metadata = data.draw(st.dictionaries(st.binary(min_size=1, max_size=9), st.binary(max_size=300), max_size=20))
@@ -58,8 +58,13 @@ def test_the_metadata_of_arrows_own_files_is_read() -> None:
 
 
 def small() -> bytes:
-    columns = [parquet.runs_of_names("case", ["a"], [(0, 3)]), parquet.numbers("n", np.arange(3), "int32")]
+    columns = [parquet.runs_of_names("case", ["a"], [(0, 3)]), parquet.numbers("n", array("i", range(3)), "int32")]
     return parquet.encode(columns, {b"key": b"value"})
+
+
+def test_numbers_of_another_type_are_refused() -> None:
+    with pytest.raises(parquet.ParquetError, match="column n has numbers of the type q, where i is needed"):
+        parquet.numbers("n", array("q", [1]), "int32")
 
 
 def test_a_changed_byte_of_a_page_is_noticed() -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from runs import measure as runtime
@@ -19,7 +18,7 @@ from runs.measure import MACHINE, run_record, tiny_plan
 from fencepost.bench import runfolder, schema
 from fencepost.bench.documents import CaseRecord, RoundRecord, WorkerRecord
 from fencepost.bench.errors import MeasureError, UsageError
-from fencepost.bench.frames import decode_samples
+from fencepost.bench.frames import Records, decode_samples
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -52,13 +51,10 @@ def round_record(folder: runfolder.RunFolder, number: int) -> RoundRecord:
     }
 
 
-def samples(*ticks: int) -> np.ndarray:
-    empty = decode_samples(runtime.fault_engine(), b"")
-    array = np.zeros(len(ticks), dtype=empty.dtype)
-    array["ticks"] = ticks
-    array["operations"] = 7
-    array["overlap"] = 1
-    return array
+def samples(*ticks: int) -> Records:
+    engine = runtime.fault_engine()
+    written = engine.ffi.new("struct sample[]", [{"ticks": tick, "operations": 7, "overlap": 1} for tick in ticks])
+    return decode_samples(engine, bytes(engine.ffi.buffer(written)))
 
 
 def write(folder: runfolder.RunFolder, number: int) -> Path:

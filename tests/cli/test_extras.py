@@ -104,6 +104,7 @@ def test_a_thin_installation_measures_and_resumes(thin: Callable[..., subprocess
     again = thin("run", "--resume", str(folder))
     assert again.returncode == 0 and (folder / "rounds" / "0002.parquet").is_file(), again.stderr
     assert "No module" not in again.stderr
+    assert "numpy" not in distributions("fencepost", {})
 
 
 @pytest.mark.slow
@@ -115,6 +116,7 @@ def test_commands_that_need_no_figures_work_in_it(
 ) -> None:
     done = thin(*words.split())
     assert done.stdout and "not installed" not in done.stderr and "internal error" not in done.stderr
+    assert words != "doctor" or ADVICE in " ".join(done.stdout.split())  # of the neighbours, which need numpy
 
 
 @pytest.mark.slow
@@ -129,6 +131,7 @@ def test_commands_that_need_no_figures_work_in_it(
         "export latest --format csv",
         "selfcheck",
         "peers",
+        "neighbours",
         "ab clock/read clock/empty",
         "schema report",
     ],
