@@ -68,6 +68,7 @@ size_t pop_bulk(struct ring_spsc *ring, void *items, size_t count, size_t bytes)
 }
 void flush(struct ring_spsc *ring) { ring_spsc_flush(ring); }
 size_t per_block(struct ring_spsc *ring) { return ring->per_block; }
+size_t guesses(struct ring_spsc *ring) { return ring->consumer.guesses; }
 void push_and_wait(struct ring_spsc *ring, const void *item) { ring_spsc_push(ring, item); }
 void pop_and_wait(struct ring_spsc *ring, void *item) { ring_spsc_pop(ring, item); }
 """
@@ -75,6 +76,7 @@ DECLARATIONS = """
 struct ring_spsc *make(size_t, size_t, uint64_t, unsigned);
 void flush(struct ring_spsc *);
 size_t per_block(struct ring_spsc *);
+size_t guesses(struct ring_spsc *);
 int refusal(size_t, size_t, unsigned);
 void unmake(struct ring_spsc *);
 bool push(struct ring_spsc *, const void *, size_t);
@@ -289,6 +291,22 @@ def test_without_flush_nothing_is_lost_and_nobody_waits_for_ever(folder: Path, c
     assert sent == capacity  # the refusal that came last showed them all
     assert sum(made.lib.pop(ring, got, item_bytes) for _ in range(capacity)) == capacity
     assert sum(made.lib.push(ring, item, item_bytes) for _ in range(capacity)) == capacity
+    made.lib.unmake(ring)
+
+
+@pytest.mark.parametrize(("flags", "capacity", "guessing"), [(0, 64, True), (LAZY, 64, True), (LAZY, 256, False)])
+def test_a_consumer_guesses_where_a_word_speaks_of_one_line(
+    folder: Path, flags: int, capacity: int, guessing: bool
+) -> None:
+    """The larger lazy ring has groups of several lines, and its consumer knows the lines to come."""
+    made = library(folder, "uint64_t")
+    ring = made.lib.make(capacity, 8, 0, flags)
+    assert made.lib.push_bulk(ring, bytes(8 * capacity), capacity, 8) == capacity
+    made.lib.flush(ring)
+    assert made.lib.guesses(ring) == 0
+    got = made.ffi.new("unsigned char[]", 8)
+    assert all(made.lib.pop(ring, got, 8) for _ in range(capacity // 2))
+    assert (made.lib.guesses(ring) > 0) == guessing
     made.lib.unmake(ring)
 
 
