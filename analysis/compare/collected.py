@@ -173,10 +173,10 @@ class Collected:
         self._database.execute("DELETE FROM runs WHERE folder IN (SELECT unnest(?::VARCHAR[]))", [list(names)])
 
     def _read(self, names: Sequence[str], stamps: Mapping[str, str], known: Mapping[str, bool]) -> None:
-        from fencepost.analysis.runs.medians import map_runs
-
         if not names:
             return
+        from fencepost.analysis.runs.medians import map_runs  # with pandas: most of the time of a history that was kept
+
         folders = [self._base / name for name in names]
         pairs = zip(names, map_runs(read_packed, folders, processes=self._processes), strict=True)
         batch: list[tuple[str, tuple[str, pa.Table] | str]] = []

@@ -393,12 +393,14 @@ def test_a_machine_that_changed_stops_no_nightly_job() -> None:
     assert replace(machine, changes=[replace(change, kind="row and machine")]).rows_changed
 
 
-def test_a_kept_history_imports_what_it_shows_only() -> None:
+def test_a_kept_history_imports_what_it_shows_only(stepped: Path) -> None:
+    kept_history(stepped)
     code = (
-        "import sys\nimport fencepost.analysis.compare.history_kept\n"
+        "import sys\nfrom pathlib import Path\nfrom fencepost.analysis.compare.history_kept import kept_history\n"
+        "kept_history(Path(sys.argv[1]))\n"
         "sys.exit(repr(sorted({'pandas', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules))))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(stepped)], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "[]"
 
 
