@@ -110,6 +110,65 @@ def test_headers_are_found_in_a_folder_that_is_named(tmp_path: Path) -> None:
         assert str(tmp_path) not in str(objects.build(tmp_path / "uses.c", "uses.c", UNTIMED).as_json())
 
 
+STAND_IN = """
+#include <cstddef>
+#include <deque>
+#include <mutex>
+namespace deaod {
+template <class T, std::size_t slots> struct spsc_queue {
+    std::mutex lock;
+    std::deque<T> items;
+    bool push(const T &item) { return write(1, &item) == 1; }
+    bool pop(T &item) { return read(1, &item) == 1; }
+    std::size_t write(std::size_t count, const T *from)
+    {
+        const std::lock_guard<std::mutex> guard(lock);
+        std::size_t done = 0;
+        for (; done < count && items.size() < slots - 1; done++)
+            items.push_back(from[done]);
+        return done;
+    }
+    std::size_t read(std::size_t count, T *to)
+    {
+        const std::lock_guard<std::mutex> guard(lock);
+        std::size_t done = 0;
+        for (; done < count && !items.empty(); done++, items.pop_front())
+            to[done] = items.front();
+        return done;
+    }
+};
+}
+"""
+"""In place of a header that no package has: a slow queue of the same form."""
+
+
+@two_cpus
+@pytest.mark.slow
+def test_capacities_that_are_compiled_in_have_an_instance_each(tmp_path: Path) -> None:
+    header = tmp_path / "include" / "deaod" / "spsc_queue.hpp"
+    header.parent.mkdir(parents=True)
+    header.write_text(STAND_IN)
+    file = runtime.ROOT / "examples" / "peers" / "deaod.cc"
+    capacities = ("-p", "peer/deaod_spsc.capacity=64,128,1024,65536", "-p", "peer/deaod_spsc.batch=1,8")
+    trips = ("-p", "peer/deaod_spsc_round_trip.capacity=64,1024,65536")
+    with sources.headers_in([tmp_path / "include"]):
+        done = fencepost(
+            "run", "peer/*", "--kernel", str(file), *capacities, *trips, "--rounds", "1", "--json", cwd=tmp_path
+        )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    refused = [row for row in rows if row["reason"]]
+    assert {row["parameters"]["capacity"] for row in refused} == {128}
+    assert all("needs capacity=64, 1024 or 65536" in row["reason"] for row in refused)
+    of_each = {(row["kernel"], row["parameters"]["capacity"]) for row in rows if not row["reason"]}
+    assert {capacity for kernel, capacity in of_each if kernel == "peer/deaod_spsc"} == {64, 1024, 65536}
+    assert {kernel for kernel, _ in of_each} == {
+        "peer/deaod_spsc",
+        "peer/deaod_spsc_round_trip",
+        "peer/deaod_spsc_latency",
+    }
+
+
 @two_cpus
 @pytest.mark.slow
 def test_a_queue_that_loses_an_item_fails_alone(tmp_path: Path) -> None:
