@@ -61,6 +61,7 @@ def engine_path() -> Path:
         *(ROOT / "csrc").glob("**/*.h"),
         ROOT / "tests" / "engine" / "fault_kernels.c",
         ROOT / "csrc" / "build_kernels.py",
+        Path(__file__),
     ]
     folder = ROOT / "build" / "fault_engine"
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,8 @@ def engine_path() -> Path:
                     include_dirs=[str(ROOT / "csrc")],
                     extra_compile_args=[*build.FLAGS, *UNTIMED],
                     libraries=["m", "dl"],
-                    extra_link_args=["-pthread"],
+                    # An engine that this process opened globally must not stand in for this one.
+                    extra_link_args=["-pthread", "-Wl,-Bsymbolic"],
                     py_limited_api=True,
                 )
                 Path(ffi.compile(tmpdir=scratch)).replace(folder / "new.so")
