@@ -194,7 +194,7 @@ def test_only_what_is_selected_is_measured(saved: Saved) -> None:
     planned = run["plan"]
     assert {case["kernel"].partition("/")[0] for case in planned["cases"]} == {"good"}  # not bad/*, not many/*
     assert planned["profile"] == "quick"
-    assert len(schema.round_files(folder)) == planned["rounds"] == 6
+    assert len(schema.round_files(folder)) == planned["rounds"] == 8
     assert run["command"][:4] == ["pytest", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench")]
     assert str(folder.name) in saved.first.stdout
 
