@@ -24,7 +24,7 @@ unexport PYTHONHOME PYTHONPATH
 VENV := .venv/bin
 # The tests start hundreds of Python processes. Without compiled files each would compile all modules anew.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(VENV)/python -m pytest
-C_FILES = csrc/*.[ch] csrc/*/*.[ch] csrc/*/*/*.[ch] csrc/*/*/*/*.[ch] tools/*.c examples/*/*.[ch]*
+C_FILES = csrc/*.[ch] csrc/*/*.[ch] csrc/*/*/*.[ch] csrc/*/*/*/*.[ch] tools/*.c benchmarks/*.[ch] examples/*/*.[ch]*
 SHELL_FILES := tools/*.sh .ci/run cli/fleet_hosts/roles/fencepost/files/*.sh examples/fleet/*.sh
 PYTHON_FILES := analysis bench benchmarks cli csrc tests tools setup.py conftest.py
 
