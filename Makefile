@@ -41,7 +41,7 @@ bench: install ## measure this machine and write a report (PROFILE=quick, standa
 	[ $$status -le 1 ] || exit $$status; \
 	$(VENV)/fencepost report latest || exit; exit $$status
 
-test: install-dev ## run the tests but for the slow ones, about 3 minutes (PYTEST_ARGS="-k clock")
+test: install-dev ## run the tests but for the slow ones, about 4 minutes (PYTEST_ARGS="-k clock")
 	@$(PYTEST) -m "not slow" --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 test-slow: install-dev ## run the slow tests: all compilers, sanitizers, models, a browser
