@@ -53,7 +53,7 @@ def test_merged_pages_that_are_not_copied_fail(tmp_path: Path) -> None:
     if measured.status == ENOTSUP:
         pytest.skip(measured.reason)
     assert measured.status == EILSEQ
-    # No page is copied. One that Linux took away meanwhile is a fault as well.
+    # No page is copied. CI once counted a fault beside them, whose cause is not known.
     assert re.search(r"count faults: \d faults instead of 512", measured.reason), measured.reason
 
 
