@@ -256,15 +256,27 @@ def _failed(analysis: Analysis, item: Claim) -> Verdict | None:
     return Verdict(outcome, f"{row.case}: {row.reason}", because, control=item.control.shown(analysis))
 
 
+def failures_said(rows: Sequence[Row]) -> str:
+    """Which of these rows failed and so have no figures, and why the first did; empty where none failed."""
+    failed = [row for row in rows if "failed" in row.flags]
+    if not failed:
+        return ""
+    named, *others = failed
+    has = "has 1 more row" if len(others) == 1 else f"have {len(others)} more rows"
+    return f"{named.case} has no figures: {named.reason}. {f'So {has} of these kernels.' if others else ''}".strip()
+
+
 def _verdict(analysis: Analysis, item: Claim) -> Verdict:
     failed = _failed(analysis, item)
     if failed is not None:
         return failed
     found = _tested(analysis, item)
+    said = [found.because]
     if found.outcome is Outcome.UNDECIDED and analysis.rounds < FEWEST_PROCESSES:
-        few = f"{analysis.rounds} of the {FEWEST_PROCESSES} processes that an interval takes were measured."
-        return replace(found, because=f"{found.because} {few}")
-    return found
+        said.append(f"{analysis.rounds} of the {FEWEST_PROCESSES} processes that an interval takes were measured.")
+    # A row without figures takes no part: that must not look as if the claim had been tested in full.
+    said.append(failures_said([row for row in analysis.kernel(*item.kernels) if (row.reason or "") not in said[0]]))
+    return replace(found, because=" ".join(filter(None, said)))
 
 
 def _tested(analysis: Analysis, item: Claim) -> Verdict:

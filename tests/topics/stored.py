@@ -107,10 +107,12 @@ class Stored:
             line["resolution_ns"] = base[line["round"]]["resolution_ns"]
         return self
 
-    def fail(self, reason: str, kernel: str, step: str = "check", **wanted: object) -> Stored:
-        """Let the kernel's check, or another step, fail in the third process, as the engine stores it."""
+    def fail(self, reason: str, kernel: str, step: str = "check", *, case: str = "", **wanted: object) -> Stored:
+        """Let the kernel's check, or another step, fail in the third process, as the engine stores it: of the row
+        `case` alone, where it is given.
+        """
         for line in self._lines(kernel, 0, wanted):
-            if line["round"] == 3:
+            if line["round"] == 3 and case in ("", line["case"]):
                 line |= {"status": "failed", "reason": f"{step} failed: {reason}", "metrics": {}, "batches": 0}
         return self
 

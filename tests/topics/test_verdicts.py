@@ -96,6 +96,32 @@ def test_a_failed_check_reaches_the_claim_with_its_sentence(name: str, outcome: 
     assert "failed in 1 of 20 rounds" in verdict.figure and FAILURES[name, outcome] in verdict.figure
 
 
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in SHOWN else pytest.mark.slow) for name in sorted(PLANTED)]
+)
+def test_a_row_that_failed_is_named_whatever_the_others_say(name: str) -> None:
+    for kernel in BY_NAME[name].kernels:
+        run = Stored()
+        row = next(case["case"] for case in run.cases if case["kernel"] == kernel and not case["twin_of"])
+        verdict = run.fail("PLANTED", kernel, case=row).verdict(name)
+        said = f"{verdict.figure} {verdict.because}"
+        assert "rounds: check failed: PLANTED" in said
+        assert row in said or (kernel in said and verdict.outcome is Outcome.NOT_MEASURABLE)
+
+
+def test_rows_that_failed_are_named_once_and_counted() -> None:
+    run = Stored().fail("PLANTED", "line/false_sharing", stride=32).fail("PLANTED", "line/false_sharing", stride=56)
+    verdict = run.verdict("line/whole")
+    assert verdict.because.count("PLANTED") == 1 and "So has 1 more row of these kernels." in verdict.because
+
+
+def test_a_litmus_test_that_failed_saw_perhaps_what_is_forbidden() -> None:
+    assert "none was seen" in before("litmus/reordering").because
+    for kernel in ("litmus/sb", "litmus/mp"):
+        verdict = Stored().fail("PLANTED", kernel).fail("PLANTED", "litmus/mp").verdict("litmus/reordering")
+        assert "none was seen" not in verdict.because
+
+
 def test_a_failure_where_losses_are_expected_refutes_nothing() -> None:
     verdict = Stored().fail("the counter holds 9 after 8 sections", "order/peterson", order="none")
     assert verdict.verdict("order/barrier").outcome is Outcome.NOT_MEASURABLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.interval import UNKNOWN, Interval
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, known, measure
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, claim, failures_said, known, measure
 from fencepost.analysis.topics.control import Control
 from fencepost.analysis.topics.litmus.measures import RENDEZVOUS, rates
 from fencepost.analysis.topics.orders import PLAIN
@@ -19,6 +19,16 @@ def _both_first(analysis: Analysis) -> Interval:
     rows = [row for row in analysis.measured("litmus/sb") if row.has(order=PLAIN)]
     rarer = (min((row.metric(name) for name in ("seen_01", "seen_10")), key=lambda seen: seen.value) for row in rows)
     return max((seen for seen in rarer if seen.known), key=lambda seen: seen.value, default=UNKNOWN)
+
+
+def _forbidden(analysis: Analysis) -> str:
+    """What the checks of all litmus tests say of outcomes that the architecture forbids."""
+    others = [row for row in analysis.topic("litmus") if row.kernel != "litmus/sb"]
+    if said := failures_said(others):
+        return said
+    if failures_said(analysis.kernel("litmus/sb")):
+        return ""  # whoever gives the verdict says it
+    return "Outcomes that this architecture forbids fail the case, and none was seen."
 
 
 @claim(
@@ -53,7 +63,6 @@ def reordering(analysis: Analysis) -> Verdict:
     return Verdict(
         Outcome.CONFIRMED,
         figure,
-        "A load was executed before an earlier store could be seen by the other CPU. Outcomes that this "
-        "architecture forbids fail the case, and none was seen.",
+        f"A load was executed before an earlier store could be seen by the other CPU. {_forbidden(analysis)}".strip(),
         measure(most, "in a million", RARE),
     )
