@@ -141,8 +141,8 @@ def _show(said: Sequence[ClaimJson], titles: Sequence[str], tally: str) -> None:
         right.append(display.printable(f"\nreport: {title}"), style="dim")
         table.add_row(left, right)
     out = display.console()
-    out.print(table)
-    out.print(display.printable(tally))
+    out.print(table, width=display.readable_width(out))
+    out.print(display.printable(tally), soft_wrap=True)
 
 
 def _show_left_out(texts: Texts) -> None:
@@ -157,4 +157,5 @@ def _show_left_out(texts: Texts) -> None:
         shown.add_column(name, overflow="fold")
     for row in texts.rows:
         shown.add_row(*map(display.printable, row))
-    display.console().print(shown)
+    out = display.console()
+    out.print(shown, width=display.readable_width(out))

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from fencepost.cli.tables import PlainTable
 
-PIPE_WIDTH = 160
-"""Columns where no terminal says how wide it is: a table in a file must not be cut to 80."""
+PIPE_WIDTH = 10_000
+"""Columns where no terminal says how wide it is. Programs read it there: a name is not folded, however long."""
+READABLE_WIDTH = 160
+"""Columns of bars and of columns of prose there."""
 
 
 def console(*, err: bool = False) -> Console:
@@ -52,6 +54,11 @@ def console(*, err: bool = False) -> Console:
 
     stream = sys.stderr if err else sys.stdout
     return PlainConsole(stderr=err, highlight=False, markup=False, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def readable_width(out: Console) -> int:
+    """Columns for bars and prose: those of the terminal, and in a pipe as many as can be read."""
+    return READABLE_WIDTH if out.width == PIPE_WIDTH else out.width
 
 
 def table(

@@ -68,6 +68,7 @@ def import_command(
     processes. `fencepost report`, `compare` and `export` read the run like any other.
     """
     from fencepost.analysis.exchange.importing import import_files
+    from fencepost.analysis.text.numbers import counted
     from fencepost.bench import runfolder, schema
     from fencepost.cli import display
 
@@ -93,7 +94,7 @@ def import_command(
         return
     click.echo(
         display.printable(
-            f"{display.short_path(folder.path)}: {told['cases']} cases of {told['tool']}, "
+            f"{display.short_path(folder.path)}: {counted(len(run['plan']['cases']), 'case')} of {told['tool']}, "
             f"{told['processes']} {'process' if told['processes'] == 1 else 'processes'}"
         )
     )

@@ -77,10 +77,11 @@ def _show(found: FleetReport) -> None:
 def _show_make(out: Console, make: MakeReport) -> None:
     from fencepost.analysis.report.fleet import sentence
     from fencepost.analysis.stats.hosts import FEWEST_HOSTS
-    from fencepost.analysis.text.numbers import bounds, nanoseconds, plain
+    from fencepost.analysis.text.numbers import bounds, counted, nanoseconds, plain
     from fencepost.cli import display
 
-    title = f"{make.make}: {len(make.hosts)} hosts, {sum(make.runs)} runs, {len(make.cases)} cases"
+    sizes = {"host": len(make.hosts), "run": sum(make.runs), "case": len(make.cases)}
+    title = f"{make.make}: {', '.join(counted(number, word) for word, number in sizes.items())}"
     widest = sorted(make.cases, key=lambda one: -one.between_pct if one.between_pct >= 0 else 0.0)
     rows = [
         (

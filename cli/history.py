@@ -100,11 +100,12 @@ def _show(found: History) -> None:
 
 def _show_machine(out: Console, machine: MachineHistory) -> None:
     from fencepost.analysis.stats.changes import FALSE_RATE
-    from fencepost.analysis.text.numbers import bounds, nanoseconds, plain
+    from fencepost.analysis.text.numbers import bounds, counted, nanoseconds, plain
     from fencepost.cli import display
 
     runs, made = machine.runs, dict.fromkeys(mark.what for mark in machine.marks)
-    title = f"{machine.key}: {len(runs)} runs, {runs[0].created:%Y-%m-%d %H:%M} to {runs[-1].created:%Y-%m-%d %H:%M}"
+    when = f"{runs[0].created:%Y-%m-%d %H:%M} to {runs[-1].created:%Y-%m-%d %H:%M}"
+    title = f"{machine.key}: {counted(len(runs), 'run')}, {when}"
     rows = [
         (
             change.case,
@@ -139,7 +140,7 @@ def _show_machine(out: Console, machine: MachineHistory) -> None:
         )
     apart = f"; {', '.join(made)} changed on the way" if made else "; all made alike"
     out.print(
-        f"{len(machine.series)} rows, of which {FALSE_RATE * len(machine.series):.2g} would show a change by chance "
-        f"at most; changes below {machine.floor_pct:.2g} % are not looked at (noise floor){apart}",
+        f"{counted(len(machine.series), 'row')}, of which {FALSE_RATE * len(machine.series):.2g} would show a change "
+        f"by chance at most; changes below {machine.floor_pct:.2g} % are not looked at (noise floor){apart}",
         soft_wrap=True,
     )

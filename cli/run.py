@@ -226,6 +226,7 @@ def _at_most_s(wanted: _WantedRun) -> float | None:
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
+    from fencepost.analysis.text.numbers import counted
     from fencepost.cli import display
     from fencepost.cli.expected import expected
 
@@ -261,7 +262,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     for note in plan.notes:
         out.print(note)
     out.print(
-        f"Profile {plan.profile}: {len(plan.cases)} cases, {plan.rounds} rounds "
+        f"Profile {plan.profile}: {counted(len(plan.cases), 'case')}, {counted(plan.rounds, 'round')} "
         f"on CPU {', '.join(map(str, plan.cpus))}, seed {plan.seed}. "
         f"Expected time: {expected(plan).text}."
     )
@@ -339,7 +340,7 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     analysis = analysis_of(folder.path)
     many = len(folder.plan.cases) > MOST_ROWS_SHOWN
     short = summary_of(analysis) if many else None
-    lines = [] if short is None else screen(short, out.width)
+    lines = [] if short is None else screen(short, display.readable_width(out))
     for line in lines:
         out.print(line, soft_wrap=True)
     if not lines:
@@ -385,17 +386,18 @@ def _trust_sentence(analysis: Analysis) -> str:
 
 def _measured(folder: RunFolder, found: RunOutcome, analysis: Analysis) -> str:
     """How many cases were measured, in a sentence."""
+    from fencepost.analysis.text.numbers import counted
+
     plan = folder.plan
     without = sum(bool(row.reason) and row.case not in found.failed for row in analysis.rows)
-    cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
-    sentence = f"Measured {cases} in {plan.rounds} rounds"
+    sentence = f"Measured {counted(len(plan.cases), 'case')} in {counted(plan.rounds, 'round')}"
     if without:
         sentence += f"; {without} cannot be measured on this machine"
     if found.failed:
         sentence += f"; {len(found.failed)} failed"
-    counted = [count for row in analysis.rows for count in row.counts.values()]
-    if counted:
-        sentence += f"; {sum(count.equal for count in counted)} of {len(counted)} counts as expected"
+    counts = [count for row in analysis.rows for count in row.counts.values()]
+    if counts:
+        sentence += f"; {sum(count.equal for count in counts)} of {len(counts)} counts as expected"
     return sentence + "."
 
 

@@ -2,10 +2,10 @@
  * The kernel contract: everything that a kernel file includes, and everything that Python knows of kernels.
  *
  * A kernel answers one question. It is a loop (`run`), and the sampler owns the clock. Or it is a source of events
- * (`events`), and the kernel fills in one tick count per event: wake-ups, gaps, one-way trips. Or it only counts
- * (`work`). It comes with a `check` that looks at the result of the work. It ends in a KERNEL(...) line that puts it
- * into the catalogue by itself: no list, no declaration elsewhere. csrc/build_kernels.py hands the part between the
- * cffi marks to cffi unchanged. So that part is plain C without directives other than `#define NAME number`.
+ * (`events`), such as wake-ups or gaps, and the kernel fills in one tick count per event. Or it only counts (`work`).
+ * It comes with a `check` that looks at the result of the work. It ends in a KERNEL(...) line that puts it into the
+ * catalogue. It needs no list and no declaration elsewhere. csrc/build_kernels.py hands the part between the cffi marks
+ * to cffi unchanged. So that part is plain C without directives other than `#define NAME number`.
  */
 #ifndef FENCEPOST_KERNEL_H
 #define FENCEPOST_KERNEL_H
@@ -133,7 +133,7 @@ struct kernel {
     int (*setup)(struct trial *trial); /* optional; 0 or -errno. Runs on the first worker's CPU. */
     void (*run)(struct worker *worker, uint64_t operations);
     int64_t (*events)(struct worker *worker, int64_t *ticks, uint64_t count); /* how many it filled in, or -errno */
-    /* Optional, beside `events`: the same work without the part in question. The engine then asks each for one event in
+    /* Optional, beside `events`. The same work without the part in question. The engine then asks each for one event in
        turn (operation, control, operation, control ...). An event is the difference of the two, and may be negative. */
     int64_t (*control)(struct worker *worker, int64_t *ticks, uint64_t count);
     int (*work)(struct worker *worker);    /* in place of run and events, for counts without a time; 0 or -errno */
@@ -141,12 +141,12 @@ struct kernel {
     uint64_t batches;                      /* 0: as many as the profile says */
     int (*check)(struct trial *trial);     /* mandatory; 0 or -errno. May also fill in metrics. */
     void (*teardown)(struct trial *trial); /* optional. What trial_alloc gave is freed by the engine. */
-    /* Optional: expected time of a whole case beyond a plain loop's batches, for the plan. */
+    /* Optional. The expected time of a whole case beyond a plain loop's batches, for the plan. */
     uint64_t (*cost_ns)(const struct trial *trial);
     const char *file; /* filled in by KERNEL */
 };
 
-/* One case being measured: a kernel, its parameter values, its CPUs. */
+/* One case being measured, which is a kernel, its parameter values and its CPUs. */
 struct trial {
     const struct kernel *kernel;
     unsigned team_size;
@@ -170,7 +170,7 @@ struct trial {
     double misses_per_operation; /* mispredictions of a loop kernel, over all batches; NaN where nothing counts */
     int oversubscribed;          /* some CPU has several of the threads, so a waiting thread must yield */
     unsigned subject;            /* FLAG_ bits that mark no batch of this case: the kernel's, and those of its kind */
-    /* Setup may set it, before its first trial_alloc: every worker but the first is then a process. See "Processes" below. */
+    /* Setup may set it before its first trial_alloc. Every worker but the first is then a process. See "Processes" below. */
     int processes;
     unsigned measured; /* windows of this many first workers become samples: all, unless setup says otherwise */
     const struct sample *samples; /* for the check of a loop kernel: batch by batch, in it worker by worker */
@@ -189,7 +189,7 @@ struct worker {
     const void *leader_end; /* see there */
 };
 
-/* One timed window of one thread. For event kernels: the median of one batch of events, as one operation. */
+/* One timed window of one thread. Of an event kernel it is the median of one batch of events, as one operation. */
 struct sample {
     int64_t ticks; /* as read: the empty window is not yet subtracted */
     int64_t operations;
@@ -212,7 +212,7 @@ struct sample {
         distance_ticks; /* of a round trip of one line between workers 0 and 1, as worker 0 saw it: the mean of the two */
 };
 
-/* The speed of a core at one moment: the witnesses of csrc/engine/witness.c. */
+/* The speed of a core at one moment, by the witnesses of csrc/engine/witness.c. */
 struct witnessed {
     int64_t begin_ticks;
     float width_ticks;
@@ -220,7 +220,7 @@ struct witnessed {
     float clock_ticks;
 };
 
-/* All events of one case in one process: exact values where they fit, otherwise rounded to 1/128 of their size. */
+/* All events of one case in one process. Values are exact where they fit, otherwise rounded to 1/128 of their size. */
 struct bucket {
     int64_t ticks;
     int64_t count;
@@ -283,7 +283,7 @@ struct clock_facts {
     double overhead_ticks;
 };
 
-/* One perf event: whether it opens, and whether it counts a workload known to raise it. */
+/* Whether one perf event opens, and whether it counts a workload known to raise it. */
 struct perf_fact {
     const char *name;
     int hardware;
@@ -296,12 +296,12 @@ int engine_abi(void);
 const char *arch_name(void);
 const char *compiler_name(void);
 const char *compiler_flags(void);
-/* The catalogue: NULL when all is well, otherwise one sentence about the first fault (a name used twice, no check …). */
+/* NULL when the catalogue is well, otherwise one sentence about its first fault (a name used twice, no check …). */
 const char *registry_fault(void);
 unsigned registry_count(void);
 const struct kernel *registry_get(unsigned index);
 /*
- * Load a user's kernels: a shared object made as in csrc/engine/object.c, beside this engine and beside others. Two
+ * Load a user's kernels from a shared object made as in csrc/engine/object.c, beside this engine and beside others. Two
  * objects may each have a kernel of the same name. Returns its kernels and their number. Returns NULL with one sentence
  * in `reason` if it cannot be loaded, is of another ENGINE_ABI, or has a faulty kernel (none at all, a name used twice,
  * no check). The object stays loaded.
@@ -310,7 +310,7 @@ const struct kernel *const *object_load(const char *path, unsigned *count, char 
 /* Capabilities of this process on this machine, as NEED_ bits, and the name of a missing one ("needs …"). */
 unsigned capabilities(void);
 const char *capability_text(unsigned bit);
-/* Measured at the first call: a process has one rate. */
+/* Measured at the first call, since a process has one rate. */
 void clock_measure(struct clock_facts *facts);
 unsigned perf_probe(struct perf_fact *facts, unsigned capacity);
 /* Names of the events that the members of outcome.hardware count. NULL past the last. */
@@ -328,7 +328,7 @@ void spin_ns(uint64_t ns);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 /* The witnesses on this CPU one after the other, for this time. Returns how many. 0 if the architecture has none. */
 uint64_t witness_series(uint64_t ns, struct witnessed *found, uint64_t capacity);
-/* The tick counter, ordered on both sides: for callers that time their own work, such as the plugin for pytest. */
+/* The tick counter, ordered on both sides. For callers that time their own work, such as the plugin for pytest. */
 uint64_t read_ticks(void);
 /* Expected duration of one case in one process. */
 uint64_t trial_cost_ns(const struct kernel *kernel, const int64_t *values, unsigned team_size,
@@ -339,7 +339,7 @@ uint64_t trial_samples(const struct kernel *kernel, unsigned team_size, const st
 int trial_measure(const struct kernel *kernel, const int64_t *values, const int *cpus, unsigned team_size,
                   const struct settings *settings, struct sample *samples, uint64_t sample_capacity,
                   struct bucket *buckets, uint64_t bucket_capacity, struct outcome *outcome);
-/* Whether batches of this kernel can take turns with another's: a loop with the usual number of batches, and not KERNEL_SOLE. */
+/* Whether batches of this kernel can take turns with another's. It is then a loop with the usual batches, and not KERNEL_SOLE. */
 int trial_takes_turns(const struct kernel *kernel);
 /*
  * Measure two cases side by side. Both are set up, and their batches take turns. So a disturbance of the machine
@@ -353,12 +353,12 @@ void trial_measure_in_turns(const struct kernel *const *kernels, const int64_t *
 /* cffi: end */
 
 /*
- * Memory of a trial: zeroed, touched (no fault inside the window), aligned to 4096 bytes, fenced by canaries that the engine
- * re-reads after the check. NULL when there is none. The first allocation also becomes trial->state.
+ * Memory of a trial. It is zeroed, touched (no fault inside the window), aligned to 4096 bytes, and fenced by canaries that
+ * the engine reads again after the check. NULL when there is none. The first allocation also becomes trial->state.
  */
 void *trial_alloc(struct trial *trial, size_t bytes);
 /*
- * The same on pages of the given size: huge or small by madvise. Aligned to 2 MiB. memory_huge_bytes() tells the caller
+ * The same on pages of the given size, huge or small by madvise. Aligned to 2 MiB. memory_huge_bytes() tells the caller
  * how much is on huge pages.
  */
 void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge);
@@ -390,13 +390,13 @@ void *trial_alloc_shared(struct trial *trial, size_t bytes);
 int wait_for_child(int child);
 #define ENDED_BY_SIGNAL 256
 
-/* "Unsupported" with the need that is missing: `return trial_needs(trial, "a file system with O_DIRECT");` */
+/* "Unsupported" with the need that is missing, as in `return trial_needs(trial, "a file system with O_DIRECT");` */
 int trial_needs(struct trial *trial, const char *need);
 
-/* A failure in plain words: `return trial_fault(trial, "%d hops instead of %d", …);` Returns -EILSEQ. */
+/* A failure in plain words, as in `return trial_fault(trial, "%d hops instead of %d", …);` Returns -EILSEQ. */
 int trial_fault(struct trial *trial, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The scheduling of a thread. Zeros: SCHED_OTHER, its nice value and timer slack as they were found. */
+/* The scheduling of a thread. Zeros mean SCHED_OTHER, with its nice value and timer slack as they were found. */
 struct schedule {
     int policy;          /* of <sched.h> */
     int nice;            /* added to the one found, as nice(1) does. Negative: NEED_NICE */
@@ -407,14 +407,14 @@ struct schedule {
     uint64_t deadline_ns; /* after the start of each period. 0: its end */
 };
 /*
- * For setup: the scheduling of worker `index` during the batches. Before and afterwards it is as it was found. A
+ * For setup. The scheduling of worker `index` during the batches. Before and afterwards it is as it was found. A
  * missing permission makes the case "unsupported". A kernel that changes the scheduling of a worker by itself and
  * leaves it changed fails.
  */
 int trial_schedule(struct trial *trial, unsigned index, const struct schedule *schedule);
 
 /*
- * For setup: a background load, a thread of this process that spins on this CPU during the batches. The engine checks
+ * For setup. A background load is a thread of this process that spins on this CPU during the batches. The engine checks
  * in every window whether it ran. A load that never ran fails the case. One of SCHED_IDLE makes it unsupported instead,
  * since a busy CPU leaves it no time. The metric loaded_pct says in how many windows all ran. A real-time load needs
  * workers of a higher priority on its CPU. Any other worker would never run again.
@@ -422,7 +422,7 @@ int trial_schedule(struct trial *trial, unsigned index, const struct schedule *s
 int trial_load(struct trial *trial, int cpu, const struct schedule *schedule);
 
 /*
- * The number `which` of the kernel's `counts` was `found` and must be `expected`: 1024 faults for 1024 pages. Call it
+ * The number `which` of the kernel's `counts` was `found` and must be `expected`, as 1024 faults for 1024 pages. Call it
  * for every count in every case, in events, work or check. A count that differs, or that is never given, fails the
  * case.
  */
@@ -431,13 +431,13 @@ void trial_count(struct trial *trial, unsigned which, int64_t found, int64_t exp
 /* Median of `count` values, which it sorts. NaN for none. For metrics, after timing. */
 double median_of(double *values, size_t count);
 
-/* Ticks of a stretch from tick_begin() to tick_end() without those of an empty one. May be negative: noise is not cut off here. */
+/* Ticks of a stretch from tick_begin() to tick_end() without those of an empty one. May be negative, since noise is not cut off. */
 static inline double net_ticks(const struct trial *trial, uint64_t begin, uint64_t end)
 {
     return (double)(end - begin) - trial->overhead_ticks;
 }
 
-/* In an event kernel with a team: all workers leave together. The returned tick is a common start a little later. */
+/* In an event kernel with a team, all workers leave together. The returned tick is a common start a little later. */
 uint64_t team_start(struct worker *worker);
 
 /*
@@ -456,7 +456,7 @@ double branch_misses(const struct trial *trial);
  */
 static inline int leader_has_ended(const struct worker *worker)
 {
-    /* Relaxed: the flag only has to become visible at some time. The meeting after the window orders the other writes
+    /* Relaxed, since the flag only has to become visible at some time. The meeting after the window orders the other writes
        of the threads. */
     return __atomic_load_n((const unsigned *)worker->leader_end, __ATOMIC_RELAXED) != 0;
 }
@@ -474,13 +474,13 @@ static inline int leader_has_ended(const struct worker *worker)
         &kernel_##id;
 
 /*
- * The ends of that array, named by the linker. Hidden: each object has its own section with its own ends. Weak: or it
- * has none.
+ * The ends of that array, named by the linker. They are hidden, since each object has its own section with its own ends.
+ * They are weak, since it may have none.
  */
 extern const struct kernel *const __start_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 extern const struct kernel *const __stop_fencepost_kernels[] __attribute__((visibility("hidden"), weak));
 
-/* The symbol that an object with a user's kernels shows to the engine that loads it: see csrc/engine/object.c. */
+/* The symbol that an object with a user's kernels shows to the engine that loads it. See csrc/engine/object.c. */
 struct kernel_object {
     /* ENGINE_ABI and sizeof(struct kernel) of the headers it was compiled with. */
     unsigned abi;
@@ -490,7 +490,7 @@ struct kernel_object {
 };
 
 #ifdef FENCEPOST_OBJECT
-/* Weak: an object may consist of several files. */
+/* Weak, since an object may consist of several files. */
 extern const struct kernel_object fencepost_object __attribute__((visibility("default"), weak));
 const struct kernel_object fencepost_object = {ENGINE_ABI, sizeof(struct kernel), __start_fencepost_kernels,
                                                __stop_fencepost_kernels};

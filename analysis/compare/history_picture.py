@@ -6,15 +6,13 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fencepost.analysis.compare.history import MachineHistory, RowSeries
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
+from fencepost.analysis.draw.panels import panels_file
+from fencepost.analysis.text.numbers import counted
 
 MOST_PANELS = 8
 
@@ -27,33 +25,27 @@ def draw(machine: MachineHistory, path: Path) -> list[str]:
     OSError
         when it cannot be written.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     largest: dict[str, float] = {}
     for change in machine.changes:
         largest[change.case] = max(largest.get(change.case, 0), abs(math.log(change.ratio)))
     order = sorted(machine.series, key=lambda one: (-largest.get(one.case, 0), not one.control))
     shown = [one for one in order if one.case in largest or one.control][:MOST_PANELS] or order[:MOST_PANELS]
-    with mpl.rc_context({"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": "fencepost"}):
-        canvas = Figure(figsize=(9, 0.8 + 1.9 * len(shown)), layout="constrained")
-        legend = "shaded: where the change lies (95 %)"
-        if machine.marks:
-            legend += f"; dotted: made differently ({', '.join(dict.fromkeys(mark.what for mark in machine.marks))})"
-        canvas.suptitle(f"{machine.key}: {len(machine.runs)} runs\n{legend}", fontsize=10)
-        _draw_panels(canvas, machine, shown)
-        # Without a date two drawings of the same runs are the same file.
-        canvas.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    legend = "shaded: where the change lies (95 %)"
+    if machine.marks:
+        legend += f"; dotted: made differently ({', '.join(dict.fromkeys(mark.what for mark in machine.marks))})"
+    title = f"{machine.key}: {counted(len(machine.runs), 'run')}\n{legend}"
+    said = f"The times of {', '.join(one.case for one in shown)} over the runs, in nanoseconds."
+    with panels_file(path, len(shown), 0.8 + 1.9 * len(shown), title, said) as (_, panels):
+        _draw_panels(panels, machine, shown)
     return [one.case for one in shown]
 
 
-def _draw_panels(canvas: Canvas, machine: MachineHistory, shown: Sequence[RowSeries]) -> None:
+def _draw_panels(panels: Any, machine: MachineHistory, shown: Sequence[RowSeries]) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     from fencepost.analysis.draw.figure import PALETTE
 
     times: Any = np.array([run.created.replace(tzinfo=None) for run in machine.runs])
-    panels = canvas.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axes, one in zip(panels, shown, strict=True):
         # A row with several modes has a median without an interval.
         reach = np.nan_to_num(np.array([one.ns - one.low, one.high - one.ns]), nan=0.0)
@@ -85,7 +77,6 @@ def _draw_panels(canvas: Canvas, machine: MachineHistory, shown: Sequence[RowSer
         axes.set_title(one.case + (" (control)" if one.control else ""), fontsize=9, loc="left")
         axes.set_ylabel("ns")
         axes.margins(y=0.2)
-        axes.spines[["top", "right"]].set_visible(False)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     panels[-1].xaxis.set_major_locator(locator)
     panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

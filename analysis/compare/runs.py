@@ -41,6 +41,7 @@ from fencepost.analysis.stats.verdict import (
     holm_errors,
     why_never,
 )
+from fencepost.analysis.text.numbers import counted
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -237,7 +238,10 @@ def _notes_on_cases(
     notes += why_found_notes(_why_found(old, new, case) for case, pair in pairs.items() if pair.basis == "as found")
     only = tuple(len(cases_of_run(run) - found.keys()) for run in (old, new))
     if any(only):
-        notes.append(f"{only[0]} cases are in {old.run['id']} only, {only[1]} in {new.run['id']} only")
+        told = (
+            f"{counted(number, 'case')} in {run.run['id']} only" for number, run in zip(only, (old, new), strict=True)
+        )
+        notes.append(", ".join(told))
     return notes
 
 

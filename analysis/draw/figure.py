@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.draw.svg import tidy
+from fencepost.analysis.draw.svg import named, tidy
 from fencepost.analysis.text.numbers import count, plain, thousands, with_bounds
 from fencepost.analysis.text.table import Table
 
@@ -41,7 +41,7 @@ SHOWN = {INK: "#1b1b1b", **dict(zip(PALETTE, READABLE, strict=True))}
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     # Names of CPUs and kernels come from outside: a dollar sign in one must not start a formula.
     "text.parse_math": False,
@@ -66,10 +66,6 @@ PX_OF_POINT = 96 / 72
 """Pixels of CSS, of which an inch has 96, in a point, of which it has 72."""
 
 
-FAMILY = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
-"""Fonts of a picture outside of a page. Programs that do not have the first ones take the next."""
-
-
 Array = npt.NDArray[np.float64]
 
 
@@ -89,17 +85,14 @@ class Figure:
 
     def standalone(self) -> str:
         """The same picture as a file of its own, dark on white, for programs that know less than a browser does."""
-        opening, rest = self.svg.split(">", 1)
+        opening, rest = named(self.svg).split(">", 1)
         _, _, width, height = re.findall(r"[\d.]+", opening.partition('viewBox="')[2].partition('"')[0])
-        names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
         size = " ".join(
             f'{name}="{float(points) * PX_OF_POINT:.0f}"' for name, points in (("width", width), ("height", height))
         )
-        head = opening.replace("<svg ", f'<svg {names} {size} font-family="{FAMILY}" ', 1)
+        head = opening.replace("<svg ", f"<svg {size} ", 1)
         # Sections to link to are on the page, not in this file.
         rest = re.sub(r'<a href="#[^"]*">|</a>', "", rest)
-        # Word processors know copies of shapes by this name only.
-        rest = re.sub(r"(<use [^>]*?)\bhref=", r"\1xlink:href=", rest)
         paper = f'</desc><rect width="{width}" height="{height}" fill="#fff"/>'
         return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>{rest.replace("</desc>", paper, 1)}\n'
 
@@ -206,7 +199,7 @@ def new_canvas(name: str, height: float = 3.5, width: float = 5.2) -> Iterator[t
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
         canvas = Canvas(figsize=(width, height), layout="constrained")
         canvas.patch.set_alpha(0)
         axes = canvas.add_subplot()

@@ -41,11 +41,19 @@ _NO_XML = re.compile("[\ufffe\uffff]")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
+_NAMES = (
+    'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+    "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\""
+)
+"""What a browser does not need on a page, and other programs do. A program takes the first font that it has."""
+
+
 _WORDS = "|".join(sorted(_GEOMETRY | _LOOKS | {"id", "class", "role", "d", "viewBox", "aria-labelledby", "offset"}))
 
 INERT = re.compile(
     rf"""(?: [^<>&]++ | &\#?\w+; | </\w+>
       | <(?:svg|g|defs|clipPath|path|use|rect|circle|text|tspan|title|desc|a|image|linearGradient|stop)
+          (?:\ {re.escape(_NAMES)})?+
           (?:\ (?:{_WORDS})="[^"<>&]*"
             |\ clip-path="url\(\#[\w.:-]+\)"
             |\ (?:xlink:)?href="(?:\#[\w.:-]*|data:image/png;base64,[\w+/=\s]*)"
@@ -111,6 +119,14 @@ def tidy(
         root.insert(place, child)
     # Within words and attributes the sign is written as an entity.
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True).replace(" />", "/>")
+
+
+def named(svg: str) -> str:
+    """An SVG as `tidy` makes it, with the names that other programs ask for: it may be copied out of a page.
+
+    Word processors and Inkscape show copies of a shape only where their address has the older of its two names.
+    """
+    return re.sub(r"(<use [^>]*?)(?<!:)\bhref=", r"\1xlink:href=", svg.replace("<svg ", f"<svg {_NAMES} ", 1))
 
 
 def _drop_extras(root: Element) -> None:

@@ -49,6 +49,7 @@ from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.analysis.text.escape import cell, markdown, one_line
+from fencepost.analysis.text.numbers import counted
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import headlines, rungs
 from fencepost.bench import schema
@@ -334,7 +335,7 @@ def readme(analysis: Analysis, chosen: Sequence[Rung]) -> str:
     verdict = trust_verdict(analysis)
     facts = (
         ("measured", f"{run['created_utc']}, profile {plan['profile']}, {analysis.rounds} processes"),
-        ("processor", f"{machine['cpu_model']}, {cpu_count(machine)} CPUs, {machine['arch']}"),
+        ("processor", f"{machine['cpu_model']}, {counted(cpu_count(machine), 'CPU')}, {machine['arch']}"),
         ("hypervisor", under(machine)),
         ("kernel", str(machine["kernel"])),
         ("engine", f"{run['engine']['compiler']}; SHA-256 {run['engine']['sha256']}"),

@@ -35,7 +35,7 @@ from fencepost.analysis.runs.labels import machine_ids, relation_text
 from fencepost.analysis.runs.row import cost_text
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.text.escape import markdown
-from fencepost.analysis.text.numbers import nanoseconds, plain
+from fencepost.analysis.text.numbers import counted, nanoseconds, plain
 from fencepost.analysis.text.table import DASH
 from fencepost.analysis.topics.rungs import MOST_HEADLINES
 from fencepost.bench.files import words_of
@@ -189,7 +189,7 @@ def beside(entries: Sequence[Entry]) -> Page:
         machines=tuple(
             Machine(
                 name,
-                f"{entry.title}, {entry.cpus} CPUs, {entry.date}, {entry.arch}, hypervisor {entry.under}, "
+                f"{entry.title}, {counted(entry.cpus, 'CPU')}, {entry.date}, {entry.arch}, hypervisor {entry.under}, "
                 f"trust: {entry.trust}",
                 entry.name,
                 f"{entry.href}/report.html",

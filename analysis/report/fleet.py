@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fencepost.analysis.compare.fleet import FleetReport, HostVerdict, MakeReport
 from fencepost.analysis.report.html import environment
 from fencepost.analysis.stats.hosts import FEWEST_HOSTS
-from fencepost.analysis.text.numbers import bounds, plain
+from fencepost.analysis.text.numbers import bounds, counted, plain
 
 NO_SCRIPT = base64.b64encode(hashlib.sha256(b"").digest()).decode()
 """What the policy of the page allows: nothing."""
@@ -46,7 +46,7 @@ def as_page(report: FleetReport) -> str:
     """The page as one HTML file."""
     pictures = [(make, reach, _pictures(make, reach)) for make in report.makes for reach in [_reach(make)]]
     template = environment().get_template("fleet.html.j2")
-    tools = {"sentence": sentence, "plain": plain, "bounds": bounds, "fewest": FEWEST_HOSTS}
+    tools = {"sentence": sentence, "counted": counted, "plain": plain, "bounds": bounds, "fewest": FEWEST_HOSTS}
     return template.render(report=report, makes=pictures, script_hash=NO_SCRIPT, **tools)
 
 

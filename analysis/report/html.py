@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from fencepost.analysis.draw.svg import named
 from fencepost.analysis.report.code import NO_CODE, Code, left_out
 from fencepost.analysis.report.document import Document
 from fencepost.analysis.report.lecture import Sentence, sentences, tally
@@ -146,7 +147,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["svg"] = Markup  # made by figures.py, or JSON of ours, which escape
+    made.filters["picture"] = lambda svg: Markup(named(svg))  # made by analysis/draw, which escapes
+    made.filters["ours"] = Markup  # a script, or JSON of ours, which escapes
     made.filters["code"] = _code_spans
     made.filters["laid_out"] = laid_out
     made.filters["breakable"] = _breakable
@@ -164,16 +166,28 @@ LONG_TEXT = 28
 """Letters from which a cell is a text that needs a column wide enough to be read: two numbers are shorter."""
 
 
+NAME = 30
+"""Letters from which a name is too long for a line of a table."""
+
+_PARTS = re.compile(r"(?<=_)(?=\w{4})")
+
+
 def _breakable(text: str) -> str:
     """A cell. The name of a case may go on in the next line after a bracket or a comma and before its CPUs, and an
-    interval after its comma, but no word is broken.
+    interval after its comma. No word is broken, except for a long name, after one of its underscores.
     """
     from markupsafe import Markup, escape
 
     if not re.search(r"[\[,]", text) or (" " in text and "@" not in text):
         return text
-    places = r"(?<=,)(?=[^,])" if text.startswith("[") else r"(?<=[\[,])(?=[^\[, ])|(?<=.)(?=@)"
-    return Markup("<wbr>").join(escape(part) for part in re.split(places, visible(text)))
+    interval = text.startswith("[") and "@" not in text
+    places = r"(?<=,)(?=[^,])" if interval else r"(?<=[\[,])(?=[^\[, ])|(?<=.)(?=@)"
+    parts = (
+        part
+        for long in re.split(places, visible(text))
+        for part in (_PARTS.split(long) if len(long) > NAME else [long])
+    )
+    return Markup("<wbr>").join(map(escape, parts))
 
 
 class LaidOut(NamedTuple):

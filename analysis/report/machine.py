@@ -12,7 +12,7 @@ from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.labels import told_labels
 from fencepost.analysis.runs.machine import FACT_WORDS
 from fencepost.analysis.runs.pruning import DROPPED, was_pruned
-from fencepost.analysis.text.numbers import count, size
+from fencepost.analysis.text.numbers import count, counted, size
 from fencepost.analysis.text.table import Table, table
 from fencepost.bench.caches import caches
 from fencepost.bench.documents import EngineJson, MachineJson
@@ -105,8 +105,8 @@ def data_table(analysis: Analysis) -> Table:
         (
             "profile",
             (
-                f"{plan['profile']}: {plan['rounds']} rounds, {plan['batches']} batches of {plan['batch_ns'] // 1000} "
-                f"µs a case, seed {plan['seed']}"
+                f"{plan['profile']}: {counted(plan['rounds'], 'round')}, {plan['batches']} batches of "
+                f"{plan['batch_ns'] // 1000} µs a case, seed {plan['seed']}"
             ),
         ),
         ("launcher", run["launcher"]),

@@ -12,6 +12,7 @@ from fencepost.analysis.report.sections import Section
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.text.escape import COMMAND, visible
 from fencepost.analysis.text.escape import markdown as _markdown
+from fencepost.analysis.text.numbers import counted
 from fencepost.analysis.text.table import Table
 from fencepost.analysis.topics import claim, left_out
 from fencepost.analysis.topics.claim import Claim
@@ -28,7 +29,8 @@ def _markdown_table(item: Table, fold: int | None = None, links: Sequence[str] =
         rest = [*_folded(f"The other {len(item.folded)} rows"), *_lines(item, item.folded, links), "</details>", ""]
         return [f"*{_markdown(shown)}*", "", *_lines(item, item.open, links), *rest]
     if fold is not None and len(item.rows) > fold:
-        return [*_folded(f"{item.caption}: {len(item.rows)} rows"), *_lines(item, item.open, links), "</details>", ""]
+        summary = f"{item.caption}: {counted(len(item.rows), 'row')}"
+        return [*_folded(summary), *_lines(item, item.open, links), "</details>", ""]
     return [f"*{_markdown(item.caption)}*", "", *_lines(item, item.open, links)]
 
 
@@ -139,7 +141,7 @@ def _section_markdown(document: Document, section: Section, pictures: str) -> li
         for item in section.tables:
             lines += _markdown_table(item, document.fold)
     if section.beside:
-        lines += _folded(f"{document.beside}: {len(section.beside)} kernel{'s' if len(section.beside) != 1 else ''}")
+        lines += _folded(f"{document.beside}: {counted(len(section.beside), 'table')}")
         lines += [line for item in section.beside for line in _markdown_table(item)]
         lines += ["</details>", ""]
     return [*lines, "Again, only this: " + _spans(f"`{topic.command}`"), ""]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fencepost.analysis.draw import grids
 from fencepost.analysis.draw.figure import Box, Figure
-from fencepost.analysis.text.numbers import count, cpu_list, size
+from fencepost.analysis.text.numbers import counted, cpu_list, size
 from fencepost.analysis.text.table import DASH, Table, table
 from fencepost.bench.caches import caches
 from fencepost.bench.documents import MachineJson
@@ -149,8 +149,8 @@ def _description(sharing: _Sharing) -> str:
     online, packages = len(sharing.online), len(sharing.online_packages())
     siblings = max((len(group) for group in sharing.cores), default=1)
     described = (
-        f"{count(online)} CPUs in {count(len(sharing.cores) or online)} cores and {count(packages)} "
-        f"package{'s' if packages != 1 else ''}, {siblings} CPU{'s' if siblings != 1 else ''} to a core. "
+        f"{counted(online, 'CPU')} in {counted(len(sharing.cores) or online, 'core')} and "
+        f"{counted(packages, 'package')}, {counted(siblings, 'CPU')} to a core. "
         f"Filled: the CPUs that this run may use ({cpu_list(sharing.chosen)})."
     )
     return described + " e: an efficiency core." if sharing.efficient else described

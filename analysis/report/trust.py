@@ -15,7 +15,7 @@ from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.shares import shares_of
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES
-from fencepost.analysis.text.numbers import count, plain
+from fencepost.analysis.text.numbers import count, counted, plain
 from fencepost.analysis.text.table import DASH, Table, table
 from fencepost.analysis.topics.noise.measures import lost_pct
 from fencepost.bench.documents import DISTURBED, FIT, NOT_FIT, doctor_word
@@ -151,11 +151,6 @@ def _causes(analysis: Analysis) -> list[str]:
     """What disturbed the run, and the one thing that helps most against the largest part of it."""
     found = causes(analysis)
     return [*(cause.said for cause in found), found[0].helps] if found else []
-
-
-def counted(number: int, word: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def trust_table(analysis: Analysis) -> Table:

@@ -29,6 +29,11 @@ def count(value: float | None) -> str:
     return f"{int(value):,}".replace(",", THIN_SPACE).replace("-", "\N{MINUS SIGN}")
 
 
+def counted(number: int, word: str) -> str:
+    """A number of things: ``1 row``, ``2 rows``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 _NS_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 
 

@@ -172,6 +172,7 @@ def measure(
     With `quick` in one process only, and nothing is kept or said.
     """
     from fencepost.analysis.runs.estimate import analyse
+    from fencepost.analysis.text.numbers import counted
     from fencepost.cli.display import duration
 
     cases = tuple(case for case in suite.plan.cases if (case.twin_of or case.case) in chosen)
@@ -183,17 +184,18 @@ def measure(
         cpus=tuple(sorted({cpu for case in cases for cpu in case.cpus})),
     )
     out = None if quick else request.config.getoption("--fencepost-out")
+    number = counted(len(cases), "case")
     if not quick and (not suite.objects or plan.expected_ns > WORTH_SAYING_NS):
         _say(
             request.config,
-            f"fencepost: measuring {len(cases)} cases in {plan.rounds} processes, about {duration(plan.expected_ns)} …",
+            f"fencepost: measuring {number} in {plan.rounds} processes, about {duration(plan.expected_ns)} …",
         )
     path = _run(dataclasses.replace(suite, plan=plan), request, out)
     analysis = analyse(path)
     if not quick:
         words = request.config.stash.setdefault(_WORDS, [])
         if not suite.objects:
-            said = f"fencepost: measured {len(cases)} cases in {plan.rounds} processes"
+            said = f"fencepost: measured {number} in {plan.rounds} processes"
             if math.isfinite(analysis.noise_floor_pct):
                 said += f"; noise floor: {analysis.noise_floor_pct:.2g} %"
             words.append(said)

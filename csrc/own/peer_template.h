@@ -15,7 +15,7 @@ template <size_t Bytes> struct Item {
     uint64_t word[Bytes / 8];
 };
 
-/* What a ring of the harness is here: the queue, and how to end it, whatever the size of its items. */
+/* What a ring of the harness is here: the queue, and how to end it, for items of every size. */
 struct Made {
     void *queue;
     void (*end)(void *queue);
@@ -39,7 +39,7 @@ static inline void end(void *ring)
     delete made;
 }
 
-/* The pointer to the queue never changes: it is read outside of the loops. */
+/* The pointer to the queue never changes, so it is read outside of the loops. */
 template <class Queue> inline __attribute__((always_inline)) Queue &queue_of(void *ring)
 {
     return *static_cast<Queue *>(static_cast<const Made *>(ring)->queue);

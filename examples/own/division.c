@@ -3,8 +3,9 @@
  *
  *   fencepost run --kernel examples/own/division.c
  *
- * One operation is one division of a dividend of so many bits by a divisor that the compiler does not know, whose result decides
- * the next dividend. Before Intel's Ice Lake and AMD's Zen 3 large dividends cost 35 to 90 cycles, since then 7 to 18.
+ * One operation is one division. The parameter says how many bits the dividend has. The compiler does not know the divisor.
+ * The result decides the next dividend. Before Intel's Ice Lake and AMD's Zen 3, large dividends cost 35 to 90 cycles. Since
+ * then they cost 7 to 18.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -7,8 +7,8 @@
  *   # leave one thing out in /tmp/without/lib/ring/spsc.h, then
  *   fencepost ab examples/own/handover.c /tmp/without/handover.c -p capacity=64,1024,65536
  *
- * One operation is one item, as in ring/spsc. The file brings the ring along: the one beside it, or else the library's. So two copies of
- * the ring take turns in the same processes.
+ * One operation is one item, as in ring/spsc. The file includes the ring beside it, or else that of the library. So two copies of the
+ * ring take turns in the same processes.
  */
 #include "lib/ring/ring.c"
 #include "lib/ring/spsc.c"

@@ -3,7 +3,7 @@
  *
  *   fencepost run --kernel examples/own/lookup.cc
  *
- * One operation is one successful lookup of a key that the one before decides, among so many keys.
+ * One operation is one successful lookup. Its key comes from the lookup before. The parameter says how many keys there are.
  */
 #include <algorithm>
 #include <cerrno>
@@ -27,7 +27,7 @@ struct Table {
     uint64_t count = 0, key = 0, lookups = 0;
 };
 
-/* Keys are 0 … count - 1 scattered by an odd factor; each leads to the next of one long cycle. */
+/* Keys are 0 … count - 1 scattered by an odd factor. Each leads to the next of one long cycle. */
 uint64_t scattered(uint64_t number)
 {
     return number * UINT64_C(0x9e3779b97f4a7c15);

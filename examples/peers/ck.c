@@ -3,8 +3,9 @@
  *
  * peer: header ck_ring.h package libck-dev
  *
- * Used as its manual says: a power of two of entries, of which it holds one less; pointers by the plain functions, larger items by
- * CK_RING_PROTOTYPE, which copies them in place. It has no bulk form. For several consumers trydequeue, which does not wait.
+ * Used as its manual says. The number of entries is a power of two, and one of them stays empty. Pointers go by the plain functions.
+ * Larger items go by CK_RING_PROTOTYPE, which copies them in place. It has no bulk form. Several consumers use trydequeue, which does
+ * not wait.
  */
 #include <ck_ring.h>
 #include <stdlib.h>

@@ -4,10 +4,10 @@
  * peer: header rte_ring_elem.h package libdpdk-dev
  * fencepost: cflags -I/usr/include/dpdk -I/usr/include/x86_64-linux-gnu/dpdk -I/usr/include/aarch64-linux-gnu/dpdk -include rte_config.h -lrte_ring
  *
- * Used as its guide says: elements in place (rte_ring_elem.h), a power of two of slots with RING_F_EXACT_SZ so that the asked number is held,
- * burst forms for several items, the functions for one producer and consumer where there are no more. For several there are three modes:
- * the default, and RTS and HTS, which the guide recommends where threads may be preempted: each is a row. -march as in pkg-config's flags is
- * not needed for the inline code.
+ * Used as its guide says. Elements are in place (rte_ring_elem.h). The number of slots is a power of two, and RING_F_EXACT_SZ gives it the
+ * capacity that was asked for. Several items use the burst forms. One producer and one consumer use the functions for one. For several
+ * there are three modes, and each is a row. They are the default, and RTS and HTS, which the guide recommends where threads may be preempted.
+ * The inline code does not need the -march of pkg-config's flags.
  */
 #include <rte_ring.h>
 #include <rte_ring_elem.h>

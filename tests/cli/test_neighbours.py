@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runs.measure import any_cpu, fencepost_inside, heeding_signals
+from runs.pages import pictures
 
 from fencepost.bench import neighbours
 from fencepost.bench.errors import UsageError
@@ -101,6 +102,7 @@ def test_a_picture_has_the_most_disturbed_cpus(tmp_path: Path) -> None:
         record.floors.add(record.seconds[cpu][0])
     draw(tmp_path / "p.svg", record)
     text = (tmp_path / "p.svg").read_text()
+    assert len(pictures(text)) == 1
     assert "the 8 of 9 CPUs from which most was taken" in text
     assert [cpu for cpu in range(MOST_LINES + 1) if f">CPU {cpu}<" in text] == list(range(1, MOST_LINES + 1))
 

@@ -67,3 +67,11 @@ def test_a_table_without_rows_is_its_header(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert printed(capsys, monkeypatch, 80, [])[2:] == [" case   old   verdict", f" {'─' * 20}", ""]
+
+
+def test_a_name_is_whole_in_a_pipe_and_prose_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    name = f"own/queue[{','.join(f'parameter{number}=value' for number in range(20))}]@cpu1"
+    out = display.console()
+    out.print(display.table("a title", HEADER, [(name, "1 ns", "same")]))
+    assert f" {name}   1 ns   same\n" in capsys.readouterr().out
+    assert display.readable_width(out) == 160

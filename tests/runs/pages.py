@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from xml.etree.ElementTree import Element
 
 from fencepost.analysis.topics.words import page_words
 
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) $c$ & <img src=x onerror=alert(1)>"
 CELLS = ("td", "th")
 VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
+
+
+SVG, LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+SHAPES = {SVG + name for name in ("path", "line", "circle", "rect", "text", "use")}
+
+
+def pictures(text: str) -> list[Element]:
+    """All pictures of a page or a file, each read as if it had been copied into a file of its own.
+
+    What it needs there is checked: the names of its language, links to shapes by their older name, and looks that need
+    no style sheet.
+    """
+    found = [ElementTree.fromstring(part) for part in re.findall(r"<svg .*?</svg>", text, re.DOTALL)]
+    for root in found:
+        assert root.tag == SVG + "svg"
+        assert all("style" not in element.attrib and element.tag != SVG + "style" for element in root.iter())
+        assert all("href" not in use.attrib and LINK in use.attrib for use in root.iter(SVG + "use"))
+        painted(root, seen=False)
+    return found
+
+
+def painted(element: Element, *, seen: bool) -> None:
+    """Each shape has a colour, its own or that of a group around it."""
+    seen = seen or any(element.attrib.get(name, "none") != "none" for name in ("fill", "stroke"))
+    assert seen or element.tag not in SHAPES, element.attrib
+    for child in element:
+        painted(child, seen=seen)
 
 
 class Page(HTMLParser):

@@ -78,9 +78,9 @@
     const tables = partsOf(table);
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       if (!head.textContent.trim()) return;
-      const button = make("button", head.textContent);
+      const button = make("button");
       button.type = "button";
-      head.textContent = "";
+      button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => sort(tables, column, head.getAttribute("aria-sort") === "ascending"));
     });

@@ -308,7 +308,7 @@ static uint64_t cost_ns(const struct trial *trial)
 
 KERNEL(tlb,
     .name             = "memory/tlb",
-    .summary          = "loads that depend on each other, one line a page, less as many loads on few pages",
+    .summary          = "loads that depend on each other, one line a page, less the same loads on few pages",
     .unit             = "1000 loads",
     .threads          = { .min = 1, .max = 1 },
     .parameters       = { [PAGES] = { .name = "pages", .unit = "pages", .summary = "that are visited in turn", .initial = 4096, .quick = "16 256 4096",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from runs.fleets import START, FleetWriter
 from runs.measure import fencepost_inside
+from runs.pages import pictures
 
 from fencepost.analysis.compare.fleet import FleetReport, fleet_change, fleet_report
 from fencepost.analysis.report.fleet import as_page
@@ -67,6 +68,7 @@ def test_spread_is_told_of_each_case(report: FleetReport) -> None:
 def test_the_page_has_a_picture_a_host_and_the_slow_one_first(report: FleetReport) -> None:
     page = as_page(report)
     hosts = re.findall(r"<figcaption><strong>(h\d\d)</strong>", page)
+    assert len(pictures(page)) == HOSTS
     assert hosts[0] == f"h{SLOW:02d}"
     assert sorted(hosts) == [f"h{host:02d}" for host in range(HOSTS)]
     marked = re.findall(r'class="marked" d="([^"]*)"', page)

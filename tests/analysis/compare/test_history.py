@@ -19,6 +19,7 @@ import pytest
 from hypothesis import strategies as st
 from runs import write as synthetic
 from runs.measure import fencepost_inside
+from runs.pages import pictures
 
 from fencepost.analysis.compare import history_kept
 from fencepost.analysis.compare.collected import Collected
@@ -442,6 +443,7 @@ def test_the_picture_is_drawn(stepped: Path, tmp_path: Path, suffix: str, magic:
     if suffix == "svg":
         assert b"clock/call" in data  # text stays text
         assert b"(control)" in data
+        assert len(pictures(data.decode())) == 1
 
 
 def test_a_picture_without_changes_shows_the_controls(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import write as synthetic
 from runs.analysed import analysed
+from runs.pages import SVG, pictures
 from runs.write import Case
 from topics.branch.cases import branch_cases
 from topics.fence.cases import fence_cases
@@ -29,7 +30,7 @@ from fencepost.analysis.draw.grids import heat
 from fencepost.analysis.draw.ladder import ladder
 from fencepost.analysis.draw.lines import Axis, ecdf, lines
 from fencepost.analysis.draw.paths import compact, shortened, stroke_from
-from fencepost.analysis.draw.svg import tidy
+from fencepost.analysis.draw.svg import INERT, named, tidy
 from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
@@ -126,7 +127,16 @@ def test_a_picture_of_its_own_has_a_size_and_paper(drawn: list[Figure]) -> None:
         assert float(root.attrib["width"]) == pytest.approx(width * 4 / 3, abs=1)
         assert float(root.attrib["height"]) == pytest.approx(height * 4 / 3, abs=1)
         assert [child.tag.rpartition("}")[2] for child in root][:3] == ["title", "desc", "rect"]
-        assert not re.search(r"<use [^>]*[^:]href=", figure.standalone())
+        assert len(pictures(figure.standalone())) == 1
+
+
+def test_a_picture_that_is_copied_out_of_a_page_is_whole(drawn: list[Figure]) -> None:
+    """Inkscape shows no dot whose shape is named as HTML names it."""
+    placed = "".join(named(figure.svg) for figure in drawn)
+    found = pictures(placed)
+    assert len(found) == len(drawn) and any(root.iter(f"{SVG}use") for root in found)
+    assert all("DejaVu Sans" in root.attrib["font-family"] for root in found)
+    assert all(INERT.fullmatch(named(figure.svg)) for figure in drawn)
 
 
 def test_an_axis_says_that_it_is_logarithmic_where_it_is_and_only_there() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs.measure import fencepost_inside
+from runs.pages import pictures
 from runs.publish import edit
 from runs.write import Case, write_run
 
@@ -104,6 +105,7 @@ def test_the_page_of_two_says_all_without_its_script(three: list[Path], tmp_path
     rows = re.findall(r'<th role="rowheader"[^>]*>(memory/chase[^<]*)</th>', text)
     sizes = [re.search(r"size=(\w+)", row) for row in rows]
     assert [size[1] for size in sizes if size] == list(SIZES), "in their natural order"
+    assert len(pictures(text)) == 1
     assert '<circle class="one"' in text and "var(--" not in text.partition("<svg")[2].partition("</svg>")[0]
     printed = text.rpartition("@media print {")[2].partition("</style>")[0]
     assert ".lookup { display: none; }" in printed and 'class="lookup"' in text.partition('id="rows"')[0]

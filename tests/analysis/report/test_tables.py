@@ -166,6 +166,19 @@ def test_figures_beside_time_have_a_table_a_kernel() -> None:
     assert tall.header == ("what", cases[3].id) and len(tall.rows) == 2
 
 
+@pytest.mark.parametrize("figures", [8, 12])
+def test_many_figures_beside_time_go_into_several_tables(figures: int) -> None:
+    """A row a case, and a row a figure: at most five columns of figures each, and each figure once."""
+    names = [f"own{number}_pct" for number in range(figures)]
+    cases = [Case("mine/sweep", {"n": n}, metrics=dict.fromkeys(names, 1.0), metric_noise=0.0) for n in range(11)]
+    found = beside_tables(analysed(cases, rounds=6, unmeasurable=[]), "mine")
+    columns = [column for item in found for column in item.header[1:]]
+    assert max(len(item.header) for item in found) <= 6
+    assert columns == (names if figures < len(cases) else [case.id.removeprefix("mine/sweep") for case in cases])
+    parts = [item.caption.partition(", part ")[2] for item in found]
+    assert parts == [f"{place} of {len(found)}" for place in range(1, len(found) + 1)]
+
+
 def test_a_figure_that_a_row_lacks_is_a_dash() -> None:
     cases = [
         Case("mine/sweep", {"n": n}, metrics={"own_pct": 1.0} if n else {"own_pct": 1.0, "x_pct": 3.0})
