@@ -17,8 +17,9 @@ static const struct limit_files limit_files[] = {
     [2] = {"memory.max", "memory.current", "inactive_file "},
 };
 
-/* The limit of a group, or what is left below it. INT64_MAX without one. */
-static inline int64_t limit_of_group(const struct group_folder *folder, const struct limit_files *files, int left)
+/* The limit of a group, or what is left below it. INT64_MAX without one, or if what is left is not less than `least`. */
+static inline int64_t limit_of_group(const struct group_folder *folder, const struct limit_files *files, int left,
+                                     int64_t least)
 {
     const int64_t limit = number_in_group(folder, files->limit, NULL);
     int64_t used, cache;
@@ -26,8 +27,11 @@ static inline int64_t limit_of_group(const struct group_folder *folder, const st
     if (limit < 0 || !left)
         return limit < 0 ? INT64_MAX : limit;
     used = number_in_group(folder, files->used, NULL);
+    /* The cache only adds to what is left. Linux sums up memory.stat over all CPUs when it is read: 1 to 3 ms. */
+    if (used < 0 || limit - used >= least)
+        return INT64_MAX;
     cache = number_in_group(folder, "memory.stat", files->cache);
-    return used < 0 ? INT64_MAX : limit - used + (cache > 0 ? cache : 0);
+    return limit - used + (cache > 0 ? cache : 0);
 }
 
 static inline int64_t least_memory(const char *field, int left)
@@ -40,7 +44,7 @@ static inline int64_t least_memory(const char *field, int left)
         int more = find_group_folder("memory", version, &folder);
 
         for (; more; more = next_group_up(&folder)) {
-            const int64_t limit = limit_of_group(&folder, &limit_files[version], left);
+            const int64_t limit = limit_of_group(&folder, &limit_files[version], left, least);
 
             if (limit < least)
                 least = limit;

@@ -163,7 +163,7 @@ static void teardown(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     (void)trial;
-    return OBJECTS / 2 * UINT64_C(4000);
+    return OBJECTS / 2 * UINT64_C(10000);
 }
 
 KERNEL(slab,

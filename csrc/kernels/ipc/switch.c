@@ -309,11 +309,11 @@ static void teardown(struct trial *trial)
         ways_end(&((const struct desk *)trial->state)->ways);
 }
 
-/* Seen: 4 to 15 us a message on one CPU, and 20 to 60 across. A fork of the interpreter takes 5 ms, memory 3 us for each 64 KiB. */
+/* Seen: 3 to 8 us a message on one CPU, and 8 to 16 across. A fork of the interpreter takes 5 ms, memory 3 us for each 64 KiB. */
 static uint64_t cost_ns(const struct trial *trial)
 {
-    const uint64_t across = trial->kernel->place == PLACE_ONE_CPU ? 1 : 5;
-    const uint64_t message = 7000 * across + (uint64_t)trial->value[TOUCHED] / 10;
+    const uint64_t across = trial->kernel->place == PLACE_ONE_CPU ? 1 : 3;
+    const uint64_t message = 3500 * across + (uint64_t)trial->value[TOUCHED] / 24;
 
     return BATCHES * PAIRS_A_BATCH * (message * MESSAGES * 3 / 2 + 150000) + 5000000;
 }

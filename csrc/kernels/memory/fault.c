@@ -214,8 +214,8 @@ static void teardown(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     if (trial->value[0] == HUGE_PAGE)
-        return ((MOST_HUGE_PAGES + 1) * pages_a_batch(HUGE_PAGE) + COUNTED_PAGES) * UINT64_C(600);
-    return ((trial->batches + 1) * PAGES_A_BATCH + COUNTED_PAGES) * 2700;
+        return ((MOST_HUGE_PAGES + 1) * pages_a_batch(HUGE_PAGE) + COUNTED_PAGES) * UINT64_C(6000);
+    return ((trial->batches + 1) * PAGES_A_BATCH + COUNTED_PAGES) * 4500;
 }
 
 KERNEL(fault,

@@ -303,7 +303,7 @@ static uint64_t cost_ns(const struct trial *trial)
     const uint64_t pages = (uint64_t)trial->value[PAGES];
     const uint64_t again = pages > LOADS && pages <= MOST_AGAIN ? pages : LOADS;
 
-    return pages * 4000 + BATCHES * PAIRS_A_BATCH * 2 * (LOADS + again) * (pages > LOADS ? 20 : 4);
+    return 2000000 + pages * 6000 + BATCHES * PAIRS_A_BATCH * 2 * (LOADS + again) * (pages > LOADS ? 20 : 4);
 }
 
 KERNEL(tlb,

@@ -89,7 +89,7 @@ static void teardown(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     (void)trial;
-    return 8000000;
+    return 40000000;
 }
 
 KERNEL(tracepoint,

@@ -354,7 +354,8 @@ static uint64_t cost_ns(const struct trial *trial)
     const uint64_t copied = how == FORK || how == CLONE3 || how == FORK_EXEC ? mib : 0;
     const uint64_t child_ns = 100000 + 60000 * (trial->value[PAGES] ? copied / 64 : copied);
 
-    return 5000000 + 400000 * mib +
+    /* The parent is started, and its memory touched. */
+    return 13000000 + (trial->value[PAGES] ? 400000 : 1100000) * mib +
            CHILDREN_A_ROUND * (child_ns + (how >= FORK_EXEC ? 900000 : 0)) * (1 + (how == CLONE3));
 }
 

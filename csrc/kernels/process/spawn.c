@@ -264,9 +264,9 @@ static void teardown(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     const uint64_t mib = (uint64_t)trial->value[TOUCHED] >> 20;
-    const uint64_t start = trial->value[PARENT] == SMALL ? 5000000 : 0;
+    const uint64_t start = trial->value[PARENT] == SMALL ? 12000000 : 0;
 
-    return start + 500000 * mib + CHILDREN_A_ROUND * (trial->value[HOW] == FORK ? 350000 + 60000 * mib : 60000);
+    return start + 1000000 * mib + CHILDREN_A_ROUND * (trial->value[HOW] == FORK ? 400000 + 35000 * mib : 60000);
 }
 
 KERNEL(spawn,
