@@ -11,7 +11,8 @@ from fencepost.bench.catalog import KernelInfo, missing_needs
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.placement import Placement, Shortage
-from fencepost.bench.plan import Placer, Plan, Profile, make_case
+from fencepost.bench.plan import Placer, Plan, make_case
+from fencepost.bench.profiles import Profile
 
 NEW_SUFFIX = "~new"
 """Of the case id of the new side, where both sides have a kernel of the same name and parameters."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fencepost.bench.documents import CaseJson, DescribedJson, UnmeasurableJson
+from fencepost.bench.documents import CaseJson, DescribedJson, UnmeasurableJson, in_round
 
 TWIN_SUFFIX = "~twin"
 SIDES = ("old", "new")
@@ -39,6 +39,12 @@ class Case:
     """Name of the comparison that this case is one side of; None in an ordinary run."""
     side: str | None = None
     """Which side of it: one of `SIDES`."""
+    every: int = 1
+    """It is measured in each round, in each second one, and so on, from the first on."""
+
+    def in_round(self, number: int) -> bool:
+        """Whether it is measured in the round `number`, from 1."""
+        return in_round(number, once=self.once, every=self.every)
 
     def as_json(self) -> CaseJson:
         """As run.json holds it."""
@@ -68,6 +74,8 @@ class Case:
             document["row"] = self.row
         if self.side:
             document["side"] = self.side
+        if self.every != 1:
+            document["every"] = self.every
         return document
 
 
@@ -92,6 +100,7 @@ def case_from_json(document: CaseJson) -> Case:
         object=document.get("object", ""),
         row=document.get("row"),
         side=document.get("side"),
+        every=document.get("every", 1),
     )
 
 

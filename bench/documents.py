@@ -45,6 +45,17 @@ class CaseJson(TypedDict):
     object: NotRequired[str]
     row: NotRequired[str | None]
     side: NotRequired[str | None]
+    every: NotRequired[int]
+
+
+def in_round(number: int, *, once: bool, every: int) -> bool:
+    """Whether a case is measured in the round `number`, from 1: see `fencepost.bench.case.Case.every`."""
+    return number == 1 if once else (number - 1) % every == 0
+
+
+def turns_of(case: CaseJson, rounds: Iterable[int]) -> int:
+    """In how many of these rounds a case is measured."""
+    return sum(in_round(number, once=case["once"], every=case.get("every", 1)) for number in rounds)
 
 
 class UnmeasurableJson(TypedDict):

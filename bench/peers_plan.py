@@ -13,7 +13,8 @@ from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.overrides import parse_overrides
 from fencepost.bench.placement import Placements
-from fencepost.bench.plan import Placer, Plan, Profile, make_plan
+from fencepost.bench.plan import Placer, Plan, make_plan
+from fencepost.bench.profiles import Profile
 
 PROFILE = Profile("peers", rounds=20, batches=12, warmup_batches=1, batch_ns=500_000, sweeps="standard")
 """Batches of half a millisecond: the largest ring is filled and emptied within one."""

@@ -10,15 +10,16 @@ import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any
 
 from fencepost.bench.case import TWIN_SUFFIX, Case, Unmeasurable, case_from_json, case_id
 from fencepost.bench.catalog import Catalog, KernelInfo, Parameter, missing_needs
-from fencepost.bench.documents import PlanJson
+from fencepost.bench.documents import PlanJson, in_round
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.overrides import Override
 from fencepost.bench.placement import PlaceKind, Placement, Placements, Shortage, place
+from fencepost.bench.profiles import Amount, Profile
 from fencepost.bench.topology import Topology
 
 ORDERS = (("old", "new", "new", "old"), ("new", "old", "old", "new"))
@@ -33,6 +34,15 @@ VISIT_NS = 180_000
 """What each visit to a case adds to that: its frames, written by the worker between two cases (0.09 ms), then read,
 encoded and stored (0.1 ms)."""
 
+LONG_RUN_NS = 60_000_000_000
+"""Nobody waits long for a shorter run, so all of its cases are measured in each round."""
+DEAR_NS = 5_000_000
+"""A case that takes as long is dear: in a standard run a quarter of the cases take three quarters of the time."""
+DEAR_EVERY = 2
+"""In a longer run it is measured in each second round."""
+DEAR_ROUNDS = 10
+"""If so many are left to it. The interval of the median of ten spares one value at each end, and `compare` needs
+eight."""
 
 AGAIN_SHARE = 0.25
 """Of a round's expected time, so much more may go to cases that lack quiet batches. Beside a neighbour that is there
@@ -40,60 +50,6 @@ for three quarters of the time, it doubles the share of processes that have some
 
 AGAIN_LEAST_NS = 100_000_000
 """And so much in any case: a neighbour that comes and goes leaves a moment within a tenth of a second."""
-
-
-class Amount(TypedDict):
-    """How much is measured of a case in a round: members of C's ``struct settings``, and fields of `Plan`."""
-
-    batches: int
-    warmup_batches: int
-    batch_ns: int
-    quiet_batches: int
-    most_batches: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How much is measured: rounds (processes), and batches in each case of a round."""
-
-    name: str
-    rounds: int
-    batches: int
-    warmup_batches: int
-    batch_ns: int
-    most_threads_per_cpu: int = 4
-    """Placements with more threads on a CPU than this are for longer profiles."""
-    sweeps: str = ""
-    """The profile whose values of parameters it runs through, if not its own."""
-    kernels: tuple[str, ...] = ()
-    """What it measures where nothing is named; all kernels that are not opt-in, if empty."""
-    quiet_batches: int = 8
-    """A case of one thread goes on in its round until so many batches were quiet, see `fencepost.bench.witness`."""
-    most_batches: int = 160
-    """And to no more batches than this."""
-
-    @property
-    def amount(self) -> Amount:
-        """How much is measured of a case in a round."""
-        return {
-            "batches": self.batches,
-            "warmup_batches": self.warmup_batches,
-            "batch_ns": self.batch_ns,
-            "quiet_batches": self.quiet_batches,
-            "most_batches": self.most_batches,
-        }
-
-
-_PROFILES = {
-    "quick": Profile("quick", rounds=8, batches=12, warmup_batches=2, batch_ns=25_000, most_threads_per_cpu=1),
-    "standard": Profile("standard", rounds=20, batches=30, warmup_batches=4, batch_ns=25_000, most_threads_per_cpu=2),
-    "rigorous": Profile("rigorous", rounds=40, batches=60, warmup_batches=3, batch_ns=25_000, most_batches=320),
-}
-PROFILES: Mapping[str, Profile] = {
-    **_PROFILES,
-    # With an engine of its own: bench/pgo.py.
-    "pgo": replace(_PROFILES["standard"], name="pgo", sweeps="standard", kernels=("branch/likely", "branch/pgo")),
-}
 
 
 CONTROLS = ("clock/empty", "pipeline/imul100", "memory/chase")
@@ -163,7 +119,7 @@ class Plan:
         """Visits of round `round_number` (from 1) in the order they run: the same for the same seed and plan."""
         groups: dict[str, list[Case]] = {}
         for case in self.cases:
-            if round_number == 1 or not case.once:
+            if case.in_round(round_number):
                 groups.setdefault(case.case if case.row is None else f"row {case.row}", []).append(case)
         shuffled = list(groups.values())
         source = random.Random(f"{self.seed}:{round_number}")
@@ -176,11 +132,18 @@ class Plan:
 
     def round_ns(self, round_number: int) -> int:
         """Expected duration of a round, in ns."""
-        cases = [case for case in self.cases if round_number == 1 or not case.once]
-        sides = [case for case in cases if case.row is not None]
-        # Sides are visited twice, and each of their turns begins with a window more.
-        more_ns = sum(VISIT_NS + case.expected_ns + self.batches * self.batch_ns for case in sides)
-        return STARTUP_NS + sum(VISIT_NS + case.expected_ns for case in cases) + more_ns
+        return self.expected_of((round_number,))
+
+    def expected_of(self, rounds: Sequence[int]) -> int:
+        """Expected duration of these rounds, in ns, without what `again_ns` grants."""
+        visits_ns: Counter[tuple[bool, int]] = Counter()
+        for case in self.cases:
+            one_ns = VISIT_NS + case.expected_ns
+            # Sides are visited twice, and each of their turns begins with a window more.
+            more_ns = 0 if case.row is None else one_ns + self.batches * self.batch_ns
+            visits_ns[case.once, case.every] += one_ns + more_ns
+        turns = {key: sum(in_round(number, once=key[0], every=key[1]) for number in rounds) for key in visits_ns}
+        return len(rounds) * STARTUP_NS + sum(turns[key] * visits_ns[key] for key in visits_ns)
 
     def going_on(self, at_most_s: float | None = None) -> Plan:
         """The same plan with time for cases that lack quiet batches.
@@ -191,13 +154,31 @@ class Plan:
             the longest that all rounds together may take, by their expected time. None is `AGAIN_SHARE`.
         """
         if at_most_s is None:
-            return replace(self, again_ns=AGAIN_LEAST_NS + int(AGAIN_SHARE * self.round_ns(2)))
+            return replace(self, again_ns=AGAIN_LEAST_NS + int(AGAIN_SHARE * self.expected_ns / self.rounds))
         return replace(self, again_ns=max(0, int((at_most_s * 1e9 - self.expected_ns) / self.rounds)))
 
     @property
     def expected_ns(self) -> int:
         """Expected duration of all rounds, in ns, without what `again_ns` grants."""
-        return self.round_ns(1) + (self.rounds - 1) * self.round_ns(2)
+        return self.expected_of(range(1, self.rounds + 1))
+
+    def sparing(self) -> Plan:
+        """The same plan. If the run is long, dear cases are in each second round only. Sides of a comparison stay."""
+        if self.expected_ns <= LONG_RUN_NS or self.rounds < DEAR_EVERY * DEAR_ROUNDS:
+            return self
+        return replace(
+            self,
+            cases=tuple(
+                replace(case, every=DEAR_EVERY)
+                if case.expected_ns >= DEAR_NS and case.row is None and not case.once
+                else case
+                for case in self.cases
+            ),
+        )
+
+    def rounds_of(self, case: Case) -> int:
+        """In how many rounds a case is measured."""
+        return sum(case.in_round(number) for number in range(1, self.rounds + 1))
 
     def as_json(self) -> PlanJson:
         """As run.json holds it."""
@@ -334,7 +315,7 @@ def make_plan(
         unmeasurable=tuple(unmeasurable),
         notes=tuple(notes),
     )
-    return measured.going_on(at_most_s)
+    return measured.sparing().going_on(at_most_s)
 
 
 def _cases_of(

@@ -119,6 +119,7 @@ _CASE = {
         "object": _STRING,
         "row": _STRING_OR_NULL,
         "side": {"enum": ["old", "new", None]},
+        "every": {"type": "integer", "minimum": 1},
     },
 }
 

@@ -270,7 +270,7 @@ def _begin(wanted: _WantedAb, base: Path) -> tuple[RunFolder, list[str]]:
 
     from fencepost.bench import engine as engines
     from fencepost.bench import plan as plans
-    from fencepost.bench import runfolder
+    from fencepost.bench import profiles, runfolder
     from fencepost.bench.ab_plan import make_ab_plan
     from fencepost.bench.describe import describe_run
     from fencepost.bench.overrides import parse_overrides
@@ -295,7 +295,7 @@ def _begin(wanted: _WantedAb, base: Path) -> tuple[RunFolder, list[str]]:
     plan = make_ab_plan(
         engine,
         pairs,
-        plans.PROFILES["quick"],
+        profiles.PROFILES["quick"],
         plans.placer_on(topology, allowed),
         rounds=rounds_for(len(pairs), wanted.profile, wanted.rounds),
         seed=secrets.randbits(32) if wanted.seed is None else wanted.seed,

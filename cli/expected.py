@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fencepost.bench.plan import Plan
 
 DISTURBED = 1.5
@@ -30,10 +32,10 @@ class Expected(NamedTuple):
         return f"{display.duration(self.calm_ns)}, and up to {display.duration(self.most_ns)} beside busy neighbours"
 
 
-def expected(plan: Plan, missing: int | None = None) -> Expected:
-    """The time of a run with `missing` rounds to go, by default all of them, and of the summary of all."""
-    visits = sum(1 if case.once else plan.rounds for case in plan.cases)
+def expected(plan: Plan, missing: Sequence[int] | None = None) -> Expected:
+    """The time of a run with the rounds `missing` to go, by default all of them, and of the summary of all."""
+    visits = sum(plan.rounds_of(case) for case in plan.cases)
     summary_ns = SUMMARY_NS + SUMMARY_VISIT_NS * visits
-    left = plan.rounds if missing is None else missing
-    rounds_ns = plan.expected_ns if left == plan.rounds else left * plan.round_ns(2)
-    return Expected(rounds_ns + summary_ns, int(DISTURBED * rounds_ns) + left * plan.again_ns + summary_ns)
+    left = range(1, plan.rounds + 1) if missing is None else missing
+    rounds_ns = plan.expected_of(left)
+    return Expected(rounds_ns + summary_ns, int(DISTURBED * rounds_ns) + len(left) * plan.again_ns + summary_ns)

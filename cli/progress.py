@@ -41,7 +41,7 @@ class PlainProgress(Progress):
             self.say(f"{plan.rounds - len(missing)} of {plan.rounds} rounds are complete already")
         rounds = "1 round" if len(missing) == 1 else f"{len(missing)} rounds"
         cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
-        self.say(f"{cases}, {rounds}, seed {plan.seed}: about {expected(plan, len(missing)).text}")
+        self.say(f"{cases}, {rounds}, seed {plan.seed}: about {expected(plan, missing).text}")
 
     @property
     def expected_total_ns(self) -> int:

@@ -125,7 +125,7 @@ def _begin(
     import secrets
 
     from fencepost.bench import engine as engines
-    from fencepost.bench import placement, runfolder
+    from fencepost.bench import placement, profiles, runfolder
     from fencepost.bench import plan as plans
     from fencepost.bench.ab_plan import make_ab_plan
     from fencepost.bench.catalog import read_catalog
@@ -143,7 +143,7 @@ def _begin(
     plan = make_ab_plan(
         engine,
         compared,
-        plans.PROFILES["quick"],
+        profiles.PROFILES["quick"],
         plans.placer_on(topology, allowed),
         rounds=pairs * rounds,
         seed=secrets.randbits(32) if seed is None else seed,

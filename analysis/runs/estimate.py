@@ -36,7 +36,7 @@ from fencepost.analysis.stats.interval import (
 )
 from fencepost.analysis.stats.modes import find_modes, of_modes
 from fencepost.bench import schema
-from fencepost.bench.documents import CaseJson, DescribedJson, MachineJson, RunJson, UnmeasurableJson
+from fencepost.bench.documents import CaseJson, DescribedJson, MachineJson, RunJson, UnmeasurableJson, turns_of
 
 NOISY_SHARE = 0.20
 """A larger share of disturbed batches marks a row as noisy."""
@@ -241,7 +241,7 @@ def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:
     frame = reduced.processes
     groups = frame.groupby("case", observed=True).indices if len(frame) else {}
     columns = {name: frame[name].to_numpy() for name in frame.columns}
-    rounds = len(reduced.workers)
+    numbers = [int(number) for number in reduced.workers.get("round", ())]
     imported = schema.IMPORTED in reduced.run
     rows = [
         _estimate_case(
@@ -249,7 +249,7 @@ def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:
             columns,
             np.asarray(groups.get(case["case"], []), np.int64),
             # A file of another tool need not have each benchmark in every process.
-            len(groups.get(case["case"], [])) if imported else rounds,
+            len(groups.get(case["case"], [])) if imported else turns_of(case, numbers),
             reduced.histograms.get(case["case"]),
             reduced.machine,
         )
@@ -289,11 +289,11 @@ def _estimate_case(
     case: CaseJson,
     columns: Mapping[str, npt.NDArray[Any]],
     where: npt.NDArray[np.int64],
-    rounds: int,
+    planned: int,
     histogram: Histogram | None,
     machine: MachineJson,
 ) -> Row:
-    """The row of a case from its places `where` in the `columns` of the processes."""
+    """The row of a case from its places `where` in the `columns` of the processes; it was to be in `planned` rounds."""
     described = functools.partial(
         _described, case, counts=counted(case.get("counts") or [], columns["counts"][where].tolist())
     )
@@ -305,7 +305,7 @@ def _estimate_case(
     good = where[status == "ok"]
     metrics = _metrics(case.get("metrics") or [], columns["metrics"][good], columns["tick_hz"][good].astype(float))
     flags = {
-        "incomplete": len(good) < (min(rounds, 1) if case["once"] else rounds),
+        "incomplete": len(good) < planned,
         "once": bool(case["once"]),
         "unloaded": LOADED_PCT in metrics and metrics[LOADED_PCT].interval.value < 100 * (1 - NOISY_SHARE),
     }

@@ -118,6 +118,7 @@ def plan_of(
     import os
 
     from fencepost.bench import plan as plans
+    from fencepost.bench import profiles
     from fencepost.bench.placement import allowed_cpus
     from fencepost.bench.topology import read_topology
 
@@ -125,7 +126,7 @@ def plan_of(
     return plans.make_plan(
         engine,
         catalog,
-        plans.PROFILES[config.getoption("--fencepost-profile")],
+        profiles.PROFILES[config.getoption("--fencepost-profile")],
         plans.placer_on(topology, allowed_cpus(topology)),
         patterns=patterns,
         overrides=overrides,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
+from dataclasses import replace
 
 import jsonschema_rs
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runs import measure as runtime
 from runs.measure import TINY, any_cpu, tiny_plan
 
-from fencepost.bench import catalog, schema
+from fencepost.bench import catalog, profiles, schema
 from fencepost.bench import plan as plans
 from fencepost.bench.case import case_id
 from fencepost.bench.engine import load
@@ -49,11 +49,11 @@ def test_case_ids_of_the_contract() -> None:
 
 
 def test_the_profile_decides_the_sweep() -> None:
-    rigorous = plans.PROFILES["rigorous"]
+    rigorous = profiles.PROFILES["rigorous"]
     assert len(tiny_plan(["good/steady"], profile=rigorous).cases) == 2 + 1
     assert (rigorous.rounds, rigorous.batches, rigorous.batch_ns) == (40, 60, 25_000)
-    assert plans.PROFILES["standard"].rounds == 20
-    assert plans.PROFILES["quick"].rounds == 8
+    assert profiles.PROFILES["standard"].rounds == 20
+    assert profiles.PROFILES["quick"].rounds == 8
 
 
 def test_the_twin_is_the_default_case_under_another_name() -> None:
@@ -129,7 +129,7 @@ def test_the_whole_matrix_is_for_the_default_parameters() -> None:
     engine = load()
     kernels = catalog.read_catalog(engine)
     placer = plans.placer_on(Topology(cpus=tuple(range(8))), range(8))
-    profile = plans.PROFILES["standard"]
+    profile = profiles.PROFILES["standard"]
     plan = plans.make_plan(engine, kernels, profile, placer, patterns=["line/pingpong"], seed=1)
     pairs = Counter(case.values for case in plan.cases if case.twin_of is None)
     initial = tuple(parameter.initial for parameter in kernels.get("line/pingpong").parameters)
@@ -142,7 +142,7 @@ def swept(profile: str) -> plans.Plan:
     engine = runtime.fault_engine()
     placer = plans.placer_on(Topology(cpus=(0, 1, 5)), (1, 5))
     return plans.make_plan(
-        engine, catalog.read_catalog(engine), plans.PROFILES[profile], placer, patterns=["many/sweep"], seed=1
+        engine, catalog.read_catalog(engine), profiles.PROFILES[profile], placer, patterns=["many/sweep"], seed=1
     )
 
 
@@ -159,7 +159,7 @@ def test_threads_are_swept_and_oversubscribed_by_profile() -> None:
 
 def with_opt_in(name: str) -> catalog.Catalog:
     whole = catalog.read_catalog(runtime.fault_engine())
-    return catalog.Catalog(dataclasses.replace(k, opt_in=k.name == name) for k in whole.kernels.values())
+    return catalog.Catalog(replace(k, opt_in=k.name == name) for k in whole.kernels.values())
 
 
 def test_an_opt_in_kernel_is_planned_by_its_full_name_only() -> None:
@@ -185,6 +185,36 @@ def test_once_is_in_the_first_round_only() -> None:
     assert [once in [case.case for case in plan.order(n)] for n in (1, 2, 3)] == [True, False, False]
     assert plan.round_ns(1) > plan.round_ns(2)
     assert plan.expected_ns == plan.round_ns(1) + 2 * plan.round_ns(2)
+
+
+def long_plan(rounds: int = 20) -> plans.Plan:
+    """A run of more than a minute, by one dear case and its twin among others."""
+    plan = tiny_plan(["good"], rounds=rounds)
+    dear_ns = plans.LONG_RUN_NS // rounds
+    cases = [replace(case, expected_ns=dear_ns if "steady" in case.case else 1) for case in plan.cases]
+    return replace(plan, cases=tuple(cases))
+
+
+def test_a_long_run_measures_dear_cases_in_each_second_round() -> None:
+    plan = long_plan().sparing()
+    dear = {case.case for case in plan.cases if case.expected_ns >= plans.DEAR_NS}
+    assert len(dear) > 1  # a case and its twin are in the same rounds
+    for number in range(1, plan.rounds + 1):
+        visited = {case.case for case in plan.order(number)}
+        assert visited & dear == (dear if number % 2 else set())
+        assert visited - dear == {case.case for case in plan.cases if number == 1 or not case.once} - dear
+    assert {plan.rounds_of(case) for case in plan.cases if case.case in dear} == {10}
+    assert plan.expected_ns == sum(plan.round_ns(number) for number in range(1, plan.rounds + 1))
+    assert plans.plan_from_json(json.loads(json.dumps(plan.as_json()))) == plan
+    jsonschema_rs.validate(schema.RUN_SCHEMA["properties"]["plan"], plan.as_json())
+
+
+def test_a_short_run_a_run_of_few_rounds_and_sides_have_every_case_in_every_round() -> None:
+    short, few = tiny_plan(["good"], rounds=20), long_plan(2 * plans.DEAR_ROUNDS - 1)
+    sides = long_plan()
+    sides = replace(sides, cases=tuple(replace(case, row="one", side="old") for case in sides.cases))
+    for plan in (short, few, sides):
+        assert plan.sparing() == plan
 
 
 def test_a_round_is_expected_to_take_its_start_and_every_visit() -> None:
@@ -258,7 +288,7 @@ def test_every_case_has_an_expected_duration() -> None:
 @given(sides=st.lists(st.sampled_from([("a", "old"), ("a", "new"), ("b", "old"), ("b", "new"), (None, None)])))
 def test_only_the_two_sides_of_a_row_take_turns_and_each_visit_once(sides: list[tuple[str | None, str | None]]) -> None:
     some = tiny_plan(["good/once"]).cases[0]
-    visits = [dataclasses.replace(some, case=f"{row}{side}", row=row, side=side) for row, side in sides]
+    visits = [replace(some, case=f"{row}{side}", row=row, side=side) for row, side in sides]
     found = plans.taking_turns(visits, ())
     assert len(found) == len(visits)
     for place, with_next in enumerate(found):
@@ -272,6 +302,6 @@ def test_only_the_two_sides_of_a_row_take_turns_and_each_visit_once(sides: list[
 
 def test_every_visit_of_a_comparison_has_a_partner() -> None:
     some = tiny_plan(["good/once"]).cases[0]
-    old, new = (dataclasses.replace(some, case=side, row="a", side=side) for side in ("old", "new"))
+    old, new = (replace(some, case=side, row="a", side=side) for side in ("old", "new"))
     assert plans.taking_turns([old, new, new, old], ()) == [True, False, True, False]
     assert plans.taking_turns([old, new, new, old], {"new"}) == [False] * 4

@@ -16,8 +16,7 @@ import pytest
 from runs import measure as runtime
 from runs.measure import MACHINE, any_cpu, children, run_record, tiny_plan
 
-from fencepost.bench import plan as plans
-from fencepost.bench import runfolder, runner, schema
+from fencepost.bench import profiles, runfolder, runner, schema
 from fencepost.bench.ab_plan import AbSide, Pair, make_ab_plan
 from fencepost.bench.case import Case
 from fencepost.bench.catalog import read_catalog
@@ -238,7 +237,7 @@ class Killer(Runner):
 
 def test_a_worker_killed_from_outside_is_started_again(tmp_path: Path) -> None:
     # Long enough to be caught at work, and not to blame for it.
-    profile = plans.Profile("quick", rounds=1, batches=40, warmup_batches=1, batch_ns=2_000_000)
+    profile = profiles.Profile("quick", rounds=1, batches=40, warmup_batches=1, batch_ns=2_000_000)
     for number in itertools.count():  # whoever is off the CPU for a second comes too late: once more
         with make(tmp_path / str(number), ["good/steady"], profile=profile) as folder:
             progress = Recorder()

@@ -487,6 +487,6 @@ def test_an_unexpected_fault_asks_for_a_report(
 
 def test_what_is_missing_of_a_run_is_expected(tmp_path: Path) -> None:
     plan = tiny_plan(["good"], rounds=10)
-    whole, half = expected(plan), expected(plan, 5)
+    whole, half = expected(plan), expected(plan, range(6, 11))
     assert whole.calm_ns > plan.expected_ns and whole.most_ns > whole.calm_ns
     assert whole.calm_ns - half.calm_ns == plan.expected_ns - 5 * plan.round_ns(2)

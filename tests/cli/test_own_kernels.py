@@ -16,8 +16,7 @@ from kernels.own import PLAIN, write
 from runs import measure as runtime
 
 from fencepost.bench import engine as engines
-from fencepost.bench import objects, schema, sources
-from fencepost.bench import plan as plans
+from fencepost.bench import objects, profiles, schema, sources
 from fencepost.bench.catalog import read_catalog, read_object
 from fencepost.bench.documents import RunJson
 from fencepost.bench.errors import MeasureError, UsageError
@@ -294,7 +293,7 @@ def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     need_cxx(name)
     if name == "handover.c" and len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two CPUs: nothing is handed over between threads of one")
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
     file = runtime.ROOT / "examples" / "own" / name
     answer = fencepost("run", "own", "--kernel", file, "--profile", "quick", "--rounds", 1, "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr

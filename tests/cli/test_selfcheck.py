@@ -17,8 +17,7 @@ from runs.sides import interrupted, refused, row
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
 from fencepost.analysis.compare.side_ratios import RowRounds, _prefer_alone, _Quiet
 from fencepost.bench import engine as engines
-from fencepost.bench import plan as plans
-from fencepost.bench import schema
+from fencepost.bench import profiles, schema
 
 CHECKED = ("selfcheck/chain", "selfcheck/locked", "selfcheck/syscall")
 
@@ -73,7 +72,7 @@ def test_a_disturbed_selfcheck_says_so(tmp_path: Path, monkeypatch: pytest.Monke
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two CPUs: one to measure on, one for the disturber")
     monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
     selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
     done = selfcheck("selfcheck/chain", "--pairs", "1", "--rounds", "7", "--disturb", "spin", "--json")
     assert done.returncode == 0, done.stderr
@@ -113,7 +112,7 @@ def test_shares_have_exact_bounds() -> None:
 
 def test_a_selfcheck_measures_prints_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
     selfcheck = functools.partial(runtime.fencepost_inside, "selfcheck", cwd=tmp_path, load=engines.load)
     done = selfcheck(*CHECKED, "--pairs", "2", "--rounds", "7", "--label", "rack=b12", "--json")
     assert done.returncode == 0, done.stderr
@@ -137,7 +136,7 @@ def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FENCEPOST_ENGINE", raising=False)
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
     options = (*CHECKED, "--pairs", "400", "--rounds", "7", "-q")
     folder, out, last = interrupted(tmp_path, 8, "selfcheck", *options, load=engines.load)
     assert f"{len(schema.round_files(folder)) // 7} repeats of 6 rows" in out

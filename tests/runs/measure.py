@@ -23,7 +23,7 @@ import pytest
 from compile import UNTIMED
 
 from fencepost.bench import plan as plans
-from fencepost.bench import schema
+from fencepost.bench import profiles, schema
 from fencepost.bench.case import Case
 from fencepost.bench.catalog import KernelInfo, read_catalog
 from fencepost.bench.documents import MachineJson, RunFactsJson
@@ -33,7 +33,9 @@ from fencepost.bench.placement import Placement, Placements, Shortage
 from fencepost.bench.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = plans.Profile("quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000, quiet_batches=0, most_batches=0)
+TINY = profiles.Profile(
+    "quick", rounds=2, batches=2, warmup_batches=1, batch_ns=20_000, quiet_batches=0, most_batches=0
+)
 PATIENCE_S = 300.0
 """After so long a test takes for hung what it waits for: all is done within 10 s, on a machine of one's own."""
 MACHINE: MachineJson = {

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fencepost.bench import schema
-from fencepost.bench.documents import MachineJson
+from fencepost.bench.documents import MachineJson, in_round
 
 TICK_HZ = 2_500_000_000.0
 CORE_HZ = 3_700_000_000.0
@@ -54,6 +54,8 @@ class Case:
     unit: str = "operation"
     kind: str = "loop"
     once: bool = False
+    every: int = 1
+    """In each round, in each second one, and so on."""
     twin_of: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class Case:
             "summary": f"synthetic {self.kernel}",
             "kind": self.kind,
             "once": self.once,
+            **({} if self.every == 1 else {"every": self.every}),
             "twin_of": self.twin_of,
             "metrics": [{"name": name, "unit": name.rpartition("_")[2], "summary": name} for name in self.metrics],
             "counts": [{"name": name, "unit": name, "summary": name} for name in self.counts],
@@ -302,7 +305,7 @@ def make_round(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The rows of one round, and its record."""
     overhead = 40.0
-    here = [case for case in cases if number == 1 or not case.once]
+    here = [case for case in cases if in_round(number, once=case.once, every=case.every)]
     order = generator.permutation(len(here))
     columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in VARYING}
     alike: list[tuple[int, int, int, float]] = []  # of each case: its rows, and what is the same in them

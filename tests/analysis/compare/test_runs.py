@@ -32,7 +32,7 @@ from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.stats.shift import fewest_values
 from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, ChangeVerdict
 from fencepost.bench import schema
-from fencepost.bench.plan import PROFILES
+from fencepost.bench.profiles import PROFILES
 from fencepost.bench.schema import RunFolderError
 
 CYCLE = 1e9 / CORE_HZ

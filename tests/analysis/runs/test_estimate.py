@@ -202,6 +202,13 @@ def test_a_case_measured_once_is_not_called_short_of_rounds() -> None:
     assert row.rounds == 1
 
 
+def test_a_case_of_each_second_round_is_whole_with_half_of_the_rounds() -> None:
+    row = one(Case("plain/dear", every=2)).rows[0]
+    assert row.flags == ()
+    assert row.rounds == 10
+    assert row.time.value == pytest.approx(1, rel=0.02)
+
+
 def test_a_failed_check_withholds_every_figure() -> None:
     analysis = one(Case("plain/bad", status="failed", reason="the sum is wrong"), Case("plain/loop"))
     bad = analysis.rows[0]

@@ -16,7 +16,7 @@ from kernels.measure import EILSEQ, ENOTSUP, built_engine, kernel, measure
 from kernels.plant import engine_of
 from runs import measure as runtime
 
-from fencepost.bench import plan as plans
+from fencepost.bench import profiles
 
 FILES = sorted((CSRC / "kernels" / "litmus").glob("*.c"))
 TESTS = [path.stem for path in FILES]
@@ -412,7 +412,7 @@ def test_a_run_that_sees_what_its_table_forbids_ends_with_1(tmp_path: Path, monk
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("litmus/sb needs 2 CPUs")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(plans, "PROFILES", {"quick": runtime.TINY})
+    monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
     source = (CSRC / "kernels" / "litmus/sb.c").read_text(encoding="utf-8")
     for old, new in (
         ('"litmus/sb"', '"mine/sb"'),
