@@ -51,14 +51,27 @@ pauses stays for seconds."""
 HOPELESS = 50
 """So many visits after one another without a quiet batch end a look, after some 60 ms. The time that is left is for a
 later one."""
+FEWEST_ROUNDS = 6
+"""Quiet ones, without which a row is not alone: `FEWEST_PROCESSES` of analysis."""
 ENOUGH_ROUNDS = 10
-"""Quiet ones, for an interval of a median that spares two values at each end."""
+"""Quiet ones, for an interval of a median that spares one value at each end."""
 EXIT_ORPHAN = 4
 EXIT_OUTPUT = 5
 EXIT_ENGINE = 6
 EXIT_FRAMES = 7
 FRAMES_LOST = "found the file of its frames closed or written to by a kernel"
 """What is said with it: a kernel may end its process with the same status."""
+
+
+def urgency(quiet_rounds: int, cost_ns: int) -> tuple[int, int, int]:
+    """By what cases that lack quiet batches are sorted, the most urgent first.
+
+    First come those that are not alone yet, then those with too few rounds for a good interval, then the rest. Of each
+    the one that is nearest to its goal comes first: where free moments are few, some rows are alone and not none. Of
+    those the quick ones come first, because a core that is free stays so for some milliseconds.
+    """
+    stage = (quiet_rounds >= FEWEST_ROUNDS) + (quiet_rounds >= ENOUGH_ROUNDS)
+    return stage, -quiet_rounds, cost_ns
 
 
 class FramesLostError(Exception):
@@ -247,12 +260,11 @@ class RoundRunner:
     def _again(self, granted_ns: int) -> None:
         """Visit cases again until each has its quiet batches, the time is up, or it is hopeless.
 
-        The witness alone says which case comes again, and how often; never a value. Those with quiet rounds enough come
-        last, and of the others the quick ones first: a core that is free stays so for some milliseconds.
+        The witness alone says which case comes again, and how often; never a value (`urgency`).
         """
         lacking = sorted(
             (case for case in self.cases.values() if self._lacks(case)),
-            key=lambda case: (case["quiet_rounds"] >= ENOUGH_ROUNDS, self.cost_ns[case["case"]]),
+            key=lambda case: urgency(case["quiet_rounds"], self.cost_ns[case["case"]]),
         )
         began_ns, in_vain = self.lib.now_ns() - self.again_ns, 0
         while lacking and in_vain < HOPELESS:

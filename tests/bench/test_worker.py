@@ -175,6 +175,11 @@ def test_cases_that_lack_quiet_batches_are_visited_again(tmp_path: Path) -> None
     assert got[-1][0]["again_ns"] > 0
 
 
+def test_what_is_nearest_to_alone_comes_first() -> None:
+    rounds_and_cost = [(5, 9), (1, 1), (1, 2), (0, 1), (9, 1), (6, 1), (12, 1), (10, 1)]
+    assert sorted(set(rounds_and_cost), key=lambda one: worker.urgency(*one)) == rounds_and_cost
+
+
 @pytest.mark.parametrize(
     ("limits", "again_ns"),
     [({"quiet_batches": 0}, 10**9), (LACKING, 0), ({**LACKING, "width_limit": 0.0}, 10**9)],
