@@ -15,6 +15,7 @@ import pytest
 from topics.stored import Plant, Stored
 
 from fencepost.analysis.report.lecture import Sentence, as_rows
+from fencepost.analysis.runs.estimate import estimate_cases
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.limit import Side, side, within
 from fencepost.analysis.topics.claim import Claim, Outcome, Verdict, claims, noise_of
@@ -207,3 +208,8 @@ def test_within_so_many_per_cent_holds_for_every_clock_that_is_named() -> None:
     within_pct = float(said.because.partition("within ")[2].split()[0])
     assert within_pct == pytest.approx(1.3, abs=0.2)
     assert said.measure is not None and said.measure.value == pytest.approx(1 + within_pct / 100, abs=0.001)
+
+
+def test_rows_that_no_plant_touched_are_estimated_as_if_all_were() -> None:
+    run = Stored().scale(2.0, "process/mode").drop("process/fork").analysis({"process"})
+    assert repr(run.rows) == repr(estimate_cases(run.reduced))
