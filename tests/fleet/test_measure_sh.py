@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -84,6 +85,71 @@ WHOLE = ["run0 1", "run0 2", "run0 3"]
 def test_it_tells_name_version_plan_and_clock(target: Target) -> None:
     name, version, plan, clock = target.call("ask", target.fencepost, "good/steady").splitlines()
     assert name == os.uname().nodename and version == "fencepost 9" and plan == "3 7 8" and clock.isdigit()
+
+
+PYTHON = """#!/bin/sh
+# -m venv --clear FOLDER
+rm -rf "$4"
+mkdir -p "$4/bin"
+printf '%s\\n' '#!/bin/sh' '[ -z "${FAIL:-}" ] && echo "$*" >>"$LOG.pip"' >"$4/bin/pip"
+chmod +x "$4/bin/pip"
+"""
+
+
+class Installed:
+    """A target on which a Python makes environments whose pip only tells what it was asked for."""
+
+    def __init__(self, target: Target, tmp_path: Path) -> None:
+        self.target, self.base, self.wheel = target, tmp_path / "base", tmp_path / "fencepost-9.whl"
+        self.python = target.tool("python3", PYTHON)
+        self.wheel.write_text("first")
+
+    def install(self, what: object = "", links: str = "", **environment: str) -> str:
+        told = self.target.call("install", self.base, what or self.wheel, links, **environment)
+        return told.strip()
+
+    @property
+    def calls(self) -> list[str]:
+        return Path(f"{self.target.log}.pip").read_text().splitlines()
+
+
+@pytest.fixture
+def installed(target: Target, tmp_path: Path) -> Installed:
+    return Installed(target, tmp_path)
+
+
+def test_a_wheel_is_installed_once_and_again_where_its_content_is_new(installed: Installed) -> None:
+    for _ in range(2):
+        assert installed.install(links="/wheels") == ""
+    assert [line.split()[-4:] for line in installed.calls] == [
+        ["--no-index", "--find-links", "/wheels", str(installed.wheel)]
+    ]
+    installed.wheel.write_text("second")
+    installed.install()
+    installed.install("fencepost==9")
+    installed.install("fencepost==9", PYTHON=str(installed.python))
+    assert [line.split()[-1] for line in installed.calls[1:]] == [str(installed.wheel), "fencepost==9", "fencepost==9"]
+    assert not any("--no-index" in line for line in installed.calls[1:])
+
+
+def test_an_installation_that_failed_is_made_again(installed: Installed) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        installed.install(FAIL="1")
+    assert failed.value.returncode == 3
+    installed.install()
+    assert len(installed.calls) == 1
+
+
+def test_a_job_that_measures_keeps_its_fencepost(installed: Installed) -> None:
+    installed.install()
+    installed.wheel.write_text("second")
+    series = installed.base / "series" / "first"
+    series.mkdir(parents=True)
+    with (series / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert installed.install() == "a job measures here, so the fencepost that it uses stays"
+        assert len(installed.calls) == 1
+    assert installed.install() == "" and len(installed.calls) == 2
 
 
 @pytest.mark.parametrize("code", ["0", "1"])

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs on a target. Measures a series of runs, one after the other, and continues what was cut.
 #
+#   measure.sh install FOLDER WHAT LINKS                      installs fencepost into FOLDER/venv
 #   measure.sh ask FENCEPOST ARGUMENT...                      name, version, clock, and what a run takes
 #   measure.sh start FOLDER RUNS HERE FENCEPOST ARGUMENT...   starts the job, which no logout ends
 #   measure.sh job FOLDER RUNS HERE FENCEPOST ARGUMENT...     the job
@@ -13,6 +14,23 @@ set -u
 
 say() {
     printf 'fencepost: %s\n' "$*" >&2
+}
+
+# WHAT is the path of a wheel or a name for pip, LINKS a folder with all wheels or nothing. A new wheel often has the
+# version of the old one, so its sum tells whether it is installed.
+install() {
+    wanted="$2 ${PYTHON:-python3}"
+    case $2 in *.whl) wanted="$wanted $(sha256sum <"$2")" || exit 3 ;; esac
+    [ "$(cat "$1/venv/installed" 2>/dev/null)" != "$wanted" ] || return 0
+    for lock in "$1"/series/*/lock; do
+        if [ -e "$lock" ] && ! flock -n "$lock" true; then
+            echo "a job measures here, so the fencepost that it uses stays"
+            return 0
+        fi
+    done
+    "${PYTHON:-python3}" -m venv --clear "$1/venv" || exit 3
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check ${3:+--no-index --find-links "$3"} "$2" || exit 3
+    printf '%s\n' "$wanted" >"$1/venv/installed"
 }
 
 # The lines: name; version; rounds, expected time in ns, and at most; seconds since 1970.
@@ -145,7 +163,7 @@ pack() {
 what=$1
 shift
 case $what in
-ask | start | job | pack) "$what" "$@" ;;
+install | ask | start | job | pack) "$what" "$@" ;;
 wait) wait_for_end "$@" ;;
 *)
     say "measure.sh: no command $what"
