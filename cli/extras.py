@@ -11,6 +11,7 @@ EXTRAS = {
     "analysis": ("duckdb", "jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"),
     "pytest": ("pytest", "pytest_benchmark"),
     "fleet": ("ansible",),
+    "dask": ("distributed",),
 }
 """Of each extra of pyproject.toml the modules by which it is known. Each extra that reads runs brings the analysis."""
 

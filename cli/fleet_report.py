@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fencepost.cli.options import OutputFile, json_option, verbose_option
+from fencepost.cli.options import OutputFile, executor_option, json_option, verbose_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,10 +24,11 @@ MOST_CASES = 20
 @click.option("--by", metavar="KEY", help="A label with two values, such as bios: the runs before and after.")
 @click.option("--html", type=OutputFile(), metavar="FILE", help="Write the report as one HTML page.")
 @click.option("--anyway", is_flag=True, help="Take runs of different engines as well.")
+@executor_option
 @json_option
 @verbose_option
 def fleet_report_command(
-    folder: Path, after: Path | None, by: str | None, html: Path | None, anyway: bool, as_json: bool
+    folder: Path, after: Path | None, by: str | None, html: Path | None, anyway: bool, executor: str, as_json: bool
 ) -> int:
     """Show which hosts differ from the others, and how much hosts differ.
 
@@ -40,6 +41,7 @@ def fleet_report_command(
     A run that cannot be used is named, and the other runs count. The verdicts do not change the exit code.
     """
     from fencepost.analysis.compare.fleet import fleet_change, fleet_report
+    from fencepost.analysis.runs.executors import executor_of
     from fencepost.bench.errors import UsageError
     from fencepost.cli import display
 
@@ -48,10 +50,11 @@ def fleet_report_command(
             raise UsageError(f"{path}: no such folder; name the one that has a folder for each host")
     if after is not None and by is not None:
         raise UsageError("AFTER and --by: choose one")
-    if after is None and by is None:
-        found = fleet_report(folder, anyway=anyway)
-    else:
-        found = fleet_change(folder, after, by or "", anyway=anyway)
+    with executor_of(executor, folder) as reader:
+        if after is None and by is None:
+            found = fleet_report(folder, anyway=anyway, executor=reader)
+        else:
+            found = fleet_change(folder, after, by or "", anyway=anyway, executor=reader)
     if html is not None:
         from fencepost.analysis.report.fleet import as_page
 

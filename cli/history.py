@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fencepost.cli.options import OutputFile, json_option, verbose_option
+from fencepost.cli.options import OutputFile, executor_option, json_option, verbose_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="Show changes from this day on (UTC, 2026-11-30). All runs are still read.",
 )
 @click.option("--fail-on", type=click.Choice(["changed"]), help="Exit with 1 if a row that is shown has changed.")
+@executor_option
 @json_option
 @verbose_option
 def history_command(
@@ -35,6 +36,7 @@ def history_command(
     picture: Path | None,
     since: datetime | None,
     fail_on: str | None,
+    executor: str,
     as_json: bool,
 ) -> int:
     """Find changes in the runs in FOLDER (default: results/runs), and in folders of it such as FOLDER/HOST.
@@ -51,6 +53,7 @@ def history_command(
     from fencepost.analysis.compare.history import TooFewRunsError
     from fencepost.analysis.compare.history import as_json as history_as_json
     from fencepost.analysis.compare.history_kept import kept_history
+    from fencepost.analysis.runs.executors import executor_of
     from fencepost.bench.errors import UsageError
     from fencepost.cli import display
 
@@ -59,7 +62,8 @@ def history_command(
     if picture is not None and picture.suffix not in (".svg", ".png"):
         raise UsageError(f"--picture {picture}: end its name in .svg or .png")
     try:
-        found = kept_history(folder, kernels)
+        with executor_of(executor, folder) as reader:
+            found = kept_history(folder, kernels, reader)
     except TooFewRunsError as error:
         if fail_on is None or as_json:
             raise

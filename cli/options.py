@@ -67,6 +67,17 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(command)
 
 
+def executor_option(command: Command) -> Command:
+    """``--executor``, passed on as `executor`."""
+    return click.option(
+        "--executor",
+        metavar="WHERE",
+        default="local",
+        show_default=True,
+        help="Where runs are read: local, or dask://HOST:PORT, whose workers see the same folders.",
+    )(command)
+
+
 def label_option(command: Command) -> Command:
     """``--label``, passed on as `labels`: those that can be stored, by their keys."""
     return click.option(

@@ -123,7 +123,7 @@ with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)
 wanted = project["build-system"]["requires"] + project["project"]["dependencies"]
 extras = project["project"]["optional-dependencies"]
-for extra in ("analysis", "pytest", *(["fleet", "dev"] if sys.argv[1] == "dev" else [])):
+for extra in ("analysis", "pytest", *(["fleet", "dask", "dev"] if sys.argv[1] == "dev" else [])):
     wanted += extras[extra]
 # What names fencepost itself is in the list already.
 print("\n".join(each for each in wanted if not each.startswith("fencepost[")))

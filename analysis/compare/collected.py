@@ -28,6 +28,8 @@ from fencepost.bench import schema
 from fencepost.bench.files import words_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pyarrow as pa
 
 FILE = "runs.duckdb"
@@ -81,8 +83,11 @@ class CollectedRun:
 class Collected:
     """The runs of a folder, in the order in which they were named. Close it, or use it in a ``with`` statement."""
 
-    def __init__(self, base: Path, folders: Sequence[Path], processes: int | None) -> None:
-        self._base, self._folders, self._processes = base, folders, processes
+    def __init__(
+        self, base: Path, folders: Sequence[Path], processes: int | None, executor: Executor | None = None
+    ) -> None:
+        self._base, self._folders = base, folders
+        self._processes, self._executor = processes, executor
         self._database = self._open()
         try:
             self.runs = self._updated()
@@ -175,10 +180,11 @@ class Collected:
     def _read(self, names: Sequence[str], stamps: Mapping[str, str], known: Mapping[str, bool]) -> None:
         if not names:
             return
-        from fencepost.analysis.runs.medians import map_runs  # with pandas: most of the time of a history that was kept
+        from fencepost.analysis.runs.medians import map_runs  # with pandas, most of the time of a kept history
 
         folders = [self._base / name for name in names]
-        pairs = zip(names, map_runs(read_packed, folders, processes=self._processes), strict=True)
+        found = map_runs(read_packed, folders, processes=self._processes, executor=self._executor)
+        pairs = zip(names, found, strict=True)
         batch: list[tuple[str, tuple[str, pa.Table] | str]] = []
         for pair in pairs:
             batch.append(pair)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -107,15 +108,15 @@ class FleetReport:
         return {"false_rate": FALSE_RATE, "coverage": COVERAGE, **asdict(self)}
 
 
-def fleet_report(folder: Path, *, anyway: bool = False) -> FleetReport:
-    """The report on the hosts of a folder.
+def fleet_report(folder: Path, *, anyway: bool = False, executor: Executor | None = None) -> FleetReport:
+    """The report on the hosts of a folder. New runs are read by `executor`, where one is given.
 
     Raises
     ------
     FleetError
         where no run can be used.
     """
-    with collect(folder) as collected:
+    with collect(folder, executor=executor) as collected:
         hosts, notes = fleet_hosts(folder, collected, anyway=anyway)
         makes = []
         for make, own in _by_make(hosts).items():
@@ -126,7 +127,14 @@ def fleet_report(folder: Path, *, anyway: bool = False) -> FleetReport:
     return FleetReport(str(folder), makes, notes)
 
 
-def fleet_change(before: Path, after: Path | None = None, key: str = "", *, anyway: bool = False) -> FleetReport:
+def fleet_change(
+    before: Path,
+    after: Path | None = None,
+    key: str = "",
+    *,
+    anyway: bool = False,
+    executor: Executor | None = None,
+) -> FleetReport:
     """The report on hosts before and after something: two folders, or one folder and a label with two values.
 
     The value of the label that was measured first is the one before. Hosts that are on one side only are left out.
@@ -137,7 +145,7 @@ def fleet_change(before: Path, after: Path | None = None, key: str = "", *, anyw
         where there are not two sides.
     """
     if after is None:
-        with collect(before) as collected:
+        with collect(before, executor=executor) as collected:
             hosts, notes = fleet_hosts(before, collected, key, anyway=anyway)
             first: dict[str, HostRun] = {}
             for run in sorted((run for host in hosts for run in host.runs), key=lambda run: run.created):
@@ -147,7 +155,7 @@ def fleet_change(before: Path, after: Path | None = None, key: str = "", *, anyw
                 raise FleetError(f"{before}: the label {key} has {len(first)} values ({told}); before and after are 2")
             sides = [(_only(hosts, label), collected) for label in first]
             return _change(str(before), list(first), sides, notes)
-    with collect(before) as old, collect(after) as new:
+    with collect(before, executor=executor) as old, collect(after, executor=executor) as new:
         old_hosts, notes = fleet_hosts(before, old, anyway=anyway)
         new_hosts, more = fleet_hosts(after, new, anyway=anyway)
         names = [str(before), str(after)]

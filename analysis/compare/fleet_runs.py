@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -117,13 +118,13 @@ def fleet_hosts(
     return hosts, notes
 
 
-def collect(base: Path, processes: int | None = None) -> Collected:
+def collect(base: Path, processes: int | None = None, executor: Executor | None = None) -> Collected:
     """The runs in a folder and in folders of it; raises `FleetError` where there are none."""
     paths = run_folders(base)
     if not paths:
         odd = next(_half_fetched(base), "name the folder that has one folder for each host")
         raise FleetError(f"{base}: has no run folders; {odd}")
-    return Collected(base, paths, processes)
+    return Collected(base, paths, processes, executor)
 
 
 def _usable(one: CollectedRun, notes: list[str]) -> RunJson | None:

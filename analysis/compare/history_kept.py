@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -34,8 +35,10 @@ MOST_POINTS = 500_000
 """Of a larger history, reading what was kept takes as long as finding it again."""
 
 
-def kept_history(folder: Path | str, patterns: Sequence[str] = ()) -> History:
+def kept_history(folder: Path | str, patterns: Sequence[str] = (), executor: Executor | None = None) -> History:
     """The `history` of a folder: as it was kept, where no run has come, gone or changed since.
+
+    New runs are read by `executor`, where one is given.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def kept_history(folder: Path | str, patterns: Sequence[str] = ()) -> History:
     paths = run_folders(base)
     if not paths:
         return history(base, patterns)
-    with Collected(base, paths, None) as collected:
+    with Collected(base, paths, None, executor) as collected:
         asked = repr((collected.key, str(base), *patterns))
         key, last = hashlib.sha256(asked.encode()).hexdigest(), paths[-1]
         data = kept.read(last, NAME, key)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -470,23 +471,23 @@ def _metrics(
     return found
 
 
-def estimate_runs(folders: Iterable[Path | str], *, processes: int | None = None) -> pd.DataFrame:
+def estimate_runs(
+    folders: Iterable[Path | str], *, processes: int | None = None, executor: Executor | None = None
+) -> pd.DataFrame:
     """Estimates of many runs, reduced side by side; memory is bounded by the estimates, not by the batches.
+    `processes` and `executor`: see `process_medians`.
 
     Returns
     -------
     pandas.DataFrame
         one row a run and case: ``run``, ``case``, ``kernel`` (categoricals), ``ns``, ``ns_low``, ``ns_high``,
-        ``cycles``, ``floor_ns``, ``rounds``, ``batches``,
-        ``noise_floor_pct`` of its run.
+        ``cycles``, ``floor_ns``, ``rounds``, ``batches``, ``noise_floor_pct`` of its run.
     """
-    frames = list(map_runs(_narrow, list(folders), processes=processes))
+    frames = list(map_runs(_narrow, list(folders), processes=processes, executor=executor))
     if not frames:
         return pd.DataFrame(columns=list(_OF_MANY_RUNS))
     whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
-    for name in ("run", "case", "kernel"):
-        whole[name] = whole[name].astype("category")
-    return whole
+    return whole.astype(dict.fromkeys(("run", "case", "kernel"), "category"))
 
 
 _OF_MANY_RUNS = ("run", *MANY_RUNS_COLUMNS, "noise_floor_pct")

@@ -12,7 +12,7 @@ import gc
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fencepost.analysis.runs.executors import in_order
 from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.regimes import TeamBatches, team_batches
 from fencepost.analysis.runs.rounds import Round, check_belongs, read_round
@@ -49,7 +50,9 @@ _DISTURBED = schema.FLAGS["migrated"] | schema.FLAGS["switched"] | schema.FLAGS[
 _SWITCHED = schema.FLAGS["switched"]
 
 
-def process_medians(folders: Path | str | Iterable[Path | str], *, processes: int | None = None) -> pd.DataFrame:
+def process_medians(
+    folders: Path | str | Iterable[Path | str], *, processes: int | None = None, executor: Executor | None = None
+) -> pd.DataFrame:
     """Median per process and case of one or many runs.
 
     Parameters
@@ -57,7 +60,9 @@ def process_medians(folders: Path | str | Iterable[Path | str], *, processes: in
     folders
         a run folder or several.
     processes
-        how many worker processes read side by side; by default one a usable CPU when there are more than eight folders.
+        how many processes read side by side; by default one a usable CPU when there are more than eight folders.
+    executor
+        reads them instead, such as ``distributed.Client(address).get_executor()``.
 
     Returns
     -------
@@ -72,7 +77,8 @@ def process_medians(folders: Path | str | Iterable[Path | str], *, processes: in
         set none), ``counts`` (dict of `Count`), ``elapsed_ns``.
     """
     several = [folders] if isinstance(folders, str | Path) else list(folders)
-    frames = [frame for frame in map_runs(_processes_only, several, processes=processes) if len(frame)]
+    found = map_runs(_processes_only, several, processes=processes, executor=executor)
+    frames = [frame for frame in found if len(frame)]
     if not frames:
         return process_frame([])
     for name in ("run", "case", "kernel"):
@@ -83,13 +89,22 @@ def process_medians(folders: Path | str | Iterable[Path | str], *, processes: in
     return whole
 
 
-def map_runs(function: Any, folders: Sequence[Path | str], *, processes: int | None = None) -> Iterator[Any]:
+def map_runs(
+    function: Any,
+    folders: Sequence[Path | str],
+    *,
+    processes: int | None = None,
+    executor: Executor | None = None,
+) -> Iterator[Any]:
     """``function(folder)`` for each folder, in order; side by side in worker processes where there are more than eight.
 
     `function` must be importable by name. Only its results are held, so that memory does not grow with the size of a
-    run.
+    run. With an `executor` it is called there, such as on the machines of a cluster.
     """
     paths = [Path(folder) for folder in folders]
+    if executor is not None:
+        yield from in_order(executor, function, paths)
+        return
     count = processes or (min(len(os.sched_getaffinity(0)), 8) if len(paths) > 8 else 1)
     if count <= 1:
         yield from map(function, paths)
