@@ -12,6 +12,8 @@ from fencepost.cli.options import verbose_option
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_FENCEPOST_COMPLETE"
 """Where the shell says that it asks for words: click reads it."""
+BEGIN_ZSH = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
+"""zsh loads its completion only where the start-up file asks for it, and click's script needs it."""
 
 
 @click.command(name="completion")
@@ -33,7 +35,12 @@ def completion_command(shell: str) -> None:
     assert found is not None  # click knows these three
     # Not its source(), which asks for the version of bash that is installed here.
     writer = found(cli, {}, "fencepost", VARIABLE)
-    click.echo(writer.source_template % writer.source_vars())
+    script = writer.source_template % writer.source_vars()
+    if shell == "zsh":
+        # Its first line is for a file in a folder of $fpath.
+        first, rest = script.split("\n", 1)
+        script = f"{first}\n{BEGIN_ZSH}\n{rest}"
+    click.echo(script)
 
 
 def complete_kernels(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

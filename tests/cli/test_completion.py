@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from browse import missing
 from click.shell_completion import ShellComplete
 from runs.measure import command, environment, fault_engine, fencepost_inside
 from runs.write import Case, write_run
@@ -41,6 +44,36 @@ def test_the_script_of_each_shell_asks_fencepost(tmp_path: Path, shell: str) -> 
     checker = shutil.which(shell)
     if checker:
         subprocess.run([checker, "-n"], input=done.stdout, text=True, check=True, timeout=60)
+
+
+COMPLETING = {
+    "bash": "COMP_WORDS=(fencepost rep); COMP_CWORD=1; _fencepost_completion fencepost;"
+    ' printf "%s\\n" "${COMPREPLY[@]}"',
+    # A function of completion works at a prompt only.
+    "zsh": "print -- $_comps[fencepost]",
+    "fish": 'complete -C "fencepost rep"',
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_without_any_settings_completes(tmp_path: Path, shell: str) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        missing(f"no {shell} here (Debian: apt-get install {shell})")
+    script = fencepost_inside("completion", shell, cwd=tmp_path).stdout
+    bare = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "fencepost").write_text(f'#!/bin/sh\nexec {" ".join(map(shlex.quote, command()))} "$@"\n')
+    (folder / "fencepost").chmod(0o755)
+    env = environment(PATH=f"{folder}:{os.environ['PATH']}", HOME=str(tmp_path))
+    done = subprocess.run(
+        [program, *bare, "-c", f"{script}\n{COMPLETING[shell]}"],
+        capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.split()[:1] == ["_fencepost_completion" if shell == "zsh" else "report"]
 
 
 def test_commands_options_and_kernels_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
