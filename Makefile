@@ -44,8 +44,9 @@ bench: install ## measure this machine and write a report (PROFILE=quick, standa
 test: install-dev ## run the tests but for the slow ones, about 4 minutes (PYTEST_ARGS="-k clock")
 	@$(PYTEST) -m "not slow" --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
+# Three: some tests wait for the machines of a fleet, a browser or a signal, and all workers of runs share one CPU.
 test-slow: install-dev ## run the slow tests: all compilers, sanitizers, models, a browser
-	@$(PYTEST) -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(PYTEST) -m slow --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-all: test test-slow ## run all tests
 

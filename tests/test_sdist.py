@@ -32,8 +32,8 @@ def test_the_source_distribution_is_complete_and_its_tests_are_found(tmp_path: P
         archive.extractall(tmp_path / "unpacked", filter="data")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     assert sorted(name for name in committed if not (unpacked / name).is_file() and not name.startswith(LINKS)) == []
-    # The package itself is the one that is installed here.
-    for what in (["--collect-only", "tests"], ["tests/analysis/text", "tests/bench/test_witness.py"]):
-        tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *what]
-        done = subprocess.run(tests, cwd=unpacked, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout[-2000:]
+    # The package itself is the one that is installed here. All tests are imported, and some are run.
+    some = "makes_no_floor or no_plant_touched"
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", some, "tests"]
+    done = subprocess.run(tests, cwd=unpacked, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
