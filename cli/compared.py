@@ -131,7 +131,9 @@ def headline_tables(found: MachineComparison) -> list[Titled]:
 
 
 def _factor(value: float) -> str:
-    return f"{value:.2f}" if value < 100 else f"{value:.3g}"
+    from fencepost.analysis.text.numbers import short
+
+    return f"{value:.2f}" if value < 100 else short(value)
 
 
 def _between(decision: Decision, written: Callable[[float], str]) -> str:
@@ -163,9 +165,11 @@ def _many_sentences(found: MachineComparison) -> list[str]:
 
 def row_table(found: MachineComparison) -> Titled:
     """All rows, with the ratio of each further run."""
+    from fencepost.analysis.text.numbers import short
+
     header = ("case", *(f"{name} / {found.names[0]}" for name in found.names[1:]))
     lines = [
-        (row.case, *(f"x {item.ratio:.3g} {_between(item, '{:.3g}'.format)}".strip() for item in row.ratios))
+        (row.case, *(f"x {short(item.ratio)} {_between(item, short)}".strip() for item in row.ratios))
         for row in found.rows
     ]
     return "ratios of medians, with 98 % intervals; no verdicts between machines", header, lines

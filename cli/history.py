@@ -104,7 +104,7 @@ def _show(found: History) -> None:
 
 def _show_machine(out: Console, machine: MachineHistory) -> None:
     from fencepost.analysis.stats.changes import FALSE_RATE
-    from fencepost.analysis.text.numbers import bounds, counted, nanoseconds, plain
+    from fencepost.analysis.text.numbers import bounds, counted, nanoseconds, plain, short
     from fencepost.cli import display
 
     runs, made = machine.runs, dict.fromkeys(mark.what for mark in machine.marks)
@@ -143,8 +143,9 @@ def _show_machine(out: Console, machine: MachineHistory) -> None:
             soft_wrap=True,
         )
     apart = f"; {', '.join(made)} changed on the way" if made else "; all made alike"
+    chance = short(FALSE_RATE * len(machine.series), 2)
     out.print(
-        f"{counted(len(machine.series), 'row')}, of which {FALSE_RATE * len(machine.series):.2g} would show a change "
+        f"{counted(len(machine.series), 'row')}, of which {chance} would show a change "
         f"by chance at most; changes below {machine.floor_pct:.2g} % are not looked at (noise floor){apart}",
         soft_wrap=True,
     )

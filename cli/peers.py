@@ -243,9 +243,14 @@ def _show(comparison: PeerComparison, latency: Sequence[LatencyRow], path: Path)
 def _conditions(comparison: PeerComparison) -> list[str]:
     """Sentences on the hour in which it was measured."""
     found = []
+    if any(cell.unit == "xraw" for cell in comparison.cells):
+        found.append(
+            "xraw is the time of an item, in round trips of a bare cache line between the two CPUs. Less is faster. "
+            "full/item and empty/item count refused pushes and pops for each item."
+        )
     if comparison.places:
         places = [
-            f"{place.name} ({place.distance_ns:.3g} ns there and back) in {place.share:.0%} of the batches"
+            f"{place.name} ({_figure(place.distance_ns)} ns there and back) in {place.share * 100:.0f} % of the batches"
             for place in comparison.places
         ]
         found.append(
@@ -255,21 +260,22 @@ def _conditions(comparison: PeerComparison) -> list[str]:
     else:
         found.append(
             f"{comparison.measured} values, {comparison.set_aside} of them set aside because the raw hand-over "
-            "drifted by more than 1.35 x beside them."
+            "drifted by more than ×1.35 beside them."
         )
     if not math.isnan(comparison.quiet):
-        found.append(f"The consumer's core was quiet in {comparison.quiet:.0%} of the batches.")
+        found.append(f"The consumer's core was quiet in {comparison.quiet * 100:.0f} % of the batches.")
     return found
 
 
 def _show_latency(out: Console, latency: Sequence[LatencyRow]) -> None:
+    from fencepost.analysis.text.numbers import nanoseconds
     from fencepost.cli import display
 
     for gap_ns in dict.fromkeys(row.gap_ns for row in latency):
         rows = [
             (
                 row.name,
-                *(_figure(quantile.value) for quantile in (row.p50, row.p99, row.p99_9)),
+                *(_time(quantile.value) for quantile in (row.p50, row.p99, row.p99_9)),
                 "" if math.isnan(row.late_pct) else f"{row.late_pct:.2g} %",
                 _figure(row.ratio.value),
                 _range(row.ratio),
@@ -279,7 +285,7 @@ def _show_latency(out: Console, latency: Sequence[LatencyRow]) -> None:
             if row.gap_ns == gap_ns
         ]
         columns = ("ring", "p50", "p99", "p99.9", "late", "p50 ÷ ours", "95 % interval", "fault")
-        title = f"latency of an item from when it is due, ns, one item each {gap_ns} ns"
+        title = f"latency of an item from when it is due, one item each {nanoseconds(gap_ns, 3)}"
         out.print(display.table(title, columns, rows, right=columns[1:6], whole=columns[:7]))
 
 
@@ -309,8 +315,16 @@ def _show_bars(out: Console, comparison: PeerComparison) -> None:
 
 
 def _figure(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3g}"
+    from fencepost.analysis.text.numbers import short
+
+    return "" if math.isnan(value) else short(value)
+
+
+def _time(value: float) -> str:
+    from fencepost.analysis.text.numbers import nanoseconds
+
+    return "" if math.isnan(value) else nanoseconds(value, 3)
 
 
 def _range(interval: Any) -> str:
-    return "" if math.isnan(interval.low) else f"[{interval.low:.3g}, {interval.high:.3g}]"
+    return "" if math.isnan(interval.low) else f"[{_figure(interval.low)}, {_figure(interval.high)}]"

@@ -77,12 +77,14 @@ def interval(decision: Decision) -> str:
 
 
 def _ratio(value: float) -> str:
+    from fencepost.analysis.text.numbers import short
+
     if not math.isfinite(value):
         return "–"
     if 0.5 <= value <= 1.5:
         percent = f"{(value - 1) * 100:+.2f} %"
         return percent.lstrip("+-") if float(percent.rstrip(" %")) == 0 else percent
-    return f"x {value:.3f}" if value < 10 else f"x {value:.4g}"
+    return f"x {value:.3f}" if value < 10 else f"x {short(value, 4)}"
 
 
 def words(row: ComparedRow, round_s: float = math.nan) -> str:

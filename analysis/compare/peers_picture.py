@@ -9,6 +9,7 @@ from fencepost.analysis.compare.peers import OURS, ROUND_TRIP, SPSC, Cell, PeerC
 from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.draw.scatter import Spot, scatter
 from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.text.numbers import short
 from fencepost.analysis.text.table import Table
 
 CAPACITY, BYTES, BATCH, PAUSE = 1024, 8, 1, "yes"
@@ -33,10 +34,10 @@ def draw_peers(found: PeerComparison) -> Figure | None:
         # By the raw round trip beside each value, as in the tables: it changes with the places of a guest's CPUs.
         x, y = _bounds(trip.value), _bounds(stream.value)
         rate = (1 / y[0], 1 / y[2], 1 / y[1])
-        short = name if name.startswith(OURS) else name.partition("/")[2]
+        label = name if name.startswith(OURS) else name.partition("/")[2]
         colour = _OURS if name.startswith(OURS) else _MINE if stream.name in found.mine else _PEERS
-        spots.append(Spot(short, x, rate, colour))
-        rows.append((short, f"{x[0]:.3g}", f"{rate[0]:.3g}"))
+        spots.append(Spot(label, x, rate, colour))
+        rows.append((label, short(x[0]), short(rate[0])))
     if not spots:
         return None
     title = "Latency and throughput of queues between two threads"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fencepost.analysis.compare.comparison import FASTEST, ComparedRow, Span, marks_of_times, side_of
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.verdict import ChangeVerdict
+from fencepost.analysis.text.numbers import short
 from fencepost.analysis.topics.topic import headline_rungs
 from fencepost.analysis.topics.words import page_words
 
@@ -97,9 +98,9 @@ def _by_topic(topics: Mapping[str, Sequence[Span]]) -> list[str]:
         sides = [side_of(ratio) for ratio in ratios]
         speed = 1 / median(ratio.value for ratio in ratios)
         if sides.count("faster") >= MOSTLY * len(sides):
-            found["Faster"].append((-speed, f"{_title(topic)} ({speed:.3g} times as fast)"))
+            found["Faster"].append((-speed, f"{_title(topic)} ({short(speed)} times as fast)"))
         elif sides.count("slower") >= MOSTLY * len(sides):
-            found["Slower"].append((speed, f"{_title(topic)} ({speed:.2g} times as fast)"))
+            found["Slower"].append((speed, f"{_title(topic)} ({short(speed, 2)} times as fast)"))
         else:
             found["Mixed or not decided"].append((0, _title(topic)))
     return [f"{side}: {', '.join(text for _, text in sorted(texts))}." for side, texts in found.items() if texts]

@@ -78,6 +78,7 @@ def _write_names(axes: Axes, spots: Sequence[Spot]) -> None:
     """Beside each point at the first place that is free: right, left, above, below, then further up and down."""
     pixels = axes.figure.dpi / 72
     centres = [axes.transData.transform((spot.x[0], spot.y[0])) / pixels for spot in spots]
+    begin = axes.bbox.x0 / pixels
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in centres]
     for spot, (x, y) in zip(spots, centres, strict=True):
         width = _LETTER_PX * len(spot.label)
@@ -86,7 +87,9 @@ def _write_names(axes: Axes, spots: Sequence[Spot]) -> None:
         for side, rise in places:
             left = x + 7 if side > 0 else x - 7 - width
             boxes.append((left, y + rise - _LINE_PX / 2, left + width, y + rise + _LINE_PX / 2))
-        free = next((i for i, box in enumerate(boxes) if not any(_meet(box, other) for other in taken)), 0)
+        free = next(
+            (i for i, box in enumerate(boxes) if box[0] > begin and not any(_meet(box, other) for other in taken)), 0
+        )
         side, rise = places[free]
         taken.append(boxes[free])
         axes.annotate(

@@ -22,6 +22,12 @@ def plain(value: float | None, digits: int = 4) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def short(value: float, digits: int = 3) -> str:
+    """A number as ``{:.3g}`` writes it, without zeros at its end, and never with an exponent: ``2``, ``27 000``."""
+    text = f"{value:.{digits}g}"
+    return plain(value, digits) if "e" in text else text
+
+
 def count(value: float | None) -> str:
     """A whole number: ``1 604``; other numbers as `plain` writes them."""
     if value is None or not math.isfinite(value) or value != round(value):

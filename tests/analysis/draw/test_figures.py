@@ -34,7 +34,7 @@ from fencepost.analysis.draw.svg import INERT, named, tidy
 from fencepost.analysis.report.html import TEMPLATES
 from fencepost.analysis.report.sections import sections
 from fencepost.analysis.runs.estimate import Analysis, analyse
-from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, size, size_bytes
+from fencepost.analysis.text.numbers import nanoseconds, ns_with_bounds, plain, short, size, size_bytes
 from fencepost.analysis.text.table import table
 from fencepost.analysis.topics.topic import Topic
 from fencepost.bench.caches import caches
@@ -427,3 +427,10 @@ def test_words_say_what_does_not_hold_anyway() -> None:
     assert '<text text-anchor="end">' in tidied('<text style="fill: #010203; text-anchor: end">a</text>')
     assert '<text font-size="9" font-weight="700">' in tidied(body * 2 + '<text style="font: 700 9px sans">b</text>')
     assert ' fill="#1b1b1b" font-size="11"' in tidied(body).partition(">")[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2.0, "2"), (0.12345, "0.123"), (1630.0, "1 630"), (2.4e7, "24 000 000"), (1.6e-5, "0.0000160")]
+)
+def test_no_number_has_an_exponent(value: float, text: str) -> None:
+    assert short(value).replace("\N{NARROW NO-BREAK SPACE}", " ") == text
