@@ -89,11 +89,15 @@ def _best_cut(logs: Floats) -> int | None:
 def in_places(batches: Iterable[TeamBatches]) -> dict[tuple[str, int], tuple[InPlace, ...]]:
     """By case and round: its figure in each place in which the process had enough batches.
 
-    Places are those of a pair of CPUs over the whole run: one where the CPUs stayed where they were.
+    Places are those of a pair of CPUs over the whole run: one where the CPUs stayed where they were. A case with fewer
+    batches in each process than a figure takes is in none, and keeps the figure over all of them.
     """
+    every = list(batches)
+    able = {one.case for one in every if len(one.value_ns) >= FEWEST_BATCHES}
     by_pair: dict[tuple[int, int], list[TeamBatches]] = {}
-    for one in batches:
-        by_pair.setdefault(one.pair, []).append(one)
+    for one in every:
+        if one.case in able:
+            by_pair.setdefault(one.pair, []).append(one)
     found: dict[tuple[str, int], tuple[InPlace, ...]] = {}
     for ones in by_pair.values():
         places = places_of(np.concatenate([one.distance_ns for one in ones]))

@@ -174,10 +174,13 @@ def quiet_figures(
     clock_hz = _means_of(visits.core_hz, codes, told, cases)[codes]
     value_ns = value_ns * visits.core_hz / clock_hz
     cycles = value_ns * clock_hz / 1e9
-    neighbour, moved = (_means_of(which, codes, known, cases) for which in (seen.narrow, seen.moved))
+    # Each by its own count: 1 less the other two left 1e-17 where no batch was free.
+    free, neighbour, moved = (
+        _means_of(which, codes, known, cases) for which in (~seen.moved & ~seen.narrow, seen.narrow, seen.moved)
+    )
     columns = {
         "alone_ns": _medians_of(value_ns, codes, quiet, FEWEST_QUIET, cases),
-        "free": np.maximum(1 - neighbour - moved, 0.0),
+        "free": free,
         "neighbour": neighbour,
         "clock_moved": moved,
         "units_ns": _medians_of(value_ns, codes, seen.units_quiet, FEWEST_QUIET, cases),

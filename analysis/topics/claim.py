@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -187,12 +188,14 @@ _CLAIMS: list[Claim] = []
 def noise_of(analysis: Analysis, *kernels: str) -> float:
     """Share by which the same code differs from itself, for a figure of these kernels.
 
-    It is taken from the A/A rows of these kernels; where they have none, from all A/A rows of the run. Without any it
-    is 0: the noise is not known, and intervals alone decide.
+    It is taken from the A/A rows of these kernels; where they have none, from those of their topics, and else from all
+    A/A rows of the run. Without any it is 0: the noise is not known, and intervals alone decide.
     """
-    own = [twin.effect_pct for twin in analysis.twins if analysis.by_case[twin.original].kernel in kernels]
-    known_own = [effect for effect in own if effect.bounded]
-    return reach(known_own or [twin.effect_pct for twin in analysis.twins])
+    topics = {kernel.partition("/")[0] for kernel in kernels}
+    bounded = [(analysis.by_case[twin.original], twin.effect_pct) for twin in analysis.twins if twin.effect_pct.bounded]
+    own = [effect for row, effect in bounded if row.kernel in kernels]
+    near = [effect for row, effect in bounded if row.topic in topics]
+    return reach(own or near or [effect for _, effect in bounded])
 
 
 def time_of(row: Row) -> Interval:
@@ -286,8 +289,15 @@ def _tested(analysis: Analysis, item: Claim) -> Verdict:
         return _tested_once(analysis, item)
     said = {name: _tested_once(in_regime(analysis, name), item) for name in shares}
     able = {name: verdict for name, verdict in said.items() if verdict.outcome is not Outcome.NOT_MEASURABLE} or said
+    # Too few batches at a distance leave no figure there, which speaks neither for the sentence nor against it.
+    able = {name: verdict for name, verdict in able.items() if _has_figure(verdict)} or able
     longest = able[max(able, key=lambda name: shares[name])]
-    figure = "; ".join(f"{name} ({shares[name]:.0%}): {verdict.figure}" for name, verdict in able.items())
+    figures = {name: verdict.figure for name, verdict in able.items() if verdict.figure}
+    figure = "; ".join(f"{name} ({shares[name]:.0%}): {each}" for name, each in figures.items())
+    if len(figures) > len(set(figures.values())) == 1:
+        figure = (
+            f"{longest.figure}, all distances together"  # metrics, which no distance beside the batches tells apart
+        )
     outcomes = {verdict.outcome for verdict in able.values()}
     if len(outcomes) == 1:
         return replace(longest, figure=figure)
@@ -296,6 +306,10 @@ def _tested(analysis: Analysis, item: Claim) -> Verdict:
     by_name = ", ".join(f"{verdict.outcome} {name}" for name, verdict in able.items())
     because = f"It depends on how far apart the CPUs were: {by_name}."
     return Verdict(outcome, figure, because, longest.measure, longest.control)
+
+
+def _has_figure(verdict: Verdict) -> bool:
+    return verdict.measure is None or not math.isnan(verdict.measure.value)
 
 
 def _tested_once(analysis: Analysis, item: Claim) -> Verdict:

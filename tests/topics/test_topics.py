@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kernels.measure import built_engine, catalog
 from runs import write as synthetic
 from runs.write import Case
 from topics.analysed import analysed
@@ -89,3 +90,14 @@ def test_each_kernel_alone_makes_a_report(rounds: int) -> None:
         with without_drawing():  # test_figures.py draws them
             text = as_html(build_document(analysis))
         assert ">nan" not in text and " nan" not in text
+
+
+NO_TWIN = {"noise": "its gaps are the disturbance itself", "selfcheck": "each of its comparisons has an A/A row"}
+
+
+def test_every_topic_that_takes_time_has_a_twin() -> None:
+    timed = [
+        kernel for kernel in catalog(built_engine()).kernels.values() if kernel.kind != "counts" and not kernel.once
+    ]
+    topics_with = {kernel.topic for kernel in timed if kernel.twin}
+    assert {kernel.topic for kernel in timed} - topics_with == set(NO_TWIN)

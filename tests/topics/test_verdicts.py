@@ -163,8 +163,11 @@ def test_the_noise_is_that_of_the_kernels_own_twin() -> None:
     run = Stored().analysis()
     (own,) = (twin.effect_pct for twin in run.twins if twin.original.startswith("branch/likely"))
     assert noise_of(run, "branch/likely") == pytest.approx(max(abs(own.low), own.high) / 100, rel=0.01)
+    # branch/sorted has none of its own: that of its topic counts, and where a topic has none, that of the whole run.
+    assert noise_of(run, "branch/pattern") == noise_of(run, "branch/likely")
     widest = max(abs(end) for twin in run.twins for end in twin.effect_pct[1:3])
     assert noise_of(run, "line/contended") == pytest.approx(widest / 100, rel=0.01)
+    assert noise_of(run, "line/contended") > noise_of(run, "branch/pattern")
 
 
 # ---- the rule ----

@@ -178,15 +178,14 @@ def hrtimer(analysis: Analysis) -> Verdict:
     best = {policy: min(rows, key=lambda row: row.time.value) for policy, rows in late.items()}
     step = _coarse_step(analysis)
     said = ", ".join(f"{policy} {row.time.ns_text()}" for policy, row in best.items())
-    fastest = min((row.time for row in best.values()), key=lambda time: time.value)
-    figure = f"woken {fastest.ns_text()} after the deadline"
+    fastest = min(row.time.value for row in best.values())
+    latest = max((time_of(row) for row in best.values()), key=lambda time: time.value)
+    figure = f"woken {latest.ns_text()} after the deadline{', by the policy that is latest' if len(best) > 1 else ''}"
     if math.isnan(step):
         because = (
             f"By policy: {said}. The tick to compare with (clock/resolution of a coarse clock) is not in this run."
         )
         raise NotMeasurableError(because, figure)
-    latest = max((time_of(row) for row in best.values()), key=lambda time: time.value)
-    worst = latest.value
     number = measure(latest, "ns", step / 4)
     noise = noise_of(analysis, "clock/wakeup")
     sides = [side(time_of(row), step / 4, noise) for row in best.values()]
@@ -198,7 +197,7 @@ def hrtimer(analysis: Analysis) -> Verdict:
         return Verdict(
             Outcome.CONFIRMED,
             figure,
-            f"By policy: {said}; {plain(step / worst, 2)} to {plain(step / fastest.value, 2)} times finer. {tail}",
+            f"By policy: {said}; {plain(step / latest.value, 2)} to {plain(step / fastest, 2)} times finer. {tail}",
             number,
         )
     if Side.TOUCHES in sides:

@@ -87,8 +87,11 @@ def whole_lines(analysis: Analysis) -> Verdict:
     number = measure(found.factor, "1", SHARED)
     if dearer is Side.BELOW:
         return Verdict(Outcome.REFUTED, figure, "Neighbouring words cost no more than distant ones.", number)
-    if not found.ends.n or dearer is not Side.ABOVE:
+    if dearer is not Side.ABOVE:
         because = "Within the noise of this run it is open whether neighbouring words cost more than distant ones."
+        return Verdict(Outcome.UNDECIDED, figure, because, number)
+    if not found.ends.n:
+        because = "Neighbouring words cost more. Where that ends is open: no process has a figure for each distance."
         return Verdict(Outcome.UNDECIDED, figure, because, number)
     figure = f"sharing ends at {found.ends.text()} bytes; {figure}"
     because = (

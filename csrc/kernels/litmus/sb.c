@@ -51,6 +51,7 @@ KERNEL(sb,
     .name       = "litmus/sb",
     .summary    = "each of two threads stores, then loads what the other stored (store buffering)",
     LITMUS_ROW,
+    .flags      = KERNEL_TWIN,
     .parameters = LITMUS_PARAMETERS("*", SWEEP_CONTROLS, SWEEP_NATIVE),
     .metrics    = {
         LITMUS_METRICS,

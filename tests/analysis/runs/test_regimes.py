@@ -71,6 +71,13 @@ def test_a_batch_during_which_the_place_changed_is_left_out() -> None:
     assert sum(place.batches for place in in_places([run])["a", 1]) == 60
 
 
+def test_who_has_few_batches_in_each_process_is_in_no_place() -> None:
+    """It would lose all its figures where CPUs moved."""
+    once = [batches("once", number, [(trip, 7, 1)]) for number, trip in enumerate((105, 385, 105), 1)]
+    found = in_places([*once, batches("a", 1, [(105, 50, 30), (385, 200, 30)])])
+    assert set(found) == {("a", 1)}
+
+
 def test_the_main_place_is_the_one_that_held_longest() -> None:
     found = in_places([batches("a", 1, [(105, 50, 30), (385, 200, 10)]), batches("b", 1, [(105, 9, 5), (385, 8, 9)])])
     main = main_places({"a": (0, 1), "b": (0, 1)}, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ from runs.analysed import analysed as in_memory
 from runs.write import Case, crowd_cases, write_run
 from topics.analysed import analysed, figures_of, told_of, verdict_of
 from topics.line.cases import line_cases, pingpong_cases, stride_cases
+from topics.lock.cases import wait_cases
 
 from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.paired import grid
-from fencepost.analysis.topics.claim import Outcome
+from fencepost.analysis.stats.interval import Interval
+from fencepost.analysis.topics.claim import Measure, Outcome, Verdict, _verdict, claims, row_of
 from fencepost.analysis.topics.crowds import crowds, slope
 from fencepost.analysis.topics.line.measures import matrix, relations, staircases
 from fencepost.analysis.topics.topic import rungs
@@ -190,3 +193,26 @@ def test_a_distance_that_leaves_a_claim_open_contradicts_none() -> None:
     said = verdict_of(of_run(moved(contended({1: 2, 2: 2}, 2), places)), "line/atomic")
     assert said.outcome is Outcome.UNDECIDED
     assert "undecided here near, confirmed far" in said.because
+
+
+def test_a_distance_without_a_figure_says_nothing() -> None:
+    """No process met the near place with both rows: what the far one decides stands alone."""
+
+    def only_far(analysis: Analysis) -> Verdict:
+        ns = row_of(analysis, "line/contended", op="fetch_add").time.value
+        if ns < 5:
+            return Verdict(Outcome.UNDECIDED, "×–", "Open.", Measure(math.nan, math.nan, math.nan, "1", (1.0,)))
+        return Verdict(Outcome.CONFIRMED, "×5", "So it is.", Measure(5.0, 5.0, 5.0, "1", (1.0,)))
+
+    item = next(claim for claim in claims() if claim.id == "line/atomic")
+    run = of_run(moved([case for case in contended({1: 2, 2: 2}, 2) if len(case.cpus) == 2]))
+    control = replace(item.control, reads=lambda analysis: Interval(1.0, 1.0, 1.0, 0.95, 8))
+    said = _verdict(run, replace(item, test=only_far, control=control))
+    assert said.outcome is Outcome.CONFIRMED and re.match(r"far \(\d+%\): ×5$", said.figure)
+
+
+def test_the_same_figure_at_each_distance_is_told_once() -> None:
+    """Metrics are of a whole process, which met both places."""
+    said = verdict_of(of_run(moved(wait_cases())), "lock/wait")
+    assert said.outcome is Outcome.CONFIRMED
+    assert said.figure.startswith("spin lock 9") and said.figure.endswith(", all distances together")
