@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fencepost.bench.witness import FLOOR_SHARE
 from fencepost.cli.options import OutputFile, json_option, seconds_of, verbose_option
 
 if TYPE_CHECKING:
@@ -247,10 +248,10 @@ def sentences(found: Sequence[Shares], load: float, floor_known: bool) -> list[s
     said = []
     never = [one.cpu for one in found if one.never_quiet]
     if never:
-        who = f"CPU {never[0]} was" if len(never) == 1 else f"CPUs {cpu_list(never)} were"
+        who = f"CPU {never[0]}" if len(never) == 1 else f"CPUs {cpu_list(never)}"
         said.append(
-            f"{who} never quiet. A neighbour was there all the "
-            "time, or this core makes fewer additions in a cycle than others of its kind."
+            f"Less than {FLOOR_SHARE * 100:.0f} % of the readings of {who} were quiet. A neighbour was there nearly "
+            "all the time, or this core makes fewer additions in a cycle than others of its kind."
         )
     if not floor_known:
         said.append(

@@ -25,6 +25,7 @@ from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
 from fencepost.analysis.runs.regimes import InPlace
 from fencepost.analysis.runs.row import MANY_RUNS_COLUMNS, Metric, Regime, Row, counted, frame_of, regime_names
+from fencepost.analysis.runs.twins import Twin, noise_floor
 from fencepost.analysis.runs.witnesses import has_alone, why_never_alone
 from fencepost.analysis.stats.clock import believable_clock
 from fencepost.analysis.stats.interval import (
@@ -64,15 +65,6 @@ the hardware counted, and the power of the package."""
 
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
-
-
-@dataclass(frozen=True)
-class Twin:
-    """An A/A pair: the same code under two names, and by how much per cent the two differ."""
-
-    case: str
-    original: str
-    effect_pct: Interval
 
 
 @dataclass(frozen=True)
@@ -196,42 +188,6 @@ def pooled_quantiles(histogram: Histogram) -> dict[str, float]:
     where = [min(int(np.searchsorted(reached, math.ceil(q * total))), len(ns) - 1) for q in QUANTILES]
     found = {name: float(ns[i]) for name, i in zip(names, where, strict=True)}
     return {"min": float(ns[0]), **found, "max": float(ns[-1]), "distinct": len(ns), "events": total}
-
-
-def noise_floor(reduced: Reduced) -> list[Twin]:
-    """A/A rows: for each twin the median over rounds of ``twin / original - 1`` in per cent, with its interval.
-
-    In a round that has both alone their cycles are compared: the clock moves between the two. Rounds in which either
-    was not measured, or reads zero or less, are left out.
-    """
-    planned = {case["case"]: case for case in reduced.run["plan"]["cases"]}
-    frame = reduced.processes
-    groups = frame.groupby("case", observed=True).indices if len(frame) else {}
-    status = frame["status"].to_numpy()
-    # As floats, because the columns of a run without rounds hold objects.
-    number, ns, step, core, alone_ns = (
-        frame[name].to_numpy(float) for name in ("round", "ns", "resolution_ns", "core_hz", "alone_ns")
-    )
-    alone = (ns == alone_ns) & np.isfinite(core)
-    twins = []
-    for name, case in planned.items():
-        original = case["twin_of"]
-        if not original:
-            continue
-        mine, other = (np.asarray(groups.get(key, []), np.intp) for key in (name, original))
-        mine, other = mine[status[mine] == "ok"], other[status[other] == "ok"]
-        _, first, second = np.intersect1d(number[mine], number[other], return_indices=True)
-        mine, other = mine[first], other[second]
-        a, b = ns[mine], ns[other]
-        fine = (a > 0) & (b > 0)
-        mine, other, a, b = mine[fine], other[fine], a[fine], b[fine]
-        clocks = np.where(alone[mine] & alone[other], core[mine] / core[other], 1.0)
-        ratios = (a / b * clocks - 1) * 100
-        allowed = np.zeros(len(ratios))
-        if case["kind"] != "events":
-            allowed = (ratios + 100) * (step[mine] / a + step[other] / b)
-        twins.append(Twin(name, original, interval_of(ratios, steps=allowed)))
-    return twins
 
 
 def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:

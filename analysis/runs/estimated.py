@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from fencepost.analysis.runs import kept, packed
-from fencepost.analysis.runs.estimate import Analysis, Twin, analyse
+from fencepost.analysis.runs.estimate import Analysis, analyse
 from fencepost.analysis.runs.row import Counted, Metric, Regime, Row
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows
+from fencepost.analysis.runs.twins import Twin
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.modes import Mode
 from fencepost.bench.schema import RunFolderError

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencepost.analysis.runs.estimate import Analysis, estimate_cases, noise_floor
+from fencepost.analysis.runs.estimate import Analysis, estimate_cases
 from fencepost.analysis.runs.medians import reduce_rounds, reduce_run
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows, read_reduced
+from fencepost.analysis.runs.twins import noise_floor
 from fencepost.bench.schema import IMPORTED, ROWS_FILE, RunFolderError, round_files
 
 DROPPED = "raw batches were dropped by `fencepost prune`: the figures are the same, single batches cannot be looked at"

@@ -83,6 +83,13 @@ def test_a_run_that_was_never_quiet_has_no_quiet_batch() -> None:
     assert floor * WIDTH_SLACK < 1 / 6
 
 
+def test_a_floor_that_drifts_upwards_makes_no_later_batch_quiet() -> None:
+    floors = np.linspace(1 / 12, 1 / 10, 20)
+    early = run_floor(floors, "other")
+    assert early is not None and early == floors[1] == run_floor(floors[::-1], "other")
+    assert floors[0] < early * WIDTH_SLACK < floors[5]
+
+
 @pytest.mark.parametrize("per_cycle", [4, 5, 6])
 def test_a_known_floor_is_no_lower_than_that_of_a_free_core(per_cycle: int) -> None:
     # One instruction more in 64, for the witness's loop.

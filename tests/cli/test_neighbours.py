@@ -160,7 +160,7 @@ def test_on_a_terminal_the_table_is_drawn_anew(made_up: pytest.MonkeyPatch, tmp_
 def test_what_the_table_does_not_say() -> None:
     found = [Shares(cpu, 100, quiet, 0.4, 0.5, 3e9, 0.0, 0.0, cpu) for cpu, quiet in enumerate((0.0, 0.0, 0.7))]
     said = " ".join(sentences(found, 0.17, floor_known=False))
-    assert "CPUs 0-1 were never quiet" in said
+    assert "Less than 1 % of the readings of CPUs 0-1 were quiet." in said
     assert "not known for this architecture" in said
     assert "took a CPU from the meter 3 times" in said
     assert "The meter itself took 17 % of one CPU" in said

@@ -17,10 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fencepost.analysis.runs.estimate import Analysis, estimate_cases, noise_floor
+from fencepost.analysis.runs.estimate import Analysis, estimate_cases
 from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.model import Count, Reduced, process_frame
 from fencepost.analysis.runs.row import Row
+from fencepost.analysis.runs.twins import noise_floor
 from fencepost.analysis.topics.claim import Outcome, Verdict, _verdict, claims
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "claims"

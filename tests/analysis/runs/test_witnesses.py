@@ -201,6 +201,16 @@ def test_twins_that_are_alone_are_compared_in_cycles(tmp_path: Path) -> None:
     assert abs(found.effect_pct.value) < 0.3
 
 
+def test_a_twin_that_is_not_alone_is_compared_as_found(tmp_path: Path) -> None:
+    """Its neighbour was there all the time, and that of the original in most batches: the same code as found."""
+    case = Case("test/loop", ns=NS, neighbour=0.65, process_noise=0.0005)
+    write_run(tmp_path / "run", [case, replace(case.twin(), neighbour=1.0)], rounds=12, batches=200, unmeasurable=())
+    analysis = analyse(tmp_path / "run")
+    assert [row.basis for row in analysis.rows] == ["alone", "as found"]
+    (found,) = analysis.twins
+    assert found.effect_pct.n == 12 and abs(found.effect_pct.value) < 10 < (NEIGHBOUR_FACTOR - 1) * 100
+
+
 def test_a_single_free_batch_is_chance() -> None:
     """A neighbour's pauses fall on both witnesses of a batch at times, and hardly on those of three in a row."""
     free = np.array([1, 0, 1, 1, 1, 1, 1, 1], bool)
