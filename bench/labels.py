@@ -7,7 +7,7 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fencepost.bench.errors import UsageError
@@ -168,15 +168,19 @@ def run_folders(base: Path, file: str = "run.json", depth: int = 8) -> list[Path
     """
     if (base / file).is_file():
         return [base]
-    found: list[Path] = []
+    return [Path(path) for path in _inner_folders(str(base), file, depth)]
+
+
+def _inner_folders(base: str, file: str, depth: int) -> Iterator[str]:
+    """The run folders in a folder. Paths as text: a `Path` for each file of 10^5 runs takes seconds."""
     try:
-        inner = sorted(entry.name for entry in os.scandir(base) if entry.is_dir() and not entry.name.startswith("."))
+        with os.scandir(base) as entries:
+            inner = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except OSError:  # gone, or not to be read: what is in it is not there
-        return []
+        return
     for name in inner:
-        path = base / name
-        if (path / file).is_file():
-            found.append(path)
-        elif depth > 1 and not path.is_symlink():
-            found += run_folders(path, file, depth - 1)
-    return found
+        path = os.path.join(base, name)  # noqa: PTH118, for speed
+        if os.path.isfile(f"{path}/{file}"):  # noqa: PTH113, for speed
+            yield path
+        elif depth > 1 and not os.path.islink(path):  # noqa: PTH114, for speed
+            yield from _inner_folders(path, file, depth - 1)

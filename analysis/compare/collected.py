@@ -9,6 +9,7 @@ another rule, is made again. Where the folder cannot be written, or another proc
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -159,16 +160,16 @@ class Collected:
     # ---- its runs ----
 
     def _updated(self) -> list[CollectedRun]:
-        names = [os.path.relpath(folder, self._base) for folder in self._folders]
+        names = [_relative(str(folder), str(self._base)) for folder in self._folders]
         stored = dict(self._database.execute("SELECT folder, stamp FROM runs").fetchall())
-        stamps = {name: _stamp(folder) for name, folder in zip(names, self._folders, strict=True)}
+        stamps = {name: _stamp(str(folder)) for name, folder in zip(names, self._folders, strict=True)}
         stale = [name for name, stamp in stamps.items() if stamp == "" or stored.get(name) != stamp]
         gone = [name for name in stored if name not in stamps]
         if gone:
             self._forget(gone)
         self._read(stale, stamps, {name: name in stored for name in stale})
         found = {row[1]: row for row in self._database.execute("SELECT * FROM runs").fetchall()}
-        return [_run(self._base, found[name]) for name in names]
+        return [_run(folder, found[name]) for name, folder in zip(names, self._folders, strict=True)]
 
     def _forget(self, names: Sequence[str]) -> None:
         self._database.execute(
@@ -255,31 +256,49 @@ def _is_fresh(database: duckdb.DuckDBPyConnection) -> bool:
     return bool(database.execute("SELECT rule FROM rule").fetchall() == [(kept.rule(),)])
 
 
-def _stamp(folder: Path) -> str:
+def _relative(folder: str, base: str) -> str:
+    """The path of a folder from `base`."""
+    return folder[len(base) + 1 :] if folder.startswith(f"{base}/") else os.path.relpath(folder, base)
+
+
+def _stamp(folder: str) -> str:
     """Sizes, times and numbers of the files of a run; empty where one was written just now, or cannot be seen."""
-    told: list[tuple[object, ...]] = []
+    told: list[str | int] = []
     newest = 0
     try:
-        for name, stat in _stats(str(folder)):
-            told.append((name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino))
-            newest = max(newest, stat.st_mtime_ns, stat.st_ctime_ns)
+        for name, stat in _stats(folder):
+            modified, changed = stat.st_mtime_ns, stat.st_ctime_ns
+            told += (name, stat.st_size, modified, changed, stat.st_ino)
+            newest = max(newest, modified, changed)
     except OSError:
         return ""
     return "" if newest > time.time_ns() - RACE_NS else hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
 
 
 def _stats(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """The files of a run. As text: a `Path` for each costs as much as the call."""
     for name in (schema.RUN_FILE, schema.MACHINE_FILE):
-        yield name, os.stat(f"{folder}/{name}")  # noqa: PTH116, for speed: a Path for each costs as much as the call
-    for name in (schema.ROWS_FILE, schema.ROUNDS_FOLDER):
-        with contextlib.suppress(FileNotFoundError):
-            yield name, os.stat(f"{folder}/{name}")  # noqa: PTH116, for speed
-    with contextlib.suppress(FileNotFoundError), os.scandir(f"{folder}/{schema.ROUNDS_FOLDER}") as entries:
+        yield name, os.stat(f"{folder}/{name}")  # noqa: PTH116, for speed
+    with contextlib.suppress(FileNotFoundError):
+        yield schema.ROWS_FILE, os.stat(f"{folder}/{schema.ROWS_FILE}")  # noqa: PTH116, for speed
+    rounds = f"{folder}/{schema.ROUNDS_FOLDER}"
+    try:
+        yield schema.ROUNDS_FOLDER, os.stat(rounds)  # noqa: PTH116, for speed
+    except FileNotFoundError:
+        return
+    with os.scandir(rounds) as entries:
         yield from sorted((entry.name, entry.stat()) for entry in entries)
 
 
-def _run(base: Path, row: Sequence[Any]) -> CollectedRun:
-    no, folder, _, key, note, id_, created, machine_key, label, host, made_with, floor, rounds = row
+@functools.lru_cache(maxsize=1024)
+def _made_with(text: str) -> Mapping[str, str]:
+    """What runs were made with. Few of them differ, and these share it."""
+    found: Mapping[str, str] = json.loads(text)
+    return found
+
+
+def _run(folder: Path, row: Sequence[Any]) -> CollectedRun:
+    no, _, _, key, note, id_, created, machine_key, label, host, made_with, floor, rounds = row
     machine = MachineIdentity(machine_key, label, host)
     floor = float("nan") if floor is None else floor
-    return CollectedRun(no, base / folder, key, note, id_, created, machine, json.loads(made_with), floor, rounds)
+    return CollectedRun(no, folder, key, note, id_, created, machine, _made_with(made_with), floor, rounds)

@@ -17,15 +17,16 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.compare.collected import Collected
+from fencepost.analysis.compare.collected import Collected, CollectedRun
 from fencepost.analysis.runs.labels import NO_MACHINE, MachineIdentity, identities
 from fencepost.analysis.stats.changes import (
     COVERAGE,
@@ -50,6 +51,10 @@ ALIKE = 0.25
 FEWEST_ALIKE = 4
 
 
+POINTS_AT_ONCE = 2_000_000
+"""Figures of rows in runs. They take some 200 MB."""
+
+
 class HistoryError(ValueError):
     """The folder does not hold what a history needs."""
 
@@ -68,6 +73,10 @@ class Run:
     made_with: Mapping[str, str]
     noise_floor_pct: float
     identity: MachineIdentity = NO_MACHINE
+
+
+Numbered: TypeAlias = Sequence[tuple[int, Run]]
+"""Runs with their numbers in the database."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +203,7 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
 def history_of(collected: Collected, base: Path, patterns: Sequence[str] = ()) -> History:
     """The history of runs that are collected, see `history`."""
     notes: list[str] = []
-    read: list[tuple[int, Run]] = []
+    usable: list[CollectedRun] = []
     for one in collected.runs:
         if one.note:
             notes.append(one.note)
@@ -202,21 +211,27 @@ def history_of(collected: Collected, base: Path, patterns: Sequence[str] = ()) -
             few = f"{one.complete_rounds} complete rounds are too few for a median with an interval"
             notes.append(f"{one.folder}: left out, {few}")
         else:
-            created = datetime.fromisoformat(one.created)
-            machine = one.machine
-            read.append((one.no, Run(one.id, created, str(machine), one.made_with, one.noise_floor_pct, machine)))
-    ids = identities(run.identity for _, run in read)
-    read = [(no, replace(run, machine=str(one), identity=one)) for one, (no, run) in zip(ids, read, strict=True)]
+            usable.append(one)
+    ids = identities(one.machine for one in usable)
+    names = {machine: str(machine) for machine in ids}
+    read: list[tuple[int, Run]] = []
+    for machine, one in zip(ids, usable, strict=True):
+        created = datetime.fromisoformat(one.created)
+        read.append((one.no, Run(one.id, created, names[machine], one.made_with, one.noise_floor_pct, machine)))
     read.sort(key=lambda item: (item[1].created, item[1].id))
     by_machine: dict[str, list[tuple[int, Run]]] = {}
     for item in read:
         by_machine.setdefault(item[1].machine, []).append(item)
-    machines = []
+    cases = {
+        no: (name, kernel, control)
+        for no, name, kernel, control in collected.cases()
+        if not patterns or control or _wanted(name, kernel, patterns)
+    }
+    enough = {key: own for key, own in by_machine.items() if len(own) >= FEWEST_RUNS}
     for key, own in by_machine.items():
-        if len(own) < FEWEST_RUNS:
+        if key not in enough:
             notes.append(f"{key}: {_runs(len(own))}, too few; a history takes {FEWEST_RUNS}")
-        else:
-            machines.append(_machine(key, own, collected, patterns))
+    machines = [one for group in _groups(enough, len(cases)) for one in _machines(group, collected, cases)]
     if not machines:
         most = max(map(len, by_machine.values()), default=0)
         reason = f"; {notes[0]}" if not read and notes else ""
@@ -233,16 +248,37 @@ def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
+def _groups(machines: Mapping[str, Numbered], cases: int) -> Iterator[dict[str, Numbered]]:
+    """Machines whose figures are read at once: each reading looks at the figures of all."""
+    group: dict[str, Numbered] = {}
+    points = 0
+    for key, runs in machines.items():
+        if group and points + len(runs) * cases > POINTS_AT_ONCE:
+            yield group
+            group, points = {}, 0
+        group[key] = runs
+        points += len(runs) * cases
+    if group:
+        yield group
+
+
+def _machines(
+    group: Mapping[str, Numbered], collected: Collected, cases: Mapping[int, tuple[str, str, bool]]
+) -> Iterator[MachineHistory]:
+    points = collected.points([no for runs in group.values() for no, _ in runs], list(cases))
+    begin = 0
+    for key, runs in group.items():
+        own = (points["place"] >= begin) & (points["place"] < begin + len(runs))
+        part = {name: values[own] for name, values in points.items()}
+        part["place"] = part["place"] - begin
+        begin += len(runs)
+        yield _machine(key, [run for _, run in runs], part, cases)
+
+
 def _machine(
-    key: str, read: Sequence[tuple[int, Run]], collected: Collected, patterns: Sequence[str]
+    key: str, runs: list[Run], points: Mapping[str, Any], cases: Mapping[int, tuple[str, str, bool]]
 ) -> MachineHistory:
-    runs = [run for _, run in read]
-    cases = {
-        no: (name, kernel, control)
-        for no, name, kernel, control in collected.cases()
-        if not patterns or control or _wanted(name, kernel, patterns)
-    }
-    points = collected.points([no for no, _ in read], list(cases))
+    """The history of one machine from the figures of its runs, as `Collected.points` gives them."""
     where, firsts = np.unique(points["row"], return_index=True)
     series = []
     for no, begin, end in zip(where.tolist(), firsts.tolist(), [*firsts.tolist()[1:], len(points["row"])], strict=True):
@@ -269,6 +305,7 @@ def _marks(runs: Sequence[Run]) -> list[RunMark]:
     return [
         RunMark(index, what, before.made_with[what], after.made_with[what])
         for index, (before, after) in enumerate(itertools.pairwise(runs), 1)
+        if before.made_with is not after.made_with
         for what in after.made_with
         # A file that was not there before is not another one.
         if before.made_with.get(what, after.made_with[what]) != after.made_with[what]

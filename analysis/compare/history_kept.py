@@ -31,7 +31,7 @@ from fencepost.bench.labels import run_folders
 
 NAME = "history.json"
 
-MOST_POINTS = 500_000
+MOST_POINTS, MOST_RUNS = 500_000, 10_000
 """Of a larger history, reading what was kept takes as long as finding it again."""
 
 
@@ -59,7 +59,8 @@ def kept_history(folder: Path | str, patterns: Sequence[str] = (), executor: Exe
             except (ValueError, TypeError, KeyError):  # written by somebody else, with a right key
                 pass
         found = history_of(collected, base, patterns)
-    if sum(len(one.ns) for machine in found.machines for one in machine.series) <= MOST_POINTS:
+    points = sum(len(one.ns) for machine in found.machines for one in machine.series)
+    if points <= MOST_POINTS and len(paths) <= MOST_RUNS:
         kept.put(last, NAME, kept.with_head(key, json.dumps(asdict(found), default=_plain).encode()))
     return found
 
