@@ -208,9 +208,10 @@ def test_a_slower_kernel_is_red_and_others_are_not(forge: str, repository: Path,
     git("commit", "-qm", "a kernel", cwd=repository)
     code, table = run_job(forge, repository, tmp_path)
     assert code == 0 and "src/mine.c is new. There is nothing to compare." in table
-    git("commit", "-qm", "nothing", "--allow-empty", cwd=repository)
-    code, table = run_job(forge, repository, tmp_path)
-    assert code == 0 and "| case | old | new |" in table and "slower" not in table, table
+    if forge == "github":  # both forges have the same loop over the files, and a comparison takes seconds
+        git("commit", "-qm", "nothing", "--allow-empty", cwd=repository)
+        code, table = run_job(forge, repository, tmp_path)
+        assert code == 0 and "| case | old | new |" in table and "slower" not in table, table
     write(repository / "src", "mine.c", text=SLOWER)
     git("commit", "-qam", "a slowdown", cwd=repository)
     code, table = run_job(forge, repository, tmp_path)

@@ -71,7 +71,7 @@ def test_the_published_figures_are_those_of_the_run(tmp_path: Path) -> None:
 
 
 def test_a_second_run_of_a_day_replaces_only_when_asked(tmp_path: Path) -> None:
-    run = measured(tmp_path / "run")
+    run = measured(tmp_path / "run", [*TWINS])
     results = tmp_path / "results"
     published(results, run)
     done = fencepost_inside("publish", str(run), "--results", "results", cwd=tmp_path)
@@ -82,7 +82,7 @@ def test_a_second_run_of_a_day_replaces_only_when_asked(tmp_path: Path) -> None:
 
 
 def test_paths_in_the_command_are_shortened(tmp_path: Path) -> None:
-    run = measured(tmp_path / "run")
+    run = measured(tmp_path / "run", [*TWINS])
     edit(
         run / RUN_FILE, lambda r: r.update(command=["fencepost", "run", "--out", "/home/alice/secret/runs", "--x=/a/b"])
     )
@@ -94,7 +94,7 @@ def test_paths_in_the_command_are_shortened(tmp_path: Path) -> None:
 
 def test_a_path_that_all_machines_have_is_no_secret(tmp_path: Path) -> None:
     """As the doctor's advice names it; any other file beside it is refused."""
-    run = measured(tmp_path / "run")
+    run = measured(tmp_path / "run", [*TWINS])
     edit(run / MACHINE_FILE, lambda m: m.update(kernel="6.1, see /etc/default/grub, then"))
     published(tmp_path / "results", run)
     for path in ("/etc/default/grub.d/alice", "/etc/alice/x"):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
 
 from fencepost.analysis.stats.shift import Shift, fewest_values
 
@@ -24,6 +23,10 @@ def shift_of(seed: int, n: int, m: int, apart: float = 0.3, step: float = 0.0) -
 @given(st.integers(0, 2**32 - 1), SIZES, SIZES, st.floats(0, 1))
 def test_the_error_is_that_of_mann_and_whitney(seed: int, n: int, m: int, limit: float) -> None:
     old, new, shift = shift_of(seed, n, m)
+    from scipy.stats import (
+        mannwhitneyu,
+    )  # not above: a second in each process of the tests
+
     above = mannwhitneyu(new - limit, old, alternative="greater", method="exact").pvalue
     below = mannwhitneyu(new + limit, old, alternative="less", method="exact").pvalue
     assert shift.p_beyond(limit) == pytest.approx(min(above, below), rel=1e-9)
@@ -64,6 +67,8 @@ def test_too_few_values_decide_nothing() -> None:
 
 def test_many_values_are_as_good_as_normal() -> None:
     old, new, shift = shift_of(2, 120, 110, apart=0.8)
+    from scipy.stats import mannwhitneyu
+
     expected = mannwhitneyu(new, old, alternative="greater", method="asymptotic").pvalue
     assert shift.p_beyond(0.0) == pytest.approx(expected, rel=1e-6)
     low, high = shift.bounds(0.01)
