@@ -107,7 +107,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
     generator = np.random.default_rng(8)
     place = ratio = found = 0
-    for _ in range(150):
+    for _ in range(80):
         values = np.exp(generator.normal(0, 0.01, 24))
         values[11:] *= 1.025
         changes = changes_of(series(values))
@@ -115,7 +115,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
             found += 1
             place += changes[0].earliest <= 11 <= changes[0].latest
             ratio += changes[0].low <= 1.025 <= changes[0].high
-    assert found > 130
+    assert found > 70
     for held in (place, ratio):
         # 95 % is not refused; the cut is chosen after a look, which costs the ratio a little.
         assert stats.binomtest(held, found).proportion_ci(0.99).high > COVERAGE

@@ -23,9 +23,8 @@ def shift_of(seed: int, n: int, m: int, apart: float = 0.3, step: float = 0.0) -
 @given(st.integers(0, 2**32 - 1), SIZES, SIZES, st.floats(0, 1))
 def test_the_error_is_that_of_mann_and_whitney(seed: int, n: int, m: int, limit: float) -> None:
     old, new, shift = shift_of(seed, n, m)
-    from scipy.stats import (
-        mannwhitneyu,
-    )  # not above: a second in each process of the tests
+    # Not above: each process of the tests imports all files, and this takes a second.
+    from scipy.stats import mannwhitneyu
 
     above = mannwhitneyu(new - limit, old, alternative="greater", method="exact").pvalue
     below = mannwhitneyu(new + limit, old, alternative="less", method="exact").pvalue
