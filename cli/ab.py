@@ -172,10 +172,14 @@ def _measure(folder: RunFolder, *, quiet: bool) -> RunInterruptedError | None:
 
 
 def _judge(folder: RunFolder, margin: float, notes: list[str], stopped: RunInterruptedError | None) -> RunComparison:
-    """The verdicts, with all notes. Raises `stopped`, or a `MeasureError`, where there is nothing to judge."""
-    from dataclasses import replace
+    """The verdicts, with all notes. Where no row was measured because cases failed, the notes name these.
 
-    from fencepost.analysis.compare.comparison import NothingMeasuredError
+    Raises `stopped`, or a `MeasureError`, where there is nothing to judge.
+    """
+    from dataclasses import replace
+    from math import nan
+
+    from fencepost.analysis.compare.comparison import NothingMeasuredError, RunComparison
     from fencepost.analysis.compare.sides import compare_sides
     from fencepost.bench.errors import MeasureError
     from fencepost.cli import measuring
@@ -183,8 +187,13 @@ def _judge(folder: RunFolder, margin: float, notes: list[str], stopped: RunInter
     try:
         found = compare_sides(folder.path, margin)
     except NothingMeasuredError as error:
+        outcome = measuring.outcome_of(folder)
+        if stopped is None and outcome.failed:
+            # A pull request shows the table and the annotations, and not what stands on standard error.
+            said = tuple(f"{name}: {why}" for name, (_, why) in outcome.failed.items())
+            return RunComparison(margin, nan, (), notes=said)
         if stopped is None:
-            measuring.end_with(measuring.outcome_of(folder))
+            measuring.end_with(outcome)
         raise stopped or MeasureError(str(error)) from error
     found = replace(found, round_s=_round_s(folder))
     return replace(found, notes=(*notes, *found.notes, *_advice(found)))

@@ -128,6 +128,8 @@ def cells(row: ComparedRow, round_s: float = math.nan) -> tuple[str, ...]:
 
 def verdict_sentence(comparison: RunComparison) -> str:
     """The report in one sentence."""
+    if not comparison.rows:
+        return "no row has figures on both sides"
     from fencepost.analysis.stats.verdict import ChangeVerdict
 
     counts = [f"{comparison.count(verdict)} {verdict}" for verdict in ChangeVerdict if comparison.count(verdict)]
@@ -144,7 +146,8 @@ def show(comparison: RunComparison, title: str | None = None) -> None:
 
     out = display.console()
     shown = [cells(row, comparison.round_s) for row in comparison.rows]
-    out.print(display.table(title, HEADER, shown, right=HEADER[1:5], whole=HEADER[1:5]))
+    if shown:
+        out.print(display.table(title, HEADER, shown, right=HEADER[1:5], whole=HEADER[1:5]))
     extra = [(row, "identical code") for row in comparison.twins] + [(row, "control") for row in comparison.controls]
     if extra:
         rows = [(kind, *cells(row)) for row, kind in extra]
@@ -167,7 +170,8 @@ def as_markdown(comparison: RunComparison, title: str) -> str:
 
     said = [*comparison.sentences, verdict_sentence(comparison)]
     lines = [f"### {markdown(title)}", "", *(line for sentence in said for line in (markdown(sentence), ""))]
-    lines += markdown_table(HEADER, [cells(row, comparison.round_s) for row in comparison.rows])
+    if comparison.rows:
+        lines += markdown_table(HEADER, [cells(row, comparison.round_s) for row in comparison.rows])
     extra = [(row, "identical code") for row in comparison.twins] + [(row, "control") for row in comparison.controls]
     if extra:
         beside = markdown_table(("", *HEADER), [(kind, *cells(row)) for row, kind in extra])

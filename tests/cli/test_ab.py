@@ -226,7 +226,13 @@ def test_a_kernel_against_itself(tmp_path: Path) -> None:
 def test_a_side_that_fails_is_undecided_with_its_reason(tmp_path: Path) -> None:
     broken = SLOW.replace("(void)trial;\n    return 0;", 'return trial_fault(trial, "a wrong sum");')
     old, new = write(tmp_path, "old.c", answer="1", text=SLOW), write(tmp_path, "new.c", answer="1", text=broken)
-    assert "a wrong sum" in refused(1, "ab", old, new, *FEW, cwd=tmp_path)
+    gates = ("--markdown", "--annotations", "github", "--junit", "rows.xml")
+    alone = fencepost("ab", old, new, *FEW, *gates, cwd=tmp_path)
+    assert alone.returncode == 1 and "have no figures" in alone.stderr
+    # What a pull request shows names the fault, too, although there is no row.
+    assert "no row has figures" in alone.stdout and "| case |" not in alone.stdout
+    assert "a wrong sum" in alone.stdout and 'errors="1"' in (tmp_path / "rows.xml").read_text()
+    assert any(line.startswith("::error ") and "a wrong sum" in line for line in alone.stderr.splitlines())
     registered = SLOW.index("KERNEL")
     second = SLOW[registered:].replace("one", "two").replace("NAME", "own/fine")
     for path in (old, new):
