@@ -146,6 +146,6 @@ def _show_machine(out: Console, machine: MachineHistory) -> None:
     chance = short(FALSE_RATE * len(machine.series), 2)
     out.print(
         f"{counted(len(machine.series), 'row')}, of which {chance} would show a change "
-        f"by chance at most; changes below {machine.floor_pct:.2g} % are not looked at (noise floor){apart}",
+        f"by chance at most; changes below {short(machine.floor_pct, 2)} % are not looked at (noise floor){apart}",
         soft_wrap=True,
     )

@@ -268,7 +268,7 @@ def _conditions(comparison: PeerComparison) -> list[str]:
 
 
 def _show_latency(out: Console, latency: Sequence[LatencyRow]) -> None:
-    from fencepost.analysis.text.numbers import nanoseconds
+    from fencepost.analysis.text.numbers import nanoseconds, short
     from fencepost.cli import display
 
     for gap_ns in dict.fromkeys(row.gap_ns for row in latency):
@@ -276,7 +276,7 @@ def _show_latency(out: Console, latency: Sequence[LatencyRow]) -> None:
             (
                 row.name,
                 *(_time(quantile.value) for quantile in (row.p50, row.p99, row.p99_9)),
-                "" if math.isnan(row.late_pct) else f"{row.late_pct:.2g} %",
+                "" if math.isnan(row.late_pct) else f"{short(row.late_pct, 2)} %",
                 _figure(row.ratio.value),
                 _range(row.ratio),
                 row.reason or "",

@@ -227,6 +227,7 @@ def _progress(rounds: int, *, quiet: bool) -> Any:
 
 
 def _show(found: SelfCheck) -> None:
+    from fencepost.analysis.text.numbers import short
     from fencepost.cli import display
 
     out = display.console()
@@ -239,7 +240,7 @@ def _show(found: SelfCheck) -> None:
             str(row.same.count),
             str(row.undecided.count) + (f" (+{row.more_rounds:.0f})" if row.more_rounds else ""),
             _share(row.covered),
-            f"{row.width_pct:.2g} %",
+            f"{short(row.width_pct, 2)} %",
             str(row.alone.count),
             "-" if math.isnan(row.quiet) else f"{row.quiet * 100:.0f} %",
         )
@@ -264,7 +265,9 @@ def _show(found: SelfCheck) -> None:
     ]
     counter = [2 * row.counter_step_pct for row in found.rows if math.isfinite(row.counter_step_pct)]
     if counter and max(counter) > 0:
-        sentences.append(f"of an interval's width, {min(counter):.2g} to {max(counter):.2g} % are the counter's steps")
+        sentences.append(
+            f"of an interval's width, {short(min(counter), 2)} to {short(max(counter), 2)} % are the counter's steps"
+        )
     if floors and math.isfinite(max(floors)):
         sentences.append(f"floor of the chain from repeat to repeat: a range of {max(floors):.3f} %")
     for sentence in sentences:

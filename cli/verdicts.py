@@ -131,12 +131,13 @@ def verdict_sentence(comparison: RunComparison) -> str:
     if not comparison.rows:
         return "no row has figures on both sides"
     from fencepost.analysis.stats.verdict import ChangeVerdict
+    from fencepost.analysis.text.numbers import short
 
     counts = [f"{comparison.count(verdict)} {verdict}" for verdict in ChangeVerdict if comparison.count(verdict)]
     rows = "1 row" if len(comparison.rows) == 1 else f"{len(comparison.rows)} rows"
     sentence = f"{rows}: {', '.join(counts)}; margin {comparison.margin * 100:.3g} %"
     if math.isfinite(comparison.noise_floor):
-        sentence += f", noise floor {comparison.noise_floor * 100:.2g} % (identical code under two names)"
+        sentence += f", noise floor {short(comparison.noise_floor * 100, 2)} % (identical code under two names)"
     return sentence
 
 

@@ -471,3 +471,10 @@ def test_a_number_of_an_error_is_seen(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert sorted(raw_errors(path)) == [4, 5]
+
+
+def test_no_share_is_written_as_a_power_of_ten() -> None:
+    """`.2g` writes 1.1e+02 % for 110 %: `short` does not. The doctor does so below 10 %, and no step is as large."""
+    files = [path for part in ("analysis", "bench", "cli") for path in (ROOT / part).rglob("*.py")]
+    found = [path.name for path in files if re.search(r"\{[^{}]*:\.[12]g\} %", path.read_text(encoding="utf-8"))]
+    assert sorted(found) == ["finding.py", "verdict.py"]

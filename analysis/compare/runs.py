@@ -41,7 +41,7 @@ from fencepost.analysis.stats.verdict import (
     holm_errors,
     why_never,
 )
-from fencepost.analysis.text.numbers import counted
+from fencepost.analysis.text.numbers import counted, short
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -251,9 +251,9 @@ def _drift_notes(drifts: Mapping[str, float], margin: float) -> list[str]:
     if not beyond:
         return []
     sentence = (
-        f"control cases differ by up to {max(beyond.values()) * 100:.2g} %, more than the margin of "
-        f"{margin * 100:.2g} %. So no smaller change is called changed, and no row is called the same, among these "
-        f"figures: {', '.join(sorted(beyond))}"
+        f"control cases differ by up to {short(max(beyond.values()) * 100, 2)} %, more than the margin of "
+        f"{short(margin * 100, 2)} %. So no smaller change is called changed, and no row is called the same, among "
+        f"these figures: {', '.join(sorted(beyond))}"
     )
     return [sentence]
 

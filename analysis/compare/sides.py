@@ -20,6 +20,7 @@ from fencepost.analysis.compare.comparison import (
 from fencepost.analysis.compare.floors import effect_of, nearest_floors
 from fencepost.analysis.compare.side_ratios import RowRounds, read_rows
 from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, ChangeVerdict, Decision, decide, fewest_rounds
+from fencepost.analysis.text.numbers import short
 from fencepost.bench import schema
 
 Floats = npt.NDArray[np.float64]
@@ -73,7 +74,7 @@ def judge_rounds(rows: Sequence[RowRounds], margin: float) -> RunComparison:
     if noisy:
         notes.append(
             f"{len(noisy)} of {len(usable)} rows: identical code of their kernel differed by up to "
-            f"{max(noisy) * 100:.3g} %, more than the margin of {margin * 100:.3g} %. Nothing smaller is called "
+            f"{short(max(noisy) * 100)} %, more than the margin of {margin * 100:.3g} %. Nothing smaller is called "
             "changed, and nothing is called the same"
         )
     least = fewest_rounds(min(ROW_ERROR, REPORT_ERROR / len(usable)))

@@ -173,7 +173,7 @@ def measure(
     With `quick` in one process only, and nothing is kept or said.
     """
     from fencepost.analysis.runs.estimate import analyse
-    from fencepost.analysis.text.numbers import counted
+    from fencepost.analysis.text.numbers import counted, short
     from fencepost.cli.display import duration
 
     cases = tuple(case for case in suite.plan.cases if (case.twin_of or case.case) in chosen)
@@ -198,7 +198,7 @@ def measure(
         if not suite.objects:
             said = f"fencepost: measured {number} in {plan.rounds} processes"
             if math.isfinite(analysis.noise_floor_pct):
-                said += f"; noise floor: {analysis.noise_floor_pct:.2g} %"
+                said += f"; noise floor: {short(analysis.noise_floor_pct, 2)} %"
             words.append(said)
         if out is not None:
             words.append(f"fencepost: all samples are in {path}; write its report with: fencepost report {path}")
