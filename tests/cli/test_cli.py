@@ -281,6 +281,8 @@ def test_run_tells_progress_on_stderr_and_its_summary_on_stdout(tmp_path: Path) 
     assert "a unicorn" in done.stdout
     assert "; 1 cannot be measured on this machine." in done.stdout
     assert "fencepost report here/" in done.stdout
+    (folder,) = (path.parent for path in tmp_path.glob("here/*/run.json"))
+    assert (folder / "cache" / "rows.parquet").is_file(), "a run is packed at its end"
 
 
 def test_run_as_json(tmp_path: Path) -> None:
