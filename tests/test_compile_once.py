@@ -111,3 +111,16 @@ def test_two_processes_make_the_same_once(tmp_path: Path) -> None:
     assert [process.wait() for process in both] == [0, 0]
     assert [one.read_text() for one in made] == ["made\n", "made\n"]
     assert (tmp_path / "runs").read_text() == "run\n"
+
+
+def test_several_sources_have_an_object_each_and_one_that_fails_stops_none(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name, text in (("a/one.c", "int one;"), ("bad.c", "#error planted"), ("two.c", "int two;")):
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "made").mkdir()
+    tool = [sys.executable, str(ROOT / "tools" / "compile_once.py"), "made", "cc", "-c", "--"]
+    done = subprocess.run(
+        [*tool, "a/one.c", "bad.c", "two.c"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "#error planted" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["a.one.o", "two.o"]

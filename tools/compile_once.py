@@ -1,5 +1,7 @@
 """compile_once.py MADE COMMAND…: `COMMAND… -o MADE`, or a copy of what the same command made of the same files before.
 
+compile_once.py FOLDER COMMAND… -- SOURCE…: the same for each of these sources, with an object for each in the folder.
+
 The tests and the self-test compile the same sources again and again. What a compiler makes is kept in build/objects
 under a hash of the compiler, of the words of the command, and of each file that it may read. A change of a header that
 a source does not include keeps what was made of it. Paths are no part of the hash, because tests work in folders that
@@ -139,14 +141,22 @@ def _system(compiler: str) -> bytes:
 
 
 def main() -> int:
-    """Compile as the command line says. The exit status is the compiler's."""
+    """Compile as the command line says. The exit status is the compiler's, or that of the last one that failed."""
     made, *command = sys.argv[1:]
-    try:
-        compile_once(Path(made), command)
-    except subprocess.CalledProcessError as error:
-        sys.stderr.write(error.stderr)
-        return error.returncode
-    return 0
+    several: list[str] = []
+    if "--" in command:
+        at = command.index("--")
+        command, several = command[:at], command[at + 1 :]
+    # Named after the whole path: files of one name lie in several folders.
+    objects = [(Path(made, f"{source.removesuffix('.c').replace('/', '.')}.o"), [source]) for source in several]
+    status = 0
+    for target, sources in objects or [(Path(made), [])]:
+        try:
+            compile_once(target, [*command, *sources])
+        except subprocess.CalledProcessError as error:
+            sys.stderr.write(error.stderr)
+            status = error.returncode
+    return status
 
 
 if __name__ == "__main__":

@@ -30,12 +30,14 @@ have() {
 without=
 of_pages="memory/map memory/cow memory/tlb memory/chase memory/shootdown alloc/size kernel/maps signal/send selfcheck/fault"
 compile_all() {
-    objects=$1
-    shift
+    objects=$1 compiler=$2
+    shift 2
     rm -rf "$objects"
     mkdir "$objects" || return 1
+    # Several to a process: Python takes as long to begin as some of the sources to compile.
+    # shellcheck disable=SC2086
     printf '%s\n' csrc/engine/*.c csrc/lib/*/*.c csrc/kernels/*/*.c | grep -vxF "${without:-none}" |
-        xargs -P "$(nproc)" -I SOURCE sh "$0" compile SOURCE "$objects" "$@"
+        xargs -P "$(nproc)" -n 8 "${PYTHON:-python3}" tools/compile_once.py "$objects" "$compiler" $flags "$@" -c --
 }
 
 # build NAME COMPILER OPTION…
@@ -74,13 +76,6 @@ warnings)
         printf '%s\n' csrc/engine/*.c csrc/lib/*/*.c csrc/kernels/*/*.c |
             xargs -P "$(nproc)" -n 16 musl-gcc $flags -fsyntax-only -idirafter "$headers" || failed=1
     fi
-    ;;
-compile) # SOURCE FOLDER COMPILER OPTION…: one source, for compile_all
-    # Named after the whole path: files of one name lie in several folders.
-    source=$2 object=$3/$(printf '%s' "${2%.c}" | tr / .).o compiler=$4
-    shift 4
-    # shellcheck disable=SC2086
-    "${PYTHON:-python3}" tools/compile_once.py "$object" "$compiler" $flags "$@" -c "$source" || exit 1
     ;;
 sanitize)
     compiler=${CC:-gcc}
