@@ -163,16 +163,17 @@ class Plan:
         return self.expected_of(range(1, self.rounds + 1))
 
     def sparing(self) -> Plan:
-        """The same plan. If the run is long, dear cases are in each second round only. Sides of a comparison stay."""
-        if self.expected_ns <= LONG_RUN_NS or self.rounds < DEAR_EVERY * DEAR_ROUNDS:
-            return self
+        """The same cases. If the run is long, dear ones are in each second round only. Sides of a comparison stay."""
+        whole = replace(self, cases=tuple(replace(case, every=1) for case in self.cases))
+        if whole.expected_ns <= LONG_RUN_NS or self.rounds < DEAR_EVERY * DEAR_ROUNDS:
+            return whole
         return replace(
-            self,
+            whole,
             cases=tuple(
                 replace(case, every=DEAR_EVERY)
                 if case.expected_ns >= DEAR_NS and case.row is None and not case.once
                 else case
-                for case in self.cases
+                for case in whole.cases
             ),
         )
 

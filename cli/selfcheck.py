@@ -227,7 +227,7 @@ def _progress(rounds: int, *, quiet: bool) -> Any:
 
 
 def _show(found: SelfCheck) -> None:
-    from fencepost.analysis.text.numbers import short
+    from fencepost.analysis.text.numbers import counted, short
     from fencepost.cli import display
 
     out = display.console()
@@ -251,7 +251,7 @@ def _show(found: SelfCheck) -> None:
     caught = [row.changed for row in found.rows if row.effect]
     floors = [value for name, value in found.floor_range_pct.items() if name.startswith("selfcheck/chain")]
     size = (
-        f"{found.repeats} repeats of {len(found.rows)} rows; a row takes {found.rounds} rounds, "
+        f"{counted(found.repeats, 'repeat')} of {len(found.rows)} rows; a row takes {found.rounds} rounds, "
         f"{found.seconds_a_row:.2f} s; margin {found.margin * 100:.3g} %"
     )
     sentences = [size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import inspect
 import json
 import re
@@ -19,12 +20,14 @@ from kernels.own import write
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import NameWrapper
 from runs import measure as runtime
+from runs.measure import tiny_plan
 
 from fencepost.analysis.runs.estimate import analyse
+from fencepost.bench import plan as plans
 from fencepost.bench import schema
 from fencepost.cli.pytest_plugin.fixture import WINDOW_NS, WINDOWS, FencepostBenchmark, time_callable
 from fencepost.cli.pytest_plugin.replay import SampleClock
-from fencepost.cli.pytest_plugin.rows import BenchmarkRow
+from fencepost.cli.pytest_plugin.rows import BenchmarkRow, part_of
 
 # Sessions of pytest within pytest: a minute in all.
 pytestmark = pytest.mark.slow
@@ -335,3 +338,17 @@ def test_any_sample_passes_pytest_benchmark_unchanged(samples: list[float]) -> N
     FencepostBenchmark(fixture, clock).row(BenchmarkRow("case", tuple(samples)))
     assert seen[0].stats.data == samples
     assert seen[0].stats.min == min(samples)
+
+
+def test_a_short_part_of_a_long_suite_has_every_case_in_every_round() -> None:
+    plan = tiny_plan(["good"], rounds=20)
+    long_ns = plans.LONG_RUN_NS // len(plan.cases)
+    cases = tuple(dataclasses.replace(case, expected_ns=long_ns) for case in plan.cases)
+    suite = dataclasses.replace(plan, cases=cases).sparing()
+    assert {case.every for case in suite.cases if not case.once} == {plans.DEAR_EVERY}
+    chosen = next(case for case in suite.cases if case.twin_of).twin_of
+    assert chosen is not None
+    shorter = tuple(dataclasses.replace(case, expected_ns=plans.DEAR_NS) for case in suite.cases)
+    part = part_of(dataclasses.replace(suite, cases=shorter), {chosen}, suite.rounds)
+    assert [(case.twin_of or case.case, case.every) for case in part.cases] == [(chosen, 1)] * 2
+    assert part.again_ns == plans.AGAIN_LEAST_NS + int(plans.AGAIN_SHARE * part.expected_ns / part.rounds)

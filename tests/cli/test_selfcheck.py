@@ -16,6 +16,7 @@ from runs.sides import interrupted, refused, row
 
 from fencepost.analysis.compare.selfcheck import Share, check, judge_repeats
 from fencepost.analysis.compare.side_ratios import RowRounds, _prefer_alone, _Quiet
+from fencepost.analysis.text.numbers import counted
 from fencepost.bench import engine as engines
 from fencepost.bench import profiles, schema
 
@@ -139,7 +140,7 @@ def test_an_interrupted_selfcheck_prints_whole_repeats_and_goes_on(
     monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
     options = (*CHECKED, "--pairs", "400", "--rounds", "7", "-q")
     folder, out, last = interrupted(tmp_path, 8, "selfcheck", *options, load=engines.load)
-    assert f"{len(schema.round_files(folder)) // 7} repeats of 6 rows" in out
+    assert f"{counted(len(schema.round_files(folder)) // 7, 'repeat')} of 6 rows" in out
     assert f"Continue with: fencepost selfcheck --resume {folder.relative_to(tmp_path)}" in last, last
 
 

@@ -32,6 +32,7 @@ from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.stats.shift import fewest_values
 from fencepost.analysis.stats.verdict import REPORT_ERROR, ROW_ERROR, ChangeVerdict
 from fencepost.bench import schema
+from fencepost.bench.plan import DEAR_ROUNDS
 from fencepost.bench.profiles import PROFILES
 from fencepost.bench.schema import RunFolderError
 
@@ -429,10 +430,10 @@ def test_runs_that_can_decide_nothing_are_told_so_in_a_sentence(tmp_path: Path) 
         compared(*folders)
 
 
-def test_two_quick_runs_can_be_compared() -> None:
-    rounds = PROFILES["quick"].rounds
-    assert rounds >= two_sample_rounds(ROW_ERROR), "two machines"
-    assert rounds >= fewest_values(REPORT_ERROR / 500), "one machine, with as many rows as two CPUs have"
+def test_two_quick_runs_and_the_dear_cases_of_long_ones_can_be_compared() -> None:
+    for rounds in (PROFILES["quick"].rounds, DEAR_ROUNDS):
+        assert rounds >= two_sample_rounds(ROW_ERROR), "two machines"
+        assert rounds >= fewest_values(REPORT_ERROR / 500), "one machine, with as many rows as two CPUs have"
 
 
 def test_rows_that_are_left_out_are_counted_by_kernel() -> None:
