@@ -37,7 +37,7 @@ encoded and stored (0.1 ms)."""
 LONG_RUN_NS = 60_000_000_000
 """Nobody waits long for a shorter run, so all of its cases are measured in each round."""
 DEAR_NS = 5_000_000
-"""A case that takes as long is dear: in a standard run a quarter of the cases take three quarters of the time."""
+"""A case that takes as long is dear: in a standard run a fifth of the cases take three quarters of the time."""
 DEAR_EVERY = 2
 """In a longer run it is measured in each second round."""
 DEAR_ROUNDS = 10
