@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_sizes_that_are_none_are_refused(engine: Engine, size: int) -> None:
     assert f"size={size} is not a number of bytes" in measured.reason
 
 
+THIRD_TIME_FEWER = """
+static uint64_t last, times;
+if (!answer->done) {
+    times = order->count == last ? times + 1 : 0;
+    last = order->count;
+}
+unsigned char *block = times >= 2 && answer->done >= order->count / 2 ? NULL : malloc(order->size);
+"""
+
+
 @pytest.mark.parametrize(
     ("values", "whole", "broken", "said"),
     [
@@ -63,11 +74,8 @@ def test_sizes_that_are_none_are_refused(engine: Engine, size: int) -> None:
         (
             {"size": 64},
             "unsigned char *block = malloc(order->size);",
-            # Asked for as many as before: the kernel has found the length of its batches, and measures.
-            (
-                "static uint64_t before, now; before = answer->done ? before : now; now = order->count; "
-                "unsigned char *block = before == now && answer->done > now / 2 ? NULL : malloc(order->size);"
-            ),
+            # Asked for as many as twice before: the kernel has found the length of its batches, and measures.
+            THIRD_TIME_FEWER,
             "blocks were given",
         ),
         ({"size": 64}, "recv(SMALL_SOCKET, &order", "order.count ? -1 : recv(SMALL_SOCKET, &order", "left with"),
@@ -96,3 +104,23 @@ def test_no_process_is_left(engine: Engine) -> None:
     children = [path.read_text(encoding="utf-8") for path in before]
     measure(engine, "alloc/size", {"size": 64})
     assert [path.read_text(encoding="utf-8") for path in before] == children
+
+
+def test_faults_of_one_batch_decide_nothing(tmp_path: Path) -> None:
+    counted = "pairs->timed += answer.done;"
+    taken = f"{counted} answer.faults = pairs->kept ? 0 : 100 * (int64_t)pairs->batch;"
+    engine = compile_broken(tmp_path, {SIZE: [(counted, taken)]})
+    measured = measure(engine, "alloc/size", {"size": 64}, batches=4)
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["faults_per_pair"] == 0
+
+
+def test_one_slow_look_does_not_shorten_the_batches(tmp_path: Path) -> None:
+    ends = "answer->end = tick_end();"
+    slow_once = "static int looks; answer->end = answer->begin + (looks++ == 1 ? 1000000000 : 100 * order->count);"
+    block = "unsigned char *block = malloc(order->size);"
+    engine = compile_broken(tmp_path, {SIZE: [(ends, slow_once), (block, THIRD_TIME_FEWER)]})
+    measured = measure(engine, "alloc/size", {"size": 64})
+    found = re.search(r"of (\d+) blocks were given", measured.reason)
+    assert found, measured.reason
+    assert int(found[1]) > 1

@@ -117,6 +117,33 @@ def test_messages_that_do_otherwise_fail(
     assert said in measured.reason
 
 
+PLACED_OTHERWISE = ("ipc/switch", SHARING), ("ipc/across", CPUS[:2])
+
+
+@pytest.mark.parametrize(("name", "cpus"), PLACED_OTHERWISE, ids=["one CPU", "two CPUs"])
+def test_turns_of_others_are_a_need(tmp_path: Path, name: str, cpus: list[int]) -> None:
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs")
+    taken = f"after.involuntary = before.involuntary + 3 * MESSAGES; {SWITCHES}"
+    faulty = compile_broken(tmp_path, {SWITCH: [(SWITCHES, taken)]})
+    measured = measure(faulty, name, {"by": "pipe"}, cpus=cpus)
+    assert measured.status == ENOTSUP
+    assert measured.reason == "needs CPUs that others leave alone, so that a message is one switch"
+
+
+@pytest.mark.parametrize(("name", "cpus"), PLACED_OTHERWISE, ids=["one CPU", "two CPUs"])
+def test_too_few_switches_are_a_fault_on_one_cpu(tmp_path: Path, name: str, cpus: list[int]) -> None:
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs")
+    faulty = compile_broken(tmp_path, {SWITCH: [(SWITCHES, "after.voluntary = before.voluntary; switches = 0;")]})
+    measured = measure(faulty, name, {"by": "pipe"}, cpus=cpus)
+    if name == "ipc/switch":
+        assert measured.status == EILSEQ
+        assert "a message was not one switch" in measured.reason
+    else:
+        assert measured.status == ENOTSUP
+
+
 @pytest.mark.parametrize("by", ["pipe", "futex", "condition"])
 def test_a_partner_that_dies_is_a_failure_and_no_hang(tmp_path: Path, by: str) -> None:
     dies = f"if (number == 5) raise(SIGKILL); {ANSWER}"
