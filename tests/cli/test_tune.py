@@ -48,14 +48,20 @@ def test_a_signal_ends_the_command_and_everything_comes_back(root: Path) -> None
 
 
 def test_the_end_is_seen_though_another_thread_took_the_signal(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, over = signal.sigtimedwait, threading.Event()
+    real, spawn, over = signal.sigtimedwait, os.posix_spawnp, threading.Event()
+    started: list[int] = []
+
+    def spawned(*arguments: Any, **others: Any) -> int:
+        started.append(spawn(*arguments, **others))
+        return started[-1]
 
     def late(*arguments: Any) -> object:
         # The command has ended before anybody waits for its signal.
         with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            os.waitid(os.P_PID, started[-1], os.WEXITED | os.WNOWAIT)
         return real(*arguments)
 
+    monkeypatch.setattr(os, "posix_spawnp", spawned)
     monkeypatch.setattr(signal, "sigtimedwait", late)
     monkeypatch.setattr(tuner, "LOOK_S", 0.01)
     thread = threading.Thread(target=over.wait)
