@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.regimes import NEAR_CENTRE, InPlace
-from fencepost.analysis.runs.row import Row, regime_names
+from fencepost.analysis.runs.regimes import NEAR_CENTRE, InPlace, pair_of
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.resolution import log_step, ordered_bounds, step_of_events
 from fencepost.analysis.stats.shift import Shift
 from fencepost.analysis.stats.verdict import bound_rank
@@ -159,17 +159,16 @@ def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> PairedTimes 
             "as found", *((run, row, _column(run, row, "found_ns")) for run, row in ((old, first), (new, second)))
         )
     alike = [
-        (min(_batches(before), _batches(after)), name, before, after)
-        for name, before in _named(places[0])
+        (min(_batches(before), _batches(after)), before, after)
+        for before in places[0].values()
         for distance, after in places[1].items()
         if abs(math.log(distance / before[0].distance_ns)) <= math.log(NEAR_CENTRE)
     ]
     if not alike:
         return None
-    _, name, before, after = max(alike, key=lambda item: item[0])
-    basis = name if max(map(len, places)) > 1 else "as found"
+    _, before, after = max(alike, key=lambda item: item[0])
     return _paired(
-        basis,
+        _place_name((old, first, before[0]), (new, second, after[0])),
         *(
             (run, row, np.array([place.ns for place in one]))
             for run, row, one in ((old, first, before), (new, second, after))
@@ -209,8 +208,11 @@ def _places(run: Analysis, row: Row) -> dict[float, list[InPlace]]:
     return dict(sorted(found.items()))
 
 
-def _named(places: Mapping[float, list[InPlace]]) -> list[tuple[str, list[InPlace]]]:
-    return list(zip(regime_names(len(places)), places.values(), strict=True))
+def _place_name(*sides: tuple[Analysis, Row, InPlace]) -> str:
+    """The name of a place in the run that knows more places of these CPUs; ``as found`` where both know one."""
+    named = [(run.place_names.get(pair_of(row.cpus), {}), place.distance_ns) for run, row, place in sides]
+    names, distance_ns = max(named, key=lambda item: len(item[0]))
+    return names.get(distance_ns, "as found")
 
 
 def _batches(places: list[InPlace]) -> int:

@@ -90,7 +90,14 @@ class ModeJson(TypedDict):
     share: float
 
 
-class RowJson(TypedDict):
+class SeveralJson(TypedDict):
+    """Of a time that is not one: its regimes and its modes, mostly empty."""
+
+    regimes: list[RegimeJson]
+    modes: list[ModeJson]
+
+
+class RowJson(SeveralJson):
     """A case with what was measured of it: `fencepost.analysis.runs.row.Row`, figures None where they are not known.
 
     `trust` and `trust_why`: its mark, see `fencepost.analysis.report.marks`; None where it has no time.
@@ -121,7 +128,6 @@ class RowJson(TypedDict):
     free_pct: float | None
     neighbour_pct: float | None
     clock_pct: float | None
-    regimes: list[RegimeJson]
     core_hz: float | None
     rounds: int
     batches: int
@@ -129,7 +135,6 @@ class RowJson(TypedDict):
     trust: str | None
     trust_why: str | None
     flags: list[str]
-    modes: list[ModeJson]
     metrics: dict[str, MetricJson]
     quantiles: dict[str, float] | None
     paired: NotRequired[bool]
@@ -144,8 +149,12 @@ class TrustJson(TypedDict):
     topics: list[TopicTrustJson]
 
 
-class HeadlineJson(TypedDict):
-    """A headline: its label, the row or rows that it is measured as, and the figure as in a row."""
+class HeadlineJson(SeveralJson):
+    """A headline: its label, the row or rows that it is measured as, and the figure as in a row.
+
+    With several `regimes` or `modes` no process showed one figure for all of it. Then ``ns`` is that of the regime
+    which held longest.
+    """
 
     headline: str
     measured_as: str
@@ -269,14 +278,21 @@ def _json_headline(rung: Rung) -> HeadlineJson:
         "ns_low": rung.ns.low,
         "ns_high": rung.ns.high,
         "basis": rung.basis,
+        **_several(rung),
+    }
+
+
+def _several(shown: Rung | Row) -> SeveralJson:
+    return {
+        "regimes": [cast(RegimeJson, regime.as_dict()) for regime in shown.regimes],
+        "modes": [cast(ModeJson, mode._asdict()) for mode in shown.modes],
     }
 
 
 def _json_row(row: Row, mark: Mark | None) -> RowJson:
     found = {name: value for name, value in row.as_dict().items() if name not in _LEFT_OUT}
     found["trust"], found["trust_why"] = (mark.word, mark.why or None) if mark else (None, None)
-    found["modes"] = [mode._asdict() for mode in row.modes]
-    found["regimes"] = [regime.as_dict() for regime in row.regimes]
+    found |= _several(row)
     found["metrics"] = {name: metric.as_dict() for name, metric in row.metrics.items()}
     # These two only where they say something: published documents stay as they are.
     if row.paired:

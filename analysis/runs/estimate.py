@@ -23,8 +23,8 @@ from fencepost.analysis.runs.energy import ENERGY_METRICS
 from fencepost.analysis.runs.hardware import HARDWARE_METRICS
 from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
-from fencepost.analysis.runs.regimes import InPlace
-from fencepost.analysis.runs.row import MANY_RUNS_COLUMNS, Metric, Regime, Row, counted, frame_of, regime_names
+from fencepost.analysis.runs.regimes import InPlace, pairs_of, place_names
+from fencepost.analysis.runs.row import MANY_RUNS_COLUMNS, Metric, Regime, Row, counted, frame_of
 from fencepost.analysis.runs.twins import Twin, noise_floor
 from fencepost.analysis.runs.witnesses import has_alone, why_never_alone
 from fencepost.analysis.stats.clock import believable_clock
@@ -94,6 +94,12 @@ class Analysis:
     def processes(self) -> pd.DataFrame:
         """Medians per process, see `fencepost.analysis.runs.medians.process_medians`."""
         return self.reduced.processes
+
+    @functools.cached_property
+    def place_names(self) -> dict[tuple[int, int], dict[float, str]]:
+        """See `fencepost.analysis.runs.regimes.place_names`."""
+        found = zip(self.processes["case"], self.processes["places"], strict=True)
+        return place_names(pairs_of(self.run["plan"]["cases"]), found)
 
     @functools.cached_property
     def measured_places(self) -> dict[str, npt.NDArray[np.intp]]:
@@ -200,6 +206,8 @@ def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:
     columns = {name: frame[name].to_numpy() for name in frame.columns}
     numbers = [int(number) for number in reduced.workers.get("round", ())]
     imported = schema.IMPORTED in reduced.run
+    pairs = pairs_of(plan["cases"])
+    names = place_names(pairs, zip(columns["case"], columns["places"], strict=True)) if len(frame) else {}
     rows = [
         _estimate_case(
             case,
@@ -209,6 +217,7 @@ def estimate_cases(reduced: Reduced) -> tuple[Row, ...]:
             len(groups.get(case["case"], [])) if imported else turns_of(case, numbers),
             reduced.histograms.get(case["case"]),
             reduced.machine,
+            names.get(pairs[case["case"]], {}) if case["case"] in pairs else {},
         )
         for case in plan["cases"]
     ]
@@ -249,8 +258,11 @@ def _estimate_case(
     planned: int,
     histogram: Histogram | None,
     machine: MachineJson,
+    names: Mapping[float, str],
 ) -> Row:
-    """The row of a case from its places `where` in the `columns` of the processes; it was to be in `planned` rounds."""
+    """The row of a case from its places `where` in the `columns` of the processes; it was to be in `planned` rounds.
+    `names`: those of the distances at which its CPUs were in this run, where there are several.
+    """
     described = functools.partial(
         _described, case, counts=counted(case.get("counts") or [], columns["counts"][where].tolist())
     )
@@ -269,7 +281,7 @@ def _estimate_case(
     if case["kind"] == "counts":
         return described(rounds=len(good), flags=_those_found(flags), metrics=metrics)
     measured = {name: columns[name][good].astype(float) for name in _TIMED}
-    regimes = _regimes(columns["places"][good])
+    regimes = _regimes(columns["places"][good], names)
     flags["regimes"] = bool(regimes)
     never_alone = why_never_alone(case, columns["metrics"][good], machine)
     described = functools.partial(described, metrics=metrics, regimes=regimes, never_alone=never_alone)
@@ -386,17 +398,17 @@ def _shares(measured: Mapping[str, Floats]) -> dict[str, float]:
     return shares
 
 
-def _regimes(processes: Sequence[Sequence[InPlace]]) -> tuple[Regime, ...]:
+def _regimes(processes: Sequence[Sequence[InPlace]], names: Mapping[float, str]) -> tuple[Regime, ...]:
     """A row's figure in each place that any of its processes met, the nearest first; none where there was one place."""
     distances = sorted({place.distance_ns for places in processes for place in places})
     total = sum(place.batches for places in processes for place in places)
     if len(distances) < 2:
         return ()
     regimes = []
-    for name, distance in zip(regime_names(len(distances)), distances, strict=True):
+    for distance in distances:
         here = [place for places in processes for place in places if place.distance_ns == distance]
         time = interval_of(np.array([place.ns for place in here]))
-        regimes.append(Regime(name, distance, sum(place.batches for place in here) / total, time))
+        regimes.append(Regime(names[distance], distance, sum(place.batches for place in here) / total, time))
     return tuple(regimes)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from fencepost.analysis.runs.estimate import Analysis
-from fencepost.analysis.runs.regimes import pair_of
-from fencepost.analysis.runs.row import Row, regime_names
+from fencepost.analysis.runs.regimes import pairs_of
+from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import UNKNOWN, Floats, scaled
 from fencepost.analysis.stats.modes import find_modes, of_modes
 
@@ -29,8 +28,13 @@ def in_regime(analysis: Analysis, name: str) -> Analysis:
     Rows of pairs of CPUs that stayed in one place are as they were. A row that did not meet the regime has no time.
     """
     processes = analysis.processes
-    pairs = {case["case"]: pair_of(case) for case in analysis.run["plan"]["cases"] if len(case["cpus"]) > 1}
-    wanted = _distances(analysis, pairs, name)
+    pairs = pairs_of(analysis.run["plan"]["cases"])
+    wanted = {
+        pair: distance
+        for pair, names in analysis.place_names.items()
+        for distance, known in names.items()
+        if known == name
+    }
     ns = processes["ns"].to_numpy(float, copy=True)
     met: dict[str, list[int]] = {}
     for i, (case, places) in enumerate(zip(processes["case"], processes["places"], strict=True)):
@@ -42,16 +46,6 @@ def in_regime(analysis: Analysis, name: str) -> Analysis:
         _row(row, wanted[pairs[row.case]], ns[met[row.case]]) if row.case in met else row for row in analysis.rows
     )
     return replace(analysis, reduced=replace(analysis.reduced, processes=processes.assign(ns=ns)), rows=rows)
-
-
-def _distances(analysis: Analysis, pairs: Mapping[str, tuple[int, int]], name: str) -> dict[tuple[int, int], float]:
-    """How far apart each pair of CPUs was in this regime, of those pairs that have it."""
-    found: dict[tuple[int, int], set[float]] = {}
-    for case, places in zip(analysis.processes["case"], analysis.processes["places"], strict=True):
-        if places:
-            found.setdefault(pairs[case], set()).update(place.distance_ns for place in places)
-    names = {pair: regime_names(len(distances)) for pair, distances in found.items() if len(distances) > 1}
-    return {pair: sorted(found[pair])[known.index(name)] for pair, known in names.items() if name in known}
 
 
 def _row(row: Row, distance_ns: float, ns: Floats) -> Row:

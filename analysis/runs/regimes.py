@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fencepost.analysis.runs.rounds import Round
+from fencepost.analysis.runs.row import regime_names
 from fencepost.analysis.runs.visits import rows_by_code
 from fencepost.analysis.stats.interval import Floats
 
@@ -120,10 +121,26 @@ def moved_pairs(
     pairs: Mapping[str, tuple[int, int]], found: Mapping[tuple[str, int], Sequence[InPlace]]
 ) -> set[tuple[int, int]]:
     """The pairs of CPUs that were in several places. `pairs`: by case; `found`: as `in_places` gives it."""
+    return set(place_names(pairs, ((case, places) for (case, _), places in found.items())))
+
+
+def place_names(
+    pairs: Mapping[str, tuple[int, int]], found: Iterable[tuple[str, Sequence[InPlace]]]
+) -> dict[tuple[int, int], dict[float, str]]:
+    """The names of the places of each pair of CPUs that was in several, by their distances, the nearest first.
+
+    A place has one name in all rows of a pair, also in a row that did not meet every place. `pairs`: by case; `found`:
+    the places of each case and process.
+    """
     distances: dict[tuple[int, int], set[float]] = {}
-    for (case, _), places in found.items():
-        distances.setdefault(pairs[case], set()).update(place.distance_ns for place in places)
-    return {pair for pair, those in distances.items() if len(those) > 1}
+    for case, places in found:
+        if places:
+            distances.setdefault(pairs[case], set()).update(place.distance_ns for place in places)
+    return {
+        pair: dict(zip(sorted(those), regime_names(len(those)), strict=True))
+        for pair, those in distances.items()
+        if len(those) > 1
+    }
 
 
 def main_places(
@@ -138,10 +155,15 @@ def main_places(
     return {pair: max(counts, key=counts.__getitem__) for pair, counts in batches.items() if counts}
 
 
-def pair_of(case: Mapping[str, Any]) -> tuple[int, int]:
-    """The two CPUs of a case of the plan whose distance is measured, the lower first."""
-    first, second = sorted(case["cpus"][:2])
+def pair_of(cpus: Sequence[int]) -> tuple[int, int]:
+    """The two CPUs of a case whose distance is measured, the lower first. `cpus`: all of the case, as planned."""
+    first, second = sorted(cpus[:2])
     return int(first), int(second)
+
+
+def pairs_of(cases: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """By case of the plan, for those on several CPUs: the two CPUs whose distance is measured."""
+    return {case["case"]: pair_of(case["cpus"]) for case in cases if len(case["cpus"]) > 1}
 
 
 def team_batches(item: Round, planned: Mapping[str, Mapping[str, Any]]) -> list[TeamBatches]:
@@ -166,5 +188,5 @@ def team_batches(item: Round, planned: Mapping[str, Mapping[str, Any]]) -> list[
         if case is None or len(case["cpus"]) < 2 or case["once"] or not len(rows) or thread[rows[0]] != 0:
             continue
         if np.isfinite(trips[rows]).any():
-            found.append(TeamBatches(name, item.number, pair_of(case), value[rows], trips[rows]))
+            found.append(TeamBatches(name, item.number, pair_of(case["cpus"]), value[rows], trips[rows]))
     return found

@@ -81,7 +81,7 @@ def relations(analysis: Analysis, kernel: str, share: float = 1.0, **wanted: obj
     table = grid(analysis, kernel)
     found: dict[str, list[int]] = {}
     for place in _pairs(table, wanted):
-        found.setdefault(str(table.rows[place].relation or "not known"), []).append(place)
+        found.setdefault(relation_of(table.rows[place]), []).append(place)
     order = {name: i for i, name in enumerate(RELATIONS)}
     result = []
     for name in sorted(found, key=lambda name: (order.get(name, len(order)), name)):
@@ -113,23 +113,22 @@ def _modes(rows: Sequence[Row], ns: Floats) -> tuple[Mode, ...]:
 
 def _regimes(analysis: Analysis, rows: Sequence[Row], share: float) -> tuple[Regime, ...]:
     """The regimes of most of these rows: in each process the median over the rows that met it; else none."""
-    number = max(len(row.regimes) for row in rows)
-    told = [row for row in rows if number and len(row.regimes) == number]
+    told = [row for row in rows if row.regimes]
     if len(told) * 2 <= len(rows):
         return ()
-    rank = {(row.case, regime.distance_ns): i for row in told for i, regime in enumerate(row.regimes)}
-    found: list[dict[int, list[InPlace]]] = [{} for _ in range(number)]
+    name = {(row.case, regime.distance_ns): regime.name for row in told for regime in row.regimes}
+    found: dict[str, dict[int, list[InPlace]]] = {}
     met = processes_of(analysis, [row.case for row in told])
     for case, process, places in zip(met["case"], met["round"], met["places"], strict=True):
         for place in places:
-            found[rank[case, place.distance_ns]].setdefault(process, []).append(place)
-    batches = [sum(place.batches for several in item.values() for place in several) for item in found]
+            found.setdefault(name[case, place.distance_ns], {}).setdefault(process, []).append(place)
+    batches = {one: sum(place.batches for places in item.values() for place in places) for one, item in found.items()}
     result = []
-    for i, item in enumerate(found):
+    for one, item in found.items():
         time = pooled([float(np.median([place.ns for place in several])) * share for several in item.values()])
-        distance = float(np.median([row.regimes[i].distance_ns for row in told]))
-        result.append(Regime(told[0].regimes[i].name, distance, batches[i] / sum(batches), time))
-    return tuple(result)
+        apart = [regime.distance_ns for row in told for regime in row.regimes if regime.name == one]
+        result.append(Regime(one, float(np.median(apart)), batches[one] / sum(batches.values()), time))
+    return tuple(sorted(result, key=lambda regime: regime.distance_ns))
 
 
 def _figures(rows: Sequence[Row], share: float) -> list[float]:
@@ -141,6 +140,11 @@ def _figures(rows: Sequence[Row], share: float) -> list[float]:
         or [mode.ns for mode in row.modes]
         or [row.time.value]
     ]
+
+
+def relation_of(row: Row) -> str:
+    """The name of the relation of a row's CPUs, as `Relation` has it; a topology may not tell it."""
+    return str(row.relation or "not known")
 
 
 def words(relation: str) -> str:

@@ -86,6 +86,18 @@ def test_a_report_has_headlines_trust_and_label(printed: dict[str, Any], tmp_pat
     assert fits("report", document)
 
 
+def test_a_headline_of_two_places_names_both(tmp_path: Path) -> None:
+    places = ((105.0, 0.5, 1.0), (400.0, 0.5, 3.0))
+    values = {"variant": "load_store", "pause": "no"}
+    write_run(tmp_path / "run", [Case("line/pingpong", values, ns=100.0, cpus=(0, 1), places=places)])
+    document = json.loads(fencepost_inside("report", "run", "--json", cwd=tmp_path).stdout)
+    regimes = document["headlines"][0]["regimes"]
+    assert [regime["name"] for regime in regimes] == ["near", "far"]
+    assert sum(regime["share"] for regime in regimes) == pytest.approx(1)
+    assert document["headlines"][0]["ns"] in [regime["ns"] for regime in regimes]
+    assert fits("report", document)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_schema_is_printed_and_is_one(tmp_path: Path, name: str) -> None:
     done = fencepost_inside("schema", name, cwd=tmp_path)

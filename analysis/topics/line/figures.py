@@ -13,7 +13,7 @@ from fencepost.analysis.text.table import DASH, table
 from fencepost.analysis.topics.chosen import largest_team, number
 from fencepost.analysis.topics.crowds import crowds, crowds_by, on_own_cpus
 from fencepost.analysis.topics.line.measures import ONE_WAY, PINGPONG, relations, staircases
-from fencepost.analysis.topics.pairs import words
+from fencepost.analysis.topics.pairs import relation_of, words
 from fencepost.analysis.topics.pictures import bars_by, heat_by, lines_by, shows
 from fencepost.analysis.topics.rungs import Rung, row_rung
 from fencepost.analysis.topics.topic import Topic
@@ -152,7 +152,7 @@ def hand_over(analysis: Analysis) -> Rung | None:
     if not found:
         return None
     item = found[0]
-    row = next(row for row in grid(analysis, PINGPONG).rows if str(row.relation) == item.name)
+    row = next(row for row in grid(analysis, PINGPONG).rows if relation_of(row) == item.name)
     label = f"a cache line to another CPU, one way ({words(item.name)})"
     return Rung(label, row.case, item.ns, modes=item.modes, headline=True, regimes=item.regimes)
 

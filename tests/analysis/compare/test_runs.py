@@ -384,6 +384,15 @@ def test_near_is_compared_with_near(tmp_path: Path) -> None:
     assert found.decision.verdict is ChangeVerdict.SAME
 
 
+def test_a_row_that_met_one_of_several_places_is_compared_there(tmp_path: Path) -> None:
+    near, far = (105.0, 0.5, 1.0), (400.0, 0.5, 3.0)
+    row = Case("test/pair", ns=50.0, cpus=(0, 1), neighbour=0.0, process_noise=0.0005)
+    both = replace(row, parameters={"met": "both"}, places=(near, far))
+    away = replace(row, parameters={"met": "far"}, places=((400.0, 1.0, 3.0),))
+    old, new = (quiet_run(tmp_path / f"run{seed}", both, away, seed=seed) for seed in (1, 2))
+    assert {one.case: one.basis for one in compared(old, new).rows}[away.id] == "far"
+
+
 def test_cpus_at_other_distances_are_not_compared(tmp_path: Path) -> None:
     row = Case("test/pair", ns=50.0, cpus=(0, 1), neighbour=0.0, places=((105.0, 1.0, 1.0),))
     other = Case("test/loop", ns=5.0, neighbour=0.0)

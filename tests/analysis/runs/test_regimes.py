@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runs.write import Case, write_run
 
+from fencepost.analysis.runs.estimate import analyse
+from fencepost.analysis.runs.in_regime import in_regime
 from fencepost.analysis.runs.regimes import TeamBatches, in_places, main_places, moved_pairs, places_of
 
 
@@ -91,3 +96,17 @@ def test_pairs_of_cpus_have_places_of_their_own() -> None:
     assert moved_pairs(pairs, in_places([near, far])) == set()
     both = TeamBatches("a", 2, (0, 1), spread(200, 20), spread(385, 20))
     assert moved_pairs(pairs, in_places([near, far, both])) == {(0, 1)}
+
+
+def test_a_place_has_one_name_in_all_rows_of_a_pair(tmp_path: Path) -> None:
+    """A row that met two of three places is not named as if there were two."""
+    near, middle, far = (75.0, 0.34, 1.0), (120.0, 0.33, 2.0), (480.0, 0.33, 6.0)
+    whole = Case("test/pair", {"form": "whole"}, ns=50.0, cpus=(0, 1), places=(near, middle, far))
+    outer = replace(whole, parameters={"form": "outer"}, places=((120.0, 0.5, 2.0), (480.0, 0.5, 6.0)))
+    other = replace(whole, parameters={"form": "other"}, cpus=(0, 2), places=((75.0, 0.5, 1.0), (480.0, 0.5, 6.0)))
+    analysis = analyse(write_run(tmp_path / "run", [whole, outer, other]))
+    named = [[regime.name for regime in analysis.by_case[case.id].regimes] for case in (whole, outer, other)]
+    assert named == [["near", "middle", "far"], ["middle", "far"], ["near", "far"]]
+    ns = analysis.by_case[outer.id].regimes[0].time.value
+    assert in_regime(analysis, "middle").by_case[outer.id].time.value == ns
+    assert not in_regime(analysis, "near").by_case[outer.id].time.known
