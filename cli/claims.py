@@ -142,7 +142,7 @@ def _show(said: Sequence[ClaimJson], titles: Sequence[str], tally: str) -> None:
         table.add_row(left, right)
     out = display.console()
     out.print(table, width=display.readable_width(out))
-    out.print(display.printable(tally), soft_wrap=True)
+    display.say(out, [tally])
 
 
 def _show_left_out(texts: Texts) -> None:

@@ -65,10 +65,9 @@ def show_runs(comparison: RunComparison, title: str, *, every: bool) -> None:
         out.print(_table(title, shown, out.width))
     else:
         out.print(title)
-    sentences = [*comparison.notes, *comparison.sentences, verdicts.verdict_sentence(comparison)]
+    sentences = [*comparison.sentences, verdicts.verdict_sentence(comparison), *comparison.notes]
     left = len(comparison.rows) + len(comparison.controls) - len(shown)
-    for sentence in (*sentences, f"{left} more rows: add --all."):
-        out.print(sentence, soft_wrap=True)
+    display.say(out, (*sentences, f"{left} more rows: add --all."))
 
 
 def _telling(comparison: RunComparison) -> list[tuple[str, ComparedRow]]:
@@ -195,9 +194,8 @@ def show_machines(found: MachineComparison, *, every: bool) -> None:
         out.print(_fitting(title, header, lines, out.width))
     if (every or not headlines) and not many:
         out.print(display.table(*row_table(found)))
-    for sentence in _many_sentences(found) if many else found.sentences:
-        out.print(sentence, soft_wrap=True)
+    display.say(out, _many_sentences(found) if many else found.sentences)
+    out.print()
     out.print(display.table(*fact_table(found)))
     left = [] if every or not found.labels else [f"{len(found.rows)} rows in all: add --all."]
-    for sentence in (*found.notes, *left):
-        out.print(sentence, soft_wrap=True)
+    display.say(out, (*found.notes, *left))

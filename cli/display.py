@@ -61,6 +61,12 @@ def readable_width(out: Console) -> int:
     return READABLE_WIDTH if out.width == PIPE_WIDTH else out.width
 
 
+def say(out: Console, sentences: Iterable[str]) -> None:
+    """Print sentences, one a line. A terminal gets its lines broken between words, and a pipe gets them whole."""
+    for sentence in sentences:
+        out.print(printable(sentence), soft_wrap=not out.is_terminal)
+
+
 def table(
     title: str | None,
     columns: Sequence[str],

@@ -71,8 +71,7 @@ def _show(found: FleetReport) -> None:
     from fencepost.cli import display
 
     out = display.console()
-    for note in found.notes:
-        out.print(display.printable(note), soft_wrap=True)
+    display.say(out, found.notes)
     for make in found.makes:
         _show_make(out, make)
 

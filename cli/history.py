@@ -93,8 +93,7 @@ def _show(found: History) -> None:
     from fencepost.cli import display
 
     out = display.console()
-    for note in found.notes:
-        out.print(display.printable(note), soft_wrap=True)
+    display.say(out, found.notes)
     if len(found.machines) > 1:
         machines = (run.identity for machine in found.machines for run in machine.runs)
         out.print(f"{relation_text(machines)}, each for itself:")
@@ -127,25 +126,18 @@ def _show_machine(out: Console, machine: MachineHistory) -> None:
         columns = ("case", "first run after it", "95 %", "level", "ratio", "p", "what changed", "made differently")
         out.print(display.table(title, columns, rows, right=("p",), whole=columns[1:2]))
     else:
-        out.print(display.printable(f"{title}: nothing changed"), soft_wrap=True)
-    for shift in machine.shifts:
-        out.print(
-            f"the machine itself changed before {display.printable(runs[shift.at].id)}: "
-            f"{display.printable(shift.because)}, by {plain(shift.ratio)}",
-            soft_wrap=True,
-        )
+        display.say(out, [f"{title}: nothing changed"])
+    sentences = [
+        f"the machine itself changed before {runs[shift.at].id}: {shift.because}, by {plain(shift.ratio)}"
+        for shift in machine.shifts
+    ]
     for mark in machine.marks:
         cut = 12 if mark.what == "engine" or mark.what.startswith("file ") else 80
-        out.print(
-            display.printable(
-                f"{mark.what} of {runs[mark.at].id} and after: {mark.after[:cut]}, not {mark.before[:cut]}"
-            ),
-            soft_wrap=True,
-        )
-    apart = f"; {', '.join(made)} changed on the way" if made else "; all made alike"
+        sentences.append(f"{mark.what} of {runs[mark.at].id} and after: {mark.after[:cut]}, not {mark.before[:cut]}")
+    apart = f"{', '.join(made)} changed on the way" if made else "all runs were made alike"
     chance = short(FALSE_RATE * len(machine.series), 2)
-    out.print(
-        f"{counted(len(machine.series), 'row')}, of which {chance} would show a change "
-        f"by chance at most; changes below {short(machine.floor_pct, 2)} % are not looked at (noise floor){apart}",
-        soft_wrap=True,
+    sentences.append(
+        f"{counted(len(machine.series), 'row')}; at most {chance} would show a change by chance; "
+        f"changes below {short(machine.floor_pct, 2)} % (noise floor) are left out; {apart}"
     )
+    display.say(out, sentences)

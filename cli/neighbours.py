@@ -237,8 +237,7 @@ def _show_end(meter: Meter, record: Record) -> None:
     found = record.whole()
     took = max(seconds[-1].at_s for seconds in record.seconds.values())
     out.print(table_of(f"{took:.0f} s, {'1 CPU' if len(found) == 1 else f'{len(found)} CPUs in turn'}", found))
-    for sentence in sentences(found, meter.load(), meter.floors.known_beforehand):
-        out.print(sentence, soft_wrap=True)
+    display.say(out, sentences(found, meter.load(), meter.floors.known_beforehand))
 
 
 def sentences(found: Sequence[Shares], load: float, floor_known: bool) -> list[str]:

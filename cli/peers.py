@@ -235,8 +235,7 @@ def _show(comparison: PeerComparison, latency: Sequence[LatencyRow], path: Path)
         _show_own(out, comparison)
     else:
         _show_bars(out, comparison)
-    for sentence in _conditions(comparison):
-        out.print(sentence, soft_wrap=True)
+    display.say(out, _conditions(comparison))
     out.print(f"samples: {display.short_path(path)}", soft_wrap=True)
 
 

@@ -270,8 +270,7 @@ def _show(found: SelfCheck) -> None:
         )
     if floors and math.isfinite(max(floors)):
         sentences.append(f"floor of the chain from repeat to repeat: a range of {max(floors):.3f} %")
-    for sentence in sentences:
-        out.print(sentence, soft_wrap=True)
+    display.say(out, sentences)
 
 
 def _share(share: Share) -> str:

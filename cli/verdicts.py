@@ -153,8 +153,7 @@ def show(comparison: RunComparison, title: str | None = None) -> None:
     if extra:
         rows = [(kind, *cells(row)) for row, kind in extra]
         out.print(display.table("beside them", ("", *HEADER), rows, right=HEADER[1:5], whole=HEADER[1:5]))
-    for sentence in (*comparison.notes, verdict_sentence(comparison)):
-        out.print(sentence, soft_wrap=True)
+    display.say(out, (*comparison.notes, verdict_sentence(comparison)))
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -195,7 +195,7 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
     base = Path(folder)
     paths = run_folders(base)
     if not paths:
-        raise HistoryError(f"{base}: has no run folders; name the folder that has them, e.g. results/runs")
+        raise HistoryError(f"{base}: has no runs yet. `fencepost run` makes the first run in results/runs")
     with Collected(base, paths, processes) as collected:
         return history_of(collected, base, patterns)
 

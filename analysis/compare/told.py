@@ -14,6 +14,8 @@ from fencepost.analysis.text.numbers import short
 from fencepost.analysis.topics.topic import headline_rungs
 from fencepost.analysis.topics.words import page_words
 
+MOST_MIXED = 6
+"""Topics that are named where neither side is mostly faster. A list of all of them answers nothing."""
 MOSTLY = 0.75
 """A topic is called faster or slower where so many of its rows are, each by its own interval. With fewer the topic is
 mixed, and one figure for it would hide that."""
@@ -93,7 +95,8 @@ def machine_sentences(machine: str, headlines: Sequence[Span], ratios: Mapping[s
 
 def _by_topic(topics: Mapping[str, Sequence[Span]]) -> list[str]:
     """Up to three sentences: topics of which most rows are faster, slower, or neither."""
-    found: dict[str, list[tuple[float, str]]] = {"Faster": [], "Slower": [], "Mixed or not decided": []}
+    found: dict[str, list[tuple[float, str]]] = {"Faster": [], "Slower": []}
+    open_: list[str] = []
     for topic, ratios in topics.items():
         sides = [side_of(ratio) for ratio in ratios]
         speed = 1 / median(ratio.value for ratio in ratios)
@@ -102,8 +105,15 @@ def _by_topic(topics: Mapping[str, Sequence[Span]]) -> list[str]:
         elif sides.count("slower") >= MOSTLY * len(sides):
             found["Slower"].append((speed, f"{_title(topic)} ({short(speed, 2)} times as fast)"))
         else:
-            found["Mixed or not decided"].append((0, _title(topic)))
-    return [f"{side}: {', '.join(text for _, text in sorted(texts))}." for side, texts in found.items() if texts]
+            open_.append(_title(topic))
+    told = [f"{side}: {', '.join(text for _, text in sorted(texts))}." for side, texts in found.items() if texts]
+    return [*told, _mixed(open_, all_=not told)] if open_ else told
+
+
+def _mixed(topics: Sequence[str], *, all_: bool) -> str:
+    if len(topics) <= MOST_MIXED:
+        return f"Mixed or not decided: {', '.join(sorted(topics))}."
+    return f"Mixed or not decided: {'all' if all_ else 'the other'} {len(topics)} topics."
 
 
 def run_sentences(rows: Iterable[ComparedRow]) -> list[str]:

@@ -75,3 +75,16 @@ def test_a_name_is_whole_in_a_pipe_and_prose_can_be_read(capsys: pytest.CaptureF
     out.print(display.table("a title", HEADER, [(name, "1 ns", "same")]))
     assert f" {name}   1 ns   same\n" in capsys.readouterr().out
     assert display.readable_width(out) == 160
+
+
+def test_sentences_are_broken_between_words_on_a_terminal_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = "Mixed or not decided: cache lines shared by several CPUs."
+    out = display.console()
+    out.width = 34
+    display.say(out, [sentence])
+    assert capsys.readouterr().out == f"{sentence}\n"
+    out._force_terminal = True  # as `is_terminal` reads it
+    display.say(out, [sentence, "hidden \x1b[2J"])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:2] == ["Mixed or not decided: cache lines", "shared by several CPUs."]
+    assert "\x1b" not in lines[2]

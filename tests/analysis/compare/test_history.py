@@ -330,7 +330,7 @@ def test_machines_are_kept_apart_and_what_is_left_out_is_said(stepped: Path, tmp
 
 
 def test_too_few_runs_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HistoryError, match="has no run folders"):
+    with pytest.raises(HistoryError, match="`fencepost run` makes the first run"):
         history(tmp_path)
     write_runs(tmp_path, [{}] * 3)
     done = fencepost_inside("history", str(tmp_path), cwd=tmp_path)
@@ -364,7 +364,7 @@ def test_the_command_prints_a_table_and_json(stepped: Path, tmp_path: Path) -> N
     assert "clock/call" in done.stdout
     assert "14 runs, 2026-01-01 00:00 to 2026-01-14 06:00" in done.stdout
     assert "engine of 20260108T000000Z-synthetic and after: 111111111111, not 000000000000" in done.stdout
-    assert "4 rows, of which 0.04 would show a change by chance at most" in done.stdout
+    assert "4 rows; at most 0.04 would show a change by chance" in done.stdout
     done = fencepost_inside("history", str(stepped), "--json", "--kernels", "clock", cwd=tmp_path)
     document = json.loads(done.stdout)
     (machine,) = document["machines"]

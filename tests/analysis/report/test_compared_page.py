@@ -31,7 +31,7 @@ from fencepost.analysis.compare.comparison import (
 )
 from fencepost.analysis.compare.machines import compare_machines
 from fencepost.analysis.compare.runs import read_runs
-from fencepost.analysis.compare.told import fastest_sentences
+from fencepost.analysis.compare.told import fastest_sentences, machine_sentences
 from fencepost.analysis.report.compared import (
     SAME,
     SLOWER,
@@ -229,6 +229,16 @@ def test_marks_say_which_time_is_the_shortest() -> None:
         "a is the fastest in 2 of 3 rows.",
         "b is the fastest in 1 of 3 rows.",
     ]
+
+
+def test_many_topics_that_are_not_decided_are_counted() -> None:
+    topics = ("alloc", "branch", "clock", "fence", "line", "lock", "memory")
+    open_ = {f"{topic}/x": Span(1.0, 0.9, 1.1) for topic in topics}
+    assert machine_sentences("b", [], open_)[1:] == ["Mixed or not decided: all 7 topics."]
+    told = machine_sentences("b", [], {**open_, "signal/x": Span(0.5, 0.4, 0.6)})
+    assert told[1:] == ["Faster: Signals (2 times as fast).", "Mixed or not decided: the other 7 topics."]
+    few = dict(list(open_.items())[:2])
+    assert machine_sentences("b", [], few)[1] == "Mixed or not decided: Allocators, Branch prediction."
 
 
 def test_a_ratio_has_a_side_where_its_whole_interval_has() -> None:
