@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fencepost.bench.cgroup import read_cgroup
 from fencepost.bench.sysfs import Tree, parse_cpulist
-from fencepost.bench.topology import Topology
+from fencepost.bench.topology import KINDS, Topology
 
 RELATIONS = ("same_core", "same_l2", "same_l3", "same_package", "cross_numa", "cross_package", "unknown")
 """What two CPUs share, nearest first. ``same_core`` are SMT siblings; the others are different cores."""
@@ -267,7 +267,7 @@ def _team(
 
     def merit(cpu: int) -> tuple[bool, int]:
         # On a hybrid machine, a CPU whose kind nothing tells may be the weakest of all.
-        return cpu in isolated, ("L", "E", "P").index(topology.kinds[cpu]) if cpu in topology.kinds else -1
+        return cpu in isolated, KINDS.index(topology.kinds[cpu]) if cpu in topology.kinds else -1
 
     team = [max(usable, key=lambda cpu: (*merit(cpu), cpu)) if first is None else first]
     cores = {relations.core(team[0])}

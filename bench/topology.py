@@ -73,6 +73,10 @@ class Identity:
         return "hypervisor" in self.flags if self.arch in ("x86_64", "i686") and self.flags else None
 
 
+KINDS = ("L", "E", "P")
+"""The kinds of cores, the slowest first."""
+
+
 @dataclass(frozen=True)
 class Topology:
     """The CPUs of a machine, the groups in which they share something, and where this was read.

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from fencepost.bench import machine
 from fencepost.bench.doctor.finding import Finding, Subject, boot, competition, percent, tee, unreadable
 from fencepost.bench.sysfs import Tree, format_cpulist
-from fencepost.bench.topology import CPU, Topology
+from fencepost.bench.topology import CPU, KINDS, Topology
 
 
 def examine_cpus(subject: Subject) -> Finding:
@@ -76,6 +76,19 @@ def examine_smt(subject: Subject) -> Finding:
     return Finding("smt", path, value, effect, command, severity="hurts")
 
 
+def cpus_to_isolate(topology: Topology) -> tuple[int, ...]:
+    """Half of the fastest cores with all of their threads, but not the core of the first CPU: Linux needs one.
+
+    Runs prefer isolated CPUs. So slow ones must not be isolated, nor a thread whose sibling other tasks may use.
+    """
+    spare = [core for core in topology.cores or [(cpu,) for cpu in topology.cpus] if topology.cpus[0] not in core]
+    for kind in reversed(KINDS):
+        if fast := [core for core in spare if topology.kinds.get(core[0]) == kind]:
+            spare = fast
+            break
+    return tuple(sorted(cpu for core in spare[len(spare) // 2 :] for cpu in core))
+
+
 def examine_isolation(subject: Subject) -> Finding:
     path = "/proc/cmdline"
     parameters = machine.boot_parameters(subject.tree)
@@ -91,12 +104,11 @@ def examine_isolation(subject: Subject) -> Finding:
     value = " ".join(found) or "none"
     if not missing:
         return Finding("isolation", path, value, "scheduler, timer tick and RCU leave the isolated CPUs alone")
-    spare = subject.topology.isolated or subject.topology.cpus[1:]
+    spare = subject.topology.isolated or cpus_to_isolate(subject.topology)
     effect = "the timer tick and other tasks interrupt kernels a few hundred times a second"
     if not spare:
-        return Finding("isolation", path, value, f"{effect}; one CPU cannot be isolated", severity="note")
-    half = spare if subject.topology.isolated else spare[len(spare) // 2 :]
-    change = boot(" ".join(f"{name}={format_cpulist(half)}" for name in missing))
+        return Finding("isolation", path, value, f"{effect}; a single core cannot be isolated", severity="note")
+    change = boot(" ".join(f"{name}={format_cpulist(spare)}" for name in missing))
     return Finding("isolation", path, value, effect, change, reboot=True, severity="note")
 
 

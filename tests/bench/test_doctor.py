@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from doctored import CLOCK, CPU, DEEP, SYSTEM, finding, register
-from machines import NAMES, build, cpuinfo, expected, snapshot, write
+from machines import MADE_UP, NAMES, build, cpuinfo, expected, snapshot, unpack, write
 
 from fencepost.analysis.report.trust import examination
+from fencepost.bench.doctor.cpus import cpus_to_isolate
 from fencepost.bench.doctor.examine import examine
 from fencepost.bench.doctor.finding import IMPACT, SEVERITIES, Diagnosis, Finding
 from fencepost.bench.documents import PerfEventJson
@@ -202,6 +203,35 @@ def test_knob(knob: str, files: dict[str, object], severity: str, change: str | 
     else:
         assert found.change is not None
         assert change in found.change
+
+
+@pytest.mark.parametrize(
+    ("cores", "kinds", "isolated"),
+    [
+        ([[0], [1]], "", (1,)),
+        ([[0], [1], [2], [3]], "", (2, 3)),
+        ([[0, 4], [1, 5], [2, 6], [3, 7]], "", (2, 3, 6, 7)),  # with their siblings
+        ([[0, 1], [2, 3]], "", (2, 3)),
+        ([[0], [1], [2], [3], [4], [5], [6]], "PPPEEEL", (2,)),  # the fast ones
+        ([[0], [1], [2]], "EEP", (2,)),
+        ([[0], [1], [2]], "PEE", (2,)),
+        ([[0, 1]], "", ()),
+        ([], "", ()),
+    ],
+)
+def test_fast_and_whole_cores_are_to_be_isolated(cores: list[list[int]], kinds: str, isolated: tuple[int, ...]) -> None:
+    cpus = tuple(sorted(cpu for core in cores for cpu in core))
+    groups = tuple(tuple(core) for core in cores)
+    topology = Topology(cpus=cpus, cores=groups, kinds=dict(enumerate(kinds)))
+    assert cpus_to_isolate(topology) == isolated
+    assert cpus_to_isolate(Topology(cpus=cpus)) == cpus[1:][len(cpus[1:]) // 2 :]
+
+
+def test_the_isolation_of_a_hybrid_machine_leaves_its_slow_cores_alone(tmp_path: Path) -> None:
+    files = unpack((MADE_UP / "hybrid-laptop.txt").read_text(encoding="utf-8"))
+    write(tmp_path, {**files, "proc/cmdline": "quiet"})
+    found = finding(examine(root=tmp_path), "isolation")
+    assert "isolcpus=4-7 " in str(found.change)
 
 
 def test_smt_names_the_siblings_outside_of_the_run(tmp_path: Path) -> None:
