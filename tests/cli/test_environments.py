@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,14 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(what: Surroundings, shelf: Path, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+NOBODY = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
+READS_ALL = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+"""Where a folder of root's keeps others from this Python, the unknown user needs this right to start it."""
+
+
+def start(
+    what: Surroundings, shelf: Path, cwd: Path, through: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[bytes]:
     kernel = HERE.parents[1] / "examples" / "own" / "division.c"
     (cwd / "mine.c").write_bytes(kernel.read_bytes())
     cwd.chmod(0o777)
@@ -176,7 +183,7 @@ def start(what: Surroundings, shelf: Path, cwd: Path) -> subprocess.CompletedPro
     words = [word.replace("{run}", str(shelf / "run")) for word in what.command]
     with Path(what.stdout or os.devnull).open("wb") as out:
         return subprocess.run(
-            [Path(sys.executable).with_name("fencepost"), *words],
+            [*through, Path(sys.executable).with_name("fencepost"), *words],
             cwd=cwd if what.folder in (None, "gone") else folder,
             env={name: value for name, value in variables.items() if value is not None},
             stdin=subprocess.DEVNULL,
@@ -197,7 +204,8 @@ def test_surroundings_are_no_fault_of_ours(name: str, shelf: Path, tmp_path: Pat
     try:
         done = start(what, shelf, tmp_path)
     except PermissionError:
-        pytest.skip("this Python is for its owner only")
+        assert what.before is as_nobody
+        done = start(replace(what, before=lambda: None), shelf, tmp_path, (*NOBODY, *READS_ALL))
     said = done.stderr.decode("utf-8", "replace").strip()
     assert done.returncode in (0, 1, 2, 3), said
     assert "internal error" not in said and "Traceback" not in said, said
