@@ -105,7 +105,9 @@ def parse_json(where: Path | str, text: bytes | str, fault: type[Exception], *, 
         document: object = json.loads(text, parse_int=_integer if of_ours and _may_be_long(text) else None)
     except OverflowError as error:
         raise fault(f"{where}: {error}; fencepost writes no such number") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise fault(f"{where}: {_TOO_DEEP}") from error
+    except ValueError as error:
         raise fault(f"{where}: not valid JSON ({error}); the file is truncated or was edited by hand") from error
     level = [document]
     for _ in range(MOST_DEPTH):
@@ -118,7 +120,10 @@ def parse_json(where: Path | str, text: bytes | str, fault: type[Exception], *, 
         ]
         if not level:
             return document
-    raise fault(f"{where}: not valid JSON of ours (more than {MOST_DEPTH} lists or objects in one another)")
+    raise fault(f"{where}: {_TOO_DEEP}")
+
+
+_TOO_DEEP = f"more than {MOST_DEPTH} lists or objects in one another; fencepost reads no such file"
 
 
 def _may_be_long(text: bytes | str) -> bool:

@@ -71,7 +71,7 @@ def test_a_pipe_in_a_run_folder_stops_nobody(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("brackets", ["[]", '{"a":}'], ids=["lists", "objects"])
 def test_json_is_of_a_stated_depth(depth: int, brackets: str) -> None:
     opening, closing = brackets[:-1], brackets[-1]
-    with pytest.raises(ReadError, match="where: not valid JSON"):
+    with pytest.raises(ReadError, match=f"^where: more than {MOST_DEPTH} lists or objects in one another; fencepost"):
         parse_json("where", opening * depth + "0" + closing * depth, ReadError)
     assert parse_json("where", opening * MOST_DEPTH + "0" + closing * MOST_DEPTH, ReadError)
 

@@ -36,7 +36,7 @@ BAD: dict[str, tuple[str | bytes | dict[str, Any], str]] = {
     "binary": (b"\x80\xfe\x00\x01", "not text in UTF-8"),
     "compressed": (b"\x1f\x8b\x08\x00", "not a whole gzip file"),
     "truncated": ('{"benchmarks": [{"full', "not valid JSON"),
-    "deep": ("[" * 100_000, "not valid JSON"),
+    "deep": ("[" * 100_000, "more than 64 lists or objects"),
     "other json": ({"hello": 1}, NOT_OURS),
     "list": ("[1, 2]", NOT_OURS),
     "no benchmarks": ({"machine_info": {}, "benchmarks": []}, "nothing to import"),
