@@ -1,4 +1,4 @@
-"""The walls of the house: which room may know which, and what every C file owes its reader."""
+"""The walls of the house: which room may know which, and what every file owes its reader."""
 
 from __future__ import annotations
 
@@ -15,21 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from kernels.measure import built_engine, names
 
 from fencepost.analysis.runs.row import COLUMNS
 from fencepost.bench import engine
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("bench", "analysis", "cli")
-KERNEL_FOLDER = ROOT / "csrc" / "kernels"
-KERNELS = sorted(KERNEL_FOLDER.glob("*/*.c"))
-C_FILES = [*sorted((ROOT / "csrc" / "engine").glob("*.c")), *sorted((ROOT / "csrc" / "lib").glob("*/*.c")), *KERNELS]
-
-
-def in_csrc(path: Path) -> str:
-    """A file of csrc/ by its path there: several folders have files of one name."""
-    return path.relative_to(ROOT / "csrc").as_posix()
 
 
 @functools.cache
@@ -166,75 +157,6 @@ def test_rooms_refuse_their_plain_name(room: str) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert f"import fencepost.{room}, not {room}" in run.stderr
-
-
-def code_of(path: Path) -> str:
-    """A C file without comments and strings, its lines kept."""
-    pattern = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
-    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), path.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in C_FILES if path.name != "selftest.c" and path.parent.name != "output"], ids=in_csrc
-)
-def test_c_prints_nothing_and_exits_nowhere(path: Path) -> None:
-    talks = re.compile(
-        r"\b(v?f?printf|v?dprintf|f?puts|f?putc|putchar|perror|warnx?|errx?|exit|_Exit|quick_exit|abort|assert)\s*\("
-    )
-    found = [
-        f"{in_csrc(path)}:{number}: {line.strip()}"
-        for number, line in enumerate(code_of(path).splitlines(), 1)
-        if talks.search(line)
-    ]
-    assert found == []
-
-
-@pytest.mark.parametrize("path", KERNELS, ids=in_csrc)
-def test_a_kernel_file_opens_with_its_question(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    header = re.match(r"/\*\n(.*?)\*/", text, re.DOTALL)
-    assert header is not None, "the first thing in the file is its header comment"
-    names = re.findall(r'\.name\s*=\s*"([a-z0-9_]+/[a-z0-9_]+)"', text)
-    assert names, "no KERNEL line with a name"
-    body = header.group(1)
-    for name in names:
-        # Rows that answer one question stand before it together: "line/false_sharing, line/alone: what …?"
-        asked = rf"^ \* (?:[a-z0-9_/]+, )*{re.escape(name)}(?:, [a-z0-9_/]+)*:\s+\S"
-        assert re.search(asked, body, re.MULTILINE), f"the header does not put the question of {name}"
-    assert "?" in body.split("\n *\n")[0], "the header starts with a question"
-    flowing = re.sub(r"\s*\n \*\s*", " ", body)
-    assert re.search(r"\b(One|An) (operation|event)\b", flowing), "what one operation (or event) is"
-    for part in ("Excluded:", "Expect:", "Not shown:"):
-        assert re.search(rf"^ \* {part} +\S", body, re.MULTILINE), f"{part} is missing"
-
-
-@pytest.mark.parametrize("path", KERNELS, ids=in_csrc)
-def test_the_path_of_a_kernel_file_is_the_kernels_name(path: Path) -> None:
-    """A file may hold several kernels of its topic; a single one is called as the file."""
-    names = re.findall(r'\.name\s*=\s*"([a-z0-9_]+)/([a-z0-9_]+)"', path.read_text(encoding="utf-8"))
-    assert {topic for topic, _ in names} == {path.parent.name}
-    assert len(names) > 1 or names[0][1] == path.stem
-
-
-def test_what_several_topics_include_lies_beside_the_topics() -> None:
-    """csrc/kernels/*.h is for all of them; a header in a topic's folder is for its kernels."""
-    wrong = [
-        f"{in_csrc(path)} includes {name}"
-        for path in sorted(KERNEL_FOLDER.glob("*/*.[ch]"))
-        for name in re.findall(r'^#include "kernels/(\w+/.*)"', path.read_text(encoding="utf-8"), re.MULTILINE)
-        if not name.startswith(f"{path.parent.name}/")
-    ]
-    assert wrong == []
-
-
-def test_every_topic_of_the_catalogue_has_its_page() -> None:
-    for topic in {path.parent.name for path in KERNELS}:
-        page = ROOT / "docs" / "topics" / f"{topic}.md"
-        assert page.exists(), f"docs/topics/{topic}.md is missing"
-        text = page.read_text(encoding="utf-8")
-        for path in KERNELS:
-            for name in re.findall(rf'\.name\s*=\s*"({topic}/[a-z0-9_]+)"', path.read_text(encoding="utf-8")):
-                assert f"`{name}`" in text, f"docs/topics/{topic}.md does not mention {name}"
 
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -409,16 +331,6 @@ for documents. What is left are schemas, arguments that are handed on, and what 
 def test_documents_have_types() -> None:
     texts = [path.read_text(encoding="utf-8") for room in ROOMS for path in python_files(room)]
     assert sum(len(re.findall(r"\b(?:dict|Mapping)\[str, Any\]", text)) for text in texts) <= MOST_UNTYPED
-
-
-@pytest.mark.parametrize("path", KERNELS, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_kernel_names_only_kernels_that_exist(path: Path) -> None:
-    kernels = names(built_engine())
-    topics = {file.parent.name for file in KERNELS}
-    header = path.read_text(encoding="utf-8").partition("*/")[0]
-    named = re.findall(r"(?<![\w/.])([a-z]+/[a-z0-9_]+)(?![\w/.])", header)
-    missing = [name for name in named if name.partition("/")[0] in topics and name not in kernels]
-    assert [name for name in missing if not (KERNEL_FOLDER / name).with_suffix(".h").is_file()] == []
 
 
 def test_tests_wait_for_their_own_children_only() -> None:

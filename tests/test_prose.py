@@ -160,10 +160,12 @@ def test_templates_are_in_plain_words(template: Path) -> None:
     assert faults(sentences, HABITS) == []
 
 
-@pytest.mark.parametrize("path", HEADERS, ids=lambda path: str(path.relative_to(ROOT / "csrc")))
-def test_headers_of_c_files_are_in_plain_words(path: Path) -> None:
-    sentences = [sentence for part in in_header(path.read_text(encoding="utf-8")) for sentence in split(part)]
-    assert faults(sentences, HABITS | SEMICOLON) == []
+def test_headers_of_c_files_are_in_plain_words() -> None:
+    wrong = {}
+    for path in HEADERS:
+        sentences = [sentence for part in in_header(path.read_text(encoding="utf-8")) for sentence in split(part)]
+        wrong[path] = faults(sentences, HABITS | SEMICOLON)
+    assert {path: found for path, found in wrong.items() if found} == {}
 
 
 def test_a_header_is_read_by_its_parts() -> None:
