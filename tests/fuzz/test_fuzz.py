@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fuzz import corpus
-from fuzz.oracle import Tally, WrongError, sentence_fault, try_chunk
+from fuzz.oracle import Tally, WrongError, sentence_fault, try_chunk, try_one
 from fuzz.readers import READERS, Reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,13 +100,28 @@ def test_what_ends_the_process_or_never_ends_costs_one_input(monkeypatch: pytest
     assert tally.inputs == 20 == tally.accepted + len(tally.faults)
 
 
+@pytest.mark.parametrize(("waits", "faults"), [(1, 0), (2, 1)])
+def test_what_waits_for_ever_does_so_twice(waits: int, faults: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other work may keep the CPU from an input, and that is no fault of the reader."""
+    monkeypatch.setattr("fuzz.oracle.PATIENCE_S", 0.05)
+    calls: list[int] = []
+    tally = Tally()
+
+    def trial(_: random.Random) -> None:
+        calls.append(len(calls))
+        if len(calls) <= waits:
+            signal.pause()
+
+    try_one(trial, "planted", 1, 7, tally)
+    assert len(calls) == 2 and tally.inputs == 1
+    assert len(tally.faults) == faults and all("waited for 0.05 s" in fault for fault in tally.faults)
+
+
 def test_an_input_is_made_anew_from_its_name() -> None:
     seen: list[float] = []
 
     def make(_: Path) -> Callable[[random.Random], None]:
         return lambda rng: seen.append(rng.random())
-
-    from fuzz.oracle import try_one
 
     for _ in range(2):
         try_one(make(Path()), "planted", 1, 7, Tally())
