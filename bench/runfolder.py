@@ -188,7 +188,8 @@ def create(
             else:
                 atomic_write(path / schema.ROWS_FILE, rows(document))
             atomic_write(path / schema.RUN_FILE, _json_bytes(document))
-            _fsync_folder(base)
+            for place in (path, *new):
+                _fsync_folder(place.parent)
         except BaseException:
             folder.close()
             raise

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from runs.write import plain_cases, write_run
 
-from fencepost.bench import runfolder, schema
+from fencepost.bench import objects, runfolder, schema
 from fencepost.bench.documents import RoundRecord
 from fencepost.bench.errors import MeasureError
 
@@ -86,6 +86,54 @@ def look(base: Path, stored: list[int]) -> None:
         with runfolder.resume(folder) as again:
             assert set(stored) <= set(again.complete_rounds()) <= {1, 2}
         assert not [path for path in folder.rglob("*") if path.name.startswith(".tmp-")]
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """The folders with new names, from now on, that a crash of the machine may take away again, while a test goes on.
+
+    A file must be on the disk before it gets its name.
+    """
+    folders: set[Path] = set()
+    on_disk: set[Path] = set()
+    fsync, mkdir, replace = os.fsync, os.mkdir, os.replace
+
+    def syncing(descriptor: int) -> None:
+        fsync(descriptor)
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        on_disk.add(place)
+        folders.discard(place)
+
+    def making(path: Path, *more: Any) -> None:
+        mkdir(path, *more)
+        folders.add(Path(path).parent)
+
+    def moving(old: Path, new: Path) -> None:
+        assert Path(old) in on_disk
+        replace(old, new)
+        folders.add(Path(new).parent)
+
+    for name, made in (("fsync", syncing), ("mkdir", making), ("replace", moving)):
+        monkeypatch.setattr(os, name, made)
+    return folders
+
+
+def test_what_is_stored_is_on_the_disk_with_all_folders_above(
+    waiting: set[Path], source: Path, records: list[RoundRecord], tmp_path: Path
+) -> None:
+    class Stored(list[int]):
+        def append(self, number: int) -> None:
+            assert waiting == set()
+            super().append(number)
+
+    stored = Stored()
+    small_run(tmp_path / "results" / "runs", source, records, stored)
+    assert stored == [1, 2]
+
+
+def test_an_object_of_the_cache_is_on_the_disk_before_it_has_its_name(waiting: set[Path], tmp_path: Path) -> None:
+    objects._put(tmp_path / "mine.so", b"object")
+    assert waiting == {tmp_path} and (tmp_path / "mine.so").read_bytes() == b"object"
 
 
 def operations(base: Path, source: Path, records: list[RoundRecord]) -> int:
