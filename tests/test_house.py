@@ -252,6 +252,7 @@ def test_sdist_holds_nothing_built(sdist: list[str]) -> None:
     assert [name for name in sdist if re.search(r"\.(so|o|pyc)$|bench/_kernels\.c$", name)] == []
 
 
+@pytest.mark.slow  # runs setup.py
 def test_an_installed_package_brings_the_words_of_the_report(tmp_path: Path) -> None:
     command = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

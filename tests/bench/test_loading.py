@@ -101,6 +101,7 @@ def test_a_constructor_that_ends_the_process_costs_one_sentence(tmp_path: Path) 
     assert "mine.c: it ends its process by signal SIG" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow  # 40 files in processes of their own
 def test_damaged_objects_end_nothing(engine: Engine, tmp_path: Path) -> None:
     """Each is loaded, or refused in one sentence."""
     whole = objects.build(write(tmp_path, "mine.c"), "mine").path.read_bytes()

@@ -64,6 +64,7 @@ def two_cpus(_cpus: Any) -> Placer:
     return place
 
 
+@pytest.mark.slow  # compiles a peer with all options
 def test_the_plan_has_every_ring_in_every_use() -> None:
     present = [file for file in find_peers(FOLDER).files if file.name == "ck.c"]
     if not present:

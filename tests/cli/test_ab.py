@@ -352,6 +352,7 @@ def test_more_rows_want_more_rounds() -> None:
 # Ctrl-C, and going on.
 
 
+@pytest.mark.slow  # a run is interrupted, and resumed twice
 def test_an_interrupted_comparison_shows_ratios_and_goes_on(tmp_path: Path) -> None:
     sides = ("good/steady", "good/steady[size=8KiB]")
     options = ("--rounds", "3000", "-q", "--fail-on", "undecided")

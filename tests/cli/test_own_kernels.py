@@ -203,6 +203,7 @@ def test_no_compiler_and_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert answer.returncode == 3 and "set XDG_CACHE_HOME to a folder that can be written" in answer.stderr
 
 
+@pytest.mark.slow  # two runs; runs of the suite are resumed in test_cli.py
 def test_a_run_is_resumed_with_the_same_kernels_only(tmp_path: Path, cache: Path) -> None:
     file = write(tmp_path)
     answer = fencepost("run", "own/one", "--kernel", file, "--rounds", 2, "-q", cwd=tmp_path)
@@ -287,7 +288,13 @@ def test_new_takes_kernel_names_only(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["division.c", "one_thread.c", "handover.c", pytest.param("lookup.cc", marks=pytest.mark.slow)]
+    "name",
+    [
+        "division.c",
+        "one_thread.c",
+        pytest.param("handover.c", marks=pytest.mark.slow),
+        pytest.param("lookup.cc", marks=pytest.mark.slow),
+    ],
 )
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_cxx(name)
@@ -300,6 +307,7 @@ def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert json.loads(answer.stdout)["unmeasurable"] == [] and "compiler warns" not in answer.stderr
 
 
+@pytest.mark.slow  # runs setup.py
 def test_the_package_carries_what_kernel_files_include(tmp_path: Path) -> None:
     command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "lib")]
     subprocess.run(

@@ -108,8 +108,8 @@ def answers(engine: Engine, hostile: Callable[[], None], end: int) -> None:
     ("hostile", "refused"),
     [
         (few_files, {"ipc/switch", "ipc/throughput", "kernel/copy", "kernel/name", "output/loss", "process/spawn"}),
-        (children_ignored, set()),
-        (nobody, {"namespace/capability"}),
+        pytest.param(children_ignored, set(), marks=pytest.mark.slow),
+        pytest.param(nobody, {"namespace/capability"}, marks=pytest.mark.slow),
         (filtered, {"namespace/unshare", "perf/software", "ipc/zero_copy", "process/peek", "process/trace"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -18,6 +19,11 @@ from fencepost.analysis.compare.collected import Collected
 from fencepost.analysis.runs import kept, packed
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench import schema
+
+
+def slowly(*names: str) -> list[Any]:
+    """Sets of values for `make test-slow`: the others show that anything is done at all."""
+    return [pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +85,7 @@ def test_what_is_collected_is_what_the_runs_say_and_is_read_once(base: Path, loo
     assert looked_at == ["run0", "run1", "run2"]
 
 
-@pytest.mark.parametrize("change", ["a round less", "in place", "gone", "new", "packed file gone"])
+@pytest.mark.parametrize("change", ["a round less", "packed file gone", *slowly("in place", "gone", "new")])
 def test_only_a_run_that_changed_is_read_again(base: Path, looked_at: list[str], change: str) -> None:
     told(base)
     looked_at.clear()
@@ -108,7 +114,7 @@ def test_a_run_that_was_written_just_now_is_looked_at_again(
     assert len(looked_at) == 6
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "empty", "another rule", "views", "a block", "a folder"])
+@pytest.mark.parametrize("damage", ["cut", "another rule", *slowly("text", "empty", "views", "a block", "a folder")])
 def test_a_database_that_cannot_be_trusted_is_made_again(
     base: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:

@@ -446,6 +446,7 @@ def test_the_picture_is_drawn(stepped: Path, tmp_path: Path, suffix: str, magic:
         assert len(pictures(data.decode())) == 1
 
 
+@pytest.mark.slow  # another picture is drawn above
 def test_a_picture_without_changes_shows_the_controls(tmp_path: Path) -> None:
     (machine,) = history(write_runs(tmp_path, [{}] * 10), processes=1).machines
     assert machine.changes == []
@@ -468,7 +469,7 @@ def test_runs_with_and_without_a_neighbour_are_one_series_of_one_kind(tmp_path: 
     assert machine.changes == []
 
 
-@pytest.mark.parametrize("length", [400, 1500])
+@pytest.mark.parametrize("length", [400, pytest.param(1500, marks=pytest.mark.slow)])
 def test_steps_and_stretches_of_long_series_are_found(length: int) -> None:
     generator = np.random.default_rng(3)
     values = np.exp(generator.normal(0, 0.01, length))
@@ -483,6 +484,7 @@ def test_a_year_of_noise_shows_no_change() -> None:
     assert not any(changes_of(series(np.exp(generator.normal(0, 0.01, 365)))) for _ in range(10))
 
 
+@pytest.mark.slow  # 20 000 runs
 def test_a_very_long_series_takes_little_memory() -> None:
     values = np.exp(np.random.default_rng(5).normal(0, 0.01, 10_000))
     values[6_000:] *= 1.01

@@ -229,6 +229,7 @@ def test_the_numbers_of_the_ladder_are_whole_in_a_wide_font() -> None:
         assert half <= float(text.attrib["x"]) <= width - half, text.text
 
 
+@pytest.mark.slow  # nearly all pictures; test_incomplete.py has a report of one round
 def test_figures_of_a_run_with_one_round(tmp_path: Path) -> None:
     """Without intervals: words have nothing where a bound would be."""
     cases = [*suite_cases(), *branch_cases(), *sharing_cases()]

@@ -43,6 +43,7 @@ def test_a_line_is_that_of_scipy() -> None:
     assert line_through(x, y) == (fit.slope, fit.intercept)
 
 
+@pytest.mark.slow  # all modules in a process of their own
 def test_an_answer_does_not_import_scipy_stats() -> None:
     code = (
         "import sys\nimport fencepost.analysis.compare.runs, fencepost.analysis.report.data\n"
