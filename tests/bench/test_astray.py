@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from runs import measure as runtime
 from runs.measure import MACHINE, any_cpu, run_record, tiny_plan, wait_for
 
-from fencepost.bench import launch, runfolder, runner, schema
+from fencepost.bench import launch, runfolder, runner, schema, worker
 from fencepost.bench.launch import MARK, end_marked
 from fencepost.bench.progress import Progress
 from fencepost.bench.runner import Runner
@@ -72,6 +73,18 @@ def test_a_traced_worker_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(rounds) > 1 and all(runfolder.read_round_record(path)["worker"]["traced"] for path in rounds)
     said = [note for note in notes if "traced" in note]  # once a run
     assert said == ["round 1: the worker is traced (strace, a debugger), which slows it"]
+
+
+def test_a_tracer_is_seen() -> None:
+    child = os.fork()
+    if child == 0:
+        seen = worker.traced()
+        refused = ctypes.CDLL(None).ptrace(0, 0, 0, 0)  # PTRACE_TRACEME: by whoever runs this test
+        os._exit(2 if seen or refused else 0 if worker.traced() else 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 2:
+        pytest.skip("this process is traced already, or may not be")
+    assert code == 0
 
 
 def test_what_a_kernel_starts_ends_with_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
