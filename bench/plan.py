@@ -39,7 +39,7 @@ LONG_RUN_NS = 60_000_000_000
 DEAR_NS = 5_000_000
 """A case that takes as long is dear: in a standard run a fifth of the cases take three quarters of the time."""
 DEAR_EVERY = 2
-"""In a longer run it is measured in each second round."""
+"""In a longer run it is measured in every second round."""
 DEAR_ROUNDS = 10
 """If so many are left to it. The interval of the median of ten spares one value at each end, and `compare` needs
 eight."""
@@ -163,7 +163,7 @@ class Plan:
         return self.expected_of(range(1, self.rounds + 1))
 
     def sparing(self) -> Plan:
-        """The same cases. If the run is long, dear ones are in each second round only. Sides of a comparison stay."""
+        """The same cases. If the run is long, dear ones are in every second round only. Sides of a comparison stay."""
         whole = replace(self, cases=tuple(replace(case, every=1) for case in self.cases))
         if whole.expected_ns <= LONG_RUN_NS or self.rounds < DEAR_EVERY * DEAR_ROUNDS:
             return whole

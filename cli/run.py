@@ -110,7 +110,7 @@ def run_command(
     """Measure KERNELs: names, globs such as 'clock/*', or topics such as clock. Default: all.
 
     Each round is a fresh, pinned process that runs every case once, in shuffled order. In a run of more than a minute,
-    cases that take 5 ms or more are in each second round. Ctrl-C keeps the complete rounds and prints the command that
+    cases that take 5 ms or more are in every second round. Ctrl-C keeps the complete rounds and prints the command that
     continues the run.
 
     With --kernel and no KERNEL argument, measures the kernels in those files plus three control kernels. So later

@@ -86,7 +86,10 @@ def machine_sentences(machine: str, headlines: Sequence[Span], ratios: Mapping[s
     of = ("headline" if headlines else "row") + ("s" if len(asked) != 1 else "")
     faster, slower, open_ = (sides.count(side) for side in ("faster", "slower", "open"))
     sentence = f"{machine} is faster in {faster} of {len(asked)} {of} and slower in {slower}"
-    sentences = [f"{sentence}. {open_} {'is' if open_ == 1 else 'are'} not decided." if open_ else f"{sentence}."]
+    if open_ == len(asked):
+        sentences = [f"{machine}: none of {len(asked)} {of} is decided."]
+    else:
+        sentences = [f"{sentence}. {open_} {'is' if open_ == 1 else 'are'} not decided." if open_ else f"{sentence}."]
     topics: dict[str, list[Span]] = {}
     for case, ratio in ratios.items():
         topics.setdefault(_topic(case), []).append(ratio)

@@ -217,7 +217,7 @@
     const label = make("label", "Search all rows");
     const field = make("input");
     field.type = "search";
-    field.placeholder = "words of a name, such as ring pause=yes";
+    field.placeholder = "such as ring pause=yes";
     label.append(field);
     const said = make("p");
     said.setAttribute("role", "status");

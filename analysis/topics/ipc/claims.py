@@ -39,7 +39,7 @@ def taskset(analysis: Analysis) -> Verdict:
     figure = f"two CPUs {whole.text()} times one CPU; kept awake {placement.text()} times"
     said = (
         f"A message takes {_message(same)} on one CPU, {_message(two)} on two, and {_message(awake)} on two that are "
-        f"kept awake. CPUs that may sleep make it {halt.text()} times as dear.{_cache(analysis)}"
+        f"kept awake. CPUs that may sleep make it {halt.text()} times as expensive.{_cache(analysis)}"
     )
     number = measure(whole, "1", 1.0)
     noise = noise_of(analysis, "ipc/switch")

@@ -46,7 +46,7 @@ NOTHING_NS = 1.0
     "each KiB adds to the price of a pipe, a file in memory and process_vm_readv, and adds nothing to /dev/null",
     failure=refuted,
     control=Control(
-        "a write to /dev/null, which copies nothing, costs the same at each size (dearest over cheapest)",
+        "a write to /dev/null, which copies nothing, costs the same at each size (most expensive over cheapest)",
         metric_of("kernel/copy", "spread", by="null"),
         "times",
         below=FLAT,
@@ -61,7 +61,7 @@ def copy(analysis: Analysis) -> Verdict:
     floor = row_of(analysis, "kernel/copy", by="memcpy").metric("kib_ns")
     figure = ", ".join(f"{name} {found.text()}" for name, found in slopes.items()) + " ns a further KiB"
     said = (
-        f"To /dev/null the dearest size costs {spread.text()} times the cheapest. "
+        f"To /dev/null the most expensive size costs {spread.text()} times the cheapest. "
         f"A copy in the program takes {floor.text()} ns a KiB."
     )
     least = min(slopes.values(), key=lambda found: found.value)
@@ -173,7 +173,7 @@ def sysfs(analysis: Analysis) -> Verdict:
     "each component of a path adds to the price of finding a file, and an open file is found at one price at any depth",
     failure=refuted,
     control=Control(
-        "an open file is found at one price at each depth (dearest over cheapest)",
+        "an open file is found at one price at each depth (most expensive over cheapest)",
         metric_of("kernel/path", "empty_spread"),
         "times",
         below=FLAT,
@@ -185,7 +185,7 @@ def dentry(analysis: Analysis) -> Verdict:
     row = row_of(analysis, "kernel/path")
     component, spread = row.metric("component_ns"), row.metric("empty_spread")
     figure = f"{component.text('ns')} a component"
-    said = f"By an open file the dearest of six depths costs {spread.text()} times the cheapest."
+    said = f"By an open file the most expensive of six depths costs {spread.text()} times the cheapest."
     number = measure(component, "ns", 0.0)
     words = {
         Side.BELOW: (Outcome.REFUTED, "A longer path costs no more."),

@@ -89,7 +89,13 @@ def copy(analysis: Analysis) -> Figure | None:
         f"A further KiB costs {each}, by the straight line through each way's points.",
         table(
             "A transfer by its way: three of its eight sizes, and the straight line through all of them",
-            ("way", *(size(SIZES[place]) for place in (0, 3, 7)), "a further KiB, ns", "R squared", "dearest/cheapest"),
+            (
+                "way",
+                *(size(SIZES[place]) for place in (0, 3, 7)),
+                "a further KiB, ns",
+                "R squared",
+                "most/least expensive",
+            ),
             [
                 (
                     way,

@@ -34,9 +34,15 @@ extern "C" {
 
 /* Before the item. Eight bytes for every ring_index, so that items of 8 bytes are aligned. */
 #define RING_MPMC_STAMP 8
-/* How far ahead lines are fetched. Seen with 8-byte items: one line is not enough time, four are taken back before their use. */
+/*
+ * How far ahead a thread fetches. With items of 8 bytes, one line ahead came too late. Four were taken back before
+ * they were used.
+ */
 #define RING_MPMC_AHEAD (2 * RING_LINE)
-/* Looks at a slot that is not ready before the other side's counter is looked at, which takes its line away from that side. */
+/*
+ * How often a thread looks at a slot that is not ready. After that it reads the counter of the other side, which
+ * takes that line away from the other side.
+ */
 #define RING_MPMC_LOOKS 2
 /* Most spin hints between two claims of a thread. */
 #define RING_MPMC_BACKOFF 16
@@ -94,7 +100,7 @@ RING_INLINE void ring_mpmc_look_ahead(const struct ring_mpmc *ring, const unsign
 RING_INLINE size_t ring_mpmc_claim(struct ring_mpmc *ring, ring_index *own, const ring_index *other, ring_index held,
                                    size_t wanted, size_t item_bytes, ring_index *from, enum ring_mpmc_answer *answer)
 {
-    /* Relaxed: a guess, that the exchange puts to the test. */
+    /* Relaxed: this is a guess. The exchange tests it. */
     ring_index at = __atomic_load_n(own, __ATOMIC_RELAXED);
     unsigned backoff = 1, looks = 0;
 
@@ -135,9 +141,8 @@ RING_INLINE size_t ring_mpmc_claim(struct ring_mpmc *ring, ring_index *own, cons
             continue;
         }
         RING_TEST_POINT("mpmc: not ready");
-        /* Acquire: this thread sees everything that another thread did before it told this one, including its push or
-           pop. `own` is at least `at`. So if the opposite counter is here, there is nothing between them (or all slots
-           are). */
+        /* Acquire: another thread may have told this one of its push or pop. Then this thread sees that push or pop.
+           `own` is at least `at`. So if the opposite counter is at the same place, the ring is empty (or full). */
         opposite = __atomic_load_n(other, __ATOMIC_ACQUIRE);
         if (opposite == (ring_index)(held ? at : at - ring->lap)) {
             *answer = RING_MPMC_REFUSED;
@@ -163,7 +168,7 @@ RING_INLINE void ring_mpmc_put(struct ring_mpmc *ring, ring_index at, const void
 
         RING_TEST_POINT("mpmc: claimed for push");
         memcpy(slot + RING_MPMC_STAMP, from, item_bytes);
-        /* A: release, pairs with B. Relaxed, a consumer could read what stood there before. */
+        /* A: release, pairs with B. If this were relaxed, a consumer could read the bytes that were there before. */
         __atomic_store_n((ring_index *)(void *)slot, (ring_index)(at + 1), __ATOMIC_RELEASE);
         ring_mpmc_look_ahead(ring, slot);
     }
@@ -178,7 +183,8 @@ RING_INLINE void ring_mpmc_take(struct ring_mpmc *ring, ring_index at, void *ite
 
         RING_TEST_POINT("mpmc: claimed for pop");
         memcpy(to, slot + RING_MPMC_STAMP, item_bytes);
-        /* A: release, pairs with B. Relaxed, the producer of the next lap could write before this has read. */
+        /* A: release, pairs with B. If this were relaxed, the producer of the next lap could write before the item
+           is read. */
         __atomic_store_n((ring_index *)(void *)slot, (ring_index)(at + ring->lap), __ATOMIC_RELEASE);
         ring_mpmc_look_ahead(ring, slot);
     }

@@ -90,9 +90,10 @@ RING_INLINE size_t ring_mpsc_claim(struct ring_mpsc *ring, size_t wanted, ring_i
     if (wanted > ring->capacity)
         wanted = ring->capacity;
     while (wanted) {
-        /* Relaxed: a guess, that the exchange puts to the test. */
+        /* Relaxed: this is a guess. The exchange tests it. */
         ring_index at = __atomic_load_n(&ring->tail, __ATOMIC_RELAXED);
-        /* F: acquire, pairs with E: another producer's look at `head` is as good as one's own only with what that had seen. */
+        /* F: acquire, pairs with E. Another producer has looked at `head`. Its look serves this thread only together
+           with what it saw. */
         ring_index limit = __atomic_load_n(&ring->limit, __ATOMIC_ACQUIRE), room;
 
         room = ring_before(at, limit) ? ring_mpsc_between(ring, at, limit) : 0;
@@ -103,7 +104,8 @@ RING_INLINE size_t ring_mpsc_claim(struct ring_mpsc *ring, size_t wanted, ring_i
             room = ring_before(at, limit) ? ring_mpsc_between(ring, at, limit) : 0;
             if (room == 0)
                 return 0;
-            /* E: release, pairs with F. A producer that was held up here sets it back: that costs a look. */
+            /* E: release, pairs with F. A producer that was delayed here may set the limit back. That costs one more
+               look. */
             __atomic_store_n(&ring->limit, limit, __ATOMIC_RELEASE);
         }
         room = room < wanted ? room : (ring_index)wanted;
@@ -132,7 +134,7 @@ RING_INLINE size_t ring_mpsc_push_bulk_sized(struct ring_mpsc *ring, const void 
 
         RING_TEST_POINT("mpsc: claimed for push");
         memcpy(slot + RING_MPSC_STAMP, from, item_bytes);
-        /* A: release, pairs with B. Relaxed, the consumer could read what stood there before. */
+        /* A: release, pairs with B. If this were relaxed, the consumer could read bytes of an earlier item. */
         __atomic_store_n((ring_index *)(void *)slot, (ring_index)(at + 1), __ATOMIC_RELEASE);
         ring_prefetch_write(ring->slots + (ahead < ring->slots_bytes ? ahead : 0));
     }
@@ -168,7 +170,7 @@ RING_INLINE size_t ring_mpsc_attempt_pop_bulk_sized(struct ring_mpsc *ring, void
             ring_relax();
             continue;
         }
-        /* Acquire: what another thread did before it told this one is seen, its push among it. */
+        /* Acquire: another thread may have told this one of its push. Then this thread sees that push. */
         *answer = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) == head ? RING_MPSC_REFUSED : RING_MPSC_BUSY;
         return 0;
     }

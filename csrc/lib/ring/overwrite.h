@@ -62,23 +62,23 @@ struct ring_overwrite {
     RING_APART_ALIGNED ring_index head;
 };
 
-/* One reader's place, its own. */
+/* The place of one reader. Readers do not share it. */
 struct ring_overwrite_reader {
     struct ring_overwrite *ring;
     ring_index next;
 };
 
 /*
- * As in ring.h. `item_bytes` is the length of the longest record, `capacity` how many of the newest are kept, however
- * long.
+ * As in ring.h. `item_bytes` is the length of the longest record. `capacity` is the number of newest records that
+ * are kept, whatever their length.
  */
 int ring_overwrite_create(struct ring_overwrite **ring, size_t capacity, size_t item_bytes, unsigned flags);
 void ring_overwrite_destroy(struct ring_overwrite *ring);
 /* For tests: an empty ring whose next number is `start`, near its wrap. Nobody else may be using it. */
 void ring_overwrite_start_at(struct ring_overwrite *ring, ring_index start);
 /*
- * The next record that this reader gets is the first ever written that is still there. Records that are gone already
- * count as lost.
+ * The reader begins at the first record. If that one is gone, it gets the oldest that is left, and the others count
+ * as lost.
  */
 void ring_overwrite_reader_init(struct ring_overwrite_reader *reader, struct ring_overwrite *ring);
 /* Skip to the records that are written from now on. The skipped ones do not count as lost. */
@@ -99,7 +99,10 @@ RING_INLINE ring_index ring_overwrite_complete(ring_index number)
     return number | (ring_index)1;
 }
 
-/* Numbers of one slot are a multiple of the slots apart, of which there are at least two: the lowest bit tells none from another. */
+/*
+ * Two numbers of one slot differ by a multiple of the number of slots, which is at least two. So the lowest bit
+ * tells no number from another.
+ */
 RING_INLINE bool ring_overwrite_is_before(ring_index state, ring_index number)
 {
     return ring_before(ring_overwrite_writing(state), ring_overwrite_writing(number));
@@ -107,7 +110,8 @@ RING_INLINE bool ring_overwrite_is_before(ring_index state, ring_index number)
 
 RING_INLINE void ring_overwrite_drop(struct ring_overwrite_slot *slot, ring_index number)
 {
-    /* Relaxed: the mark carries nothing but itself. It never goes back, or a reader would wait for what it stood for. */
+    /* Relaxed: nothing else is passed on with the mark. It never goes back. Otherwise a reader would wait for a
+       record that was dropped. */
     ring_index marked = __atomic_load_n(&slot->dropped, __ATOMIC_RELAXED);
 
     while (ring_before(marked, number) &&
@@ -116,9 +120,9 @@ RING_INLINE void ring_overwrite_drop(struct ring_overwrite_slot *slot, ring_inde
 }
 
 /*
- * 0: written. -EMSGSIZE: longer than item_bytes. Nothing was written and no number taken. -EBUSY: dropped, since an
- * earlier writer is still inside the slot, or a later one was there first (this thread was preempted for a lap). It
- * counts as written, and as lost.
+ * 0: written. -EMSGSIZE: the record is longer than item_bytes. Nothing was written, and no number was taken. -EBUSY:
+ * the record was dropped. An earlier writer is still inside the slot, or this thread was preempted for a lap and a
+ * later writer came first. The record counts as written, and as lost.
  */
 RING_INLINE int ring_overwrite_write(struct ring_overwrite *ring, const void *record, size_t bytes)
 {
@@ -140,11 +144,12 @@ RING_INLINE int ring_overwrite_write(struct ring_overwrite *ring, const void *re
             ring_overwrite_drop(slot, number);
             return -EBUSY;
         }
-        /* B: acquire, pairs with A of the record before: the stores of its words come before ours. Relaxed, its last words could
-           end up over ours. */
+        /* B: acquire, pairs with A of the record before. So our stores come after the stores of its words. If this
+           were relaxed, its last words could overwrite ours. */
     } while (!__atomic_compare_exchange_n(&slot->state, &state, ring_overwrite_writing(number), false, __ATOMIC_ACQUIRE,
                                           __ATOMIC_RELAXED));
-    /* W: release, pairs with R, here and for each word: a reader that sees it sees that the state has changed. */
+    /* W: release, pairs with R. So does each store of a word. A reader that sees one of them also sees that the
+       state has changed. */
     __atomic_store_n(&slot->bytes, bytes, __ATOMIC_RELEASE);
     for (ring_overwrite_word *to = (ring_overwrite_word *)(void *)(slot + 1); bytes; to++) {
         const size_t some = bytes < sizeof *to ? bytes : sizeof *to;
@@ -189,13 +194,14 @@ RING_INLINE bool ring_overwrite_copy(const struct ring_overwrite *ring, ring_ind
     }
     *bytes = length;
     RING_TEST_POINT("overwrite: has read");
-    /* Relaxed: after a word of a newer record, its acquire has made the newer state visible. Without this look: torn records. */
+    /* Relaxed: if a word came from a newer record, reading it was an acquire, and the newer state is visible by now.
+       Without this look a reader would deliver torn records. */
     return __atomic_load_n(&slot->state, __ATOMIC_RELAXED) == ring_overwrite_complete(number);
 }
 
 /*
- * The next record in order: true, and its length. False: there is none yet (or its writer is in the middle of it). Either way *lost is how
- * many records were lost before it that no earlier call has told of.
+ * The next record in order. True: there is one, and *bytes is its length. False: there is none yet, or its writer is
+ * not done. In both cases *lost is the number of records before it that were lost since the last call.
  */
 RING_INLINE bool ring_overwrite_read(struct ring_overwrite_reader *reader, void *record, size_t room, size_t *bytes,
                                      ring_index *lost)
@@ -205,7 +211,7 @@ RING_INLINE bool ring_overwrite_read(struct ring_overwrite_reader *reader, void 
     bool found = false;
 
     for (;;) {
-        /* Acquire: with the numbers comes what their writers knew when they took them. */
+        /* Acquire: the reader sees everything that the writers saw when they took these numbers. */
         const ring_index head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
         const struct ring_overwrite_slot *slot;
         ring_index state;

@@ -53,7 +53,10 @@ extern "C" {
 #ifndef RING_LINE
 #define RING_LINE 64
 #endif
-/* Distance of what different threads write: the spatial prefetcher of recent Intel cores brings in lines by pairs. */
+/*
+ * Distance between variables that different threads write. The spatial prefetcher of recent Intel cores fetches
+ * lines in pairs.
+ */
 #define RING_APART (2 * RING_LINE)
 #define RING_APART_ALIGNED __attribute__((aligned(RING_APART)))
 
@@ -75,7 +78,7 @@ RING_INLINE bool ring_before(ring_index a, ring_index b)
     return (ring_index)(a - b) > RING_INDEX_HALF;
 }
 
-/* The body of a spin loop: leaves the pipeline to a sibling thread for a while. No order, no figure depends on it. */
+/* The body of a spin loop. It leaves the pipeline to a sibling thread for a while. No memory order depends on it. */
 RING_INLINE void ring_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -91,11 +94,15 @@ RING_INLINE void ring_relax(void)
 #endif
 }
 
-/* Fetch a line in order to write it: saves the second transfer that a store to a line fetched for reading needs. */
+/*
+ * Fetch a line in order to write it. A store to a line that was fetched for reading needs a second transfer. This
+ * saves it.
+ */
 RING_INLINE void ring_prefetch_write(const void *address)
 {
 #if defined(__x86_64__)
-    /* Not the builtin: for a generic x86-64 it fetches for reading. PREFETCHW is a nop where a CPU lacks it (Intel SDM vol. 2). */
+    /* The builtin fetches for reading on a generic x86-64. PREFETCHW is a nop on a CPU that lacks it (Intel SDM vol.
+       2). */
     __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)address));
 #else
     __builtin_prefetch(address, 1, 3);
@@ -105,10 +112,11 @@ RING_INLINE void ring_prefetch_write(const void *address)
 #define ring_prefetch_read(address) __builtin_prefetch((address), 0, 3)
 
 /*
- * Copy an item that its owner has just written, most likely in words, into a ring. A 16-byte load of two fresh 8-byte
- * stores cannot be forwarded from the store buffer. It waits until both are in the cache. They come behind the ring's
- * own stores, which wait for a line. Seen: 19 million items of 64 bytes a second, where words make 40. So words are
- * loaded, and stored in pairs. For constant sizes. Others are left to memcpy.
+ * Copy an item into a ring. Its owner has just written it, most likely in words. A 16-byte load of two fresh 8-byte
+ * stores cannot be forwarded from the store buffer. It waits until both are in the cache. There they come after the
+ * stores of the ring, which wait for a line. Measured: 19 million items of 64 bytes a second with such loads, 40
+ * million with words. So words are loaded, and stored in pairs. This is for constant sizes. Other sizes are copied
+ * by memcpy.
  */
 RING_INLINE void ring_copy_in(void *to, const void *from, size_t bytes)
 {
@@ -137,8 +145,9 @@ RING_INLINE void ring_copy_in(void *to, const void *from, size_t bytes)
 }
 
 /*
- * Waiting for the other side, which knows nothing of it: a flag "somebody sleeps" would cost every push and pop a full fence. So a
- * waiter spins (RING_SPINS looks), then yields (RING_YIELDS looks), then sleeps, 50 us at first and up to 1 ms. Zero-initialise.
+ * A wait for the other side, which does not know of it. A flag "somebody sleeps" would cost a full fence in each
+ * push and pop. So a waiter spins first (RING_SPINS looks), then yields (RING_YIELDS looks). Then it sleeps for 50
+ * us, and for longer each time, up to 1 ms. Initialise it with zeros.
  */
 struct ring_wait {
     unsigned looks;

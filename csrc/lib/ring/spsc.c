@@ -29,8 +29,9 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
     if (capacity == 0 || item_bytes == 0 || (flags & ~RING_SPSC_LAZY) || capacity > RING_INDEX_HALF - RING_LINE ||
         item_bytes > SIZE_MAX / 16)
         return -EINVAL;
-    /* At least one block more than the items need: the producer, at most `capacity` ahead, never comes to the block that the consumer is
-       in. Else the consumer could find there the word of the next lap, which counts items of other blocks. */
+    /* At least one block more than the items need. The producer is at most `capacity` ahead. So it never comes to
+       the block that the consumer is in. Otherwise the consumer could find the word of the next lap there, which
+       counts items of other blocks. */
     blocks =
         (capacity - 1) / ring_spsc_per_block(item_bytes) + 1 + (ring_spsc_is_small(item_bytes) ? RING_SPSC_SPARE : 1);
     if (__builtin_mul_overflow(blocks, ring_spsc_stride(item_bytes), &bytes))

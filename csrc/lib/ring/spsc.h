@@ -49,45 +49,48 @@ extern "C" {
 /* Before the items of a block. Eight bytes for every ring_index, so that items of 8 bytes are aligned. */
 #define RING_SPSC_WORD 8
 /*
- * Items larger than a line less its word. After a line with a word come this many bytes of them, or one item that is
- * larger still. With 7 items of 64 bytes a block, 21 million items a second came through in batches of 32. With 31
- * items it was 30 million (raw round trip 315 ns).
+ * Bytes of items in a block, if an item does not fit into a line beside its word. A larger item has a block to
+ * itself. Measured in batches of 32: 21 million items of 64 bytes a second with 7 items in a block, 30 million with
+ * 31 (raw round trip 315 ns).
  */
 #define RING_SPSC_BLOCK 2048
 
 /* A flag of ring_spsc_create: see above. */
 #define RING_SPSC_LAZY 1u
 /*
- * A lazy producer's group: 128 lines, a quarter of a first-level cache of 32 KiB. So the group being filled and the one
- * being emptied have room there. Each publication costs the line that the consumer is looking at. Single items of 64
- * bytes came in 11.6 ns with 16 lines, 9.7 with 64, 3.8-5.0 with 128, 4.1 with 256 (raw round trip 75-93 ns). In a
- * small ring it is a quarter, so that both sides have room.
+ * The group of a lazy producer: 128 lines, a quarter of a first-level cache of 32 KiB. So the cache has room for the
+ * group that is filled and the one that is emptied. Each publication takes a line away while the consumer looks at
+ * it. Measured with single items of 64 bytes: 11.6 ns with 16 lines, 9.7 with 64, 3.8-5.0 with 128, 4.1 with 256.
+ * The raw round trip was 75-93 ns. In a small ring a group is a quarter of the ring, so that both sides have room.
  */
 #define RING_SPSC_GROUP (128 * RING_LINE)
 /*
- * If that quarter is fewer than 4 lines of small items, each line is published. It took 4.3 ns an item of 8 bytes
- * instead of 5.4 at capacity 32, 2.8 instead of 4.0 at 48, 2.7 instead of 2.9 at 64. From 112 on groups are as fast or
- * faster (raw round trip 85 ns).
+ * If that quarter is fewer than 4 lines of small items, each line is published. Measured with items of 8 bytes: 4.3
+ * ns instead of 5.4 at capacity 32, 2.8 instead of 4.0 at 48, 2.7 instead of 2.9 at 64. From 112 on groups are as
+ * fast or faster (raw round trip 85 ns).
  */
 #define RING_SPSC_GROUP_LEAST (4 * RING_LINE)
 /*
- * A lazy consumer gives places back in this number of parts of a group. Each part takes a line from a producer that
- * looks for room. 2, 4 and 8 were the same within 15 %. Every block by itself took 5.3 ns an item of 8 bytes at
- * capacity 4096, where these take 2.3.
+ * A lazy consumer gives back a group in this number of parts. Each part takes a line from a producer that looks for
+ * room. 2, 4 and 8 parts were the same within 15 %. At capacity 4096 an item of 8 bytes took 2.3 ns. It took 5.3 ns
+ * where each block was given back by itself.
  */
 #define RING_SPSC_SHARES 4
 /* Blocks known to be complete that a lazy consumer fetches ahead: 4, 8 and 16 were the same. */
 #define RING_SPSC_AHEAD 8
-/* Blocks that the consumer of a ring that is not lazy fetches ahead on a guess. 32 items of 8 bytes at a time came in 2.0 ns each without,
-   1.7 with 2, 1.4 with 5 and with 9. So does the consumer of a lazy ring whose groups are single lines: single items of 8 bytes at capacity
-   64 came in 6.5 ns each without and 4.5 with, at 32 in 6.8 and 6.9, at 16 in 9.6 and 10.4 (raw round trip 104 ns). */
+/*
+ * Blocks that the consumer fetches ahead on a guess. It guesses if the ring is not lazy, or if the groups of a lazy
+ * ring are single lines. Measured with 32 items of 8 bytes at a time: 2.0 ns an item without, 1.7 with 2, 1.4 with 5
+ * and with 9. Single items in a lazy ring of capacity 64: 6.5 ns without and 4.5 with guesses. At 32 it was 6.8 and
+ * 6.9, at 16 it was 9.6 and 10.4 (raw round trip 104 ns).
+ */
 #define RING_SPSC_GUESSES 5
 /*
- * Blocks of small items kept free between producer and consumer. One would be enough for the words (spsc.c). But in a
- * full ring the producer is close behind the consumer. Each line that one CPU fetches ahead, by hint or by itself, is
- * taken from the other. Single items of 8 bytes at capacity 4096 came in 30 ns each with 1, 21 with 8, 16 with 16, 12
- * with 32 (raw round trip 330 ns). At a raw round trip of 90 ns it was 5.9, 5.6, 5.4, 5.3. At capacity 64 it was 13.9,
- * 13.2, 14.5, 16.5. More than RING_SPSC_GUESSES, so that a guess stays in the ring.
+ * Blocks of small items that stay free between producer and consumer. One would be enough for the words (spsc.c).
+ * But in a full ring the producer is close behind the consumer. Each line that one CPU fetches ahead, by hint or by
+ * itself, is taken from the other. Measured with single items of 8 bytes, with 1, 8, 16 and 32 blocks. Capacity
+ * 4096, raw round trip 330 ns: 30, 21, 16 and 12 ns. Capacity 4096, raw round trip 90 ns: 5.9, 5.6, 5.4 and 5.3 ns.
+ * Capacity 64: 13.9, 13.2, 14.5 and 16.5 ns. It is more than RING_SPSC_GUESSES, so that a guess stays in the ring.
  */
 #define RING_SPSC_SPARE 16
 
@@ -138,7 +141,10 @@ RING_INLINE size_t ring_spsc_per_block(size_t item_bytes)
     return item_bytes < RING_SPSC_BLOCK ? RING_SPSC_BLOCK / item_bytes : 1;
 }
 
-/* Before the items of a block: the word, or a line for it, so that looking at it takes no item's line from the producer. */
+/*
+ * Bytes before the items of a block. They are the word, or a whole line for it. Then a look at the word takes no
+ * line of items from the producer.
+ */
 RING_INLINE size_t ring_spsc_header(size_t item_bytes)
 {
     return ring_spsc_is_small(item_bytes) ? RING_SPSC_WORD : RING_LINE;
@@ -174,8 +180,8 @@ RING_INLINE unsigned char *ring_spsc_next(const struct ring_spsc *ring, unsigned
 /* Room as of now, after a look at what the consumer says. */
 RING_INLINE ring_index ring_spsc_look_for_room(struct ring_spsc *ring)
 {
-    /* D: acquire, pairs with C: an item may be overwritten only after it was read. Relaxed, the stores of the new item could be seen by
-       the consumer's loads of the old one. */
+    /* D: acquire, pairs with C. An item may be overwritten only after it was read. If this were relaxed, the loads
+       of the old item could see the stores of the new one. */
     const ring_index taken = __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE);
 
     ring->producer.limit = taken + ring->capacity;
@@ -184,13 +190,16 @@ RING_INLINE ring_index ring_spsc_look_for_room(struct ring_spsc *ring)
 
 RING_INLINE void ring_spsc_publish(unsigned char *block, ring_index tail)
 {
-    /* A: release, pairs with B: the items up to tail are in place before the word says so. Relaxed, the consumer could read what stood
-       there before. */
+    /* A: release, pairs with B. The items up to tail are in place before the word says so. If this were relaxed, the
+       consumer could read the bytes that were there before. */
     __atomic_store_n((ring_index *)(void *)block, tail, __ATOMIC_RELEASE);
 }
 
-/* A block filled before anything of it was published: nobody looks at its word in this lap. It is written all the same, or it could fall
-   behind by half of what a ring_index counts and look like one of the future. No order: it says nothing. */
+/*
+ * A block was filled before any of it was published. Nobody looks at its word in this lap. It is written all the
+ * same. Otherwise it could fall back by half of the range of ring_index, and look like a word of the future. No
+ * order is needed.
+ */
 RING_INLINE void ring_spsc_pass_over(unsigned char *block, ring_index tail)
 {
     __atomic_store_n((ring_index *)(void *)block, tail, __ATOMIC_RELAXED);
@@ -228,8 +237,10 @@ RING_INLINE bool ring_spsc_was_whole(const struct ring_spsc *ring, size_t item_b
     return (ring_index)(ring->consumer.block_end - ring->consumer.looked) >= ring_spsc_items(ring, item_bytes);
 }
 
-/* After a look that showed blocks beyond this one: fetch the first of them. They are complete, so nothing is taken from the producer. For
-   writing, because ring_spsc_disown will write. */
+/*
+ * A look has shown blocks beyond this one. Fetch the first of them. They are complete, so nothing is taken from the
+ * producer. The fetch is for writing, because ring_spsc_disown will write.
+ */
 RING_INLINE void ring_spsc_fetch_known(struct ring_spsc *ring, size_t item_bytes)
 {
     const ring_index items = ring_spsc_items(ring, item_bytes);
@@ -277,12 +288,14 @@ RING_INLINE bool ring_spsc_look_for_items(struct ring_spsc *ring, ring_index hea
 }
 
 /*
- * Write to a line that was read and will not be read again. Its last byte is a popped item's or nobody's, and its place is given back after
- * this (C), so that the producer's items come later. Why: a line that was only read stays in both caches, shared. The producer then finds
- * it in its own, not to be written: it has to ask for it, one or two lines at a time, and where the copy has left the first-level cache no
- * prefetch helps. Seen (Zen 4, raw round trip 75 ns): 34 ns a line with seven stores of 8 bytes, and 4 ns where the consumer had written
- * to it, since then it is simply missing and is fetched ahead. Fetched for writing, it costs the consumer nothing either.
- * Not where nothing else is known to follow: the answer of a round trip would wait behind this store.
+ * Write to a line that was read and will not be read again. Its last byte belongs to an item that was popped, or to
+ * nobody. Its place is given back later (C), so the items of the producer come after this store. The reason: a line
+ * that was only read stays in both caches, shared. The producer then has it, but may not write to it. It has to ask
+ * for it, one or two lines at a time. No prefetch helps once the copy has left the first-level cache. If the
+ * consumer has written to the line, the producer misses it and fetches it ahead. Measured with seven stores of 8
+ * bytes (Zen 4, raw round trip 75 ns): 34 ns a line without this store, 4 ns with it. The line was fetched for
+ * writing, so the store costs the consumer nothing. It is left out where nothing else is known to follow. There the
+ * answer of a round trip would wait for it.
  */
 RING_INLINE void ring_spsc_disown(unsigned char *line)
 {

@@ -25,9 +25,9 @@ const char *avl_fault(const struct tree *tree, size_t count)
 }
 
 /*
- * A node is red if its own height is odd and that of its parent even. So a red node has no red child. Each way down
- * from a node of height h passes (h + 1) / 2 black ones, rounded down, since heights fall by 1 or 2 from level to
- * level.
+ * A node is red if its own height is odd and that of its parent even. So a red node has no red child. Heights fall
+ * by 1 or 2 from level to level. So each way down from a node of height h passes (h + 1) / 2 black nodes, rounded
+ * down.
  */
 static int colour(struct tree_node *node)
 {

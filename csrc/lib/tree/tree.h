@@ -115,7 +115,8 @@ TREE_INLINE void tree_hang(struct tree *tree, struct tree_node *node, struct tre
     int side = 0;
 
     for (struct tree_node *next = tree->root; next;) {
-        /* Both are loaded while the keys are compared: the way down waits for one load a level and not for two. */
+        /* Both are loaded while the keys are compared. So the way down waits for one load at each level, not for
+           two. */
         struct tree_node *const left = next->child[0], *const right = next->child[1];
 
         parent = next;
@@ -126,7 +127,7 @@ TREE_INLINE void tree_hang(struct tree *tree, struct tree_node *node, struct tre
         parent->child[side] = node;
     else
         tree->root = node;
-    /* The leftmost has nothing to its left: who comes to hang there is the first from now on. */
+    /* The leftmost node has nothing to its left. A node that is added there becomes the first. */
     if (parent == tree->first && !side)
         tree->first = node;
     node->parent = parent;
@@ -143,7 +144,10 @@ struct tree_gap {
     int side, mark;
 };
 
-/* Take the node out. One with two children gives its place and its mark to the next in order, so that the gap is where that one stood. */
+/*
+ * Take the node out. A node with two children gives its place and its mark to the next in order. Then the gap is
+ * where that one was.
+ */
 TREE_INLINE struct tree_gap tree_take(struct tree *tree, struct tree_node *node)
 {
     struct tree_node *out = node->child[0] && node->child[1] ? tree_next(node) : node;

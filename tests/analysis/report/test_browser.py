@@ -343,6 +343,14 @@ def test_the_page_prints(browser: Any, page: Path) -> None:
     assert 2 <= pages <= 4, "the summary, the numbers, trust and the machine"
 
 
+def test_the_sentences_print(browser: Any, page: Path) -> None:
+    show(browser, page.parent / "claims.html")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    seen = browser.execute_script("return [...document.querySelectorAll('.sentence')].map(e => e.checkVisibility())")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert seen and all(seen)
+
+
 def test_without_a_script_all_can_be_read(browser: Any, page: Path) -> None:
     show(browser, page)
     browser.execute_script("document.querySelectorAll('.tools').forEach(buttons => buttons.remove())")

@@ -129,6 +129,7 @@ def test_the_page_has_all_of_a_sentence(analysis: Analysis, said: dict[str, Sent
 
 def test_the_page_opens_without_code_or_gallery(analysis: Analysis) -> None:
     page = claims_page(analysis)
+    assert '<body class="report claims"' in page, "its style sheet prints sentences"
     assert 'id="kernels"' not in page and "<code>fencepost show pipeline/chain</code>" in page
 
 

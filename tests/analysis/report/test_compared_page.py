@@ -234,7 +234,10 @@ def test_marks_say_which_time_is_the_shortest() -> None:
 def test_many_topics_that_are_not_decided_are_counted() -> None:
     topics = ("alloc", "branch", "clock", "fence", "line", "lock", "memory")
     open_ = {f"{topic}/x": Span(1.0, 0.9, 1.1) for topic in topics}
-    assert machine_sentences("b", [], open_)[1:] == ["Mixed or not decided: all 7 topics."]
+    assert machine_sentences("b", [], open_) == [
+        "b: none of 7 rows is decided.",
+        "Mixed or not decided: all 7 topics.",
+    ]
     told = machine_sentences("b", [], {**open_, "signal/x": Span(0.5, 0.4, 0.6)})
     assert told[1:] == ["Faster: Signals (2 times as fast).", "Mixed or not decided: the other 7 topics."]
     few = dict(list(open_.items())[:2])
