@@ -57,6 +57,15 @@ def few_files() -> None:
         os.close(file)
 
 
+def no_files() -> None:
+    few_files()
+    while True:
+        try:
+            os.dup(0)
+        except OSError:
+            return
+
+
 def children_ignored() -> None:
     """As some parents start their children."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -108,6 +117,7 @@ def answers(engine: Engine, hostile: Callable[[], None], end: int) -> None:
     ("hostile", "refused"),
     [
         (few_files, {"ipc/switch", "ipc/throughput", "kernel/copy", "kernel/name", "output/loss", "process/spawn"}),
+        (no_files, {"process/trace"}),
         pytest.param(children_ignored, set(), marks=pytest.mark.slow),
         pytest.param(nobody, {"namespace/capability"}, marks=pytest.mark.slow),
         (filtered, {"namespace/unshare", "perf/software", "ipc/zero_copy", "process/peek", "process/trace"}),

@@ -190,8 +190,10 @@ static int setup(struct trial *trial)
     if (!traces)
         return -ENOMEM;
     traces->file = memfd_create("trace", MFD_CLOEXEC);
+    if (traces->file < 0)
+        return -errno;
     traces->desk = trial_alloc_shared(trial, sizeof *traces->desk);
-    if (traces->file < 0 || !traces->desk)
+    if (!traces->desk)
         return -ENOMEM;
     other = other_start(trial);
     if (other == 0)
