@@ -45,13 +45,17 @@ CONNECTING = re.compile(
 )
 ASKED_FOR = {"executors.py": ["distributed.Client", "distributed.KilledWorker"]}
 """--executor dask:// connects, as SECURITY.md says. `fencepost fleet run` leaves it to Ansible, in another process."""
+NAMED = re.compile(CONNECTING.pattern.replace(r"urllib\.request", "urllib|socket"))
+"""Only a file with such a word can import one: to parse all files takes over a second."""
 CALLS = re.compile(r"\bsocket\.(?!gethostname\b)\w+")
 """What asks for the name of the host opens nothing."""
 
 
 def connecting(path: Path) -> list[str]:
     """What of a file could open a connection."""
-    modules = []
+    modules: list[str] = []
+    if not NAMED.search(path.read_text(encoding="utf-8")):
+        return modules
     for node in ast.walk(syntax(path)):
         if isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]

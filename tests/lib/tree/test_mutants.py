@@ -123,6 +123,7 @@ def said(folder: Path, by: list[str], *planted: tuple[str, str, str]) -> list[st
     return subprocess.run([made, *numbers], capture_output=True, text=True, check=False).stdout.splitlines()
 
 
+@pytest.mark.slow  # test_queues.py replays sequences without a fault
 def test_a_queue_without_a_fault_has_none(tmp_path: Path) -> None:
     assert said(tmp_path, list(NUMBERS)) == ["-"] * len(NUMBERS)
 
