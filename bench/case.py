@@ -41,6 +41,8 @@ class Case:
     """Which side of it: one of `SIDES`."""
     every: int = 1
     """It is measured in each round, in each second one, and so on, from the first on."""
+    visits: int = 1
+    """At so many moments of a round, with a part of its batches at each: see `fencepost.bench.moments`."""
 
     def in_round(self, number: int) -> bool:
         """Whether it is measured in the round `number`, from 1."""
@@ -76,6 +78,8 @@ class Case:
             document["side"] = self.side
         if self.every != 1:
             document["every"] = self.every
+        if self.visits != 1:
+            document["visits"] = self.visits
         return document
 
 
@@ -101,6 +105,7 @@ def case_from_json(document: CaseJson) -> Case:
         row=document.get("row"),
         side=document.get("side"),
         every=document.get("every", 1),
+        visits=document.get("visits", 1),
     )
 
 

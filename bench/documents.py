@@ -46,6 +46,7 @@ class CaseJson(TypedDict):
     row: NotRequired[str | None]
     side: NotRequired[str | None]
     every: NotRequired[int]
+    visits: NotRequired[int]
 
 
 def in_round(number: int, *, once: bool, every: int) -> bool:

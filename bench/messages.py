@@ -11,7 +11,8 @@ from typing import Literal, NotRequired, TypedDict
 class SpecCase(TypedDict):
     """A case as its worker gets it, with numbers of metrics, of counts, and of rounds so far in which it was quiet.
 
-    `in_turns`: its batches are to take turns with the next one's.
+    `in_turns`: its batches are to take turns with the next one's. `visits`: how often it is in the spec, each time with
+    a part of its batches.
     """
 
     case: str
@@ -23,6 +24,7 @@ class SpecCase(TypedDict):
     counts: int
     quiet_rounds: int
     in_turns: bool
+    visits: int
 
 
 class SpecObject(TypedDict):
@@ -55,13 +57,16 @@ EnergySource = EnergyFile | EnergyEvent
 
 
 class Spec(TypedDict):
-    """What a worker is to do. `spawn_ns` is read from CLOCK_MONOTONIC, `parent` a process id."""
+    """What a worker is to do. `spawn_ns` is read from CLOCK_MONOTONIC, `parent` a process id, `part_batches` what a visit
+    takes of a case that has several.
+    """
 
     parent: int
     spawn_ns: int
     engine: str
     backend: str
     settings: dict[str, float]
+    part_batches: int
     again_ns: int
     energy: EnergySource | None
     objects: list[SpecObject]

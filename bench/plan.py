@@ -17,6 +17,7 @@ from fencepost.bench.catalog import Catalog, KernelInfo, Parameter, missing_need
 from fencepost.bench.documents import PlanJson, in_round
 from fencepost.bench.engine import Engine
 from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.moments import MOMENTS, batches_of_visit, spread
 from fencepost.bench.overrides import Override
 from fencepost.bench.placement import PlaceKind, Placement, Placements, Shortage, place
 from fencepost.bench.profiles import Amount, Profile
@@ -121,7 +122,7 @@ class Plan:
         for case in self.cases:
             if case.in_round(round_number):
                 groups.setdefault(case.case if case.row is None else f"row {case.row}", []).append(case)
-        shuffled = list(groups.values())
+        shuffled = [group for group in groups.values() for _ in range(group[0].visits)]
         source = random.Random(f"{self.seed}:{round_number}")
         source.shuffle(shuffled)
         visits: list[Case] = []
@@ -138,7 +139,7 @@ class Plan:
         """Expected duration of these rounds, in ns, without what `again_ns` grants."""
         visits_ns: Counter[tuple[bool, int]] = Counter()
         for case in self.cases:
-            one_ns = VISIT_NS + case.expected_ns
+            one_ns = case.visits * VISIT_NS + case.expected_ns
             # Sides are visited twice, and each of their turns begins with a window more.
             more_ns = 0 if case.row is None else one_ns + self.batches * self.batch_ns
             visits_ns[case.once, case.every] += one_ns + more_ns
@@ -171,7 +172,7 @@ class Plan:
             whole,
             cases=tuple(
                 replace(case, every=DEAR_EVERY)
-                if case.expected_ns >= DEAR_NS and case.row is None and not case.once
+                if case.expected_ns >= DEAR_NS and case.visits == 1 and case.row is None and not case.once
                 else case
                 for case in whole.cases
             ),
@@ -331,6 +332,8 @@ def _cases_of(
     """What can be measured of these kernels, and what cannot; what is left out is added to `notes`."""
     cases: list[Case] = []
     unmeasurable: list[Unmeasurable] = []
+    of_part = {**profile.amount, "batches": batches_of_visit(profile.batches, MOMENTS)}
+    part = engine.ffi.new("struct settings *", of_part)
     for kernel in chosen:
         combinations = list(itertools.product(*values_of[kernel.name]))
         lacking = missing_needs(engine, kernel.needs)
@@ -342,7 +345,7 @@ def _cases_of(
         if placed.sentence:
             notes.append(f"{kernel.name}: {placed.sentence}")
         own = [
-            make_case(engine, kernel, values, placement, settings)
+            spread(*(make_case(engine, kernel, values, placement, item) for item in (settings, part)))
             for values, placement in _places(kernel, combinations, placed, profile, notes)
         ]
         cases += [*own, *_twin(kernel, own)]

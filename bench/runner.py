@@ -36,6 +36,7 @@ from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.interrupts import added, read_counts
 from fencepost.bench.launch import MARK, affinity, end_marked, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.messages import CaseFrame, Spec
+from fencepost.bench.moments import MOMENTS, batches_of_visit
 from fencepost.bench.plan import taking_turns
 from fencepost.bench.progress import Progress
 from fencepost.bench.record import failed, record_of, worker_of
@@ -208,7 +209,7 @@ class Runner:
 
     def _attempt(self, number: int, cases: list[Case]) -> Attempt:
         attempt = Attempt()
-        expected = [case.expected_ns for case in cases]
+        expected = [case.expected_ns // case.visits for case in cases]
         by_name = {case.case: case for case in cases}
         with memory_file("spec") as spec, memory_file("frames") as output, memory_file("errors") as errors:
             counted = read_counts(self.plan.cpus)
@@ -261,6 +262,7 @@ class Runner:
                 "counter_turn": number,
                 "most_turn_bytes": self._most_turn_bytes,
             },
+            "part_batches": batches_of_visit(self.plan.batches, MOMENTS),
             "again_ns": self._so_far.again_ns,
             "energy": self._energy,
             "objects": [{"label": label, "path": str(item.path)} for label, item in self.engine.objects.items()],
@@ -275,6 +277,7 @@ class Runner:
                     "counts": len(case.counts),
                     "quiet_rounds": self._so_far.quiet_rounds[case.case],
                     "in_turns": in_turns,
+                    "visits": case.visits,
                 }
                 for case, in_turns in zip(cases, taking_turns(cases, self._apart), strict=True)
             ],

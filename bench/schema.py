@@ -120,6 +120,7 @@ _CASE = {
         "row": _STRING_OR_NULL,
         "side": {"enum": ["old", "new", None]},
         "every": {"type": "integer", "minimum": 1},
+        "visits": {"type": "integer", "minimum": 1},
     },
 }
 

@@ -175,6 +175,7 @@ class RoundRunner:
         self.settings = ffi.new("struct settings *", spec["settings"])
         # The hardware has counted before.
         self.again = ffi.new("struct settings *", {**spec["settings"], "batches": AGAIN_BATCHES, "counter_turn": 0})
+        self.part = ffi.new("struct settings *", {**spec["settings"], "batches": spec["part_batches"]})
         counters = range(lib.HARDWARE_COUNTERS)
         self.counters = [ffi.string(lib.hardware_counter_name(counter)).decode() for counter in counters]
         self.idle_w = float("nan")  # power of the package, see hello()
@@ -229,14 +230,15 @@ class RoundRunner:
     def run(self) -> None:
         """Measure every case in the order of the spec, and now and then those again that lack quiet batches."""
         cases = self.spec["cases"]
-        last = {case["case"]: place for place, case in enumerate(cases)}
+        # The moments of one case are far apart, and looks fall between them.
+        last = {case["case"]: place for place, case in enumerate(cases) if case["visits"] == 1}
         open_until, looks = 0, 0
         for place, case in enumerate(cases):
             if case["in_turns"]:
                 self._visit(cases[place : place + 2], self.settings)
             elif not (place and cases[place - 1]["in_turns"]):
-                self._visit([case], self.settings)
-            open_until = max(open_until, last[case["case"]])
+                self._visit([case], self.settings if case["visits"] == 1 else self.part)
+            open_until = max(open_until, last.get(case["case"], place))
             # At places that are fixed beforehand, so that they fall on no kind of moment; never between two sides.
             if open_until == place and (place + 1) * LOOKS >= (looks + 1) * len(cases):
                 looks = (place + 1) * LOOKS // len(cases)

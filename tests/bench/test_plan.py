@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from runs import measure as runtime
 from runs.measure import TINY, any_cpu, tiny_plan
 
-from fencepost.bench import catalog, profiles, schema
+from fencepost.bench import catalog, moments, profiles, schema
 from fencepost.bench import plan as plans
 from fencepost.bench.case import case_id
 from fencepost.bench.engine import load
 from fencepost.bench.errors import MeasureError, UsageError
 from fencepost.bench.overrides import parse_overrides
-from fencepost.bench.placement import Placement
+from fencepost.bench.placement import Placement, Placements
 from fencepost.bench.topology import Topology
 
 CPU = any_cpu()
@@ -222,6 +222,53 @@ def test_a_round_is_expected_to_take_its_start_and_every_visit() -> None:
     visits = plan.order(2)
     expected = plans.STARTUP_NS + sum(plans.VISIT_NS + case.expected_ns for case in visits)
     assert plan.round_ns(2) == expected
+
+
+def on_cpus(*cpus: int) -> plans.Placer:
+    """All kernels on these CPUs, whatever they need."""
+    return lambda kernel: Placements((Placement(cpus, None),), sampled=False, total=1)
+
+
+def test_a_quick_loop_of_several_cpus_is_visited_at_several_moments() -> None:
+    plan = tiny_plan(["good"], placer=on_cpus(0, 1))
+    spread = {case.case for case in plan.cases if case.visits > 1}
+    assert spread == {case.case for case in plan.cases if case.kind == "loop" and not case.once}
+    assert spread
+    visits = Counter(case.case for case in plan.order(1))
+    assert {case.case: case.visits for case in plan.cases} == visits
+    whole = plan.expected_of((1,))
+    assert whole == plans.STARTUP_NS + sum(plans.VISIT_NS + case.expected_ns // case.visits for case in plan.order(1))
+    assert plans.plan_from_json(json.loads(json.dumps(plan.as_json()))) == plan
+    jsonschema_rs.validate(schema.RUN_SCHEMA["properties"]["plan"], plan.as_json())
+
+
+def test_the_moments_of_a_case_are_apart() -> None:
+    """In some round of some seeds they do not follow each other: their places are drawn, as those of all visits."""
+    plans_ = [tiny_plan(["good"], placer=on_cpus(0, 1), seed=seed) for seed in range(20)]
+    orders = [[case.case for case in plan.order(1)] for plan in plans_]
+    for case in (case for case in plans_[0].cases if case.visits > 1):
+        places = [[place for place, name in enumerate(order) if name == case.case] for order in orders]
+        assert any(last - first > 1 for first, last in places)
+
+
+@pytest.mark.parametrize("cpus", [(0,), (0, 0)], ids=["one thread", "threads that share a CPU"])
+def test_a_loop_without_a_distance_is_visited_once(cpus: tuple[int, ...]) -> None:
+    assert all(case.visits == 1 for case in tiny_plan(["good"], placer=on_cpus(*cpus)).cases)
+
+
+def test_a_long_visit_and_a_kernel_with_batches_of_its_own_stay_whole() -> None:
+    case = next(case for case in tiny_plan(["good/pair"], placer=on_cpus(0, 1)).cases)
+    whole = replace(case, visits=1, expected_ns=moments.LONGEST_NS - 1)
+    part = replace(whole, expected_ns=whole.expected_ns // 2)
+    assert moments.spread(whole, part).visits == moments.MOMENTS
+    assert moments.spread(whole, part).expected_ns == moments.MOMENTS * part.expected_ns
+    assert moments.spread(replace(whole, expected_ns=moments.LONGEST_NS), part).visits == 1
+    assert moments.spread(whole, whole) == whole
+
+
+@given(st.integers(1, 1000), st.integers(1, 10))
+def test_the_parts_of_a_case_are_its_batches_and_hardly_more(batches: int, visits: int) -> None:
+    assert batches <= visits * moments.batches_of_visit(batches, visits) < batches + visits
 
 
 def test_memory_that_a_ring_touches_is_expected_to_take_time() -> None:

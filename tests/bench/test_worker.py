@@ -33,6 +33,7 @@ def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
         "backend": str(backend_path()),
         "settings": plan.settings,
         "energy": None,
+        "part_batches": 4,
         "again_ns": plan.again_ns,
         "cases": [
             {
@@ -43,6 +44,7 @@ def spec_of(plan: Plan, **changes: Any) -> dict[str, Any]:
                 "metrics": len(c.metrics),
                 "quiet_rounds": 0,
                 "in_turns": False,
+                "visits": c.visits,
             }
             for c in plan.cases
         ],
@@ -143,6 +145,17 @@ def visits_of(got: list[tuple[Any, bytes, bytes]]) -> list[str]:
     return [record["case"] for record, _, _ in got if record["kind"] == "case"]
 
 
+def test_each_visit_of_a_case_with_several_takes_a_part_of_its_batches(tmp_path: Path) -> None:
+    plan = tiny_plan(["good/steady"])
+    cases = spec_of(plan)["cases"]
+    cases = [case | {"visits": 2} for case in cases[:1]] * 2 + cases[1:2]
+    got = run([], tmp_path, cases=cases, settings={**plan.settings, "batches": 7}, part_batches=4)
+    taken = [(record["case"], samples) for record, samples, _ in got if record["kind"] == "case"]
+    found = [(name, len(decode_samples(runtime.fault_engine(), samples))) for name, samples in taken]
+    first, second = cases[0]["case"], cases[2]["case"]
+    assert found[:3] == [(first, 4), (first, 4), (second, 7)]
+
+
 LACKING = {"quiet_batches": 10**6, "width_limit": 1e-9}
 """No batch is quiet, and very many are wanted."""
 
@@ -159,6 +172,7 @@ def test_cases_that_lack_quiet_batches_are_visited_again(tmp_path: Path) -> None
             # Those of 2 MiB had quiet rounds enough.
             "quiet_rounds": worker.ENOUGH_ROUNDS * ("2MiB" in case.case),
             "in_turns": False,
+            "visits": case.visits,
         }
         for case in plan.cases
     ]
@@ -222,7 +236,15 @@ def test_failing_cases_have_reasons_and_the_others_go_on(tmp_path: Path) -> None
 
 
 def test_an_unknown_kernel_is_a_failed_case(tmp_path: Path) -> None:
-    case = {"case": "gone", "kernel": "no/such", "values": [], "cpus": [CPU], "metrics": 0, "in_turns": False}
+    case = {
+        "case": "gone",
+        "kernel": "no/such",
+        "values": [],
+        "cpus": [CPU],
+        "metrics": 0,
+        "in_turns": False,
+        "visits": 1,
+    }
     got = run(["good/once"], tmp_path, cases=[case])
     assert got[2][0]["status"] == "failed"
     assert "not in this engine" in got[2][0]["reason"]
