@@ -57,8 +57,8 @@ EnergySource = EnergyFile | EnergyEvent
 
 
 class Spec(TypedDict):
-    """What a worker is to do. `spawn_ns` is read from CLOCK_MONOTONIC, `parent` a process id, `part_batches` what a visit
-    takes of a case that has several.
+    """What a worker is to do. `spawn_ns` is read from CLOCK_MONOTONIC, `parent` is a process id. `part_batches` is what
+    a visit takes of a case that has several.
     """
 
     parent: int
