@@ -36,7 +36,7 @@ from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.interrupts import added, read_counts
 from fencepost.bench.launch import MARK, affinity, end_marked, find_taskset, kill_group, memory_file, usable_cpus
 from fencepost.bench.messages import CaseFrame, Spec
-from fencepost.bench.moments import MOMENTS, batches_of_visit
+from fencepost.bench.moments import batches_of_visit
 from fencepost.bench.plan import taking_turns
 from fencepost.bench.progress import Progress
 from fencepost.bench.record import failed, record_of, worker_of
@@ -262,7 +262,8 @@ class Runner:
                 "counter_turn": number,
                 "most_turn_bytes": self._most_turn_bytes,
             },
-            "part_batches": batches_of_visit(self.plan.batches, MOMENTS),
+            # Of a stored plan, made when there were other MOMENTS, too.
+            "part_batches": batches_of_visit(self.plan.batches, max(case.visits for case in self.plan.cases)),
             "again_ns": self._so_far.again_ns,
             "energy": self._energy,
             "objects": [{"label": label, "path": str(item.path)} for label, item in self.engine.objects.items()],
