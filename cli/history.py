@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(name="history")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results") / "runs")
 @click.option("--kernels", multiple=True, metavar="KERNEL", help="Only these rows (names, globs, topics or cases).")
-@click.option("--picture", type=OutputFile(), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")
+@click.option("--picture", type=OutputFile(), metavar="PATH", help="Draw the changes, as PATH.svg or PATH.png.")
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),

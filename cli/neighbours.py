@@ -35,7 +35,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command(name="neighbours")
 @click.option("--for", "length", default="30s", metavar="TIME", show_default=True, help="How long: 30s, 2m or 1h.")
 @click.option("--cpus", metavar="LIST", help="Only these CPUs, such as 1,3-5.  [default: all that may be used]")
-@click.option("--picture", type=OutputFile(), metavar="PATH", help="Draw it, as PATH.svg or PATH.png.")
+@click.option("--picture", type=OutputFile(), metavar="PATH", help="Draw the seconds, as PATH.svg or PATH.png.")
 @json_option
 @verbose_option
 def neighbours_command(length: str, cpus: str | None, picture: Path | None, as_json: bool) -> None:

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed for the order of cases.  [default: random]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
 @label_option
-@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="[default: peers.svg in the run]")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE.svg",
+    help="Draw the picture here.  [default: peers.svg in the run]",
+)
 @click.option("--from", "stored", metavar="RUN", help="Print the tables of this run again, and measure nothing.")
 @json_option
 @verbose_option

@@ -74,7 +74,7 @@ class _WantedRun:
     type=click.Choice(["quiet"]),
     help="quiet: measure cases again until each had the core to itself in every round.",
 )
-@click.option("--at-most", metavar="TIME", help="End --until by then, e.g. 5m.  [default: 10m]")
+@click.option("--at-most", metavar="TIME", help="End --until after this time, e.g. 5m.  [default: 10m]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for run folders.  [default: results/runs]")
 @label_option
 @click.option(

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from fencepost.analysis.runs.row import COLUMNS
+from fencepost.analysis.topics.claim import claims
 from fencepost.bench import engine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -271,6 +272,20 @@ def test_dependencies_have_a_lower_bound() -> None:
     for requirement in (*project["dependencies"], *extras):
         bare = requirement.partition(";")[0]
         assert re.fullmatch(r"fencepost\[analysis\]|[a-z0-9-]+>=[0-9.]+(,<[0-9]+)?", bare), requirement
+
+
+NAMED = re.compile(r"(?<![\w/.<-])([a-z]+)/([a-z0-9_]+)(?![\w/.<*])")
+
+
+def test_each_kernel_that_a_text_names_exists() -> None:
+    """A reader tries the name with `fencepost show`. Names of claims look alike."""
+    sources = sorted((ROOT / "csrc" / "kernels").rglob("*.[ch]"))
+    topics = {path.parent.name for path in sources} - {"kernels"}
+    quoted = [re.findall(r'"([a-z]+/[a-z0-9_]+)"', path.read_text(encoding="utf-8")) for path in sources]
+    names = {claim.id for claim in claims()}.union(*quoted)
+    for path in (*sources, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"):
+        named = {match[0] for match in NAMED.finditer(path.read_text(encoding="utf-8")) if match[1] in topics}
+        assert named <= names, path
 
 
 def doubled_classes(files: Iterable[Path]) -> dict[str, list[str]]:

@@ -121,15 +121,15 @@ def brief(label: str, room: int) -> str:
     return textwrap.shorten(shorter, room, placeholder=" …", break_on_hyphens=False)
 
 
-LABEL_LETTERS = 46
-"""Letters of a headline that the card has room for."""
+ROW_LETTERS = 66
+"""Letters of a headline and its time that the card has room for in one row."""
 
 
 def card_of(summary: Summary, made: str) -> Card:
     """What the picture beside the report shows; `made` is the day of the run."""
     groups = [f"{group.word}: {', '.join(group.topics)}" for group in summary.trust]
     rows = [
-        CardRow(brief(one.label, LABEL_LETTERS), one.time, one.sure, one.share, pale=one.basis == "found")
+        CardRow(brief(one.label, ROW_LETTERS - len(one.time)), one.time, one.sure, one.share, pale=one.basis == "found")
         for one in summary.headlines
     ]
     pale = " Pale bars are as found, the others alone." if any(row.pale for row in rows) else ""

@@ -151,8 +151,10 @@ def test_a_row_that_reads_zero_is_left_out_of_machines(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = compare_machines(read_runs(folders))
+        two = compare_runs(*read_runs(folders), margin=0.01)
     assert [row.case for row in found.rows] == ["own/some"]
     assert "own/none: left out, the time is zero on one of the machines" in found.notes
+    assert [row.case for row in two.rows] == ["own/some@cpu1"]
 
 
 def test_a_headline_has_the_time_that_its_label_speaks_of(tmp_path: Path) -> None:

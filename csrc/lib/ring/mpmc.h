@@ -113,7 +113,8 @@ RING_INLINE size_t ring_mpmc_claim(struct ring_mpmc *ring, ring_index *own, cons
         size_t ready = 0;
 
         do {
-            /* B: acquire, pairs with A. For a consumer: the item is in place. For a producer: the item of the lap before was read. */
+            /* B: acquire, pairs with A. For a consumer: the item is in place. For a producer: the item of the lap
+               before was read. */
             stamp = __atomic_load_n((ring_index *)(void *)ring_mpmc_slot(ring, next, item_bytes), __ATOMIC_ACQUIRE);
             if (stamp != (ring_index)(next + held))
                 break;

@@ -132,7 +132,8 @@ RING_INLINE int ring_overwrite_write(struct ring_overwrite *ring, const void *re
 
     if (bytes > ring->item_bytes)
         return -EMSGSIZE;
-    /* Release and acquire: numbers follow what happened before, so that a reader who was told of a record finds it below `head`. */
+    /* Release and acquire: numbers follow what happened before, so that a reader who was told of a record finds it
+       below `head`. */
     number = __atomic_fetch_add(&ring->head, 1, __ATOMIC_ACQ_REL);
     slot = ring_overwrite_find(ring, number);
     RING_TEST_POINT("overwrite: has a number");
@@ -162,7 +163,8 @@ RING_INLINE int ring_overwrite_write(struct ring_overwrite *ring, const void *re
         bytes -= some;
     }
     RING_TEST_POINT("overwrite: has written");
-    /* A: release, pairs with B and C: the record is in place. A plain store: nobody else changes the state while it says "writing". */
+    /* A: release, pairs with B and C: the record is in place. A plain store: nobody else changes the state while it
+       says "writing". */
     __atomic_store_n(&slot->state, ring_overwrite_complete(number), __ATOMIC_RELEASE);
     return 0;
 }

@@ -12,9 +12,9 @@
  *
  *   int ring_X_create(struct ring_X **ring, size_t capacity, size_t item_bytes, unsigned flags)
  *       0, or -EINVAL (a capacity or size of 0 or too large to count, an unknown flag), or -ENOMEM. Any capacity of at
- *       least one item and any size of at least one byte are allowed. The ring is full when exactly `capacity` items are
- *       in it. Memory is touched here, and none is taken later. The ring may be handed to other threads by anything that
- *       orders memory (pthread_create, a mutex …).
+ *       least one item and any size of at least one byte are allowed. The ring is full when exactly `capacity` items
+ *       are in it. Memory is touched here, and none is taken later. The ring may be handed to other threads by
+ *       anything that orders memory (pthread_create, a mutex …).
  *   void ring_X_destroy(struct ring_X *ring)
  *       Nobody may be using it. Items still in it are gone. NULL is allowed.
  *   bool ring_X_try_push(ring, const void *item)      false: full. Nothing was written.

@@ -254,10 +254,10 @@ RING_INLINE void ring_spsc_fetch_known(struct ring_spsc *ring, size_t item_bytes
 }
 
 /*
- * The consumer has come to a block from one that was complete at the first look. If every push is published, or every
- * line, a word speaks of its own block only. But after a complete block the next are likely to be complete. A wrong guess takes a
- * line from the producer that is writing it. So guesses go one block farther after each complete one. After an
- * incomplete block there is no guess.
+ * The consumer has come to a block from one that was complete at the first look. If every push is published, or
+ * every line, a word speaks of its own block only. But after a complete block the next are likely to be complete. A
+ * wrong guess takes a line from the producer that is writing it. So guesses go one block farther after each complete
+ * one. After an incomplete block there is no guess.
  */
 RING_INLINE void ring_spsc_guess(struct ring_spsc *ring, size_t item_bytes)
 {

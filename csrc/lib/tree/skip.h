@@ -29,7 +29,10 @@ TREE_INLINE struct skip_node *skip_first(const struct skip *skip)
     return skip->head.next[0];
 }
 
-/* One, and a further one with a chance of one in four each. By Knuth's congruential generator, whose upper bits are good. */
+/*
+ * One, and a further one with a chance of one in four each. By Knuth's congruential generator, whose upper bits are
+ * good.
+ */
 TREE_INLINE unsigned skip_draw(struct skip *skip)
 {
     uint64_t bits;

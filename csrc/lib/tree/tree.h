@@ -17,7 +17,8 @@
  *   void X_add(queue, node, counts)       The node's key is set, and the node is in no queue.
  *   node *X_first(queue, counts)          The node with the least key, or NULL. It stays where it is.
  *   void X_remove(queue, node, counts)    Any node that is in the queue.
- *   const char *X_fault(queue, count)     NULL, or the fault of a queue that should have `count` nodes. Looks at all of them.
+ *   const char *X_fault(queue, count)     NULL, or the fault of a queue that should have `count` nodes. It looks at
+ *                                         all of them.
  *
  * A queue of zeros is empty, unless its header names an X_init. Nodes lie in the caller's own structures, and the
  * queues take no memory. Of equal keys, all but the two heaps give out first the one that was added first. Nothing here
@@ -172,7 +173,10 @@ TREE_INLINE struct tree_gap tree_take(struct tree *tree, struct tree_node *node)
 
 /* Levels of nodes: 0 of none. Walks through all of them. */
 unsigned tree_height(const struct tree_node *node);
-/* As X_fault in the conventions, of what every search tree must be: keys in order, links both ways, `first` the first. */
+/*
+ * As X_fault in the conventions, of what every search tree must be: keys in order, links both ways, `first` the
+ * first.
+ */
 const char *tree_fault(const struct tree *tree, size_t count);
 
 #endif

@@ -226,8 +226,10 @@ def test_a_process_without_quiet_batches_is_no_value(wanted: str, witnessed: Pat
 def test_what_a_format_cannot_hold_is_named(tmp_path: Path) -> None:
     cases = [Case("clock/empty", ns=0.0005, noise=5.0, process_noise=3.0), Case("plain/loop", ns=3)]
     folder = write_run(tmp_path / "run", cases, rounds=8)
-    exported = export(folder, "pyperf")
-    assert [name.split(":")[0] for name in exported.left_out] == ["clock/empty@cpu1"]
+    for wanted in ("pyperf", "google-benchmark"):
+        exported = export(folder, wanted)
+        assert [name.split(":")[0] for name in exported.left_out] == ["clock/empty@cpu1"]
+        assert "plain/loop" in exported.text and "clock/empty" not in exported.text
     with pytest.raises(ExchangeError, match="line/pingpong"):
         export(folder, "core-to-core")
     with pytest.raises(ExchangeError, match="nothing left to export"):

@@ -126,6 +126,17 @@ def test_the_png_is_the_same_picture_on_white(files: dict[str, bytes]) -> None:
     assert ((pixels[..., 2] - pixels[..., 0]) > 0.2).any(), "blue bars"
 
 
+def test_a_name_beside_a_short_time_has_more_room(analysis: Analysis) -> None:
+    short: Any = summary_of(analysis)
+    name = "fork a process with up to 2 MiB resident and wait for it"
+    times = ("260 µs", "34.4 / 51.9 / 219 ns")
+    rows = card_of(
+        replace(short, headlines=tuple(short.headlines[0]._replace(label=name, time=t) for t in times)), "d"
+    ).rows
+    assert rows[0].label == name
+    assert rows[1].label == "fork a process with up to 2 MiB resident and …"
+
+
 def test_bars_grow_with_their_share() -> None:
     rows = [CardRow("a", "1 ns", "", 0.0), CardRow("b", "9 ns", "", 1.0), CardRow("c", "", "", float("nan"))]
     pixels = imread(io.BytesIO(card_files(Card("t", "v", (), rows, "f"))[".png"]))
