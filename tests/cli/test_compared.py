@@ -150,8 +150,9 @@ def test_a_row_that_reads_zero_is_left_out_of_machines(tmp_path: Path) -> None:
     folders = [write_run(tmp_path / name, cases, rounds=12, seed=1, unmeasurable=[]) for name in ("a", "b")]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = compare_machines(read_runs(folders))
-        two = compare_runs(*read_runs(folders), margin=0.01)
+        old, new = read_runs(folders)
+        found = compare_machines([old, new])
+        two = compare_runs(old, new, 0.01)
     assert [row.case for row in found.rows] == ["own/some"]
     assert "own/none: left out, the time is zero on one of the machines" in found.notes
     assert [row.case for row in two.rows] == ["own/some@cpu1"]
