@@ -41,10 +41,10 @@ bench: install ## measure this machine and write a report (PROFILE=quick, standa
 	[ $$status -le 1 ] || exit $$status; \
 	$(VENV)/fencepost report latest || exit; exit $$status
 
-test: install-dev ## run the tests but for the slow ones, about 4 minutes (PYTEST_ARGS="-k clock")
-	@$(PYTEST) -m "not slow" --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
+# Three on two CPUs: some tests wait for a process, a fleet, a browser or a signal, and all workers of runs share one CPU.
+test: install-dev ## run the tests but for the slow ones, about 3 minutes (PYTEST_ARGS="-k clock")
+	@$(PYTEST) -m "not slow" --numprocesses 3 --dist worksteal $(PYTEST_ARGS)
 
-# Three: some tests wait for the machines of a fleet, a browser or a signal, and all workers of runs share one CPU.
 test-slow: install-dev ## run the slow tests: all compilers, sanitizers, models, a browser
 	@$(PYTEST) -m slow --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 

@@ -1,6 +1,7 @@
 """Lets pytest collect `bench/bench_*.py`, leaves to `make test-slow` what other tests stand for, and draws little."""
 
 import contextlib
+import functools
 import gc
 import os
 import sys
@@ -58,6 +59,7 @@ def _compiles(function: FunctionType, known: frozenset[FunctionType] = frozenset
     return bool(names & _COMPILING) or any(_compiles(helper, known) for helper in helpers - known)
 
 
+@functools.cache  # asked for thousands of tests of some hundred files
 def _is_of_c(path: Path) -> bool:
     """Whether a file has tests of kernels, of the libraries that they measure, or of the engine below them. What lies
     in tests/topics itself speaks of all topics.

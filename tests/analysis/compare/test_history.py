@@ -82,6 +82,7 @@ def test_noise_shows_a_change_no_more_often_than_said(noise: str) -> None:
     assert upper < 4 * FALSE_RATE
 
 
+@pytest.mark.slow  # steps in a long series, and planted ones in runs, are found below
 @hypothesis.settings(max_examples=30, deadline=None, derandomize=True)
 @hypothesis.given(
     st.integers(12, 40), st.floats(0.1, 0.9), st.floats(0.05, 3), st.booleans(), st.integers(0, 2**32 - 1)

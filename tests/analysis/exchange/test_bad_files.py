@@ -109,6 +109,7 @@ def test_any_bytes_are_a_file_or_one_sentence(data: bytes) -> None:
         assert "\n" not in str(error)
 
 
+@pytest.mark.slow  # tests/fuzz and the test above try the same reader
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner)))
 @settings(max_examples=50)
 def test_any_field_is_a_value_or_one_sentence(value: object) -> None:
