@@ -348,13 +348,12 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
         _show_rows(analysis, found)
     path = display.short_path(folder.path)
     step = "" if short is None else short.next_step
-    for line in (
-        _measured(folder, found, analysis),
-        *([] if lines else [_trust_sentence(analysis), f"Samples: {path}"]),
-        *([f"Next: {step}"] if step else []),
-        f"Report: fencepost report {path}",
-    ):
-        out.print(line, soft_wrap=True)
+    display.say(out, [_measured(folder, found, analysis), *([] if lines else [_trust_sentence(analysis)])])
+    if not lines:
+        out.print(f"Samples: {path}", soft_wrap=True)  # whole, to be copied
+    if step:
+        display.say(out, [f"Next: {step}"])
+    out.print(f"Report: fencepost report {path}", soft_wrap=True)
 
 
 def _show_rows(analysis: Analysis, found: RunOutcome) -> None:

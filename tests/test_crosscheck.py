@@ -70,6 +70,7 @@ def test_ratios_are_ours_by_theirs_once_a_turn(monkeypatch: pytest.MonkeyPatch) 
     assert one.ratios == [0.95] * 3
     assert "| 2000 ns | 0.95 [0.95, 0.95] | 0.8 to 1.1 | It calls" in line_of(one, None)
     assert "**not explained.**" in line_of(pair(ratios=[0.5], theirs=[1.0]), None)
+    assert "| 674400 ns |" in line_of(pair(ratios=[1.0], theirs=[674412.3]), None), "four digits, and no exponent"
 
 
 @pytest.mark.parametrize(

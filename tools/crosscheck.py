@@ -370,7 +370,8 @@ def line_of(pair: Pair, fault: str | None) -> str:
         why = f"skipped: {fault} (package {pair.package})".replace("|", "/")
         return f"| {pair.name} | {row} | – | – | {pair.low:g} to {pair.high:g} | {why} |"
     middle, least, most = statistics.median(pair.ratios), min(pair.ratios), max(pair.ratios)
-    there = f"{statistics.median(pair.theirs):.4g} {pair.unit}"
+    digits = float(f"{statistics.median(pair.theirs):.4g}")
+    there = f"{digits:.15g} {pair.unit}"  # without an exponent
     verdict = "" if pair.low <= middle <= pair.high else "**not explained.** "
     ratio = f"{middle:.2f} [{least:.2f}, {most:.2f}]"
     return f"| {pair.name} | {row} | {there} | {ratio} | {pair.low:g} to {pair.high:g} | {verdict}{pair.reason} |"
