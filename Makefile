@@ -92,8 +92,8 @@ format: install-dev ## bring all sources into the form that lint wants
 	$(VENV)/ruff format $(PYTHON_FILES)
 	clang-format -i $(C_FILES)
 
-sanitize: ## run the C self-test under the address, undefined behaviour and thread sanitizers
-	@sh tools/selftest.sh sanitize
+sanitize: ## run the C self-test under the address, undefined behaviour, thread and memory sanitizers
+	@sh tools/selftest.sh sanitize && sh tools/selftest.sh memory
 
 soak: ## 10^9 items through the rings, order and loss checked (minutes; ITEMS=1000000 for less)
 	@sh tools/soak.sh

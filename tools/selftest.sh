@@ -3,6 +3,7 @@
 #
 #   selftest.sh warnings        compile everything with gcc and with clang, and check it with musl, each warning an error
 #   selftest.sh sanitize        run it under the address and undefined behaviour sanitizers, then under the thread sanitizer
+#   selftest.sh memory          run it under the memory sanitizer, which only clang has
 #   selftest.sh architectures   cross-compile it for aarch64 and riscv64, run it under qemu's user emulation
 #
 # A missing tool skips a part and says which package has it; where CI=true it is an error (exit status 2). Exit status 1: a check
@@ -101,6 +102,19 @@ sanitize)
         failed=1
     fi
     ;;
+memory)
+    compiler=${CLANG:-clang}
+    have "$compiler" || exit 0
+    # It does not know what a bare system call has written (capability). Its shadow memory has page faults of its own, which count.
+    # A small process begins without it, and an allocator in place of malloc ends it.
+    without=$(printf 'csrc/kernels/%s.c\n' alloc/freeze alloc/pattern alloc/size alloc/steps memory/cow memory/fault memory/file \
+        memory/ksm namespace/capability namespace/unshare perf/software process/create process/spawn)
+    if build memory "$compiler" -O1 -g1 -fsanitize=memory -fno-sanitize-recover=memory -fno-omit-frame-pointer; then
+        run_quietly memory "$out/memory"
+    else
+        failed=1
+    fi
+    ;;
 architectures)
     # Linked statically, so that qemu needs no libraries of the other architecture. A static program cannot load the shared objects
     # that object.c is for, and no case of the self-test does.
@@ -120,7 +134,7 @@ architectures)
     done
     ;;
 *)
-    say "usage: selftest.sh warnings | sanitize | architectures"
+    say "usage: selftest.sh warnings | sanitize | memory | architectures"
     exit 2
     ;;
 esac
