@@ -25,7 +25,7 @@ MOSTLY_FREE_PCT = 90.0
 AS_FOUND = "as found, with the core free in "
 """How a reason begins that the columns of a table say as well."""
 
-YES, WITH_CARE, IN_PART, HARDLY, NOT_YET = ("Yes", "With care", "In part", "Hardly", "Not yet")
+YES, WITH_CARE, NOT_KNOWN, HARDLY, NOT_YET = ("Yes", "With care", "Not known", "Hardly", "Not yet")
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Mark:
 
 
 def word_of(reach_pct: float) -> str:
-    """The verdict where equal code may differ by so many per cent; *In part* where that is not known."""
+    """The verdict where equal code may differ by so many per cent; *Not known* where there is no twin."""
     if math.isnan(reach_pct):
-        return IN_PART
+        return NOT_KNOWN
     if reach_pct <= TRUSTED_FLOOR_PCT:
         return YES
     return WITH_CARE if reach_pct <= DOUBTFUL_FLOOR_PCT else HARDLY
@@ -65,11 +65,11 @@ def marks_of(analysis: Analysis, rows: Iterable[Row]) -> dict[str, Mark]:
 def _mark(row: Row, reach_pct: float) -> Mark:
     if row.rounds < FEWEST_PROCESSES:
         few = "measured once" if row.once else f"fewer than {FEWEST_PROCESSES} processes"
-        return Mark(IN_PART if row.once else NOT_YET, few)
+        return Mark(NOT_KNOWN if row.once else NOT_YET, few)
     word, spoilt = word_of(reach_pct), _spoilt(row)
     why = {
         YES: [],
-        IN_PART: ["no twin in its topic"],
+        NOT_KNOWN: ["no twin in its topic"],
     }.get(word, [f"the same code differs by up to {plain(reach_pct, 2)} %"])
     return Mark(WITH_CARE if word == YES and spoilt else word, "; ".join([*why, *spoilt]))
 

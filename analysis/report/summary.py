@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fencepost.analysis.draw.card import Card, CardRow
 from fencepost.analysis.report.causes import causes
-from fencepost.analysis.report.marks import HARDLY, IN_PART, WITH_CARE, YES
+from fencepost.analysis.report.marks import HARDLY, NOT_KNOWN, WITH_CARE, YES
 from fencepost.analysis.report.trust import trust_of_topics, trust_verdict
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.named import machine_name
@@ -21,7 +21,7 @@ from fencepost.analysis.text.numbers import nanoseconds, plain
 from fencepost.analysis.topics.rungs import Rung
 from fencepost.analysis.topics.topic import headline_rungs
 
-_MARKS = ((YES, "+", "yes"), (WITH_CARE, "~", "with care"), (HARDLY, "-", "hardly"), (IN_PART, "?", "not known"))
+_MARKS = ((YES, "+", "yes"), (WITH_CARE, "~", "with care"), (HARDLY, "-", "hardly"), (NOT_KNOWN, "?", "not known"))
 
 
 class TrustGroup(NamedTuple):

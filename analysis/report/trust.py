@@ -10,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from fencepost.analysis.report.causes import causes, largest_loss_pct, traced_rounds
-from fencepost.analysis.report.marks import HARDLY, IN_PART, NOT_YET, WITH_CARE, YES, reach_of, word_of
+from fencepost.analysis.report.marks import HARDLY, NOT_KNOWN, NOT_YET, WITH_CARE, YES, reach_of, word_of
 from fencepost.analysis.runs.clock import core_clock_of_rounds, tick_hz
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.shares import shares_of
@@ -20,7 +20,7 @@ from fencepost.analysis.text.table import DASH, Table, table
 from fencepost.analysis.topics.noise.measures import lost_pct
 from fencepost.bench.documents import DISTURBED, FIT, NOT_FIT, doctor_word
 
-_ORDER = (YES, WITH_CARE, IN_PART, HARDLY)
+_ORDER = (YES, WITH_CARE, NOT_KNOWN, HARDLY)
 
 _MEANING = {
     YES: "Differences of more than {reach} % between rows mean something.",
@@ -28,7 +28,7 @@ _MEANING = {
     HARDLY: "Believe orders of magnitude, and no small differences. The same code run twice may differ by {reach} %.",
 }
 
-_ELSEWHERE = {YES: "yes in", WITH_CARE: "with care in", IN_PART: "not known for", HARDLY: "hardly in"}
+_ELSEWHERE = {YES: "yes in", WITH_CARE: "with care in", NOT_KNOWN: "not known for", HARDLY: "hardly in"}
 
 _SPOILT = {"noisy", "modes"}
 
@@ -120,7 +120,7 @@ def trust_verdict(analysis: Analysis) -> Trust:
     known = [topic for topic in topics if not math.isnan(topic.reach_pct)]
     if not known:
         return Trust(
-            IN_PART,
+            NOT_KNOWN,
             "Intervals are there, but no A/A row was run: how far equal code differs on this machine is not known.",
         )
     reach = _middle_reach(known)

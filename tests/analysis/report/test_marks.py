@@ -44,7 +44,7 @@ def test_a_row_is_marked_by_the_nearest_twins() -> None:
     assert found[NOISY.id].word == "Hardly" and found[NOISY.id].why.startswith("the same code differs by up to 33")
     # Of its topic the worst counts: nothing says which of them it is like.
     assert found["calm/other@cpu1"].word == "Hardly"
-    assert found["alone/loop@cpu1"].text == "In part: no twin in its topic"
+    assert found["alone/loop@cpu1"].text == "Not known: no twin in its topic"
 
 
 def test_modes_make_a_row_doubtful() -> None:
@@ -75,7 +75,7 @@ def test_a_neighbour_spoils_what_is_as_found_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("once", "text"), [(False, "Not yet: fewer than 6 processes"), (True, "In part: measured once")]
+    ("once", "text"), [(False, "Not yet: fewer than 6 processes"), (True, "Not known: measured once")]
 )
 def test_too_few_processes_are_said(once: bool, text: str) -> None:
     few = replace(CALM, once=once)

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
             20,
             "Hardly",
         ),
-        ([Case("a/b")], 20, "In part"),
+        ([Case("a/b")], 20, "Not known"),
         ([Case("a/b")], 3, "Not yet"),
         ([Case("a/b")], 0, "Nothing to trust yet"),
     ],
@@ -56,13 +56,13 @@ def test_a_noisy_topic_does_not_spoil_the_others(tmp_path: Path) -> None:
     assert {one.topic: one.word for one in trust_of_topics(analysis)} == {
         "calm": "Yes",
         "noisy": "Hardly",
-        "plain": "In part",
+        "plain": "Not known",
     }
     verdict = trust_verdict(analysis)
     assert verdict.word == "Yes"
     assert "Not known for plain; hardly in noisy." in verdict.sentence
     found = next(cells for cells in trust_table(analysis).rows if cells[0] == "trust by topic")
-    assert found[1].startswith("Yes: calm (") and "Hardly: noisy (" in found[1] and "In part: plain" in found[1]
+    assert found[1].startswith("Yes: calm (") and "Hardly: noisy (" in found[1] and "Not known: plain" in found[1]
     assert as_json(analysis.folder)["trust"]["topics"][0]["trust"] == "Yes"
 
 
