@@ -45,6 +45,15 @@ enum { CALL, JUMP, RET, JUMP_FP, LONGJMP, SWAPCONTEXT, BOOST };
 struct transfer {
     void *from, *word;
 };
+#ifdef __GLIBC__
+#define CONTEXTS_THERE 1
+#else /* musl has none of them. Weak, so that all else can be linked there. */
+__typeof__(getcontext) getcontext __attribute__((weak));
+__typeof__(makecontext) makecontext __attribute__((weak));
+__typeof__(swapcontext) swapcontext __attribute__((weak));
+#define CONTEXTS_THERE (getcontext && makecontext && swapcontext)
+#endif
+
 typedef struct transfer jump_fcontext(void *to, void *word);
 typedef void *make_fcontext(void *end, size_t bytes, void (*entry)(struct transfer));
 
@@ -318,6 +327,8 @@ static int setup(struct trial *trial)
     }
     if (SANITIZED && by != CALL)
         return trial_needs(trial, "an engine without sanitizers, which know one stack a thread");
+    if (by == SWAPCONTEXT && !CONTEXTS_THERE)
+        return trial_needs(trial, "a C library with swapcontext, such as glibc");
     room = trial_alloc(trial, sizeof *room);
     if (!room)
         return -ENOMEM;
