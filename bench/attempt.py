@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fencepost.bench.frames import FrameReader
@@ -41,14 +41,14 @@ class Attempt:
         """How many visits have been reported."""
         return sum(map(len, self.cases.values()))
 
-    def take(self, reader: FrameReader, expected: Sequence[int]) -> int:
+    def take(self, reader: FrameReader, expected: Mapping[str, Sequence[int]]) -> int:
         """Sort new frames in, until something comes that is not a frame: then that is the fault.
 
         Returns
         -------
         int
-            the expected time of those visits among them that were planned, in ns. They come first, and `expected` has
-            a time for each.
+            the expected time of those visits among them that were planned, in ns. `expected` has it for each planned
+            visit of a case. Further visits of a case, for quiet batches, come after these.
         """
         done_ns = 0
         try:
@@ -59,8 +59,9 @@ class Attempt:
                     self.under_way, self.beside = record["case"], record.get("beside")
                 elif record["kind"] == "case":
                     self.under_way = None
-                    self.cases.setdefault(record["case"], []).append((record, samples, buckets))
-                    done_ns += sum(expected[self.visits - 1 : self.visits])
+                    visits = self.cases.setdefault(record["case"], [])
+                    visits.append((record, samples, buckets))
+                    done_ns += sum(expected.get(record["case"], ())[len(visits) - 1 : len(visits)])
                 elif record["kind"] == "end":
                     self.end = record
         except (ValueError, KeyError, TypeError, AttributeError) as error:

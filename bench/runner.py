@@ -209,7 +209,9 @@ class Runner:
 
     def _attempt(self, number: int, cases: list[Case]) -> Attempt:
         attempt = Attempt()
-        expected = [case.expected_ns // case.visits for case in cases]
+        expected: dict[str, list[int]] = {}
+        for case in cases:
+            expected.setdefault(case.case, []).append(case.expected_ns // case.visits)
         by_name = {case.case: case for case in cases}
         with memory_file("spec") as spec, memory_file("frames") as output, memory_file("errors") as errors:
             counted = read_counts(self.plan.cpus)
