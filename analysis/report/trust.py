@@ -118,6 +118,8 @@ def trust_verdict(analysis: Analysis) -> Trust:
         )
     topics = trust_of_topics(analysis)
     known = [topic for topic in topics if not math.isnan(topic.reach_pct)]
+    if not topics:
+        return Trust("Nothing to trust", "No row of this run has a time. Each row says why.")
     if not known:
         return Trust(
             NOT_KNOWN,

@@ -41,6 +41,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
         ([Case("a/b")], 20, "Not known"),
         ([Case("a/b")], 3, "Not yet"),
         ([Case("a/b")], 0, "Nothing to trust yet"),
+        ([Case("a/b", status="unsupported")], 20, "Nothing to trust"),
     ],
 )
 def test_one_verdict_in_words(cases: list[Case], rounds: int, word: str) -> None:
