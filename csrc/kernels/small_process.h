@@ -183,15 +183,40 @@ static int program_of(void (*begin)(void))
     return status ? status : copy;
 }
 
+/* Variables by which a user, or a library in this process, sets up the allocator of glibc. */
+static int sets_malloc(const char *variable)
+{
+    return strncmp(variable, "MALLOC_", 7) == 0 || strncmp(variable, "GLIBC_TUNABLES=", 15) == 0;
+}
+
+/* The environment without them: a small process finds its allocator as nobody has set it up. To be freed. NULL: no memory. */
+static char **plain_environment(void)
+{
+    char **plain;
+    size_t count = 0, kept = 0;
+
+    while (environ && environ[count])
+        count++;
+    plain = malloc((count + 1) * sizeof *plain);
+    if (!plain)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!sets_malloc(environ[i]))
+            plain[kept++] = environ[i];
+    plain[kept] = NULL;
+    return plain;
+}
+
 /* The new process up to its exec, which ends it where it fails. Only what a child of several threads may call. */
-static __attribute__((noreturn)) void become_small(char *const *arguments, int socket, int program, pid_t engine)
+static __attribute__((noreturn)) void become_small(char *const *arguments, char *const *environment, int socket,
+                                                   int program, pid_t engine)
 {
     /* The numbers that these get may be in use: first out of their way, then there. */
     socket = fcntl(socket, F_DUPFD_CLOEXEC, SMALL_PROGRAM + 1);
     program = fcntl(program, F_DUPFD_CLOEXEC, SMALL_PROGRAM + 1);
     if (die_with_parent() == 0 && getppid() == engine && dup2(socket, SMALL_SOCKET) >= 0 &&
         dup2(program, SMALL_PROGRAM) >= 0)
-        execv(arguments[0], arguments);
+        execve(arguments[0], arguments, environment);
     _exit(SMALL_NOT_BEGUN);
 }
 
@@ -203,7 +228,7 @@ static inline int small_start_with(struct trial *trial, struct small *small, voi
 {
     const pid_t engine = getpid();
     char loader[PATH_MAX], path[] = SMALL_PROGRAM_PATH, option[] = "--preload";
-    char *plain[] = {loader, path, NULL}, *preloading[] = {loader, option, preload, path, NULL};
+    char *plain[] = {loader, path, NULL}, *preloading[] = {loader, option, preload, path, NULL}, **environment;
     int ends[2], program;
 
     if (file_at(getauxval(AT_BASE), loader, sizeof loader))
@@ -215,12 +240,16 @@ static inline int small_start_with(struct trial *trial, struct small *small, voi
         return trial_needs(trial, program == -ESTALE ? "the engine's file as it was when it was loaded"
                                                      : "permission to execute a file in memory (vm.memfd_noexec)");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
+        const int status = -errno;
+
         close(program);
-        return -errno;
+        return status;
     }
-    small->pid = fork();
+    environment = plain_environment();
+    small->pid = environment ? fork() : -1;
     if (small->pid == 0)
-        become_small(preload ? preloading : plain, ends[1], program, engine);
+        become_small(preload ? preloading : plain, environment, ends[1], program, engine);
+    free(environment);
     close(program);
     close(ends[1]);
     small->socket = ends[0];

@@ -88,9 +88,14 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
+    # Dask sets variables of malloc and of BLAS in this process, for its workers.
+    before = dict(os.environ)
     found = Cluster(2)
     yield found
     found.cluster.close()
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
 
 
 def killing(path: Path) -> str:

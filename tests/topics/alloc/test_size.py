@@ -124,3 +124,19 @@ def test_one_slow_look_does_not_shorten_the_batches(tmp_path: Path) -> None:
     found = re.search(r"of (\d+) blocks were given", measured.reason)
     assert found, measured.reason
     assert int(found[1]) > 1
+
+
+@pytest.mark.skipif(not GLIBC, reason="variables of glibc")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MALLOC_TRIM_THRESHOLD_", "65536"), ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072")],
+    ids=["a variable", "a tunable"],
+)
+def test_the_allocator_is_as_nobody_has_set_it_up(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Dask sets the first in every process that starts its workers."""
+    monkeypatch.setenv(name, value)
+    measured = measure(engine, "alloc/size", {"size": 140000, "touch": "untouched"}, batches=4)
+    assert measured.status == 0, measured.reason
+    assert measured.metrics["faults_per_pair"] == 0
