@@ -109,11 +109,15 @@ STALE = 'if (pwrite(copy, "", 1, (off_t)place.segment->p_offset) == 1)'
 @pytest.mark.parametrize(
     ("whole", "broken", "need"),
     [
-        ("execv(arguments[0], arguments);", "errno = EACCES;", "permission to execute a file in memory"),
+        ("execve(arguments[0], arguments, environment);", "errno = EACCES;", "permission to execute a file in memory"),
         ("memfd_create(name, MFD_CLOEXEC | MFD_EXEC)", "(errno = EACCES, -1)", "permission to execute"),
         ("getauxval(AT_BASE)", "(uintptr_t)0", "a dynamic loader"),
         ("status = make_program(", f"{STALE} status = make_program(", "the engine's file as it was when it was loaded"),
-        ("small->pid = fork();", "small->pid = (errno = EAGAIN, -1);", "permission for one more process"),
+        (
+            "small->pid = environment ? fork() : -1;",
+            "small->pid = (errno = EAGAIN, -1);",
+            "permission for one more process",
+        ),
     ],
     ids=["exec", "memfd", "static", "rebuilt", "fork"],
 )
