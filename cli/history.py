@@ -134,10 +134,10 @@ def _show_machine(out: Console, machine: MachineHistory) -> None:
     for mark in machine.marks:
         cut = 12 if mark.what == "engine" or mark.what.startswith("file ") else 80
         sentences.append(f"{mark.what} of {runs[mark.at].id} and after: {mark.after[:cut]}, not {mark.before[:cut]}")
-    apart = f"{', '.join(made)} changed on the way" if made else "all runs were made alike"
+    apart = f"Changed on the way: {', '.join(made)}." if made else "All runs were made alike."
     chance = short(FALSE_RATE * len(machine.series), 2)
     sentences.append(
-        f"{counted(len(machine.series), 'row')}; at most {chance} would show a change by chance; "
-        f"changes below {short(machine.floor_pct, 2)} % (noise floor) are left out; {apart}"
+        f"{counted(len(machine.series), 'row')}. At most {chance} would show a change by chance. "
+        f"Changes below {short(machine.floor_pct, 2)} % (noise floor) are left out. {apart}"
     )
     display.say(out, sentences)

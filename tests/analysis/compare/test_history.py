@@ -365,7 +365,7 @@ def test_the_command_prints_a_table_and_json(stepped: Path, tmp_path: Path) -> N
     assert "clock/call" in done.stdout
     assert "14 runs, 2026-01-01 00:00 to 2026-01-14 06:00" in done.stdout
     assert "engine of 20260108T000000Z-synthetic and after: 111111111111, not 000000000000" in done.stdout
-    assert "4 rows; at most 0.04 would show a change by chance" in done.stdout
+    assert "4 rows. At most 0.04 would show a change by chance" in done.stdout
     done = fencepost_inside("history", str(stepped), "--json", "--kernels", "clock", cwd=tmp_path)
     document = json.loads(done.stdout)
     (machine,) = document["machines"]
