@@ -109,7 +109,7 @@ def run_command(
 ) -> None:
     """Measure KERNELs: names, globs such as 'clock/*', or topics such as clock. Default: all.
 
-    Each round is a fresh, pinned process that runs every case once, in shuffled order. In a run of more than a minute,
+    Each round is a fresh, pinned process that runs every case, in shuffled order. In a run of more than a minute,
     cases that take 5 ms or more are in every second round. Ctrl-C keeps the complete rounds and prints the command that
     continues the run.
 
