@@ -6,18 +6,21 @@ thread, which moves from one to the next: where two of them are siblings of one 
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 import resource
 import time
+from array import array
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
-
-import numpy as np
+from statistics import fmean, median
+from typing import TYPE_CHECKING
 
 from fencepost.bench.errors import MeasureError
-from fencepost.bench.frames import layout_of
+from fencepost.bench.frames import Records, layout_of
 from fencepost.bench.launch import affinity
 from fencepost.bench.witness import (
     FLOOR_SHARE,
@@ -25,18 +28,15 @@ from fencepost.bench.witness import (
     WIDTH_SLACK,
     clock_held,
     floor_of,
+    quantile_of,
     relative_clock,
     relative_width,
     run_floor,
 )
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from fencepost.bench.engine import Engine
     from fencepost.bench.topology import Topology
-
-    Floats: TypeAlias = npt.NDArray[np.float64]
 
 SLOT_S = 0.1
 """How often each CPU is looked at. Neighbours come and go within 10 µs to seconds."""
@@ -66,11 +66,11 @@ MOST_SHARE = 0.95
 
 @dataclass(frozen=True)
 class Readings:
-    """One look at a CPU; arrays of shape (readings,), widths and clocks in ticks of 1000 instructions."""
+    """One look at a CPU; each of shape (readings,), widths and clocks in ticks of 1000 instructions."""
 
-    begin_ticks: npt.NDArray[np.int64]
-    width_ticks: Floats
-    clock_ticks: Floats
+    begin_ticks: Sequence[int]
+    width_ticks: Sequence[float]
+    clock_ticks: Sequence[float]
     switches: int = 0
     """How often another process of this machine took the CPU meanwhile."""
 
@@ -83,9 +83,9 @@ class Second:
     at_s: float
     """Its end, since the start."""
     readings: int
-    widths: Floats
-    """`relative_width` of the readings whose clock held, shape (`POINTS`,): the middles of equally many. Empty where
-    there is none."""
+    widths: Sequence[float]
+    """`relative_width` of the readings whose clock held, ascending, shape (`POINTS`,): the middles of equally many.
+    Empty where there is none."""
     held: float
     """The share of the readings whose clock held."""
     core_hz: float | None
@@ -124,60 +124,87 @@ class Shares:
 def second_of(cpu: int, at_s: float, looks: Sequence[Readings], tick_hz: float) -> Second:
     """Put the looks of one second together. A look with fewer than two readings says nothing."""
     looks = [look for look in looks if len(look.begin_ticks) > 1]
-    widths, held, clocks = [], [], []
+    known: list[float] = []
+    clocks = []
     watched = lost = longest = 0.0
     for look in looks:
-        core_hz = 3000 * tick_hz / float(np.median(look.clock_ticks))
+        core_hz = 3000 * tick_hz / median(look.clock_ticks)
         clocks.append(core_hz)
-        widths.append(relative_width(look.width_ticks, tick_hz, core_hz))
-        held.append(clock_held(relative_clock(look.clock_ticks, tick_hz, core_hz)))
-        steps = np.diff(look.begin_ticks).astype(float)
-        usual = float(np.median(steps))
-        late = steps[steps > GAP_STEPS * usual] - usual
-        watched += float(steps.sum())
-        lost += float(late.sum())
-        longest = max(longest, float(late.max(initial=0.0)))
-    nothing = np.empty(0)
-    every, steady = (np.concatenate(parts) if looks else nothing for parts in (widths, held))
-    known = every[steady.astype(bool)]
-    middles = (np.arange(POINTS) + 0.5) / POINTS
+        known += _steady_widths(look, tick_hz, core_hz)
+        begin = look.begin_ticks
+        steps = list(map(operator.sub, itertools.islice(begin, 1, None), begin))
+        usual = median(steps)
+        late = [step - usual for step in steps if step > GAP_STEPS * usual]
+        watched += sum(steps)
+        lost += sum(late)
+        longest = max(longest, max(late, default=0.0))
+    known.sort()
+    readings = sum(len(look.begin_ticks) for look in looks)
     return Second(
         cpu=cpu,
         at_s=at_s,
-        readings=len(every),
-        widths=np.quantile(known, middles) if len(known) else nothing,
-        held=len(known) / len(every) if len(every) else 0.0,
-        core_hz=float(np.median(clocks)) if clocks else None,
+        readings=readings,
+        widths=array("d", [quantile_of(known, (place + 0.5) / POINTS) for place in range(POINTS)] if known else []),
+        held=len(known) / readings if readings else 0.0,
+        core_hz=median(clocks) if clocks else None,
         watched_ns=watched / tick_hz * 1e9,
         lost_ns=lost / tick_hz * 1e9,
         longest_ns=longest / tick_hz * 1e9,
         switches=sum(look.switches for look in looks),
-        floor=floor_of(np.sort(known[np.isfinite(known)]).tolist()),
+        floor=floor_of(known),
     )
+
+
+def _steady_widths(look: Readings, tick_hz: float, core_hz: float) -> list[float]:
+    """`relative_width` of the readings of a look whose clock held."""
+    # Few clocks differ, and a look has ten thousand readings.
+    held = {ticks for ticks in set(look.clock_ticks) if clock_held(relative_clock(ticks, tick_hz, core_hz))}
+    scale = relative_width(1.0, tick_hz, core_hz)
+    return [width * scale for width, ticks in zip(look.width_ticks, look.clock_ticks, strict=True) if ticks in held]
 
 
 def shares(seconds: Sequence[Second], floor: float | None) -> Shares:
     """What one CPU had in these seconds, at least one, against the `floor` of the width. Each second counts alike."""
-    known = [second for second in seconds if len(second.widths)]
+    known = [second for second in seconds if second.widths]
     clocks = [second.core_hz for second in seconds if second.core_hz is not None]
     watched = sum(second.watched_ns for second in seconds)
     quiet = taken = most = None
     if known and floor is not None:
-        missing = [np.maximum(0.0, 1 - floor / second.widths) for second in known]
-        quiet = float(np.mean([(one.widths <= floor * WIDTH_SLACK).mean() * one.held for one in known]))
-        taken = float(np.mean(missing))
-        most = float(np.quantile(np.concatenate(missing), MOST_SHARE))
+        limit = floor * WIDTH_SLACK
+        quiet = fmean(bisect_right(one.widths, limit) / len(one.widths) * one.held for one in known)
+        taken = fmean(_missing(width, floor) for one in known for width in one.widths)
+        most = _missing(_common_quantile([one.widths for one in known], MOST_SHARE), floor)
     return Shares(
         cpu=seconds[0].cpu,
         readings=sum(second.readings for second in seconds),
         quiet=quiet,
         taken=taken,
         taken_most=most,
-        core_hz=float(np.median(clocks)) if clocks else None,
+        core_hz=median(clocks) if clocks else None,
         gaps=sum(second.lost_ns for second in seconds) / watched if watched else None,
         longest_gap_ns=max(second.longest_ns for second in seconds),
         switches=sum(second.switches for second in seconds),
     )
+
+
+def _missing(width: float, floor: float) -> float:
+    """The share of the core's width that was missing."""
+    return max(0.0, 1 - floor / width)
+
+
+def _common_quantile(parts: Sequence[Sequence[float]], share: float) -> float:
+    """The least value that so large a share of all values does not exceed. Each part is ascending, and has a value.
+
+    Halves the range again and again: a day has 17 million values, and putting them in order takes much memory.
+    """
+    low, high = min(part[0] for part in parts), max(part[-1] for part in parts)
+    wanted = share * sum(map(len, parts))
+    while low < (middle := (low + high) / 2) < high:
+        if sum(bisect_right(part, middle) for part in parts) < wanted:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 class Floors:
@@ -210,14 +237,6 @@ def look_by(engine: Engine) -> Look:
     """Looks with the witnesses of `engine`."""
     ffi, lib = engine.ffi, engine.lib
     layout = layout_of(ffi, "struct witnessed")
-    kind = np.dtype(
-        {
-            "names": list(layout.fields),
-            "formats": [code for _, code in layout.fields.values()],
-            "offsets": [offset for offset, _ in layout.fields.values()],
-            "itemsize": layout.size_bytes,
-        }
-    )
     most = int(SLICE_S / READING_S)
     found = ffi.new("struct witnessed[]", most)
 
@@ -226,15 +245,10 @@ def look_by(engine: Engine) -> Look:
             before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
             count = lib.witness_series(int(seconds * 1e9), found, most)
             switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - before
-        readings = ffi.buffer(found, count * ffi.sizeof("struct witnessed"))
-        array = np.frombuffer(readings, dtype=kind)
-        # Copies: the next look overwrites the buffer.
-        return Readings(
-            array["begin_ticks"].copy(),
-            array["width_ticks"].astype(float),
-            array["clock_ticks"].astype(float),
-            switches=switches,
-        )
+        # A copy: the next look overwrites the buffer.
+        read = Records(layout, bytes(ffi.buffer(found, count * layout.size_bytes)))
+        begin, width, clock = (read[name].tolist() for name in ("begin_ticks", "width_ticks", "clock_ticks"))
+        return Readings(begin, width, clock, switches=switches)
 
     return look
 

@@ -94,11 +94,15 @@ def _held(clock_ticks: float, tick_hz: float, core_hz: float) -> bool:
 
 def floor_of(widths: Sequence[float]) -> float | None:
     """The floor of ascending relative widths at a clock that held: their quantile `FLOOR_SHARE`; None for too few."""
-    if len(widths) < FEWEST_FOR_FLOOR:
-        return None
-    place = FLOOR_SHARE * (len(widths) - 1)
+    return quantile_of(widths, FLOOR_SHARE) if len(widths) >= FEWEST_FOR_FLOOR else None
+
+
+def quantile_of(values: Sequence[float], share: float) -> float:
+    """A quantile of ascending values, at least one, between the two that are nearest to it."""
+    place = share * (len(values) - 1)
     below = int(place)
-    return float(widths[below] + (widths[below + 1] - widths[below]) * (place - below))
+    above = min(below + 1, len(values) - 1)
+    return float(values[below] + (values[above] - values[below]) * (place - below))
 
 
 def run_floor(floors: Iterable[float | None], arch: str) -> float | None:

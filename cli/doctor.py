@@ -69,14 +69,10 @@ def _engine() -> Engine | None:
 
 def _neighbours(engine: Engine) -> Finding | None:
     """How free the cores are; None where it is unknown which CPUs there are, which `examine` will say."""
-    from fencepost.bench.doctor.finding import unreadable
-    from fencepost.bench.doctor.neighbours import KNOB, SOURCE, look_at_neighbours
+    from fencepost.bench.doctor.neighbours import look_at_neighbours
     from fencepost.bench.sysfs import TopologyError
-    from fencepost.cli import extras
     from fencepost.cli.measuring import here
 
-    if lacking := extras.missing():
-        return unreadable(KNOB, SOURCE, lacking)
     try:
         topology, cpus = here(None)
     except TopologyError:

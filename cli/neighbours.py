@@ -44,13 +44,13 @@ def neighbours_command(length: str, cpus: str | None, picture: Path | None, as_j
     A guest sees such a neighbour nowhere else. Ctrl-C ends it early, with the table up to that moment. --json prints
     one line for each CPU and second.
     """
-    from fencepost.cli import extras
-
-    extras.require()
     from fencepost.bench.engine import load
     from fencepost.bench.neighbours import meter_of
+    from fencepost.cli import extras
     from fencepost.cli.measuring import here
 
+    if picture is not None:
+        extras.require()
     seconds = seconds_of(length, "--for")
     _check_picture(picture)
     topology, chosen = here(cpus)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
+from statistics import median
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from fencepost.bench.doctor.neighbours import finding, look_at_neighbours
 from fencepost.bench.errors import MeasureError
 from fencepost.bench.neighbours import Floors, Meter, Readings, Second, Shares, look_by, measure, second_of, shares
 from fencepost.bench.topology import Topology
-from fencepost.bench.witness import KNOWN_FLOOR
+from fencepost.bench.witness import KNOWN_FLOOR, WIDTH_SLACK
 
 TICK_HZ, CORE_HZ = 2.5e9, 3.75e9
 FREE = 1 / 12
@@ -25,10 +27,10 @@ STEP = 4000
 
 def readings(widths: list[float], clocks: list[float] | None = None, steps: list[int] | None = None) -> Readings:
     """A look that found these relative widths, at these multiples of the usual clock."""
-    faster = np.array(clocks) if clocks else np.ones(len(widths))
-    clock_ticks = 3000 * TICK_HZ / CORE_HZ / faster
-    begin = np.cumsum([0, *(steps or [STEP] * (len(widths) - 1))])[: len(widths)]
-    return Readings(begin.astype(np.int64), np.array(widths) * 3000 * TICK_HZ / CORE_HZ, clock_ticks, switches=1)
+    scale = 3000 * TICK_HZ / CORE_HZ
+    begin = list(itertools.accumulate([0, *(steps or [STEP] * (len(widths) - 1))]))[: len(widths)]
+    clock_ticks = [scale / faster for faster in clocks or [1.0] * len(widths)]
+    return Readings(begin, [width * scale for width in widths], clock_ticks, switches=1)
 
 
 def had(*looks: Readings, floor: float | None = FREE) -> Shares:
@@ -67,7 +69,7 @@ def test_a_stretch_without_readings_is_a_gap() -> None:
 
 def test_the_time_between_two_looks_is_no_gap() -> None:
     later = readings([FREE] * 100)
-    later = replace(later, begin_ticks=later.begin_ticks + 10**9)
+    later = replace(later, begin_ticks=[begin + 10**9 for begin in later.begin_ticks])
     one = had(readings([FREE] * 100), later)
     assert (one.gaps, one.readings, one.switches) == (0, 200, 2)
 
@@ -75,7 +77,8 @@ def test_the_time_between_two_looks_is_no_gap() -> None:
 def test_each_look_has_its_own_clock() -> None:
     """From look to look the clock may change: that is no disturbance of a reading."""
     slow = readings([FREE] * 100)
-    slow = replace(slow, width_ticks=2 * slow.width_ticks, clock_ticks=2 * slow.clock_ticks)
+    width, clock = ([2 * ticks for ticks in part] for part in (slow.width_ticks, slow.clock_ticks))
+    slow = replace(slow, width_ticks=width, clock_ticks=clock)
     one = had(readings([FREE] * 100), slow)
     assert one.quiet == 1 and one.core_hz == pytest.approx(0.75 * CORE_HZ)
 
@@ -84,6 +87,19 @@ def test_seconds_count_alike() -> None:
     quiet, busy = (second_of(0, 1.0, [readings([width] * count)], TICK_HZ) for width, count in ((FREE, 10), (0.2, 900)))
     one = shares([quiet, busy], FREE)
     assert (one.quiet, one.readings) == (0.5, 910)
+
+
+def test_shares_are_those_of_all_points() -> None:
+    """Against numpy, of seconds that overlap."""
+    generator = np.random.default_rng(1)
+    drawn = [FREE * (1 + generator.exponential(size, 900)) for size in (0.01, 0.2, 0.5)]
+    seconds = [second_of(0, 1.0, [readings(widths.tolist())], TICK_HZ) for widths in drawn]
+    points = np.quantile(np.array(drawn), (np.arange(neighbours.POINTS) + 0.5) / neighbours.POINTS, axis=1)
+    assert pytest.approx(points) == np.array([second.widths for second in seconds]).T
+    one, missing = shares(seconds, FREE), np.maximum(1 - FREE / points, 0)
+    assert one.quiet == pytest.approx((points <= FREE * WIDTH_SLACK).mean())
+    assert one.taken == pytest.approx(missing.mean())
+    assert one.taken_most == pytest.approx(np.quantile(missing, neighbours.MOST_SHARE), abs=0.005)
 
 
 @pytest.mark.parametrize("looks", [(), (readings([FREE]),)], ids=["no look", "a single reading"])
@@ -205,9 +221,9 @@ def test_a_look_at_this_machine() -> None:
     assert os.sched_getaffinity(0) == mask
     if not len(found.begin_ticks):
         pytest.skip("this architecture has no witness")
-    assert (np.diff(found.begin_ticks) > 0).all()
+    assert all(before < after for before, after in itertools.pairwise(found.begin_ticks))
     assert len(found.begin_ticks) == len(found.width_ticks) == len(found.clock_ticks)
-    assert np.median(found.width_ticks) < np.median(found.clock_ticks)
+    assert median(found.width_ticks) < median(found.clock_ticks)
 
 
 # ---- the doctor's row ----

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from runs.measure import any_cpu, fencepost_inside, heeding_signals
 from runs.pages import pictures
@@ -26,9 +25,8 @@ FREE = 1 / 12
 
 def look(_cpu: int, _seconds: float) -> Readings:
     """A core that is half of the time shared, so that nothing depends on this machine."""
-    begin = np.arange(200, dtype=np.int64) * 4000
-    widths = np.repeat([FREE, 2 * FREE], 100) * 2000
-    return Readings(begin, widths, np.full(200, 2000.0), switches=1)
+    widths = [FREE * 2000] * 100 + [2 * FREE * 2000] * 100
+    return Readings(range(0, 200 * 4000, 4000), widths, [2000.0] * 200, switches=1)
 
 
 @pytest.fixture
@@ -97,7 +95,7 @@ def test_a_picture_has_the_most_disturbed_cpus(tmp_path: Path) -> None:
     record = Record(Floors("x86_64"))
     for cpu in range(MOST_LINES + 1):
         found = look(cpu, 1)
-        free = found if cpu else replace(found, width_ticks=np.full(200, FREE * 2000))
+        free = found if cpu else replace(found, width_ticks=[FREE * 2000] * 200)
         record.add([second_of(cpu, 1.0, [free], 1e9)])
         record.floors.add(record.seconds[cpu][0])
     draw(tmp_path / "p.svg", record)
@@ -131,10 +129,7 @@ def test_a_signal_before_the_first_look_leaves_nothing_to_show(tmp_path: Path, m
 
 
 def test_without_a_witness_it_is_3(tmp_path: Path, made_up: pytest.MonkeyPatch) -> None:
-    nothing = np.empty(0)
-    made_up.setattr(
-        neighbours, "look_by", lambda _engine: lambda *_: Readings(nothing.astype(np.int64), nothing, nothing)
-    )
+    made_up.setattr(neighbours, "look_by", lambda _engine: lambda *_: Readings([], [], []))
     done = fencepost_inside("neighbours", "--for", "1h", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == "fencepost: this architecture has no witness, so neighbours cannot be measured here\n"
