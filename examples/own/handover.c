@@ -35,6 +35,24 @@ RING_INLINE bool handover_try_pop(void *ring, void *item, size_t item_bytes)
     return ring_spsc_try_pop_sized(ring, item, item_bytes);
 }
 
+RING_INLINE size_t handover_push_bulk(void *ring, const void *items, size_t count, size_t item_bytes)
+{
+    return ring_spsc_push_bulk_sized(ring, items, count, item_bytes);
+}
+
+RING_INLINE size_t handover_pop_bulk(void *ring, void *items, size_t count, size_t item_bytes)
+{
+    return ring_spsc_pop_bulk_sized(ring, items, count, item_bytes);
+}
+
+/* Nothing to do in the default form. A ring that keeps items back shows them here. */
+RING_INLINE void handover_flush(void *ring)
+{
+    ring_spsc_flush(ring);
+}
+
+#define RING_HAS_BULK
+#define RING_HAS_FLUSH
 #define RING handover
 #include "kernels/ring/trial.h"
 

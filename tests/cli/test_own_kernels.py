@@ -287,24 +287,66 @@ def test_new_takes_kernel_names_only(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.c"))
 
 
+TWO_SIDES = ["handover.c", "line_trace.c"]
+NOT_HANDED_OVER = "needs two CPUs: nothing is handed over between threads of one"
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "division.c",
         "one_thread.c",
         pytest.param("handover.c", marks=pytest.mark.slow),
+        pytest.param("line_trace.c", marks=pytest.mark.slow),
         pytest.param("lookup.cc", marks=pytest.mark.slow),
     ],
 )
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_cxx(name)
-    if name == "handover.c" and len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("needs two CPUs: nothing is handed over between threads of one")
+    if name in TWO_SIDES and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip(NOT_HANDED_OVER)
     monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
     file = runtime.ROOT / "examples" / "own" / name
     answer = fencepost("run", "own", "--kernel", file, "--profile", "quick", "--rounds", 1, "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["unmeasurable"] == [] and "compiler warns" not in answer.stderr
+
+
+@pytest.mark.slow  # compiles
+@pytest.mark.parametrize("name", TWO_SIDES)
+def test_examples_measure_the_ring_beside_them_and_check_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip(NOT_HANDED_OVER)
+    monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
+    file = Path(shutil.copy(runtime.ROOT / "examples" / "own" / name, tmp_path))
+    ring = Path(shutil.copytree(runtime.ROOT / "csrc" / "lib" / "ring", tmp_path / "lib" / "ring")) / "spsc.h"
+    before, popped = ring.read_text(), "    memcpy(item, slot, item_bytes);\n"
+    assert before.count(popped) == 1
+    # Every fourth item comes out changed.
+    ring.write_text(before.replace(popped, popped + "    *(unsigned char *)item ^= (head & 3) == 3;\n"))
+    answer = fencepost("run", "own", "--kernel", file, "--profile", "quick", "--rounds", 1, cwd=tmp_path)
+    assert answer.returncode == 1 and "items came out of order" in answer.stdout + answer.stderr
+
+
+@pytest.mark.slow  # compiles
+def test_a_trace_says_how_far_ahead_the_producer_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip(NOT_HANDED_OVER)
+    monkeypatch.setattr(profiles, "PROFILES", {"quick": runtime.TINY})
+    file = runtime.ROOT / "examples" / "own" / "line_trace.c"
+    asked = ["-p", "capacity=64", "-p", "every=0,1", "-p", "pause=no"]
+    answer = fencepost(
+        "run", "own", "--kernel", file, "--profile", "quick", "--rounds", 1, *asked, "--json", cwd=tmp_path
+    )
+    assert answer.returncode == 0, answer.stderr
+    control, traced = (row["metrics"] for row in json.loads(answer.stdout)["rows"])
+    assert "ahead_50_lines" not in control and "full_per_item" in control
+    ahead = [traced[f"ahead_{share}_lines"]["value"] for share in (10, 50, 90)]
+    # Ten lines hold 64 items. A stamp may be early, and the counters of two CPUs differ.
+    assert ahead == sorted(ahead) and ahead[0] >= -10 and ahead[2] <= 20
+    assert traced["producer_line_ticks"]["value"] > 0 and 0 <= traced["consumer_slow_pct"]["value"] <= 100
 
 
 @pytest.mark.slow  # runs setup.py
