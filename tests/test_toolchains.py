@@ -56,6 +56,11 @@ def test_a_warning_fails_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert built_with("gcc", ("-O2",)).startswith("failed: bad.c:1:12: error:")
 
 
+def test_the_kernels_that_a_program_runs_are_there() -> None:
+    kernels = toolchains.ROOT / "csrc" / "kernels"
+    assert [name for name in toolchains.KERNELS if not (kernels / f"{name}.c").exists()] == []
+
+
 def test_flags_of_cxx_stand_behind_those_that_they_take_back() -> None:
     flags = objects.cflags("c++")
     assert flags.index("-Wno-missing-field-initializers") > flags.index("-Wextra")

@@ -1,9 +1,9 @@
 #!/bin/sh
 # The C sources without Python: every kernel is built into the self-test, a plain program that runs and checks it.
 #
-#   selftest.sh warnings        compile everything with gcc and with clang, and check it with musl, each warning an error
+#   selftest.sh warnings        compile everything with gcc, clang and musl, each warning an error; link it with musl and run a case
 #   selftest.sh sanitize        run it under the address and undefined behaviour sanitizers, then under the thread sanitizer
-#   selftest.sh memory          run it under the memory sanitizer, which only clang has
+#   selftest.sh memory [KERNEL…]  run it under the memory sanitizer, which only clang has; only these kernels
 #   selftest.sh architectures   cross-compile it for aarch64 and riscv64, run it under qemu's user emulation
 #
 # A missing tool skips a part and says which package has it; where CI=true it is an error (exit status 2). Exit status 1: a check
@@ -29,6 +29,7 @@ have() {
 
 # compile_all FOLDER COMPILER OPTION…: all sources but $without into objects, as many at once as there are CPUs
 without=
+kernels='csrc/kernels/*/*.c'
 of_pages="memory/map memory/cow memory/tlb memory/chase memory/shootdown alloc/size kernel/maps signal/send selfcheck/fault"
 compile_all() {
     objects=$1 compiler=$2
@@ -37,7 +38,7 @@ compile_all() {
     mkdir "$objects" || return 1
     # Several to a process: Python takes as long to begin as some of the sources to compile.
     # shellcheck disable=SC2086
-    printf '%s\n' csrc/engine/*.c csrc/lib/*/*.c csrc/kernels/*/*.c | grep -vxF "${without:-none}" |
+    printf '%s\n' csrc/engine/*.c csrc/lib/*/*.c $kernels | grep -vxF "${without:-none}" |
         xargs -P "$(nproc)" -n 8 "${PYTHON:-python3}" tools/compile_once.py "$objects" "$compiler" $flags "$@" -c --
 }
 
@@ -73,9 +74,12 @@ warnings)
     if have musl-gcc; then
         headers=$out/linux-headers
         mkdir -p "$headers" && ln -sfn /usr/include/linux /usr/include/asm-generic "/usr/include/$(gcc -dumpmachine)/asm" "$headers" || exit 2
-        # shellcheck disable=SC2086
-        printf '%s\n' csrc/engine/*.c csrc/lib/*/*.c csrc/kernels/*/*.c |
-            xargs -P "$(nproc)" -n 16 musl-gcc $flags -fsyntax-only -idirafter "$headers" || failed=1
+        # -O0: what is looked for are its macros, and functions that it lacks. The linker finds the latter.
+        if build musl musl-gcc -O0 -g0 -rdynamic -idirafter "$headers"; then
+            run_quietly musl "$out/musl" clock/read coroutine/switch
+        else
+            failed=1
+        fi
     fi
     ;;
 sanitize)
@@ -83,8 +87,8 @@ sanitize)
     have "$compiler" || exit 0
     # -O1: the compiler takes two thirds of the time, and what the sanitizers look for is all there. gcc needs to be told that it may
     # inline what is called through a pointer. -g1: a finding names its line.
-    level="-O1 -g1 -findirect-inlining"
-    case $("$compiler" --version) in *clang*) level="-O1 -g1" ;; esac
+    level="-O1 -g1 -findirect-inlining" fences=-Wno-tsan
+    case $("$compiler" --version) in *clang*) level="-O1 -g1" fences= ;; esac
     # shellcheck disable=SC2086
     if build address "$compiler" $level -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer; then
         run_quietly address "$out/address"
@@ -93,10 +97,10 @@ sanitize)
     fi
     # With much randomness in the address-space layout the thread sanitizer finds its shadow memory taken.
     have setarch || exit "$failed"
-    # -Wno-tsan: it cannot follow bare fences. Those of fence/cost order nothing between threads; those of the seqlock of
+    # gcc warns that it cannot follow bare fences. Those of fence/cost order nothing between threads; those of the seqlock of
     # line/read_mostly stand between atomics, which race with nobody.
     # shellcheck disable=SC2086
-    if build thread "$compiler" $level -fsanitize=thread -Wno-tsan; then
+    if build thread "$compiler" $level -fsanitize=thread $fences; then
         run_quietly thread setarch -R "$out/thread"
     else
         failed=1
@@ -115,6 +119,8 @@ memory)
     # A small process begins without it, and an allocator in place of malloc ends it.
     without=$(printf 'csrc/kernels/%s.c\n' alloc/freeze alloc/pattern alloc/size alloc/steps memory/cow memory/fault memory/file \
         memory/ksm namespace/capability namespace/unshare perf/software process/create process/spawn)
+    shift
+    [ $# -gt 0 ] && kernels=$(printf 'csrc/kernels/%s.c ' "$@")
     if build memory "$compiler" -O1 -g1 -fsanitize=memory -fno-sanitize-recover=memory -fno-omit-frame-pointer; then
         run_quietly memory "$out/memory"
     else
