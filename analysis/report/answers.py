@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, TypedDict
 from fencepost.analysis.runs import kept
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fencepost.analysis.report.data import ReportJson
-    from fencepost.analysis.report.lecture import ClaimJson
+    from fencepost.analysis.report.lecture import ClaimJson, Sentence
 
 NAME = "answers.json"
 
@@ -39,17 +41,27 @@ def _answers(folder: Path) -> AnswersJson:
     found = kept.read(folder, NAME, key)
     answers: AnswersJson = _answered(folder) if found is None else json.loads(found)
     if found is None:
-        kept.write(folder, NAME, key, json.dumps(answers, ensure_ascii=False, allow_nan=False).encode())
+        keep(folder, key, answers)
     return answers
+
+
+def keep(folder: Path, key: str | None, answers: AnswersJson) -> None:
+    """Keep the answers of a run, which were made when its key was `key`."""
+    kept.write(folder, NAME, key, json.dumps(answers, ensure_ascii=False, allow_nan=False).encode())
 
 
 def _answered(folder: Path) -> AnswersJson:
     # Only now, as their imports take longer than an answer that was kept.
     from fencepost.analysis.report.data import json_of, measured_sentences
-    from fencepost.analysis.report.lecture import tally
     from fencepost.analysis.runs.estimated import analysis_of
 
     analysis = analysis_of(folder)
     said = measured_sentences(analysis)
-    titles = [item.section_title for item in said]
-    return {"report": json_of(analysis, said), "titles": titles, "tally": tally(said)}
+    return answers_in(json_of(analysis, said), said)
+
+
+def answers_in(report: ReportJson, said: Sequence[Sentence]) -> AnswersJson:
+    """The answers that a report has in it; `said`: its claims."""
+    from fencepost.analysis.report.lecture import tally
+
+    return {"report": report, "titles": [item.section_title for item in said], "tally": tally(said)}

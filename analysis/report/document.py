@@ -16,7 +16,7 @@ from fencepost.analysis.draw.figure import Figure
 from fencepost.analysis.report import lecture, trust
 from fencepost.analysis.report.beside import CAPTION
 from fencepost.analysis.report.code import NO_CODE, Code
-from fencepost.analysis.report.data import embedded_json, json_of, measured_sentences
+from fencepost.analysis.report.data import ReportJson, embedded_json, json_of, measured_sentences
 from fencepost.analysis.report.headline import ladder_figures, ladder_table, link
 from fencepost.analysis.report.lecture import Sentence
 from fencepost.analysis.report.machine import data_table, machine_table
@@ -58,6 +58,7 @@ class Document:
     claims: Mapping[str, Sequence[tuple[Claim, claim.Verdict]]]
     missing: Mapping[str, Table]
     sentences: Sequence[Sentence]
+    report: ReportJson
     left_out: Table
     data: Table
     twins: Table | None
@@ -109,7 +110,7 @@ def build_document(analysis: Analysis, code: Code = NO_CODE) -> Document:
         for item in said:
             by_topic.setdefault(item.claim.topic, []).append((item.claim, item.verdict))
         found = rungs(analysis)
-        embedded = embedded_json(json_of(analysis, said))
+        report = json_of(analysis, said)
         document = Document(
             title=f"Costs of basic operations on {name}",
             machine_name=name,
@@ -128,10 +129,11 @@ def build_document(analysis: Analysis, code: Code = NO_CODE) -> Document:
             claims=by_topic,
             missing={},
             sentences=said,
+            report=report,
             left_out=left_out_table(),
             data=data_table(analysis),
             twins=twins_table(analysis),
-            packed=base64.b64encode(gzip.compress(embedded.encode(), mtime=0)).decode(),
+            packed=base64.b64encode(gzip.compress(embedded_json(report).encode(), mtime=0)).decode(),
             download_name=re.sub(r"[^A-Za-z0-9._-]+", "-", str(analysis.run["id"])),
         )
         sections = complete() if analysis.rounds else []

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from fencepost.analysis.draw.card import card_files
 from fencepost.analysis.draw.parallel import uncollected
+from fencepost.analysis.report import answers
 from fencepost.analysis.report.code import NO_CODE, Code
 from fencepost.analysis.report.document import build_document
 from fencepost.analysis.report.html import as_html
 from fencepost.analysis.report.markdown import as_markdown
 from fencepost.analysis.report.summary import card_of
+from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimated import analysis_of
 
 # ---- the document ----
@@ -40,8 +42,11 @@ def write_report(
     OSError
         where a file cannot be written.
     """
+    folder = Path(folder)
+    key = kept.key_of(folder)
     with uncollected():
         document = build_document(analysis_of(folder), code)
+        answers.keep(folder, key, answers.answers_in(document.report, document.sentences))
     written = []
     if html is not None:
         path = Path(html)

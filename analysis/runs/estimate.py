@@ -109,6 +109,13 @@ class Analysis:
         return {str(case): good[places] for case, places in groups.items()}
 
     @functools.cached_property
+    def in_regimes(self) -> dict[str, Analysis]:
+        """What `fencepost.analysis.runs.in_regime` made of the run, by regime: each of many claims asks for the same
+        few.
+        """
+        return {}
+
+    @functools.cached_property
     def _columns(self) -> dict[str, Floats]:
         return {}
 

@@ -27,6 +27,12 @@ def in_regime(analysis: Analysis, name: str) -> Analysis:
 
     Rows of pairs of CPUs that stayed in one place are as they were. A row that did not meet the regime has no time.
     """
+    if name not in analysis.in_regimes:
+        analysis.in_regimes[name] = _in_regime(analysis, name)
+    return analysis.in_regimes[name]
+
+
+def _in_regime(analysis: Analysis, name: str) -> Analysis:
     processes = analysis.processes
     pairs = pairs_of(analysis.run["plan"]["cases"])
     wanted = {
@@ -37,7 +43,8 @@ def in_regime(analysis: Analysis, name: str) -> Analysis:
     }
     ns = processes["ns"].to_numpy(float, copy=True)
     met: dict[str, list[int]] = {}
-    for i, (case, places) in enumerate(zip(processes["case"], processes["places"], strict=True)):
+    columns = (processes[column].to_numpy() for column in ("case", "places"))
+    for i, (case, places) in enumerate(zip(*columns, strict=True)):
         if places and pairs[case] in wanted:
             here = (place.ns for place in places if place.distance_ns == wanted[pairs[case]])
             ns[i] = next(here, np.nan)

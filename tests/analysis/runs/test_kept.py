@@ -19,6 +19,7 @@ from fencepost.analysis.exchange import export as exports
 from fencepost.analysis.exchange.exported import ExchangeError, Exported
 from fencepost.analysis.report import answers, data
 from fencepost.analysis.report.answers import NAME, report_of
+from fencepost.analysis.report.write import write_report
 from fencepost.analysis.runs import estimated, kept, packed
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.estimated import analysis_of
@@ -60,6 +61,12 @@ def test_the_second_answer_is_the_first_without_an_estimate(run: Path, estimates
     first = report_of(run)
     assert report_of(run) == first == json.loads(json.dumps(data.as_json(run)))
     assert estimates == [run]
+
+
+def test_a_report_gives_all_answers(run: Path, estimates: list[Path]) -> None:
+    write_report(run)
+    assert report_of(run) == json.loads(json.dumps(data.as_json(run)))
+    assert estimates == []
 
 
 def test_another_round_is_another_run(run: Path, estimates: list[Path]) -> None:

@@ -109,4 +109,5 @@ def test_a_place_has_one_name_in_all_rows_of_a_pair(tmp_path: Path) -> None:
     assert named == [["near", "middle", "far"], ["middle", "far"], ["near", "far"]]
     ns = analysis.by_case[outer.id].regimes[0].time.value
     assert in_regime(analysis, "middle").by_case[outer.id].time.value == ns
+    assert in_regime(analysis, "middle") is in_regime(analysis, "middle"), "each claim asks for it"
     assert not in_regime(analysis, "near").by_case[outer.id].time.known
