@@ -140,7 +140,8 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     if not controls:
         notes.append("no control case is in both runs: whether the machine itself moved is not known")
     judged = {case: pair for case, pair in pairs.items() if not _is_control_case(old, case)}
-    _check_arithmetic(judged)
+    families = _families(old, new, judged)
+    _check_arithmetic(judged, families)
     drifts = {basis: _largest(controls, moved, basis) for basis in {pair.basis for pair in judged.values()}}
     notes += _drift_notes(drifts, margin)
     if any(pair.basis == "alone" for pair in judged.values()):
@@ -151,7 +152,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
         _compared(
             case, units[case], judged[case], _unless_found(_unless_moved(decision, moved), old, new, judged[case], case)
         )
-        for case, decision in _decide_two(judged, margin, floors).items()
+        for case, decision in _decide_two(judged, margin, floors, families).items()
     )
     labels, scales = headlines_of((old, new), {row.case: row.case for row in (*controls, *rows)})
     return RunComparison(
@@ -166,14 +167,44 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     )
 
 
-def _check_arithmetic(pairs: Mapping[str, PairedTimes]) -> None:
+@dataclass(frozen=True)
+class _Family:
+    """Cases that share the error of *changed*. Holm's rule covers each family by itself."""
+
+    cases: tuple[str, ...]
+    error: float
+
+    @property
+    def fewest_values(self) -> int:
+        """Processes of each run that can decide the first of its rows."""
+        return fewest_values(min(ROW_ERROR, self.error / len(self.cases)))
+
+
+def _families(old: Analysis, new: Analysis, pairs: Mapping[str, PairedTimes]) -> list[_Family]:
+    """Rows alone, and rows of several CPUs, with half of a report's error each; or with all of it, if one has no row.
+
+    Rows of one thread as found come last. A change of theirs is withheld whatever it is (`_unless_found`), so they make
+    no claim, and take nothing from the error of others.
+    """
+    kinds: dict[str, list[str]] = {"alone": [], "several": [], "withheld": []}
+    for case, pair in pairs.items():
+        kind = "alone" if pair.basis == "alone" else "withheld" if _is_withheld(old, new, pair, case) else "several"
+        kinds[kind].append(case)
+    claiming = [tuple(kinds[kind]) for kind in ("alone", "several") if kinds[kind]]
+    found = [_Family(cases, REPORT_ERROR / len(claiming)) for cases in claiming]
+    return found + [_Family(tuple(kinds["withheld"]), REPORT_ERROR)] * bool(kinds["withheld"])
+
+
+def _check_arithmetic(pairs: Mapping[str, PairedTimes], families: Sequence[_Family]) -> None:
     """Refuse runs of which no row can be decided, whatever they show: one sentence instead of a table without end."""
-    least = fewest_values(min(ROW_ERROR, REPORT_ERROR / max(1, len(pairs))))
-    most = max((min(len(pair.old), len(pair.new)) for pair in pairs.values()), default=least)
-    if most < least:
+    most = {
+        family: max(min(len(pairs[case].old), len(pairs[case].new)) for case in family.cases) for family in families
+    }
+    if all(rounds < family.fewest_values for family, rounds in most.items()):
+        least = min(family.fewest_values for family in families)
         raise ComparisonError(
-            f"{most} rounds cannot decide any of {len(pairs)} rows, whatever they show: {least} can. Measure both runs "
-            "with --profile standard, or fewer kernels"
+            f"{max(most.values())} rounds cannot decide any of {len(pairs)} rows, whatever they show: {least} can. "
+            "Measure both runs with --profile standard, or fewer kernels"
         )
 
 
@@ -323,7 +354,7 @@ def _drift(
         pairs["empty window"] = PairedTimes(steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9), "as found")
     pairs |= {case: pair for case, pair in usable.items() if _is_control_case(old, case)}
     nothing = dict.fromkeys(pairs, 0.0)
-    decided = _decide_two(pairs, margin, _Floors(nothing, nothing))
+    decided = _decide_two(pairs, margin, _Floors(nothing, nothing), [_Family(tuple(pairs), REPORT_ERROR)])
     rows = [_compared(name, "", pairs[name], decision) for name, decision in decided.items()]
     return rows, [row for row in rows if row.decision.verdict is ChangeVerdict.CHANGED]
 
@@ -357,15 +388,19 @@ def _unless_moved(decision: Decision, moved: Sequence[ComparedRow]) -> Decision:
     return replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
 
 
-def _unless_found(decision: Decision, old: Analysis, new: Analysis, pair: PairedTimes, case: str) -> Decision:
-    """The decision on a row, which is withheld where a row of one thread that is as found is said to have changed.
+def _is_withheld(old: Analysis, new: Analysis, pair: PairedTimes, case: str) -> bool:
+    """Whether a change of this row is withheld: it has one thread and is as found.
 
     What was found is what the hour charged. Two hours of one machine differ without any change of it.
     """
-    why = _why_found(old, new, case) if pair.basis == "as found" else ""
-    if decision.verdict is not ChangeVerdict.CHANGED or not why:
+    return pair.basis == "as found" and bool(_why_found(old, new, case))
+
+
+def _unless_found(decision: Decision, old: Analysis, new: Analysis, pair: PairedTimes, case: str) -> Decision:
+    """The decision on a row, which is withheld where such a row is said to have changed (`_is_withheld`)."""
+    if decision.verdict is not ChangeVerdict.CHANGED or not _is_withheld(old, new, pair, case):
         return decision
-    reason = f"as found ({why}): the hour may have changed, and not the machine"
+    reason = f"as found ({_why_found(old, new, case)}): the hour may have changed, and not the machine"
     return replace(decision, verdict=ChangeVerdict.WITHHELD, more=None, reason=reason)
 
 
@@ -385,16 +420,21 @@ def _noise(old: Analysis, new: Analysis) -> float:
     return max(floors, default=math.nan)
 
 
-def _decide_two(pairs: Mapping[str, PairedTimes], margin: float, floors: _Floors) -> dict[str, Decision]:
+def _decide_two(
+    pairs: Mapping[str, PairedTimes], margin: float, floors: _Floors, families: Sequence[_Family]
+) -> dict[str, Decision]:
     """Verdicts on ratios of two runs, with p-values from the bounds' own rule.
 
-    *changed* is Holm's over the rows, as for rounds: a report of hundreds of rows makes no false alarm. *same* is said
-    of a row with the error of a row: it raises no alarm, and hundreds of rows would ask for more rounds than a run has.
+    *changed* is Holm's over the rows of a family, as for rounds: a report of hundreds of rows makes no false alarm.
+    *same* is said of a row with the error of a row: it raises no alarm, and hundreds of rows would ask for more rounds
+    than a run has.
     """
     inner = math.log1p(margin)
     limits = {name: math.log1p(max(margin, floors.changed[name])) for name in pairs}
-    beyond = [pair.shift.p_beyond(limits[name]) for name, pair in pairs.items()]
-    changed = dict(zip(pairs, holm_errors(beyond), strict=True))
+    changed: dict[str, float] = {}
+    for family in families:
+        beyond = [pairs[name].shift.p_beyond(limits[name]) for name in family.cases]
+        changed |= zip(family.cases, holm_errors(beyond, report=family.error), strict=True)
     return {
         name: _decide(pair, inner, limits[name], changed[name], may_be_same=floors.same[name] <= margin)
         for name, pair in pairs.items()

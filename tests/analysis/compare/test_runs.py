@@ -439,6 +439,21 @@ def test_runs_that_can_decide_nothing_are_told_so_in_a_sentence(tmp_path: Path) 
         compared(*folders)
 
 
+def test_rows_whose_change_is_withheld_cost_the_others_no_error(tmp_path: Path) -> None:
+    """Seven processes decide a row alone beside two hundred as found, which make no claim of a change."""
+    alone = Case("test/alone", ns=5.0, neighbour=0.0, process_noise=0.0005, noise=0.0005)
+    found = [Case("test/found", {"row": row}, ns=5.0, neighbour=1.0) for row in range(200)]
+    folders = [
+        synthetic.write_run(
+            tmp_path / name, [replace(alone, ns=ns), *found], rounds=7, batches=12, seed=seed, unmeasurable=[]
+        )
+        for seed, (name, ns) in enumerate((("old", 5.0), ("new", 5.25)))
+    ]
+    rows = {row.case: row for row in compared(*folders).rows}
+    assert len(rows) == 201 and {rows[case.id].basis for case in found} == {"as found"}
+    assert (rows[alone.id].basis, rows[alone.id].decision.verdict) == ("alone", ChangeVerdict.CHANGED)
+
+
 def test_two_quick_runs_and_the_dear_cases_of_long_ones_can_be_compared() -> None:
     for rounds in (PROFILES["quick"].rounds, DEAR_ROUNDS):
         assert rounds >= two_sample_rounds(ROW_ERROR), "two machines"
