@@ -38,9 +38,9 @@ class FrameReader:
         whole, begin = self._pending, 0
         try:
             while (end := whole.find(b"\n", begin)) >= 0:
-                record = json.loads(whole[begin:end])
-                buckets = end + 1 + int(record.get("samples_bytes", 0))
-                after = buckets + int(record.get("buckets_bytes", 0))
+                record = _record(whole[begin:end])
+                buckets = end + 1 + _size(record, "samples_bytes")
+                after = buckets + _size(record, "buckets_bytes")
                 if len(whole) < after:
                     return
                 begin = after
@@ -48,6 +48,25 @@ class FrameReader:
         finally:
             # Once for all frames, which are hundreds where the worker has just ended.
             self._pending = whole[begin:]
+
+
+def _record(line: bytes) -> Frame:
+    """The record of a frame. A kernel may write into the file as well, so it may be anything."""
+    try:
+        record: Frame = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("lists within lists") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"a {type(record).__name__} instead of a record")
+    return record
+
+
+def _size(record: Frame, name: str) -> int:
+    """Bytes that follow a record. Never negative, or the same frame would come again and again."""
+    size = record.get(name, 0)
+    if not isinstance(size, int) or size < 0:
+        raise ValueError(f"{name} is {size!r:.40}")
+    return size
 
 
 @dataclass(frozen=True)

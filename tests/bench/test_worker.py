@@ -17,6 +17,7 @@ from runs import measure as runtime
 from runs.measure import any_cpu, tiny_plan, wait_for
 
 from fencepost.bench import worker
+from fencepost.bench.attempt import Attempt
 from fencepost.bench.engine import backend_path
 from fencepost.bench.frames import FrameReader, decode_buckets, decode_samples
 from fencepost.bench.plan import Plan
@@ -310,6 +311,28 @@ def test_a_truncated_stream_gives_its_whole_frames_only(tmp_path: Path, cut: int
     got = frames(tmp_path / "cut")
     assert got == whole[: len(got)]
     assert (len(got) == len(whole)) == (cut == 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"kind":"case","samples_bytes":Infinity}',
+        b'{"kind":"case","samples_bytes":1e400}',
+        b'{"kind":"case","buckets_bytes":[1]}',
+        b'{"kind":"case","samples_bytes":-36}',  # back to its own begin
+        b'{"kind":"case","samples_bytes":"4"}',
+        b"[1]",
+        b"[" * 100_000,
+        b"x",
+    ],
+)
+def test_what_a_kernel_writes_there_is_no_frame(line: bytes, tmp_path: Path) -> None:
+    (tmp_path / "frames").write_bytes(line + b"\n")
+    with (tmp_path / "frames").open("rb") as file:
+        reader = FrameReader(file.fileno())
+        attempt = Attempt()
+        attempt.take(reader, {})
+    assert attempt.fault is not None and attempt.fault.startswith("wrote something that is not a frame (")
 
 
 def test_frames_are_read_as_they_grow(tmp_path: Path) -> None:
