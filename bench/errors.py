@@ -20,6 +20,10 @@ class UsageError(FencepostError):
     exit_code = EXIT_USAGE
 
 
+class CompileError(UsageError):
+    """A kernel file that does not compile. Below the sentence stand the compiler's own lines."""
+
+
 class MeasureError(FencepostError):
     """What was asked for is right, and could not be measured or stored (exit code 3)."""
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from fencepost.bench import sources
 from fencepost.bench.documents import ObjectJson
-from fencepost.bench.errors import MeasureError, UsageError
+from fencepost.bench.errors import CompileError, MeasureError, UsageError
 from fencepost.bench.files import read_regular, words_of
 
 LANGUAGES = {".c": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++"}
@@ -384,5 +384,5 @@ def _call(command: Sequence[str], folder: Path, file: Path) -> subprocess.Comple
         raise MeasureError(f"{command[0]}: does not run ({words_of(error)})") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip() or f"{command[0]} ended with status {done.returncode}"
-        raise UsageError(f"{file}: does not compile:\n{said}")
+        raise CompileError(f"{file}: does not compile:\n{said}")
     return done

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE, FencepostError, MeasureError, UsageError
+from fencepost.bench.errors import EXIT_MEASURE, EXIT_USAGE, CompileError, FencepostError, MeasureError, UsageError
 from fencepost.bench.files import words_of
 from fencepost.cli import extras
 
@@ -89,9 +89,20 @@ def _advice(error: BaseException) -> str:
     return next((advice for sign, advice in _LACKING if re.search(sign, text, re.IGNORECASE)), "")
 
 
+def shown(error: BaseException, sentence: str) -> str:
+    """A sentence about `error` as the user sees it: one line, although it may quote a file or a name from outside.
+
+    Only a compiler's lines stay as they are.
+    """
+    from fencepost.analysis.text.escape import REPLACEMENT, visible
+
+    lines = isinstance(error, CompileError)
+    return visible(sentence if lines else sentence.replace("\r\n", "\n").replace("\n", REPLACEMENT))
+
+
 def report(error: BaseException, *, verbose: bool = False) -> int:
     """Tell the user about `error`; returns the exit code."""
-    from fencepost.analysis.text.escape import one_line, visible
+    from fencepost.analysis.text.escape import one_line
 
     if debugging(verbose):
         import traceback
@@ -114,7 +125,7 @@ def report(error: BaseException, *, verbose: bool = False) -> int:
             f"internal error: {type(error).__name__}: {error}. "
             f"Please report it together with the output of {DEBUG_VARIABLE}=1"
         )
-    say(visible(sentence))  # it may quote a file or a name from outside
+    say(shown(error, sentence))
     return exit_code_of(error)
 
 

@@ -61,6 +61,19 @@ def test_the_kernels_that_a_program_runs_are_there() -> None:
     assert [name for name in toolchains.KERNELS if not (kernels / f"{name}.c").exists()] == []
 
 
+def test_the_copy_for_a_python_has_all_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    for name in ("analysis/runs/row.py", "results/runs/1/run.json", "build/x", "bench/_kernels.so", ".venv/x"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).touch()
+    monkeypatch.setattr(toolchains, "ROOT", here)
+    toolchains.copy_checkout(tmp_path / "copy")
+    found = sorted(
+        str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()
+    )
+    assert found == ["analysis/runs/row.py"]
+
+
 def test_flags_of_cxx_stand_behind_those_that_they_take_back() -> None:
     flags = objects.cflags("c++")
     assert flags.index("-Wno-missing-field-initializers") > flags.index("-Wextra")

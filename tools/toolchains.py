@@ -203,6 +203,17 @@ def pythons() -> list[str]:
     return [name for name in names if shutil.which(name)]
 
 
+def copy_checkout(copy: Path) -> None:
+    """Copy all that is committed or could be, and nothing that was built or measured."""
+    names = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", "_kernels*", ".*_cache")
+
+    def skipped(folder: str, there: list[str]) -> set[str]:
+        # `analysis/runs` is a package, and `results/runs` holds what was measured.
+        return set(there) if Path(folder) == ROOT / "results" else names(folder, there)
+
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=skipped)
+
+
 def installed_by(python: str) -> str:
     """Build and install a copy of the checkout with an interpreter, and measure a kernel: the result of a row."""
     refused = call(["sh", "tools/preflight.sh", "build"], PYTHON=python)
@@ -210,8 +221,7 @@ def installed_by(python: str) -> str:
         return f"refused: {refused.stderr.strip().removeprefix('fencepost: ').replace('|', '/')}"
     with tempfile.TemporaryDirectory(prefix="fencepost-toolchain-") as name:
         copy = Path(name) / "copy"
-        skipped = shutil.ignore_patterns(".git", ".venv", "build", "runs", "__pycache__", "_kernels*", ".*_cache")
-        shutil.copytree(ROOT, copy, symlinks=True, ignore=skipped)
+        copy_checkout(copy)
         done = call(["sh", "tools/install.sh", "runtime"], copy, PYTHON=python)
         if done.returncode == 0:
             program = copy / ".venv" / "bin" / "fencepost"

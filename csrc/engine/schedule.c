@@ -108,7 +108,7 @@ static int set_policy(const struct schedule *wanted)
 
 int schedule_apply(const struct schedule *wanted)
 {
-    struct manners found;
+    struct manners found = {.nice = 0};
     int status = read_manners(&found);
 
     if (!status && wanted->nice && setpriority(PRIO_PROCESS, 0, found.nice + wanted->nice))

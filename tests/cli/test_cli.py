@@ -102,6 +102,7 @@ def test_version(tmp_path: Path) -> None:
         (("run", "good", "--until", "quiet", "--at-most", "1s", "--rounds", "1000"), "the rounds alone take about"),
         (("report",), "no run yet"),
         (("report", "nowhere"), "no such run folder"),
+        (("report", "no\r\nwhere\n"), "no\ufffdwhere\ufffd: no such run folder"),
         (("doctor", "--root", "nowhere"), "no such directory"),
     ],
 )

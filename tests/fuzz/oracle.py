@@ -24,7 +24,7 @@ from typing import NoReturn
 import click
 
 from fencepost.bench.errors import FencepostError
-from fencepost.cli.faults import expected
+from fencepost.cli.faults import expected, shown
 
 LIMIT_S = 10.0
 """Of an input, in time of the CPU. Most take a millisecond."""
@@ -82,7 +82,7 @@ def sentence_fault(error: BaseException) -> str | None:
     """What is wrong with an error as the answer to a hostile input; None where it is one sentence of ours."""
     if isinstance(error, click.exceptions.Exit | click.exceptions.NoArgsIsHelpError):
         return None
-    said = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    said = error.format_message() if isinstance(error, click.ClickException) else shown(error, str(error))
     if not isinstance(error, click.ClickException | FencepostError) and not (
         expected(error) and isinstance(error, ValueError)
     ):

@@ -28,6 +28,7 @@ from fencepost.analysis.runs.footer import promised
 from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.rows_file import read_reduced
 from fencepost.bench import schema
+from fencepost.bench.errors import CompileError
 from fencepost.bench.files import parse_json
 from fencepost.bench.schema import RunFolderError
 from fencepost.bench.sysfs import TopologyError, format_cpulist, parse_cpulist
@@ -68,7 +69,7 @@ def _raising(error: BaseException) -> Callable[[random.Random], None]:
         (ValueError("of Python"), "ValueError"),
         (RunFolderError(""), "without a word"),
         (RunFolderError("x" * 3000), "3000 characters"),
-        (RunFolderError("one\ntwo"), "several lines"),
+        (CompileError("one\ntwo"), "several lines"),
         (WrongError("a figure"), "WrongError"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
@@ -81,6 +82,7 @@ def test_all_but_one_sentence_of_ours_is_a_fault(error: BaseException, words: st
 
 def test_a_sentence_of_ours_is_none() -> None:
     assert sentence_fault(RunFolderError("run.json: not there; look for it")) is None
+    assert sentence_fault(RunFolderError("run\n.json: its name has two lines, and is shown in one")) is None
     tally = try_chunk(lambda _: _raising(RunFolderError("run.json: not there")), "planted", 1, range(20))
     assert tally.faults == [] and tally.refused and tally.accepted
 
