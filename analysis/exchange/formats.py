@@ -32,8 +32,8 @@ MOST_NAME = 1000
 
 LARGEST_COUNT = 2**53
 """JSON promises no exact whole number above this one (RFC 8259). The counts of many files are added up in 64 bits."""
-LARGEST_TIME = 1e290
-"""In the unit of a file. In ns it is still a finite number."""
+LARGEST_TIME = 1e140
+"""In the unit of a file. In ns the product of two is still a finite number."""
 
 
 KEY = "fencepost"

@@ -32,6 +32,10 @@ _NUMBERS = (
 )
 
 
+_LARGEST = 1e150
+"""Of a value: the product of two is a number still."""
+
+
 _POINT = pa.struct([("seconds", pa.float64()), ("ns", pa.float64()), ("cpu", pa.int32()), ("flags", pa.int32())])
 
 
@@ -274,9 +278,11 @@ def _check_rows(path: Path, table: pa.Table, record: RowsRecord, planned: Mappin
     statuses = set(_texts(table.column("status")))
     if not statuses <= set(_STATUS):
         raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r:.80} is not one of {_STATUS}")
-    for name in _NUMBERS:
-        if np.isinf(table.column(name).to_numpy()).any():
-            raise RunFolderError(f"{path}: column {name}: an infinite value")
+    for name in {*_NUMBERS, *WITNESSED} & {*table.column_names}:
+        values = table.column(name).to_numpy()
+        beyond = np.flatnonzero(np.abs(values) > _LARGEST)
+        if beyond.size:
+            raise RunFolderError(f"{path}: column {name}: {values[beyond[0]]:g} is beyond all that can be measured")
     events = [table.column(name) for name in ("events_ticks", "events_count", "events_tick_hz")]
     filled, *others = map(_filled, events)
     if others != [filled, filled]:

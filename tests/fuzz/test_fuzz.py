@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import math
 import os
 import random
 import re
@@ -151,6 +152,17 @@ def test_an_integer_without_end_is_no_number(tmp_path: Path) -> None:
         assert parse_json("other.json", f"[{digits}]", RunFolderError, of_ours=False) == [int(digits)]
     for value in (-(2**63), 2**64 - 1):
         assert parse_json("run.json", str(value), RunFolderError) == value
+
+
+@pytest.mark.parametrize("name", ["ns", "core_hz", "found_ns"])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 1.7e308, 1e151])
+def test_a_value_leaves_room_for_sums_and_products(name: str, value: float, tmp_path: Path) -> None:
+    def planted(table: pa.Table) -> pa.Table:
+        place = table.column_names.index(name)
+        return table.set_column(place, table.schema.field(place), pa.array([value, *[1.0] * (len(table) - 1)]))
+
+    with pytest.raises(RunFolderError, match=f"column {name}: .* is beyond all that can be measured"):
+        read_reduced(stored(tmp_path / "run", planted, schema.ROWS_FILE))
 
 
 def _with_run(table: pa.Table) -> pa.Table:
