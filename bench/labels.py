@@ -153,7 +153,7 @@ def _fits(path: Sequence[str], pattern: Sequence[str]) -> bool:
     return bool(path) and fnmatch.fnmatchcase(path[0], pattern[0]) and _fits(path[1:], pattern[1:])
 
 
-def run_folders(base: Path, file: str = "run.json", depth: int = 8) -> list[Path]:
+def run_folders(base: Path, file: str = "run.json", depth: int = 8, looked_into: list[str] | None = None) -> list[Path]:
     """The run folders in `base` and in folders of it, by name; `base` itself where it is one.
 
     Hidden folders, which a copy under way has, are left out. Links are followed to a run folder, but no further: a
@@ -165,14 +165,17 @@ def run_folders(base: Path, file: str = "run.json", depth: int = 8) -> list[Path
         what a run folder has.
     depth
         folders within one another that are looked into.
+    looked_into
+        gets each folder in which run folders were looked for.
     """
     if (base / file).is_file():
         return [base]
-    return [Path(path) for path in _inner_folders(str(base), file, depth)]
+    return [Path(path) for path in _inner_folders(str(base), file, depth, [] if looked_into is None else looked_into)]
 
 
-def _inner_folders(base: str, file: str, depth: int) -> Iterator[str]:
+def _inner_folders(base: str, file: str, depth: int, looked_into: list[str]) -> Iterator[str]:
     """The run folders in a folder. Paths as text: a `Path` for each file of 10^5 runs takes seconds."""
+    looked_into.append(base)
     try:
         with os.scandir(base) as entries:
             inner = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
@@ -183,4 +186,4 @@ def _inner_folders(base: str, file: str, depth: int) -> Iterator[str]:
         if os.path.isfile(f"{path}/{file}"):  # noqa: PTH113, for speed
             yield path
         elif depth > 1 and not os.path.islink(path):  # noqa: PTH114, for speed
-            yield from _inner_folders(path, file, depth - 1)
+            yield from _inner_folders(path, file, depth - 1, looked_into)

@@ -95,7 +95,7 @@ def _show(found: History) -> None:
     out = display.console()
     display.say(out, found.notes)
     if len(found.machines) > 1:
-        machines = (run.identity for machine in found.machines for run in machine.runs)
+        machines = (machine.runs[0].identity for machine in found.machines)
         out.print(f"{relation_text(machines)}, each for itself:")
     for machine in found.machines:
         _show_machine(out, machine)

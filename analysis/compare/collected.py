@@ -2,8 +2,9 @@
 
 The database is `FILE` in the folder's `kept.FOLDER`. It may be deleted at any time. Each run stands in it with a stamp:
 size, times and number of each file that it was made of. A run with another stamp is looked at again, and so is one that
-was written while it was read. DuckDB checks the sum of each block that it reads. A database that is damaged, or of
-another rule, is made again. Where the folder cannot be written, or another process has it, all of it happens in memory.
+was written while it was read. With more than `MANY` runs not all are looked at, see `Collected`. DuckDB checks the sum
+of each block that it reads. A database that is damaged, or of another rule, is made again. Where the folder cannot be
+written, or another process has it, all of it happens in memory.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import duckdb
 
@@ -27,6 +28,7 @@ from fencepost.analysis.runs.row import SERIES_COLUMNS
 from fencepost.analysis.text.escape import one_line
 from fencepost.bench import schema
 from fencepost.bench.files import words_of
+from fencepost.bench.labels import run_folders
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -41,19 +43,27 @@ RACE_NS = 2_000_000_000
 AT_ONCE = 500
 """Runs that are stored together. What a killed process has stored stays."""
 
+MANY = 10_000
+"""Of more runs, those that were complete are looked at only where a folder with runs has changed."""
+
 MEMORY = "900MB"
 
 _TABLES = """
 CREATE TABLE rule (rule VARCHAR);
 CREATE TABLE runs (no INTEGER, folder VARCHAR, stamp VARCHAR, key VARCHAR, note VARCHAR, id VARCHAR,
     created VARCHAR, machine_key VARCHAR, label VARCHAR, host VARCHAR, made_with VARCHAR,
-    noise_floor_pct DOUBLE, complete_rounds BIGINT);
+    noise_floor_pct DOUBLE, complete_rounds BIGINT, complete BOOLEAN);
+CREATE TABLE places (folder VARCHAR, stamp VARCHAR);
+CREATE TABLE answers (asked VARCHAR, answer BLOB);
 CREATE TABLE cases (no INTEGER, name VARCHAR, kernel VARCHAR, control BOOLEAN);
 CREATE TABLE points (run INTEGER, row INTEGER, ns DOUBLE, ns_low DOUBLE, ns_high DOUBLE, found_ns DOUBLE,
     found_ns_low DOUBLE, found_ns_high DOUBLE, alone BOOLEAN);
 """
 
+_NAMES = ("rule", "runs", "cases", "points", "places", "answers")
+
 _RUN = ("run", "created_utc", "machine_key", "label", "host", "made_with", "noise_floor_pct", "complete_rounds")
+_COMPLETE = "complete"
 _COLUMNS = (*_RUN, "case", "kernel", "control", "twin_of", "basis", *SERIES_COLUMNS)
 
 _INSERT = f"""
@@ -65,8 +75,7 @@ INSERT INTO points SELECT fresh.no, cases.no, {", ".join(SERIES_COLUMNS)}, basis
 """
 
 
-@dataclass(frozen=True)
-class CollectedRun:
+class CollectedRun(NamedTuple):
     """A run of the folder: its number in the database, and what is told of it. `note` says why it cannot be read."""
 
     no: int
@@ -82,21 +91,32 @@ class CollectedRun:
 
 
 class Collected:
-    """The runs of a folder, in the order in which they were named. Close it, or use it in a ``with`` statement."""
+    """The runs of a folder, in the order in which they were named. Close it, or use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    folders
+        the runs, by default all that `run_folders` finds.
+    processes, executor
+        read the runs that were not collected before, see `map_runs`.
+    """
 
     def __init__(
-        self, base: Path, folders: Sequence[Path], processes: int | None, executor: Executor | None = None
+        self,
+        base: Path,
+        folders: Sequence[Path] | None = None,
+        processes: int | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._base, self._folders = base, folders
         self._processes, self._executor = processes, executor
+        self._named: dict[str, Path] = {}
+        self._runs: list[CollectedRun] | None = None
         self._database = self._open()
         try:
-            self.runs = self._updated()
+            self._load()
         except duckdb.Error:  # a damaged block: whatever was collected is made again
-            self._database.close()
-            self._remove()
-            self._database = self._open()
-            self.runs = self._updated()
+            self.make_again()
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +129,40 @@ class Collected:
         """A digest of all runs and of the rule."""
         told = [(str(run.folder), run.key, run.note) for run in self.runs]
         return hashlib.sha256(repr((kept.rule(), told)).encode()).hexdigest()
+
+    @property
+    def runs(self) -> list[CollectedRun]:
+        """All runs."""
+        if self._runs is None:
+            self._runs = self._all_runs()
+        return self._runs
+
+    def _all_runs(self) -> list[CollectedRun]:
+        found = {row[1]: row for row in self._database.execute("SELECT * FROM runs").fetchall()}
+        base = str(self._base)
+        named = self._named or {name: Path(f"{base}/{name}") for name in sorted(found)}
+        return [_run(folder, found[name]) for name, folder in named.items()]
+
+    def make_again(self) -> None:
+        """Collect all runs anew, after the database was found to be damaged."""
+        self._database.close()
+        self._remove()
+        self._database = self._open()
+        self._load()
+
+    def __len__(self) -> int:
+        (count,) = self._database.execute("SELECT count(*) FROM runs").fetchone() or (0,)
+        return int(count)
+
+    def answer(self, asked: str) -> bytes | None:
+        """What was answered to a question, if no run has come, gone or changed since."""
+        found = self._database.execute("SELECT answer FROM answers WHERE asked = ?", [asked]).fetchone()
+        return found[0] if found else None
+
+    def keep(self, asked: str, answer: bytes) -> None:
+        """Keep an answer."""
+        self._database.execute("DELETE FROM answers WHERE asked = ?", [asked])
+        self._database.execute("INSERT INTO answers VALUES (?, ?)", [asked, answer])
 
     def cases(self) -> list[tuple[int, str, str, bool]]:
         """Number, name, kernel, and whether it is a control, of all cases that were ever seen."""
@@ -159,17 +213,50 @@ class Collected:
 
     # ---- its runs ----
 
-    def _updated(self) -> list[CollectedRun]:
-        names = [_relative(str(folder), str(self._base)) for folder in self._folders]
+    def _load(self) -> None:
+        self._named, self._runs = {}, None
+        if self._folders is not None:
+            self._update(self._folders, {})
+        elif not self._settled():
+            places: list[str] = []
+            since = time.time_ns() - RACE_NS
+            folders = run_folders(self._base, looked_into=places)
+            self._update(folders, {place: _place_stamp(place, since) for place in places if place != self._own})
+
+    @property
+    def _own(self) -> str:
+        return str(self._base / kept.FOLDER)
+
+    def _settled(self) -> bool:
+        """Whether it can be told without a look at each run that none has come, gone or changed.
+
+        A folder changes when a run comes or goes in it. A complete run is not continued. So only folders with runs, and
+        runs that were not complete, are looked at.
+        """
+        places = self._database.execute("SELECT folder, stamp FROM places").fetchall()
+        if not places or len(self) <= MANY:
+            return False
+        if any(stamp == "" or _place_stamp(f"{self._base}/{place}") != stamp for place, stamp in places):
+            return False
+        open_ = self._database.execute("SELECT folder, stamp FROM runs WHERE NOT complete").fetchall()
+        return all(stamp != "" and _stamp(f"{self._base}/{name}") == stamp for name, stamp in open_)
+
+    def _update(self, folders: Sequence[Path], places: Mapping[str, str]) -> None:
+        self._named = {_relative(str(folder), str(self._base)): folder for folder in folders}
         stored = dict(self._database.execute("SELECT folder, stamp FROM runs").fetchall())
-        stamps = {name: _stamp(str(folder)) for name, folder in zip(names, self._folders, strict=True)}
+        stamps = {name: _stamp(str(folder)) for name, folder in self._named.items()}
         stale = [name for name, stamp in stamps.items() if stamp == "" or stored.get(name) != stamp]
         gone = [name for name in stored if name not in stamps]
+        self._database.execute("DELETE FROM places")
+        if stale or gone:
+            self._database.execute("DELETE FROM answers")
         if gone:
             self._forget(gone)
         self._read(stale, stamps, {name: name in stored for name in stale})
-        found = {row[1]: row for row in self._database.execute("SELECT * FROM runs").fetchall()}
-        return [_run(folder, found[name]) for name, folder in zip(names, self._folders, strict=True)]
+        if places:
+            rows = [(_relative(place, str(self._base)), stamp) for place, stamp in places.items()]
+            self._database.executemany("INSERT INTO places VALUES (?, ?)", rows)
+        self._runs = self._all_runs()
 
     def _forget(self, names: Sequence[str]) -> None:
         self._database.execute(
@@ -210,12 +297,14 @@ class Collected:
         for no, (name, found) in enumerate(batch, last + 1):
             if isinstance(found, str) or not len(found[1]):
                 note = found if isinstance(found, str) else ""
-                rows.append((no, name, stamps[name], "", note, *[""] * 5, "{}", None, 0))
+                rows.append((no, name, stamps[name], "", note, *[""] * 5, "{}", None, 0, False))
                 continue
             key, table = found
             told = table.slice(0, 1).to_pylist()[0]
-            rows.append((no, name, stamps[name], key, "", *(told[column] for column in _RUN)))
-            tables.append(table.drop_columns(list(_RUN)).append_column("no", pa.array([no] * len(table), pa.int32())))
+            rows.append((no, name, stamps[name], key, "", *(told[column] for column in (*_RUN, _COMPLETE))))
+            tables.append(
+                table.drop_columns([*_RUN, _COMPLETE]).append_column("no", pa.array([no] * len(table), pa.int32()))
+            )
         if rows:
             database.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * len(rows[0]))})", rows)
         if tables:
@@ -227,10 +316,15 @@ class Collected:
 
 def read_packed(folder: Path) -> tuple[str, pa.Table] | str:
     """Key and columns of a run, packed now where it was not; or why it cannot be read."""
+    import pyarrow as pa
+
     from fencepost.analysis.runs.estimated import packed_of
 
     try:
-        return packed_of(folder, _COLUMNS)
+        key, table = packed_of(folder, _COLUMNS)
+        planned = json.loads(schema.read_file(folder / schema.RUN_FILE))["plan"]["rounds"]
+        complete = [rounds >= planned for rounds in table["complete_rounds"].to_pylist()]
+        return key, table.append_column(_COMPLETE, pa.array(complete, pa.bool_()))
     except (schema.RunFolderError, OSError) as error:
         return f"left out: {words_of(error, named=True)}"
     except Exception as error:  # types and ranges that the schemas let through: such a run costs itself only
@@ -251,7 +345,7 @@ def _empty(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 def _is_fresh(database: duckdb.DuckDBPyConnection) -> bool:
     tables = database.execute("SELECT table_name, table_type FROM information_schema.tables").fetchall()
-    if dict(tables) != dict.fromkeys(("rule", "runs", "cases", "points"), "BASE TABLE"):
+    if dict(tables) != dict.fromkeys(_NAMES, "BASE TABLE"):
         return False
     return bool(database.execute("SELECT rule FROM rule").fetchall() == [(kept.rule(),)])
 
@@ -273,6 +367,16 @@ def _stamp(folder: str) -> str:
     except OSError:
         return ""
     return "" if newest > time.time_ns() - RACE_NS else hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
+
+
+def _place_stamp(folder: str, since_ns: float = math.inf) -> str:
+    """What a folder of runs tells of runs that come and go; empty where it changed after a time, or cannot be seen."""
+    try:
+        stat = os.stat(folder)  # noqa: PTH116, for speed
+    except OSError:
+        return ""
+    changed = max(stat.st_mtime_ns, stat.st_ctime_ns)
+    return "" if changed > since_ns else f"{stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 
 def _stats(folder: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -298,7 +402,7 @@ def _made_with(text: str) -> Mapping[str, str]:
 
 
 def _run(folder: Path, row: Sequence[Any]) -> CollectedRun:
-    no, _, _, key, note, id_, created, machine_key, label, host, made_with, floor, rounds = row
+    no, _, _, key, note, id_, created, machine_key, label, host, made_with, floor, rounds, _ = row
     machine = MachineIdentity(machine_key, label, host)
     floor = float("nan") if floor is None else floor
     return CollectedRun(no, folder, key, note, id_, created, machine, _made_with(made_with), floor, rounds)

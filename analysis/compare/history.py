@@ -26,7 +26,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fencepost.analysis.compare.collected import FILE as DATABASE
 from fencepost.analysis.compare.collected import Collected, CollectedRun
+from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.labels import NO_MACHINE, MachineIdentity, identities
 from fencepost.analysis.stats.changes import (
     COVERAGE,
@@ -141,7 +143,7 @@ class MachineHistory:
     """All runs of one machine, in the order of time."""
 
     key: str
-    runs: list[Run]
+    runs: Sequence[Run]
     series: list[RowSeries]
     floor_pct: float
     changes: list[Change]
@@ -193,15 +195,25 @@ def history(folder: Path | str, patterns: Sequence[str] = (), *, processes: int 
         when it holds no runs at all, or none of the rows asked for.
     """
     base = Path(folder)
-    paths = run_folders(base)
-    if not paths:
-        raise HistoryError(f"{base}: has no runs yet. `fencepost run` makes the first run in results/runs")
-    with Collected(base, paths, processes) as collected:
+    require_runs(base)
+    with Collected(base, processes=processes) as collected:
         return history_of(collected, base, patterns)
+
+
+def require_runs(base: Path) -> None:
+    """Raise `HistoryError` where a folder has no runs, and never had any."""
+    if not (base / kept.FOLDER / DATABASE).is_file() and not run_folders(base):
+        raise _no_runs(base)
+
+
+def _no_runs(base: Path) -> HistoryError:
+    return HistoryError(f"{base}: has no runs yet. `fencepost run` makes the first run in results/runs")
 
 
 def history_of(collected: Collected, base: Path, patterns: Sequence[str] = ()) -> History:
     """The history of runs that are collected, see `history`."""
+    if not collected.runs:
+        raise _no_runs(base)
     notes: list[str] = []
     usable: list[CollectedRun] = []
     for one in collected.runs:
@@ -322,19 +334,19 @@ def changes_of(series: RowSeries, floor_pct: float = 0.0) -> list[Change]:
     ratio lies beyond `floor_pct` (per cent).
     """
     values = np.log(series.ns)
-    kept = find_cuts(values, 0, len(values))
+    found = find_cuts(values, 0, len(values))
     while True:
         # A level goes from one change to the next; where one falls below the floor, its neighbours' levels grow.
-        edges = [0, *(cut for cut, _ in kept), len(values)]
+        edges = [0, *(cut for cut, _ in found), len(values)]
         changes = [
             _change(series, values, (edges[position], cut, edges[position + 2]), p)
-            for position, (cut, p) in enumerate(kept)
+            for position, (cut, p) in enumerate(found)
         ]
         small = [position for position, change in enumerate(changes) if not beyond(change.low, change.high, floor_pct)]
         if not small:
             return changes
         smallest = min(small, key=lambda position: abs(math.log(changes[position].ratio)))
-        del kept[smallest]
+        del found[smallest]
 
 
 def _change(series: RowSeries, values: Floats, edges: tuple[int, int, int], p: float) -> Change:

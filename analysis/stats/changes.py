@@ -76,9 +76,9 @@ def find_cuts(values: Floats, begin: int, end: int) -> list[tuple[int, float]]:
 
 def _clipped(values: Floats) -> Floats:
     """`values` with those far out drawn in, so that one run that went wrong neither makes nor hides a change."""
-    from scipy import stats  # a second, which a history that was kept does without
-
-    middle, spread = float(np.median(values)), float(stats.median_abs_deviation(values))
+    # Not by scipy, whose import takes a second.
+    middle = float(np.median(values))
+    spread = float(np.median(np.abs(values - middle)))
     if spread == 0:
         return values
     clipped: Floats = np.clip(values, middle - FAR_OUT * spread, middle + FAR_OUT * spread)

@@ -19,6 +19,7 @@ from fencepost.analysis.compare.collected import Collected
 from fencepost.analysis.runs import kept, packed
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.bench import schema
+from fencepost.bench.labels import run_folders
 
 
 def slowly(*names: str) -> list[Any]:
@@ -172,3 +173,89 @@ def test_a_run_that_cannot_be_read_costs_itself(base: Path) -> None:
         assert [run.complete_rounds for run in runs.runs] == [6, 0, 6]
     assert notes[0] == notes[2] == ""
     assert "0002.parquet" in notes[1]
+
+
+def settled_runs(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if these runs were very many, in folders of two hosts and an empty one, and collected."""
+    monkeypatch.setattr(collected, "MANY", 2)
+    for number, host in enumerate(("one", "one", "two")):
+        (base / host).mkdir(exist_ok=True)
+        (base / f"run{number}").rename(base / host / f"run{number}")
+    (base / "three").mkdir()
+    (base / kept.FOLDER).mkdir()  # the first question makes it, and is not trusted for that
+    monkeypatch.setattr(collected, "RACE_NS", -(10**12))
+    all_told(base)
+
+
+def all_told(base: Path) -> dict[str, list[float]]:
+    with Collected(base) as runs:
+        found = runs.points([run.no for run in runs.runs], [no for no, *_ in runs.cases()])
+        return {run.folder.name: found["ns"][found["place"] == place].tolist() for place, run in enumerate(runs.runs)}
+
+
+@pytest.fixture
+def stamped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the runs whose files are looked at from here on."""
+    names: list[str] = []
+    stamp = collected._stamp
+
+    def noted(folder: str) -> str:
+        names.append(Path(folder).name)
+        return stamp(folder)
+
+    monkeypatch.setattr(collected, "_stamp", noted)
+    return names
+
+
+@pytest.mark.parametrize("change", ["", "new", "new in an empty folder", *slowly("gone", "another", "new host")])
+def test_of_very_many_runs_folders_are_looked_at(
+    base: Path, stamped: list[str], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    settled_runs(base, monkeypatch)
+    right = all_told(base)
+    stamped.clear()
+    assert all_told(base) == right and stamped == []
+    new = {"new": "two", "new in an empty folder": "three", "new host": "four"}
+    if change in new:
+        write_run(base / new[change] / "run9", plain_cases(2), rounds=6, seed=9)
+    elif change == "gone":
+        shutil.rmtree(base / "one" / "run1")
+    elif change == "another":
+        shutil.rmtree(base / "one" / "run1")
+        write_run(base / "one" / "run1", plain_cases(2), rounds=6, seed=9)
+    found = all_told(base)
+    assert found == {folder.name: figures(folder) for folder in run_folders(base)}
+    assert (found == right) is (change == "") and bool(stamped) is bool(change)
+
+
+def test_of_very_many_runs_those_that_are_not_complete_are_looked_at(
+    base: Path, stamped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = base.parent / "held.parquet"
+    shutil.move(schema.round_file(base / "run1", 6), held)
+    settled_runs(base, monkeypatch)
+    stamped.clear()
+    all_told(base)
+    assert stamped == ["run1"]
+    shutil.move(held, schema.round_file(base / "one" / "run1", 6))
+    assert all_told(base)["run1"] == figures(base / "one" / "run1")
+
+
+def test_an_answer_stays_until_a_run_changes(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled_runs(base, monkeypatch)
+    with Collected(base) as runs:
+        assert runs.answer("why") is None
+        runs.keep("why", b"because")
+        runs.keep("why", b"therefore")
+    with Collected(base) as runs:
+        assert runs.answer("why") == b"therefore" and runs.answer("what") is None
+    shutil.rmtree(base / "one" / "run1")
+    with Collected(base) as runs:
+        assert runs.answer("why") is None
+
+
+def test_runs_that_were_named_say_nothing_of_others(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled_runs(base, monkeypatch)
+    with Collected(base, [base / "one" / "run0"]) as runs:
+        assert len(runs) == 1
+    assert len(all_told(base)) == 3

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
+import duckdb
 import numpy as np
 import pytest
 
 from fencepost.analysis.compare import history, history_kept
 from fencepost.analysis.compare.collected import Collected, CollectedRun
+from fencepost.analysis.compare.history import as_json
 from fencepost.analysis.runs.labels import MachineIdentity
 from fencepost.analysis.runs.row import SERIES_COLUMNS
 from fencepost.analysis.stats.changes import FEWEST_RUNS
@@ -23,6 +25,7 @@ class MadeUp:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.answers: dict[str, bytes] = {}
         self.key = "key"
         self.runs = [
             CollectedRun(
@@ -45,6 +48,15 @@ class MadeUp:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def answer(self, asked: str) -> bytes | None:
+        return self.answers.get(asked)
+
+    def keep(self, asked: str, answer: bytes) -> None:
+        self.answers[asked] = answer
 
     def cases(self) -> list[tuple[int, str, str, bool]]:
         return [(7, "plain/loop@cpu1", "plain/loop", False)]
@@ -79,16 +91,39 @@ def test_each_machine_has_its_own_runs_however_many_are_read_at_once(
         assert series.run.tolist() == list(range(FEWEST_RUNS)) and series.basis == "alone"
 
 
-@pytest.mark.parametrize(("most", "is_kept"), [(3 * FEWEST_RUNS, True), (3 * FEWEST_RUNS - 1, False)])
-def test_a_history_of_very_many_runs_is_not_kept(
-    most: int, is_kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_history_of_very_many_runs_is_kept_in_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made_up = MadeUp()
-    folders = [tmp_path / run.folder for run in made_up.runs]
-    for folder in folders:
-        folder.mkdir()
-        (folder / "run.json").touch()
-    monkeypatch.setattr(history_kept, "MOST_RUNS", most)
-    monkeypatch.setattr(history_kept, "Collected", lambda *_: made_up)
-    history_kept.kept_history(tmp_path)
-    assert bool(list(tmp_path.glob(f"*/cache/{history_kept.NAME}"))) == is_kept
+    made_up.runs = [one._replace(folder=tmp_path / one.folder) for one in made_up.runs]
+    for one in made_up.runs:
+        one.folder.mkdir()
+        (one.folder / "run.json").touch()
+    monkeypatch.setattr(history_kept, "Collected", lambda *_, **__: made_up)
+    for most, in_last_run in ((len(made_up) - 1, False), (len(made_up), True)):
+        monkeypatch.setattr(history_kept, "MOST_RUNS", most)
+        first, asked = history_kept.kept_history(tmp_path), len(made_up.asked)
+        again = history_kept.kept_history(tmp_path)
+        assert len(made_up.asked) == asked and repr(as_json(again, {})) == repr(as_json(first, {}))
+        assert bool(list(tmp_path.glob(f"*/cache/{history_kept.NAME}"))) is in_last_run
+    assert len(made_up.answers) == 1
+    made_up.answers = dict.fromkeys(made_up.answers, b"nonsense")
+    monkeypatch.setattr(history_kept, "MOST_RUNS", 0)
+    assert repr(as_json(history_kept.kept_history(tmp_path), {})) == repr(as_json(first, {}))
+
+
+def test_damage_that_is_met_late_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up, again = MadeUp(), MadeUp()
+    points = made_up.points
+
+    def damaged(*_: object) -> dict[str, Any]:
+        raise duckdb.IOException("a block")
+
+    def mended() -> None:
+        made_up.points = points  # type: ignore[method-assign]
+
+    (tmp_path / "run0").mkdir()
+    (tmp_path / "run0" / "run.json").touch()
+    made_up.points = damaged  # type: ignore[assignment,method-assign]
+    made_up.make_again = mended  # type: ignore[attr-defined]
+    monkeypatch.setattr(history_kept, "Collected", lambda *_, **__: made_up)
+    found = history_kept.kept_history(tmp_path)
+    assert repr(found.machines) == repr(history.history_of(cast(Collected, again), tmp_path).machines)
