@@ -22,7 +22,7 @@ void ring_spsc_start_at(struct ring_spsc *ring, ring_index start)
 int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes, unsigned flags)
 {
     struct ring_spsc *made;
-    size_t blocks, bytes;
+    size_t full, part, blocks, bytes;
 
     *ring = NULL;
     /* Counters of a lap, with the rest of a block, must be told from those of the last. */
@@ -32,8 +32,8 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
     /* At least one block more than the items need. The producer is at most `capacity` ahead. So it never comes to
        the block that the consumer is in. Otherwise the consumer could find the word of the next lap there, which
        counts items of other blocks. */
-    blocks =
-        (capacity - 1) / ring_spsc_per_block(item_bytes) + 1 + (ring_spsc_is_small(item_bytes) ? RING_SPSC_SPARE : 1);
+    full = (capacity - 1) / ring_spsc_per_block(item_bytes) + 1;
+    blocks = full + (ring_spsc_is_small(item_bytes) ? RING_SPSC_SPARE : 1);
     if (__builtin_mul_overflow(blocks, ring_spsc_stride(item_bytes), &bytes))
         return -ENOMEM;
     made = (struct ring_spsc *)ring_memory(sizeof *made);
@@ -49,6 +49,8 @@ int ring_spsc_create(struct ring_spsc **ring, size_t capacity, size_t item_bytes
     made->item_bytes = item_bytes;
     made->per_block = (ring_index)ring_spsc_per_block(item_bytes);
     made->stride = ring_spsc_stride(item_bytes);
+    part = full / RING_SPSC_GUESS_PART;
+    made->consumer.most_guesses = (ring_index)(part > RING_SPSC_GUESSES ? RING_SPSC_GUESSES : part ? part : 1);
     if (flags & RING_SPSC_LAZY) {
         const size_t items = item_bytes < RING_SPSC_GROUP ? RING_SPSC_GROUP / item_bytes : 1;
         const size_t most = capacity < 4 ? 1 : capacity / 4;

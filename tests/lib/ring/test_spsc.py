@@ -310,6 +310,21 @@ def test_a_consumer_guesses_where_a_word_speaks_of_one_line(
     made.lib.unmake(ring)
 
 
+@pytest.mark.parametrize(("capacity", "farthest"), [(16, 1), (40, 1), (64, 2), (140, 5), (1024, 5)])
+def test_guesses_reach_a_quarter_of_the_ring_at_most(folder: Path, capacity: int, farthest: int) -> None:
+    """Seven items are a line. The ring is full, so that each line is whole."""
+    made = library(folder, "uint64_t")
+    ring = made.lib.make(capacity, 8, 0, 0)
+    got = made.ffi.new("unsigned char[]", 8)
+    assert made.lib.push_bulk(ring, bytes(8 * capacity), capacity, 8) == capacity
+    seen = set()
+    for _ in range(capacity - capacity % 7):
+        assert made.lib.pop(ring, got, 8)
+        seen.add(made.lib.guesses(ring))
+    assert max(seen) == farthest
+    made.lib.unmake(ring)
+
+
 @pytest.mark.parametrize("index", ["uint32_t", "uint64_t"])
 @pytest.mark.parametrize("capacity", [1, 2, 7, 10])
 def test_many_laps_across_the_wrap(folder: Path, index: str, capacity: int) -> None:
