@@ -358,7 +358,7 @@ void trial_measure_in_turns(const struct kernel *const *kernels, const int64_t *
  */
 void *trial_alloc(struct trial *trial, size_t bytes);
 /*
- * The same on pages of the given size, huge or small by madvise. Aligned to 2 MiB. memory_huge_bytes() tells the caller
+ * The same on pages of the given size, huge or small by madvise. Aligned to a huge page. memory_huge_bytes() tells the caller
  * how much is on huge pages.
  */
 void *trial_alloc_pages(struct trial *trial, size_t bytes, int huge);

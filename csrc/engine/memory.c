@@ -12,10 +12,12 @@
 
 #include "engine.h"
 
+#ifndef HUGE_PAGE_FILE /* tests have another one */
+#define HUGE_PAGE_FILE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+#endif
 #define CANARY 0xa5
 /* A page on each side: an index that is off by one element of up to a page is still seen. */
 #define CANARY_BYTES ((size_t)4096)
-#define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #ifndef MADV_POPULATE_WRITE /* headers older than Linux 5.14 lack it. The number is the same everywhere */
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -114,9 +116,23 @@ static void *private_memory(size_t bytes)
     return mapping == MAP_FAILED ? NULL : mapping;
 }
 
+/* 2 MiB on pages of 4 KiB, 32 MiB on those of 16, 512 on those of 64. 2 MiB if the system does not say. */
+static size_t huge_page_bytes(void)
+{
+    FILE *file = fopen(HUGE_PAGE_FILE, "r");
+    uint64_t bytes = 0;
+
+    if (file) {
+        if (fscanf(file, "%" SCNu64, &bytes) != 1 || bytes & (bytes - 1) || bytes > UINT64_C(1) << 30)
+            bytes = 0;
+        fclose(file);
+    }
+    return bytes ? (size_t)bytes : (size_t)2 << 20;
+}
+
 static void *allocate(struct trial *trial, size_t bytes, int huge, int shared)
 {
-    const size_t align = huge ? HUGE_PAGE_BYTES : (size_t)sysconf(_SC_PAGESIZE);
+    const size_t align = huge ? huge_page_bytes() : (size_t)sysconf(_SC_PAGESIZE);
     /* Data starts at a multiple of `align` that leaves room for the first canary. The second follows the data at once. */
     const size_t span = round_up(bytes, align) + CANARY_BYTES;
     size_t total = sizeof(struct allocation) + CANARY_BYTES + 2 * align + span;

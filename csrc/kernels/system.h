@@ -25,7 +25,9 @@
 
 /* The largest procfs file of use here, /proc/vmstat, has some 5 KiB. A worker's stack has 256 KiB. */
 #define PROCFS_BYTES 16384
-#define SYSTEM_HUGE_PAGE_BYTES ((size_t)2 << 20)
+#ifndef HUGE_PAGE_FILE /* tests have another one */
+#define HUGE_PAGE_FILE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+#endif
 #define HUGE_PAGES_NEED "transparent huge pages, and enough of them free"
 
 /* Sanitizers have an allocator of their own, and the one for threads handles signals by itself. */
@@ -109,6 +111,16 @@ static inline int64_t procfs_field(const char *path, const char *name)
     return -ENODATA;
 }
 
+/* Bytes of a huge page: 2 MiB on pages of 4 KiB, 32 MiB on those of 16, 512 on those of 64. 2 MiB if the system does not say. */
+static inline size_t huge_page_bytes(void)
+{
+    char text[32];
+    uint64_t bytes;
+    const int told = procfs_text(HUGE_PAGE_FILE, text, sizeof text) > 0 && sscanf(text, "%" SCNu64, &bytes) == 1;
+
+    return told && bytes && (bytes & (bytes - 1)) == 0 && bytes <= UINT64_C(1) << 30 ? (size_t)bytes : (size_t)2 << 20;
+}
+
 /* Bytes that a process has in memory, by its statm file. NaN if the system does not say. */
 static inline double resident_in(const char *statm)
 {
@@ -151,13 +163,13 @@ static inline int in_memory_only(const char *folder)
  */
 static inline void *private_pages(size_t bytes, int huge)
 {
-    const size_t spare = huge ? SYSTEM_HUGE_PAGE_BYTES : 0;
+    const size_t spare = huge ? huge_page_bytes() : 0;
     char *mapping = (char *)mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (mapping == MAP_FAILED)
         return NULL;
     if (huge) {
-        const size_t head = (0 - (uintptr_t)mapping) % SYSTEM_HUGE_PAGE_BYTES;
+        const size_t head = (0 - (uintptr_t)mapping) % spare;
         const size_t page = (size_t)sysconf(_SC_PAGESIZE);
         const size_t kept = (bytes + page - 1) / page * page;
 

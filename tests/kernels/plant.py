@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from compile import CSRC
 from engine.build import Engine, compile_files
@@ -25,10 +26,16 @@ def engine_of(folder: Path, source: str, *replacements: tuple[str, str]) -> Engi
     return compile_files(folder, [made], include=[(CSRC / "kernels" / source).parent])
 
 
-def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]], only: str | None = None) -> Engine:
+def compile_broken(
+    folder: Path,
+    faults: Mapping[str, Sequence[tuple[str, str]]],
+    only: str | None = None,
+    otherwise: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Engine:
     """Kernel files with faults planted in them: what stands there and what the fault makes of it.
 
     By path below csrc/kernels. Of a header's topic all kernel files are compiled that include it, or `only` this one.
+    `otherwise` is as in `compile_files`.
     """
     copied = folder / "kernels"
     broken = {KERNELS / file for file in faults}
@@ -43,7 +50,7 @@ def compile_broken(folder: Path, faults: Mapping[str, Sequence[tuple[str, str]]]
             source = source.replace(whole, fault)
         (copied / name).parent.mkdir(parents=True, exist_ok=True)
         (copied / name).write_text(source, encoding="utf-8")
-    return compile_files(folder, sorted(copied.glob("*/*.c")), include=[folder])
+    return compile_files(folder, sorted(copied.glob("*/*.c")), include=[folder], otherwise=otherwise)
 
 
 def _includes(path: Path, headers: Collection[Path]) -> bool:

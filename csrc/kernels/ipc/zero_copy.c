@@ -171,20 +171,21 @@ static int open_way(struct trial *trial, struct hand_over *hands)
 static int setup(struct trial *trial)
 {
     const int by = (int)trial->value[0], huge = by == VMSPLICE_HUGE;
+    const size_t huge_page = huge_page_bytes();
     struct hand_over *hands = trial_alloc(trial, sizeof *hands);
     int status;
 
     if (!hands)
         return -ENOMEM;
     hands->file = hands->in = hands->out = hands->uring.file = -1;
-    /* Twice as much: what is to be huge begins at a multiple of 2 MiB and fills it. */
-    hands->from = huge ? trial_alloc_pages(trial, SYSTEM_HUGE_PAGE_BYTES, 1) : trial_alloc_pages(trial, MOST_BYTES, 0);
+    /* Twice as much: what is to be huge is one huge page. */
+    hands->from = huge ? trial_alloc_pages(trial, huge_page, 1) : trial_alloc_pages(trial, MOST_BYTES, 0);
     hands->to = trial_alloc(trial, MOST_BYTES);
     if (!hands->from || !hands->to)
         return -ENOMEM;
     memset(hands->from, 1, MOST_BYTES);
     memset(hands->to, 255, MOST_BYTES);
-    if (huge && memory_huge_bytes(hands->from, SYSTEM_HUGE_PAGE_BYTES) != (int64_t)SYSTEM_HUGE_PAGE_BYTES)
+    if (huge && memory_huge_bytes(hands->from, huge_page) != (int64_t)huge_page)
         return trial_needs(trial, "transparent huge pages, and enough of them free");
     status = open_way(trial, hands);
     for (int how = COPY; how <= HAND_OVER && !status; how++)

@@ -37,6 +37,7 @@ enum { GB_PER_S, PEAK_PCT, CACHE_TIMES, HUGE_PCT };
 /* At least 256 KiB of each array. Beside these, the lines that a core has under way at the start and at the end are few. */
 #define BLOCKS_A_WINDOW 64
 #define MAX_SIZE ((int64_t)1 << 40)
+#define STEP_BYTES ((size_t)2 << 20) /* of the share of a thread: a huge page where small ones have 4 KiB */
 #define MAX_ARRAYS 3
 /* From one array to the next, within a page. STREAM's arrays are so far apart by chance. */
 #define SHIFT_BYTES 1024
@@ -109,7 +110,7 @@ static void run(struct worker *worker, uint64_t operations)
 /* Where an array begins. Each has another place in its page. A CPU that compares only lower bits takes a load for one of the last store. */
 static unsigned char *array_at(const struct bandwidth *bandwidth, unsigned array)
 {
-    return bandwidth->memory + array * (bandwidth->array_bytes + SYSTEM_HUGE_PAGE_BYTES) + array * SHIFT_BYTES;
+    return bandwidth->memory + array * (bandwidth->array_bytes + STEP_BYTES) + array * SHIFT_BYTES;
 }
 
 /* Memory for all arrays. Where there are several nodes, each part lies on that of its thread's CPU. 0 or -errno. */
@@ -167,7 +168,7 @@ static void fill(struct bandwidth *bandwidth, int64_t op, unsigned workers)
 static int setup(struct trial *trial)
 {
     static const unsigned arrays[] = {[READ] = 1, [COPY] = 2, [TRIAD] = 3, [STREAM] = 1};
-    const int64_t size = trial->value[SIZE], step = (int64_t)trial->team_size * SYSTEM_HUGE_PAGE_BYTES;
+    const int64_t size = trial->value[SIZE], step = (int64_t)trial->team_size * STEP_BYTES;
     struct bandwidth *bandwidth;
     int error = 0;
 
@@ -182,7 +183,7 @@ static int setup(struct trial *trial)
     /* Whole huge pages for each thread. */
     bandwidth->array_bytes = (size_t)((size / bandwidth->arrays + step - 1) / step * step);
     bandwidth->blocks = bandwidth->array_bytes / trial->team_size / BLOCK_BYTES;
-    bandwidth->bytes = bandwidth->arrays * (bandwidth->array_bytes + SYSTEM_HUGE_PAGE_BYTES);
+    bandwidth->bytes = bandwidth->arrays * (bandwidth->array_bytes + STEP_BYTES);
     if (available_bytes() / 4 * 3 < (int64_t)bandwidth->bytes)
         memory_give_back();
     if (available_bytes() / 4 * 3 < (int64_t)bandwidth->bytes) {

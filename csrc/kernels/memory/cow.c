@@ -143,6 +143,7 @@ static int fill(struct trial *trial, struct memory *memory)
 static int share_pages(struct trial *trial, struct memory *memory, size_t count)
 {
     const int huge = trial->value[PAGES] == HUGE_PAGES, write = (int)trial->value[WRITE];
+    const size_t huge_page = huge_page_bytes();
     int error;
 
     memory->gate = -1;
@@ -150,7 +151,7 @@ static int share_pages(struct trial *trial, struct memory *memory, size_t count)
     memory->count = count;
     memory->bytes = memory->count * memory->page_bytes;
     if (huge)
-        memory->bytes = (memory->bytes + SYSTEM_HUGE_PAGE_BYTES - 1) / SYSTEM_HUGE_PAGE_BYTES * SYSTEM_HUGE_PAGE_BYTES;
+        memory->bytes = (memory->bytes + huge_page - 1) / huge_page * huge_page;
     memory->first = private_pages(memory->bytes, huge);
     if (!memory->first)
         return -errno;
@@ -221,12 +222,12 @@ static int64_t faults_of_shared_pages(struct trial *trial)
 
 static int64_t expected_faults(const struct trial *trial)
 {
-    const size_t bytes = COUNTED_PAGES * (size_t)sysconf(_SC_PAGESIZE);
+    const size_t bytes = COUNTED_PAGES * (size_t)sysconf(_SC_PAGESIZE), huge_page = huge_page_bytes();
 
     if (trial->value[WRITE] == RESIDENT)
         return 0;
     if (trial->value[WRITE] == REUSE && trial->value[PAGES] == HUGE_PAGES)
-        return (int64_t)((bytes + SYSTEM_HUGE_PAGE_BYTES - 1) / SYSTEM_HUGE_PAGE_BYTES);
+        return (int64_t)((bytes + huge_page - 1) / huge_page);
     return COUNTED_PAGES;
 }
 

@@ -70,7 +70,13 @@ static __attribute__((noinline, no_sanitize_thread)) int touch(struct pages *pag
 /* Small pages of a huge one, or so many as a batch has. */
 static size_t pages_a_batch(int access)
 {
-    return access == HUGE_PAGE ? SYSTEM_HUGE_PAGE_BYTES / (size_t)sysconf(_SC_PAGESIZE) : PAGES_A_BATCH;
+    return access == HUGE_PAGE ? huge_page_bytes() / (size_t)sysconf(_SC_PAGESIZE) : PAGES_A_BATCH;
+}
+
+/* Pages whose faults the check counts, in whole batches. */
+static size_t counted_pages(int access)
+{
+    return pages_a_batch(access) > COUNTED_PAGES ? pages_a_batch(access) : COUNTED_PAGES;
 }
 
 /* Private memory of so many pages that this kind of access finds as it should. 0 or -errno. */
@@ -115,7 +121,7 @@ static int setup(struct trial *trial)
         trial->batches = MOST_HUGE_PAGES;
     count = (trial->batches + 1) * batch;
     /* And those of the check, and a quarter more for everybody else. */
-    if (available_bytes() / 5 * 4 < (int64_t)((count + COUNTED_PAGES) * (size_t)sysconf(_SC_PAGESIZE)))
+    if (available_bytes() / 5 * 4 < (int64_t)((count + counted_pages(access)) * (size_t)sysconf(_SC_PAGESIZE)))
         return trial_needs(trial, "more free memory");
     pages = trial_alloc(trial, sizeof *pages);
     if (!pages)
@@ -161,7 +167,7 @@ static int64_t faults_of_fresh_pages(struct trial *trial)
     const int access = (int)trial->value[0];
     struct pages fresh = {.first = NULL};
     int64_t faults;
-    int error = make_pages(&fresh, COUNTED_PAGES, access);
+    int error = make_pages(&fresh, counted_pages(access), access);
 
     if (error)
         return error;
@@ -197,7 +203,7 @@ static int check(struct trial *trial)
     if (access == HUGE_PAGE && !on_huge_pages(pages)) /* at first there were some: others may have taken the rest */
         return trial_needs(trial, HUGE_PAGES_NEED);
     if (access == HUGE_PAGE)
-        expected = COUNTED_PAGES / (int64_t)pages->batch;
+        expected = (int64_t)(counted_pages(access) / pages->batch);
     trial->metric[0] = (double)pages->faults / (double)measured;
     trial->metric[1] = (double)pages->count * (double)pages->page_bytes;
     return count_faults(trial, faults_of_fresh_pages, expected);
@@ -214,7 +220,7 @@ static void teardown(struct trial *trial)
 static uint64_t cost_ns(const struct trial *trial)
 {
     if (trial->value[0] == HUGE_PAGE)
-        return ((MOST_HUGE_PAGES + 1) * pages_a_batch(HUGE_PAGE) + COUNTED_PAGES) * UINT64_C(6000);
+        return ((MOST_HUGE_PAGES + 1) * pages_a_batch(HUGE_PAGE) + counted_pages(HUGE_PAGE)) * UINT64_C(6000);
     return ((trial->batches + 1) * PAGES_A_BATCH + COUNTED_PAGES) * 4500;
 }
 

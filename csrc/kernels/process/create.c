@@ -307,7 +307,8 @@ static int setup(struct trial *trial)
         return trial_needs(trial, "an architecture for which this engine has a program without a loader");
     if (status || birth.error)
         return status ? (int)status : birth.error;
-    if (wish.huge && birth.huge_bytes < touched - (int64_t)SYSTEM_HUGE_PAGE_BYTES)
+    /* What is left of the last page stays small. */
+    if (wish.huge && touched && (birth.huge_bytes <= 0 || birth.huge_bytes <= touched - (int64_t)huge_page_bytes()))
         return trial_needs(trial, HUGE_PAGES_NEED);
     if (!wish.huge && birth.huge_bytes > 0)
         return trial_fault(trial, "%" PRId64 " bytes lie on huge pages, and were to lie on small ones",

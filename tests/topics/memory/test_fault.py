@@ -82,8 +82,8 @@ def test_huge_pages_that_are_not_given_are_a_need(tmp_path: Path) -> None:
         ),
         (
             "populate",
-            "error = make_pages(&fresh, COUNTED_PAGES, access);",
-            "error = make_pages(&fresh, COUNTED_PAGES, AGAIN);",
+            "error = make_pages(&fresh, counted_pages(access), access);",
+            "error = make_pages(&fresh, counted_pages(access), AGAIN);",
             "count faults: 0 faults instead of 1024",
         ),
         ("again", "if (access == AGAIN)", "if (access < 0)", "count faults: 1024 faults instead of 0"),

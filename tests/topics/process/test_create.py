@@ -158,3 +158,12 @@ def test_where_no_more_processes_may_be_made_those_made_are_reaped(tmp_path: Pat
     measured = measure(faulty, "process/zombie", {"children": 20})
     assert measured.status == ENOTSUP
     assert measured.reason.startswith("needs permission for that many more processes")
+
+
+@pytest.mark.parametrize(
+    ("touched", "huge"), [(1 << 20, "0"), (16 << 20, "0"), (16 << 20, "14 << 20"), (3 << 20, "1 << 20")]
+)
+def test_memory_that_is_not_on_huge_pages_has_no_such_row(touched: int, huge: str, tmp_path: Path) -> None:
+    planted = compile_broken(tmp_path, {CREATE: [("memory_huge_bytes(pages, wish.touched)", huge)]})
+    measured = measure(planted, "process/create", {"touched": touched, "pages": "huge"})
+    assert (measured.status, measured.reason) == (ENOTSUP, "needs transparent huge pages, and enough of them free")
