@@ -18,6 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RECIPE: dict[str, Any] = yaml.safe_load((ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8"))
+VARIANTS: dict[str, Any] = yaml.safe_load((ROOT / "packaging" / "variants.yaml").read_text(encoding="utf-8"))
 
 
 def plain(requirements: list[Any]) -> set[str]:
@@ -30,11 +31,24 @@ def test_the_recipe_needs_what_the_package_needs() -> None:
     project = PROJECT["project"]
     python = f"python{project['requires-python']}"
     assert plain(RECIPE["requirements"]["run"]) == plain([python, *project["dependencies"]])
-    assert plain(RECIPE["requirements"]["host"]) == plain([python, "pip", *PROJECT["build-system"]["requires"]])
+    assert plain(RECIPE["requirements"]["host"]) == plain(["python", "pip", *PROJECT["build-system"]["requires"]])
     assert RECIPE["context"]["version"] == project["version"]
     assert RECIPE["about"]["summary"] == project["description"]
     (name,) = project["scripts"]
     assert RECIPE["build"]["python"]["entry_points"] == [f"{name} = {project['scripts'][name]}"]
+
+
+def test_a_conda_package_is_built_for_each_python() -> None:
+    """Without its variants the recipe knows neither a Python nor the C library that it names."""
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=")
+    known = [text.removesuffix(".*") for text in VARIANTS["python"]]
+    assert known[0] == oldest and len(known) == len(set(known))
+    conditions = [one["if"] for one in RECIPE["requirements"]["run"] if isinstance(one, dict)]
+    assert conditions
+    for condition in conditions:
+        (bound,) = re.findall(r'^match\(python, "<(3\.\d+)"\)$', condition)
+        assert bound in known
+    assert '${{ stdlib("c") }}' in RECIPE["requirements"]["build"] and VARIANTS["c_stdlib"] == ["sysroot"]
 
 
 def test_the_image_uses_what_the_package_has() -> None:
