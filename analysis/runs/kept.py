@@ -54,11 +54,19 @@ def rule() -> str:
     """The rule by its sources: whoever changes one cannot forget to say so."""
     digest = hashlib.sha256(platform.python_version().encode())
     for name in _PACKAGES:
-        digest.update(f"{name} {metadata.version(name)}\n".encode())
+        digest.update(f"{name} {_version(name)}\n".encode())
     for path in _sources():
         digest.update(f"{path.name} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _version(name: str) -> str:
+    """The version of a package; empty where it is not here, as each is of an extra of its own."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _sources() -> Iterator[Path]:

@@ -64,23 +64,26 @@ def test_nothing_is_measured_that_cannot_be_compared(
     assert done.returncode == EXIT_USAGE and ADVICE in done.stderr and not any(tmp_path.iterdir())
 
 
-def distributions(name: str, found: dict[str, metadata.Distribution]) -> dict[str, metadata.Distribution]:
-    """An installed package and all that it needs without extras."""
+def distributions(
+    name: str, found: dict[str, metadata.Distribution], extra: str = ""
+) -> dict[str, metadata.Distribution]:
+    """An installed package and all that it needs, with an extra of its own."""
     if name not in found:
         found[name] = metadata.distribution(name)
         for requirement in map(Requirement, found[name].requires or ()):
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 distributions(requirement.name, found)
     return found
 
 
-@pytest.fixture(scope="module")
-def thin(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Fencepost in an environment that has what its own requirements name, and nothing else."""
-    place = tmp_path_factory.mktemp("thin")
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def installed(place: Path, extra: str) -> Call:
+    """Fencepost in an environment that has what its own requirements and those of an extra name, and nothing else."""
     venv.create(place / "venv", symlinks=True)
     (site,) = (place / "venv").glob("lib/python3*/site-packages")
-    for one in distributions("fencepost", {}).values():
+    for one in distributions("fencepost", {}, extra).values():
         for top in {file.parts[0] for file in one.files or ()} - {"..", "__pycache__"}:
             if not (site / top).exists():
                 (site / top).symlink_to(Path(str(one.locate_file(top))))
@@ -93,8 +96,26 @@ def thin(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.C
     return call
 
 
+@pytest.fixture(scope="module")
+def thin(tmp_path_factory: pytest.TempPathFactory) -> Call:
+    return installed(tmp_path_factory.mktemp("thin"), "")
+
+
 @pytest.mark.slow
-def test_a_thin_installation_measures_and_resumes(thin: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_the_analysis_needs_no_other_extra(tmp_path: Path) -> None:
+    call = installed(tmp_path, "analysis")
+    assert call("run", "clock/read", "--rounds", "6", "-q").returncode == 0
+    for words in ("report latest", "compare latest latest", "export latest --format csv", "claims latest", "doctor"):
+        done = call(*words.split())
+        assert "not installed" not in done.stderr and "internal error" not in done.stderr, (words, done.stderr)
+    for words in ("report latest", "export latest --format csv"):
+        assert call(*words.split()).returncode == 0
+    refused = call("export", "latest", "--format", "pytest-benchmark")
+    assert refused.returncode == EXIT_USAGE and "pip install 'fencepost[pytest]'" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_thin_installation_measures_and_resumes(thin: Call) -> None:
     done = thin("run", "clock/read", "--rounds", "2", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -121,9 +142,7 @@ def test_a_thin_installation_measures_and_resumes(thin: Callable[..., subprocess
         "schema samples",
     ],
 )
-def test_commands_that_need_no_figures_work_in_it(
-    words: str, thin: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_commands_that_need_no_figures_work_in_it(words: str, thin: Call) -> None:
     done = thin(*words.split())
     assert done.stdout and "not installed" not in done.stderr and "internal error" not in done.stderr
     assert words != "doctor" or "neighbours: the core" in " ".join(done.stdout.split())
@@ -146,7 +165,7 @@ def test_commands_that_need_no_figures_work_in_it(
         "schema report",
     ],
 )
-def test_others_say_what_to_install(words: str, thin: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_others_say_what_to_install(words: str, thin: Call) -> None:
     assert thin("run", "clock/read", "--rounds", "1", "-q").returncode == 0
     done = thin(*words.split())
     assert done.returncode == EXIT_USAGE, (done.stdout, done.stderr)
