@@ -50,18 +50,23 @@ UNSEEN: dict[str, float] = dict.fromkeys((*WITNESSED[1:], *BY_FRONT_END), math.n
 """What a case without a witness has of these columns."""
 
 
+_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a damaged record raises."""
+
+
 def width_floor_of(folder: Path, arch: str) -> float:
     """The floor of a run's witnesses, see `fencepost.bench.witness.run_floor`; NaN where no round knows one.
 
     Damage is left to those who read the rounds themselves.
     """
-    floors = []
+    floors: list[float | None] = []
     for path in filter(Path.is_file, schema.round_files(folder).values()):
         try:
-            floors.append(_worker_of(path).get("width_floor"))
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            floor = _worker_of(path).get("width_floor")
+            floors.append(float(floor) if isinstance(floor, int | float) else None)
+        except _DAMAGE:
             continue
-    found = run_floor((float(floor) if isinstance(floor, int | float) else None for floor in floors), arch)
+    found = run_floor(floors, arch)
     return math.nan if found is None else found
 
 

@@ -85,15 +85,25 @@ def many_values() -> pa.Table:
     return pa.table({"ticks": np.zeros(1_000_000, np.int64)})
 
 
+def long_text() -> pa.Table:
+    """A few bytes that come to three megabytes in one value."""
+    return pa.table({"case": ["x" * 3_000_000]})
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
-    [(column_twice(), "column ticks is there twice"), (many_values(), "unfolds to 1000000 values")],
+    [
+        (column_twice(), "column ticks is there twice"),
+        (many_values(), "unfolds to 1000000 values"),
+        (long_text(), "unfolds to [23] MiB, more than 1 MiB"),
+    ],
 )
 @pytest.mark.parametrize("name", [schema.ROWS_FILE, "rounds/0001.parquet"])
 def test_a_table_is_looked_at_before_it_is_read(
     name: str, table: pa.Table, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unfolded, "MOST_VALUES", 100_000)
+    monkeypatch.setattr(unfolded, "LARGEST_BYTES", 1 << 20)
     folder = write_run(tmp_path / "run", plain_cases(1), rounds=1)
     pq.write_table(table, folder / name, compression="zstd")
     assert (folder / name).stat().st_size < 10_000

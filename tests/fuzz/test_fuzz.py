@@ -154,6 +154,16 @@ def test_an_integer_without_end_is_no_number(tmp_path: Path) -> None:
         assert parse_json("run.json", str(value), RunFolderError) == value
 
 
+def test_a_number_of_a_round_that_no_float_holds_is_damage(tmp_path: Path) -> None:
+    def planted(table: pa.Table) -> pa.Table:
+        record = json.loads(table.schema.metadata[schema.ROUND_KEY])
+        record["worker"]["width_floor"] = 10**400
+        return table.replace_schema_metadata(schema.record_metadata(record))
+
+    with pytest.raises(RunFolderError, match="an integer of 401 digits"):
+        reduce_run(stored(tmp_path / "run", planted))
+
+
 @pytest.mark.parametrize("name", ["ns", "core_hz", "found_ns"])
 @pytest.mark.parametrize("value", [math.inf, -math.inf, 1.7e308, 1e151])
 def test_a_value_leaves_room_for_sums_and_products(name: str, value: float, tmp_path: Path) -> None:

@@ -304,3 +304,15 @@ def test_a_run_without_a_round_is_not_exported(tmp_path: Path) -> None:
 def test_an_export_that_somebody_else_kept_may_be_nonsense(run: Path, data: bytes) -> None:
     kept.write(run, "export-csv", kept.key_of(run), data)
     assert exports.export(run, "csv").text.startswith("case,")
+
+
+def test_what_is_too_large_or_no_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / kept.FOLDER).mkdir()
+    (tmp_path / kept.FOLDER / "rows").write_bytes(kept.with_head("key", b"data"))
+    assert kept.read(tmp_path, "rows", "key") == b"data"
+    with monkeypatch.context() as small:
+        small.setattr(kept, "LARGEST_BYTES", 20)
+        assert kept.read(tmp_path, "rows", "key") is None
+    (tmp_path / kept.FOLDER / "rows").unlink()
+    os.mkfifo(tmp_path / kept.FOLDER / "rows")
+    assert kept.read(tmp_path, "rows", "key") is None
