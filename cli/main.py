@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +40,10 @@ COMMANDS = {
 }
 
 
+_READERS = ("claims", "compare", "export", "history", "report")
+"""Commands that compute, and start no program that would inherit a setting."""
+
+
 def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
@@ -73,7 +78,12 @@ def cli(ctx: click.Context, verbose: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Entry point of the console script: runs the command and exits with its code."""
-    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    # What a run is read into is mostly still in use when it is looked through for garbage, again and again.
+    gc.set_threshold(50_000, 20, 20)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] and words[0] in _READERS:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing multiplies matrices, and idle threads spin
+    code = run(words)
     gc.freeze()  # what is left goes with the process: to look through it for garbage took half a second after a report
     sys.exit(code)
 

@@ -335,10 +335,12 @@ def _show_summary(folder: RunFolder, found: RunOutcome) -> None:
     from fencepost.analysis.report.screen import screen
     from fencepost.analysis.report.summary import summary_of
     from fencepost.analysis.runs.estimated import analysis_of
+    from fencepost.analysis.topics.headlines import told_headlines
     from fencepost.cli import display
 
     out = display.console()
     analysis = analysis_of(folder.path)
+    told_headlines(analysis)  # kept for a comparison
     many = len(folder.plan.cases) > MOST_ROWS_SHOWN
     short = summary_of(analysis) if many else None
     lines = [] if short is None else screen(short, display.readable_width(out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,19 @@ def compared(folders: Sequence[Path], margin: float, *, anyway: bool = False) ->
         except (ValueError, TypeError, KeyError):  # written by somebody else, with a right key
             pass
     found = _compared(folders, margin, anyway)
-    kept.write(last, NAME, key, json.dumps(asdict(found)).encode(), *others, asked=asked)
+    kept.write(last, NAME, key, json.dumps(found, default=vars).encode(), *others, asked=asked)
     return found
 
 
 def _compared(folders: Sequence[Path], margin: float, anyway: bool) -> Compared:
     # Only now, as their imports take longer than an answer that was kept.
-    from fencepost.analysis.compare.machines import compare_machines
     from fencepost.analysis.compare.runs import compare_runs, read_runs, same_machine
 
     runs = read_runs(folders)
     ids = tuple(str(run.run["id"]) for run in runs)
     if not same_machine(runs):
+        from fencepost.analysis.compare.machines import compare_machines
+
         return Compared(ids, machines=compare_machines(runs))
     return Compared(ids, tuple(compare_runs(runs[0], run, margin, anyway=anyway) for run in runs[1:]))
 

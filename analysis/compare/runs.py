@@ -29,8 +29,9 @@ from fencepost.analysis.runs.controls import is_control
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.labels import Kinship, identity_of, relation_of
-from fencepost.analysis.runs.paired import core_hz
+from fencepost.analysis.runs.paired import clock_of
 from fencepost.analysis.runs.pruning import notes_on_pruned
+from fencepost.analysis.stats.interval import middle_of
 from fencepost.analysis.stats.shift import fewest_values
 from fencepost.analysis.stats.verdict import (
     REPORT_ERROR,
@@ -303,7 +304,7 @@ def _notes_on_code(old: Analysis, new: Analysis, *, anyway: bool) -> list[str]:
 
 
 def _compared(case: str, unit: str, pair: PairedTimes, decision: Decision) -> ComparedRow:
-    old = float(np.median(pair.old.ns))
+    old = middle_of(pair.old.ns)
     # By the ratio that is shown: the quotient of two medians is another figure than the median of all quotients.
     return ComparedRow(case, unit, old, old * decision.ratio, decision, basis=pair.basis)
 
@@ -348,9 +349,9 @@ def _drift(
     clocks = [_core_period(run) for run in (old, new)]
     if all(len(clock) for clock in clocks):
         pairs["core clock (period)"] = PairedTimes(steady(clocks[0]), steady(clocks[1]), "as found")
-    empty = [run.reduced.workers["overhead_ticks"].to_numpy(float) for run in (old, new)]
+    empty = [run.reduced.by_round.numbers("overhead_ticks") for run in (old, new)]
     if all((ticks > 0).all() for ticks in empty):
-        hz = [run.reduced.workers["tick_hz"].to_numpy(float) for run in (old, new)]
+        hz = [run.reduced.by_round.numbers("tick_hz") for run in (old, new)]
         pairs["empty window"] = PairedTimes(steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9), "as found")
     pairs |= {case: pair for case, pair in usable.items() if _is_control_case(old, case)}
     nothing = dict.fromkeys(pairs, 0.0)
@@ -371,10 +372,11 @@ def _largest(controls: Sequence[ComparedRow], moved: Sequence[ComparedRow], basi
 
 def _core_period(run: Analysis) -> Floats:
     """Per round the period of the core clock in ns, the median over its cases; only where it is to be believed."""
-    frame = run.processes[run.processes["status"] == "ok"]
-    hz = core_hz(frame)
+    columns = run.reduced.by_process
+    good = columns["status"] == "ok"
+    hz = clock_of(*(columns.numbers(name)[good] for name in ("chain_ratio", "core_hz")))
     known = np.isfinite(hz)
-    rounds = frame["round"].to_numpy()[known]
+    rounds = columns["round"][good][known]
     values: Floats = np.array([1e9 / float(np.median(hz[known][rounds == number])) for number in np.unique(rounds)])
     return values
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.regimes import NEAR_CENTRE, InPlace, pair_of
 from fencepost.analysis.runs.row import Row
+from fencepost.analysis.stats.interval import median, middle_of
 from fencepost.analysis.stats.resolution import log_step, ordered_bounds, step_of_events
 from fencepost.analysis.stats.shift import Shift
 from fencepost.analysis.stats.verdict import bound_rank
@@ -42,12 +43,12 @@ class ProcessTimes:
     @functools.cached_property
     def middle(self) -> float:
         """Median of `logs`."""
-        return float(np.median(self.logs))
+        return middle_of(self.logs)
 
     @functools.cached_property
     def step(self) -> float:
         """Median of `steps`."""
-        return float(np.median(self.steps))
+        return middle_of(self.steps)
 
     @functools.cached_property
     def _by_rank(self) -> dict[int, tuple[float, float]]:
@@ -142,7 +143,7 @@ def _compared_rows(run: Analysis) -> list[Row]:
 
 def _pair(old: Analysis, new: Analysis, first: Row, second: Row) -> PairedTimes | None:
     if first.alone and second.alone:
-        clock_hz = np.nanmedian(_column(old, first, "core_hz"))
+        clock_hz = median(_column(old, first, "core_hz"))
         return _paired(
             "alone",
             *(
@@ -192,7 +193,7 @@ def _times(run: Analysis, row: Row, ns: Floats) -> ProcessTimes | None:
         return None
     step_ns = _column(run, row, "resolution_ns")
     if row.kind == "events":
-        quantum = float(run.reduced.workers["quantum_ticks"].median())
+        quantum = median(run.reduced.by_round.numbers("quantum_ticks"))
         step_ns = step_ns * step_of_events(_column(run, row, "ticks"), quantum) / quantum
     # Of the processes that met one distance the steps are the same. Of what another tool measured none is known.
     steps = step_ns[known] if len(step_ns) == len(ns) else np.full(int(known.sum()), np.median(step_ns))
@@ -202,7 +203,7 @@ def _times(run: Analysis, row: Row, ns: Floats) -> ProcessTimes | None:
 def _places(run: Analysis, row: Row) -> dict[float, list[InPlace]]:
     """By distance, the figures of the processes that met it; nothing of a case without distances."""
     found: dict[float, list[InPlace]] = {}
-    for places in run.processes["places"].to_numpy()[run.measured_places[row.case]]:
+    for places in run.reduced.by_process["places"][run.measured_places[row.case]]:
         for place in places:
             found.setdefault(place.distance_ns, []).append(place)
     return dict(sorted(found.items()))

@@ -11,7 +11,7 @@ from fencepost.analysis.compare.comparison import FASTEST, ComparedRow, Span, ma
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.stats.verdict import ChangeVerdict
 from fencepost.analysis.text.numbers import short
-from fencepost.analysis.topics.topic import headline_rungs
+from fencepost.analysis.topics.headlines import told_headlines
 from fencepost.analysis.topics.words import page_words
 
 MOST_MIXED = 6
@@ -49,15 +49,15 @@ def headlines_of(runs: Sequence[Analysis], cases: Mapping[str, str]) -> Headline
         the name of a compared row, by its case in the first run.
     """
     found = Headlines({}, {})
-    for rung in headline_rungs(runs[0]):
-        row = runs[0].by_case.get(rung.measured_as)
-        if row is None or rung.measured_as not in cases:
+    for told in told_headlines(runs[0]):
+        row = runs[0].by_case.get(told.case)
+        if row is None or told.case not in cases:
             continue
-        share = rung.ns.value / row.time.value if row.time.value > 0 else math.nan
+        share = told.ns / row.time.value if row.time.value > 0 else math.nan
         scale = next((one for one in SCALES if abs(share / one - 1) <= SCALE_SLACK), None)
         if scale is not None:
-            name = cases[rung.measured_as]
-            found.labels[name], found.scales[name] = rung.label, scale
+            name = cases[told.case]
+            found.labels[name], found.scales[name] = told.label, scale
     return found
 
 

@@ -59,10 +59,12 @@ def _decoded(data: bytes) -> Exported:
 
 def _exported(folder: Path, wanted: str) -> Exported:
     from fencepost.analysis.runs.estimated import analysis_of
+    from fencepost.analysis.topics.headlines import told_headlines
 
     analysis = analysis_of(folder)
     if not analysis.rounds:
         raise ExchangeError(f"{folder}: no complete round yet, so there is nothing to export; run it to its end first")
+    told_headlines(analysis)
     return _writers()[wanted](analysis)
 
 

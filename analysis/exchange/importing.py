@@ -42,6 +42,7 @@ from fencepost.analysis.exchange.google_benchmark import read_google
 from fencepost.analysis.exchange.hyperfine import read_hyperfine
 from fencepost.analysis.exchange.pyperf import read_pyperf
 from fencepost.analysis.exchange.pytest_benchmark import read_pytest
+from fencepost.analysis.runs.columns import Columns
 from fencepost.analysis.runs.model import Reduced, process_frame
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.bench import schema
@@ -344,7 +345,7 @@ def _encode(run: RunJson, machine: MachineJson, benchmarks: list[Benchmark]) -> 
             for number in range(1, run["plan"]["rounds"] + 1)
         ]
     )
-    reduced = Reduced(Path(), run, machine, process_frame(rows), workers)
+    reduced = Reduced(Path(), run, machine, Columns.of(process_frame(rows)), Columns.of(workers))
     return encode_rows(reduced, values)
 
 

@@ -54,8 +54,10 @@ def _answered(folder: Path) -> AnswersJson:
     # Only now, as their imports take longer than an answer that was kept.
     from fencepost.analysis.report.data import json_of, measured_sentences
     from fencepost.analysis.runs.estimated import analysis_of
+    from fencepost.analysis.topics.headlines import told_headlines
 
     analysis = analysis_of(folder)
+    told_headlines(analysis)
     said = measured_sentences(analysis)
     return answers_in(json_of(analysis, said), said)
 

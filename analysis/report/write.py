@@ -14,6 +14,7 @@ from fencepost.analysis.report.markdown import as_markdown
 from fencepost.analysis.report.summary import card_of
 from fencepost.analysis.runs import kept
 from fencepost.analysis.runs.estimated import analysis_of
+from fencepost.analysis.topics.headlines import told_headlines
 
 # ---- the document ----
 
@@ -45,8 +46,10 @@ def write_report(
     folder = Path(folder)
     key = kept.key_of(folder)
     with uncollected():
-        document = build_document(analysis_of(folder), code)
+        analysis = analysis_of(folder)
+        document = build_document(analysis, code)
         answers.keep(folder, key, answers.answers_in(document.report, document.sentences))
+        told_headlines(analysis)
     written = []
     if html is not None:
         path = Path(html)

@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from fencepost.analysis.runs.columns import places_by
 from fencepost.analysis.runs.energy import ENERGY_METRICS
 from fencepost.analysis.runs.hardware import HARDWARE_METRICS
-from fencepost.analysis.runs.medians import map_runs, reduce_run
 from fencepost.analysis.runs.model import Histogram, Reduced
 from fencepost.analysis.runs.regimes import InPlace, pairs_of, place_names
 from fencepost.analysis.runs.row import MANY_RUNS_COLUMNS, Metric, Regime, Row, counted, frame_of
@@ -39,6 +38,9 @@ from fencepost.analysis.stats.interval import (
 from fencepost.analysis.stats.modes import find_modes, of_modes
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, DescribedJson, MachineJson, RunJson, UnmeasurableJson, turns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOISY_SHARE = 0.20
 """A larger share of disturbed batches marks a row as noisy."""
@@ -98,15 +100,14 @@ class Analysis:
     @functools.cached_property
     def place_names(self) -> dict[tuple[int, int], dict[float, str]]:
         """See `fencepost.analysis.runs.regimes.place_names`."""
-        found = zip(self.processes["case"], self.processes["places"], strict=True)
-        return place_names(pairs_of(self.run["plan"]["cases"]), found)
+        columns = (self.reduced.by_process[name] for name in ("case", "places"))
+        return place_names(pairs_of(self.run["plan"]["cases"]), zip(*columns, strict=True))
 
     @functools.cached_property
     def measured_places(self) -> dict[str, npt.NDArray[np.intp]]:
         """By case, the places of its rows in `processes` that were measured: asked for by the hundred."""
-        good = np.flatnonzero(self.processes["status"] == "ok")
-        groups = self.processes.iloc[good].groupby("case", observed=True).indices
-        return {str(case): good[places] for case, places in groups.items()}
+        good = np.flatnonzero(self.reduced.by_process["status"] == "ok")
+        return {case: good[places] for case, places in places_by(self.reduced.by_process["case"][good]).items()}
 
     @functools.cached_property
     def in_regimes(self) -> dict[str, Analysis]:
@@ -115,20 +116,14 @@ class Analysis:
         """
         return {}
 
-    @functools.cached_property
-    def _columns(self) -> dict[str, Floats]:
-        return {}
-
     def column(self, name: str) -> Floats:
-        """A column of `processes` as numbers: of shape (processes,), asked for by the thousand."""
-        if name not in self._columns:
-            self._columns[name] = self.processes[name].to_numpy(float)
-        return self._columns[name]
+        """A column of `processes` as numbers, shape (processes,)."""
+        return self.reduced.by_process.numbers(name)
 
     @property
     def rounds(self) -> int:
         """Complete rounds."""
-        return len(self.reduced.workers)
+        return len(self.reduced.by_round)
 
     @property
     def planned_rounds(self) -> int:
@@ -177,6 +172,9 @@ class Analysis:
 
 def analyse(folder: Path | str) -> Analysis:
     """Reduce and estimate one run folder. Raises `RunFolderError` where it is damaged."""
+    # Only now, as its imports take longer than an answer from a run that was estimated before.
+    from fencepost.analysis.runs.medians import reduce_run
+
     return analysis_of(reduce_run(folder))
 
 
@@ -458,6 +456,10 @@ def estimate_runs(
         one row a run and case: ``run``, ``case``, ``kernel`` (categoricals), ``ns``, ``ns_low``, ``ns_high``,
         ``cycles``, ``floor_ns``, ``rounds``, ``batches``, ``noise_floor_pct`` of its run.
     """
+    import pandas as pd
+
+    from fencepost.analysis.runs.medians import map_runs
+
     frames = list(map_runs(_narrow, list(folders), processes=processes, executor=executor))
     if not frames:
         return pd.DataFrame(columns=list(_OF_MANY_RUNS))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,40 @@ def _made(folder: Path, key: str | None) -> tuple[Analysis, bytes]:
 
 
 def _encoded(analysis: Analysis, key: str) -> bytes:
-    rows = [_text({item.name: getattr(row, item.name) for item in fields(Row)}) for row in analysis.rows]
+    rows = [_text(_as_kept(row)) for row in analysis.rows]
     twins = _text([(twin.case, twin.original, twin.effect_pct) for twin in analysis.twins])
     return packed.encode(analysis, key, rows, twins, encode_rows(analysis.reduced))
+
+
+def _as_kept(row: Row) -> dict[str, object]:
+    """The fields of a row. Its metrics are a text within the text, which `_Metrics` need not read."""
+    return {item.name: getattr(row, item.name) for item in fields(Row)} | {"metrics": _text(dict(row.metrics))}
+
+
+class _Metrics(Mapping[str, Metric]):
+    """Metrics of a row, read when they are first asked for: a comparison of runs needs those of few rows."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @functools.cached_property
+    def _found(self) -> dict[str, Metric]:
+        return {
+            name: Metric(Interval(*interval), unit, summary, None if ns is None else Interval(*ns))
+            for name, (interval, unit, summary, ns) in json.loads(self._text).items()
+        }
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return repr(self._found)
 
 
 def _text(value: object) -> str:
@@ -102,9 +134,6 @@ def _row(item: Mapping[str, Any]) -> Row:
             ),
             "modes": tuple(Mode(*mode) for mode in item["modes"]),
             "counts": {name: Counted(*count) for name, count in item["counts"].items()},
-            "metrics": {
-                name: Metric(Interval(*interval), unit, summary, None if ns is None else Interval(*ns))
-                for name, (interval, unit, summary, ns) in item["metrics"].items()
-            },
+            "metrics": _Metrics(item["metrics"]),
         }
     )

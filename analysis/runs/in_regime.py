@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fencepost.analysis.runs.columns import Columns
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.regimes import pairs_of
 from fencepost.analysis.runs.row import Row
@@ -52,7 +53,9 @@ def _in_regime(analysis: Analysis, name: str) -> Analysis:
     rows = tuple(
         _row(row, wanted[pairs[row.case]], ns[met[row.case]]) if row.case in met else row for row in analysis.rows
     )
-    return replace(analysis, reduced=replace(analysis.reduced, processes=processes.assign(ns=ns)), rows=rows)
+    return replace(
+        analysis, reduced=replace(analysis.reduced, by_process=Columns.of(processes.assign(ns=ns))), rows=rows
+    )
 
 
 def _row(row: Row, distance_ns: float, ns: Floats) -> Row:

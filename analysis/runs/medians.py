@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fencepost.analysis.runs.columns import Columns
 from fencepost.analysis.runs.executors import in_order
 from fencepost.analysis.runs.model import NOT_MEASURED, Count, Histogram, Reduced, process_frame
 from fencepost.analysis.runs.regimes import TeamBatches, team_batches
@@ -176,7 +177,8 @@ def reduce_these(
             series = _series(item, once)
     histograms = {name: _pool(*parts) for name, parts in events.items()}
     processes = choose_figures(process_frame(rows), planned, teams, machine)
-    return Reduced(folder, run, machine, processes, pd.DataFrame(workers), histograms, series)
+    by_round = Columns.of(pd.DataFrame(workers))
+    return Reduced(folder, run, machine, Columns.of(processes), by_round, histograms, series)
 
 
 def _processes_only(folder: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fencepost.analysis.runs.columns import Columns
 from fencepost.analysis.stats.interval import Floats, Integers
 from fencepost.bench import schema
 from fencepost.bench.documents import MachineJson, RunJson
@@ -50,10 +51,20 @@ class Reduced:
     folder: Path
     run: RunJson
     machine: MachineJson
-    processes: pd.DataFrame
-    workers: pd.DataFrame
-    histograms: dict[str, Histogram] = field(default_factory=dict)
-    series: dict[str, pd.DataFrame] = field(default_factory=dict)
+    by_process: Columns
+    by_round: Columns
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)
+    series: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> pd.DataFrame:
+        """`by_process` as a frame."""
+        return self.by_process.frame
+
+    @property
+    def workers(self) -> pd.DataFrame:
+        """`by_round` as a frame."""
+        return self.by_round.frame
 
 
 _MEASURED = ("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged", "disturbed", *schema.FLAGS)
@@ -72,7 +83,7 @@ BY_FRONT_END = ("units_ns", "fast_cycles", "slowed_cycles")
 taken branches were fast and where they were slowed. NaN of too few. They serve to choose ``ns`` and are not kept."""
 
 
-_PROCESS_COLUMNS = (
+PROCESS_COLUMNS = (
     "run",
     "round",
     "case",
@@ -104,7 +115,7 @@ def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -
         columns: dict[str, Any] = dict(rows)
     else:
         usual: dict[str, object] = {"counts": {}, "places": ()}
-        columns = {name: [row.get(name, usual.get(name, math.nan)) for row in rows] for name in _PROCESS_COLUMNS}
+        columns = {name: [row.get(name, usual.get(name, math.nan)) for row in rows] for name in PROCESS_COLUMNS}
         if rows:  # pandas looks at each value of a list to find that it is a number
             columns |= {name: np.asarray(columns[name], float) for name in _NUMBERS}
     count = len(columns["case"])
@@ -114,7 +125,7 @@ def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -
     for name in (*WITNESSED, *BY_FRONT_END):  # where no case has them, nothing says that they are numbers
         values = np.asarray(columns.get(name, math.nan), float)
         columns[name] = values if values.ndim else np.full(count, values)
-    return pd.DataFrame(columns, columns=list(_PROCESS_COLUMNS))
+    return pd.DataFrame(columns, columns=list(PROCESS_COLUMNS))
 
 
 def _categories(values: Sequence[object]) -> pd.Categorical[object]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from fencepost.analysis.runs.estimate import Analysis
 from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.clock import believable_clock
 from fencepost.analysis.stats.interval import Floats, Interval, measured_together, pooled, quotient
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def ratio(analysis: Analysis, above: str, below: str) -> Interval:
@@ -129,5 +132,9 @@ def processes_of(analysis: Analysis, cases: Sequence[str]) -> pd.DataFrame:
 
 def core_hz(rows: pd.DataFrame) -> Floats:
     """The core clock beside each process's case, shape (processes,); NaN where its chains do not read 3.0 +- 5 %."""
-    believable = believable_clock(rows["chain_ratio"].to_numpy(float))
-    return np.where(believable, rows["core_hz"].to_numpy(float), math.nan)
+    return clock_of(rows["chain_ratio"].to_numpy(float), rows["core_hz"].to_numpy(float))
+
+
+def clock_of(chain_ratio: Floats, core_hz: Floats) -> Floats:
+    """`core_hz` where `chain_ratio`, of the same shape, is as it must be; elsewhere NaN."""
+    return np.where(believable_clock(chain_ratio), core_hz, math.nan)

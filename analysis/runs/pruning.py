@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fencepost.analysis.runs.estimate import Analysis, estimate_cases
-from fencepost.analysis.runs.medians import reduce_rounds, reduce_run
 from fencepost.analysis.runs.rows_file import decode_rows, encode_rows, read_reduced
 from fencepost.analysis.runs.twins import noise_floor
 from fencepost.bench.schema import IMPORTED, ROWS_FILE, RunFolderError, round_files
@@ -24,6 +23,8 @@ def rows_to_keep(folder: Path) -> bytes:
     RunFolderError
         where a round is damaged, or the figures would not be the same.
     """
+    from fencepost.analysis.runs.medians import reduce_run  # late, as a comparison needs only the notes below
+
     reduced = reduce_run(folder)
     data = encode_rows(reduced)
     again = decode_rows(folder / ROWS_FILE, data, folder)
@@ -41,6 +42,8 @@ def check_kept(folder: Path) -> None:
     RunFolderError
         where either is damaged, a round is missing from ``rows.parquet``, or has another figure there.
     """
+    from fencepost.analysis.runs.medians import reduce_rounds
+
     kept, raw = (
         reduced.processes.set_index(["round", "case"]) for reduced in (read_reduced(folder), reduce_rounds(folder))
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 
 from fencepost.analysis.runs.unfolded import open_parquet
@@ -14,6 +14,9 @@ from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, RoundRecord, RunJson
 from fencepost.bench.files import words_of
 from fencepost.bench.schema import RunFolderError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "int32": pa.int32(),
@@ -60,6 +63,8 @@ def load_batches(folder: Path | str) -> pd.DataFrame:
 
     ``case`` is a categorical. For runs that fit into memory; `process_medians` has no such limit.
     """
+    import pandas as pd
+
     frames = []
     for item in iter_rounds(folder):
         frame = item.rows.to_pandas()

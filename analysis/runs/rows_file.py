@@ -9,22 +9,34 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fencepost.analysis.runs.model import WITNESSED, Count, Histogram, Reduced, process_frame
+from fencepost.analysis.runs.columns import Column, Columns
+from fencepost.analysis.runs.model import (
+    BY_FRONT_END,
+    PROCESS_COLUMNS,
+    WITNESSED,
+    Count,
+    Histogram,
+    Reduced,
+    process_frame,
+)
 from fencepost.analysis.runs.regimes import InPlace
 from fencepost.analysis.runs.unfolded import open_parquet
 from fencepost.bench import schema
 from fencepost.bench.documents import CaseJson, ReducedWorkerRecord, RowsRecord
 from fencepost.bench.files import words_of
 from fencepost.bench.schema import ROWS_FILE, RunFolderError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NUMBERS = (
     *("ticks", "floor_ticks", "ns", "floor_ns", "resolution_ns", "flagged", "disturbed", *schema.FLAGS),
@@ -174,50 +186,152 @@ def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
         raise RunFolderError(f"{path}: field run: {record['run']!r:.80}, but run.json has id {run['id']!r}")
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     _check_rows(path, table, record, planned)
-    cases = _texts(table.column("case"))
+    names = _texts(table.column("case"))
     events = [table.column(name) for name in ("events_ticks", "events_count", "events_tick_hz")]
     histograms = {}
     for place in _filled(events[0]):
         ticks, count = (np.asarray(column[place].as_py(), np.int64) for column in events[:2])
-        histograms[cases[place]] = Histogram(ticks, count, events[2][place].as_py())
+        histograms[names[place]] = Histogram(ticks, count, events[2][place].as_py())
     points = table.column("series")
-    series = {cases[place]: pd.DataFrame(points[place].as_py(), columns=_POINT.names) for place in _filled(points)}
-    workers = pd.DataFrame(record["workers"])
-    for name in schema.WORKER_NUMBERS:
-        workers[name] = workers[name].astype(float)
-    return Reduced(folder, run, machine, _processes(run["id"], table, planned), workers, histograms, series)
+    series = _Series(points, {names[place]: place for place in _filled(points)})
+    by_process = _processes(run["id"], table, names, planned)
+    return Reduced(folder, run, machine, by_process, _workers(record["workers"]), histograms, series)
 
 
-def _processes(run: str, table: pa.Table, planned: Mapping[str, CaseJson]) -> pd.DataFrame:
-    cases = _texts(table.column("case"))
-    columns: dict[str, object] = {name: table.column(name).to_numpy() for name in _NUMBERS}
-    columns |= {name: table.column(name).to_numpy().astype(np.int64) for name in ("round", "batches")}
-    columns |= {"status": _texts(table.column("status")), "reason": table.column("reason").to_pylist()}
-    columns |= {"run": run, "case": cases, "kernel": [planned[case]["kernel"] for case in cases]}
-    columns["metrics"] = [dict(items) for items in table.column("metrics").to_pylist()]
-    counts = table.column(COUNTS.name).to_pylist() if COUNTS.name in table.column_names else [()] * len(cases)
-    columns["counts"] = [{name: Count(**count) for name, count in items} for items in counts]
+class _Series(Mapping[str, "pd.DataFrame"]):
+    """What was measured once over time, by case: a frame where it is asked for. `places`: rows of `points`."""
+
+    def __init__(self, points: pa.ChunkedArray, places: Mapping[str, int]) -> None:
+        self._points, self._places = points, places
+
+    def __getitem__(self, case: str) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.DataFrame(self._points[self._places[case]].as_py(), columns=_POINT.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _workers(workers: Sequence[ReducedWorkerRecord]) -> Columns:
+    def column(name: str) -> Column:
+        values = [worker.get(name) for worker in workers]
+        return np.array(values, float if name in schema.WORKER_NUMBERS else object)
+
+    def frame() -> pd.DataFrame:
+        import pandas as pd
+
+        found = pd.DataFrame(workers)
+        for name in schema.WORKER_NUMBERS:
+            found[name] = found[name].astype(float)
+        return found
+
+    return Columns(len(workers), column, frame)
+
+
+def _processes(run: str, table: pa.Table, cases: Sequence[str], planned: Mapping[str, CaseJson]) -> Columns:
+    """One row a case and process. `cases`: the column of that name."""
     seen = WITNESSED[0] in table.column_names
-    columns |= {name: table.column(name).to_numpy() if seen else np.nan for name in WITNESSED}
-    if not seen:
-        columns["found_ns"] = columns["ns"]
-    listed = table.column("places").to_pylist() if seen else [()] * len(cases)
-    columns["places"] = [tuple(InPlace(**place) for place in places) for places in listed]
-    return process_frame(columns)
+
+    def column(name: str) -> Column:
+        if name in WITNESSED and not seen:
+            return found["ns"] if name == "found_ns" else np.full(len(cases), np.nan)
+        if name in ("round", "batches"):
+            return _array(table.column(name)).astype(np.int64)
+        if name in (*_NUMBERS, *WITNESSED):
+            return _array(table.column(name))
+        return _objects(_made(name))
+
+    def _made(name: str) -> Sequence[object]:
+        if name == "run":
+            return [run] * len(cases)
+        if name in ("case", "kernel"):
+            return cases if name == "case" else [planned[case]["kernel"] for case in cases]
+        if name == "status":
+            return _texts(table.column(name))
+        if name == "reason":
+            return _listed(table, name)
+        if name == "places":
+            return _places(table.column(name)) if seen else [()] * len(cases)
+        return [_KINDS[name](items) for items in _listed(table, name) or [()] * len(cases)]
+
+    def frame() -> pd.DataFrame:
+        columns: dict[str, object] = {name: found[name] for name in PROCESS_COLUMNS if name not in BY_FRONT_END}
+        return process_frame(columns | {"run": run})
+
+    found = Columns(len(cases), column, frame)
+    return found
+
+
+_KINDS: dict[str, Callable[[Any], object]] = {
+    "metrics": dict,
+    "counts": lambda items: {name: Count(**count) for name, count in items},
+}
+"""What the lists of a column become: one for each case and process."""
+
+
+def _places(column: pa.ChunkedArray) -> list[tuple[InPlace, ...]]:
+    """Those of each case and process. Most have none."""
+    whole = column.combine_chunks()
+    fields = (_array(_inside(whole).field(name)).tolist() for name in InPlace._fields)
+    places = list(map(InPlace, *fields))
+    return [tuple(places[start:end]) for start, end in pairwise(_array(whole.offsets).tolist())]
+
+
+def _inside(lists: pa.ListArray) -> pa.StructArray:
+    """What is in all lists, one after the other."""
+    return lists.values  # noqa: PD011 - of Arrow, not of pandas
+
+
+def _listed(table: pa.Table, name: str) -> list[Any]:
+    """The values of a column; none where the file does not have it."""
+    values: list[Any] = table.column(name).to_pylist() if name in table.column_names else []
+    return values
+
+
+def _objects(values: Sequence[object]) -> Column:
+    """An array that holds lists and dictionaries as they are."""
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:
     """A column without empty values. Of its many texts few differ, and only these are made."""
+    codes, texts = _coded(column)
+    return [texts[code] for code in codes.tolist()]
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[Column, list[str]]:
+    """A column without empty values: places in its few texts, and these."""
     whole = column.combine_chunks()
     encoded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
-    texts: list[str] = encoded.dictionary.to_pylist()
-    return [texts[place] for place in encoded.indices.to_numpy().tolist()]
+    return _array(encoded.indices), encoded.dictionary.to_pylist()
+
+
+def _once(codes: Column) -> list[int]:
+    """The codes that occur, by where they do so first."""
+    found, first = np.unique(codes, return_index=True)
+    codes_in_order: list[int] = found[np.argsort(first)].tolist()
+    return codes_in_order
 
 
 def _filled(column: pa.ChunkedArray) -> list[int]:
     """Places that are not empty."""
-    places: list[int] = np.flatnonzero(column.is_valid().to_numpy()).tolist()
+    whole = column.combine_chunks()
+    if not whole.null_count:
+        return list(range(len(whole)))
+    bits = np.unpackbits(np.frombuffer(whole.buffers()[0], np.uint8), bitorder="little")
+    places: list[int] = np.flatnonzero(bits[whole.offset : whole.offset + len(whole)]).tolist()
     return places
+
+
+def _array(column: pa.Array | pa.ChunkedArray) -> Column:
+    """Numbers without empty values. Their own way to numpy imports pandas."""
+    return np.from_dlpack(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
 
 
 def values_of(folder: Path | str) -> dict[tuple[str, int], list[float]]:
@@ -264,22 +378,31 @@ def _check_rows(path: Path, table: pa.Table, record: RowsRecord, planned: Mappin
     for name in table.column_names:
         if name not in (*_OPTIONAL_LISTS, "reason", "events_tick_hz") and table.column(name).null_count:
             raise RunFolderError(f"{path}: column {name} has {table.column(name).null_count} empty values")
+    if WITNESSED[0] in table.column_names:
+        places = _inside(table.column("places").combine_chunks())
+        if places.null_count or any(places.field(name).null_count for name in InPlace._fields):
+            raise RunFolderError(f"{path}: column places: an empty value in a place")
     rounds = [worker["round"] for worker in record["workers"]]
     if len(set(rounds)) != len(rounds):
         raise RunFolderError(f"{path}: field workers: a round is named twice")
-    cases, numbers = _texts(table.column("case")), table.column("round").to_numpy().tolist()
-    stranger = next((case for case in cases if case not in planned), None)
+    (codes, cases), numbers = _coded(table.column("case")), _array(table.column("round"))
+    stranger = next((cases[code] for code in _once(codes) if cases[code] not in planned), None)
     if stranger is not None:
         raise RunFolderError(f"{path}: column case: {stranger!r:.200} is not in the plan of run.json")
-    if not set(numbers) <= set(rounds):
-        raise RunFolderError(f"{path}: column round: {min(set(numbers) - set(rounds))} has no worker in the record")
-    if len(set(zip(cases, numbers, strict=True))) != len(cases):
+    met = set(np.unique(numbers).tolist())
+    if not met <= set(rounds):
+        raise RunFolderError(f"{path}: column round: {min(met - set(rounds))} has no worker in the record")
+    # By names, as a dictionary of a file may hold one twice.
+    names: dict[str, int] = {}
+    first = np.array([names.setdefault(case, len(names)) for case in cases], np.int64)[codes]
+    if len(np.unique(first << 32 | numbers)) != len(codes):
         raise RunFolderError(f"{path}: column case: a case is twice in one round")
-    statuses = set(_texts(table.column("status")))
+    codes, found = _coded(table.column("status"))
+    statuses = {found[code] for code in _once(codes)}
     if not statuses <= set(_STATUS):
         raise RunFolderError(f"{path}: column status: {min(statuses - set(_STATUS))!r:.80} is not one of {_STATUS}")
     for name in {*_NUMBERS, *WITNESSED} & {*table.column_names}:
-        values = table.column(name).to_numpy()
+        values = _array(table.column(name))
         beyond = np.flatnonzero(np.abs(values) > _LARGEST)
         if beyond.size:
             raise RunFolderError(f"{path}: column {name}: {values[beyond[0]]:g} is beyond all that can be measured")

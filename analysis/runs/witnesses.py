@@ -13,11 +13,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,6 +27,9 @@ from fencepost.analysis.runs.visits import Visits, rows_by_code
 from fencepost.analysis.stats.interval import FEWEST_PROCESSES, Floats
 from fencepost.bench import schema
 from fencepost.bench.witness import WIDTH_SLACK, clock_held, relative_clock, relative_width, run_floor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEWEST_QUIET = 5
 """Quiet batches of a process. Of processes with fewer, half were more than 2 % off their row (two runs, 11 to 20 % of

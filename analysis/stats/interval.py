@@ -136,8 +136,17 @@ def interval_of(values: Floats, coverage: float = COVERAGE, *, steps: npt.ArrayL
     return Interval(middle, *ordered_bounds(values, rank, steps), reached, n)
 
 
+def middle_of(values: Floats) -> float:
+    """The median of values without NaN, shape (n,). For so few as processes are, numpy.median takes ten times as
+    long.
+    """
+    ordered, n = np.sort(values), len(values)
+    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+
+
 def median(values: Floats) -> float:
-    return interval_of(values[np.isfinite(values)]).value
+    known = values[np.isfinite(values)]
+    return middle_of(known) if len(known) else math.nan
 
 
 def upper_bound(trials: float) -> float:

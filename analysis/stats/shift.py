@@ -18,7 +18,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from fencepost.analysis.stats.interval import Floats
+from fencepost.analysis.stats.interval import Floats, middle_of
 
 MOST_EXACT = 10_000
 """Pairs of an old and a new value, up to which the distribution is counted out: in less than a second. Beyond, the
@@ -63,7 +63,7 @@ class Shift:
         self._sizes = len(old), len(new)
         self._lowest: npt.NDArray[np.float64] = np.sort((apart - off).ravel())
         self._highest: npt.NDArray[np.float64] = np.sort((apart + off).ravel())
-        self.middle = float(np.median(apart))
+        self.middle = middle_of(apart.ravel())
         """The median of all differences."""
 
     def bounds(self, error: float) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from runs.write import Case, plain_cases, write_run
 
 from fencepost.analysis.report.machine import data_table
 from fencepost.analysis.runs import pruning
+from fencepost.analysis.runs.columns import Columns
 from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.medians import reduce_run
@@ -93,7 +94,7 @@ def test_rows_that_differ_from_the_rounds_beside_them_drop_nothing(base: Path) -
     old = base / "old"
     reduced = reduce_run(old)
     altered = reduced.processes.assign(ticks=reduced.processes["ticks"] + (reduced.processes["round"] == 4))
-    runfolder.atomic_write(old / schema.ROWS_FILE, encode_rows(replace(reduced, processes=altered)))
+    runfolder.atomic_write(old / schema.ROWS_FILE, encode_rows(replace(reduced, by_process=Columns.of(altered))))
     schema.round_file(old, 1).unlink()
     for more in ((), ("--dry-run",)):
         said = prune(base, *more)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fencepost.analysis.runs.columns import Columns
 from fencepost.analysis.runs.estimate import Analysis, estimate_cases
 from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.model import Count, Reduced, process_frame
@@ -176,8 +177,8 @@ class Stored:
         changed = replace(
             reduced,
             run={**reduced.run, "plan": {**reduced.run["plan"], "cases": cases}},  # type: ignore[typeddict-item]
-            processes=process_frame(columns),
-            workers=reduced.workers[reduced.workers["round"].isin(kept)],
+            by_process=Columns.of(process_frame(columns)),
+            by_round=Columns.of(reduced.workers[reduced.workers["round"].isin(kept)]),
             series=self.series,
         )
         fresh = {row.case: row for row in estimate_cases(_only(changed, self.planted))}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +27,8 @@ from fencepost.analysis.runs.estimate import analyse
 from fencepost.analysis.runs.estimated import analysis_of
 from fencepost.analysis.runs.medians import reduce_run
 from fencepost.analysis.runs.rows_file import encode_rows
+from fencepost.analysis.topics import headlines, topic
+from fencepost.analysis.topics.headlines import told_headlines
 from fencepost.bench import schema
 from fencepost.bench.schema import RunFolderError
 
@@ -259,6 +263,34 @@ def test_a_packed_run_that_somebody_else_wrote_may_be_nonsense(run: Path, twins:
     kept.store(run, packed.NAME, key, packed.encode(made, key, ["{}"] * len(made.rows), twins, reduced))
     assert packed.read(run, key) is not None
     assert repr(analysis_of(run).rows) == repr(made.rows)
+
+
+def test_headlines_are_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_run(tmp_path / "run", pingpong_cases({(0, 1): ("same_l3", 40)}), rounds=6)
+    rungs = topic.headline_rungs(analysis_of(folder))
+    first = told_headlines(analysis_of(folder))
+    assert [(one.label, one.case, one.ns) for one in first] == [(it.label, it.measured_as, it.ns.value) for it in rungs]
+    assert first
+    monkeypatch.setattr(topic, "headline_rungs", lambda analysis: pytest.fail("found again"))
+    assert told_headlines(analysis_of(folder)) == first
+
+
+@pytest.mark.parametrize("data", [b"{", b"[1]", b"[[1, 2, 3, 4]]"])
+def test_headlines_that_somebody_else_wrote_may_be_nonsense(run: Path, data: bytes) -> None:
+    right = told_headlines(analysis_of(run))
+    kept.write(run, headlines.NAME, kept.key_of(run), data)
+    assert told_headlines(analysis_of(run)) == right
+
+
+def test_a_comparison_of_estimated_runs_waits_for_no_large_package(tmp_path: Path) -> None:
+    folders = [str(write_run(tmp_path / f"{seed}", plain_cases(2), rounds=10, seed=seed)) for seed in (1, 2)]
+    for folder in folders:
+        told_headlines(analysis_of(folder))
+    asked = f"compare_runs(*read_runs({folders!r}), 0.02)"
+    program = f"from fencepost.analysis.compare.runs import *; {asked}; import sys; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert {"numpy", "pyarrow"} <= set(found)
+    assert not {"pandas", "scipy", "pyarrow.compute"} & set(found)
 
 
 # ---- exports ----

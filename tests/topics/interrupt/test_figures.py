@@ -9,6 +9,7 @@ import pytest
 from runs.write import Case
 from topics.analysed import analysed, figures_of
 
+from fencepost.analysis.runs.columns import Columns
 from fencepost.analysis.runs.rows_file import encode_rows
 from fencepost.analysis.topics.interrupt.measures import lines
 
@@ -53,7 +54,7 @@ def test_lines_are_summed_over_the_rounds_that_tell() -> None:
     of = {"interrupts": {"LOC: Local timer interrupts": 300, "36: virtio1-req.0": 5}, "softirqs": {"RCU": 7}}
     # A run that was begun by an older version, and completed by this one.
     workers["interrupts"] = pd.Series([None, of, of, None, of, of], dtype=object)
-    told = replace(plain, reduced=replace(plain.reduced, workers=workers))
+    told = replace(plain, reduced=replace(plain.reduced, by_round=Columns.of(workers)))
     assert [(line.kind, line.name, line.sum, line.per_s) for line in lines(told)] == [
         ("interrupt", "LOC: Local timer interrupts", 1200, 300.0),
         ("softirq", "RCU", 28, 7.0),
