@@ -141,19 +141,17 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
     if not controls:
         notes.append("no control case is in both runs: whether the machine itself moved is not known")
     judged = {case: pair for case, pair in pairs.items() if not _is_control_case(old, case)}
-    families = _families(old, new, judged)
-    _check_arithmetic(judged, families)
+    _check_arithmetic(judged, families := _families(old, new, judged))
     drifts = {basis: _largest(controls, moved, basis) for basis in {pair.basis for pair in judged.values()}}
     notes += _drift_notes(drifts, margin)
     if any(pair.basis == "alone" for pair in judged.values()):
         notes.append("rows alone are compared in cycles, and shown at the core clock of the old run")
     floors = _floors(old, new, {case: drifts[pair.basis] for case, pair in judged.items()})
     units = units_of_run(old)
+    decided = _decide_two(judged, margin, floors, families).items()
     rows = tuple(
-        _compared(
-            case, units[case], judged[case], _unless_found(_unless_moved(decision, moved), old, new, judged[case], case)
-        )
-        for case, decision in _decide_two(judged, margin, floors, families).items()
+        _compared(case, units[case], pair, _unless_found(_unless_moved(decision, moved), old, new, pair, case))
+        for (case, decision), pair in zip(decided, judged.values(), strict=True)
     )
     labels, scales = headlines_of((old, new), {row.case: row.case for row in (*controls, *rows)})
     return RunComparison(
@@ -169,7 +167,7 @@ def compare_runs(old: Analysis, new: Analysis, margin: float, *, anyway: bool = 
 
 
 @dataclass(frozen=True)
-class _Family:
+class _SharedError:
     """Cases that share the error of *changed*. Holm's rule covers each family by itself."""
 
     cases: tuple[str, ...]
@@ -181,7 +179,7 @@ class _Family:
         return fewest_values(min(ROW_ERROR, self.error / len(self.cases)))
 
 
-def _families(old: Analysis, new: Analysis, pairs: Mapping[str, PairedTimes]) -> list[_Family]:
+def _families(old: Analysis, new: Analysis, pairs: Mapping[str, PairedTimes]) -> list[_SharedError]:
     """Rows alone, and rows of several CPUs, with half of a report's error each; or with all of it, if one has no row.
 
     Rows of one thread as found come last. A change of theirs is withheld whatever it is (`_unless_found`), so they make
@@ -192,11 +190,11 @@ def _families(old: Analysis, new: Analysis, pairs: Mapping[str, PairedTimes]) ->
         kind = "alone" if pair.basis == "alone" else "withheld" if _is_withheld(old, new, pair, case) else "several"
         kinds[kind].append(case)
     claiming = [tuple(kinds[kind]) for kind in ("alone", "several") if kinds[kind]]
-    found = [_Family(cases, REPORT_ERROR / len(claiming)) for cases in claiming]
-    return found + [_Family(tuple(kinds["withheld"]), REPORT_ERROR)] * bool(kinds["withheld"])
+    found = [_SharedError(cases, REPORT_ERROR / len(claiming)) for cases in claiming]
+    return found + [_SharedError(tuple(kinds["withheld"]), REPORT_ERROR)] * bool(kinds["withheld"])
 
 
-def _check_arithmetic(pairs: Mapping[str, PairedTimes], families: Sequence[_Family]) -> None:
+def _check_arithmetic(pairs: Mapping[str, PairedTimes], families: Sequence[_SharedError]) -> None:
     """Refuse runs of which no row can be decided, whatever they show: one sentence instead of a table without end."""
     most = {
         family: max(min(len(pairs[case].old), len(pairs[case].new)) for case in family.cases) for family in families
@@ -355,7 +353,7 @@ def _drift(
         pairs["empty window"] = PairedTimes(steady(empty[0] / hz[0] * 1e9), steady(empty[1] / hz[1] * 1e9), "as found")
     pairs |= {case: pair for case, pair in usable.items() if _is_control_case(old, case)}
     nothing = dict.fromkeys(pairs, 0.0)
-    decided = _decide_two(pairs, margin, _Floors(nothing, nothing), [_Family(tuple(pairs), REPORT_ERROR)])
+    decided = _decide_two(pairs, margin, _Floors(nothing, nothing), [_SharedError(tuple(pairs), REPORT_ERROR)])
     rows = [_compared(name, "", pairs[name], decision) for name, decision in decided.items()]
     return rows, [row for row in rows if row.decision.verdict is ChangeVerdict.CHANGED]
 
@@ -423,7 +421,7 @@ def _noise(old: Analysis, new: Analysis) -> float:
 
 
 def _decide_two(
-    pairs: Mapping[str, PairedTimes], margin: float, floors: _Floors, families: Sequence[_Family]
+    pairs: Mapping[str, PairedTimes], margin: float, floors: _Floors, families: Sequence[_SharedError]
 ) -> dict[str, Decision]:
     """Verdicts on ratios of two runs, with p-values from the bounds' own rule.
 
