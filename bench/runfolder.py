@@ -108,7 +108,9 @@ class RunFolder:
         for number, path in schema.round_files(self.path).items():
             record = read_round_record(path)
             if record["run"] != self.id:
-                raise schema.RunFolderError(f"{path}: field run: it is of run {record['run']}, not of {self.id}")
+                raise schema.RunFolderError(
+                    f"{path}: field run: it is of run {record['run']:.80}, not of {self.id:.80}"
+                )
             if record["round"] != number or not 1 <= number <= plan.rounds:
                 raise schema.RunFolderError(f"{path}: field round: {record['round']} does not fit its name and plan")
             if record["order"] != [case.case for case in plan.order(number)]:

@@ -143,8 +143,8 @@ def _record(path: Path, metadata: Mapping[bytes, bytes] | None) -> RoundRecord:
 def check_belongs(item: Round, run: RunJson, planned: Mapping[str, CaseJson]) -> None:
     if item.record["run"] != run["id"]:
         raise RunFolderError(
-            f"{item.path}: field run: {item.record['run']!r:.80}, but run.json has id {run['id']!r}; the round is of "
-            "another run"
+            f"{item.path}: field run: {item.record['run']!r:.80}, but run.json has id "
+            f"{run['id']!r:.80}; the round is of another run"
         )
     stranger = next((name for name in item.record["cases"] if name not in planned), None)
     if stranger is not None:

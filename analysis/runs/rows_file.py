@@ -183,7 +183,7 @@ def decode_rows(path: Path, data: bytes, folder: Path) -> Reduced:
     run, machine = schema.read_run(folder), schema.read_machine(folder)
     table, record = _table(path, data)
     if record["run"] != run["id"]:
-        raise RunFolderError(f"{path}: field run: {record['run']!r:.80}, but run.json has id {run['id']!r}")
+        raise RunFolderError(f"{path}: field run: {record['run']!r:.80}, but run.json has id {run['id']!r:.80}")
     planned = {case["case"]: case for case in run["plan"]["cases"]}
     _check_rows(path, table, record, planned)
     names = _texts(table.column("case"))

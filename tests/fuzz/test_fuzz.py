@@ -180,9 +180,15 @@ def _with_run(table: pa.Table) -> pa.Table:
     return table.replace_schema_metadata(schema.record_metadata(record | {"run": "x" * 5000}))
 
 
+@pytest.mark.parametrize("where", ["its record", schema.RUN_FILE])
 @pytest.mark.parametrize("name", ["rounds/0001.parquet", schema.ROWS_FILE])
-def test_a_sentence_quotes_no_pages(name: str, tmp_path: Path) -> None:
-    folder = stored(tmp_path / "run", _with_run, name)
+def test_a_sentence_quotes_no_pages(name: str, where: str, tmp_path: Path) -> None:
+    """An id of thousands of letters, in the record or in run.json."""
+    folder = stored(tmp_path / "run", (lambda table: table) if where == schema.RUN_FILE else _with_run, name)
+    if where == schema.RUN_FILE:
+        document = json.loads((folder / where).read_text()) | {"id": "x" * 5000}
+        document.pop("sha256", None)
+        (folder / where).write_text(json.dumps(document))
     with pytest.raises(RunFolderError) as caught:
         read_reduced(folder) if name == schema.ROWS_FILE else reduce_run(folder)
     assert len(str(caught.value)) < 500 + len(str(tmp_path))

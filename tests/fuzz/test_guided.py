@@ -10,7 +10,7 @@ import pytest
 from fuzz import guided
 from fuzz.guided import FaultError, judged
 
-from fencepost.bench.errors import UsageError
+from fencepost.bench.errors import CompileError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,8 @@ def test_all_but_one_sentence_of_ours_is_kept() -> None:
         return read
 
     judged(raises(UsageError("one sentence")), b"")
-    for error in (KeyError("x"), UsageError("two\nlines"), RecursionError("deep")):
+    judged(raises(UsageError("quotes two\nlines, and is shown as one")), b"")
+    for error in (KeyError("x"), CompileError("two\nlines"), RecursionError("deep")):
         with pytest.raises(FaultError):
             judged(raises(error), b"")
 
