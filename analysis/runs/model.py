@@ -115,7 +115,7 @@ def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -
         columns: dict[str, Any] = dict(rows)
     else:
         usual: dict[str, object] = {"counts": {}, "places": ()}
-        columns = {name: [row.get(name, usual.get(name, math.nan)) for row in rows] for name in PROCESS_COLUMNS}
+        columns = {name: _column(rows, name, usual.get(name, math.nan)) for name in PROCESS_COLUMNS}
         if rows:  # pandas looks at each value of a list to find that it is a number
             columns |= {name: np.asarray(columns[name], float) for name in _NUMBERS}
     count = len(columns["case"])
@@ -126,6 +126,13 @@ def process_frame(rows: Sequence[Mapping[str, object]] | Mapping[str, object]) -
         values = np.asarray(columns.get(name, math.nan), float)
         columns[name] = values if values.ndim else np.full(count, values)
     return pd.DataFrame(columns, columns=list(PROCESS_COLUMNS))
+
+
+def _column(rows: Sequence[Mapping[str, object]], name: str, usual: object) -> list[object]:
+    try:
+        return [row[name] for row in rows]
+    except KeyError:  # rows of another tool's file leave some out; to ask each row takes five times as long
+        return [row.get(name, usual) for row in rows]
 
 
 def _categories(values: Sequence[object]) -> pd.Categorical[object]:
