@@ -128,8 +128,14 @@ _TOO_DEEP = f"more than {MOST_DEPTH} lists or objects in one another; fencepost 
 
 def _may_be_long(text: bytes | str) -> bool:
     """Whether a number may be too long: to call `_integer` for each takes longer than to read the whole."""
-    found = re.search(r"\d{19}", text) if isinstance(text, str) else re.search(rb"\d{19}", text)
-    return found is not None
+    if isinstance(text, str):
+        return re.search(r"\d{19}", text) is not None
+    # As fast as reading the text once, where the expression takes ten times as long.
+    return _LONG in text.translate(_DIGITS_ALIKE)
+
+
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_LONG = b"0" * 19
 
 
 def _integer(digits: str) -> int:

@@ -431,7 +431,8 @@ def _metrics(
     described: Sequence[DescribedJson], values: Sequence[Mapping[str, float]], tick_hz: Floats
 ) -> dict[str, Metric]:
     about = {item["name"]: item for item in (*described, *ENGINE_METRICS)}
-    names = [*about, *sorted({name for process in values for name in process} - set(about))]
+    present = {name for process in values for name in process}  # most cases have few of the engine's
+    names = [*(name for name in about if name in present), *sorted(present - set(about))]
     found: dict[str, Metric] = {}
     for name in names:
         series = np.array([process.get(name, math.nan) for process in values], float)
@@ -472,6 +473,7 @@ _OF_MANY_RUNS = ("run", *MANY_RUNS_COLUMNS, "noise_floor_pct")
 
 def _narrow(folder: Path) -> pd.DataFrame:
     analysis = analyse(folder)
-    frame = analysis.as_frame().assign(run=analysis.run["id"], noise_floor_pct=analysis.noise_floor_pct)
+    frame = frame_of(analysis.rows, MANY_RUNS_COLUMNS)
+    frame = frame.assign(run=analysis.run["id"], noise_floor_pct=analysis.noise_floor_pct)
     narrow: pd.DataFrame = frame[list(_OF_MANY_RUNS)]
     return narrow

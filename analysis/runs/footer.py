@@ -121,6 +121,8 @@ class _Footer:
                 while data[at] >= 0x80:
                     at += 1
                 at += 1
+            elif kind == _BINARY and data[at] < 0x80:  # a short one
+                at += 1 + data[at]
             else:
                 at = self._skip(kind, at, depth)
         return at + 1
@@ -162,6 +164,13 @@ class _Footer:
             if depth >= _MOST_DEPTH:
                 raise ValueError(f"more than {_MOST_DEPTH} lists in one another")
             count, inner, at = self._length(_LIST, at)
+            if inner in _INTEGERS:  # each column has a list of its encodings
+                data = self._data
+                for _ in range(count):
+                    while data[at] >= 0x80:
+                        at += 1
+                    at += 1
+                return at
             for _ in range(count):
                 at = self._skip_item(inner, at, depth + 1)
             return at

@@ -310,12 +310,14 @@ MANY_RUNS_COLUMNS = ("case", "kernel", "ns", "ns_low", "ns_high", "cycles", "flo
 _NAMES_OR_NONE = ("basis", "reason", "relation", "twin_of", "quantiles")
 
 
-def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a frame with the columns of `COLUMNS`; times in ns, NaN where a figure is not known."""
+def frame_of(rows: Iterable[Row], names: Iterable[str] | None = None) -> pd.DataFrame:
+    """Rows as a frame with the columns `names` of `COLUMNS` (default: all); times in ns, NaN where a figure is not
+    known.
+    """
     import pandas as pd  # half a second, which an answer that was kept does without
 
     every = list(rows)
-    columns = {name: [value(row) for row in every] for name, value in COLUMNS.items()}
+    columns = {name: [COLUMNS[name](row) for row in every] for name in names or COLUMNS}
     # Left alone, pandas turns None into NaN.
     return pd.DataFrame(
         {name: pd.Series(values, dtype=object if name in _NAMES_OR_NONE else None) for name, values in columns.items()}

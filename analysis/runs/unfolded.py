@@ -41,11 +41,12 @@ def open_parquet(path: Path, data: bytes | None = None) -> pq.ParquetFile:
         raise RunFolderError(f"{path}: unfolds to {unfolded >> 20} MiB, more than {LARGEST_BYTES >> 20} MiB")
     if max(values, file.metadata.num_rows) > MOST_VALUES:
         raise RunFolderError(f"{path}: unfolds to {values} values, more than {MOST_VALUES}")
-    names = file.schema_arrow.names
+    layout = file.schema_arrow  # made anew each time that it is asked for
+    names = layout.names
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise RunFolderError(f"{path}: column {twice} is there twice; fencepost writes no such file")
-    if "case" in names and pa.types.is_string(file.schema_arrow.field("case").type):
+    if "case" in names and pa.types.is_string(layout.field("case").type):
         # As they are stored: a dictionary of names, and numbers.
         return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, read_dictionary=["case"])
     return file
