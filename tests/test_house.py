@@ -344,6 +344,13 @@ for documents. What is left are schemas, arguments that are handed on, and what 
 """
 
 
+def test_only_the_rules_of_claims_say_not_measurable() -> None:
+    """A claim asks by `needs` and `known`. So each sentence of what is missing is given in one way."""
+    claims = sorted((ROOT / "analysis" / "topics").glob("*/*.py"))
+    assert claims
+    assert [path for path in claims if "Outcome.NOT_MEASURABLE" in path.read_text()] == []
+
+
 def test_documents_have_types() -> None:
     texts = [path.read_text(encoding="utf-8") for room in ROOMS for path in python_files(room)]
     assert sum(len(re.findall(r"\b(?:dict|Mapping)\[str, Any\]", text)) for text in texts) <= MOST_UNTYPED

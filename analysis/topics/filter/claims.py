@@ -8,7 +8,7 @@ from fencepost.analysis.runs.row import Row
 from fencepost.analysis.stats.interval import Interval
 from fencepost.analysis.stats.limit import Side, side
 from fencepost.analysis.text.numbers import count, plain
-from fencepost.analysis.topics.claim import Outcome, Verdict, claim, measure, needs, noise_of
+from fencepost.analysis.topics.claim import Outcome, Verdict, claim, known, measure, needs, noise_of
 from fencepost.analysis.topics.control import Control, count_of
 from fencepost.analysis.topics.filter.measures import KERNEL, hits_that_pay
 
@@ -38,8 +38,7 @@ def two_stages(analysis: Analysis) -> Verdict:
     sizes = sorted({int(row.number("keys")) for row in found.rows})
     noise = noise_of(analysis, KERNEL)
     ratios = {keys: ratio for keys in sizes if (ratio := _ratio(found, keys)) is not None}
-    if not ratios:
-        return Verdict(Outcome.NOT_MEASURABLE, "", "No number of keys was asked in both ways.", None)
+    known(ratios, "No number of keys was asked in both ways.")
     sides = {keys: side(ratio, 1.0, noise) for keys, ratio in ratios.items()}
     least, most = min(ratios), max(ratios)
     figure = ", ".join(f"{count(keys)} keys: two stages {ratio.text()} times the set" for keys, ratio in ratios.items())

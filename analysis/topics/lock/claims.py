@@ -100,8 +100,7 @@ def wait(analysis: Analysis) -> Verdict:
         for row in analysis.decided("lock/wait")
         if row.number("held_ms") == held
     }
-    if not {"spin", "semaphore"} <= set(used):
-        return Verdict(Outcome.NOT_MEASURABLE, "", "One of the two was not measured at the longest wait.", None)
+    known({"spin", "semaphore"} <= set(used), "One of the two was not measured at the longest wait.")
     noise = noise_of(analysis, "lock/wait")
     spins, sleeps = side(used["spin"], SPINS_PCT, noise), side(used["semaphore"], SLEEPS_PCT, noise)
     figure = f"spin lock {used['spin'].text('%')}, semaphore {used['semaphore'].text('%')} of the wait"

@@ -50,3 +50,13 @@ def test_a_filter_that_is_wrong_otherwise_refutes(wrong_pct: float, outcome: Out
     said = verdict_of(analysed(bloom_cases(0.5, wrong_pct), rounds=12), "filter/two_stages")
     assert said.outcome is outcome
     assert ("not wrong as often as predicted" in said.because) == (outcome is Outcome.REFUTED)
+
+
+def test_a_set_and_a_filter_of_other_sizes_tell_nothing() -> None:
+    cases = [
+        case
+        for case in bloom_cases()
+        if (case.parameters["by"], case.parameters["keys"]) in {("set", 1000), ("two_stages", 100000)}
+    ]
+    said = verdict_of(analysed(cases, rounds=6), "filter/two_stages")
+    assert (said.outcome, said.because) == (Outcome.NOT_MEASURABLE, "No number of keys was asked in both ways.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from topics.analysed import analysed, told_of, verdict_of
 from topics.lock.cases import brief_cases, lock_cases, owner_cases, wait_cases
@@ -40,6 +42,16 @@ def test_who_waits_for_a_spin_lock_uses_the_wait(spin: float, semaphore: float, 
     assert verdict_of(run, "lock/wait").outcome is outcome
     picture = told_of(run)["lock-wait"]
     assert [row[0] for row in picture.table.rows] == ["semaphore", "mutex", "spin lock", "spin lock that yields"]
+
+
+def test_waits_of_two_lengths_tell_nothing() -> None:
+    cases = wait_cases()
+    longer = replace(cases[0], parameters={"by": "semaphore", "held_ms": 40})
+    said = verdict_of(analysed([*cases[1:], longer]), "lock/wait")
+    assert (said.outcome, said.because) == (
+        Outcome.NOT_MEASURABLE,
+        "One of the two was not measured at the longest wait.",
+    )
 
 
 @pytest.mark.parametrize(("sleep_ns", "crossing_us"), [(12_000.0, 12.0), (40_000.0, 40.0), (500.0, None), (2e6, None)])
