@@ -317,25 +317,22 @@ LONGEST_FUNCTION = 60
 """Lines of a function with its docstring: what a screen shows at once."""
 
 
-def test_files_of_tests_are_short_enough_to_read() -> None:
-    tests = ROOT / "tests"
-    lines = {
-        path.relative_to(tests).as_posix(): len(path.read_text("utf-8").splitlines()) for path in tests.rglob("*.py")
-    }
-    assert {name: long for name, long in lines.items() if long > LONGEST_FILE} == {}
-
-
-def test_files_and_functions_are_short_enough_to_read() -> None:
-    files, functions = [], set()
-    for path in (path for room in ROOMS for path in python_files(room)):
+def long_ones(paths: Iterable[Path]) -> list[str]:
+    """Files and functions of more lines than are read at once."""
+    found = []
+    for path in paths:
         text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
         if len(text.splitlines()) > LONGEST_FILE:
-            files.append(name)
+            found.append(name)
         for node in ast.walk(syntax(path)):
             if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION:
-                functions.add(f"{name} {node.name}")
-    assert files == []
-    assert functions == set()
+                found.append(f"{name} {node.name}")
+    return found
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "tests"])
+def test_files_and_functions_are_short_enough_to_read(room: str) -> None:
+    assert long_ones(python_files(room)) == []
 
 
 MOST_UNTYPED = 62

@@ -293,6 +293,13 @@ def fixed_columns(count: int, cpus: tuple[int, ...]) -> Fixed:
     )
 
 
+ALIKE = {"schema": schema.SCHEMA_VERSION, "started_utc": "2026-01-02T03:04:05Z"}
+"""What the records of all rounds say."""
+
+OVERHEAD_TICKS = 40.0
+"""Of a window around a loop."""
+
+
 def make_round(
     cases: Sequence[Case],
     number: int,
@@ -304,7 +311,6 @@ def make_round(
     factor: float = 1.0,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The rows of one round, and its record."""
-    overhead = 40.0
     here = [case for case in cases if in_round(number, once=case.once, every=case.every)]
     order = generator.permutation(len(here))
     columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in VARYING}
@@ -313,20 +319,7 @@ def make_round(
     process_hz = tick_hz * (1 + generator.normal(0, 1e-6))
     for position in order:
         case = here[position]
-        metrics = {name: value * (1 + generator.normal(0, case.metric_noise)) for name, value in case.metrics.items()}
-        record: dict[str, Any] = {
-            "status": case.status,
-            "reason": case.reason or (None if case.status == "ok" else "synthetic reason"),
-            "overhead_ticks": overhead if case.kind == "loop" else 0.0,
-            "core_hz": case.core_hz and case.core_hz * (1 + generator.normal(0, case.clock_noise)),
-            "chain_ratio": case.chain_ratio and case.chain_ratio * (1 + generator.normal(0, 0.001)),
-            "raw_before_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 0.9,
-            "raw_after_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 1.1,
-            "metrics": metrics if case.status == "ok" else {},
-            "counts": {name: {"found": value, "expected": value} for name, value in case.counts.items()},
-            "elapsed_ns": 2_000_000,
-        }
-        records[case.id] = record
+        record = records[case.id] = _record(case, generator, tick_hz)
         if case.status != "ok":
             continue
         centre = case.ns * factor * (1 + generator.normal(0, case.process_noise))
@@ -334,82 +327,140 @@ def make_round(
             factors, shares = zip(*case.modes, strict=True)
             centre *= generator.choice(factors, p=shares)
         count = case.batches or batches
-        team = len(case.cpus)
-        rows = count * team
-        value = centre * (1 + np.abs(generator.normal(0, case.noise, rows)))
-        stretches = generator.random(count)[: -(-count // STRETCH)] < (case.neighbour or 0)
-        beside = np.repeat(np.repeat(stretches, STRETCH)[:count], team)
-        value[beside] *= NEIGHBOUR_FACTOR
-        slowed = np.zeros(rows, bool)
-        if case.slowed:
-            share, cost = case.slowed
-            slowed = np.repeat(np.repeat(generator.random(len(stretches)) < share, STRETCH)[:count], team) & ~beside
-            value[slowed] *= cost
-        fixed = fixed_columns(count, case.cpus)
-        distance = fixed.unknown
-        if case.places:
-            distance = distance.copy()
-            of_places = np.array(case.places)
-            place = generator.choice(len(of_places), count, p=of_places[:, 1])
-            distance[::team] = of_places[place, 0] * (1 + generator.normal(0, 0.02, count))
-            value *= np.repeat(of_places[place, 2], team)
-        gap = generator.random(rows) < case.gap_share
-        value[gap] *= 1 + generator.exponential(0.2, int(gap.sum()))
+        seen = _batches(case, centre, count, generator)
+        operations, overhead = max(1, round(50_000 / max(case.ns, 0.01))), OVERHEAD_TICKS
         if case.kind == "events":
-            spread = centre * (1 + generator.gamma(2.0, 0.05, 400))
-            ticks, counts = np.unique(
-                (spread * tick_hz / 1e9 // quantum * quantum).astype(np.int64), return_counts=True
-            )
-            record["histogram"] = {"ticks": ticks.tolist(), "count": counts.tolist()}
-            record["events"] = 400
-            operations = 1
-            case_overhead = 0.0
-        else:
-            operations = max(1, round(50_000 / max(case.ns, 0.01)))
-            case_overhead = overhead
-        ticks = np.rint((value * operations * tick_hz / 1e9 + case_overhead) / quantum).astype(np.int64) * quantum
-        alike.append((rows, position, operations, case_overhead))
-        columns["batch"].append(fixed.batch)
-        columns["thread"].append(fixed.thread)
-        columns["ticks"].append(ticks)
-        columns["begin_ticks"].append(np.cumsum(ticks))
-        columns["cpu_begin"].append(fixed.cpus)
-        columns["cpu_end"].append(fixed.cpus)
-        columns["involuntary"].append(gap.astype(np.int32))
-        columns["flags"].append(gap * np.int32(schema.FLAGS["switched"]) | np.int32(case.flags))
-        width, additions, clock = _witnesses(case, record["core_hz"], fixed.unknown, beside, slowed, generator, tick_hz)
-        columns["width_ticks"].append(width)
-        columns["additions_ticks"].append(additions)
-        columns["clock_ticks"].append(clock)
-        columns["distance_ticks"].append(distance)
-    document = {
-        "schema": schema.SCHEMA_VERSION,
+            record |= {"histogram": _histogram(centre, generator, tick_hz, quantum), "events": EVENTS}
+            operations, overhead = 1, 0.0
+        ticks = np.rint((seen.ns * operations * tick_hz / 1e9 + overhead) / quantum).astype(np.int64) * quantum
+        alike.append((len(ticks), position, operations, overhead))
+        fixed = fixed_columns(count, case.cpus)
+        width, additions, clock = _witnesses(case, record["core_hz"], seen, generator, tick_hz)
+        varying = {
+            "batch": fixed.batch,
+            "thread": fixed.thread,
+            **dict.fromkeys(("cpu_begin", "cpu_end"), fixed.cpus),
+            "ticks": ticks,
+            "begin_ticks": np.cumsum(ticks),
+            "involuntary": seen.gap.astype(np.int32),
+            "flags": seen.gap * np.int32(schema.FLAGS["switched"]) | np.int32(case.flags),
+            "width_ticks": width,
+            "additions_ticks": additions,
+            "clock_ticks": clock,
+            "distance_ticks": seen.distance_ns * tick_hz / 1e9,
+        }
+        for name, parts in columns.items():
+            parts.append(varying[name])
+    names = [case.id for case in here]
+    document = ALIKE | {
         "run": run,
         "round": number,
-        "started_utc": "2026-01-02T03:04:05Z",
-        "order": [here[position].id for position in order],
-        "worker": {
-            "tick_source": "tsc",
-            "tick_hz": process_hz,
-            "quantum_ticks": quantum,
-            "overhead_ticks": overhead,
-            "startup_ms": 25.0,
-            "elapsed_ms": 400.0,
-            "cpus": [0, 1],
-            "width_floor": WIDTH_FLOOR if any(case.neighbour is not None for case in here) else None,
-        },
+        "order": [names[position] for position in order],
+        "worker": _worker(here, process_hz, quantum),
         "cases": records,
     }
-    names = pa.array([case.id for case in here], pa.string())
+    return _table(names, number, columns, alike), document
+
+
+def _record(case: Case, generator: np.random.Generator, tick_hz: float) -> dict[str, Any]:
+    """What a round's record says of a case."""
+    metrics = {name: value * (1 + generator.normal(0, case.metric_noise)) for name, value in case.metrics.items()}
+    return {
+        "status": case.status,
+        "reason": case.reason or (None if case.status == "ok" else "synthetic reason"),
+        "overhead_ticks": OVERHEAD_TICKS if case.kind == "loop" else 0.0,
+        "core_hz": case.core_hz and case.core_hz * (1 + generator.normal(0, case.clock_noise)),
+        "chain_ratio": case.chain_ratio and case.chain_ratio * (1 + generator.normal(0, 0.001)),
+        "raw_before_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 0.9,
+        "raw_after_ticks": case.raw_ns and case.raw_ns * tick_hz / 1e9 * 1.1,
+        "metrics": metrics if case.status == "ok" else {},
+        "counts": {name: {"found": value, "expected": value} for name, value in case.counts.items()},
+        "elapsed_ns": 2_000_000,
+    }
+
+
+def _worker(here: Sequence[Case], process_hz: float, quantum: int) -> dict[str, Any]:
+    """What a round's record says of its worker."""
+    return {
+        "tick_source": "tsc",
+        "tick_hz": process_hz,
+        "quantum_ticks": quantum,
+        "overhead_ticks": OVERHEAD_TICKS,
+        "startup_ms": 25.0,
+        "elapsed_ms": 400.0,
+        "cpus": [0, 1],
+        "width_floor": WIDTH_FLOOR if any(case.neighbour is not None for case in here) else None,
+    }
+
+
+class Batches(NamedTuple):
+    """What the batches of a case met, each of shape (batches times threads,)."""
+
+    ns: npt.NDArray[np.float64]
+    beside: npt.NDArray[np.bool_]
+    """A neighbour was there."""
+    slowed: npt.NDArray[np.bool_]
+    """The core took branches slowly."""
+    gap: npt.NDArray[np.bool_]
+    """The batch was switched out."""
+    distance_ns: npt.NDArray[np.float64]
+    """Of the first thread: how far its CPUs were apart."""
+
+
+def _batches(case: Case, centre: float, count: int, generator: np.random.Generator) -> Batches:
+    """`count` batches of a process whose operation takes `centre` ns."""
+    team = len(case.cpus)
+    rows = count * team
+    value = centre * (1 + np.abs(generator.normal(0, case.noise, rows)))
+    stretches = generator.random(count)[: -(-count // STRETCH)] < (case.neighbour or 0)
+    beside = np.repeat(np.repeat(stretches, STRETCH)[:count], team)
+    value[beside] *= NEIGHBOUR_FACTOR
+    slowed = np.zeros(rows, bool)
+    if case.slowed:
+        share, cost = case.slowed
+        slowed = np.repeat(np.repeat(generator.random(len(stretches)) < share, STRETCH)[:count], team) & ~beside
+        value[slowed] *= cost
+    distance = fixed_columns(count, case.cpus).unknown
+    if case.places:
+        distance = distance.copy()
+        of_places = np.array(case.places)
+        place = generator.choice(len(of_places), count, p=of_places[:, 1])
+        distance[::team] = of_places[place, 0] * (1 + generator.normal(0, 0.02, count))
+        value *= np.repeat(of_places[place, 2], team)
+    gap = generator.random(rows) < case.gap_share
+    value[gap] *= 1 + generator.exponential(0.2, int(gap.sum()))
+    return Batches(value, beside, slowed, gap, distance)
+
+
+EVENTS = 400
+"""Of a case of events, in a process."""
+
+
+def _histogram(centre: float, generator: np.random.Generator, tick_hz: float, quantum: int) -> dict[str, list[int]]:
+    """Ticks of `EVENTS` events around `centre` ns, and how often each was seen."""
+    spread = centre * (1 + generator.gamma(2.0, 0.05, EVENTS))
+    ticks, counts = np.unique((spread * tick_hz / 1e9 // quantum * quantum).astype(np.int64), return_counts=True)
+    return {"ticks": ticks.tolist(), "count": counts.tolist()}
+
+
+def _table(
+    cases: Sequence[str],
+    number: int,
+    columns: Mapping[str, Sequence[npt.NDArray[Any]]],
+    alike: Sequence[tuple[int, int, int, float]],
+) -> pa.Table:
+    """The rows of round `number`: parts of `columns` that differ, and of each case its rows, its place in `cases`, its
+    operations and its overhead.
+    """
+    names = pa.array(cases, pa.string())
     whole = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in columns.items()}
-    whole["distance_ticks"] *= tick_hz / 1e9
-    lengths, codes, operations_of, overheads = np.array(alike).reshape(-1, 4).T
+    lengths, codes, operations, overheads = np.array(alike).reshape(-1, 4).T
     lengths = lengths.astype(int)
     total = int(lengths.sum())
     zeros = np.zeros(total, np.int32)
     whole |= {
         "round": np.full(total, number, np.int32),
-        "operations": np.repeat(operations_of.astype(np.int64), lengths),
+        "operations": np.repeat(operations.astype(np.int64), lengths),
         "overhead_ticks": np.repeat(overheads, lengths),
         "overlap": np.ones(total, np.float32),
         **dict.fromkeys(("voluntary", "minor_faults", "major_faults"), zeros),
@@ -419,21 +470,16 @@ def make_round(
     arrays += [
         pa.array(whole[name].astype(schema.COLUMNS[name], copy=False)) for name in schema.COLUMNS if name != "case"
     ]
-    return pa.Table.from_arrays(arrays, schema=ARROW_SCHEMA), document
+    return pa.Table.from_arrays(arrays, schema=ARROW_SCHEMA)
 
 
 def _witnesses(
-    case: Case,
-    core_hz: float | None,
-    unknown: npt.NDArray[np.float64],
-    beside: npt.NDArray[np.bool_],
-    slowed: npt.NDArray[np.bool_],
-    generator: np.random.Generator,
-    tick_hz: float,
+    case: Case, core_hz: float | None, seen: Batches, generator: np.random.Generator, tick_hz: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """What the three witnesses took beside each batch, in ticks; NaN where there was none."""
     if case.neighbour is None or not core_hz:
+        unknown = np.full(len(seen.ns), np.nan)
         return unknown, unknown, unknown
-    multiplications = 3000 * tick_hz / core_hz * (1 + np.abs(generator.normal(0, 0.002, len(unknown))))
-    additions = multiplications * WIDTH_FLOOR * np.where(beside, 1.8, 1.0)
-    return additions * np.where(slowed, 1.13, 1.0), additions, multiplications
+    multiplications = 3000 * tick_hz / core_hz * (1 + np.abs(generator.normal(0, 0.002, len(seen.ns))))
+    additions = multiplications * WIDTH_FLOOR * np.where(seen.beside, 1.8, 1.0)
+    return additions * np.where(seen.slowed, 1.13, 1.0), additions, multiplications

@@ -38,7 +38,11 @@ def clock_cases() -> list[Case]:
             for k in (0, 1, 2, 4, 8, 16, 24, 32, 48, 64)
         }
         cases.append(Case("clock/bias", {"pair": pair}, ns=12, unit="window", kind="events", metrics=metrics))
-    cases += [
+    return [*cases, *_clocks_and_waits()]
+
+
+def _clocks_and_waits() -> list[Case]:
+    cases = [
         core_case("clock/core", 1 / factor, parameters={"state": state})
         for state, factor in {"cold": 1.08, "warm": 1}.items()
     ]
