@@ -29,6 +29,7 @@
 #include "kernels/random.h"
 
 enum { FENCE, CONTEXT };
+enum { FOOTPRINT };
 enum { BARE, STORE_HIT, LOAD_MISS, STORE_MISS, CHAIN };
 
 #define FIELD_BYTES ((uint64_t)64 << 20)
@@ -350,9 +351,11 @@ static int setup(struct trial *trial)
 {
     struct yard *yard = trial_alloc(trial, sizeof *yard);
     const int64_t context = trial->value[CONTEXT];
+    const int misses = context == LOAD_MISS || context == STORE_MISS;
 
     if (!yard)
         return -ENOMEM;
+    trial->metric[FOOTPRINT] = misses ? (double)FIELD_BYTES : 0;
     yard->chain = 1;
     yard->random = fresh_seed();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -362,7 +365,7 @@ static int setup(struct trial *trial)
             if (strcmp(rows[i].name, "serialize") == 0 && !(capabilities() & NEED_SERIALIZE))
                 return trial_needs(trial, capability_text(NEED_SERIALIZE));
 #endif
-            return context == LOAD_MISS || context == STORE_MISS ? map_field() : 0;
+            return misses ? map_field() : 0;
         }
     return trial_needs(trial, "another architecture: this one has no such instruction");
 }
@@ -404,6 +407,7 @@ KERNEL(cost,
         { "fence", "", "what stands in the loop; none is the control", FENCES, 0, SWEEP_FEW, SWEEP_NATIVE, SWEEP_NATIVE },
         { "context", "", "what is under way when it comes", "bare store_hit load_miss store_miss chain", 0, "bare store_hit chain", "*", "*" },
     },
+    .metrics    = { [FOOTPRINT] = { "footprint_bytes", "bytes", "random lines, of the contexts that miss" } },
     .setup      = setup,
     .run        = bare_none,
     .check      = check);

@@ -199,6 +199,12 @@ def test_a_fence_is_measured_or_says_that_it_is_foreign(engine: Engine, fence: s
     expect(measure(engine, "fence/cost", {"fence": fence, "context": context}), fence)
 
 
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_it_states_the_memory_that_other_cores_share(engine: Engine, context: str) -> None:
+    measured = measure(engine, "fence/cost", {"fence": "none", "context": context})
+    assert measured.metrics["footprint_bytes"] == (64 << 20 if context.endswith("miss") else 0)
+
+
 CHECK = """
     int64_t values[2] = {0, %s};
     const char *const names[] = {%s};
