@@ -209,27 +209,6 @@ def behaves_as_a_bounded_queue(rings: Rings, kind: str, effort: settings) -> Non
     run()
 
 
-def fits_the_step(step: str, form: str, answer: int, inside: int, capacity: int, kind: str) -> None:
-    """The answer to an operation that began within a step of another, with `inside` items as others see it: those of
-    whole operations.
-    """
-    claimed_push, claimed_pop = step.endswith("claimed for push"), step.endswith("claimed for pop")
-    if form == "attempt_push":
-        assert answer != REFUSED or inside + claimed_push >= capacity
-        assert answer != DONE or inside + claimed_push - claimed_pop < capacity
-        assert answer != BUSY or kind == "mpmc"
-        # With nobody in a step of taking, room is room.
-        assert answer == DONE or claimed_pop or inside + claimed_push >= capacity
-    else:
-        assert answer != REFUSED or inside - claimed_pop <= 0
-        assert answer == DONE or claimed_push or inside - claimed_pop <= 0
-
-
-def is_as_good_as_new(queue: Queue, capacity: int) -> None:
-    assert queue.push(list(range(capacity + 1))) == capacity
-    assert queue.pop(capacity + 1) == (capacity, [queue.pack(i) for i in range(capacity)])
-
-
 def between_the_steps(rings: Rings, kind: str, effort: settings) -> None:
     """At a step of one operation another is made whole: both answers, and all items, must fit one order of the two.
 
@@ -266,11 +245,23 @@ def between_the_steps(rings: Rings, kind: str, effort: settings) -> None:
                 if passed != step + 1:
                     return
                 midway.append(name)
+                claimed_push, claimed_pop = name.endswith("claimed for push"), name.endswith("claimed for pop")
                 for i, form in enumerate(inner):
                     answer = queue.one(form, 200 + i)
-                    fits_the_step(name, form, answer, len(pushed) - len(popped), capacity, kind)
-                    if answer == DONE:
-                        pushed.append(200 + i) if form == "attempt_push" else popped.append(queue.got)
+                    inside = len(pushed) - len(popped)  # as others see it: whole operations
+                    if form == "attempt_push":
+                        if answer == DONE:
+                            pushed.append(200 + i)
+                        assert answer != REFUSED or inside + claimed_push >= capacity
+                        assert answer != DONE or inside + claimed_push - claimed_pop < capacity
+                        assert answer != BUSY or kind == "mpmc"
+                        # With nobody in a step of taking, room is room.
+                        assert answer == DONE or claimed_pop or inside + claimed_push >= capacity
+                    else:
+                        if answer == DONE:
+                            popped.append(queue.got)
+                        assert answer != REFUSED or inside - claimed_pop <= 0
+                        assert answer == DONE or claimed_push or inside - claimed_pop <= 0
 
             rings.at(act)
             answer, own = queue.one(outer, 300), getattr(queue, "got", b"")
@@ -283,7 +274,9 @@ def between_the_steps(rings: Rings, kind: str, effort: settings) -> None:
             assert out == sorted(map(queue.pack, due))
             if outer == "attempt_push" and not midway:
                 assert answer == (DONE if held < capacity else REFUSED)
-            is_as_good_as_new(queue, capacity)
+            # The ring is as good as new.
+            assert queue.push(list(range(capacity + 1))) == capacity
+            assert queue.pop(capacity + 1) == (capacity, [queue.pack(i) for i in range(capacity)])
         finally:
             rings.at(None)
             rings.failures.clear()
@@ -370,46 +363,6 @@ def keeps_the_newest(rings: Rings, effort: settings) -> None:
     run()
 
 
-class Told:
-    """A log with two readers, and what was written, read and lost."""
-
-    LONGEST_BYTES = 40
-
-    def __init__(self, rings: Rings, capacity: int, before_wrap: int) -> None:
-        self.log = Log(rings, capacity, self.LONGEST_BYTES, before_wrap)
-        self.mine, self.others = self.log.reader(), self.log.reader()
-        self._numbers: dict[bytes, int] = {}
-        self._seen: dict[Any, list[bytes]] = {self.mine: [], self.others: []}
-        self._lost = {self.mine: 0, self.others: 0}
-
-    def write(self) -> None:
-        number = len(self._numbers)
-        text = record(number, self.LONGEST_BYTES)[: 8 + number % 33]
-        self._numbers[text] = number
-        self.log.write(text)
-
-    def read(self, reader: Any) -> bool:
-        text, length, some = self.log.read(reader)
-        self._lost[reader] += some
-        if text is None:
-            return False
-        assert text in self._numbers, "a torn record, or one that nobody wrote"
-        assert length == len(text)
-        self._seen[reader].append(text)
-        return True
-
-    def finish(self, *, in_order: bool) -> None:
-        """Both readers read to the end: each record was read once, or lost."""
-        for reader in (self.mine, self.others):
-            while self.read(reader):
-                pass
-            seen = self._seen[reader]
-            assert len(seen) + self._lost[reader] == len(self._numbers)
-            assert len(set(seen)) == len(seen)
-            numbers = [self._numbers[text] for text in seen]
-            assert not in_order or numbers == sorted(numbers)
-
-
 def tells_the_truth_at_every_step(rings: Rings, effort: settings) -> None:
     """At a step of a writer or a reader others write and read: whole records in order, and read + lost == written."""
 
@@ -428,7 +381,30 @@ def tells_the_truth_at_every_step(rings: Rings, effort: settings) -> None:
     def run(
         capacity: int, before_wrap: int, held: int, outer: str, at_step: int, inner: list[str], after: list[str]
     ) -> None:
-        told = Told(rings, capacity, before_wrap)
+        longest, numbers = 40, iter(range(1000))
+        log, written, answers = Log(rings, capacity, longest, before_wrap), 0, dict[bytes, int]()
+        mine, others = log.reader(), log.reader()
+        seen: dict[Any, list[bytes]] = {mine: [], others: []}
+        lost = {mine: 0, others: 0}
+
+        def write() -> None:
+            nonlocal written
+            number = next(numbers)
+            text = record(number, longest)[: 8 + number % 33]
+            written += 1
+            answers[text] = number
+            log.write(text)
+
+        def read(reader: Any) -> bool:
+            text, length, some = log.read(reader)
+            lost[reader] += some
+            if text is None:
+                return False
+            assert text in answers, "a torn record, or one that nobody wrote"
+            assert length == len(text)
+            seen[reader].append(text)
+            return True
+
         passed = 0
 
         def act(_: str) -> None:
@@ -436,22 +412,28 @@ def tells_the_truth_at_every_step(rings: Rings, effort: settings) -> None:
             passed += 1
             if passed == at_step + 1:
                 for step in inner:
-                    told.write() if step == "write" else told.read(told.others)
+                    write() if step == "write" else read(others)
 
         try:
             for _ in range(held):
-                told.write()
+                write()
             rings.at(act)
-            told.write() if outer == "write" else told.read(told.mine)
+            write() if outer == "write" else read(mine)
             rings.finish()
             for step in after:
-                told.write() if step == "write" else told.read(told.others)
-            # One writer at a time: numbers are in the order of writing.
-            told.finish(in_order=outer == "read")
+                write() if step == "write" else read(others)
+            for reader in (mine, others):
+                while read(reader):
+                    pass
+                assert len(seen[reader]) + lost[reader] == written
+                assert len(set(seen[reader])) == len(seen[reader])
+                if outer == "read":  # one writer at a time: numbers are in the order of writing
+                    order = [answers[text] for text in seen[reader]]
+                    assert order == sorted(order)
         finally:
             rings.at(None)
             rings.failures.clear()
-            told.log.close()
+            log.close()
 
     run()
 
