@@ -4,8 +4,8 @@
 
 The noise: runs of a host differ by 1 % (standard deviation of logarithms), hosts by 1 %, both normal. Hosts differ in
 each case for itself (``apart``), or half of the variance is common to all cases of a host (``common``), or to groups of
-ten cases (``groups``). Runs may have heavy tails (``tails``: t of 3 degrees of freedom). One host takes 3 % longer in
-ten cases that are drawn.
+ten cases (``groups``). Runs may have heavy tails (``tails``: t of 3 degrees of freedom), and so may hosts (``far``: t
+of 5). One host takes 3 % longer in ten cases that are drawn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fencepost.analysis.stats.hosts import apart, host_values
 Values = npt.NDArray[np.float64]
 BETWEEN, WITHIN = 0.01, 0.01
 FACTOR, CASES_HIT = 1.03, 10
-MODELS = ("apart", "common", "groups", "tails")
+MODELS = ("apart", "common", "groups", "tails", "far")
 
 
 def fleet(generator: np.random.Generator, shape: tuple[int, int, int], model: str, between: float = BETWEEN) -> Values:
@@ -34,6 +34,8 @@ def fleet(generator: np.random.Generator, shape: tuple[int, int, int], model: st
     elif model == "groups":
         groups = generator.standard_normal((hosts, 1, -(-cases // 10)))
         own = (own + np.repeat(groups, 10, axis=2)[:, :, :cases]) / math.sqrt(2)
+    elif model == "far":
+        own = generator.standard_t(5, (hosts, 1, cases)) / math.sqrt(5 / 3)
     noise = generator.standard_normal((hosts, runs, cases))
     if model == "tails":
         noise = generator.standard_t(3, (hosts, runs, cases)) / math.sqrt(3)
